@@ -1,0 +1,61 @@
+"""The question and the answer that every model shares: some of a motion is known, say the rest.
+
+Axis names: batch, frame, feat (one number of the representation), joint (one token of trust), class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Query:
+    """All that a model may know when it predicts.
+
+    `seen` is zero where nothing is known and may be noisy where something is; `trust` says which: 0 unknown, 1 exact,
+    between: evidence of that confidence. `time` is in seconds and need not be evenly spaced; `valid` is False on
+    padding; `action` holds label weights (one-hot, k-hot, a mixture, or all zero for "no label"; zero classes where a
+    representation has none).
+    """
+
+    seen: Float[Tensor, "batch frame feat"]
+    trust: Float[Tensor, "batch frame joint"]
+    time: Float[Tensor, "batch frame"]
+    valid: Bool[Tensor, "batch frame"]
+    action: Float[Tensor, "batch class"]
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Query:
+        """A query with `function` applied to every tensor (to a device, a slice of the batch ...)."""
+        return Query(**{field.name: function(getattr(self, field.name)) for field in fields(self)})
+
+    def __len__(self) -> int:
+        return self.seen.shape[0]
+
+    def observed_frames(self) -> Bool[Tensor, "batch frame"]:
+        """The frames of which anything at all is known."""
+        return (self.trust > 0).any(-1) & self.valid
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """A query and the truth behind it, in the same standardised features."""
+
+    query: Query
+    target: Float[Tensor, "batch frame feat"]
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Batch:
+        """A batch with `function` applied to every tensor."""
+        return Batch(self.query.map(function), function(self.target))
+
+    def __len__(self) -> int:
+        return self.target.shape[0]
+
+
+def even_time(frames: int, fps: float, batch: int) -> Float[Tensor, "batch frame"]:
+    """Times in seconds of evenly spaced frames, the first at 0."""
+    return (torch.arange(frames, dtype=torch.float32) / fps).expand(batch, frames).clone()

@@ -1,0 +1,65 @@
+"""`Task`: which frames and joints are observed, and how the observed ones are corrupted.
+
+Window of features -> `Batch(query, target)`. A model's `predict` is only ever handed the `Query`, so it cannot read
+what it is asked for.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kinema.batch import Batch, Query, even_time
+from kinema.motion.represent import Representation
+
+
+class Task(ABC):
+    """What is known of a window of `frames` frames."""
+
+    @property
+    @abstractmethod
+    def frames(self) -> int:
+        """Length of a training window."""
+
+    @abstractmethod
+    def query(self, window: Float[Tensor, "batch frame feat"], representation: Representation) -> Query:
+        """What a model may know of a window of standardised features."""
+
+    def batch(self, window: Float[Tensor, "batch frame feat"], representation: Representation) -> Batch:
+        """The question with its answer."""
+        return Batch(self.query(window, representation), window)
+
+
+@dataclass(frozen=True)
+class Forecast(Task):
+    """A prefix of `observed` frames is known, `predicted` frames after it are asked for."""
+
+    observed: int
+    predicted: int
+
+    @property
+    def frames(self) -> int:
+        return self.observed + self.predicted
+
+    def query(self, window: Float[Tensor, "batch frame feat"], representation: Representation) -> Query:
+        known = torch.arange(window.shape[1]) < self.observed
+        return known_frames(window, known.expand(window.shape[:2]), representation)
+
+
+def known_frames(
+    window: Float[Tensor, "batch frame feat"], known: Tensor, representation: Representation
+) -> Query:
+    """The query in which whole frames are known exactly (`known` is True) or not at all."""
+    batch, frames, _ = window.shape
+    known = known.to(window.device)
+    return Query(
+        seen=torch.where(known[..., None], window, torch.zeros_like(window)),
+        trust=known[..., None].to(window.dtype).expand(batch, frames, representation.tokens).contiguous(),
+        time=even_time(frames, representation.fps, batch).to(window.device),
+        valid=torch.ones(batch, frames, dtype=torch.bool, device=window.device),
+        action=window.new_zeros(batch, 0),
+    )

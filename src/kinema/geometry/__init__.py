@@ -1,0 +1,1 @@
+"""Pure functions on tensors with any leading batch axes: rotations, kinematics, frequency."""

@@ -1,0 +1,140 @@
+"""Rotations: one name per conversion, always `source_to_target`, over roma.
+
+Column vectors: a rotation matrix R takes v to R @ v. Angles in radians. Quaternions are xyzw with the order in the name.
+Euler angles are intrinsic, in the order of the letters, as BVH channels are: "ZXY" means R = Rz(a) @ Rx(b) @ Ry(c).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import roma
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kinema.errors import UsageError
+
+EulerOrder = Literal[
+    "XYZ", "XZY", "YXZ", "YZX", "ZXY", "ZYX", "XYX", "XZX", "YXY", "YZY", "ZXZ", "ZYZ"
+]  # fmt: skip
+EULER_ORDERS: tuple[str, ...] = ("XYZ", "XZY", "YXZ", "YZX", "ZXY", "ZYX", "XYX", "XZX", "YXY", "YZY", "ZXZ", "ZYZ")
+_CYCLIC = {"XYZ", "YZX", "ZXY"}
+
+
+def identity_rotmat(shape: tuple[int, ...] = (), *, dtype: torch.dtype = torch.float32) -> Float[Tensor, "*shape 3 3"]:
+    """Identity matrices of the leading `shape`."""
+    return torch.eye(3, dtype=dtype).expand(*shape, 3, 3).clone()
+
+
+def rotvec_to_rotmat(rotvec: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 3 3"]:
+    """Exponential map; finite gradient at 0 (Grassia 1998)."""
+    return roma.rotvec_to_rotmat(rotvec)
+
+
+def rotmat_to_rotvec(rotmat: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 3"]:
+    """Logarithm, of norm at most pi; finite gradient at 0 and at pi."""
+    return roma.rotmat_to_rotvec(rotmat)
+
+
+def quat_xyzw_to_rotmat(quat: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3 3"]:
+    """Rotation matrix of a unit quaternion."""
+    return roma.unitquat_to_rotmat(quat)
+
+
+def rotmat_to_quat_xyzw(rotmat: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 4"]:
+    """One of the two unit quaternions of a rotation matrix."""
+    return roma.rotmat_to_unitquat(rotmat)
+
+
+def rotvec_to_quat_xyzw(rotvec: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 4"]:
+    """Unit quaternion of a rotation vector."""
+    return roma.rotvec_to_unitquat(rotvec)
+
+
+def quat_xyzw_to_rotvec(quat: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3"]:
+    """Rotation vector, of norm at most pi, of a unit quaternion."""
+    return roma.unitquat_to_rotvec(quat)
+
+
+def rotmat_to_sixd(rotmat: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 6"]:
+    """The first two columns, one after the other (Zhou et al. 2019)."""
+    return torch.cat((rotmat[..., 0], rotmat[..., 1]), -1)
+
+
+def sixd_to_rotmat(sixd: Float[Tensor, "*b 6"]) -> Float[Tensor, "*b 3 3"]:
+    """Gram-Schmidt on two columns; any six numbers give a rotation (Zhou et al. 2019)."""
+    return roma.special_gramschmidt(torch.stack((sixd[..., :3], sixd[..., 3:]), -1))
+
+
+def euler_to_rotmat(angles: Float[Tensor, "*b 3"], order: str) -> Float[Tensor, "*b 3 3"]:
+    """Matrix of intrinsic Euler angles in any of the twelve orders; `angles` stand in the order of the letters.
+
+    Raises UsageError where `order` is not one of `EULER_ORDERS`.
+    """
+    _check_order(order)
+    if len(set(order)) < 3:
+        return roma.euler_to_rotmat(order, angles)
+    # The product of three axis rotations written out: several times faster than going through quaternions.
+    sign = 1.0 if order in _CYCLIC else -1.0
+    i, j, k = ("XYZ".index(letter) for letter in order)
+    (ca, cb, cc), (sa, sb, sc) = angles.cos().unbind(-1), (sign * angles.sin()).unbind(-1)
+    out = angles.new_empty((*angles.shape[:-1], 3, 3))
+    out[..., i, i], out[..., i, j], out[..., i, k] = cb * cc, -cb * sc, sb
+    out[..., j, i], out[..., j, j], out[..., j, k] = ca * sc + sa * sb * cc, ca * cc - sa * sb * sc, -sa * cb
+    out[..., k, i], out[..., k, j], out[..., k, k] = sa * sc - ca * sb * cc, sa * cc + ca * sb * sc, ca * cb
+    return out
+
+
+def rotmat_to_euler(rotmat: Float[Tensor, "*b 3 3"], order: str) -> Float[Tensor, "*b 3"]:
+    """Intrinsic Euler angles in the order of the letters; at gimbal lock one of the two free angles is 0.
+
+    Raises UsageError where `order` is not one of `EULER_ORDERS`.
+    """
+    _check_order(order)
+    return roma.rotmat_to_euler(order, rotmat)
+
+
+def axis_angle_to_rotmat(axis: str, angle: Float[Tensor, "*b"]) -> Float[Tensor, "*b 3 3"]:
+    """Rotation about one of the axes "X", "Y", "Z"."""
+    unit = torch.eye(3, dtype=angle.dtype)["XYZ".index(axis)]
+    return roma.rotvec_to_rotmat(angle[..., None] * unit)
+
+
+def slerp(
+    start: Float[Tensor, "*b 3 3"], end: Float[Tensor, "*b 3 3"], weight: Float[Tensor, "*#b"]
+) -> Float[Tensor, "*b 3 3"]:
+    """The rotation at `weight` of the shortest way from `start` (0) to `end` (1)."""
+    step = roma.rotmat_to_rotvec(start.transpose(-1, -2) @ end)
+    return start @ roma.rotvec_to_rotmat(step * weight[..., None])
+
+
+def shortest_arc(start: Float[Tensor, "*#b 3"], end: Float[Tensor, "*#b 3"]) -> Float[Tensor, "*b 3 3"]:
+    """The smallest rotation that turns direction `start` to direction `end`; opposite directions turn about any normal.
+
+    Vectors need not have unit length; a zero vector gives the identity.
+    """
+    a = torch.nn.functional.normalize(start, dim=-1)
+    b = torch.nn.functional.normalize(end, dim=-1)
+    a, b = torch.broadcast_tensors(a, b)
+    cosine = (a * b).sum(-1, keepdim=True)
+    quat = torch.cat((torch.linalg.cross(a, b), 1 + cosine), -1)
+    # Half a turn: any axis normal to `a` will do.
+    other = torch.where(a[..., :1].abs() < 0.9, a.new_tensor([1.0, 0, 0]), a.new_tensor([0, 1.0, 0]))
+    flip = torch.cat((torch.linalg.cross(a, other), torch.zeros_like(cosine)), -1)
+    quat = torch.where(cosine < -1 + 1e-6, flip, quat)
+    none = (a.norm(dim=-1, keepdim=True) < 0.5) | (b.norm(dim=-1, keepdim=True) < 0.5)
+    quat = torch.where(none, quat.new_tensor([0.0, 0, 0, 1]), quat)
+    return roma.unitquat_to_rotmat(torch.nn.functional.normalize(quat, dim=-1))
+
+
+def angle_between(a: Float[Tensor, "*b 3 3"], b: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b"]:
+    """Geodesic distance in radians, in [0, pi]."""
+    return roma.rotmat_geodesic_distance(a, b)
+
+
+def _check_order(order: str) -> None:
+    if order not in EULER_ORDERS:
+        raise UsageError(
+            expected=f"an Euler order among {', '.join(EULER_ORDERS)}", got=f"'{order}'", cure="Use capital letters."
+        )

@@ -1,0 +1,1 @@
+"""The models: one architecture per file, each written out in full so that it can be read beside its paper."""

@@ -1,0 +1,48 @@
+"""`Model`: one interface for every system.
+
+A model is made of three things: `turns` (who is optimised, in which order), `loss(batch, turn)` and
+`predict(query, samples, generator)`. It sees standardised features only; what they mean is the representation's
+affair. Legend: B batch, S sample, T frame, F feat.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from kinema.batch import Batch, Query
+
+
+class Model(nn.Module, ABC):
+    """Base of all models, learnt or not.
+
+    `deterministic` models repeat one answer for every sample. A GAN has two `turns`; most have one.
+    """
+
+    deterministic: ClassVar[bool] = True
+    turns: ClassVar[tuple[str, ...]] = ("model",)
+
+    def turn_parameters(self, turn: str) -> Iterable[nn.Parameter]:
+        """The parameters that a turn optimises; all of them unless a model says otherwise."""
+        del turn
+        return self.parameters()
+
+    @abstractmethod
+    def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
+        """Named scalars; the one called "loss" is minimised, the others are logged."""
+
+    @abstractmethod
+    def predict(
+        self, query: Query, samples: int, generator: torch.Generator
+    ) -> Float[Tensor, "sample batch frame feat"]:
+        """The whole window, unobserved frames filled in. All randomness comes from `generator`."""
+
+
+def repeat_samples(answer: Float[Tensor, "batch frame feat"], samples: int) -> Float[Tensor, "sample batch frame feat"]:
+    """What a deterministic model says, once per sample asked for."""
+    return answer.expand(samples, *answer.shape).clone()

@@ -1,0 +1,88 @@
+"""What joints are called: the canonical seventeen, and how other schemes name them.
+
+`canon17` is the common ground of every body that kinema knows: whatever a file calls its joints, these are found by
+name, so that data sets can be mixed and a model can be asked about anybody's skeleton.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+CANON17: tuple[str, ...] = (
+    "pelvis", "r_hip", "r_knee", "r_ankle", "l_hip", "l_knee", "l_ankle", "spine", "chest", "neck", "head",
+    "l_shoulder", "l_elbow", "l_wrist", "r_shoulder", "r_elbow", "r_wrist",
+)  # fmt: skip
+CANON17_PARENTS: tuple[int, ...] = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 8, 11, 12, 8, 14, 15)
+
+# How the joints of the right side and of the middle line are called elsewhere, in plain form (see `_plain`), the most
+# specific name first. The left side follows by exchanging the side.
+_MIDDLE: dict[str, tuple[str, ...]] = {
+    "pelvis": ("pelvis", "hips", "hip", "root", "midhip"),
+    "spine": ("spine1", "abdomen", "spine", "lowerback", "spine01"),
+    "chest": ("chest", "spine3", "thorax", "upperback", "spine2", "upperchest", "spine03", "spine1"),
+    "neck": ("neck", "neck1", "lowerneck", "neck01", "nose"),
+    "head": ("head", "upperneck"),
+}
+_SIDED: dict[str, tuple[str, ...]] = {
+    "hip": ("hip", "upperleg", "upleg", "thigh", "femur"),
+    "knee": ("knee", "lowerleg", "leg", "shin", "tibia", "calf"),
+    "ankle": ("ankle", "foot"),
+    "shoulder": ("shldr", "upperarm", "arm", "humerus", "shoulder"),
+    "elbow": ("elbow", "lowerarm", "forearm", "radius"),
+    "wrist": ("wrist", "hand"),
+}
+_PREFIX = re.compile(r"^(mixamorig\d*|bip\d*|skeleton\d*|character\d*|ccbase|def)[:_ ]?", re.IGNORECASE)
+_SIDE_WORD = re.compile(r"(left|right)", re.IGNORECASE)
+_SIDE_START = re.compile(r"^([lr])(?=[A-Z_. ]|(hip|should|shldr|fore|hand|thigh|shin|foot|buttock|collar|eye|pinky|ring|"
+                         r"mid|index|thumb|femur|tibia|toe|humerus|radius|wrist|finger|clav|joint|knee|ankle|elbow))")  # fmt: skip
+_SIDE_END = re.compile(r"[_. ]([lrLR])(?=$|_end\d*$|_|\d)")
+
+
+def side_and_stem(name: str) -> tuple[str, str]:
+    """The side ("l", "r" or "") that a joint's name tells, and the name without it, in small letters and digits."""
+    bare = _PREFIX.sub("", name)
+    for pattern in (_SIDE_WORD, _SIDE_START, _SIDE_END):
+        if found := pattern.search(bare):
+            rest = bare[: found.start()] + bare[found.end() :]
+            return found.group(1)[0].lower(), _plain(rest)
+    return "", _plain(bare)
+
+
+def mirror_by_name(joints: Sequence[str]) -> tuple[int, ...]:
+    """Pairs left with right by name; a joint without a partner is its own mirror."""
+    keys = [side_and_stem(name) for name in joints]
+    place = {key: joint for joint, key in enumerate(keys)}
+    mirror = list(range(len(joints)))
+    for joint, (side, stem) in enumerate(keys):
+        other = place.get(({"l": "r", "r": "l"}.get(side, ""), stem)) if side else None
+        if other is not None and place[(side, stem)] == joint:
+            mirror[joint] = other
+    return tuple(mirror)
+
+
+def canon_by_name(joints: Sequence[str], parents: Sequence[int]) -> dict[str, str]:
+    """canon17 name -> own name, for those that are found. Two canonical joints never share one joint.
+
+    Where two names fit, the earlier entry of the table wins; an end point ("..._end", "Site") never fits.
+    """
+    del parents  # names decide; the tree is not consulted
+    keys = {side_and_stem(name): name for name in reversed(joints) if not is_end_point(name)}
+    found: dict[str, str] = {}
+    for canon in CANON17:
+        side, part = canon.split("_") if "_" in canon else ("", canon)
+        for stem in _SIDED[part] if side else _MIDDLE[part]:
+            name = keys.get((side, stem))
+            if name is not None and name not in found.values():
+                found[canon] = name
+                break
+    return found
+
+
+def is_end_point(name: str) -> bool:
+    """Whether a name marks the tip of a limb rather than a joint."""
+    return re.search(r"(_end\d*|^site\d*|_site\d*|_nub)$", name, re.IGNORECASE) is not None
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower()).removeprefix("joint")

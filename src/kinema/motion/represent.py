@@ -1,0 +1,189 @@
+"""`Representation`: what a frame is, as numbers for a model.
+
+The one place where a clip becomes features and features become a clip. It is an object, it is stored in the checkpoint
+with its statistics, and nobody else subtracts a root or multiplies by a scale. `encode` and `decode` work frame by
+frame, so features of a long recording can be cached and cut into windows afterwards.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kinema.errors import UsageError
+from kinema.geometry.kinematics import forward_kinematics
+from kinema.motion.motion import Clip, Motion, Points
+from kinema.motion.skeleton import Skeleton
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """Mean and standard deviation of every feature over the training frames (std 1 where a feature is constant)."""
+
+    mean: Float[Tensor, " feat"]
+    std: Float[Tensor, " feat"]
+
+    @classmethod
+    def none(cls, width: int) -> Statistics:
+        """Leave the features as they are."""
+        return cls(torch.zeros(width), torch.ones(width))
+
+    @classmethod
+    def of(cls, features: Float[Tensor, "frame feat"], *, floor: float = 1e-4) -> Statistics:
+        """Measured; a feature that varies less than `floor` keeps its scale."""
+        std = features.std(0)
+        return cls(features.mean(0), torch.where(std < floor, torch.ones_like(std), std))
+
+
+class Representation(ABC):
+    """Features of one skeleton at one frame rate. `space` says what `decode` gives: joint positions or rotations."""
+
+    skeleton: Skeleton
+    fps: float
+    width: int
+    space: str  # "positions" or "rotations"
+    statistics: Statistics
+
+    @abstractmethod
+    def encode(self, clip: Motion) -> Float[Tensor, "*batch frame feat"]:
+        """Features of a clip of this skeleton and rate, in their own units, not standardised."""
+
+    @abstractmethod
+    def decode(self, features: Float[Tensor, "*batch frame feat"]) -> Clip:
+        """The clip of features in their own units: a pose in the frame of the root, with the root at the origin."""
+
+    @abstractmethod
+    def mirror(self, features: Float[Tensor, "*batch frame feat"]) -> Float[Tensor, "*batch frame feat"]:
+        """Features (own units) of the mirrored motion: left and right exchanged."""
+
+    @property
+    @abstractmethod
+    def token_of_feature(self) -> tuple[int, ...]:
+        """For each feature the joint (token of `Query.trust`) that it belongs to."""
+
+    @property
+    def tokens(self) -> int:
+        """How many joints `Query.trust` speaks of."""
+        return max(self.token_of_feature) + 1
+
+    def standardise(self, features: Float[Tensor, "*b feat"]) -> Float[Tensor, "*b feat"]:
+        """(features - mean) / std."""
+        return (features - self.statistics.mean.to(features)) / self.statistics.std.to(features)
+
+    def restore(self, features: Float[Tensor, "*b feat"]) -> Float[Tensor, "*b feat"]:
+        """features * std + mean."""
+        return features * self.statistics.std.to(features) + self.statistics.mean.to(features)
+
+    def check(self, clip: Motion) -> None:
+        """Raises UsageError where a clip is of another skeleton or rate."""
+        if not clip.skeleton.same_tree(self.skeleton):
+            raise UsageError(
+                expected=f"a clip of skeleton {self.skeleton.name}",
+                got=f"one of {clip.skeleton.name} ({len(clip.skeleton)} joints)",
+                cure="Retarget it first (kinema convert IN OUT --to SKELETON).",
+            )
+        if abs(clip.fps - self.fps) > 1e-3 * self.fps:
+            raise UsageError(
+                expected=f"{self.fps:g} frames per second",
+                got=f"{clip.fps:g}",
+                cure="Resample it first (kinema.motion.edit.resample).",
+            )
+
+
+class RootPositions(Representation):
+    """Positions in metres of chosen joints in the frame of the root: the root's own place and turn are removed.
+
+    Joints that are not chosen are answered by `copies` (they coincide with a chosen one) or by the rest pose (nothing
+    moves them once the root is removed). Raises UsageError where a joint is neither.
+    """
+
+    space = "positions"
+
+    def __init__(
+        self, skeleton: Skeleton, fps: float, joints: Sequence[str], copies: dict[str, str] | None = None
+    ) -> None:
+        self.skeleton, self.fps = skeleton, fps
+        self.joints = tuple(joints)
+        self._chosen = skeleton.indices(joints)
+        self.width = 3 * len(self._chosen)
+        self.statistics = Statistics.none(self.width)
+        copies = copies or {}
+        self._source = list(range(len(skeleton)))  # of every joint: itself, or the joint that it coincides with
+        for name, source in copies.items():
+            self._source[skeleton.index(name)] = skeleton.index(source)
+        identity = torch.eye(3).expand(len(skeleton), 3, 3)
+        self._rest, _ = forward_kinematics(identity, torch.zeros(3), skeleton.offsets, skeleton.parents)
+        partner = [skeleton.mirror[joint] for joint in self._chosen]
+        if set(partner) != set(self._chosen):
+            raise UsageError(
+                expected="a choice of joints that holds the mirror of each", got=str(self.joints), cure="Add the others."
+            )
+        self._swap = [self._chosen.index(joint) for joint in partner]
+
+    @property
+    def token_of_feature(self) -> tuple[int, ...]:
+        return tuple(joint for joint in range(len(self._chosen)) for _ in range(3))
+
+    def encode(self, clip: Motion) -> Float[Tensor, "*batch frame feat"]:
+        self.check(clip)
+        positions = root_free(clip).points().positions
+        return positions[..., self._chosen, :].flatten(-2)
+
+    def decode(self, features: Float[Tensor, "*batch frame feat"]) -> Points:
+        chosen = features.unflatten(-1, (-1, 3))
+        positions = self._rest.to(features).expand(*features.shape[:-1], -1, -1).clone()
+        positions[..., self._chosen, :] = chosen
+        return Points(self.skeleton, positions[..., self._source, :], self.fps)
+
+    def mirror(self, features: Float[Tensor, "*batch frame feat"]) -> Float[Tensor, "*batch frame feat"]:
+        chosen = features.unflatten(-1, (-1, 3))[..., self._swap, :]
+        return (chosen * chosen.new_tensor([-1.0, 1, 1])).flatten(-2)
+
+
+class RotationVectors(Representation):
+    """Exponential maps (radians) of chosen joints; the others keep their rest rotation. The root's path is left out."""
+
+    space = "rotations"
+
+    def __init__(self, skeleton: Skeleton, fps: float, joints: Sequence[str] | None = None) -> None:
+        from kinema.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat
+
+        self._log, self._exp = rotmat_to_rotvec, rotvec_to_rotmat
+        self.skeleton, self.fps = skeleton, fps
+        self.joints = tuple(joints or skeleton.joints)
+        self._chosen = skeleton.indices(self.joints)
+        self.width = 3 * len(self._chosen)
+        self.statistics = Statistics.none(self.width)
+
+    @property
+    def token_of_feature(self) -> tuple[int, ...]:
+        return tuple(joint for joint in range(len(self._chosen)) for _ in range(3))
+
+    def encode(self, clip: Motion) -> Float[Tensor, "*batch frame feat"]:
+        self.check(clip)
+        return self._log(clip.rotations[..., self._chosen, :, :]).flatten(-2)
+
+    def decode(self, features: Float[Tensor, "*batch frame feat"]) -> Motion:
+        turned = self._exp(features.unflatten(-1, (-1, 3)))
+        rotations = torch.eye(3).to(features).expand(*features.shape[:-1], len(self.skeleton), 3, 3).clone()
+        rotations[..., self._chosen, :, :] = turned
+        return Motion(self.skeleton, rotations, features.new_zeros(*features.shape[:-1], 3), self.fps)
+
+    def mirror(self, features: Float[Tensor, "*batch frame feat"]) -> Float[Tensor, "*batch frame feat"]:
+        # A reflection across axis a keeps the a-component of a rotation vector and turns the other two round.
+        swap = [self._chosen.index(self.skeleton.mirror[joint]) for joint in self._chosen]
+        sign = -torch.ones(3)
+        sign[self.skeleton.mirror_axis] = 1
+        return (features.unflatten(-1, (-1, 3))[..., swap, :] * sign.to(features)).flatten(-2)
+
+
+def root_free(clip: Motion) -> Motion:
+    """The clip with the root at the origin and not turned: the pose alone."""
+    rotations = clip.rotations.clone()
+    rotations[..., 0, :, :] = torch.eye(3).to(rotations)
+    return replace(clip, rotations=rotations, root=torch.zeros_like(clip.root))

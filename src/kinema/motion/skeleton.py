@@ -1,0 +1,152 @@
+"""`Skeleton`: who is connected to whom, in metres. Checked once, when it is made; frozen from then on.
+
+Joint order: a parent stands before its children (`parents[j] < j`, `parents[0] == -1`). Offsets are the rest pose:
+the place of a joint in its parent's frame when every rotation is the identity. End points of limbs (toe tips, the
+crown of the head) are joints like any other; they merely have no children.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kinema.errors import SkeletonError, unknown_name
+from kinema.motion.names import canon_by_name, mirror_by_name
+
+
+@dataclass(frozen=True, eq=False)
+class Skeleton:
+    """Joint names, parents, rest offsets (metres), the left/right mirror, and aliases from other naming schemes.
+
+    `mirror[j]` is the joint on the other side (itself on the middle line); `aliases` maps foreign names, the
+    seventeen of `canon17` first of all, to this skeleton's own. Both are found by name where they are not given.
+    Raises SkeletonError where the tree, the mirror or the names are not well formed.
+    """
+
+    name: str
+    joints: tuple[str, ...]
+    parents: tuple[int, ...]
+    offsets: Float[Tensor, "joint 3"]
+    mirror: tuple[int, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "offsets", torch.as_tensor(self.offsets, dtype=torch.float32))
+        self._check_tree()
+        if not self.mirror:
+            object.__setattr__(self, "mirror", mirror_by_name(self.joints))
+        if not self.aliases:
+            object.__setattr__(self, "aliases", canon_by_name(self.joints, self.parents))
+        self._check_names()
+
+    def __len__(self) -> int:
+        return len(self.joints)
+
+    def __eq__(self, other: object) -> bool:
+        """Same joints, same tree, same rest pose (to a tenth of a millimetre); the name does not matter."""
+        return isinstance(other, Skeleton) and self.same_tree(other) and bool(
+            torch.allclose(self.offsets, other.offsets, atol=1e-4)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.joints, self.parents))
+
+    def same_tree(self, other: Skeleton) -> bool:
+        """Whether names and parents agree; bone lengths may differ."""
+        return self.joints == other.joints and self.parents == other.parents
+
+    def index(self, name: str) -> int:
+        """Where the joint of that name, or of that alias, stands. Raises UsageError naming the joints there are."""
+        if name in self._index:
+            return self._index[name]
+        if name in self.aliases:
+            return self._index[self.aliases[name]]
+        raise unknown_name("joint", name, self.joints)
+
+    def indices(self, names: Sequence[str]) -> list[int]:
+        """`index` for several names."""
+        return [self.index(name) for name in names]
+
+    @cached_property
+    def children(self) -> tuple[tuple[int, ...], ...]:
+        """For every joint, the joints that hang on it."""
+        return tuple(
+            tuple(child for child, parent in enumerate(self.parents) if parent == joint) for joint in range(len(self))
+        )
+
+    @cached_property
+    def bone_lengths(self) -> Float[Tensor, " joint"]:
+        """Length in metres of the bone from the parent to each joint; the root's is 0."""
+        lengths = self.offsets.norm(dim=-1)
+        return torch.cat((lengths.new_zeros(1), lengths[1:]))
+
+    @cached_property
+    def height(self) -> float:
+        """A rest-pose-free measure of size in metres: the longest way from any joint to any other along the bones."""
+        reach = [0.0] * len(self)
+        longest = 0.0
+        for joint in reversed(range(1, len(self))):
+            parent, way = self.parents[joint], reach[joint] + float(self.bone_lengths[joint])
+            longest = max(longest, reach[parent] + way)
+            reach[parent] = max(reach[parent], way)
+        return longest
+
+    @cached_property
+    def bones(self) -> tuple[tuple[int, int], ...]:
+        """Pairs (parent, joint) that are worth drawing: bones longer than a millimetre."""
+        return tuple(
+            (parent, joint)
+            for joint, parent in enumerate(self.parents)
+            if parent >= 0 and float(self.bone_lengths[joint]) > 1e-3
+        )
+
+    @cached_property
+    def mirror_axis(self) -> int:
+        """The axis of the joints' own frames across which the rest pose is symmetric (0 in most skeletons)."""
+        swapped = self.offsets[list(self.mirror)]
+        misfit = []
+        for axis in range(3):
+            reflected = self.offsets.clone()
+            reflected[:, axis] *= -1
+            misfit.append(float((swapped - reflected)[1:].norm(dim=-1).sum()))
+        return min(range(3), key=misfit.__getitem__)
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return {name: joint for joint, name in enumerate(self.joints)}
+
+    def _check_tree(self) -> None:
+        count = len(self.joints)
+        if count == 0 or len(self.parents) != count or tuple(self.offsets.shape) != (count, 3):
+            raise SkeletonError(
+                expected="one parent and one offset of three numbers for every joint, and at least one joint",
+                got=f"{count} names, {len(self.parents)} parents, offsets of shape {tuple(self.offsets.shape)}",
+                cure="Give the three lists the same length.",
+            )
+        for joint, parent in enumerate(self.parents):
+            if parent >= joint or (parent < 0) != (joint == 0):
+                raise SkeletonError(
+                    expected="parents[0] == -1 and 0 <= parents[j] < j after it",
+                    got=f"parents[{joint}] == {parent} ({self.joints[joint]}) in skeleton '{self.name}'",
+                    cure="Order the joints so that a parent stands before its children.",
+                )
+        if not torch.isfinite(self.offsets).all():
+            raise SkeletonError(expected="finite offsets", got="NaN or infinity", cure="Check the file's OFFSET lines.")
+
+    def _check_names(self) -> None:
+        if len(set(self.joints)) != len(self.joints):
+            double = next(name for name in self.joints if self.joints.count(name) > 1)
+            raise SkeletonError(expected="unique joint names", got=f"'{double}' twice", cure="Rename one of them.")
+        if any(not 0 <= other < len(self) or self.mirror[other] != j for j, other in enumerate(self.mirror)):
+            raise SkeletonError(
+                expected="a mirror that is its own inverse", got=str(self.mirror), cure="Pair left joints with right ones."
+            )
+        if missing := set(self.aliases.values()) - set(self.joints):
+            raise SkeletonError(
+                expected="aliases of joints that exist", got=f"{sorted(missing)}", cure="Correct the alias table."
+            )
