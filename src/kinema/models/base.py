@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -16,6 +17,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kinema.batch import Batch, Query
+
+
+@dataclass(frozen=True)
+class FeatureShape:
+    """What a model must know of a representation to be built: numbers per frame, tokens of trust, action classes."""
+
+    width: int
+    tokens: int
+    classes: int = 0
 
 
 class Model(nn.Module, ABC):

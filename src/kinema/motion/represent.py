@@ -17,6 +17,7 @@ from torch import Tensor
 
 from kinema.errors import UsageError
 from kinema.geometry.kinematics import forward_kinematics
+from kinema.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.skeleton import Skeleton
 
@@ -151,9 +152,6 @@ class RotationVectors(Representation):
     space = "rotations"
 
     def __init__(self, skeleton: Skeleton, fps: float, joints: Sequence[str] | None = None) -> None:
-        from kinema.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat
-
-        self._log, self._exp = rotmat_to_rotvec, rotvec_to_rotmat
         self.skeleton, self.fps = skeleton, fps
         self.joints = tuple(joints or skeleton.joints)
         self._chosen = skeleton.indices(self.joints)
@@ -166,10 +164,10 @@ class RotationVectors(Representation):
 
     def encode(self, clip: Motion) -> Float[Tensor, "*batch frame feat"]:
         self.check(clip)
-        return self._log(clip.rotations[..., self._chosen, :, :]).flatten(-2)
+        return rotmat_to_rotvec(clip.rotations[..., self._chosen, :, :]).flatten(-2)
 
     def decode(self, features: Float[Tensor, "*batch frame feat"]) -> Motion:
-        turned = self._exp(features.unflatten(-1, (-1, 3)))
+        turned = rotvec_to_rotmat(features.unflatten(-1, (-1, 3)))
         rotations = torch.eye(3).to(features).expand(*features.shape[:-1], len(self.skeleton), 3, 3).clone()
         rotations[..., self._chosen, :, :] = turned
         return Motion(self.skeleton, rotations, features.new_zeros(*features.shape[:-1], 3), self.fps)
@@ -187,3 +185,28 @@ def root_free(clip: Motion) -> Motion:
     rotations = clip.rotations.clone()
     rotations[..., 0, :, :] = torch.eye(3).to(rotations)
     return replace(clip, rotations=rotations, root=torch.zeros_like(clip.root))
+
+
+@dataclass(frozen=True)
+class RootPositionsConfig:
+    """`RootPositions` as data: what a recipe and a checkpoint store. No `joints` means every joint."""
+
+    fps: float
+    joints: tuple[str, ...] = ()
+    copies: tuple[tuple[str, str], ...] = ()
+
+    def build(self, skeleton: Skeleton) -> RootPositions:
+        """The representation on a skeleton, without statistics."""
+        return RootPositions(skeleton, self.fps, self.joints or skeleton.joints, dict(self.copies))
+
+
+@dataclass(frozen=True)
+class RotationVectorsConfig:
+    """`RotationVectors` as data. No `joints` means every joint."""
+
+    fps: float
+    joints: tuple[str, ...] = ()
+
+    def build(self, skeleton: Skeleton) -> RotationVectors:
+        """The representation on a skeleton, without statistics."""
+        return RotationVectors(skeleton, self.fps, self.joints or None)

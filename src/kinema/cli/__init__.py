@@ -1,0 +1,48 @@
+"""The command line: argument parsing only. Each command lives in its own module, imported when it is called.
+
+Standard output is data, standard error is for people. Exit codes: 0 done, 1 failed, 2 misuse, 3 data or weights
+missing, 4 a check failed, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from cyclopts import App
+
+from kinema.errors import KinemaError
+from kinema.version import VERSION
+
+app = App(name="kinema", help="Some of a motion is known; say the rest.", version=VERSION)
+
+_COMMANDS = {
+    "demo": ("kinema.cli.demo:demo", "Forecast a motion and leave a page, a picture, a GIF, a BVH and a GLB."),
+    "forecast": ("kinema.cli.forecast:forecast", "Say what a body will do next."),
+    "info": ("kinema.cli.files:info", "Say what a motion file holds, and what looks wrong with it."),
+    "convert": ("kinema.cli.files:convert", "Convert between BVH, NPZ, GLB and exponential-map text."),
+    "view": ("kinema.cli.view:view", "Look at a motion: a page that opens from disk, or a live viewer."),
+    "render": ("kinema.cli.view:render", "Draw a motion as PNG, GIF or MP4."),
+    "train": ("kinema.cli.train:train", "Train a recipe."),
+    "eval": ("kinema.cli.eval:evaluate", "Score a model by a named protocol, next to the published rows."),
+    "recipes": ("kinema.cli.models:recipes", "List the recipes."),
+    "models": ("kinema.cli.models:models", "List the models that are shipped, and the baselines."),
+    "doctor": ("kinema.cli.doctor:doctor", "Check the installation."),
+}
+for _name, (_target, _help) in _COMMANDS.items():
+    app.command(_target, name=_name, help=_help)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and leave with its exit code."""
+    try:
+        result = app(arguments, result_action="return_value")
+    except KinemaError as error:
+        print(f"kinema: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("kinema: interrupted", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    sys.exit(result if isinstance(result, int) else 0)

@@ -1,0 +1,1 @@
+"""Formulas that several models share, each in one place."""

@@ -1,0 +1,1 @@
+"""Named benchmarks: which windows, which metrics, and the published rows to stand beside."""

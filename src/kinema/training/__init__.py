@@ -1,0 +1,1 @@
+"""One training loop for every system, and what it keeps on disk."""
