@@ -189,11 +189,15 @@ def root_free(clip: Motion) -> Motion:
 
 @dataclass(frozen=True)
 class RootPositionsConfig:
-    """`RootPositions` as data: what a recipe and a checkpoint store. No `joints` means every joint."""
+    """`RootPositions` as data: what a recipe and a checkpoint store. No `joints` means every joint.
+
+    With `standardise` the features are given the training set's mean 0 and deviation 1; without, they stay metres.
+    """
 
     fps: float
     joints: tuple[str, ...] = ()
     copies: tuple[tuple[str, str], ...] = ()
+    standardise: bool = False
 
     def build(self, skeleton: Skeleton) -> RootPositions:
         """The representation on a skeleton, without statistics."""
@@ -206,6 +210,7 @@ class RotationVectorsConfig:
 
     fps: float
     joints: tuple[str, ...] = ()
+    standardise: bool = True
 
     def build(self, skeleton: Skeleton) -> RotationVectors:
         """The representation on a skeleton, without statistics."""

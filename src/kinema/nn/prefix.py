@@ -1,0 +1,56 @@
+"""Forecasting from a prefix: what stands before the first unknown frame, and how an answer is fed back.
+
+Rows of a batch may have prefixes of different lengths; a prefix shorter than asked for is continued backwards by its
+first frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from kinema.batch import Batch, Query
+
+Step = Callable[[Float[Tensor, "batch past feat"]], Float[Tensor, "batch next feat"]]
+
+
+def prefix_length(query: Query) -> Int[Tensor, " batch"]:
+    """Number of leading frames before the first of which nothing is known."""
+    return query.observed_frames().long().cumprod(1).sum(1)
+
+
+def last_frames(query: Query, count: int) -> Float[Tensor, "batch count feat"]:
+    """The last `count` frames of every prefix."""
+    end = prefix_length(query)[:, None]
+    index = (end - count + torch.arange(count, device=end.device)).clamp(min=0)
+    return _take(query.seen, index)
+
+
+def future_frames(batch: Batch, count: int) -> Float[Tensor, "batch count feat"]:
+    """The `count` true frames after every prefix; the last frame stands in where a window ends earlier."""
+    start = prefix_length(batch.query)[:, None]
+    index = (start + torch.arange(count, device=start.device)).clamp(max=batch.target.shape[1] - 1)
+    return _take(batch.target, index)
+
+
+def roll_out(step: Step, query: Query, past: int) -> Float[Tensor, "batch frame feat"]:
+    """Fill a window by calling `step` on the last `past` frames, its own answers included, as often as needed.
+
+    Whatever is observed, also after the first gap, is returned as it was seen.
+    """
+    length = prefix_length(query)
+    frames = query.seen.shape[1]
+    needed = frames - int(length.min()) if len(query) else 0
+    known = last_frames(query, past)
+    while known.shape[1] - past < needed:
+        known = torch.cat((known, step(known[:, -past:])), 1)
+    index = torch.arange(frames, device=length.device) - length[:, None] + past
+    filled = _take(known, index.clamp(0, known.shape[1] - 1))
+    return torch.where(query.observed_frames()[..., None], query.seen, filled)
+
+
+def _take(values: Float[Tensor, "batch frame feat"], index: Int[Tensor, "batch count"]) -> Tensor:
+    return values.gather(1, index[..., None].expand(-1, -1, values.shape[2]))
