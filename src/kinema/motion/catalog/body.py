@@ -1,0 +1,64 @@
+"""A body of average proportions, 1.72 m tall, that gives joints of T-pose skeletons their places.
+
+Segment lengths are near the classic shares of body height (Drillis and Contini 1966; Winter, Biomechanics and Motor
+Control of Human Movement): no licensed body model was measured. Metres, y up, facing +z, the left hand towards +x,
+feet on the floor at y = 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from kinema.motion.skeleton import Skeleton
+
+Place = tuple[float, float, float]
+
+# The middle line and the left side; the right side is its reflection.
+PLACES: dict[str, Place] = {
+    "pelvis": (0.0, 0.95, 0.0),
+    "spine": (0.0, 1.06, -0.01),
+    "spine_low": (0.0, 1.05, -0.01),
+    "spine_mid": (0.0, 1.17, -0.015),
+    "chest": (0.0, 1.26, -0.015),
+    "neck": (0.0, 1.47, -0.015),
+    "head": (0.0, 1.56, 0.015),
+    "head_end": (0.0, 1.72, 0.01),
+    "jaw": (0.0, 1.55, 0.03),
+    "nose": (0.0, 1.58, 0.12),
+    "l_eye": (0.032, 1.615, 0.09),
+    "l_ear": (0.075, 1.59, 0.01),
+    "l_clavicle": (0.03, 1.42, -0.01),
+    "l_collar": (0.075, 1.41, -0.015),
+    "l_shoulder": (0.175, 1.42, -0.015),
+    "l_elbow": (0.46, 1.42, -0.015),
+    "l_wrist": (0.71, 1.42, -0.015),
+    "l_hand": (0.79, 1.42, -0.015),
+    "l_hand_end": (0.885, 1.42, -0.015),
+    "l_hip": (0.09, 0.90, 0.0),
+    "l_knee": (0.093, 0.49, 0.005),
+    "l_ankle": (0.095, 0.08, -0.025),
+    "l_heel": (0.095, 0.02, -0.075),
+    "l_ball": (0.1, 0.02, 0.11),
+    "l_toe": (0.105, 0.02, 0.17),
+    "l_small_toe": (0.135, 0.02, 0.12),
+}
+
+
+def place(name: str) -> Place:
+    """The place in metres of a landmark in the T-pose; names of the right side start with "r_"."""
+    if name.startswith("r_"):
+        x, y, z = PLACES[f"l_{name[2:]}"]
+        return -x, y, z
+    return PLACES[name]
+
+
+def skeleton_of_places(
+    name: str, table: Sequence[tuple[str, int, str | Place]], aliases: Mapping[str, str] | None = None
+) -> Skeleton:
+    """A T-pose skeleton from rows (joint, parent's index, landmark or place in metres)."""
+    where = torch.tensor([place(spot) if isinstance(spot, str) else spot for _, _, spot in table])
+    parents = tuple(parent for _, parent, _ in table)
+    offsets = where - where[[max(parent, 0) for parent in parents]]
+    return Skeleton(name, tuple(joint for joint, _, _ in table), parents, offsets, aliases=dict(aliases or {}))
