@@ -1,0 +1,53 @@
+# Two commands for a fresh machine with Python >= 3.11 and make:
+#   make demo   set everything up and forecast a motion; leaves kinema-demo/index.html
+#   make test   set everything up and run the tests
+# Both may be repeated; what is installed already is not installed again.
+
+PYTHON ?= python3
+VENV ?= .venv
+# The version the project is tested with; any torch >= 2.11 that is already in the environment is kept.
+TORCH ?= torch==2.13.0
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: demo test lint bench clean
+
+demo: $(VENV)/.installed
+	$(BIN)/kinema demo
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -n auto
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+bench: $(VENV)/.installed-bench
+	$(BIN)/python -m pytest benchmarks -o python_files='bench_*.py' --benchmark-columns=median,iqr,rounds
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.torch: | $(VENV)/bin/python
+	$(BIN)/python -c 'import torch' 2>/dev/null || $(PIP) install '$(TORCH)'
+	touch $@
+
+$(VENV)/.installed: pyproject.toml $(VENV)/.torch
+	$(PIP) install -e .
+	touch $@
+
+$(VENV)/.installed-test: pyproject.toml $(VENV)/.torch
+	$(PIP) install -e '.[test]'
+	touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-dev: pyproject.toml $(VENV)/.torch
+	$(PIP) install -e '.[test,dev]'
+	touch $@
+
+$(VENV)/.installed-bench: pyproject.toml $(VENV)/.torch
+	$(PIP) install -e '.[test,bench]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist kinema-demo

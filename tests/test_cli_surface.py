@@ -1,0 +1,48 @@
+"""The command line as a whole: quick help, exit codes, one clear line per error."""
+
+import subprocess
+import sys
+
+import pytest
+
+from kinema.cli import app, main
+
+
+def leave(arguments: list[str]) -> int:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    return int(stop.value.code or 0)
+
+
+def test_help_imports_no_torch() -> None:
+    code = (
+        "import sys\n"
+        "from kinema.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit as stop: assert not stop.code, stop.code\n"
+        "assert 'torch' not in sys.modules, 'torch was imported'\n"
+        "assert 'numpy' not in sys.modules, 'numpy was imported'\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "forecast" in done.stdout
+
+
+def test_the_commands_are_these() -> None:
+    commands = {name for name in app if not name.startswith("-")}
+    assert commands == {
+        "convert", "demo", "doctor", "eval", "forecast", "info", "models", "recipes", "render", "train", "view",
+    }  # fmt: skip
+
+
+def test_misuse_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert leave(["forecast"]) == 2
+    assert leave(["info", "--nonsense", "x.bvh"]) == 2
+    assert leave(["nosuchverb"]) == 2
+
+
+@pytest.mark.parametrize("command", ["convert", "demo", "doctor", "eval", "forecast", "info", "models", "recipes",
+                                     "render", "train", "view"])  # fmt: skip
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert leave([command, "--help"]) == 0
+    assert "Usage: kinema" in capsys.readouterr().out

@@ -1,0 +1,49 @@
+"""The table of rooms: which package may import which (docs/concepts.md)."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1] / "src" / "kinema"
+SHARED = {"errors", "batch", "atomic", "version"}
+ALLOWED = {
+    "geometry": set(),
+    "motion": {"geometry"},
+    "nn": {"geometry"},
+    "data": {"geometry", "motion"},
+    "metrics": {"geometry", "motion"},
+    "viz": {"geometry", "motion"},
+    "models": {"geometry", "nn"},
+    "protocols": {"data", "metrics", "motion"},
+    "training": {"data", "metrics", "models.base", "motion"},
+    "recipes": {"geometry", "motion", "nn", "data", "metrics", "viz", "models", "protocols", "training"},
+    "run": {"geometry", "motion", "nn", "data", "metrics", "viz", "models", "protocols", "training", "recipes"},
+}
+FILES = [path for room in ALLOWED for path in sorted((ROOT / room).rglob("*.py"))]
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("kinema."):
+            names.add(node.module.removeprefix("kinema."))
+        elif isinstance(node, ast.Import):
+            names |= {a.name.removeprefix("kinema.") for a in node.names if a.name.startswith("kinema.")}
+    return names
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_room_imports_only_what_it_may(path: Path) -> None:
+    room = path.relative_to(ROOT).parts[0]
+    for name in imported(path):
+        ours = name.split(".")[0]
+        allowed = ours == room or ours in SHARED or any(name == a or name.startswith(a + ".") for a in ALLOWED[room])
+        assert allowed, f"{path.relative_to(ROOT)} may not import kinema.{name}"
+        if room == "models" and ours == "models" and path.name != "__init__.py":
+            assert name == "models.base", f"a model may not import another system's file: {name}"
+
+
+def test_every_room_is_in_the_table() -> None:
+    rooms = {path.name for path in ROOT.iterdir() if path.is_dir() and any(path.glob("*.py"))}
+    assert rooms == set(ALLOWED) | {"cli"}
