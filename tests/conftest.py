@@ -1,0 +1,96 @@
+"""What every test may lean on: one thread, the shared data where it is there, and small files written on the spot."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+SMALL_BVH = """HIERARCHY
+ROOT Hips
+{
+\tOFFSET 0.0 0.0 0.0
+\tCHANNELS 6 Xposition Yposition Zposition Zrotation Xrotation Yrotation
+\tJOINT Spine
+\t{
+\t\tOFFSET 0.0 50.0 0.0
+\t\tCHANNELS 3 Yrotation Zrotation Xrotation
+\t\tJOINT Head
+\t\t{
+\t\t\tOFFSET 0.0 25.0 1.5
+\t\t\tCHANNELS 3 Zrotation Xrotation Yrotation
+\t\t\tEnd Site
+\t\t\t{
+\t\t\t\tOFFSET 0.0 15.0 0.0
+\t\t\t}
+\t\t}
+\t}
+\tJOINT LeftUpLeg
+\t{
+\t\tOFFSET 10.0 -5.0 0.0
+\t\tCHANNELS 3 Zrotation Xrotation Yrotation
+\t\tJOINT LeftFoot
+\t\t{
+\t\t\tOFFSET 0.0 -80.0 0.0
+\t\t\tCHANNELS 3 Zrotation Xrotation Yrotation
+\t\t\tEnd Site
+\t\t\t{
+\t\t\t\tOFFSET 0.0 -5.0 14.0
+\t\t\t}
+\t\t}
+\t}
+}
+"""
+SMALL_BVH_CHANNELS = 18
+
+
+def small_bvh_rows(frames: int) -> list[str]:
+    """Rows of numbers that fit `SMALL_BVH`: every channel moves, each in its own way."""
+    return [
+        " ".join(
+            f"{(90.0 if channel == 1 else 0.0) + 3.0 * ((frame * (channel + 2)) % 17) - 20.0:.4f}"
+            for channel in range(SMALL_BVH_CHANNELS)
+        )
+        for frame in range(frames)
+    ]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real motion beside the project (or `KINEMA_SHARED`); the test is skipped where it is missing."""
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("KINEMA_SHARED", default))
+    if not folder.is_dir():
+        pytest.skip(f"no shared data at {folder} (set KINEMA_SHARED)")
+    return folder
+
+
+@pytest.fixture
+def write_bvh(tmp_path: Path) -> Callable[..., Path]:
+    """`write_bvh(frames=5, name="walk.bvh", **edits)` writes a small body of 1.8 m and gives its path.
+
+    `header`, `rows` (list of lines) and `frame_time` replace those parts; `count` is what `Frames:` claims.
+    """
+
+    def write(
+        frames: int = 5,
+        *,
+        name: str = "walk.bvh",
+        header: str = SMALL_BVH,
+        rows: list[str] | None = None,
+        frame_time: str = "0.0333333",
+        count: int | None = None,
+    ) -> Path:
+        rows = small_bvh_rows(frames) if rows is None else rows
+        count = len(rows) if count is None else count
+        path = tmp_path / name
+        motion = ["MOTION", f"Frames: {count}", f"Frame Time: {frame_time}", *rows]
+        path.write_text(header + "\n".join(motion) + "\n")
+        return path
+
+    return write
