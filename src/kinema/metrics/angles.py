@@ -1,0 +1,53 @@
+"""The Euler-angle error of the deterministic forecasting benchmarks (Martinez et al. 2017; Li et al. 2018).
+
+It depends on the choice of angles, is singular at gimbal lock, does not unwrap 2 pi and sums over joints. It is here
+because every published table since 2016 has it; `metrics.displacement` is the better measure.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def benchmark_euler(rotations: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"]:
+    """The angles (E1, E2, E3) of the benchmark, in radians and double precision.
+
+    `rotations` are ours (column vectors): R = Rz(E3) Ry(E2) Rx(E1). The published code takes them from M = R^T, the
+    exponential of what stands in the benchmark's files: E2 = -asin(M02), E1 = atan2(M12 / cos E2, M22 / cos E2),
+    E3 = atan2(M01 / cos E2, M00 / cos E2). At gimbal lock (M02 = +-1) E3 = 0 and E1 = atan2(M01, M02), as published.
+    """
+    m = rotations.double().transpose(-1, -2)
+    sine = m[..., 0, 2].clamp(-1, 1)
+    e2 = -sine.asin()
+    cosine = e2.cos()
+    e1 = torch.atan2(m[..., 1, 2] / cosine, m[..., 2, 2] / cosine)
+    e3 = torch.atan2(m[..., 0, 1] / cosine, m[..., 0, 0] / cosine)
+    locked = sine.abs() == 1
+    e1 = torch.where(locked, torch.atan2(m[..., 0, 1], sine), e1)
+    e2 = torch.where(locked, -math.pi / 2 * sine, e2)
+    return torch.stack((e1, e2, torch.where(locked, torch.zeros_like(e3), e3)), -1)
+
+
+def euler_error(
+    predicted: Float[Tensor, "window frame joint 3 3"],
+    whole: Float[Tensor, "window all joint 3 3"],
+    joints: Sequence[int] | None = None,
+    *,
+    floor: float = 1e-4,
+) -> Float[Tensor, "window frame"]:
+    """L2 distance of Euler angles in every frame: e_t = ||m * (E(whole_t) - E(predicted_t))|| over joints and angles.
+
+    `whole` is the true window, the observed frames first: its last frames are what is predicted, and m keeps the
+    angles whose standard deviation over all of it is above `floor`. Joint 0, the root, is never scored; `joints`
+    narrows the others down (default: all). Radians. The error of a benchmark is its mean over windows.
+    """
+    scored = [joint for joint in (range(whole.shape[-3]) if joints is None else joints) if joint != 0]
+    truth = benchmark_euler(whole[..., scored, :, :]).flatten(-2)
+    answer = benchmark_euler(predicted[..., scored, :, :]).flatten(-2)
+    moving = truth.std(-2, correction=0, keepdim=True) > floor
+    return ((truth[..., -answer.shape[-2] :, :] - answer) * moving).norm(dim=-1)

@@ -1,0 +1,42 @@
+"""Whether a model has seen what it is tested on.
+
+A recording's identity is "set/recording" ("cmu/06_07"), or, where it is not known which one it is, its name within
+the release that it was found in with a question mark before it ("?cmu/forecast/test/jumping_1": some recording of the
+CMU archive). Two equal identities are one recording; an identity with a question mark may be any recording of its
+archive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from kinema.metrics.report import Leak, Meeting
+
+
+def archive(identity: str) -> str:
+    """The archive that a recording belongs to: "cmu" of "cmu/06_07" and of "?cmu/forecast/test/jumping_1"."""
+    return identity.removeprefix("?").split("/", 1)[0].lower()
+
+
+def find_leak(trained_on: Iterable[str], tests: Mapping[str, str], apart: Iterable[str] = ()) -> Leak:
+    """Compare what a model was trained on with the test recordings of a protocol (action -> identity).
+
+    `apart` are recordings that are known to be none of the test ones although their names do not say so: the training
+    files of the same release. They can still meet a test by having the same name.
+    """
+    trained, elsewhere = sorted(set(trained_on)), set(apart)
+    sure: list[Meeting] = []
+    possible: list[Meeting] = []
+    for action, test in tests.items():
+        if test in trained:
+            sure.append(Meeting(action, test, (test,)))
+            continue
+        may = tuple(one for one in trained if one not in elsewhere and _may_be_one(one, test))
+        if may:
+            possible.append(Meeting(action, test, may))
+    return Leak(tuple(sure), tuple(possible))
+
+
+def _may_be_one(first: str, second: str) -> bool:
+    unsure = first.startswith("?") or second.startswith("?")
+    return unsure and archive(first) == archive(second)
