@@ -1,0 +1,78 @@
+"""`kinema models` and `kinema recipes`: what there is."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+from kinema.models.baselines import BASELINES
+from kinema.recipes import RECIPES
+from kinema.recipes.codec import to_json
+from kinema.run.open import model_card, open_run, shipped_models
+
+JsonFlag = Annotated[bool, Parameter(name="--json")]
+
+
+def models(name: str | None = None, *, json_: JsonFlag = False) -> None:
+    """List the shipped models and the baselines; with a NAME, print that model's card.
+
+    Parameters
+    ----------
+    name
+        A shipped model.
+    json_
+        As JSON on standard output.
+    """
+    if name is not None:
+        print(model_card(name))
+        return
+    rows = [_row(shipped) for shipped in shipped_models()]
+    rows += [{"model": name, "answers": "any skeleton, any rate", "parameters": 0, "licence": ""} for name in BASELINES]
+    if json_:
+        json.dump(rows, sys.stdout, indent=1)
+        print()
+        return
+    table = Table("model", "answers", "parameters", "licence", box=None)
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    Console().print(table)
+
+
+def recipes(name: str | None = None, *, json_: JsonFlag = False) -> None:
+    """List the recipes; with a NAME, print that recipe as JSON, every value that `--set` can change.
+
+    Parameters
+    ----------
+    name
+        A recipe.
+    json_
+        The list as JSON on standard output.
+    """
+    if name is not None:
+        from kinema.recipes import recipe
+
+        print(json.dumps(to_json(recipe(name)), indent=2))
+        return
+    rows = {key: (build.__doc__ or "").strip().splitlines()[0] for key, build in RECIPES.items()}
+    if json_:
+        json.dump(rows, sys.stdout, indent=1)
+        print()
+        return
+    table = Table("recipe", "what", box=None)
+    for key, what in rows.items():
+        table.add_row(key, what)
+    Console().print(table)
+
+
+def _row(name: str) -> dict[str, str | int]:
+    run = open_run(name)
+    representation = run.representation
+    answers = "" if representation is None else f"{representation.space} of {representation.skeleton.name}"
+    answers += "" if representation is None else f" at {representation.fps:g} fps"
+    parameters = sum(weight.numel() for weight in run.model.parameters())
+    return {"model": name, "answers": answers, "parameters": parameters, "licence": run.licence}

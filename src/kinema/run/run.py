@@ -1,0 +1,165 @@
+"""`Run`: a model with everything that it needs to answer about a clip: representation, rate, and where it learnt.
+
+`answer` is the verb of a user: their clip, their skeleton, their rate. `forecast` is what a protocol calls: poses in the
+root's frame, at the model's own skeleton and rate. Both go the way of design section 4: encode, standardise, query,
+predict, restore, decode.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kinema.data.tasks import known_frames
+from kinema.errors import UsageError
+from kinema.models.base import Model
+from kinema.motion.edit import resample
+from kinema.motion.motion import Clip, Motion, concatenate
+from kinema.motion.represent import Representation, RootPositionsConfig, RotationVectorsConfig
+from kinema.motion.retarget import carry, to_skeleton
+
+Space = Literal["rotations", "positions"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a verb gives back: the clip as it was observed, the sampled continuations, and what should be known of them.
+
+    `samples` has batch shape (samples,) on the user's own skeleton and rate; its first frame follows the last of
+    `observed`.
+    """
+
+    observed: Motion
+    samples: Motion
+    notes: tuple[str, ...] = ()
+
+    def whole(self, sample: int = 0) -> Motion:
+        """One future behind the observed clip."""
+        return concatenate(self.observed, self.samples.one(sample))
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A model that can be asked.
+
+    `representation` is None for the baselines, which take the clip's own skeleton and rate. `observed` is how many
+    frames the model looks back, `trained` how many it was trained to predict at once (0: as many as one likes).
+    """
+
+    name: str
+    model: Model
+    representation: Representation | None = None
+    observed: int = 2
+    trained: int = 0
+    trained_on: frozenset[str] = field(default_factory=frozenset[str])
+    licence: str = ""
+
+    @property
+    def spaces(self) -> frozenset[Space]:
+        """What the model can say: rotations, positions, or (baselines) either."""
+        if self.representation is None:
+            return frozenset({"rotations", "positions"})
+        return frozenset({"rotations" if self.representation.space == "rotations" else "positions"})
+
+    def forecast(self, past: Motion, frames: int, space: Space) -> Clip:
+        """The `frames` after `past` (batch shape (window,)): poses in the root's frame. Raises UsageError where the
+        model cannot answer in that space, or the clip is of another skeleton or rate."""
+        if space not in self.spaces:
+            raise UsageError(
+                expected=f"a question about {' or '.join(sorted(self.spaces))}",
+                got=f"one about {space} for {self.name}",
+                cure="Ask a model of the other kind.",
+            )
+        representation = self.representation or _own_representation(past, space)
+        features = self._predict(representation, past, frames, samples=1, seed=0)
+        return representation.decode(features[0])
+
+    def answer(self, clip: Motion, *, seconds: float | None = None, samples: int = 1, seed: int = 0) -> Answer:
+        """Continue a clip of any skeleton and rate for `seconds` (default: the horizon that the model was trained for).
+
+        Raises UsageError for a batch of clips, for no samples, or for a time that is not positive.
+        """
+        if clip.batch_shape or samples < 1 or (seconds is not None and not 0 < seconds < math.inf):
+            raise UsageError(
+                expected="one clip, at least one sample and a positive time",
+                got=f"batch shape {tuple(clip.batch_shape)}, {samples} samples, {seconds} seconds",
+                cure="Ask for one clip at a time.",
+            )
+        notes: list[str] = []
+        rate = self.representation.fps if self.representation else clip.fps
+        seconds = seconds or (self.trained / rate if self.trained else 1.0)
+        frames = max(1, math.ceil(seconds * rate - 1e-6))
+        own = self._recent(clip, rate)
+        if own.frames < self.observed:
+            notes.append(f"{own.frames} of the {self.observed} frames that {self.name} looks back are there; "
+                         "the first one was repeated")  # fmt: skip
+        if self.trained and frames > self.trained:
+            notes.append(f"trained for {self.trained / rate:.2f} s; beyond it the answer is fed back and grows less sure")
+        poses = self._poses(own, frames, samples, seed)
+        future = _at_rate(own, carry(poses, own), clip.fps, max(1, round(seconds * clip.fps)))
+        if self.model.deterministic and samples > 1:
+            notes.append(f"{self.name} is deterministic: the {samples} samples are the same")
+        return Answer(clip, replace(future, layout=clip.layout, action=clip.action, identity=clip.identity), tuple(notes))
+
+    def _recent(self, clip: Motion, rate: float) -> Motion:
+        """The end of a clip, at the model's rate, ending exactly at the clip's last frame; on the clip's skeleton."""
+        wanted = math.ceil((max(self.observed, 2) - 1) / rate * clip.fps) + 1
+        tail = clip[max(0, clip.frames - wanted) :]
+        # Resampling counts from the first frame on; turned round, it counts from the last.
+        backwards = _reversed(resample(_reversed(tail), rate))
+        return backwards[-max(self.observed, 2) :] if backwards.frames > max(self.observed, 2) else backwards
+
+    def _poses(self, own: Motion, frames: int, samples: int, seed: int) -> Clip:
+        if self.representation is None:
+            representation, past = _own_representation(own, "rotations"), own
+        else:
+            representation = self.representation
+            same = own.skeleton.same_tree(representation.skeleton)
+            past = own if same else to_skeleton(own, representation.skeleton)
+        return representation.decode(self._predict(representation, past, frames, samples, seed))
+
+    @torch.inference_mode()
+    def _predict(
+        self, representation: Representation, past: Motion, frames: int, samples: int, seed: int
+    ) -> Float[Tensor, "sample *batch frame feat"]:
+        """Features, in their own units, of the frames after `past`."""
+        seen = representation.standardise(representation.encode(past[-self.observed :] if past.frames > self.observed else past))
+        single = seen.ndim == 2
+        seen = seen[None] if single else seen
+        window = torch.cat((seen, seen.new_zeros(seen.shape[0], frames, seen.shape[2])), 1)
+        known = (torch.arange(window.shape[1]) < seen.shape[1]).expand(window.shape[:2])
+        generator = torch.Generator().manual_seed(seed)
+        self.model.eval()
+        answer = self.model.predict(known_frames(window, known, representation), samples, generator)
+        future = representation.restore(answer[:, :, seen.shape[1] :])
+        return future[:, 0] if single else future
+
+
+def _own_representation(clip: Motion, space: Space) -> Representation:
+    config = RotationVectorsConfig(clip.fps) if space == "rotations" else RootPositionsConfig(clip.fps)
+    return config.build(clip.skeleton)
+
+
+def _reversed(clip: Motion) -> Motion:
+    offsets = None if clip.offsets is None else clip.offsets.flip(-3)
+    return replace(clip, rotations=clip.rotations.flip(-4), root=clip.root.flip(-2), offsets=offsets)
+
+
+def _at_rate(past: Motion, future: Motion, fps: float, frames: int) -> Motion:
+    """`future`, which follows `past`, at another rate: its first frame stands one new frame after the last of `past`."""
+    last = past[-1:]
+    start = replace(
+        future,
+        rotations=last.rotations.expand(*future.batch_shape, -1, -1, -1, -1),
+        root=last.root.expand(*future.batch_shape, -1, -1),
+        offsets=None if last.offsets is None else last.offsets.expand(*future.batch_shape, -1, -1, -1),
+    )
+    if future.offsets is None and last.offsets is not None:
+        future = replace(future, offsets=last.offsets.expand(*future.batch_shape, future.frames, -1, -1))
+    resampled = resample(concatenate(start, future), fps)
+    return resampled[1 : min(resampled.frames, frames + 1)]
