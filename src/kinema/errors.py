@@ -61,6 +61,10 @@ class TrainingError(KinemaError):
     """Training cannot go on (a loss that is not finite, a run folder that does not fit)."""
 
 
+class KinemaWarning(UserWarning):
+    """Something in the input is odd but survivable; the command line shows it as one line on standard error."""
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """The error for a name that is not in a table: it lists the table and suggests the nearest entries."""
     names = sorted(known)

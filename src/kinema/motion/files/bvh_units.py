@@ -1,0 +1,46 @@
+"""What a BVH does not say outright: the length of its unit, and the frame rate behind a rounded frame time."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+
+# The first is what nearly every exporter writes. Their ranges for a standing body do not overlap.
+UNITS: dict[str, float] = {"cm": 0.01, "m": 1.0, "mm": 0.001, "inch": 0.0254, "ASF unit": 0.0254 / 0.45}
+STANDING = (1.1, 2.3)  # metres: from a child to somebody tall who holds up a hand
+_USUAL_RATES = (24, 25, 30, 48, 50, 60, 72, 90, 100, 120, 144, 150, 180, 200, 240, 250, 300, 360, 480, 500, 1000)
+
+
+def infer_unit(size: float) -> tuple[float, bool]:
+    """Metres per file unit for a body `size` file units tall, and whether that makes it a plausible body.
+
+    Where no unit does, the answer is the centimetre, and False.
+    """
+    low, high = STANDING
+    for unit in UNITS.values():
+        if low <= size * unit <= high:
+            return unit, True
+    return UNITS["cm"], False
+
+
+def unit_name(unit: float) -> str:
+    """ "cm", "m", "mm", "inch", "ASF unit", or the number of metres."""
+    return next((name for name, metres in UNITS.items() if math.isclose(unit, metres, rel_tol=1e-4)), f"{unit:g} m")
+
+
+def frame_rate(frame_time: str) -> float:
+    """Frames per second of a frame time as it is written: 1 / frame time, free of the rounding of the text.
+
+    A text is a rounding of 1/n where it differs from it by less than one unit of its last digit. It is taken for that
+    rate where n is one of the usual rates and within 1.5 %, or any whole number and within 0.01 %: .0083333 is 120,
+    0.033 is 30, 0.0417083 stays 23.976.
+    """
+    seconds = float(frame_time)
+    rate = 1 / seconds
+    exponent = Decimal(frame_time.strip()).as_tuple().exponent
+    last_digit = 10.0**exponent if isinstance(exponent, int) else 0.0
+    usual = min(_USUAL_RATES, key=lambda n: abs(1 / n - seconds))
+    for whole, tolerance in ((usual, 0.015), (max(round(rate), 1), 1e-4)):
+        if abs(1 / whole - seconds) < last_digit and abs(whole - rate) <= tolerance * rate:
+            return float(whole)
+    return rate
