@@ -65,10 +65,10 @@ class _Known:
 
 
 class Baseline(Model):
-    """A model without parameters: `fill` says what stands where nothing is known."""
+    """A model without parameters: `_fill` says what stands where nothing is known."""
 
     @abstractmethod
-    def fill(self, known: _Known) -> Float[Tensor, "batch frame token dim"]:
+    def _fill(self, known: _Known) -> Float[Tensor, "batch frame token dim"]:
         """A value for every frame, known or not."""
 
     def predict(
@@ -78,7 +78,7 @@ class Baseline(Model):
         del generator
         known = _Known.of(query)
         given = known.known | ~query.valid[..., None]
-        answer = torch.where(given[..., None], known.values, self.fill(known))
+        answer = torch.where(given[..., None], known.values, self._fill(known))
         return repeat_samples(answer.flatten(-2), samples)
 
     def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
@@ -93,14 +93,14 @@ class Baseline(Model):
 class ZeroVelocity(Baseline):
     """The last known pose, held; before the first known one, that one. The hardest baseline over short times."""
 
-    def fill(self, known: _Known) -> Float[Tensor, "batch frame token dim"]:
+    def _fill(self, known: _Known) -> Float[Tensor, "batch frame token dim"]:
         return known.at(0)[0]
 
 
 class ConstantVelocity(Baseline):
     """On at the speed between the last two known frames: x(t) = x_n + (t - t_n) (x_n - x_m) / (t_n - t_m)."""
 
-    def fill(self, known: _Known) -> Float[Tensor, "batch frame token dim"]:
+    def _fill(self, known: _Known) -> Float[Tensor, "batch frame token dim"]:
         last, at_last = known.at(0)
         before, at_before = known.at(-1)
         speed = _slope(before, last, at_last - at_before)
@@ -116,7 +116,7 @@ class RunningAverage(Baseline):
             raise UsageError(expected="an average over at least one frame", got=str(frames), cure="Use 2 or 4.")
         self.frames = frames
 
-    def fill(self, known: _Known) -> Float[Tensor, "batch frame token dim"]:
+    def _fill(self, known: _Known) -> Float[Tensor, "batch frame token dim"]:
         total = known.at(0)[0]
         count = torch.ones_like(total[..., :1])
         for back in range(1, self.frames):
@@ -141,7 +141,7 @@ class Interpolate(Baseline):
             raise unknown_name("kind of interpolation", kind, _KINDS)
         self.kind: InterpolationKind = kind
 
-    def fill(self, known: _Known) -> Float[Tensor, "batch frame token dim"]:
+    def _fill(self, known: _Known) -> Float[Tensor, "batch frame token dim"]:
         start, at_start = known.at(0)
         end, at_end = known.at(1)
         gap = at_end - at_start

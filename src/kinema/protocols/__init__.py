@@ -1,1 +1,34 @@
 """Named benchmarks: which windows, which metrics, and the published rows to stand beside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from kinema.metrics.report import Report
+from kinema.protocols.cmu import CMU_LEGACY, CMU_PHYSICAL
+from kinema.protocols.forecaster import Forecaster
+
+
+class Benchmark(Protocol):
+    """A named way of scoring a forecaster."""
+
+    @property
+    def name(self) -> str:
+        """What the command line calls it."""
+        ...
+
+    @property
+    def what(self) -> str:
+        """One line about it."""
+        ...
+
+    def evaluate(
+        self, forecaster: Forecaster, data: Path | str | None = None, beside: Sequence[Forecaster] = ()
+    ) -> Report:
+        """Score a forecaster, and others to stand beside it, on the test data below `data`."""
+        ...
+
+
+PROTOCOLS: dict[str, Benchmark] = {protocol.name: protocol for protocol in (CMU_LEGACY, CMU_PHYSICAL)}

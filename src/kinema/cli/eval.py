@@ -1,0 +1,66 @@
+"""`kinema eval`: a model scored by a named protocol, with baselines and published rows beside it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from kinema.atomic import write_text
+from kinema.errors import UsageError
+from kinema.metrics.report import Report, markdown, rich_tables
+from kinema.run.evaluate import evaluate as score
+
+
+def evaluate(
+    model: str,
+    *,
+    protocol: str,
+    data: Path | None = None,
+    json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    out: Path | None = None,
+) -> None:
+    """Score a model by a named protocol, next to the published rows.
+
+    Parameters
+    ----------
+    model
+        A baseline's name, a shipped model's name, or a run folder.
+    protocol
+        cmu-legacy (as published) or cmu-physical (60 Hz, true millimetres, captured joints).
+    data
+        The folder with the protocol's data; default: the one that KINEMA_DATA names.
+    json_
+        Write the scores to standard output as JSON, and the tables to standard error.
+    out
+        Also write the whole report, baselines and published rows by action included: a .md or a .json file.
+    """
+    if out is not None and out.suffix not in (".md", ".json"):
+        raise UsageError(
+            expected="a file that ends in .md or .json", got=str(out), cure="Name another file with --out."
+        )
+    report = score(model, protocol, data)
+    if out is not None:
+        write_text(
+            out, markdown(report) if out.suffix == ".md" else json.dumps(report.to_json(full=True), indent=2) + "\n"
+        )
+    if json_:
+        print(json.dumps(report.to_json()))
+    _show(report, sys.stderr.isatty() if json_ else sys.stdout.isatty(), to_error=json_)
+
+
+def _show(report: Report, terminal: bool, *, to_error: bool) -> None:
+    # Without a terminal there is no width to fit, and a table must not be cut.
+    console = Console(stderr=to_error, width=None if terminal else 120, highlight=False)
+    for table in rich_tables(report):
+        console.print(table)
+        console.print()
+    for note in report.notes:
+        console.print(f"- {note}", markup=False)
+    console.print(
+        report.leak.message, markup=False, style="bold red" if report.leak.sure or report.leak.possible else ""
+    )
