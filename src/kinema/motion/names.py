@@ -14,15 +14,18 @@ CANON17: tuple[str, ...] = (
     "l_shoulder", "l_elbow", "l_wrist", "r_shoulder", "r_elbow", "r_wrist",
 )  # fmt: skip
 CANON17_PARENTS: tuple[int, ...] = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 8, 11, 12, 8, 14, 15)
+EXTREMITIES: tuple[str, ...] = ("head_end", "l_hand_end", "r_hand_end", "l_toe", "r_toe")
+"""Ends of limbs that many bodies have beside the seventeen: they say how head, hands and feet are turned."""
 
 # How the joints of the right side and of the middle line are called elsewhere, in plain form (see `_plain`), the most
 # specific name first. The left side follows by exchanging the side.
 _MIDDLE: dict[str, tuple[str, ...]] = {
     "pelvis": ("pelvis", "hips", "hip", "root", "midhip"),
-    "spine": ("spine1", "abdomen", "spine", "lowerback", "spine01"),
-    "chest": ("chest", "spine3", "thorax", "upperback", "spine2", "upperchest", "spine03", "spine1"),
-    "neck": ("neck", "neck1", "lowerneck", "neck01", "nose"),
+    "spine": ("spine1", "abdomen", "spine", "upperback", "lowerback", "spine01"),
+    "chest": ("chest", "spine3", "thorax", "spine2", "upperchest", "spine03", "spine1", "upperback"),
+    "neck": ("neck", "neck1", "lowerneck", "neck01"),
     "head": ("head", "upperneck"),
+    "head_end": ("headend", "headtop", "headtopend", "headsite", "headnub", "crown"),
 }
 _SIDED: dict[str, tuple[str, ...]] = {
     "hip": ("hip", "upperleg", "upleg", "thigh", "femur"),
@@ -31,11 +34,15 @@ _SIDED: dict[str, tuple[str, ...]] = {
     "shoulder": ("shldr", "upperarm", "arm", "humerus", "shoulder"),
     "elbow": ("elbow", "lowerarm", "forearm", "radius"),
     "wrist": ("wrist", "hand"),
+    "hand_end": ("handend", "fingersend", "indexend", "middle3", "handmiddle4", "handmiddle3", "hand", "handsite"),
+    "toe": ("toebase", "toe", "toes", "ball", "bigtoe", "foot", "footend", "toeend", "footsite"),
 }
 _PREFIX = re.compile(r"^(mixamorig\d*|bip\d*|skeleton\d*|character\d*|ccbase|def)[:_ ]?", re.IGNORECASE)
 _SIDE_WORD = re.compile(r"(left|right)", re.IGNORECASE)
-_SIDE_START = re.compile(r"^([lr])(?=[A-Z_. ]|(hip|should|shldr|fore|hand|thigh|shin|foot|buttock|collar|eye|pinky|ring|"
-                         r"mid|index|thumb|femur|tibia|toe|humerus|radius|wrist|finger|clav|joint|knee|ankle|elbow))")  # fmt: skip
+_SIDE_START = re.compile(
+    r"^(?:([lr])(?=[A-Z_. ]|(?:hip|should|shldr|fore|hand|thigh|shin|foot|buttock|collar|eye|pinky|ring|mid|index|"
+    r"thumb|femur|tibia|toe|humerus|radius|wrist|finger|clav|joint|knee|ankle|elbow))|([LR])(?=[A-Z][a-z]|[_. ]))"
+)
 _SIDE_END = re.compile(r"[_. ]([lrLR])(?=$|_end\d*$|_|\d)")
 
 
@@ -45,7 +52,7 @@ def side_and_stem(name: str) -> tuple[str, str]:
     for pattern in (_SIDE_WORD, _SIDE_START, _SIDE_END):
         if found := pattern.search(bare):
             rest = bare[: found.start()] + bare[found.end() :]
-            return found.group(1)[0].lower(), _plain(rest)
+            return next(side for side in found.groups() if side)[0].lower(), _plain(rest)
     return "", _plain(bare)
 
 
@@ -62,15 +69,21 @@ def mirror_by_name(joints: Sequence[str]) -> tuple[int, ...]:
 
 
 def canon_by_name(joints: Sequence[str], parents: Sequence[int]) -> dict[str, str]:
-    """canon17 name -> own name, for those that are found. Two canonical joints never share one joint.
+    """canon17 name, or name of one of `EXTREMITIES`, -> own name, for those that are found.
 
-    Where two names fit, the earlier entry of the table wins; an end point ("..._end", "Site") never fits.
+    Two canonical joints never share one joint. Where two names fit, the earlier entry of the table wins; an end point
+    ("..._end", "Site") is never one of the seventeen.
     """
     del parents  # names decide; the tree is not consulted
-    keys = {side_and_stem(name): name for name in reversed(joints) if not is_end_point(name)}
+    every = {side_and_stem(name): name for name in reversed(joints)}
+    inner = {side_and_stem(name): name for name in reversed(joints) if not is_end_point(name)}
     found: dict[str, str] = {}
-    for canon in CANON17:
-        side, part = canon.split("_") if "_" in canon else ("", canon)
+    # The chest first: of "Spine, Spine1" it is the upper, of "Spine, Spine1, Spine2" the uppermost.
+    for canon in ("chest", *CANON17, *EXTREMITIES):
+        if canon in found:
+            continue
+        side, part = (canon[0], canon[2:]) if canon[1] == "_" else ("", canon)
+        keys = every if canon in EXTREMITIES else inner
         for stem in _SIDED[part] if side else _MIDDLE[part]:
             name = keys.get((side, stem))
             if name is not None and name not in found.values():

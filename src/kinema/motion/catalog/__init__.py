@@ -1,17 +1,39 @@
-"""The catalogue: skeletons by name, each built when it is asked for."""
+"""The catalogue: skeletons by name, each built when it is asked for.
+
+What a published protocol needs to know of a body (which joints a model sees, which coincide, which stand still) stands
+as constants in the file of its family: `catalog.cmu`, `catalog.h36m`, `catalog.keypoints`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from kinema.errors import unknown_name
+from kinema.motion.catalog.cmu import cmu38
+from kinema.motion.catalog.games import bandai21, lafan22
+from kinema.motion.catalog.h36m import h36m17, h36m32
+from kinema.motion.catalog.humaneva import humaneva15
+from kinema.motion.catalog.keypoints import body25, coco17
 from kinema.motion.catalog.kinema import canon17, kinema24
+from kinema.motion.catalog.smpl import smpl24, smplh52, smplx55
 from kinema.motion.skeleton import Skeleton
 
 SKELETONS: dict[str, Callable[[], Skeleton]] = {
+    "bandai21": bandai21,
+    "body25": body25,
     "canon17": canon17,
+    "cmu38": cmu38,
+    "coco17": coco17,
+    "h36m17": h36m17,
+    "h36m32": h36m32,
+    "humaneva15": humaneva15,
     "kinema24": kinema24,
+    "lafan22": lafan22,
+    "smpl24": smpl24,
+    "smplh52": smplh52,
+    "smplx55": smplx55,
 }
+"""Name -> builder of every skeleton that kinema knows."""
 
 
 def skeleton(name: str) -> Skeleton:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kinema.motion.catalog.body import skeleton_of_places
-from kinema.motion.names import CANON17, CANON17_PARENTS
+from kinema.motion.names import CANON17, CANON17_PARENTS, EXTREMITIES
 from kinema.motion.skeleton import Skeleton
 
 _KINEMA24: tuple[tuple[str, int], ...] = (
@@ -18,7 +18,9 @@ _KINEMA24: tuple[tuple[str, int], ...] = (
 def kinema24() -> Skeleton:
     """Our own T-pose body of 24 joints, 1.72 m tall, with the crown, the finger tips and the toe tips as joints."""
     return skeleton_of_places(
-        "kinema24", [(joint, parent, joint) for joint, parent in _KINEMA24], {joint: joint for joint in CANON17}
+        "kinema24",
+        [(joint, parent, joint) for joint, parent in _KINEMA24],
+        {joint: joint for joint in (*CANON17, *EXTREMITIES)},
     )
 
 

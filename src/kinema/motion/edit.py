@@ -1,0 +1,232 @@
+"""Editing a clip: its rate, its side, its heading, its length, its floor. Every function returns a new clip."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from fractions import Fraction
+from typing import TypeVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kinema.errors import UsageError
+from kinema.geometry.kinematics import forward_kinematics
+from kinema.geometry.rotations import axis_angle_to_rotmat, identity_rotmat, slerp
+from kinema.motion.motion import Clip, Motion, Points
+from kinema.motion.skeleton import Skeleton
+
+AnyClip = TypeVar("AnyClip", Motion, Points)
+
+_RATE_TOLERANCE = 5e-5  # frame times in files are rounded: 0.008333 s is 120 Hz
+_FEET = ("l_ankle", "r_ankle", "l_toe", "r_toe")
+# Inversion first: where bones point opposite ways along a local axis, the limb is inverted rather than reflected.
+_SIGNS = ((-1.0, -1.0, -1.0), (-1.0, 1.0, 1.0), (1.0, -1.0, 1.0), (1.0, 1.0, -1.0))
+
+
+def resample(clip: AnyClip, fps: float) -> AnyClip:
+    """The clip at another rate: frame i stands at time i / fps, up to the last input time; the duration is kept.
+
+    Rotations by slerp, positions linearly; exact where an output time is an input time. Frames are never merely
+    skipped. Rates that differ by less than the rounding of a file's frame time (5e-5) count as equal.
+    Raises UsageError where `fps` is not positive.
+    """
+    if not fps > 0 or not math.isfinite(fps):
+        raise UsageError(expected="a positive frame rate", got=f"{fps}", cure="Give fps in frames per second.")
+    if fps == clip.fps:
+        return clip
+    step = _step(clip.fps / fps)
+    if step == 1:
+        return replace(clip, fps=fps)
+    count = int((clip.frames - 1) / step) + 1
+    ticks = torch.arange(count, dtype=torch.int64) * step.numerator
+    below = torch.div(ticks, step.denominator, rounding_mode="floor")
+    weight = (ticks - below * step.denominator).to(torch.float64) / step.denominator
+    above = (below + (weight > 0)).clamp(max=clip.frames - 1)
+    if isinstance(clip, Points):
+        return replace(clip, positions=_lerp(clip.positions, below, above, weight, -3), fps=fps)
+    layout = clip.layout and replace(clip.layout, frame_time=f"{1 / fps:.9g}")
+    offsets = None if clip.offsets is None else _lerp(clip.offsets, below, above, weight, -3)
+    return replace(
+        clip,
+        rotations=_slerp(clip.rotations, below, above, weight),
+        root=_lerp(clip.root, below, above, weight, -2),
+        offsets=offsets,
+        fps=fps,
+        layout=layout,
+    )
+
+
+def mirror(clip: AnyClip) -> AnyClip:
+    """The clip seen in a mirror: left and right exchanged, the path reflected across the world's x = 0.
+
+    A joint's turn becomes R'_j = M_x R_m S_j, with m the joint on the other side and S_j from `joint_reflections`.
+    Twice is the identity.
+    """
+    swap = list(clip.skeleton.mirror)
+    if isinstance(clip, Points):
+        flip = clip.positions.new_tensor([-1.0, 1.0, 1.0][: clip.positions.shape[-1]])
+        return replace(clip, positions=clip.positions[..., swap, :] * flip)
+    sides = joint_reflections(clip.skeleton).to(clip.rotations)
+    world = clip.root.new_tensor([-1.0, 1.0, 1.0])
+    above = torch.cat((world[None], sides[list(clip.skeleton.parents[1:])]))
+    rotations = above[..., :, None] * clip.rotations[..., swap, :, :] * sides[..., None, :]
+    offsets = None if clip.offsets is None else clip.offsets[..., swap, :] * above
+    return replace(clip, rotations=rotations, root=clip.root * world, offsets=offsets)
+
+
+def joint_reflections(skeleton: Skeleton) -> Float[Tensor, "joint 3"]:
+    """For each joint the signs (a diagonal of determinant -1) that map its own frame to its partner's mirror image.
+
+    In most files every joint is reflected across one axis; where bones lie along a local axis (Bandai), limbs are
+    inverted through a point instead. Read off the rest pose: offset_c = S_parent offset_mirror(c).
+    """
+    signs: list[Tensor] = []
+    for joint, parent in enumerate(skeleton.parents):
+        usual = torch.ones(3) if parent < 0 else signs[parent]
+        if parent < 0:
+            usual[skeleton.mirror_axis] = -1
+        # Both sides must come to the same answer, so the pair is judged together.
+        children = [*skeleton.children[joint], *skeleton.children[skeleton.mirror[joint]]]
+        own = skeleton.offsets[children]
+        other = skeleton.offsets[[skeleton.mirror[child] for child in children]]
+        choices = (usual, *(torch.tensor(sign) for sign in _SIGNS))
+        misfit = [float((own - other * sign).norm(dim=-1).sum()) for sign in choices]
+        best = min(range(len(choices)), key=misfit.__getitem__)
+        # Bodies are not quite symmetric: only a clear misfit overrules what holds for the parent.
+        overruled = misfit[0] > misfit[best] + 0.1 * float(own.norm(dim=-1).sum())
+        signs.append(choices[best] if overruled else usual)
+    return torch.stack(signs)
+
+
+def facing(clip: Clip) -> Float[Tensor, "*batch frame"]:
+    """Where the body faces, as an angle in radians about y: 0 is +z, positive towards +x.
+
+    From the lines across the hips and the shoulders. Raises UsageError where the skeleton has neither.
+    """
+    skeleton, positions = clip.skeleton, clip.points().positions
+    across = torch.zeros_like(positions[..., 0, :])
+    for part in ("hip", "shoulder"):
+        if _has(skeleton, f"l_{part}") and _has(skeleton, f"r_{part}"):
+            left, right = skeleton.indices((f"l_{part}", f"r_{part}"))
+            across = across + positions[..., left, :] - positions[..., right, :]
+    if not across.any():
+        raise UsageError(
+            expected="a skeleton with left and right hips or shoulders",
+            got=f"{skeleton.name}",
+            cure="Give the skeleton aliases for l_hip, r_hip, l_shoulder, r_shoulder.",
+        )
+    return torch.atan2(-across[..., 2], across[..., 0])  # forward = across x up
+
+
+def turn(clip: AnyClip, angle: Float[Tensor, "*batch"]) -> AnyClip:
+    """The clip turned about the world's y axis by `angle` radians."""
+    matrix = axis_angle_to_rotmat("Y", angle)
+    if isinstance(clip, Points):
+        return replace(clip, positions=clip.positions @ matrix.transpose(-1, -2)[..., None, :, :])
+    rotations = clip.rotations.clone()
+    rotations[..., 0, :, :] = matrix[..., None, :, :] @ rotations[..., 0, :, :]
+    return replace(clip, rotations=rotations, root=clip.root @ matrix.transpose(-1, -2))
+
+
+def shift(clip: AnyClip, by: Float[Tensor, "*batch 3"]) -> AnyClip:
+    """The clip moved by a vector in metres."""
+    if isinstance(clip, Points):
+        return replace(clip, positions=clip.positions + by[..., None, None, :])
+    return replace(clip, root=clip.root + by[..., None, :])
+
+
+def face_forward(clip: AnyClip) -> AnyClip:
+    """The clip turned and moved so that it starts facing +z with the root above the origin; heights stay."""
+    clip = turn(clip, -facing(clip)[..., 0])
+    start = clip.root[..., 0, :] if isinstance(clip, Motion) else clip.positions[..., 0, 0, :]
+    return shift(clip, start * start.new_tensor([-1.0, 0.0, -1.0]))
+
+
+def trim(clip: AnyClip, start: float = 0.0, end: float | None = None) -> AnyClip:
+    """The frames whose times lie in [start, end] seconds, both ends included; no `end` means the end.
+
+    Raises UsageError where there is no such frame.
+    """
+    end = clip.duration if end is None else end
+    first = max(math.ceil(start * clip.fps - 1e-6), 0)
+    last = min(math.floor(end * clip.fps + 1e-6), clip.frames - 1)
+    if not 0 <= start <= end or last < first:
+        raise UsageError(
+            expected=f"0 <= start <= end, with a frame between them, in a clip of {clip.duration:g} s",
+            got=f"start {start:g} s, end {end:g} s",
+            cure="Choose times inside the clip.",
+        )
+    return clip[first : last + 1]
+
+
+def on_floor(clip: AnyClip) -> AnyClip:
+    """The clip raised or lowered so that the lowest that a foot (or, without feet, any joint) ever gets is y = 0."""
+    positions = clip.points().positions
+    feet = [clip.skeleton.index(name) for name in _FEET if _has(clip.skeleton, name)]
+    feet = [j for j in range(len(clip.skeleton)) if _stands_on(clip.skeleton, j, feet)] or list(
+        range(len(clip.skeleton))
+    )
+    lowest = positions[..., feet, 1].amin((-1, -2))
+    return shift(clip, torch.stack((torch.zeros_like(lowest), -lowest, torch.zeros_like(lowest)), -1))
+
+
+def drop_rest_frame(motion: Motion) -> Motion:
+    """The clip without its first frame where that is a rest pose put before the recording, as CMU's BVH files have it.
+
+    It is one if the pose jumps there: by more than 3 cm on average over the joints and at least ten times as far as it
+    goes in any of the next ten steps. A batch is judged as a whole.
+    """
+    if motion.frames < 4:
+        return motion
+    points = motion[:12].points().positions
+    pose = points - points[..., :1, :]
+    steps = (pose[..., 1:, :, :] - pose[..., :-1, :, :]).norm(dim=-1).mean(-1).flatten(0, -2)
+    jump, walk = steps[..., 0].min(), steps[..., 1:].max()
+    return motion[1:] if jump > 0.03 and jump > 10 * walk else motion
+
+
+def rest_pose(skeleton: Skeleton, fps: float = 30.0) -> Motion:
+    """One frame of the rest pose, standing on the floor above the origin."""
+    rotations = identity_rotmat((1, len(skeleton)))
+    positions, _ = forward_kinematics(rotations, torch.zeros(1, 3), skeleton.offsets, skeleton.parents)
+    return Motion(skeleton, rotations, torch.tensor([[0.0, -float(positions[..., 1].min()), 0.0]]), fps)
+
+
+def _step(ratio: float) -> Fraction:
+    """Input frames per output frame, as a fraction, so that coinciding times are found exactly."""
+    near = Fraction(ratio).limit_denominator(1001)
+    return (
+        near
+        if near > 0 and abs(float(near) - ratio) <= _RATE_TOLERANCE * ratio
+        else Fraction(ratio).limit_denominator()
+    )
+
+
+def _lerp(values: Tensor, below: Tensor, above: Tensor, weight: Tensor, axis: int) -> Tensor:
+    start = values.index_select(axis, below.to(values.device))
+    end = values.index_select(axis, above.to(values.device))
+    share = weight.to(values).reshape(-1, *[1] * (-axis - 1))
+    return torch.where(share == 0, start, start + (end - start) * share)
+
+
+def _slerp(rotations: Tensor, below: Tensor, above: Tensor, weight: Tensor) -> Tensor:
+    out = rotations.index_select(-4, below.to(rotations.device))
+    between = weight.nonzero()[:, 0].to(rotations.device)  # the other frames are copies of input frames
+    end = rotations.index_select(-4, above.to(rotations.device)[between])
+    share = weight.to(rotations)[between][:, None]
+    return out.index_copy(-4, between, slerp(out.index_select(-4, between), end, share))
+
+
+def _has(skeleton: Skeleton, name: str) -> bool:
+    return name in skeleton.joints or name in skeleton.aliases
+
+
+def _stands_on(skeleton: Skeleton, joint: int, feet: list[int]) -> bool:
+    """Whether a joint is one of the feet or hangs on one."""
+    while joint >= 0:
+        if joint in feet:
+            return True
+        joint = skeleton.parents[joint]
+    return False
