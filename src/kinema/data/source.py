@@ -1,27 +1,33 @@
 """`Source`: a set of recordings. One per data set, each in its own file.
 
 A source lists its clips by split without reading them all into memory twice; it never invents a unit, a rate or a
-joint order: what the files do not say, its constructor asks for.
+joint order: what the files do not say, its constructor asks for. Sources are frozen dataclasses of plain values, so
+that a recipe can hold them; making one opens no file.
 """
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal
 
+from kinema.errors import MissingDataError, UsageError
 from kinema.motion.motion import Motion
 from kinema.motion.skeleton import Skeleton
 
 Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+DATA_VARIABLE = "KINEMA_DATA"
 
 
 class Source(ABC):
     """Recordings of one skeleton tree.
 
     Every clip carries `identity`, the name of the recording that it is a copy of ("cmu/06_07"), or, where that is not
-    known, the name within the set with a question mark before it ("?cmu/forecast/train/running_4": some trial of the
-    CMU archive). Checkpoints keep the identities they were trained on; `protocols.leaks` compares them.
+    known, the name within the set with a question mark before it ("?cmu/train/running_4": some trial of the CMU
+    archive). Checkpoints keep the identities they were trained on; `protocols.leaks` compares them.
     """
 
     name: str
@@ -32,3 +38,43 @@ class Source(ABC):
     @abstractmethod
     def clips(self, split: Split) -> Iterator[Motion]:
         """The recordings of one split, always in the same order, each with `action` and `identity`."""
+
+    def stamp(self) -> str:
+        """What a cache of this source is good for: another stamp, and the cache is stale.
+
+        Sources that read files add the size and the time of change of each (`file_stamp`).
+        """
+        return repr(self)
+
+
+def check_split(split: str) -> None:
+    """Raises UsageError where `split` is not "train", "val" or "test"."""
+    if split not in SPLITS:
+        raise UsageError(expected="a split among train, val, test", got=f"'{split}'", cure="Choose one of these.")
+
+
+def data_folder(root: str | None, *, what: str, origin: str) -> Path:
+    """The folder that `root` names, or the environment variable KINEMA_DATA where it is None.
+
+    `what` says which data are looked for, `origin` where to get them and under which licence; both end up in the
+    MissingDataError that is raised where there is no such folder.
+    """
+    named = root if root is not None else os.environ.get(DATA_VARIABLE, "")
+    if not named:
+        raise missing_data(what, f"no data folder (neither --data nor {DATA_VARIABLE} is set)", origin)
+    folder = Path(named).expanduser()
+    if not folder.exists():
+        raise missing_data(what, f"{folder}, which does not exist", origin)
+    return folder
+
+
+def missing_data(what: str, got: str, origin: str) -> MissingDataError:
+    """The error for data that are not there: what, what was found instead, where to get them."""
+    cure = f"{origin} Put it into a folder and name that folder with --data, or in {DATA_VARIABLE}."
+    return MissingDataError(expected=what, got=got, cure=cure)
+
+
+def file_stamp(path: Path) -> str:
+    """A file's path, size in bytes and time of change in nanoseconds."""
+    state = path.stat()
+    return f"{path.resolve()}:{state.st_size}:{state.st_mtime_ns}"

@@ -43,16 +43,16 @@ class Forecast(Task):
 
     @property
     def frames(self) -> int:
+        """Observed and predicted together."""
         return self.observed + self.predicted
 
     def query(self, window: Float[Tensor, "batch frame feat"], representation: Representation) -> Query:
+        """The first `observed` frames, known exactly."""
         known = torch.arange(window.shape[1]) < self.observed
         return known_frames(window, known.expand(window.shape[:2]), representation)
 
 
-def known_frames(
-    window: Float[Tensor, "batch frame feat"], known: Tensor, representation: Representation
-) -> Query:
+def known_frames(window: Float[Tensor, "batch frame feat"], known: Tensor, representation: Representation) -> Query:
     """The query in which whole frames are known exactly (`known` is True) or not at all."""
     batch, frames, _ = window.shape
     known = known.to(window.device)

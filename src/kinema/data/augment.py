@@ -1,0 +1,162 @@
+"""Augmentation of windows of features: variations of a motion that are as good a motion as the recorded one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from kinema.errors import UsageError
+from kinema.geometry.rotations import euler_to_rotmat
+from kinema.motion.represent import Representation
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """What was drawn for every window of a batch. None where that augmentation is off."""
+
+    reverse: Bool[Tensor, " batch"] | None
+    mirror: Bool[Tensor, " batch"] | None
+    when: Float[Tensor, "batch frame"] | None  # in raw frames
+    turn: Float[Tensor, "batch 3 3"] | None  # rotation times scale
+    noise: Float[Tensor, "batch frame feat"] | None
+
+    def rows(self, which: slice) -> Draw:
+        """What was drawn for some of the windows."""
+        parts = (self.reverse, self.mirror, self.when, self.turn, self.noise)
+        return Draw(*(None if part is None else part[which] for part in parts))
+
+
+@dataclass(frozen=True)
+class Augment:
+    """How windows are varied. The default changes nothing.
+
+    `reverse` and `mirror` are probabilities (time backwards; left and right exchanged). `speed` is a range of factors
+    for the pace, 2 being twice as fast: the window is resampled with Catmull-Rom splines on its features. `scale` is a
+    range of factors for the body's size, `tilt` the largest turn about x and about z, `yaw` about y (radians): all
+    three for features that are positions only. `noise` is the standard deviation of Gaussian noise in the features'
+    own unit (metres, radians); it is part of the window, so the truth has it too.
+
+    Raises UsageError where a probability is outside [0, 1] or a range is empty or not positive.
+    """
+
+    reverse: float = 0.0
+    mirror: float = 0.0
+    speed: tuple[float, float] = (1.0, 1.0)
+    scale: tuple[float, float] = (1.0, 1.0)
+    tilt: float = 0.0
+    yaw: float = 0.0
+    noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("reverse", "mirror"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise _wrong(name, "a probability from 0 to 1", getattr(self, name))
+        for name in ("speed", "scale"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high < math.inf:
+                raise _wrong(name, "a range (low, high) with 0 < low <= high", getattr(self, name))
+        for name in ("tilt", "yaw", "noise"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise _wrong(name, "a number of 0 or more", getattr(self, name))
+
+    def reach(self, frames: int) -> int:
+        """How many raw frames a window must have so that the fastest pace still fills `frames`."""
+        return math.ceil((frames - 1) * max(1.0, self.speed[1]) - 1e-9) + 1
+
+    def apply(
+        self,
+        window: Float[Tensor, "batch reach feat"],
+        frames: int,
+        representation: Representation,
+        generator: torch.Generator,
+    ) -> Float[Tensor, "batch frame feat"]:
+        """Windows of `reach(frames)` raw frames, features in their own units -> varied windows of `frames` frames."""
+        return self.enact(window, frames, representation, self.draw(len(window), frames, representation, generator))
+
+    def draw(self, batch: int, frames: int, representation: Representation, generator: torch.Generator) -> Draw:
+        """Everything that is random about a batch, drawn in a fixed order from `generator`.
+
+        Raises UsageError where `scale`, `tilt` or `yaw` are asked of features that are not positions.
+        """
+
+        def within(low: float, high: float) -> Float[Tensor, " batch"]:
+            return low + (high - low) * torch.rand(batch, generator=generator)
+
+        reverse = torch.rand(batch, generator=generator) < self.reverse if self.reverse else None
+        mirror = torch.rand(batch, generator=generator) < self.mirror if self.mirror else None
+        when = None
+        if self.speed != (1.0, 1.0):
+            pace = within(*self.speed)
+            slack = (self.reach(frames) - 1 - (frames - 1) * pace).clamp(min=0)
+            when = within(0, 1)[:, None] * slack[:, None] + torch.arange(frames) * pace[:, None]
+        turn = None
+        if self.scale != (1.0, 1.0) or self.tilt or self.yaw:
+            _check_positions(representation)
+            angles = torch.stack([within(-most, most) for most in (self.tilt, self.yaw, self.tilt)], -1)
+            turn = _rotation(angles) * within(*self.scale)[:, None, None]
+        noise = None
+        if self.noise:
+            noise = self.noise * torch.randn(batch, frames, representation.width, generator=generator)
+        return Draw(reverse, mirror, when, turn, noise)
+
+    def enact(
+        self, window: Float[Tensor, "batch reach feat"], frames: int, representation: Representation, draw: Draw
+    ) -> Float[Tensor, "batch frame feat"]:
+        """What `draw` says, done. Raises UsageError where the windows are not `reach(frames)` long."""
+        if window.shape[1] != self.reach(frames):
+            raise UsageError(
+                expected=f"windows of {self.reach(frames)} raw frames for {frames} frames",
+                got=f"{window.shape[1]}",
+                cure="Cut windows of Augment.reach(frames) frames.",
+            )
+        window = window[:, :frames] if draw.when is None else resample_features(window, draw.when)
+        if draw.reverse is not None:
+            window = torch.where(draw.reverse[:, None, None], window.flip(1), window)
+        if draw.mirror is not None and bool(draw.mirror.any()):
+            window = torch.where(draw.mirror[:, None, None], representation.mirror(window), window)
+        if draw.turn is not None:
+            window = _turned(window, draw.turn)
+        return window if draw.noise is None else window + draw.noise
+
+
+def resample_features(
+    window: Float[Tensor, "batch raw feat"], when: Float[Tensor, "batch frame"]
+) -> Float[Tensor, "batch frame feat"]:
+    """Features at the times `when`, in frames of `window`, by Catmull-Rom splines; the ends are extended straight."""
+    last = window.shape[1] - 1
+    before = torch.cat((2 * window[:, :1] - window[:, 1:2], window, 2 * window[:, -1:] - window[:, -2:-1]), 1)
+    left = when.floor().clamp(0, max(last - 1, 0))
+    t = (when - left)[..., None]
+    row = torch.arange(len(window))[:, None]
+    p0, p1, p2, p3 = (before[row, left.long() + step] for step in range(4))
+    return p1 + 0.5 * t * (p2 - p0 + t * (2 * p0 - 5 * p1 + 4 * p2 - p3 + t * (3 * (p1 - p2) + p3 - p0)))
+
+
+def _turned(window: Float[Tensor, "batch frame feat"], turn: Float[Tensor, "batch 3 3"]) -> Tensor:
+    # Written out rather than as a matrix product, so that a window's result does not depend on its batch.
+    x, y, z = window.unflatten(-1, (-1, 3)).unbind(-1)
+    m = turn[:, None, None]
+    parts = [x * m[..., i, 0] + y * m[..., i, 1] + z * m[..., i, 2] for i in range(3)]
+    return torch.stack(parts, -1).flatten(-2)
+
+
+def _rotation(angles: Float[Tensor, "batch 3"]) -> Float[Tensor, "batch 3 3"]:
+    """Rx Rz Ry: first the turn about the vertical, then the tilts."""
+    return euler_to_rotmat(angles[:, [0, 2, 1]], "XZY")
+
+
+def _check_positions(representation: Representation) -> None:
+    if representation.space != "positions" or representation.width % 3:
+        raise UsageError(
+            expected="features that are joint positions, for scale, tilt and yaw",
+            got=f"{type(representation).__name__} ({representation.space})",
+            cure="Leave these three at their defaults.",
+        )
+
+
+def _wrong(name: str, expected: str, got: object) -> UsageError:
+    return UsageError(expected=f"{expected} for {name}", got=f"{got}", cure="Correct the augmentation.")

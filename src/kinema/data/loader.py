@@ -1,0 +1,110 @@
+"""`Loader`: batches as a pure function of (seed, step).
+
+Nothing is remembered between steps: a resumed run, a run with another number of worker processes and a run that is
+spread over several ranks see the very same batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from kinema.batch import Batch
+from kinema.data.augment import Augment
+from kinema.data.tasks import Task
+from kinema.data.windows import Balance, ClipEntry, WindowSet
+from kinema.errors import UsageError
+from kinema.motion.represent import Representation
+
+
+class Loader:
+    """Batches of a task's windows, standardised.
+
+    `batch_size` counts the windows of all ranks together; rank r takes the rows r, r + world, ... of the same global
+    batch. Windows are drawn with replacement, as often as `balance` says, every `stride` frames. Statistics are those
+    of `representation`. Raises UsageError where no clip is long enough for a window, or where the batch cannot be
+    shared out evenly.
+    """
+
+    def __init__(
+        self,
+        windows: WindowSet,
+        representation: Representation,
+        task: Task,
+        *,
+        batch_size: int,
+        seed: int,
+        augment: Augment | None = None,
+        balance: Balance = "windows",
+        stride: int = 1,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        if not 0 <= rank < world or batch_size < 1 or batch_size % world:
+            raise UsageError(
+                expected=f"a batch size that {world} ranks share evenly, and a rank below {world}",
+                got=f"batch size {batch_size}, rank {rank}",
+                cure="Choose a multiple of the number of ranks.",
+            )
+        if windows.features.shape[1] != representation.width:
+            raise UsageError(
+                expected=f"features of {representation.width} numbers",
+                got=f"windows of {windows.features.shape[1]}",
+                cure="Build the windows with this representation.",
+            )
+        self.task, self.representation, self.augment = task, representation, augment or Augment()
+        self.batch_size, self.seed, self._share = batch_size, seed, slice(rank, None, world)
+        self._set = windows
+        self._windows = windows.windows(self.augment.reach(task.frames), stride, balance)
+        self._edges = np.cumsum(self._windows.weight)
+
+    def __len__(self) -> int:
+        """Number of windows that may be drawn."""
+        return len(self._windows)
+
+    @property
+    def skipped(self) -> tuple[ClipEntry, ...]:
+        """Clips that are too short for a window (with the frames that the fastest pace needs)."""
+        return self._windows.skipped
+
+    def batch(self, step: int) -> Batch:
+        """This rank's part of the batch of a step: the same whenever, wherever and how often it is asked for."""
+        generator = step_generator(self.seed, step)
+        draws = torch.rand(self.batch_size, generator=generator, dtype=torch.float64).numpy()
+        # The last edge may fall short of 1 by rounding.
+        chosen = np.minimum(np.searchsorted(self._edges, draws, side="right"), len(self) - 1)
+        drawn = self.augment.draw(self.batch_size, self.task.frames, self.representation, generator)
+        raw = self._set.gather(self._windows.start[chosen[self._share]], self._windows.frames)
+        features = self.augment.enact(raw, self.task.frames, self.representation, drawn.rows(self._share))
+        return self.task.batch(self.representation.standardise(features), self.representation)
+
+    def iterate(self, start: int, stop: int, workers: int = 0) -> Iterator[Batch]:
+        """The batches of the steps from `start` to before `stop`, in order, made by so many worker processes."""
+        steps = DataLoader(
+            _Steps(self), batch_size=None, sampler=range(start, stop), num_workers=workers, collate_fn=_as_it_is
+        )
+        return cast("Iterator[Batch]", iter(steps))
+
+
+def step_generator(seed: int, step: int) -> torch.Generator:
+    """A generator whose state depends on seed and step alone, and well on both."""
+    state = np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
+
+
+class _Steps(Dataset[Batch]):
+    """Batches keyed by step."""
+
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+
+    def __getitem__(self, index: int) -> Batch:
+        return self._loader.batch(index)
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch

@@ -1,0 +1,263 @@
+"""`WindowSet`: the features of a split's clips, encoded once, and the windows that can be cut out of them.
+
+All clips lie one after the other in one float32 array, held in memory or mapped from a cache folder:
+`FOLDER/KEY/features.npy` and `index.json` beside it. The index says what the array was made from (source, split,
+representation, phases); where that no longer fits, the array is made again. Files are written whole or not at all,
+the index last, so that several processes may build the same cache at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from kinema.atomic import atomic_path, write_text
+from kinema.data.source import Source, Split
+from kinema.errors import KinemaError, UsageError
+from kinema.geometry.rotations import rotvec_to_rotmat
+from kinema.motion.edit import resample
+from kinema.motion.motion import Motion
+from kinema.motion.represent import Representation, Statistics
+
+Balance = Literal["windows", "clips", "actions"]
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class ClipEntry:
+    """One clip of the array: the rows `start:stop`, what it is a recording of, and what is done in it."""
+
+    start: int
+    stop: int
+    identity: str
+    action: str | None
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """Windows of one length: the row at which each starts, the clip it lies in, and how likely it is to be drawn.
+
+    `weight` sums to 1. `skipped` are the clips that are too short for a single window.
+    """
+
+    frames: int
+    start: Int64[np.ndarray, " window"]
+    clip: Int64[np.ndarray, " window"]
+    weight: Float[np.ndarray, " window"]
+    skipped: tuple[ClipEntry, ...]
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+
+class WindowSet:
+    """Features (own units, not standardised) of every clip of a split. Made by `build`."""
+
+    def __init__(
+        self, features: Float[np.ndarray, "row feat"], clips: Sequence[ClipEntry], actions: Sequence[str], fps: float
+    ) -> None:
+        self.features = features
+        self.clips = tuple(clips)
+        self.actions = tuple(actions)
+        self.fps = fps
+        self._path: Path | None = None
+
+    @classmethod
+    def build(
+        cls,
+        source: Source,
+        split: Split,
+        representation: Representation,
+        *,
+        cache: Path | str | None = None,
+        phases: int = 1,
+    ) -> WindowSet:
+        """Encode a split at the representation's rate, or open the cache of it.
+
+        With `phases` above 1, a recording whose rate is a whole multiple (at least `phases`) of the representation's
+        also gives the frames between those that resampling keeps, as clips of the same identity.
+
+        Raises UsageError where the split has no clip, KinemaError where features are not finite.
+        """
+        if phases < 1:
+            raise UsageError(expected="at least one phase", got=f"{phases}", cure="Give phases=1 or more.")
+        if cache is None:
+            return _encode(source, split, representation, phases)
+        about = _describe(source, split, representation, phases)
+        key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
+        folder, probe = Path(cache) / key, _probe(representation)
+        if not _is_fresh(folder, about, probe):
+            _write(folder, _encode(source, split, representation, phases), about, probe)
+        return cls.open(folder)
+
+    @classmethod
+    def open(cls, folder: Path) -> WindowSet:
+        """A cache that `build` wrote, its features mapped, not read."""
+        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        features = np.load(folder / "features.npy", mmap_mode="r")
+        clips = [ClipEntry(**entry) for entry in index["clips"]]
+        opened = cls(features, clips, index["actions"], index["about"]["fps"])
+        opened._path = folder
+        return opened
+
+    @property
+    def identities(self) -> frozenset[str]:
+        """The recordings that the clips are copies of: what a checkpoint keeps for leak checks."""
+        return frozenset(clip.identity for clip in self.clips)
+
+    def statistics(self) -> Statistics:
+        """Mean and standard deviation of every feature over all frames."""
+        return Statistics.of(torch.from_numpy(np.array(self.features)))
+
+    def windows(self, frames: int, stride: int = 1, balance: Balance = "windows") -> Windows:
+        """All windows of `frames` frames that start every `stride` frames of a clip.
+
+        `balance` says what is drawn equally often: windows, clips, or actions (clips without one are an action of
+        their own). Raises UsageError where no clip is long enough.
+        """
+        if frames < 1 or stride < 1:
+            raise UsageError(expected="frames and stride of 1 or more", got=f"{frames}, {stride}", cure="Correct them.")
+        long = [place for place, clip in enumerate(self.clips) if clip.stop - clip.start >= frames]
+        if not long:
+            longest = max((clip.stop - clip.start for clip in self.clips), default=0)
+            raise UsageError(
+                expected=f"at least one clip of {frames} frames at {self.fps:g} frames per second",
+                got=f"{len(self.clips)} clips, the longest of {longest} frames",
+                cure="Ask for shorter windows, a slower fastest speed, or give longer recordings.",
+            )
+        starts = [np.arange(self.clips[c].start, self.clips[c].stop - frames + 1, stride) for c in long]
+        clip = np.repeat(np.array(long, dtype=np.int64), [len(start) for start in starts])
+        skipped = tuple(entry for entry in self.clips if entry.stop - entry.start < frames)
+        return Windows(frames, np.concatenate(starts).astype(np.int64), clip, self._weights(clip, balance), skipped)
+
+    def gather(self, start: Int64[np.ndarray, " batch"], frames: int) -> Float[Tensor, "batch frame feat"]:
+        """The windows of `frames` rows that begin at the rows `start`, as a copy."""
+        rows, width = self.features.shape
+        if len(start) and (int(start.min()) < 0 or int(start.max()) + frames > rows):
+            raise UsageError(
+                expected=f"windows within {rows} rows",
+                got=f"one from row {start.max()}",
+                cure="Take starts of windows().",
+            )
+        step = self.features.strides[0]
+        # Every row seen as the beginning of a window: a window is then one contiguous copy.
+        runs = np.lib.stride_tricks.as_strided(
+            self.features, (rows - frames + 1, frames * width), (step, self.features.itemsize), writeable=False
+        )
+        return torch.from_numpy(np.asarray(runs[start])).view(len(start), frames, width)
+
+    def _weights(self, clip: Int64[np.ndarray, " window"], balance: Balance) -> Float[np.ndarray, " window"]:
+        if balance == "windows":
+            return np.full(len(clip), 1 / len(clip))
+        if balance == "clips":
+            group = clip
+        elif balance == "actions":
+            names = sorted({entry.action or "" for entry in self.clips})
+            group = np.array([names.index(entry.action or "") for entry in self.clips], dtype=np.int64)[clip]
+        else:
+            raise UsageError(
+                expected="a balance among windows, clips, actions", got=f"'{balance}'", cure="Choose one of these."
+            )
+        count = np.bincount(group)
+        return 1 / (count[group] * np.count_nonzero(count))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A worker process maps the file again instead of being sent its contents.
+        return vars(self) | ({"features": None} if self._path is not None else {})
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if self._path is not None:
+            self.features = np.load(self._path / "features.npy", mmap_mode="r")
+
+
+def _encode(source: Source, split: Split, representation: Representation, phases: int) -> WindowSet:
+    parts: list[Float[np.ndarray, "row feat"]] = []
+    entries: list[ClipEntry] = []
+    row = 0
+    for clip in source.clips(split):
+        for phase in _phases(clip, representation.fps, phases):
+            features = representation.encode(resample(phase, representation.fps)).to(torch.float32).numpy()
+            if not np.isfinite(features).all():
+                raise KinemaError(
+                    expected=f"finite features of {clip.identity or 'every clip'}",
+                    got="NaN or infinity",
+                    cure="Look at the recording with kinema info, and leave it out.",
+                )
+            parts.append(features)
+            entries.append(ClipEntry(row, row + len(features), clip.identity, clip.action))
+            row += len(features)
+    if not parts:
+        raise UsageError(
+            expected=f"clips in the split '{split}' of {source.name}",
+            got="none",
+            cure="Choose another split, hold some recordings out, or give more of them.",
+        )
+    return WindowSet(np.concatenate(parts), entries, source.actions, representation.fps)
+
+
+def _phases(clip: Motion, fps: float, phases: int) -> Iterator[Motion]:
+    ratio = clip.fps / fps
+    whole = round(ratio)
+    count = phases if abs(ratio - whole) < 1e-6 * ratio and whole >= phases else 1
+    for phase in range(count):
+        first = phase * whole // count if count > 1 else 0
+        if first < clip.frames:
+            yield clip[first:] if first else clip
+
+
+def _describe(source: Source, split: Split, representation: Representation, phases: int) -> dict[str, Any]:
+    skeleton = representation.skeleton
+    tree = json.dumps(
+        [skeleton.joints, skeleton.parents, [[round(x, 5) for x in row] for row in skeleton.offsets.tolist()]]
+    )
+    return {
+        "version": _VERSION,
+        "source": source.stamp(),
+        "split": split,
+        "phases": phases,
+        "representation": type(representation).__qualname__,
+        "fps": representation.fps,
+        "width": representation.width,
+        "tokens": list(representation.token_of_feature),
+        "joints": list(getattr(representation, "joints", ())),
+        "skeleton": hashlib.sha256(tree.encode()).hexdigest(),
+    }
+
+
+def _probe(representation: Representation) -> list[float]:
+    """What the representation makes of a fixed pose: a change of its code shows here where its name stays the same."""
+    joints = len(representation.skeleton)
+    angles = torch.sin(torch.arange(3 * joints * 3, dtype=torch.float32)).view(3, joints, 3)
+    root = torch.sin(torch.arange(9, dtype=torch.float32)).view(3, 3)
+    motion = Motion(representation.skeleton, rotvec_to_rotmat(angles), root, representation.fps)
+    return representation.encode(motion)[1].tolist()
+
+
+def _write(folder: Path, built: WindowSet, about: dict[str, Any], probe: list[float]) -> None:
+    with atomic_path(folder / "features.npy") as beside, beside.open("wb") as file:
+        np.save(file, built.features)
+    index = {"about": about, "probe": probe, "actions": built.actions, "clips": [asdict(clip) for clip in built.clips]}
+    write_text(folder / "index.json", json.dumps(index))
+
+
+def _is_fresh(folder: Path, about: dict[str, Any], probe: list[float]) -> bool:
+    try:
+        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        features = np.load(folder / "features.npy", mmap_mode="r")
+        return (
+            index["about"] == about
+            and np.allclose(index["probe"], probe, atol=1e-4)
+            and features.shape == (index["clips"][-1]["stop"], about["width"])
+        )
+    except (OSError, ValueError, KeyError, IndexError, TypeError):
+        return False
