@@ -7,10 +7,11 @@ missing, 4 a check failed, 130 interrupted.
 from __future__ import annotations
 
 import sys
+import warnings
 
 from cyclopts import App
 
-from kinema.errors import KinemaError
+from kinema.errors import KinemaError, KinemaWarning
 from kinema.version import VERSION
 
 app = App(name="kinema", help="Some of a motion is known; say the rest.", version=VERSION)
@@ -34,6 +35,8 @@ for _name, (_target, _help) in _COMMANDS.items():
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
+    warnings.simplefilter("always", KinemaWarning)
+    warnings.formatwarning = _format_warning
     try:
         result = app(arguments, result_action="return_value")
     except KinemaError as error:
@@ -46,3 +49,12 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stderr.close()
         sys.exit(1)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _format_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """One line for a warning of ours; the place in the code would help nobody."""
+    if issubclass(category, KinemaWarning):
+        return f"kinema: {message}\n"
+    return f"{filename}:{lineno}: {category.__name__}: {message}\n"

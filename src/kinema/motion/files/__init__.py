@@ -1,1 +1,226 @@
-"""Motion files: load, save, sniff."""
+"""Motion files: load, save, sniff. One module per format, and the table that names them."""
+
+from __future__ import annotations
+
+import difflib
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kinema.errors import FormatError, UsageError, unknown_name
+from kinema.motion.catalog import skeleton as catalogue_skeleton
+from kinema.motion.files import bvh, expmap, glb, npz
+from kinema.motion.files.bvh_units import UNITS
+from kinema.motion.motion import Clip, Motion, Points
+from kinema.motion.skeleton import Skeleton
+
+__all__ = ["FORMATS", "Format", "LoadOptions", "load", "load_clip", "load_points", "save", "sniff"]
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """What a caller knows about a file that the file may not say: rate, metres per unit, skeleton."""
+
+    fps: float | None = None
+    unit: float | None = None
+    skeleton: Skeleton | None = None
+
+
+@dataclass(frozen=True)
+class Format:
+    """A row of the table: file suffixes, and the functions that load and save (None: not possible)."""
+
+    suffixes: tuple[str, ...]
+    load: Callable[[Path, LoadOptions], Clip] | None
+    save: Callable[[Clip, Path], None] | None
+
+
+def _load_bvh(path: Path, options: LoadOptions) -> Clip:
+    return bvh.load(path, fps=options.fps, unit=options.unit)
+
+
+def _load_npz(path: Path, options: LoadOptions) -> Clip:
+    return npz.load(path, fps=options.fps, unit=options.unit, skeleton=options.skeleton)
+
+
+# Columns of the two benchmarks that use exponential-map text: skeleton of the catalogue, metres per unit.
+_EXPMAP = {117: ("cmu38", UNITS["ASF unit"]), 99: ("h36m32", UNITS["mm"])}
+
+
+def _load_expmap(path: Path, options: LoadOptions) -> Clip:
+    known = _EXPMAP.get(expmap.columns(path))
+    name, unit = known or ("cmu38", UNITS["ASF unit"])
+    skeleton = options.skeleton or catalogue_skeleton(name)
+    if options.fps is None:
+        raise FormatError(
+            where=path.name,
+            expected="a frame rate, which this format does not hold",
+            got="none",
+            cure="Give it: fps=..., or --source-fps (CMU benchmark files have 120, Human3.6M files 50).",
+        )
+    if options.unit is not None:
+        unit = options.unit
+    return expmap.load(path, skeleton, options.fps, unit)
+
+
+def _save_expmap(clip: Clip, path: Path) -> None:
+    motion = _with_rotations(clip, path)
+    unit = next((unit for name, unit in _EXPMAP.values() if name == motion.skeleton.name), 1.0)
+    expmap.save(motion, path, unit)
+
+
+def _save_bvh(clip: Clip, path: Path) -> None:
+    bvh.save(_with_rotations(clip, path), path)
+
+
+def _save_glb(clip: Clip, path: Path) -> None:
+    glb.save(_with_rotations(clip, path), path)
+
+
+FORMATS: dict[str, Format] = {
+    "bvh": Format((".bvh",), _load_bvh, _save_bvh),
+    "npz": Format((".npz",), _load_npz, npz.save),
+    "expmap": Format((".txt", ".csv"), _load_expmap, _save_expmap),
+    "glb": Format((".glb",), None, _save_glb),
+}
+"""Every format by name."""
+
+
+def load_clip(
+    path: Path | str,
+    *,
+    format: str | None = None,  # noqa: A002 - the word users look for
+    fps: float | None = None,
+    unit: float | None = None,
+    skeleton: Skeleton | None = None,
+) -> Clip:
+    """The clip in a file: a Motion where the file holds rotations, Points where it holds positions only.
+
+    `format` is sniffed where it is not given. `fps`, `unit` (metres per file unit) and `skeleton` say what the file
+    does not, or overrule it. Raises UsageError where there is no such file, FormatError where it is not whole.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise _no_file(path)
+    row = _row(format or sniff(path))
+    if row.load is None:
+        raise FormatError(
+            where=path.name,
+            expected=f"a format that can be read ({', '.join(name for name, other in FORMATS.items() if other.load)})",
+            got=f"{format or sniff(path)}, which is only written",
+            cure="Keep the motion as BVH or NPZ as well.",
+        )
+    return row.load(path, LoadOptions(fps, unit, skeleton))
+
+
+def load(
+    path: Path | str,
+    *,
+    format: str | None = None,  # noqa: A002
+    fps: float | None = None,
+    unit: float | None = None,
+    skeleton: Skeleton | None = None,
+) -> Motion:
+    """The motion in a file; see `load_clip`. Raises UsageError where the file holds positions only."""
+    clip = load_clip(path, format=format, fps=fps, unit=unit, skeleton=skeleton)
+    if isinstance(clip, Points):
+        raise UsageError(
+            expected=f"joint rotations in {Path(path).name}",
+            got="joint positions only",
+            cure="Use load_points, or find rotations by inverse kinematics (kinema.motion.ik).",
+        )
+    return clip
+
+
+def load_points(
+    path: Path | str,
+    *,
+    format: str | None = None,  # noqa: A002
+    fps: float | None = None,
+    unit: float | None = None,
+    skeleton: Skeleton | None = None,
+) -> Points:
+    """The joint positions in a file, whether it holds them or rotations; see `load_clip`."""
+    return load_clip(path, format=format, fps=fps, unit=unit, skeleton=skeleton).points()
+
+
+def save(clip: Clip, path: Path | str, *, format: str | None = None) -> None:  # noqa: A002
+    """Write a clip, atomically, in the format of the suffix or the one that is named.
+
+    Raises UsageError for an unknown suffix, and where the format cannot hold the clip (positions only, a batch).
+    """
+    path = Path(path)
+    row = _row(format or _by_suffix(path))
+    assert row.save is not None
+    row.save(clip, path)
+
+
+def sniff(path: Path | str) -> str:
+    """The name of the format of a file that exists, by its content, then by its suffix.
+
+    Raises FormatError where the content is of a kind that the suffix does not promise (a zip renamed to .bvh), and
+    UsageError where neither content nor suffix says anything.
+    """
+    path = Path(path)
+    with path.open("rb") as file:
+        head = file.read(512)
+    if head.startswith(b"PK\x03\x04"):
+        return _sniff_zip(path)
+    if head.startswith(b"glTF"):
+        return "glb"
+    if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:9].upper() == b"HIERARCHY":
+        return "bvh"
+    if path.suffix.lower() == ".glb":
+        raise FormatError(where=path.name, expected="a GLB", got="something else", cure="Give its true format.")
+    return _by_suffix(path)
+
+
+def _sniff_zip(path: Path) -> str:
+    if path.suffix.lower() not in FORMATS["npz"].suffixes + (".zip", ""):
+        raise FormatError(
+            where=path.name,
+            expected=f"a {path.suffix.lower().removeprefix('.').upper()} file",
+            got="a zip archive",
+            cure="Unpack it and give the file inside (an NPZ is a zip too: then rename it to .npz).",
+        )
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if any(name.endswith(".npy") for name in archive.namelist()):
+                return "npz"
+    elif path.suffix.lower() == ".npz":
+        return "npz"  # damaged: let its reader say how
+    raise FormatError(where=path.name, expected="a motion file", got="a zip archive", cure="Unpack it first.")
+
+
+def _by_suffix(path: Path) -> str:
+    for name, row in FORMATS.items():
+        if path.suffix.lower() in row.suffixes:
+            return name
+    known = [suffix for row in FORMATS.values() for suffix in row.suffixes]
+    raise unknown_name("file suffix", path.suffix.lower() or path.name, known)
+
+
+def _row(name: str) -> Format:
+    if name not in FORMATS:
+        raise unknown_name("format", name, FORMATS)
+    return FORMATS[name]
+
+
+def _with_rotations(clip: Clip, path: Path) -> Motion:
+    if isinstance(clip, Points):
+        raise UsageError(
+            expected=f"joint rotations to write {path.name}",
+            got="joint positions only",
+            cure="Save as .npz, or find rotations by inverse kinematics (kinema.motion.ik).",
+        )
+    return clip
+
+
+def _no_file(path: Path) -> UsageError:
+    if path.is_dir():
+        return UsageError(expected="a motion file", got=f"the folder {path}", cure="Name one file in it.")
+    there = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, there, n=1)
+    cure = f"Did you mean {path.parent / near[0]}?" if near else "Check the path."
+    return UsageError(expected="a motion file", got=f"no file at {path}", cure=cure)

@@ -1,0 +1,138 @@
+"""`kinema info` and `kinema convert`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from kinema.errors import UsageError
+from kinema.motion import files
+from kinema.motion.catalog import skeleton as catalogue_skeleton
+from kinema.motion.files.summary import Summary, summarise
+from kinema.motion.motion import Motion
+from kinema.motion.skeleton import Skeleton
+
+
+def info(
+    file: Path,
+    *,
+    unit: float | None = None,
+    source_fps: float | None = None,
+    source_skeleton: str | None = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> None:
+    """Say what a motion file holds, and what looks wrong with it.
+
+    Parameters
+    ----------
+    file
+        A BVH, NPZ or exponential-map text.
+    unit
+        Length of one file unit in metres (0.01 for centimetres); inferred for BVH where it is not given.
+    source_fps
+        Frames per second of the file, where it does not say or says something wrong.
+    source_skeleton
+        Skeleton of the catalogue that the file is written for, where it does not say.
+    as_json
+        Write the facts as JSON.
+    """
+    summary = summarise(file, fps=source_fps, unit=unit, skeleton=_skeleton(source_skeleton))
+    if as_json:
+        print(json.dumps(asdict(summary), indent=2))
+        return
+    _show(summary)
+
+
+def convert(
+    source: Path,
+    target: Path,
+    *,
+    fps: float | None = None,
+    to: str | None = None,
+    unit: float | None = None,
+    source_fps: float | None = None,
+    source_skeleton: str | None = None,
+) -> None:
+    """Convert a motion file; the formats follow from the suffixes.
+
+    Parameters
+    ----------
+    source
+        A BVH, NPZ or exponential-map text.
+    target
+        Where to write: .bvh, .npz, .glb or .txt.
+    fps
+        Resample to this many frames per second; the duration is kept.
+    to
+        Carry the motion over to this skeleton of the catalogue (canon17, smpl24 ...).
+    unit
+        Length of one unit of the source in metres; inferred for BVH where it is not given.
+    source_fps
+        Frames per second of the source, where it does not say or says something wrong.
+    source_skeleton
+        Skeleton of the catalogue that the source is written for, where it does not say.
+    """
+    body = _skeleton(to)
+    clip = files.load_clip(source, fps=source_fps, unit=unit, skeleton=_skeleton(source_skeleton))
+    if fps is not None:
+        from kinema.motion.edit import resample
+
+        clip = resample(clip, fps)
+    if body is not None:
+        from kinema.motion.retarget import to_skeleton
+
+        if not isinstance(clip, Motion):
+            raise UsageError(
+                expected="joint rotations to carry over to another skeleton",
+                got=f"joint positions only in {source.name}",
+                cure="Leave --to out.",
+            )
+        clip = to_skeleton(clip, body)
+    files.save(clip, target)
+    joints = f"{len(clip.skeleton)} joints"
+    print(f"{target}: {clip.frames} frames of {joints} at {clip.fps:g} per second", file=sys.stderr)
+
+
+def _skeleton(name: str | None) -> Skeleton | None:
+    return None if name is None else catalogue_skeleton(name)
+
+
+def _show(summary: Summary) -> None:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column()
+    for key, value in _rows(summary):
+        table.add_row(key, escape(value))
+    console = Console()
+    console.print(table)
+    for warning in summary.warnings:
+        console.print(f"[yellow]warning[/]: {escape(warning)}", soft_wrap=True, highlight=False)
+
+
+def _rows(summary: Summary) -> list[tuple[str, str]]:
+    rows = [("file", f"{summary.file} ({summary.format})")]
+    if summary.batch:
+        rows.append(("batch", f"{' x '.join(map(str, summary.batch))} clips; the facts below are of the first"))
+    ends = f" and {summary.end_sites} end sites" if summary.end_sites else ""
+    kind = "" if summary.rotations else ", positions only"
+    rows.append(("joints", f"{summary.joints}{ends}{kind}"))
+    written = f" (written {summary.frame_time} s per frame)" if summary.frame_time else ""
+    rows.append(("frames", f"{summary.frames} at {summary.fps:g} per second{written}"))
+    rows.append(("duration", f"{summary.duration:.2f} s"))
+    if summary.unit is not None:
+        how = "; inferred from the size of the body, --unit METRES overrides it" if summary.unit_inferred else ""
+        rows.append(("unit", f"{summary.unit_name or 'given'}: {summary.unit:g} m{how}"))
+    rows.append(("up", summary.up))
+    rows.append(("height", f"{summary.height:.2f} m"))
+    missing = f" (not found: {', '.join(summary.canon17_missing)})" if summary.canon17_missing else ""
+    rows.append(("canon17", f"{summary.canon17_matched}/17 joints matched by name{missing}"))
+    rows += [("channels", f"{order} on {count} joints") for order, count in summary.channel_orders.items()]
+    return rows
