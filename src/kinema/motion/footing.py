@@ -1,0 +1,115 @@
+"""Where a body goes when only its pose is known: feet on the ground push it along, gravity brings it down.
+
+A forecast in the frame of the root says how legs move, not where they carry the body. The path is found frame by
+frame: a foot that stands is the lowest and the slowest, and it stays where it is; the floor pushes but never pulls, so
+a body whose feet leave the ground flies on with the speed that it had.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+import roma
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kinema.geometry.rotations import axis_angle_to_rotmat, rotmat_to_rotvec, slerp
+from kinema.motion.ik import has_joint
+from kinema.motion.motion import Motion
+
+GRAVITY = 9.81  # metres per second squared
+_FEET = (("l_ankle", "r_ankle"), ("l_toe", "r_toe"))
+_LOW = 0.015  # metres above the lowest foot at which another is no longer thought to stand
+_SLOW = 0.4  # metres per second at which a foot is no longer thought to stand
+_CONTACT = 0.03  # metres between foot and floor at which the ground no longer leads the body
+_SETTLE = 0.15  # seconds in which a foot that was observed above its floor comes down to it
+_TURN = 0.4  # seconds in which the turning of the observation fades, and the stride's own sway is left behind
+
+
+def steady_heading(
+    observed: Float[Tensor, "*batch past 3 3"], fps: float, frames: int
+) -> Float[Tensor, "*batch frame 3 3"]:
+    """The root's global turn in the `frames` to come: from the last observed one towards the mean of the last second.
+
+    The rate at which the body was turning about y goes on and fades with a time constant of 0.4 s.
+    """
+    recent = observed[..., -(round(fps) + 1) :, :, :]
+    ages = torch.arange(recent.shape[-3] - 1, -1, -1).to(recent) / fps
+    rate = _turning_rate(recent, ages)
+    now = axis_angle_to_rotmat("Y", rate[..., None] * ages) @ recent  # each turned on to the present
+    mean = cast(Tensor, roma.special_procrustes(now.mean(-3)))
+    time = torch.arange(1, frames + 1).to(recent) / fps
+    fade = 1 - torch.exp(-time / _TURN)
+    steady = slerp(recent[..., -1:, :, :], mean[..., None, :, :], fade)
+    return axis_angle_to_rotmat("Y", rate[..., None] * _TURN * fade) @ steady
+
+
+def body_path(past: Motion, ahead: Motion) -> Float[Tensor, "*batch frame 3"]:
+    """The root's place in every frame of `ahead`, whose rotations are global and whose root is at the origin."""
+    before, feet_before, floor = _observed(past)
+    feet = _feet(ahead)
+    batch = torch.broadcast_shapes(feet.shape[:-3], before.shape[:-2])
+    place = before[..., -1, :].expand(*batch, 3)
+    step = 1 / ahead.fps
+    speed = _speed(before, ahead.fps).expand(*batch, 3)
+    if feet.shape[-2] == 0:
+        time = step * torch.arange(1, ahead.frames + 1).to(place)[:, None]
+        return place[..., None, :] + speed[..., None, :] * time * speed.new_tensor([1.0, 0.0, 1.0])
+    feet_last = feet_before[..., -1, :, :].expand(*batch, -1, 3)
+    # How far the lowest foot is above its floor now: a slip of the estimate, or a flight.
+    gap = (place[..., 1:2] + feet_last[..., 1] - floor).amin(-1)
+    settling = torch.where(gap < 2 * _CONTACT, gap, torch.zeros_like(gap))
+    path: list[Tensor] = []
+    for frame in range(ahead.frames):
+        now = feet[..., frame, :, :].expand(*batch, -1, 3)
+        height = now[..., 1] - floor
+        carried = speed[..., None, :] + (now - feet_last) / step  # how fast each foot would go at the body's old speed
+        score = -(height - height.amin(-1, keepdim=True)) / _LOW - carried[..., ::2].norm(dim=-1) / _SLOW
+        stands = torch.softmax(score, -1)[..., None]
+        level = -height.amin(-1) + settling * math.exp(-(frame + 1) * step / _SETTLE)
+        flying = place[..., 1] + speed[..., 1] * step - GRAVITY * step**2
+        up = torch.maximum(level, flying)
+        grip = torch.exp(-(up - level) / _CONTACT)[..., None]
+        planted = -(stands * (now - feet_last)).sum(-2) / step
+        along = grip * planted + (1 - grip) * speed
+        moved = torch.stack((place[..., 0] + along[..., 0] * step, up, place[..., 2] + along[..., 2] * step), -1)
+        speed, place, feet_last = (moved - place) / step, moved, now
+        path.append(place)
+    return torch.stack(path, -2)
+
+
+def _observed(past: Motion) -> tuple[Tensor, Tensor, Tensor]:
+    """The root's path, the feet relative to it, and for each foot joint the height at which it rests on the floor."""
+    feet = _feet(past)
+    height = feet[..., 1] + past.root[..., 1:2]
+    floor = height.amin(-2)
+    # What the one side touches the other one would: a single frame shows only one foot on the ground.
+    sides = floor.unflatten(-1, (-1, 2)).amin(-1, keepdim=True)
+    return past.root, feet, sides.expand(*sides.shape[:-1], 2).flatten(-2)
+
+
+def _feet(motion: Motion) -> Tensor:
+    """Ankles and toes, as far as the skeleton has them in pairs, relative to the root."""
+    pairs = [pair for pair in _FEET if all(has_joint(motion.skeleton, name) for name in pair)]
+    joints = [motion.skeleton.index(name) for pair in pairs for name in pair]
+    return motion.points().positions[..., joints, :] - motion.root[..., None, :]
+
+
+def _speed(root: Tensor, fps: float) -> Tensor:
+    """The root's velocity at the end, over the last tenth of a second."""
+    frames = min(root.shape[-2] - 1, max(1, round(fps / 10)))
+    if frames < 1:
+        return torch.zeros_like(root[..., -1, :])
+    speed = (root[..., -1, :] - root[..., -1 - frames, :]) * fps / frames
+    # Upwards it changes too fast for a mean.
+    return torch.stack((speed[..., 0], (root[..., -1, 1] - root[..., -2, 1]) * fps, speed[..., 2]), -1)
+
+
+def _turning_rate(rotations: Tensor, ages: Tensor) -> Tensor:
+    """Radians per second about the world's y axis, averaged over the frames."""
+    if rotations.shape[-3] < 2:
+        return torch.zeros_like(rotations[..., 0, 0, 0])
+    steps = rotations[..., 1:, :, :] @ rotations[..., :-1, :, :].transpose(-1, -2)
+    return rotmat_to_rotvec(steps)[..., 1].sum(-1) / (ages[0] - ages[-1])

@@ -1,0 +1,84 @@
+"""A motion on another body: `to_skeleton` for a whole clip, `carry` for a forecast that goes on from an observed one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from kinema.errors import UsageError
+from kinema.motion.footing import body_path, steady_heading
+from kinema.motion.ik import fit_rotations, has_joint
+from kinema.motion.motion import Clip, Motion
+from kinema.motion.skeleton import Skeleton
+
+_LEG = ("knee", "ankle")
+_PAST = 2.0  # seconds of the observation that `carry` looks at
+
+
+def to_skeleton(motion: Motion, skeleton: Skeleton) -> Motion:
+    """The same motion on another skeleton, by canonical joint names and the directions of bones.
+
+    The path is scaled about the world's origin by the ratio of the legs' lengths, so that feet meet the floor y = 0 as
+    before and neither slide nor stretch. Joints without a match keep the rest pose (`ik.match_joints` names them).
+    Raises UsageError where too few joints match. A skeleton of the same tree and bones gives the motion back.
+    """
+    if motion.skeleton == skeleton:
+        return replace(motion, skeleton=skeleton)
+    posed = fit_rotations(motion.points(), skeleton)
+    if not all(has_joint(body, f"{side}_hip") for body in (motion.skeleton, skeleton) for side in "lr"):
+        return posed
+    ratio = leg_length(skeleton) / leg_length(motion.skeleton)
+    here = posed.points().positions[..., skeleton.indices(("l_hip", "r_hip")), :].mean(-2)
+    there = motion.points().positions[..., motion.skeleton.indices(("l_hip", "r_hip")), :].mean(-2)
+    return replace(posed, root=posed.root - here + ratio * there)
+
+
+def leg_length(skeleton: Skeleton) -> float:
+    """Mean length in metres of the legs from hip to ankle. Raises UsageError where a skeleton has none."""
+    if not all(has_joint(skeleton, f"{side}_{part}") for side in "lr" for part in _LEG):
+        raise UsageError(
+            expected="a skeleton with knees and ankles",
+            got=skeleton.name,
+            cure="Give it aliases for l_knee, l_ankle, r_knee, r_ankle.",
+        )
+    bones = skeleton.bone_lengths[skeleton.indices([f"{side}_{part}" for side in "lr" for part in _LEG])]
+    return float(bones.sum()) / 2
+
+
+def carry(pose: Clip, onto: Motion) -> Motion:
+    """A forecast pose, given without its path, put on the observed body and on the ground in front of it.
+
+    `pose` holds the frames after `onto`, at its rate, in the frame of the root of any skeleton with canonical names:
+    positions relative to the root, of which the turn is taken out (`represent.RootPositions`), with any leading batch
+    axes such as samples. The answer is on the skeleton of `onto`, with twists from its last frame. Its heading goes on
+    from the observed one and its path follows from the feet (`footing`). Raises UsageError where the rates differ.
+    """
+    if abs(pose.fps - onto.fps) > 1e-3 * onto.fps:
+        raise UsageError(
+            expected=f"a pose at {onto.fps:g} frames per second",
+            got=f"{pose.fps:g}",
+            cure="Resample one of them first.",
+        )
+    past = onto[-min(onto.frames, 1 + round(_PAST * onto.fps)) :]
+    last = past[-1:]
+    seen = to_skeleton(past, pose.skeleton)  # the observation as the model's body had it
+    known = _without_root(seen[-1:])
+    now = fit_rotations(known.points(), onto.skeleton, reference=last)
+    then = fit_rotations(pose.points(), onto.skeleton, reference=last)
+    # What a way there and back changes (bodies differ) is taken out again: the last observed pose is met exactly.
+    rotations = then.rotations @ (now.rotations.transpose(-1, -2) @ last.rotations)
+    heading = steady_heading(seen.rotations[..., 0, :, :], onto.fps, pose.points().frames)
+    rotations = torch.cat(((heading @ rotations[..., 0, :, :])[..., None, :, :], rotations[..., 1:, :, :]), -3)
+    ahead = Motion(onto.skeleton, rotations, rotations.new_zeros(rotations.shape[:-3] + (3,)), onto.fps)
+    offsets = None
+    if last.offsets is not None:
+        offsets = last.offsets.expand(*rotations.shape[:-2], 3)
+    ahead = replace(ahead, offsets=offsets, action=onto.action, identity=onto.identity, layout=onto.layout)
+    return replace(ahead, root=body_path(past, ahead))
+
+
+def _without_root(motion: Motion) -> Motion:
+    rotations = motion.rotations.clone()
+    rotations[..., 0, :, :] = torch.eye(3).to(rotations)
+    return replace(motion, rotations=rotations, root=torch.zeros_like(motion.root))
