@@ -1,0 +1,24 @@
+"""What can be trained: one file per system, and the table of all recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kinema.errors import unknown_name
+from kinema.recipes.recipe import Optim, Recipe, Stage, Turn
+from kinema.recipes.simlpe import simlpe, simlpe_cmu
+
+RECIPES: dict[str, Callable[[], Recipe]] = {
+    "simlpe": simlpe,
+    "simlpe-cmu": simlpe_cmu,
+}
+
+
+def recipe(name: str) -> Recipe:
+    """The recipe of that name. Raises UsageError, with the nearest name, where there is none."""
+    if name not in RECIPES:
+        raise unknown_name("recipe", name, RECIPES)
+    return RECIPES[name]()
+
+
+__all__ = ["RECIPES", "Optim", "Recipe", "Stage", "Turn", "recipe"]

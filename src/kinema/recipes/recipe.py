@@ -1,0 +1,156 @@
+"""`Recipe`: everything that a result depends on, as pure data. Frozen dataclasses with a JSON round trip.
+
+A variant is made with `dataclasses.replace` or, from text, with `with_value`; nothing is ever mutated.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar, cast
+
+from kinema.data.source import Source
+from kinema.data.synthetic import Synthetic
+from kinema.errors import UsageError, unknown_name
+from kinema.motion.represent import Representation, RootPositionsConfig, RotationVectorsConfig
+from kinema.motion.skeleton import Skeleton
+from kinema.recipes import codec
+from kinema.training.optim import Optim, Turn, require
+from kinema.training.stage import Stage
+
+Part = TypeVar("Part")
+_TINY_STEPS = 30
+
+
+class RepresentationConfig(Protocol):
+    """A representation as data."""
+
+    @property
+    def fps(self) -> float:
+        """Frames per second of the features."""
+        ...
+
+    @property
+    def standardise(self) -> bool:
+        """Whether features are given the training set's mean 0 and deviation 1."""
+        ...
+
+    def build(self, skeleton: Skeleton) -> Representation:
+        """The representation on a skeleton, without statistics."""
+        ...
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A source of motion, how a frame becomes numbers, and the stages that are trained, one after the other.
+
+    `protocols` are the evaluations that the result is meant for. `phases` uses that many of the offsets at which a
+    faster recording can be thinned to the representation's rate. The last stage's model is what the run gives.
+    Raises UsageError where there is no stage or two have one name.
+    """
+
+    name: str
+    source: Source
+    representation: RepresentationConfig
+    stages: tuple[Stage, ...]
+    protocols: tuple[str, ...] = ()
+    seed: int = 0
+    phases: int = 1
+
+    def __post_init__(self) -> None:
+        names = [stage.name for stage in self.stages]
+        require(bool(names), "at least one stage", "none")
+        require(len(set(names)) == len(names), "stages of different names", ", ".join(names))
+        require(self.seed >= 0, "a seed of at least 0", self.seed)
+
+    def tiny(self) -> Recipe:
+        """The same in small: synthetic motion, small models, a few steps. It trains in seconds, anywhere, offline."""
+        # Joints are chosen by the names of the real data's skeleton; the synthetic body takes all of its own.
+        representation = self.representation
+        if isinstance(representation, RootPositionsConfig):
+            representation = replace(representation, joints=(), copies=())
+        elif isinstance(representation, RotationVectorsConfig):
+            representation = replace(representation, joints=())
+        return replace(
+            self,
+            name=f"{self.name}-tiny",
+            source=Synthetic().tiny(),
+            representation=representation,
+            stages=tuple(_tiny_stage(stage) for stage in self.stages),
+            protocols=(),
+            phases=1,
+        )
+
+    def with_value(self, path: str, text: str) -> Recipe:
+        """A copy in which the value at `path` ("stages.0.optim.lr"; stages and turns also by name) is what `text` says.
+
+        Raises UsageError for an unknown path, with the nearest one, and for a value of the wrong type.
+        """
+        return _replaced(self, path.split("."), text, path)
+
+    def with_steps(self, steps: int) -> Recipe:
+        """A copy in which every stage takes that many steps; schedules are left as they are."""
+        return replace(self, stages=tuple(replace(stage, steps=steps) for stage in self.stages))
+
+
+def _tiny_stage(stage: Stage) -> Stage:
+    shrink = _TINY_STEPS / stage.steps
+
+    def tiny(optim: Optim) -> Optim:
+        milestones = tuple(round(milestone * shrink) for milestone in optim.milestones)
+        return replace(optim, warmup_steps=min(optim.warmup_steps, 3), milestones=milestones)
+
+    optim = stage.optim
+    small = tiny(optim) if isinstance(optim, Optim) else tuple(replace(t, optim=tiny(t.optim)) for t in optim)
+    return replace(
+        stage,
+        model=stage.model.tiny(),
+        optim=small,
+        steps=_TINY_STEPS,
+        batch_size=min(stage.batch_size, 8),
+        log_every=1,
+        save_every=10,
+        validate_every=15,
+        validate_batches=2,
+    )
+
+
+def _replaced(whole: Part, way: list[str], text: str, path: str) -> Part:
+    """`whole` with the value at the end of `way` replaced; `path` is the full way, for errors."""
+    head, rest = way[0], way[1:]
+    so_far = ".".join(path.split(".")[: -len(way)]) or "the recipe"
+    if isinstance(whole, tuple):
+        items = cast("tuple[Any, ...]", whole)
+        place = _place(items, head, so_far)
+        if not rest:
+            raise _whole_value(path)
+        changed = (*items[:place], _replaced(items[place], rest, text, path), *items[place + 1 :])
+        return cast("Part", changed)
+    if not dataclasses.is_dataclass(whole) or isinstance(whole, type):
+        raise UsageError(expected=f"a path that ends at {so_far}", got=path, cure="Leave the rest out.")
+    hints = codec.field_types(type(whole))
+    # "stage.0" is as clear as "stages.0".
+    name = head if head in hints or f"{head}s" not in hints else f"{head}s"
+    if name not in hints:
+        raise unknown_name(f"key of {so_far}", head, hints)
+    now = getattr(whole, name)
+    value = _replaced(now, rest, text, path) if rest else codec.parse(text, hints[name], path)
+    return replace(whole, **{name: value})
+
+
+def _place(items: tuple[Any, ...], head: str, so_far: str) -> int:
+    names = [str(getattr(item, "name", getattr(item, "turn", place))) for place, item in enumerate(items)]
+    if head in names:
+        return names.index(head)
+    if head.isdecimal() and int(head) < len(items):
+        return int(head)
+    raise unknown_name(f"part of {so_far}", head, {*names, *map(str, range(len(items)))})
+
+
+def _whole_value(path: str) -> UsageError:
+    return UsageError(
+        expected="the path of a single value", got=path, cure="Name a key below it, or set the whole list as JSON."
+    )
+
+
+__all__ = ["Optim", "Recipe", "RepresentationConfig", "Stage", "Turn"]

@@ -1,0 +1,159 @@
+"""A model on disk with everything that it needs: recipe, skeleton, statistics, and where it learnt.
+
+A run folder and the weights that are shipped have the same layout (`kinema.training.checkpoint`); shipped weights
+merely lack the state of their training and may be half precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from kinema.errors import CheckpointError, KinemaError
+from kinema.models.base import FeatureShape, Model
+from kinema.motion.represent import Representation, Statistics
+from kinema.recipes import Recipe, Stage
+from kinema.recipes.codec import from_json, to_json
+from kinema.training.checkpoint import RunFolder, skeleton_from_json, skeleton_to_json
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A model read from disk, in evaluation mode. `facts` is all that its config.json says."""
+
+    model: Model
+    representation: Representation
+    recipe: Recipe
+    stage: Stage
+    trained_on: frozenset[str]
+    licence: str
+    step: int
+    facts: Mapping[str, Any]
+
+
+def facts_of(
+    recipe: Recipe,
+    stage: Stage,
+    representation: Representation,
+    *,
+    trained_on: Iterable[str],
+    licence: str,
+    classes: int = 0,
+    data: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What a checkpoint's config.json says besides the step: see `load_model` for the way back.
+
+    `trained_on` are the identities of the recordings that training drew from, `classes` the model's number of action
+    classes, `data` counts of clips, frames and windows. Where the data lie on this machine is left out.
+    """
+    return {
+        "recipe": to_json(portable(recipe)),
+        "stage": stage.name,
+        "skeleton": skeleton_to_json(representation.skeleton),
+        "classes": classes,
+        "trained_on": sorted(trained_on),
+        "licence": licence,
+        "data": dict(data or {}),
+    }
+
+
+def constants_of(representation: Representation) -> dict[str, Tensor]:
+    """The representation's statistics, as they are stored among the weights."""
+    statistics = representation.statistics
+    return {"representation.mean": statistics.mean, "representation.std": statistics.std}
+
+
+def portable(recipe: Recipe) -> Recipe:
+    """The recipe without the place where this machine keeps the data."""
+    source = cast("Any", recipe.source)
+    if any(field.name == "root" for field in fields(source)):
+        return replace(recipe, source=replace(source, root=None))
+    return recipe
+
+
+def save_model(
+    folder: Path,
+    model: Model,
+    facts: Mapping[str, Any],
+    representation: Representation,
+    *,
+    step: int,
+    half: bool = False,
+) -> None:
+    """Write config.json and model.safetensors, without the state of training; `facts` by `facts_of`.
+
+    With `half` the weights are float16 on disk. Raises KinemaError where the folder cannot be written to.
+    """
+    weights = {
+        f"model.{name}": value.half() if half and value.is_floating_point() else value
+        for name, value in model.state_dict().items()
+    }
+    RunFolder(folder).save(facts, weights | constants_of(representation), {}, step=step, last=True)
+
+
+def load_model(folder: Path) -> Loaded:
+    """The model of a run folder or of shipped weights, as float32.
+
+    Raises MissingDataError where there is none, CheckpointError where it is damaged, of another format version, or its
+    weights do not fit its recipe.
+    """
+    run = RunFolder(folder)
+    facts = run.facts()
+    weights = run.weights()
+    try:
+        recipe = from_json(facts["recipe"], Recipe)
+        stages = {stage.name: stage for stage in recipe.stages}
+        stage = stages[facts["stage"]]
+        representation = recipe.representation.build(skeleton_from_json(facts["skeleton"]))
+        take_statistics(representation, weights)
+        model = _built(list(stages.values()), stage, feature_shape(representation, int(facts.get("classes", 0))))
+        model.load_state_dict(
+            {name.removeprefix("model."): value for name, value in weights.items() if name.startswith("model.")}
+        )
+    except (KinemaError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(
+            expected=f"a model in {folder} whose recipe, skeleton and weights fit together",
+            got=" ".join(str(error).split()),
+            cure="The folder was changed or mixed with another: copy it again, or train it again.",
+        ) from error
+    trained_on = frozenset(str(identity) for identity in facts["trained_on"])
+    return Loaded(
+        model.eval(), representation, recipe, stage, trained_on, str(facts["licence"]), int(facts["step"]), facts
+    )
+
+
+def take_statistics(representation: Representation, weights: Mapping[str, Tensor]) -> None:
+    """Give a representation the statistics that were stored. Raises CheckpointError where they do not fit it."""
+    found = [weights.get(f"representation.{name}") for name in ("mean", "std")]
+    mean, std = found
+    if mean is None or std is None or mean.shape != std.shape or tuple(mean.shape) != (representation.width,):
+        shapes = ["none" if value is None else str(tuple(value.shape)) for value in found]
+        raise CheckpointError(
+            expected=f"a mean and a deviation of {representation.width} features",
+            got=" and ".join(shapes),
+            cure="The weights are of another skeleton or representation: train them again.",
+        )
+    representation.statistics = Statistics(mean, std)
+
+
+def feature_shape(representation: Representation, classes: int) -> FeatureShape:
+    """What a model must know of a representation."""
+    return FeatureShape(representation.width, representation.tokens, classes)
+
+
+def _built(stages: list[Stage], last: Stage, shape: FeatureShape) -> Model:
+    """The model of a stage with fresh weights, upon fresh models of the stages before it."""
+    earlier: dict[str, Model] = {}
+    with torch.random.fork_rng():
+        for stage in stages:
+            earlier[stage.name] = stage.build(shape, earlier)
+            if stage is last:
+                break
+    return earlier[last.name]

@@ -1,0 +1,185 @@
+"""`RunFolder`: a run on disk. Safetensors and JSON only, so a checkpoint cannot run code.
+
+    config.json                    what the run is and which files hold it; replaced last, atomically
+    model-00001000.safetensors     the weights that are evaluated, and the statistics of the representation
+    state-00001000.safetensors     what resuming needs besides: raw weights, optimiser moments, the average
+    log.jsonl                      one line per logged step
+
+The files of step 2000 are written beside those of step 1000; `config.json` is then pointed at them, and only then are
+the old ones removed. Whatever is cut short in between, the run is found whole, as of one step. The last step's weights
+are called model.safetensors. Weights may be stored in half precision; they are read as float32.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from kinema.atomic import atomic_path, write_text
+from kinema.errors import CheckpointError, MissingDataError
+from kinema.motion.skeleton import Skeleton
+from kinema.version import VERSION
+
+FORMAT_VERSION = 1
+CONFIG = "config.json"
+LOG = "log.jsonl"
+_REQUIRED = ("kinema", "recipe", "stage", "step", "skeleton", "trained_on", "licence", "weights")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one trained stage. `path` need not exist before the first `save`."""
+
+    path: Path
+
+    @property
+    def log(self) -> Path:
+        """The log of the run, one JSON object per line."""
+        return self.path / LOG
+
+    def exists(self) -> bool:
+        """Whether a checkpoint has been saved here."""
+        return (self.path / CONFIG).is_file()
+
+    def save(
+        self,
+        facts: Mapping[str, Any],
+        weights: Mapping[str, Tensor],
+        state: Mapping[str, Tensor],
+        *,
+        step: int,
+        last: bool,
+    ) -> None:
+        """Replace the checkpoint by that of `step`. Raises KinemaError, leaving the old one whole, where it cannot."""
+        names = {"weights": "model.safetensors" if last else f"model-{step:08}.safetensors"}
+        write_tensors(self.path / names["weights"], weights)
+        if state:
+            names["state"] = f"state-{step:08}.safetensors"
+            write_tensors(self.path / names["state"], state)
+        config = {"format_version": FORMAT_VERSION, "kinema": VERSION, **facts, "step": step, **names}
+        write_text(self.path / CONFIG, json.dumps(config, indent=1) + "\n")
+        self.tidy(keep=names.values())
+
+    def tidy(self, keep: Iterable[str]) -> None:
+        """Remove the files of older steps and what an interrupted save has left behind; `keep` are file names."""
+        kept = set(keep)
+        for pattern in ("model*.safetensors", "state-*.safetensors", ".model*.safetensors", ".state-*", f".{CONFIG}.*"):
+            for file in self.path.glob(pattern):
+                if file.name not in kept:
+                    file.unlink(missing_ok=True)
+
+    def facts(self) -> dict[str, Any]:
+        """What `config.json` says. Raises CheckpointError where it is damaged or of another format version, and
+        MissingDataError where there is none."""
+        file = self.path / CONFIG
+        if not file.is_file():
+            raise MissingDataError(
+                expected=f"a run folder or a set of weights at {self.path}",
+                got="no config.json in it" if self.path.is_dir() else "no such folder",
+                cure="Give the folder that `kinema train` wrote.",
+            )
+        try:
+            facts = json.loads(file.read_bytes())
+        except ValueError as error:
+            raise _damaged(file, f"text that is not JSON ({error})") from error
+        if not isinstance(facts, dict):
+            raise _damaged(file, "JSON that is not an object")
+        found = cast("dict[str, Any]", facts)
+        version = found.get("format_version")
+        if version != FORMAT_VERSION:
+            raise CheckpointError(
+                expected=f"{file} of format version {FORMAT_VERSION}",
+                got=f"version {version}, written by kinema {found.get('kinema', 'of unknown version')}",
+                cure=f"This is kinema {VERSION}: install the version that wrote it, or train it again.",
+            )
+        if missing := [key for key in _REQUIRED if key not in found]:
+            raise _damaged(file, f"no {', '.join(missing)}")
+        return found
+
+    def weights(self) -> dict[str, Tensor]:
+        """The evaluated weights ("model." names) and statistics ("representation." names), as float32."""
+        tensors = read_tensors(self.path / str(self.facts()["weights"]))
+        return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
+
+    def state(self) -> dict[str, Tensor]:
+        """What resuming needs. Raises CheckpointError where the folder holds weights only."""
+        name = self.facts().get("state")
+        if name is None:
+            raise CheckpointError(
+                expected=f"a run that can be resumed in {self.path}",
+                got="weights without the state of their training",
+                cure="Start a new run in another folder.",
+            )
+        return read_tensors(self.path / str(name))
+
+
+def write_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors as safetensors, atomically. Raises KinemaError where the place cannot be written to."""
+    with atomic_path(file) as beside:
+        try:
+            # A copy of each, because safetensors refuses tensors that share memory (tied weights do).
+            whole = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+            save_file(whole, beside)
+        except SafetensorError as error:  # it hides the operating system's error (a full disk) in its text
+            raise OSError(str(error)) from error
+
+
+def read_tensors(file: Path) -> dict[str, Tensor]:
+    """Read safetensors. Raises CheckpointError where the file is missing, cut short or not safetensors at all."""
+    if not file.is_file():
+        raise CheckpointError(
+            expected=f"the tensors of the run in {file}",
+            got="no such file",
+            cure="Copy the run folder again, whole: config.json names the files that belong to it.",
+        )
+    try:
+        return load_file(file)
+    except (SafetensorError, OSError) as error:
+        raise _damaged(file, f"{file.stat().st_size} bytes that cannot be read as such ({error})") from error
+
+
+def skeleton_to_json(skeleton: Skeleton) -> dict[str, Any]:
+    """The whole skeleton as JSON data; float32 offsets survive exactly."""
+    return {
+        "name": skeleton.name,
+        "joints": list(skeleton.joints),
+        "parents": list(skeleton.parents),
+        "offsets": skeleton.offsets.tolist(),
+        "mirror": list(skeleton.mirror),
+        "aliases": dict(skeleton.aliases),
+    }
+
+
+def skeleton_from_json(data: Mapping[str, Any]) -> Skeleton:
+    """The skeleton again. Raises CheckpointError where a part is missing; SkeletonError where it is not a skeleton."""
+    try:
+        return Skeleton(
+            str(data["name"]),
+            tuple(data["joints"]),
+            tuple(data["parents"]),
+            torch.tensor(data["offsets"], dtype=torch.float32),
+            tuple(data["mirror"]),
+            dict(data["aliases"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            expected="a skeleton with name, joints, parents, offsets, mirror and aliases",
+            got=f"one that cannot be read ({error!r})",
+            cure="The checkpoint's config.json is damaged: copy it again or train it again.",
+        ) from error
+
+
+def _damaged(file: Path, found: str) -> CheckpointError:
+    return CheckpointError(
+        expected=f"a whole {file.suffix.lstrip('.')} file at {file}",
+        got=found,
+        cure="The file is damaged or was not copied to its end: copy the folder again, or train it again.",
+    )

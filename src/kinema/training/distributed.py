@@ -1,0 +1,95 @@
+"""Data-parallel training on several processes: torch.distributed under torchrun, nothing home-made.
+
+    torchrun --nproc_per_node 2 -m kinema train RECIPE --out RUN
+
+Each process sees its part of every batch; DistributedDataParallel averages the gradients. Only rank 0 writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from kinema.batch import Batch
+from kinema.models.base import Model
+
+
+@dataclass(frozen=True)
+class Process:
+    """Which of how many processes this is; `local_rank` counts within one machine."""
+
+    rank: int = 0
+    world: int = 1
+    local_rank: int = 0
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes files and shows progress."""
+        return self.rank == 0
+
+    def wait(self) -> None:
+        """Return when every process has come here."""
+        if self.world > 1:
+            dist.barrier()
+
+    def mean(self, values: Mapping[str, float]) -> dict[str, float]:
+        """The mean over processes of numbers that each has under the same names."""
+        if self.world == 1:
+            return dict(values)
+        together = torch.tensor(list(values.values()), dtype=torch.float64)
+        dist.all_reduce(together)
+        return dict(zip(values, (together / self.world).tolist(), strict=True))
+
+    def any(self, *flags: bool) -> tuple[bool, ...]:
+        """For each flag, whether any process has raised it, so that all of them stop at the same step."""
+        if self.world == 1:
+            return flags
+        together = torch.tensor(flags, dtype=torch.int32)
+        dist.all_reduce(together, op=dist.ReduceOp.MAX)
+        return tuple(bool(flag) for flag in together.tolist())
+
+
+@contextlib.contextmanager
+def processes() -> Generator[Process]:
+    """The process group that torchrun has announced in the environment; a lone process without it."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        yield Process()
+        return
+    process = Process(int(os.environ["RANK"]), world, int(os.environ.get("LOCAL_RANK", "0")))
+    # Gloo carries the flags and the logged means; gradients on a GPU go through NCCL.
+    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        yield process
+    finally:
+        dist.destroy_process_group()
+
+
+class TurnLoss(nn.Module):
+    """A model's `loss` as a `forward`, which is what DistributedDataParallel and torch.compile wrap."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Batch, turn: str) -> dict[str, Tensor]:
+        """`Model.loss`."""
+        return self.model.loss(batch, turn)
+
+
+def losses_of(model: Model, process: Process) -> nn.Module:
+    """The module to call for the losses of a (batch, turn): with several processes, one that averages gradients."""
+    losses = TurnLoss(model)
+    if process.world == 1:
+        return losses
+    # A turn of a GAN leaves the other side's parameters without a gradient.
+    several = len(model.turns) > 1
+    return cast("nn.Module", DistributedDataParallel(losses, find_unused_parameters=several))

@@ -1,0 +1,131 @@
+"""What a run says of itself: a line of JSON per logged step, a progress bar, and TensorBoard for those who want it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from kinema.atomic import write_text
+from kinema.errors import UsageError
+
+
+class Reporter(Protocol):
+    """Somebody who is told how a run goes. `step` counts finished steps."""
+
+    def record(self, step: int, entry: Mapping[str, Any]) -> None:
+        """A logged step: losses, rates, speed."""
+        ...
+
+    def advance(self, step: int, loss: float) -> None:
+        """A step has been made."""
+        ...
+
+    def close(self) -> None:
+        """The run has ended, well or not."""
+        ...
+
+
+class JsonLines:
+    """Appends to a log of one JSON object per line; lines after `step`, of a run that was cut short, are dropped."""
+
+    def __init__(self, file: Path, step: int) -> None:
+        kept = [line for line in _lines(file) if json.loads(line)["step"] <= step]
+        write_text(file, "".join(line + "\n" for line in kept))
+        self._file = file.open("a", encoding="utf-8")
+
+    def record(self, step: int, entry: Mapping[str, Any]) -> None:
+        """Write a line and hand it to the operating system."""
+        self._file.write(json.dumps({"step": step, **entry}) + "\n")
+        self._file.flush()
+
+    def advance(self, step: int, loss: float) -> None:
+        """Nothing is written of a step that is not logged."""
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class ProgressBar:
+    """A bar on standard error with the loss, the rate and the time left."""
+
+    def __init__(self, name: str, start: int, stop: int) -> None:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]:.5f}"),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+        )
+        self._bar = Progress(*columns, console=Console(stderr=True), refresh_per_second=4)
+        self._task: TaskID = self._bar.add_task(name, completed=start, total=stop, loss=float("nan"), rate="")
+        self._bar.start()
+
+    def record(self, step: int, entry: Mapping[str, Any]) -> None:
+        """Show the speed that was logged."""
+        if "steps_per_second" in entry:
+            self._bar.update(self._task, rate=f"{entry['steps_per_second']:.2f} steps/s")
+
+    def advance(self, step: int, loss: float) -> None:
+        """Move the bar."""
+        self._bar.update(self._task, completed=step, loss=loss)
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        self._bar.stop()
+
+
+class TensorBoard:
+    """Scalars for TensorBoard, in the folder of the run. Raises UsageError where it is not installed."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise UsageError(
+                expected="TensorBoard to be installed", got=str(error), cure="pip install 'kinema[train]'"
+            ) from error
+        self._writer = SummaryWriter(str(folder / "tensorboard"))
+
+    def record(self, step: int, entry: Mapping[str, Any]) -> None:
+        """Every number of the entry as a curve of its own."""
+        for name, value in _numbers(entry):
+            self._writer.add_scalar(name, value, step)
+
+    def advance(self, step: int, loss: float) -> None:
+        """Nothing is drawn of a step that is not logged."""
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._writer.close()
+
+
+def on_terminal() -> bool:
+    """Whether standard error is looked at by a person."""
+    return sys.stderr.isatty()
+
+
+def _lines(file: Path) -> Iterator[str]:
+    if not file.exists():
+        return
+    for line in file.read_text(encoding="utf-8").splitlines():
+        try:
+            json.loads(line)
+        except ValueError:  # the line that was being written when the run was killed
+            return
+        yield line
+
+
+def _numbers(entry: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    for name, value in entry.items():
+        if isinstance(value, Mapping):
+            yield from _numbers(cast("Mapping[str, Any]", value), f"{prefix}{name}/")
+        elif isinstance(value, int | float):
+            yield prefix + name, float(value)

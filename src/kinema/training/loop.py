@@ -1,0 +1,254 @@
+"""The one training loop: turns in order, each with its own optimiser, schedule and clipping.
+
+Everything random depends on (seed, step, rank) alone and every schedule on the step alone, so a resumed run goes the
+way that the uninterrupted one would have gone; on a CPU its weights are the same to the last bit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+import signal
+import threading
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from kinema.batch import Batch
+from kinema.data.loader import Loader
+from kinema.errors import CheckpointError, TrainingError
+from kinema.models.base import Model
+from kinema.training.checkpoint import RunFolder
+from kinema.training.distributed import Process, losses_of
+from kinema.training.ema import Average
+from kinema.training.log import Reporter
+from kinema.training.optim import Turn
+from kinema.training.stage import Stage
+
+Losses = dict[str, dict[str, float]]  # turn -> name -> value
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A stage with everything that it is trained from and kept in.
+
+    `facts` go into the checkpoint's config.json and `constants` among its tensors, as they are.
+    """
+
+    stage: Stage
+    loader: Loader
+    folder: RunFolder
+    seed: int
+    validation: Loader | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    constants: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
+
+
+def fit(
+    model: Model,
+    job: Job,
+    *,
+    resume: bool = False,
+    device: torch.device | None = None,
+    process: Process | None = None,
+    reporters: Sequence[Reporter] = (),
+    compiled: bool = False,
+    workers: int = 0,
+) -> Model:
+    """Train `model` by `job`; it is given back in evaluation mode with the weights that were saved last (the average).
+
+    With `resume` the run goes on from the folder's checkpoint. SIGINT and SIGTERM end the run after the step in
+    progress: it is saved, then KeyboardInterrupt is raised. `compiled` uses torch.compile; `workers` is the number of
+    processes that make batches. Raises TrainingError, before the optimiser's step, where a loss is not finite.
+    """
+    run = _Fit(model, job, process or Process(), device or torch.device("cpu"), compiled)
+    with torch.random.fork_rng(), _stop_signals() as stop:
+        start = run.restore() if resume else 0
+        if not resume:
+            run.save(0)  # the folder can be written to, and can be resumed, before hours are spent
+        batches = run.batches(start, workers)
+        for step in range(start, job.stage.steps):
+            losses = run.step(step, batches)
+            stopped = run.process.any(stop.is_set())[0]
+            run.report(step + 1, losses, reporters)
+            if stopped or (step + 1) % job.stage.save_every == 0 or step + 1 == job.stage.steps:
+                run.save(step + 1)
+            if stopped:
+                raise KeyboardInterrupt
+    run.process.wait()
+    model.load_state_dict(run.average.weights())
+    return model.eval()
+
+
+class _Fit:
+    """The moving parts of a run: weights, optimisers, average."""
+
+    def __init__(self, model: Model, job: Job, process: Process, device: torch.device, compiled: bool) -> None:
+        self.model, self.job, self.process, self.device = model.to(device).train(), job, process, device
+        self.turns = job.stage.turns(model)
+        self.parameters = {turn.turn: list(model.turn_parameters(turn.turn)) for turn in self.turns}
+        self.optimizers = {turn.turn: turn.optim.build(self.parameters[turn.turn]) for turn in self.turns}
+        self.losses = losses_of(model, process)
+        if compiled:
+            self.losses = cast("nn.Module", torch.compile(self.losses))
+        self.average = Average(model, job.stage.ema)
+        self._since: tuple[int, float] | None = None
+
+    def batches(self, start: int, workers: int) -> Iterator[list[Batch]]:
+        """For each step from `start`, as many batches as its busiest turn needs."""
+        draws = max(turn.repeats for turn in self.turns)
+        stream = self.job.loader.iterate(start * draws, self.job.stage.steps * draws, workers)
+        while chunk := list(itertools.islice(stream, draws)):
+            yield [batch.map(lambda tensor: tensor.to(self.device, non_blocking=True)) for batch in chunk]
+
+    def step(self, step: int, batches: Iterator[list[Batch]]) -> Losses:
+        """One step of every turn; the losses of each."""
+        self._since = self._since or (step, time.perf_counter())
+        drawn = next(batches)
+        torch.manual_seed(_mix(self.job.seed, step, self.process.rank))
+        losses: Losses = {}
+        for turn in self.turns:
+            for batch in drawn[: turn.repeats]:
+                losses[turn.turn] = self._turn(turn, batch, step)
+        self.average.update(step)
+        return losses
+
+    def _turn(self, turn: Turn, batch: Batch, step: int) -> dict[str, float]:
+        optimizer = self.optimizers[turn.turn]
+        optimizer.zero_grad(set_to_none=True)
+        values = cast("dict[str, Tensor]", self.losses(batch, turn.turn))
+        values["loss"].backward()
+        losses = {name: float(value.detach()) for name, value in values.items()}
+        if self.process.any(not math.isfinite(losses["loss"]))[0]:
+            raise TrainingError(
+                expected=f"a finite loss of turn '{turn.turn}' at step {step + 1} of stage '{self.job.stage.name}'",
+                got=", ".join(f"{name} {value}" for name, value in losses.items()),
+                cure="Lower the learning rate or set clip_norm; the weights of the last save are untouched.",
+            )
+        if turn.optim.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.parameters[turn.turn], turn.optim.clip_norm)
+        for group in optimizer.param_groups:
+            group["lr"] = turn.optim.rate(step, self.job.stage.steps)
+        optimizer.step()
+        return losses
+
+    def report(self, step: int, losses: Losses, reporters: Sequence[Reporter]) -> None:
+        """Tell the reporters of `step` finished steps; validate where it is time to."""
+        stage = self.job.stage
+        for reporter in reporters:
+            reporter.advance(step, losses[self.turns[0].turn]["loss"])
+        last = step == stage.steps
+        entry: dict[str, Any] = {}
+        if step == 1 or step % stage.log_every == 0 or last:
+            entry["losses"] = {turn: self.process.mean(values) for turn, values in losses.items()}
+            entry["lr"] = {turn.turn: turn.optim.rate(step - 1, stage.steps) for turn in self.turns}
+            entry["steps_per_second"] = self._rate(step)
+        if self.job.validation is not None and (step % stage.validate_every == 0 or last):
+            entry["validation"] = self.validate(self.job.validation)
+        for reporter in reporters if entry else ():
+            reporter.record(step, {"stage": stage.name, **entry})
+
+    def validate(self, loader: Loader) -> Losses:
+        """Mean losses of the averaged weights on the same few batches every time."""
+        count = self.job.stage.validate_batches
+        sums: Losses = {turn.turn: {} for turn in self.turns}
+        # A critic's gradient penalty needs gradients even when nothing is learnt from it.
+        with self.average.applied(), torch.set_grad_enabled(len(self.turns) > 1):
+            for index in range(count):
+                torch.manual_seed(_mix(self.job.seed, index, self.process.rank))
+                batch = loader.batch(index).map(lambda tensor: tensor.to(self.device))
+                for turn, total in sums.items():
+                    for name, value in self.model.loss(batch, turn).items():
+                        total[name] = total.get(name, 0.0) + float(value.detach()) / count
+        return {turn: self.process.mean(values) for turn, values in sums.items()}
+
+    def save(self, step: int) -> None:
+        """Replace the checkpoint. Raises TrainingError, leaving the old one, where a weight is not finite."""
+        weights = self.average.weights()
+        if not all(bool(value.isfinite().all()) for value in weights.values() if value.is_floating_point()):
+            raise TrainingError(
+                expected=f"finite weights after step {step} of stage '{self.job.stage.name}'",
+                got="NaN or infinity",
+                cure="Lower the learning rate or set clip_norm; the checkpoint before it is untouched.",
+            )
+        if not self.process.leads:
+            return
+        tensors = {f"model.{name}": value for name, value in weights.items()} | dict(self.job.constants)
+        last = step == self.job.stage.steps
+        self.job.folder.save(self.job.facts, tensors, self._state(), step=step, last=last)
+
+    def restore(self) -> int:
+        """Take up the checkpoint of the folder; the number of steps it has behind it."""
+        state = {name: value.to(self.device) for name, value in self.job.folder.state().items()}
+        try:
+            self.model.load_state_dict(_below(state, "weights."))
+            self.average.tensors = _below(state, "average.")
+            for turn, optimizer in self.optimizers.items():
+                for name, parameter in self._named(turn):
+                    if moments := _below(state, f"optim.{turn}.{name}:"):
+                        optimizer.state[parameter] = moments
+        except (RuntimeError, KeyError) as error:
+            raise CheckpointError(
+                expected=f"the training state of this model in {self.job.folder.path}",
+                got=str(error).splitlines()[-1].strip(),
+                cure="The folder is of another model or damaged: start a new run in another folder.",
+            ) from error
+        return int(self.job.folder.facts()["step"])
+
+    def _state(self) -> dict[str, Tensor]:
+        state = {f"weights.{name}": value for name, value in self.model.state_dict().items()}
+        state |= {f"average.{name}": value for name, value in self.average.tensors.items()}
+        for turn, optimizer in self.optimizers.items():
+            for name, parameter in self._named(turn):
+                for key, value in optimizer.state.get(parameter, {}).items():
+                    state[f"optim.{turn}.{name}:{key}"] = value
+        return state
+
+    def _named(self, turn: str) -> list[tuple[str, nn.Parameter]]:
+        own = {id(parameter) for parameter in self.parameters[turn]}
+        return [(name, value) for name, value in self.model.named_parameters() if id(value) in own]
+
+    def _rate(self, step: int) -> float:
+        first, then = self._since or (step, time.perf_counter())
+        now = time.perf_counter()
+        self._since = (step, now)
+        return round((step - first) / max(now - then, 1e-9), 3)
+
+
+def _mix(*numbers: int) -> int:
+    # The last number tells this stream from the loader's, which is seeded by (seed, step): zeros would not do.
+    return int(np.random.SeedSequence((*numbers, 0x6D6F64656C)).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+@contextlib.contextmanager
+def _stop_signals() -> Generator[threading.Event]:
+    """An event that the first SIGINT or SIGTERM sets; a second one has its usual effect at once."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may listen to signals
+        yield stop
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def heard(number: int, frame: FrameType | None) -> None:
+        stop.set()
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+    for number in before:
+        signal.signal(number, heard)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

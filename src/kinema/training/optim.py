@@ -1,0 +1,81 @@
+"""Optimisers as data, and learning-rate schedules as pure functions of the step.
+
+A schedule holds no state, so resuming needs none of it: the rate of step 12,345 is the same whoever asks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+from kinema.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Optim:
+    """Adam or AdamW, its schedule, and gradient clipping.
+
+    `lr` is the peak rate, reached linearly over `warmup_steps`. After that "constant" keeps it, "cosine" falls to
+    `final_lr` at the stage's last step, "step" multiplies it by `gamma` at each of `milestones` (steps). `clip_norm`
+    is the longest gradient (2-norm over all parameters of the turn); None leaves gradients alone. "adam" adds
+    `weight_decay` to the gradient, "adamw" shrinks the weights themselves. Raises UsageError for values that cannot be.
+    """
+
+    kind: Literal["adam", "adamw"] = "adamw"
+    lr: float = 3e-4
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
+    warmup_steps: int = 0
+    schedule: Literal["constant", "cosine", "step"] = "constant"
+    milestones: tuple[int, ...] = ()
+    gamma: float = 0.1
+    final_lr: float = 0.0
+    clip_norm: float | None = None
+
+    def __post_init__(self) -> None:
+        require(self.lr > 0, "optim.lr above 0", self.lr)
+        require(all(0 <= beta < 1 for beta in self.betas), "optim.betas in [0, 1)", self.betas)
+        require(self.weight_decay >= 0, "optim.weight_decay of at least 0", self.weight_decay)
+        require(self.warmup_steps >= 0, "optim.warmup_steps of at least 0", self.warmup_steps)
+        require(self.clip_norm is None or self.clip_norm > 0, "optim.clip_norm above 0, or none", self.clip_norm)
+        require(list(self.milestones) == sorted(self.milestones), "optim.milestones in order", self.milestones)
+
+    def rate(self, step: int, steps: int) -> float:
+        """The learning rate of step `step` (the first is 0) of a stage of `steps`."""
+        if step < self.warmup_steps:
+            return self.lr * (step + 1) / self.warmup_steps
+        if self.schedule == "cosine":
+            way = (step - self.warmup_steps) / max(1, steps - self.warmup_steps)
+            return self.final_lr + (self.lr - self.final_lr) * 0.5 * (1 + math.cos(math.pi * min(way, 1.0)))
+        if self.schedule == "step":
+            return self.lr * self.gamma ** sum(step >= milestone for milestone in self.milestones)
+        return self.lr
+
+    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """The optimiser of these parameters. Its rate is set before every step, from `rate`."""
+        make = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[self.kind]
+        # The fused kernel makes one pass over the parameters instead of a dozen; it exists for CPU and CUDA alike.
+        return make(list(parameters), lr=self.lr, betas=self.betas, weight_decay=self.weight_decay, fused=True)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """How one turn of a model is optimised: `repeats` times in each step, every time on another batch."""
+
+    turn: str
+    optim: Optim
+    repeats: int = 1
+
+    def __post_init__(self) -> None:
+        require(self.repeats >= 1, "at least 1 repeat of a turn", self.repeats)
+
+
+def require(holds: bool, expected: str, got: object) -> None:
+    """Raises UsageError where a value of a recipe cannot be."""
+    if not holds:
+        raise UsageError(expected=expected, got=str(got), cure="Correct the recipe, or the --set that changed it.")

@@ -1,0 +1,89 @@
+"""`Stage`: one training run as data. A recipe is made of one or more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, Self, runtime_checkable
+
+from kinema.data.augment import Augment
+from kinema.data.tasks import Task
+from kinema.data.windows import Balance
+from kinema.errors import UsageError
+from kinema.models.base import FeatureShape, Model
+from kinema.training.optim import Optim, Turn, require
+
+
+@runtime_checkable
+class ModelConfig(Protocol):
+    """A model as data: a frozen dataclass that builds it."""
+
+    def build(self, shape: FeatureShape) -> Model:
+        """The model for features of this shape, with fresh weights."""
+        ...
+
+    def tiny(self) -> Self:
+        """The same architecture, small enough to be trained in seconds."""
+        ...
+
+
+@runtime_checkable
+class DependentConfig(Protocol):
+    """The config of a model that is built upon the models of earlier stages (a GPT upon its tokeniser)."""
+
+    def build_on(self, shape: FeatureShape, earlier: Mapping[str, Model]) -> Model:
+        """The model, given the trained models of the stages before it, by stage name. It must hold those that it
+        needs as submodules, so that its weights are complete in themselves."""
+        ...
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What is trained, on which question, how long and how.
+
+    `optim` is one for all turns of the model, or one `Turn` for each. `batch_size` counts windows over all processes.
+    `stride` is the distance in frames between the windows that training draws from; `balance` says what is
+    drawn equally often: windows, clips or actions. `ema` is the decay of the weight average, None for none. Every
+    `validate_every` steps the loss is measured on `validate_batches` fixed batches of the validation split.
+    Raises UsageError for values that cannot be.
+    """
+
+    name: str
+    model: ModelConfig
+    task: Task
+    optim: Optim | tuple[Turn, ...]
+    steps: int
+    batch_size: int
+    augment: Augment = field(default_factory=Augment)
+    balance: Balance = "windows"
+    stride: int = 1
+    ema: float | None = None
+    log_every: int = 50
+    save_every: int = 1000
+    validate_every: int = 1000
+    validate_batches: int = 8
+
+    def __post_init__(self) -> None:
+        require(self.name.replace("-", "").replace("_", "").isalnum(), "a stage name of letters and digits", self.name)
+        for key in ("steps", "batch_size", "stride", "log_every", "save_every", "validate_every", "validate_batches"):
+            require(getattr(self, key) >= 1, f"{self.name}.{key} of at least 1", getattr(self, key))
+        require(self.ema is None or 0 < self.ema < 1, f"{self.name}.ema between 0 and 1, or none", self.ema)
+
+    def turns(self, model: Model) -> tuple[Turn, ...]:
+        """One `Turn` for every turn of the model, in the model's order. Raises UsageError where they do not match."""
+        if isinstance(self.optim, Optim):
+            return tuple(Turn(name, self.optim) for name in model.turns)
+        given = {turn.turn: turn for turn in self.optim}
+        if set(given) != set(model.turns) or len(given) != len(self.optim):
+            raise UsageError(
+                expected=f"one optimiser for each turn of the model ({', '.join(model.turns)})",
+                got=", ".join(turn.turn for turn in self.optim) or "none",
+                cure=f"Correct `optim` of stage '{self.name}'.",
+            )
+        return tuple(given[name] for name in model.turns)
+
+    def build(self, shape: FeatureShape, earlier: Mapping[str, Model]) -> Model:
+        """The stage's model with fresh weights; `earlier` are the models of the stages before it, by name."""
+        if isinstance(self.model, DependentConfig):
+            return self.model.build_on(shape, earlier)
+        return self.model.build(shape)
