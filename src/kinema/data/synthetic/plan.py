@@ -1,0 +1,217 @@
+"""The plan of a performance: acts one after the other, the path over the floor, and every footstep.
+
+Acts are blended in control space. The path is the integral of the blended speed, and footsteps are placed on it, so a
+foot that stands never moves, whatever is blended into whatever.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from kinema.data.synthetic.curves import Array, ease, through, wander
+from kinema.data.synthetic.gait import Gait
+from kinema.data.synthetic.moves import Moves
+from kinema.data.synthetic.steps import Path, Stance, Step, Swing
+from kinema.data.synthetic.style import Style
+
+PLAN_RATE = 120.0  # of the path and the phase (hertz)
+SETTLE = 0.95  # seconds from the end of a gait until a standing action begins
+SHIFT = 0.55  # seconds between two standing actions, for the feet to find the next stance
+_SHUFFLE = Swing(0.045, 0.45, 0.3, 0.05, 0.1, 0.08, 0.0)
+
+
+@dataclass(frozen=True)
+class Act:
+    """One action of a plan, from `start` to `stop` (seconds); `way` says how it moves."""
+
+    action: str
+    start: float
+    stop: float
+    way: Gait | Moves
+    style: Style
+    seed: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Acts with their common path, gait phase and footsteps."""
+
+    acts: tuple[Act, ...]
+    path: Path
+    phase: Array
+    first: Stance
+    steps: tuple[Step, ...]
+
+
+def crossfade(before: Act, after: Act) -> float:
+    """Half the seconds in which one act turns into the next: longer where more speed changes."""
+    change = abs(_pace(before) - _pace(after))
+    return 0.26 + 0.09 * change
+
+
+def weights(acts: tuple[Act, ...], t: Array) -> Array:
+    """How much of each act there is, (act, frame); the sum is 1."""
+    rising = [np.ones_like(t)]
+    for before, after in zip(acts, acts[1:], strict=False):
+        half = crossfade(before, after)
+        rising.append(ease((t - after.start + half) / (2 * half)))
+    rising.append(np.zeros_like(t))
+    return np.stack([now - then for now, then in zip(rising, rising[1:], strict=False)])
+
+
+def make_plan(acts: tuple[Act, ...], size: float) -> Plan:
+    """The path, the phase and the steps of acts that follow one another."""
+    begin, end = min(acts[0].start, 0.0) - 1.0, acts[-1].stop + 1.0
+    t = np.arange(begin, end, 1 / PLAN_RATE)
+    share = weights(acts, t)
+    path = _path(acts, share, t, size)
+    phase = _phase(acts, share, t)
+    first = acts[0].way.stance
+    steps = list[Step]()
+    for bout in _bouts(acts):
+        steps += _gait_steps(acts, bout, t, phase, size)
+    for place, act in enumerate(acts):
+        if isinstance(act.way, Moves):
+            if place > 0:
+                steps += _settle(acts, place, steps, first, path, size)
+            steps += act.way.steps
+    steps.sort(key=lambda step: step.lift)
+    return Plan(acts, path, phase, first, tuple(steps))
+
+
+def _pace(act: Act) -> float:
+    return act.way.speed if isinstance(act.way, Gait) else 0.0
+
+
+def _path(acts: tuple[Act, ...], share: Array, t: Array, size: float) -> Path:
+    speed, rate = np.zeros_like(t), np.zeros_like(t)
+    for weight, act in zip(share, acts, strict=True):
+        if isinstance(act.way, Gait):
+            slow = wander(np.random.default_rng((act.seed, 11)), t, 2)
+            speed += weight * act.way.speed * (1 + 0.035 * slow[:, 0])
+            rate += weight * (act.way.yaw_rate * (1 + 0.15 * slow[:, 1]) + 0.04 * slow[:, 1] * act.way.speed)
+        elif act.way.speed:
+            keys = np.array(act.way.speed)
+            speed += through(keys[:, 0], keys[:, 1], t)
+    yaw = _integral(rate)
+    x, z = _integral(speed * size * np.sin(yaw)), _integral(speed * size * np.cos(yaw))
+    origin = [float(np.interp(0.0, t, values)) for values in (x, z, yaw)]
+    cosine, sine = math.cos(origin[2]), math.sin(origin[2])
+    x, z = x - origin[0], z - origin[1]
+    return Path(t, x * cosine - z * sine, x * sine + z * cosine, yaw - origin[2])
+
+
+def _phase(acts: tuple[Act, ...], share: Array, t: Array) -> Array:
+    """Strides since the beginning: the cadence of the gaits that there are; it pauses while none is."""
+    going = np.array([isinstance(act.way, Gait) for act in acts])
+    cadence = np.array([act.way.cadence if isinstance(act.way, Gait) else 0.0 for act in acts])
+    total = share[going].sum(0)
+    mean = (share * cadence[:, None]).sum(0) / np.where(total > 1e-9, total, 1.0)
+    phase = _integral(np.where(total > 1e-9, mean, 0.0))
+    # Every bout begins with one foot about to leave the floor.
+    for bout in _bouts(acts):
+        act = acts[bout[0]]
+        assert isinstance(act.way, Gait)
+        since = t >= _bout_start(acts, bout) - 1e-9
+        foot = 0.5 * ((act.seed >> 1) % 2)
+        now = float(np.interp(_bout_start(acts, bout), t, phase))
+        phase[since] += (act.way.duty + foot - now) % 1.0
+    return phase
+
+
+def _bouts(acts: tuple[Act, ...]) -> list[list[int]]:
+    """Runs of neighbouring acts that are gaits."""
+    found: list[list[int]] = []
+    for place, act in enumerate(acts):
+        if isinstance(act.way, Gait):
+            if found and found[-1][-1] == place - 1:
+                found[-1].append(place)
+            else:
+                found.append([place])
+    return found
+
+
+def _bout_start(acts: tuple[Act, ...], bout: list[int]) -> float:
+    start = acts[bout[0]].start
+    return start if bout[0] == 0 else start - 0.6 * crossfade(acts[bout[0] - 1], acts[bout[0]])
+
+
+def _bout_stop(acts: tuple[Act, ...], bout: list[int]) -> float:
+    last = bout[-1]
+    return acts[last].stop + (0.1 if last + 1 < len(acts) else 0.0)
+
+
+def _gait_steps(acts: tuple[Act, ...], bout: list[int], t: Array, phase: Array, size: float) -> list[Step]:
+    """Every step that lifts within a bout, from the times at which the phase passes lift-off and landing."""
+    start, stop = _bout_start(acts, bout), _bout_stop(acts, bout)
+    inside = (t >= start - 1e-9) & (t <= acts[bout[-1]].stop + 0.3)
+    time, own = t[inside], phase[inside] + np.arange(int(inside.sum())) * 1e-9
+    last = acts[bout[-1]].way
+    assert isinstance(last, Gait)
+    # Beyond the bout the last gait goes on, so that a step that has begun also ends.
+    tail = np.arange(1, 240) / PLAN_RATE
+    time = np.concatenate((time, time[-1] + tail))
+    own = np.concatenate((own, own[-1] + tail * last.cadence))
+    gaits = [acts[place] for place in bout]
+    steps: list[Step] = []
+    for side in (0, 1):
+        stride = math.floor(own[0]) - 1
+        while True:
+            lands_at = stride + 1 + side / 2
+            stride += 1
+            act = gaits[0]
+            for later in gaits[1:]:
+                if float(np.interp(lands_at - 0.3, own, time)) > later.start:
+                    act = later
+            way = act.way
+            assert isinstance(way, Gait)
+            lifts_at = lands_at - 1 + way.duty
+            if lifts_at < own[0] - 1e-6:
+                continue
+            lift, land, off = (float(np.interp(p, own, time)) for p in (lifts_at, lands_at, lands_at + way.duty))
+            if lift > stop:
+                break
+            steps.append(_gait_step(side, lift, land, off, way))
+    return steps
+
+
+def _gait_step(side: int, lift: float, land: float, off: float, way: Gait) -> Step:
+    swing = way.swing
+    room = off - land
+    swing = replace(swing, roll_on=min(swing.roll_on, 0.35 * room), roll_off=min(swing.roll_off, 0.6 * room))
+    return Step(side, lift, land, land + way.reach * room, way.stance, swing)
+
+
+def _settle(acts: tuple[Act, ...], place: int, steps: list[Step], first: Stance, path: Path, size: float) -> list[Step]:
+    """Steps that bring both feet into the stance of a standing act, one after the other; none where they stand well."""
+    act, before = acts[place], acts[place - 1]
+    done = [step for step in steps if step.lift < act.start + 0.3]
+    free = act.start - 0.15
+    late = act.start + (SETTLE if isinstance(before.way, Gait) else SHIFT) + 0.2
+    feet: list[tuple[float, int, float]] = []
+    for side in (0, 1):
+        own = [step for step in done if step.side == side]
+        last = max(own, key=lambda step: step.land) if own else None
+        stands = path.footprint(side, last.aim, last.stance, size) if last else path.footprint(
+            side, float(path.time[0]), first, size
+        )  # fmt: skip
+        wanted = path.footprint(side, late, act.way.stance, size)
+        if last:
+            free = max(free, last.land)
+        off = float(np.hypot(*(wanted - stands)[:2]))
+        if off > 0.03 or abs(wanted[2] - stands[2]) > 0.12:
+            feet.append((-off, side, off))
+    steps_: list[Step] = []
+    for _, side, off in sorted(feet):
+        span = 0.3 + 0.15 * min(off, 0.6)
+        swing = replace(_SHUFFLE, clearance=0.04 + 0.05 * min(off, 0.6), off_pitch=0.25 + 0.4 * min(off, 0.6))
+        steps_.append(Step(side, free + 0.02, free + 0.02 + span, late, act.way.stance, swing))
+        free += span + 0.02
+    return steps_
+
+
+def _integral(rate: Array) -> Array:
+    return np.concatenate(([0.0], np.cumsum((rate[1:] + rate[:-1]) / 2))) / PLAN_RATE

@@ -1,0 +1,153 @@
+"""Footsteps: where a foot stands, when it leaves the floor, and how it travels to where it stands next.
+
+A foot that stands does not move: its place is a sum of finished steps, and the roll from heel to toe turns about
+points that rest on the floor. Nothing here can slide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kinema.data.synthetic.curves import Array, bump, ease, through
+
+GRAVITY = 9.81
+
+
+@dataclass(frozen=True)
+class Swing:
+    """The manner of a step: clearance (metres) and its `peak`, foot pitch at toe-off and at landing (radians, toe down
+    positive) and the seconds that rolling onto and off the floor takes; `bow` swings the foot outward (metres).
+
+    `keys` replace the arc by a path of its own: rows (progress, ahead, up, aside, pitch). `airborne` adds the ballistic
+    rise of a whole body between lift and landing.
+    """
+
+    clearance: float = 0.07
+    peak: float = 0.42
+    off_pitch: float = 0.35
+    on_pitch: float = 0.0
+    roll_off: float = 0.2
+    roll_on: float = 0.1
+    bow: float = 0.015
+    keys: tuple[tuple[float, float, float, float, float], ...] = ()
+    airborne: bool = False
+
+
+@dataclass(frozen=True)
+class Stance:
+    """How feet stand about the body: their distance, how far the left is ahead of the right (metres), the toes' turn."""
+
+    width: float = 0.22
+    stagger: float = 0.0
+    toe_out: float = 0.12
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of `side` (0 left, 1 right) to where the body's path is at the time `aim`, standing as `stance` says."""
+
+    side: int
+    lift: float
+    land: float
+    aim: float
+    stance: Stance
+    swing: Swing
+
+
+@dataclass(frozen=True)
+class Path:
+    """The way of the body over the floor, and its heading (radians, 0 along +z, to the left positive)."""
+
+    time: Array
+    x: Array
+    z: Array
+    yaw: Array
+
+    def at(self, t: Array | float) -> tuple[Array, Array, Array]:
+        """Place and heading at these times."""
+        return np.interp(t, self.time, self.x), np.interp(t, self.time, self.z), np.interp(t, self.time, self.yaw)
+
+    def footprint(self, side: int, aim: float, stance: Stance, size: float) -> Array:
+        """x, z and heading of a foot that stands at ease where the path is at `aim`."""
+        x, z, yaw = (float(value) for value in self.at(aim))
+        left = (1 - 2 * side) * stance.width / 2 * size
+        ahead = ((0.5 - side) * stance.stagger - 0.02) * size
+        return np.array([
+            x + left * np.cos(yaw) + ahead * np.sin(yaw),
+            z - left * np.sin(yaw) + ahead * np.cos(yaw),
+            yaw + (1 - 2 * side) * stance.toe_out,
+        ])  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FootTrack:
+    """One foot over the frames: the ankle's place over a flat sole (height above the floor), heading, roll, contact."""
+
+    x: Array
+    y: Array
+    z: Array
+    yaw: Array
+    pitch: Array
+    planted: Array
+
+
+def foot_track(side: int, first: Stance, steps: Sequence[Step], path: Path, size: float, t: Array) -> FootTrack:
+    """Where the foot of `side` is at the times `t`, from a plan of steps in order of time."""
+    own = [step for step in steps if step.side == side]
+    before = path.footprint(side, float(path.time[0]), first, size)
+    place = np.repeat(before[:, None], len(t), 1)
+    height, planted = np.zeros_like(t), np.ones(len(t))
+    pitch_keys: list[tuple[float, float]] = [(float(path.time[0]) - 1, 0.0)]
+    for step in own:
+        u = (t - step.lift) / (step.land - step.lift)
+        in_air = (u > 0) & (u < 1)
+        planted[in_air] = 0.0
+        after = path.footprint(side, step.aim, step.stance, size)
+        margin = 0.0 if step.swing.airborne else 0.06
+        travel = u if step.swing.airborne else ease((u - margin) / (1 - 2 * margin))
+        place += np.outer(after - before, np.clip(travel, 0, 1))
+        _swing(step, u, after[2] - (1 - 2 * side) * step.stance.toe_out, size, place, height)
+        pitch_keys += _pitch_keys(step)
+        before = after
+    times, pitches = _tidy(pitch_keys)
+    return FootTrack(place[0], height, place[1], place[2], through(times, pitches, t), planted)
+
+
+def _swing(step: Step, u: Array, yaw: float, size: float, place: Array, height: Array) -> None:
+    """What the swing adds to the straight way, in place."""
+    swing, out = step.swing, 1 - 2 * step.side
+    aside, ahead = out * swing.bow * bump(u), np.zeros_like(u)
+    if swing.keys:
+        table = np.array([(0, 0, 0, 0, 0), *swing.keys, (1, 0, 0, 0, 0)], dtype=np.float64)
+        path = through(table[:, 0], table[:, 1:4], u)
+        ahead, aside = path[:, 0], aside + out * path[:, 2]
+        height += path[:, 1] * size
+    else:
+        height += swing.clearance * size * bump(u, swing.peak)
+    if swing.airborne:
+        span = step.land - step.lift
+        height += 0.5 * GRAVITY * span**2 * np.clip(u, 0, 1) * (1 - np.clip(u, 0, 1))
+    place[0] += size * (aside * np.cos(yaw) + ahead * np.sin(yaw))
+    place[1] += size * (ahead * np.cos(yaw) - aside * np.sin(yaw))
+
+
+def _pitch_keys(step: Step) -> list[tuple[float, float]]:
+    swing, span = step.swing, step.land - step.lift
+    keys = [(step.lift - swing.roll_off, 0.0), (step.lift, 0.88 * swing.off_pitch)]
+    if swing.keys:
+        keys += [(step.lift + u * span, pitch) for u, _, _, _, pitch in swing.keys]
+    else:
+        keys += [(step.lift + 0.12 * span, swing.off_pitch), (step.lift + 0.72 * span, 0.8 * swing.on_pitch)]
+    return [*keys, (step.land, swing.on_pitch), (step.land + swing.roll_on, 0.0)]
+
+
+def _tidy(keys: list[tuple[float, float]]) -> tuple[Array, Array]:
+    """Keys in order of time; where rolling on and rolling off overlap, the later one is moved behind the earlier."""
+    times, values = [keys[0][0]], [keys[0][1]]
+    for time, value in keys[1:]:
+        times.append(max(time, times[-1] + 1e-3))
+        values.append(value)
+    return np.array(times), np.array(values)
