@@ -85,7 +85,7 @@ def convert(
     if fps is not None:
         from kinema.motion.edit import resample
 
-        clip = resample(clip, fps)
+        clip = resample(clip, fps)  # pyright: ignore[reportArgumentType] - each kind of clip is resampled to its own
     if body is not None:
         from kinema.motion.retarget import to_skeleton
 

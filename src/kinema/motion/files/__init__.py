@@ -177,7 +177,7 @@ def sniff(path: Path | str) -> str:
 
 
 def _sniff_zip(path: Path) -> str:
-    if path.suffix.lower() not in FORMATS["npz"].suffixes + (".zip", ""):
+    if path.suffix.lower() not in (*FORMATS["npz"].suffixes, ".zip", ""):
         raise FormatError(
             where=path.name,
             expected=f"a {path.suffix.lower().removeprefix('.').upper()} file",

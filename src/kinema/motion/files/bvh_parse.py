@@ -8,6 +8,7 @@ motion wrong is refused, with the line and, in the number block, the frame (the 
 from __future__ import annotations
 
 import bisect
+import itertools
 import re
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -146,11 +147,7 @@ class _Hierarchy:
             names.append(CHANNEL_NAMES[word.lower()])
         turns = "".join(channel[0] for channel in names if channel.endswith("rotation"))
         places = [channel for channel in names if channel.endswith("position")]
-        if (
-            len(turns) > 3
-            or any(a == b for a, b in zip(turns, turns[1:], strict=False))
-            or len({*places}) < len(places)
-        ):
+        if len(turns) > 3 or any(a == b for a, b in itertools.pairwise(turns)) or len({*places}) < len(places):
             self.fail("each channel once, and at most three rotations", " ".join(names), "Correct the CHANNELS line.")
         self.bvh.channels[joint] = tuple(names)
 
@@ -217,6 +214,8 @@ def _numbers(rows: list[bytes], width: int, declared: int, first_line: int, name
     try:
         values = np.zeros((0, 0)) if empty else np.loadtxt(rows, comments=None, ndmin=2)
     except ValueError:
+        values = np.zeros((0, 0))
+    if values.shape[1] not in (0, width) or (not values.size and not empty):
         values = _wrapped(rows, width, declared)
     if values.shape[1] != width or not np.isfinite(values).all():
         _explain(rows, width, declared, first_line, name)

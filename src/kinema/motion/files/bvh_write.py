@@ -46,7 +46,7 @@ def save_bvh(motion: Motion, path: Path | str) -> None:
     columns = [_column(motion, plan, joint, name) for joint in order for name in plan.channels[joint]]
     rows = np.round(np.stack(columns, -1), 6) + 0.0 if columns else np.zeros((motion.frames, 0))
     line = " ".join(["%.6f"] * rows.shape[1])
-    text = ["HIERARCHY", *_hierarchy(motion.skeleton, plan, 0), "MOTION", f"Frames: {motion.frames}"]
+    text = ["HIERARCHY", *_hierarchy(motion, plan), "MOTION", f"Frames: {motion.frames}"]
     text += [f"Frame Time: {plan.frame_time}", *(line % tuple(row) for row in rows.tolist())]
     write_text(path, "\n".join(text) + "\n")
 
@@ -93,7 +93,7 @@ def _usual(motion: Motion) -> _Plan:
     skeleton = motion.skeleton
     leaves = {joint for joint in range(1, len(skeleton)) if not skeleton.children[joint]}
     ends = {joint for joint in leaves if is_end_point(skeleton.joints[joint])}
-    channels = [() if joint in ends else _TURN for joint in range(len(skeleton))]
+    channels: list[tuple[str, ...]] = [() if joint in ends else _TURN for joint in range(len(skeleton))]
     plan = _Plan(channels, ends, leaves - ends, 0.01, _frame_time(motion.fps), (0.0, 0.0, 0.0), {})
     for joint in range(len(skeleton)):
         if joint == 0 or not _says_place(motion, plan, joint):
@@ -121,8 +121,10 @@ def _places(motion: Motion, joint: int) -> Float[np.ndarray, "frame 3"] | None:
 
 
 def _rest(motion: Motion, plan: _Plan, joint: int) -> Float[np.ndarray, " 3"]:
-    """The OFFSET of a joint in file units."""
-    return np.array(plan.root_offset) if joint == 0 else motion.skeleton.offsets[joint].double().numpy() / plan.unit
+    """The OFFSET of a joint in file units: as it was read, not as float32 rounded it (427.239, not 427.23899)."""
+    if joint == 0:
+        return np.array(plan.root_offset)
+    return np.array([float(str(metres)) for metres in motion.skeleton.offsets[joint].numpy()]) / plan.unit
 
 
 def _says_place(motion: Motion, plan: _Plan, joint: int) -> bool:
@@ -188,17 +190,17 @@ def _depth_first(skeleton: Skeleton) -> list[int]:
     return order
 
 
-def _hierarchy(skeleton: Skeleton, plan: _Plan, root: int) -> list[str]:
-    """The lines from a joint downwards, without recursion: a body may be a long chain."""
-    lines: list[str] = []
-    waiting: list[tuple[int, int]] = [(root, 0)]  # (joint, depth); ~joint closes its brace
+def _hierarchy(motion: Motion, plan: _Plan) -> list[str]:
+    """The lines of the header, without recursion: a body may be a long chain."""
+    skeleton, lines = motion.skeleton, list[str]()
+    waiting: list[tuple[int, int]] = [(0, 0)]  # (joint, depth); ~joint closes its brace
     while waiting:
         joint, depth = waiting.pop()
         tab = "\t" * depth
         if joint < 0:
             lines.append(tab + "}")
             continue
-        rest = plan.root_offset if joint == 0 else skeleton.offsets[joint].double().numpy() / plan.unit
+        rest = _rest(motion, plan, joint)
         kind = "ROOT" if joint == 0 else "JOINT"
         head = "End Site" if joint in plan.end_sites else f"{kind} {skeleton.joints[joint]}"
         lines += [tab + head, tab + "{", f"{tab}\tOFFSET {' '.join(_plain(float(x)) for x in rest)}"]

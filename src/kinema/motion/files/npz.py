@@ -3,7 +3,7 @@
 | key | shape | |
 |---|---|---|
 | `posed_joints` | ..., frame, joint, 3 | joint positions |
-| `local_rot_mats`, `global_rot_mats` | ..., frame, joint, 3, 3 | column vectors; absent where only positions are known |
+| `local_rot_mats`, `global_rot_mats` | ..., frame, joint, 3, 3 | column vectors; absent from a file of positions |
 | `root_positions` | ..., frame, 3 | |
 | `foot_contacts` | ..., frame, 4 | left heel, left toe, right heel, right toe |
 | `fps`, `up`, `unit` | | frames per second, "y", "m" |
@@ -76,7 +76,7 @@ def load(
     """The clip in an NPZ: a Motion where it holds rotations, else Points.
 
     `fps`, `unit` (metres per unit) and `skeleton` stand in for keys that a foreign file lacks; where both are there,
-    the argument wins. Raises FormatError naming the key where one is missing, pickled, of the wrong shape or not finite.
+    the argument wins. Raises FormatError naming the key where one is missing, pickled, misshapen or not finite.
     """
     path = Path(path)
     file = _File(path.name, _arrays(path))

@@ -152,7 +152,7 @@ def _jumps(clip: Motion) -> list[str]:
     first, usual = steps[0], steps[1:].median(0).values
     if float(first.max()) > 0.3 and float(first.mean()) > 5 * float(usual.mean()) + 0.01:
         doubts.append(
-            f"the first frame looks like a rest pose (T-pose): joints turn up to {float(first.max()):.1f} rad after it. "
+            f"the first frame looks like a rest pose (T-pose): joints turn {float(first.max()):.1f} rad after it. "
             "Drop it before you train or measure"
         )
         steps = steps[1:]
