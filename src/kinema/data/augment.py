@@ -128,8 +128,10 @@ def resample_features(
 ) -> Float[Tensor, "batch frame feat"]:
     """Features at the times `when`, in frames of `window`, by Catmull-Rom splines; the ends are extended straight."""
     last = window.shape[1] - 1
+    if last == 0:
+        return window.expand(-1, when.shape[1], -1)
     before = torch.cat((2 * window[:, :1] - window[:, 1:2], window, 2 * window[:, -1:] - window[:, -2:-1]), 1)
-    left = when.floor().clamp(0, max(last - 1, 0))
+    left = when.floor().clamp(0, last - 1)
     t = (when - left)[..., None]
     row = torch.arange(len(window))[:, None]
     p0, p1, p2, p3 = (before[row, left.long() + step] for step in range(4))

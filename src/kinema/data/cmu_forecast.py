@@ -16,14 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Shaped
-from torch import Tensor
 
 from kinema.data.archive import read_archive
 from kinema.data.source import Source, Split, check_split, data_folder, file_stamp, missing_data
 from kinema.errors import FormatError, unknown_name
 from kinema.motion import catalog
-from kinema.motion.files.expmap import rows_to_motion
+from kinema.motion.files.expmap import load, rows_to_motion
 from kinema.motion.motion import Motion
 from kinema.motion.skeleton import Skeleton
 
@@ -70,19 +68,6 @@ _ORIGIN = (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class Recording:
-    """One file: its name within the benchmark ("train/running/running_4"), its rows as they stand there, its motion.
-
-    `rows` are translation (ASF units) and 38 rotation vectors for row vectors, at 120 Hz, like `motion`, with or
-    without the T-pose of row 0 as the source was asked.
-    """
-
-    name: str
-    rows: Float[Tensor, "frame 117"]
-    motion: Motion
-
-
 @dataclass(frozen=True)
 class CmuForecast(Source):
     """The benchmark's files below `root` (None: the folder that KINEMA_DATA names).
@@ -114,17 +99,20 @@ class CmuForecast(Source):
         return tuple(name for name in OFTEN_MISSING if name not in self._files.names)
 
     def clips(self, split: Split) -> Iterator[Motion]:
-        """The motions of `recordings`."""
-        return (recording.motion for recording in self.recordings(split))
+        """The motions of one split's files at 120 Hz, in the order of `names`."""
+        return (motion for _, motion in self.recordings(split))
 
-    def recordings(self, split: Split) -> Iterator[Recording]:
-        """The files of one split in the order of the actions, then the extra ones."""
-        check_split(split)
+    def recordings(self, split: Split) -> Iterator[tuple[str, Motion]]:
+        """Name within the benchmark and motion of one split's files, in the order of `names`."""
         names = self.names(split)
-        return (self._recording(name) for name in names)
+        return ((name, self._motion(name)) for name in names)
 
     def names(self, split: Split) -> tuple[str, ...]:
-        """Names within the benchmark of one split's files."""
+        """Names within the benchmark ("train/running/running_4") of one split's files: by action, then the extra ones.
+
+        Raises MissingDataError naming the first of the benchmark's files that should be there and is not.
+        """
+        check_split(split)
         held = self._held_out()
         part = "test/" if split == "test" else "train/"
         for name in BENCHMARK:
@@ -140,20 +128,20 @@ class CmuForecast(Source):
         """The fields, and the state of every file."""
         return " ".join((repr(self), *(file_stamp(path) for path in self._files.paths)))
 
-    def _recording(self, name: str) -> Recording:
-        array = self._files.rows(name)
-        _check_rows(array, f"{self._files.place}: {name}")
-        rows = torch.from_numpy(array[1:] if self.drop_first else array)
-        motion = rows_to_motion(rows, self.skeleton, FPS, UNIT)
-        action = name.split("/")[1].removesuffix("_extra")
-        return Recording(name, rows, replace(motion, action=action, identity=self._identity(name)))
-
-    def _identity(self, name: str) -> str:
+    def identity(self, name: str) -> str:
+        """What the file of that name is a recording of: "cmu/06_07", or "?cmu/train/running_4" where nobody knows."""
         if trial := self._files.trials.get(name) or TRIALS.get(name):
             return f"cmu/{trial}"
         part, folder, file = name.split("/")
         # An extra file has the name of a benchmark file; its folder tells them apart.
         return f"?cmu/{part}/{folder}/{file}" if folder.endswith("_extra") else f"?cmu/{part}/{file}"
+
+    def _motion(self, name: str) -> Motion:
+        motion = self._files.motion(name, self.skeleton)
+        if motion.frames < SHORTEST:
+            raise _unlike(f"{self._files.place}: {name}", f"at least {SHORTEST} rows", f"{motion.frames}")
+        action = name.split("/")[1].removesuffix("_extra")
+        return replace(motion[1:] if self.drop_first else motion, action=action, identity=self.identity(name))
 
     def _held_out(self) -> frozenset[str]:
         train = {name.rsplit("/", 1)[1]: name for name in BENCHMARK if name.startswith("train/")}
@@ -184,21 +172,26 @@ class _Pack:
         arrays = read_archive(path, ("expmap", "start", "name"))
         self._rows, start = arrays["expmap"], arrays["start"]
         names = [str(name) for name in arrays["name"]]
-        if len(start) != len(names) + 1 or int(start[-1]) != len(self._rows) or bool((np.diff(start) < 0).any()):
-            raise FormatError(
-                where=f"{path}: start",
-                expected=f"{len(names) + 1} rising row numbers that end at {len(self._rows)}",
-                got=f"{len(start)} that end at {int(start[-1]) if len(start) else 'nothing'}",
-                cure="The pack is damaged: copy it again.",
-            )
+        if self._rows.ndim != 2 or self._rows.shape[1] != COLUMNS:
+            expected = f"{COLUMNS} columns (a translation and 38 rotation vectors)"
+            raise _unlike(f"{path}: expmap", expected, f"{self._rows.shape[-1]}")
+        if len(start) != len(names) + 1 or int(start[-1]) != len(self._rows) or bool((np.diff(start) < 1).any()):
+            expected = f"{len(names) + 1} rising row numbers that end at {len(self._rows)}"
+            raise _unlike(f"{path}: start", expected, f"{len(start)}, the last {start[-1:]}")
         self._span = {name: (int(start[i]), int(start[i + 1])) for i, name in enumerate(names)}
         self.names = tuple(names)
         trials = arrays.get("trial", np.array([""] * len(names)))
         self.trials: Mapping[str, str] = {n: str(trial) for n, trial in zip(names, trials, strict=True) if str(trial)}
 
-    def rows(self, name: str) -> Float[np.ndarray, "frame 117"]:
+    def motion(self, name: str, skeleton: Skeleton) -> Motion:
         begin, end = self._span[name]
-        return np.ascontiguousarray(self._rows[begin:end], dtype=np.float32)
+        rows = self._rows[begin:end]
+        bad = np.flatnonzero(~np.isfinite(rows).all(1))
+        if len(bad):
+            raise _unlike(
+                f"{self.place}: {name}, row {bad[0]}", "finite numbers", f"NaN or infinity in {len(bad)} rows"
+            )
+        return rows_to_motion(torch.from_numpy(rows), skeleton, FPS, UNIT)
 
 
 class _Tree:
@@ -212,52 +205,13 @@ class _Tree:
         self.names = tuple(self._path)
         self.trials: Mapping[str, str] = {}
 
-    def rows(self, name: str) -> Float[np.ndarray, "frame 117"]:
-        return read_text(self._path[name])
+    def motion(self, name: str, skeleton: Skeleton) -> Motion:
+        return load(self._path[name], skeleton, FPS, UNIT)
 
 
-def read_text(path: Path) -> Float[np.ndarray, "frame 117"]:
-    """Rows of comma-separated numbers. Raises FormatError naming the line that is not 117 numbers."""
-    lines = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    for number, line in enumerate(lines, 1):
-        if (found := line.count(",") + 1) != COLUMNS:
-            raise FormatError(
-                where=f"{path}:{number}",
-                expected=f"{COLUMNS} comma-separated numbers",
-                got=f"{found}",
-                cure="Check that this is a file of the CMU benchmark (H3.6M has 99 columns).",
-            )
-    try:
-        return np.loadtxt(lines, delimiter=",", dtype=np.float32, ndmin=2)
-    except ValueError as error:
-        raise FormatError(
-            where=str(path), expected="numbers", got=str(error), cure="The file is damaged: copy it again."
-        ) from error
-
-
-def _check_rows(rows: Shaped[np.ndarray, "..."], where: str) -> None:
-    if rows.ndim != 2 or rows.shape[1] != COLUMNS:
-        raise FormatError(
-            where=where,
-            expected=f"{COLUMNS} columns (a translation and 38 rotation vectors)",
-            got=f"{rows.shape[-1]}",
-            cure="Check that this is the CMU benchmark (H3.6M has 99 columns).",
-        )
-    if len(rows) < SHORTEST:
-        raise FormatError(
-            where=where,
-            expected=f"at least {SHORTEST} rows",
-            got=f"{len(rows)}",
-            cure="The file is cut short: copy it again.",
-        )
-    bad = np.flatnonzero(~np.isfinite(rows).all(1))
-    if len(bad):
-        raise FormatError(
-            where=f"{where}, row {int(bad[0])}",
-            expected="finite numbers",
-            got=f"NaN or infinity in {len(bad)} rows",
-            cure="The file is damaged: copy it again.",
-        )
+def _unlike(where: str, expected: str, got: str) -> FormatError:
+    cure = "Check that this is a file of the CMU benchmark, and copy it again."
+    return FormatError(where=where, expected=expected, got=got, cure=cure)
 
 
 def _numbered(name: str) -> tuple[str | int, ...]:

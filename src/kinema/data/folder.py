@@ -83,12 +83,14 @@ class Folder(Source):
                 )
                 self._report(error)
                 continue
-            identity = clip.identity or f"{self._folder.name}/{relative}"
+            # Readers know a file by its bare name, which may come twice in a tree of folders.
+            own = f"file/{relative.removesuffix(path.suffix)}"
+            identity = own if clip.identity in ("", f"file/{path.stem}") else clip.identity
             yield replace(clip, action=labels.get(relative, clip.action), identity=identity)
 
     def _load(self, path: Path) -> Motion | None:
         try:
-            return files.load(path)
+            return _one_motion(files.load(path), self._relative(path))
         except KinemaError as error:
             self._report(error)
             return None
@@ -96,7 +98,13 @@ class Folder(Source):
     def _report(self, error: KinemaError) -> None:
         if not self.skip_bad:
             raise error
-        _log.warning("left out: %s", error)
+        if str(error) not in self._reported:
+            self._reported.add(str(error))
+            _log.warning("left out: %s", error)
+
+    @cached_property
+    def _reported(self) -> set[str]:
+        return set()  # a file is read again for every split, and told of once
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self._folder).as_posix()
@@ -161,6 +169,17 @@ def split_of(relative: str) -> Split:
     """The split that a file's name falls into: 80 in 100 train, 10 val, 10 test."""
     share = int.from_bytes(hashlib.sha256(relative.encode()).digest()[:4], "big") % 100
     return "train" if share < 80 else "val" if share < 90 else "test"
+
+
+def _one_motion(clip: Motion, where: str) -> Motion:
+    if clip.batch_shape:
+        raise FormatError(
+            where=where,
+            expected="one motion",
+            got=f"a batch of {tuple(clip.batch_shape)}",
+            cure="Save one clip per file.",
+        )
+    return clip
 
 
 def _difference(expected: Skeleton, found: Skeleton) -> str:

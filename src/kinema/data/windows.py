@@ -30,6 +30,7 @@ from kinema.motion.represent import Representation, Statistics
 
 Balance = Literal["windows", "clips", "actions"]
 _VERSION = 1
+_RATE_TOLERANCE = 5e-5  # as resampling takes it: frame times in files are rounded
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ def _encode(source: Source, split: Split, representation: Representation, phases
 def _phases(clip: Motion, fps: float, phases: int) -> Iterator[Motion]:
     ratio = clip.fps / fps
     whole = round(ratio)
-    count = phases if abs(ratio - whole) < 1e-6 * ratio and whole >= phases else 1
+    count = phases if abs(ratio - whole) < _RATE_TOLERANCE * ratio and whole >= phases else 1
     for phase in range(count):
         first = phase * whole // count if count > 1 else 0
         if first < clip.frames:
