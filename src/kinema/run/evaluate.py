@@ -6,9 +6,9 @@ from pathlib import Path
 
 from kinema.errors import unknown_name
 from kinema.metrics.report import Report
-from kinema.models.baselines import BASELINES
 from kinema.protocols import PROTOCOLS
-from kinema.protocols.forecaster import BaselineForecaster, Forecaster
+from kinema.protocols.forecaster import Forecaster
+from kinema.run.open import open_run
 
 BESIDE = ("zero-velocity", "running-average-2", "running-average-4")  # shown beside every model
 
@@ -21,24 +21,5 @@ def evaluate(model: str | Path | Forecaster, protocol: str, data: Path | str | N
     """
     if protocol not in PROTOCOLS:
         raise unknown_name("protocol", protocol, PROTOCOLS)
-    forecaster = open_forecaster(model) if isinstance(model, (str, Path)) else model
-    return PROTOCOLS[protocol].evaluate(forecaster, data, [baseline(name) for name in BESIDE])
-
-
-def open_forecaster(name: str | Path) -> Forecaster:
-    """A baseline, or whatever `open_run` finds under that name."""
-    if str(name) in BASELINES:
-        return baseline(str(name))
-    from kinema.run.open import open_run
-
-    return open_run(name)
-
-
-def baseline(name: str) -> BaselineForecaster:
-    """A baseline as a forecaster; "slerp" answers about rotations only. Raises UsageError for an unknown name."""
-    if name not in BASELINES:
-        raise unknown_name("baseline", name, BASELINES)
-    model = BASELINES[name]()
-    if name == "slerp":
-        return BaselineForecaster(name, model, frozenset({"rotations"}))
-    return BaselineForecaster(name, model)
+    forecaster = open_run(model) if isinstance(model, (str, Path)) else model
+    return PROTOCOLS[protocol].evaluate(forecaster, data, [open_run(name) for name in BESIDE])

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kinema.data.tasks import Forecast
 from kinema.errors import MissingDataError, unknown_name
-from kinema.models.base import FeatureShape
 from kinema.models.baselines import BASELINES
+from kinema.protocols.forecaster import Space
 from kinema.run.run import Run
-from kinema.training.checkpoint import load_model
+from kinema.run.saved import load_model
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
+_ONLY: dict[str, Space] = {"slerp": "rotations"}
 
 
 def shipped_models() -> tuple[str, ...]:
@@ -28,7 +30,7 @@ def open_run(name: str | Path) -> Run:
     if (folder / "config.json").is_file():
         return _from_folder(folder, folder.name)
     if str(name) in BASELINES:
-        return Run(name=str(name), model=BASELINES[str(name)](), observed=_LOOK_BACK.get(str(name), 2))
+        return Run(name=str(name), model=BASELINES[str(name)](), observed=4, only=_ONLY.get(str(name)))
     if str(name) in shipped_models():
         return _from_folder(WEIGHTS / str(name), str(name))
     if folder.is_dir():
@@ -38,3 +40,25 @@ def open_run(name: str | Path) -> Run:
             cure="Name a folder that `kinema train --out` wrote, or a model of `kinema models`.",
         )
     raise unknown_name("model", str(name), (*BASELINES, *shipped_models()))
+
+
+def model_card(name: str) -> str:
+    """The model card (Markdown) of a shipped model. Raises UsageError for an unknown name."""
+    if name not in shipped_models():
+        raise unknown_name("shipped model", name, shipped_models())
+    return (WEIGHTS / name / "README.md").read_text()
+
+
+def _from_folder(folder: Path, name: str) -> Run:
+    loaded = load_model(folder)
+    task = loaded.stage.task
+    observed, trained = (task.observed, task.predicted) if isinstance(task, Forecast) else (task.frames, 0)
+    return Run(
+        name=name,
+        model=loaded.model,
+        representation=loaded.representation,
+        observed=observed,
+        trained=trained,
+        trained_on=loaded.trained_on,
+        licence=loaded.licence,
+    )

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Literal
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -22,8 +20,7 @@ from kinema.motion.edit import resample
 from kinema.motion.motion import Clip, Motion, concatenate
 from kinema.motion.represent import Representation, RootPositionsConfig, RotationVectorsConfig
 from kinema.motion.retarget import carry, to_skeleton
-
-Space = Literal["rotations", "positions"]
+from kinema.protocols.forecaster import Space
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,8 @@ class Run:
     """A model that can be asked.
 
     `representation` is None for the baselines, which take the clip's own skeleton and rate. `observed` is how many
-    frames the model looks back, `trained` how many it was trained to predict at once (0: as many as one likes).
+    frames the model looks back, `trained` how many it was trained to predict at once (0: as many as one likes); `only`
+    is set for a baseline that answers in one space.
     """
 
     name: str
@@ -58,12 +56,13 @@ class Run:
     trained: int = 0
     trained_on: frozenset[str] = field(default_factory=frozenset[str])
     licence: str = ""
+    only: Space | None = None
 
     @property
     def spaces(self) -> frozenset[Space]:
         """What the model can say: rotations, positions, or (baselines) either."""
         if self.representation is None:
-            return frozenset({"rotations", "positions"})
+            return frozenset({self.only}) if self.only else frozenset({"rotations", "positions"})
         return frozenset({"rotations" if self.representation.space == "rotations" else "positions"})
 
     def forecast(self, past: Motion, frames: int, space: Space) -> Clip:
