@@ -44,18 +44,18 @@ class _About:
 
 _BANDAI = (
     "CC BY-NC 4.0, (c) 2022 Bandai Namco Research Inc.: non-commercial, ship nothing trained on it",
-    "Get the Bandai-Namco-Research-Motiondataset (CC BY-NC 4.0, non-commercial) and pack it as docs/data.md says.",
+    "Get the Bandai-Namco-Research-Motiondataset (CC BY-NC 4.0, non-commercial).",
 )
 PACKS: dict[str, _About] = {
     "cmu_bvh": _About(
         "cmu",
         "CMU Graphics Lab Motion Capture Database: free for all uses, the data may not be resold",
-        "Get the recordings from mocap.cs.cmu.edu (free for all uses, no resale) and pack them as docs/data.md says.",
+        "Get the recordings from mocap.cs.cmu.edu (free for all uses, no resale).",
     ),
     "hdm05": _About(
         "hdm05",
         "CC BY-SA 3.0 (HDM05, Mueller et al., CG-2007-2): share alike",
-        "Get HDM05 from resources.mpi-inf.mpg.de/HDM05 (CC BY-SA 3.0) and pack it as docs/data.md says.",
+        "Get HDM05 from resources.mpi-inf.mpg.de/HDM05 (CC BY-SA 3.0).",
     ),
     "bandai1": _About("bandai1", *_BANDAI),
     "bandai2": _About("bandai2", *_BANDAI),
@@ -152,7 +152,8 @@ class RotationPack(Source):
 
     @cached_property
     def _path(self) -> Path:
-        what, origin = f"the rotation pack {self.pack}.npz", PACKS[self.pack].origin
+        what = f"the rotation pack {self.pack}.npz (its layout: the docstring of kinema.data.packs)"
+        origin = PACKS[self.pack].origin
         folder = data_folder(self.root, what=what, origin=origin)
         path = folder / f"{self.pack}.npz"
         if not path.is_file():
