@@ -34,20 +34,19 @@ def benchmark_euler(rotations: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*b
 
 
 def euler_error(
-    predicted: Float[Tensor, "window frame joint 3 3"],
-    whole: Float[Tensor, "window all joint 3 3"],
+    predicted: Float[Tensor, "window frame joint 3"],
+    whole: Float[Tensor, "window all joint 3"],
     joints: Sequence[int] | None = None,
     *,
     floor: float = 1e-4,
 ) -> Float[Tensor, "window frame"]:
-    """L2 distance of Euler angles in every frame: e_t = ||m * (E(whole_t) - E(predicted_t))|| over joints and angles.
+    """L2 distance of `benchmark_euler` angles: e_t = ||m * (whole_t - predicted_t)|| over joints and angles.
 
     `whole` is the true window, the observed frames first: its last frames are what is predicted, and m keeps the
     angles whose standard deviation over all of it is above `floor`. Joint 0, the root, is never scored; `joints`
     narrows the others down (default: all). Radians. The error of a benchmark is its mean over windows.
     """
-    scored = [joint for joint in (range(whole.shape[-3]) if joints is None else joints) if joint != 0]
-    truth = benchmark_euler(whole[..., scored, :, :]).flatten(-2)
-    answer = benchmark_euler(predicted[..., scored, :, :]).flatten(-2)
+    scored = [joint for joint in (range(whole.shape[-2]) if joints is None else joints) if joint != 0]
+    truth, answer = whole[..., scored, :].flatten(-2), predicted[..., scored, :].flatten(-2)
     moving = truth.std(-2, correction=0, keepdim=True) > floor
     return ((truth[..., -answer.shape[-2] :, :] - answer) * moving).norm(dim=-1)

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from kinema.data.cmu_forecast import BENCHMARK, UNIT, CmuForecast
 from kinema.errors import KinemaError
-from kinema.metrics.angles import euler_error
+from kinema.metrics.angles import benchmark_euler, euler_error
 from kinema.metrics.displacement import mpjpe
 from kinema.metrics.report import Leak, Published, Report, Row, with_means
 from kinema.motion.catalog.cmu import CMU38_COPIES, CMU38_NOT_CAPTURED, CMU38_STATIC
@@ -41,8 +41,8 @@ WINDOWS = {"8": 50, "all": 10}  # observed frames
 SEED = 1234567890
 _CHUNK = 256  # windows at a time: about 15 MB of rotations
 
-# LeftHandIndex1, LThumb, RightHandIndex1, RThumb: CMU never captured what turns them, and the thumbs flip by half a turn
-# from one row to the next. (The joints named FingerBase carry the hand, which was.)
+# LeftHandIndex1, LThumb, RightHandIndex1, RThumb: CMU never captured what turns them, and the thumbs flip by half a
+# turn from one row to the next. (The joints named FingerBase carry the hand, which was.)
 FINGER_ROTATIONS = (25, 27, 34, 36)
 UNSCORED_POSITIONS = (*CMU38_STATIC, *CMU38_COPIES, *CMU38_NOT_CAPTURED)
 
@@ -68,9 +68,10 @@ def all_starts(frames: int) -> list[int]:
 
 @dataclass(frozen=True)
 class _Windows:
-    """Some windows of one file: the whole clips (batch shape (window,)) and the true positions, root removed."""
+    """Some windows of one file: the clips (batch shape (window,)), and what is true of them, the root removed."""
 
     clips: Motion
+    angles: Float[Tensor, "window frame joint 3"]
     positions: Float[Tensor, "window frame joint 3"]
     observed: int
 
@@ -134,7 +135,12 @@ class CmuProtocol:
             beside=scores,
             published=self.published,
             leak=_leak(forecaster, tests, source),
-            notes=(*_data_notes(source, means, missing), *self.notes, *_metric_notes(forecaster)),
+            notes=(
+                *_data_notes(source, means, missing),
+                *self.notes,
+                *_published_notes(self.published),
+                *_metric_notes(forecaster),
+            ),
         )
 
     def _score(self, forecaster: Forecaster, clip: Motion, windows: str) -> dict[str, Row]:
@@ -153,7 +159,7 @@ class CmuProtocol:
             turned = forecaster.forecast(past, PREDICTED, "rotations")
             assert isinstance(turned, Motion), f"{forecaster.name} answered positions where rotations were asked"
             scored = _all_but(past, self.unscored_rotations)
-            errors["euler_rad"] = euler_error(turned.rotations, windows.clips.rotations, scored)
+            errors["euler_rad"] = euler_error(benchmark_euler(turned.rotations), windows.angles, scored)
             points = None if "positions" in forecaster.spaces else root_free(turned).points()
         if "positions" in forecaster.spaces:
             points = forecaster.forecast(past, PREDICTED, "positions").points()
@@ -173,12 +179,12 @@ def _cut(clip: Motion, windows: str) -> Iterator[_Windows]:
             cure="The file is cut short: copy it again.",
         )
     starts = eight_starts(clip.frames) if windows == "8" else all_starts(clip.frames)
-    positions = root_free(clip).points().positions
+    angles, positions = benchmark_euler(clip.rotations), root_free(clip).points().positions
     span = torch.arange(WINDOWS[windows] + PREDICTED)
     for some in torch.tensor(starts).split(_CHUNK):
         index = some[:, None] + span
         clips = replace(clip, rotations=clip.rotations[index], root=clip.root[index])
-        yield _Windows(clips, positions[index], WINDOWS[windows])
+        yield _Windows(clips, angles[index], positions[index], WINDOWS[windows])
 
 
 def _all_but(clip: Motion, unscored: Sequence[int]) -> list[int]:
@@ -216,6 +222,15 @@ def _data_notes(source: CmuForecast, means: dict[str, tuple[str, ...]], missing:
     if unseen:
         notes.append(f"No training file of {', '.join(unseen)} is there: unseen by what is trained on the others.")
     return tuple(notes)
+
+
+def _published_notes(published: Sequence[Published]) -> tuple[str, ...]:
+    """What must be known of published rows, each remark once, with the rows that it is about."""
+    about: dict[str, list[str]] = {}
+    for row in published:
+        if row.note:
+            about.setdefault(row.note, []).append(f"{row.label} ({row.windows})")
+    return tuple(f"{', '.join(dict.fromkeys(labels))}: {note}." for note, labels in about.items())
 
 
 def _metric_notes(forecaster: Forecaster) -> tuple[str, ...]:
