@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
 
-from kinema.data.source import Source, Split
+from kinema.data.source import SPLITS, Source, Split, check_split
 from kinema.data.synthetic.perform import ACTIONS, perform, sequence
 from kinema.data.synthetic.style import Style
 from kinema.errors import unknown_name
@@ -16,7 +15,7 @@ from kinema.motion.skeleton import Skeleton
 
 __all__ = ["ACTIONS", "Style", "Synthetic", "perform", "sequence"]
 
-_SPLITS: tuple[Split, ...] = ("train", "val", "test")
+VERSION = 1  # of the movements: a cache of clips made by another version is stale
 
 
 @dataclass(frozen=True)
@@ -27,8 +26,8 @@ class Synthetic(Source):
     differ in size: every clip's skeleton is `kinema24` scaled uniformly. Raises UsageError for an unknown action.
     """
 
-    name: ClassVar[str] = "synthetic"
-    licence: ClassVar[str] = "Apache-2.0 (procedural, made by kinema)"
+    name = "synthetic"
+    licence = "Apache-2.0 (procedural, made by kinema)"
 
     clips_per_action: int = 4
     seconds: float = 4.0
@@ -43,13 +42,18 @@ class Synthetic(Source):
                 raise unknown_name("action", action, ACTIONS)
 
     @property
-    def skeleton(self) -> Skeleton:
+    def skeleton(self) -> Skeleton:  # pyright: ignore[reportIncompatibleVariableOverride]
         """`kinema24` at size 1."""
         return catalogued("kinema24")
 
     def clips(self, split: Split) -> Iterator[Motion]:
         """The clips of one split, action by action, each with `action` and identity "synthetic/<action>_<seed>"."""
+        check_split(split)
         for action in self.actions:
             for number in range(self.clips_per_action):
-                seed = (self.seed * 100_000 + number) * len(_SPLITS) + _SPLITS.index(split)
+                seed = (self.seed * 100_000 + number) * len(SPLITS) + SPLITS.index(split)
                 yield perform(action, seconds=self.seconds, fps=self.fps, seed=seed)
+
+    def stamp(self) -> str:
+        """The settings and the version of the movements."""
+        return f"{super().stamp()} version {VERSION}"

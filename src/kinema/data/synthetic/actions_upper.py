@@ -36,13 +36,13 @@ def idle(window: Window) -> Moves:
 def wave(window: Window) -> Moves:
     """One hand up, the forearm swinging from side to side."""
     style, begin, end = window.style, window.begin, max(window.end, window.begin + 1.2)
-    rate, swing = window.about(1.75, 0.15) * style.tempo, 0.42 * style.energy
+    rate, swing = window.about(1.75, 0.15) * style.tempo, 0.36 * style.energy
     rise = min(0.75 / style.tempo, 0.35 * (end - begin))
     height = window.about(1.0, 0.3)
     up = {
-        "r_flex": 0.3, "r_abduct": 1.05 + 0.35 * height, "r_twist": 1.35, "r_elbow": 1.25 - 0.25 * height, "r_wrist": 0.0,
-        "side": 0.02, "pelvis_roll": 0.03, "lean": 0.04, "head_yaw": -0.12, "head_roll": -0.05, "bend": 0.0, "twist": -0.06,
-        "l_elbow": 0.3, "head_pitch": -0.06,
+        "r_flex": 0.3, "r_abduct": 1.0 + 0.35 * height, "r_twist": 1.35, "r_elbow": 1.65 - 0.2 * height, "side": 0.02,
+        "pelvis_roll": 0.03, "lean": 0.04, "head_yaw": -0.12, "head_roll": -0.05, "bend": 0.0, "twist": -0.06,
+        "r_wrist": 0.0, "l_elbow": 0.3, "head_pitch": -0.06,
     }  # fmt: skip
     middle = {**up, "lean": 0.02, "side": 0.035, "r_abduct": up["r_abduct"] + 0.06, "head_roll": -0.09}
     keys: list[Key] = [
@@ -79,7 +79,7 @@ def bow(window: Window) -> Moves:
         depth = window.about(1.0, 0.2) * window.style.energy
         down: dict[str, float] = {
             "pelvis_pitch": 0.55 * depth, "bend": 0.52 * depth, "ahead": -0.11 * depth, "up": -0.016, "steady": 0.0,
-            "head_pitch": 0.22, **both(flex=0.42 * depth, elbow=0.16, abduct=0.1, twist=-0.3),
+            "head_pitch": 0.34, **both(flex=0.85 * depth, elbow=0.16, abduct=0.1, twist=-0.3),
         }  # fmt: skip
         keys += [
             (start, {"steady": 0.2}),
@@ -89,7 +89,7 @@ def bow(window: Window) -> Moves:
             (start + 0.93 * length, {"steady": 0.2, "bend": 0.02, **both(elbow=0.2)}),
             (start + length, {"steady": 0.3}),
         ]
-    return Moves(Stance(0.17, 0.0, 0.1), keyed(keys))
+    return Moves(Stance(0.17, 0.0, 0.1), keyed(keys), done=keys[-2][0])
 
 
 def reach(window: Window) -> Moves:
@@ -102,17 +102,17 @@ def reach(window: Window) -> Moves:
         one, other = ("r", "l") if right else ("l", "r")
         sign = -1.0 if right else 1.0
         out: dict[str, float] = {
-            f"{one}_flex": 1.25 + 1.45 * high, f"{one}_abduct": 0.1 + 0.5 * wide * (1 - 0.7 * high), f"{one}_elbow": 0.16,
-            f"{one}_twist": -0.5 + 0.3 * high, f"{one}_wrist": -0.15, f"{one}_shrug": 0.12, f"{other}_flex": -0.22,
-            f"{other}_abduct": 0.26, f"{other}_elbow": 0.45, "ahead": 0.055, "side": sign * -0.01,
-            "up": -0.014 - 0.03 * (1 - high), "twist": -sign * (0.32 - 0.45 * wide), "pelvis_yaw": -sign * 0.12,
-            "pelvis_pitch": 0.14 * (1 - high), "bend": 0.26 - 0.34 * high, "lean": -sign * 0.1 * high,
-            "head_pitch": 0.18 - 0.55 * high, "head_yaw": sign * (0.1 + 0.5 * wide), "steady": 0.9,
+            f"{one}_flex": 1.25 + 1.45 * high, f"{one}_abduct": 0.1 + 0.5 * wide * (1 - 0.7 * high),
+            f"{one}_elbow": 0.16, f"{one}_twist": -0.5 + 0.3 * high, f"{one}_wrist": -0.15, f"{one}_shrug": 0.12,
+            f"{other}_flex": -0.22, f"{other}_abduct": 0.26, f"{other}_elbow": 0.45, "ahead": 0.055,
+            "side": sign * -0.01, "up": -0.014 - 0.03 * (1 - high), "twist": -sign * (0.32 - 0.45 * wide),
+            "pelvis_yaw": -sign * 0.12, "pelvis_pitch": 0.14 * (1 - high), "bend": 0.26 - 0.34 * high,
+            "lean": -sign * 0.1 * high, "head_pitch": 0.18 - 0.55 * high, "head_yaw": sign * (0.1 + 0.5 * wide), "steady": 0.9,
         }  # fmt: skip
         keys += [
             (start, {}),
-            (start + 0.2 * length, {f"{one}_flex": 0.42, f"{one}_elbow": 1.15, f"{one}_abduct": 0.2, "head_yaw": sign * 0.3,
-                                    "head_pitch": 0.1 - 0.3 * high}),
+            (start + 0.2 * length, {f"{one}_flex": 0.42, f"{one}_elbow": 1.15, f"{one}_abduct": 0.2,
+                                    "head_yaw": sign * 0.3, "head_pitch": 0.1 - 0.3 * high}),
             (start + 0.48 * length, out),
             (start + 0.62 * length, {**out, f"{one}_elbow": 0.1, "ahead": 0.062}),
             (start + 0.82 * length, {f"{one}_flex": 0.35, f"{one}_elbow": 0.9, f"{one}_abduct": 0.2}),
@@ -123,13 +123,13 @@ def reach(window: Window) -> Moves:
 
 
 _GUARD: dict[str, float] = {
-    "up": -0.07, "bend": 0.16, "pelvis_pitch": 0.1, "pelvis_yaw": -0.35, "twist": -0.15, "head_yaw": 0.0, "steady": 0.95,
-    "head_pitch": 0.08, "l_flex": 0.85, "l_abduct": 0.2, "l_twist": -0.35, "l_elbow": 1.75, "l_wrist": 0.0, "l_shrug": 0.06,
-    "r_flex": 0.55, "r_abduct": 0.22, "r_twist": -0.3, "r_elbow": 2.15, "r_wrist": 0.0, "r_shrug": 0.06,
+    "up": -0.07, "bend": 0.16, "pelvis_pitch": 0.1, "pelvis_yaw": -0.35, "twist": -0.15, "steady": 0.95,
+    "head_pitch": 0.08, "l_flex": 0.85, "l_abduct": 0.2, "l_twist": -0.35, "l_elbow": 1.75, "l_wrist": 0.0,
+    "l_shrug": 0.06, "r_flex": 0.55, "r_abduct": 0.22, "r_twist": -0.3, "r_elbow": 2.15, "r_wrist": 0.0, "r_shrug": 0.06,
 }  # fmt: skip
 _JAB: dict[str, float] = {
-    "l_flex": 1.5, "l_elbow": 0.14, "l_abduct": 0.05, "l_twist": -0.9, "l_shrug": 0.16, "pelvis_yaw": -0.5, "twist": -0.4,
-    "ahead": 0.06, "r_elbow": 2.3, "r_flex": 0.65,
+    "l_flex": 1.5, "l_elbow": 0.14, "l_abduct": 0.05, "l_twist": -0.9, "l_shrug": 0.16, "pelvis_yaw": -0.5,
+    "twist": -0.4, "ahead": 0.06, "r_elbow": 2.3, "r_flex": 0.65,
 }  # fmt: skip
 _CROSS: dict[str, float] = {
     "r_flex": 1.5, "r_elbow": 0.12, "r_abduct": 0.02, "r_twist": -0.9, "r_shrug": 0.16, "pelvis_yaw": 0.2, "twist": 0.5,
@@ -145,7 +145,7 @@ def punch(window: Window) -> Moves:
     time, last = window.begin + ready, max(window.end, window.begin + 1.2)
     left = True
     while True:
-        length = window.about(0.62, 0.15) / style.tempo
+        length = window.about(0.68, 0.12) / style.tempo
         pause = window.about(0.22, 0.9) if rng.random() < 0.4 else 0.03
         if time + pause + length > last - 0.3 and len(keys) > 2:
             break
@@ -157,9 +157,9 @@ def punch(window: Window) -> Moves:
         start = time + pause
         keys += [
             (start, dict(_GUARD)),
-            (start + 0.27 * length, wind),
-            (start + 0.5 * length, blow),
-            (start + 0.58 * length, {**blow, "bend": blow["bend"] + 0.02}),
+            (start + 0.24 * length, wind),
+            (start + 0.51 * length, blow),
+            (start + 0.59 * length, {**blow, "bend": blow["bend"] + 0.02}),
             (start + length, {**_GUARD, "up": -0.075}),
         ]
         time = start + length

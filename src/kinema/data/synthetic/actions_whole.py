@@ -18,23 +18,23 @@ def squat(window: Window) -> Moves:
     for start, length in window.repeats(2.1 / style.tempo):
         depth = window.about(1.0, 0.12) * min(style.energy, 1.08)
         down: dict[str, float] = {
-            "up": -0.37 * depth, "ahead": -0.13 * depth, "pelvis_pitch": 0.42 * depth, "bend": 0.2, "knees_out": 0.34,
+            "up": -0.37 * depth, "ahead": -0.10 * depth, "pelvis_pitch": 0.33 * depth, "bend": 0.16, "knees_out": 0.34,
             "steady": 0.72, **both(flex=1.75, elbow=0.25, abduct=0.02, twist=-0.35, wrist=0.1),
         }  # fmt: skip
         keys += [
             (start, {}),
-            (start + 0.14 * length, {"up": -0.05, "ahead": -0.03, "pelvis_pitch": 0.1, "knees_out": 0.12, **both(flex=0.35)}),
+            (start + 0.14 * length, {"up": -0.05, "ahead": -0.03, "pelvis_pitch": 0.1, **both(flex=0.35)}),
             (start + 0.44 * length, down),
-            (start + 0.54 * length, {**down, "up": -0.385 * depth, "bend": 0.22}),
-            (start + 0.88 * length, {"up": -0.02, "pelvis_pitch": 0.02, "ahead": 0.0, "knees_out": 0.1, **both(flex=0.3)}),
+            (start + 0.54 * length, {**down, "up": -0.385 * depth, "bend": 0.18}),
+            (start + 0.88 * length, {"up": -0.02, "pelvis_pitch": 0.02, **both(flex=0.3)}),
             (start + length, {}),
         ]  # fmt: skip
-    return Moves(Stance(0.34 * style.width**0.5, 0.0, 0.36), keyed(keys))
+    return Moves(Stance(0.34 * style.width**0.5, 0.0, 0.36), keyed(keys), done=keys[-2][0])
 
 
 _SEATED: dict[str, float] = {
     "up": -0.43, "ahead": -0.40, "pelvis_pitch": -0.06, "bend": 0.16, "knees_out": 0.12, "steady": 0.8,
-    **both(flex=0.45, elbow=0.95, abduct=0.16, twist=-0.18, wrist=0.05),
+    **both(flex=0.5, elbow=0.95, abduct=0.16, twist=-0.18, wrist=0.05),
 }  # fmt: skip
 
 
@@ -45,7 +45,7 @@ def sit(window: Window) -> Moves:
     down = min(1.25 / style.tempo, 0.42 * (end - begin))
     over: dict[str, float] = {
         "up": -0.27, "ahead": -0.26, "pelvis_pitch": 0.5, "bend": 0.4, "knees_out": 0.12, "steady": 0.7,
-        **both(flex=0.85, elbow=0.6, abduct=0.14, twist=-0.15),
+        **both(flex=1.0, elbow=0.55, abduct=0.16, twist=-0.15),
     }  # fmt: skip
     start = {"ahead": -0.05, "pelvis_pitch": 0.22, "bend": 0.2, "up": -0.05, **both(flex=0.25)}
     sway = float(window.rng.normal())
@@ -69,14 +69,14 @@ def sit(window: Window) -> Moves:
         keys.append((rise, rest))
     else:
         rise = max(rise, begin + 1.4 * down)
-    forward = {**over, "up": -0.40, "ahead": -0.33, "pelvis_pitch": 0.52, "bend": 0.42, **both(flex=0.6, elbow=0.75)}
+    forward = {**over, "up": -0.40, "ahead": -0.33, "pelvis_pitch": 0.52, "bend": 0.42, **both(flex=1.1, elbow=0.6)}
     keys += [
         (rise + 0.33 * down, forward),
         (rise + 0.52 * down, {**over, "up": -0.22, "ahead": -0.16, "pelvis_pitch": 0.48}),
         (rise + 0.95 * down, {"up": -0.016, "bend": 0.04, **both(flex=0.1)}),
         (rise + 1.1 * down, {}),
     ]
-    return Moves(Stance(0.24 * style.width**0.5, 0.0, 0.14), keyed(keys))
+    return Moves(Stance(0.24 * style.width**0.5, 0.0, 0.14), keyed(keys), done=keys[-2][0])
 
 
 def kick(window: Window) -> Moves:
@@ -91,12 +91,13 @@ def kick(window: Window) -> Moves:
         lift, land = start + 0.22 * length, start + 0.84 * length
         swing = Swing(
             off_pitch=0.75, on_pitch=0.2, roll_off=0.14 * length, roll_on=0.1, bow=0.0,
-            keys=((0.12, -0.05, 0.07, 0.0, 0.85), (0.36, 0.30, 0.50, -0.02, 0.55), (0.50, 0.80, high, -0.03, -0.35),
-                  (0.56, 0.80, high - 0.02, -0.03, -0.4), (0.71, 0.30, 0.44, 0.0, 0.25), (0.90, -0.02, 0.08, 0.0, 0.3)),
+            keys=((0.12, -0.05, 0.07, 0.0, 0.85), (0.36, 0.30, 0.50, -0.07, 0.55), (0.50, 0.84, high, -0.1, -0.35),
+                  (0.56, 0.84, high - 0.02, -0.1, -0.4), (0.71, 0.30, 0.44, -0.05, 0.25),
+                  (0.90, -0.02, 0.08, 0.0, 0.3)),
         )  # fmt: skip
         steps.append(Step(leg, lift, land, land, stance, swing))
         keys += _kick_keys(start, length, high)
-    return Moves(stance, keyed(keys, swap=style.handed < 0), tuple(steps))
+    return Moves(stance, keyed(keys, swap=style.handed < 0), tuple(steps), done=steps[-1].land + 0.1)
 
 
 def _kick_keys(start: float, length: float, high: float) -> list[Key]:
@@ -108,11 +109,11 @@ def _kick_keys(start: float, length: float, high: float) -> list[Key]:
         "pelvis_roll": -0.03,
         "lean": 0.05,
     }
-    guard = {"l_flex": 0.55, "l_elbow": 1.3, "r_flex": 0.2, "r_elbow": 1.0, "l_abduct": 0.3, "r_abduct": 0.35}
+    guard = {"l_flex": 0.55, "l_elbow": 1.3, "r_flex": 0.2, "r_elbow": 1.1, "l_abduct": 0.35, "r_abduct": 0.55}
     chamber = {**over, **guard, "pelvis_pitch": -0.14, "bend": 0.22, "twist": 0.1, "pelvis_yaw": 0.05}
     extend = {
-        **over, "pelvis_pitch": -0.28 * high, "bend": 0.1, "ahead": 0.05, "pelvis_yaw": 0.3, "twist": -0.35, "up": -0.04,
-        "l_flex": 0.95, "l_elbow": 0.9, "l_abduct": 0.35, "r_flex": -0.65, "r_elbow": 0.45, "r_abduct": 0.5,
+        **over, "pelvis_pitch": -0.28 * high, "bend": 0.1, "ahead": 0.05, "pelvis_yaw": 0.3, "twist": -0.35,
+        "l_flex": 0.95, "l_elbow": 0.9, "l_abduct": 0.35, "r_flex": -0.55, "r_elbow": 0.5, "r_abduct": 0.65,
     }  # fmt: skip
     return [
         (start, {}),
@@ -181,20 +182,22 @@ def jump(window: Window) -> Moves:
         flying = height - REST["up"]
         return out.put(up=REST["up"] + np.where(flying > 0, flying / style.size, flying))
 
-    return Moves(stance, channels, tuple(steps), tuple(speed))
+    return Moves(stance, channels, tuple(steps), tuple(speed), steps[-1].land + 0.45)
 
 
 def _jump_keys(start: float, off: float, land: float, far: float) -> list[Key]:
     tuck = 0.1 + 0.15 * far
     return [
         (start, {}),
-        (off - 0.26, {"pelvis_pitch": 0.42, "bend": 0.34, "ahead": -0.06, "steady": 0.75, "knees_out": 0.14,
-                      **both(flex=-0.85, elbow=0.25, abduct=0.2)}),
+        (off - 0.36, {"pelvis_pitch": 0.38, "bend": 0.32, "ahead": -0.05, "steady": 0.75, "knees_out": 0.13,
+                      **both(flex=-0.8, elbow=0.25, abduct=0.2)}),
+        (off - 0.24, {"pelvis_pitch": 0.42, "bend": 0.33, "ahead": -0.06, "steady": 0.75, "knees_out": 0.14,
+                      **both(flex=-0.35, elbow=0.4, abduct=0.18)}),
         (off - 0.1, {"pelvis_pitch": 0.2, "bend": 0.16, "ahead": 0.0, "knees_out": 0.1,
-                     **both(flex=0.5, elbow=0.55, abduct=0.15)}),
-        (off + 0.02, {"pelvis_pitch": 0.04, "bend": -0.06, "ahead": 0.07, **both(flex=2.1, elbow=0.45, abduct=0.2)}),
+                     **both(flex=0.5, elbow=0.75, abduct=0.15)}),
+        (off + 0.02, {"pelvis_pitch": 0.04, "bend": -0.05, "ahead": 0.07, **both(flex=1.35, elbow=0.75, abduct=0.2)}),
         (off + 0.45 * (land - off), {"pelvis_pitch": tuck, "bend": 0.05, "ahead": 0.05,
-                                     **both(flex=2.45, elbow=0.35, abduct=0.3)}),
+                                     **both(flex=2.15, elbow=0.5, abduct=0.3)}),
         (land, {"pelvis_pitch": 0.12, "bend": 0.18, "ahead": 0.03, **both(flex=1.35, elbow=0.4, abduct=0.4)}),
         (land + 0.19, {"pelvis_pitch": 0.34, "bend": 0.3, "ahead": -0.04, "steady": 0.8, "knees_out": 0.14,
                        **both(flex=0.5, elbow=0.45, abduct=0.35)}),
@@ -234,7 +237,7 @@ def hop(window: Window) -> Moves:
         out.add(l_abduct=0.1 * now * np.sin(turn + 0.4), r_abduct=0.1 * now * np.sin(turn + 0.4))
         return out.put(up=_hop_height(t, offs, fly, stand) / style.size)
 
-    return Moves(stance, channels, steps, speed)
+    return Moves(stance, channels, steps, speed, land + 0.4)
 
 
 def _hop_height(t: Array, offs: list[float], fly: float, stand: float) -> Array:

@@ -113,7 +113,7 @@ def _sink(body: Body, root: Array, pelvis: Array, ankles: tuple[Array, ...], rat
         hip = root + apply(pelvis, body.offset(f"{side}_hip"))
         length = float(np.linalg.norm(body.offset(f"{side}_knee")) + np.linalg.norm(body.offset(f"{side}_ankle")))
         flat = np.hypot(hip[:, 0] - ankle[:, 0], hip[:, 2] - ankle[:, 2])
-        highest = ankle[:, 1] + np.sqrt(np.maximum((0.992 * length) ** 2 - flat**2, 0.0))
+        highest = ankle[:, 1] + np.sqrt(np.maximum((0.996 * length) ** 2 - flat**2, 0.0))
         room = np.minimum(room, highest - hip[:, 1])
     return below(np.minimum(room, 0.0), 0.14, rate)
 

@@ -26,7 +26,7 @@ _SIGN = np.array([-1.0 if name in _ODD else 1.0 for name in NAMES])
 
 # Standing at ease: soft knees, arms a little bent and away from the body.
 REST: Mapping[str, float] = {
-    "up": -0.012, "bend": 0.03, "steady": 0.75, "knees_out": 0.08, "head_pitch": 0.02,
+    "up": -0.005, "bend": 0.03, "steady": 0.75, "knees_out": 0.08, "head_pitch": 0.02,
     "l_flex": 0.02, "l_abduct": 0.14, "l_twist": -0.25, "l_elbow": 0.24, "l_wrist": 0.12,
     "r_flex": 0.02, "r_abduct": 0.14, "r_twist": -0.25, "r_elbow": 0.24, "r_wrist": 0.12,
 }  # fmt: skip
@@ -56,8 +56,12 @@ class Channels:
     @staticmethod
     def keyed(keys: Sequence[Key], t: Array) -> Channels:
         """Through key poses (times in seconds); what a key does not name is at rest there. Distal parts trail."""
-        times = np.array([time for time, _ in keys])
-        poses = np.stack([row({**REST, **pose}) for _, pose in keys])
+        kept = [keys[0]]
+        for key in keys[1:]:
+            if key[0] > kept[-1][0] + 1e-3:  # a key that comes too early gives way to the one before it
+                kept.append(key)
+        times = np.array([time for time, _ in kept])
+        poses = np.stack([row({**REST, **pose}) for _, pose in kept])
         out = through(times, poses, t)
         for name, lag in _LAG.items():
             out[:, _PLACE[name]] = through(times, poses[:, _PLACE[name]], t - lag)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kinema.data.synthetic.channels import REST, Channels
+from kinema.data.synthetic.channels import Channels
 from kinema.data.synthetic.curves import Array, wander
 from kinema.data.synthetic.steps import GRAVITY, Stance, Swing
 from kinema.data.synthetic.style import Style
@@ -23,7 +23,8 @@ class Gait:
     """A way of going. Lengths are of the body of size 1 (metres), angles in radians.
 
     `speed` in m/s along the heading, `yaw_rate` in rad/s, `cadence` in strides per second; `reach` is the part of the
-    stance time after which the body passes over its foot. The others are the amplitudes of what rides on the phase.
+    stance time after which the body passes over its foot, and no foot stays further back than `behind`. The others are
+    the amplitudes of what rides on the phase.
     """
 
     speed: float
@@ -33,6 +34,7 @@ class Gait:
     stance: Stance
     swing: Swing
     reach: float = 0.44
+    behind: float = 0.5
     sink: float = 0.03
     bob: float = 0.018
     sway: float = 0.022
@@ -44,6 +46,7 @@ class Gait:
     elbow: float = 0.35
     elbow_swing: float = 0.35
     abduct: float = 0.12
+    inward: float = -0.25
     bend: float = 0.05
     tilt: float = 0.03
     gaze: float = 0.02
@@ -77,7 +80,7 @@ class Gait:
             out.put(**{
                 f"{side}_flex": self.arm_middle + size * (swing + 0.12),
                 f"{side}_abduct": self.abduct + 0.05 * (1 - forward),
-                f"{side}_twist": REST["l_twist"] - 0.25 * forward * (self.arm > 0.2),
+                f"{side}_twist": self.inward - 0.08 * forward,
                 f"{side}_elbow": self.elbow + self.elbow_swing * 0.5 * (1 + sign * np.cos(turn - 0.45)),
                 f"{side}_wrist": 0.12 - 0.15 * np.sin(turn) * sign * min(self.arm, 0.5),
             })  # fmt: skip
@@ -110,14 +113,14 @@ def _walk(style: Style, rng: np.random.Generator) -> Gait:
         cadence=cadence,
         duty=0.62,
         stance=Stance(0.15 * style.width, 0.0, 0.13),
-        swing=Swing(0.075, 0.36, 0.72 * pace**0.5, -0.3 * pace**0.5, 0.27 / style.tempo, 0.11 / style.tempo, 0.012),
+        swing=Swing(0.06, 0.42, 0.64 * pace**0.5, -0.4 * pace**0.5, 0.27 / style.tempo, 0.11 / style.tempo, 0.012),
         bob=0.017 * style.bounce,
         sway=0.02 * style.width,
         pelvis_turn=0.085 * pace,
         chest_turn=0.11 * style.arm_swing,
         arm=0.34 * style.arm_swing * pace,
         elbow=0.3,
-        elbow_swing=0.32 * style.arm_swing,
+        elbow_swing=0.26 * style.arm_swing,
     )
 
 
@@ -129,10 +132,11 @@ def _run(style: Style, rng: np.random.Generator) -> Gait:
         speed=speed,
         yaw_rate=0.6 * style.turn,
         cadence=cadence,
-        duty=0.355 - 0.03 * (pace - 1),
+        duty=0.345 - 0.03 * (pace - 1),
         stance=Stance(0.09 * style.width, 0.0, 0.08),
         swing=Swing(0.27 * pace, 0.36, 1.15, -0.12, 0.17, 0.05, 0.01),
-        reach=0.46,
+        reach=0.43,
+        behind=0.62,
         sink=0.045,
         sway=0.01,
         pelvis_turn=0.12,
@@ -143,6 +147,7 @@ def _run(style: Style, rng: np.random.Generator) -> Gait:
         elbow=1.35,
         elbow_swing=0.4,
         abduct=0.2,
+        inward=-0.02,
         bend=0.13 + 0.05 * pace,
         tilt=0.08,
         sprung=True,
@@ -164,10 +169,10 @@ def _sneak(style: Style, rng: np.random.Generator) -> Gait:
         pelvis_turn=0.1,
         chest_turn=0.1,
         arm=0.16,
-        arm_middle=0.55,
-        elbow=1.25,
+        arm_middle=0.3,
+        elbow=1.55,
         elbow_swing=0.3,
-        abduct=0.28,
+        abduct=0.3,
         bend=0.38 * style.energy,
         tilt=0.24,
         gaze=0.0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -29,8 +30,8 @@ class Window:
     def repeats(self, length: float) -> list[tuple[float, float]]:
         """As many times the action of `length` seconds as fit, at least once: (start, seconds) of each."""
         room = self.end - self.begin
-        count = max(1, int(room / length + 0.1))
-        each = min(length, max(room / count, 0.55 * length))
+        count = max(1, int(room / length + 0.35))
+        each = min(length, max(room / count, 0.7 * length))
         gap = max(0.0, room - count * each) / count
         gap = min(gap, 0.5)
         return [(self.begin + i * (each + gap), each) for i in range(count)]
@@ -41,13 +42,14 @@ class Moves:
     """An action in control space.
 
     `channels(t)` is the body above the feet; `steps` happen in the stance, times absolute; `speed` are keys (time,
-    metres per second forward at size 1).
+    metres per second forward at size 1). Before `done` (seconds) nothing else may begin.
     """
 
     stance: Stance
     channels: Callable[[Array], Channels]
     steps: tuple[Step, ...] = ()
     speed: tuple[tuple[float, float], ...] = ()
+    done: float = -math.inf
 
 
 def keyed(keys: list[Key], *, swap: bool = False) -> Callable[[Array], Channels]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from kinema.data.synthetic.channels import Channels
 from kinema.data.synthetic.curves import Array, smoothed, wander
 from kinema.data.synthetic.gait import GAITS, Gait
 from kinema.data.synthetic.moves import Moves, Window
-from kinema.data.synthetic.plan import SETTLE, SHIFT, Act, Plan, make_plan, weights
+from kinema.data.synthetic.plan import Act, Plan, earliest, lead, make_plan, weights
 from kinema.data.synthetic.steps import foot_track
 from kinema.data.synthetic.style import Style
 from kinema.errors import UsageError, unknown_name
@@ -53,7 +54,8 @@ def perform(action: str, *, seconds: float, fps: float, seed: int, style: Style 
 def sequence(parts: Sequence[tuple[str, float]], *, fps: float, seed: int, style: Style | None = None) -> Motion:
     """Actions after one another, (name, seconds) each, blended in control space so that planted feet stay planted.
 
-    The clip has no single label (`action` is None unless there is one part). Raises UsageError for no parts, an
+    An action that cannot end in time (a jump in the air) takes what it needs from the part after it. The clip has no
+    single label (`action` is None unless there is one part). Raises UsageError for no parts, an
     unknown action, or one of several parts that lasts less than two seconds.
     """
     if not parts or (len(parts) > 1 and min(seconds for _, seconds in parts) < SHORTEST_PART):
@@ -100,22 +102,26 @@ def _render(
 def _acts(parts: Sequence[tuple[str, float]], seed: int, style: Style) -> tuple[Act, ...]:
     """Every part with its time and its way of moving; the first begins before, and the last ends after the clip."""
     acts: list[Act] = []
-    time = 0.0
+    start, planned = 0.0, 0.0
     for place, (action, seconds) in enumerate(parts):
         rng = np.random.default_rng((seed, place, ACTIONS.index(action)))
-        start, stop = time, time + seconds
-        time = stop
+        planned += seconds
+        to_gait = place + 1 < len(parts) and parts[place + 1][0] in GAITS
+        way: Gait | Moves
         if action in GAITS:
-            way: Gait | Moves = GAITS[action](style, rng)
+            way = GAITS[action](style, rng)
+            start = max(start, earliest(acts[-1], way)) if acts else start
         else:
-            lead = float(rng.uniform(0.1, 0.35))
-            if acts:
-                lead = SETTLE if isinstance(acts[-1].way, Gait) else SHIFT
-            way = _MOVES[action](Window(start + lead, stop - 0.12, style, rng))
-        first, last = place == 0, place + 1 == len(parts)
-        acts.append(Act(
-            action, start - _LEAD if first else start, stop + _LEAD if last else stop, way, style, seed * 31 + place,
-        ))  # fmt: skip
+            start = max(start, earliest(acts[-1], None)) if acts else start
+            wait = lead(acts[-1]) if acts else float(rng.uniform(0.1, 0.35))
+            end = planned - (0.4 if to_gait else 0.12)
+            way = _MOVES[action](Window(start + wait, end, style, rng))
+        if acts:
+            acts[-1] = replace(acts[-1], stop=start)
+        acts.append(Act(action, start, max(planned, start + 1.0), way, style, seed * 31 + place))
+        start = acts[-1].stop
+    acts[0] = replace(acts[0], start=-_LEAD)
+    acts[-1] = replace(acts[-1], stop=acts[-1].stop + _LEAD)
     return tuple(acts)
 
 

@@ -6,6 +6,7 @@ foot that stands never moves, whatever is blended into whatever.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, replace
 
@@ -18,8 +19,8 @@ from kinema.data.synthetic.steps import Path, Stance, Step, Swing
 from kinema.data.synthetic.style import Style
 
 PLAN_RATE = 120.0  # of the path and the phase (hertz)
-SETTLE = 0.95  # seconds from the end of a gait until a standing action begins
 SHIFT = 0.55  # seconds between two standing actions, for the feet to find the next stance
+_FIRST_STEP = 1.1  # how early, in half crossfades, the first step of a gait leaves the floor
 _SHUFFLE = Swing(0.045, 0.45, 0.3, 0.05, 0.1, 0.08, 0.0)
 
 
@@ -46,20 +47,31 @@ class Plan:
     steps: tuple[Step, ...]
 
 
-def crossfade(before: Act, after: Act) -> float:
-    """Half the seconds in which one act turns into the next: longer where more speed changes."""
-    change = abs(_pace(before) - _pace(after))
-    return 0.26 + 0.09 * change
+def crossfade(before: Gait | Moves, after: Gait | Moves) -> float:
+    """Half the seconds in which one way of moving turns into the next: longer where more speed changes."""
+    return 0.3 + 0.11 * abs(_pace(before) - _pace(after))
+
+
+def earliest(before: Act, after: Gait | None) -> float:
+    """When what follows an act may start: not before it can be left, and a gait starts with a step before that."""
+    if isinstance(before.way, Gait):
+        return -math.inf
+    return before.way.done + (0.1 + _FIRST_STEP * crossfade(before.way, after) if after else 0.35)
+
+
+def lead(before: Act) -> float:
+    """Seconds from the end of an act until a standing action that follows may begin: the feet find its stance first."""
+    return 0.92 + 0.11 * before.way.speed if isinstance(before.way, Gait) else SHIFT
 
 
 def weights(acts: tuple[Act, ...], t: Array) -> Array:
     """How much of each act there is, (act, frame); the sum is 1."""
     rising = [np.ones_like(t)]
-    for before, after in zip(acts, acts[1:], strict=False):
-        half = crossfade(before, after)
+    for before, after in itertools.pairwise(acts):
+        half = crossfade(before.way, after.way)
         rising.append(ease((t - after.start + half) / (2 * half)))
     rising.append(np.zeros_like(t))
-    return np.stack([now - then for now, then in zip(rising, rising[1:], strict=False)])
+    return np.stack([now - then for now, then in itertools.pairwise(rising)])
 
 
 def make_plan(acts: tuple[Act, ...], size: float) -> Plan:
@@ -72,18 +84,18 @@ def make_plan(acts: tuple[Act, ...], size: float) -> Plan:
     first = acts[0].way.stance
     steps = list[Step]()
     for bout in _bouts(acts):
-        steps += _gait_steps(acts, bout, t, phase, size)
+        steps += _gait_steps(acts, bout, path, phase)
     for place, act in enumerate(acts):
         if isinstance(act.way, Moves):
             if place > 0:
                 steps += _settle(acts, place, steps, first, path, size)
             steps += act.way.steps
-    steps.sort(key=lambda step: step.lift)
+    steps = _in_reach(steps, first, path, size)
     return Plan(acts, path, phase, first, tuple(steps))
 
 
-def _pace(act: Act) -> float:
-    return act.way.speed if isinstance(act.way, Gait) else 0.0
+def _pace(way: Gait | Moves) -> float:
+    return way.speed if isinstance(way, Gait) else 0.0
 
 
 def _path(acts: tuple[Act, ...], share: Array, t: Array, size: float) -> Path:
@@ -136,17 +148,17 @@ def _bouts(acts: tuple[Act, ...]) -> list[list[int]]:
 
 def _bout_start(acts: tuple[Act, ...], bout: list[int]) -> float:
     start = acts[bout[0]].start
-    return start if bout[0] == 0 else start - 0.6 * crossfade(acts[bout[0] - 1], acts[bout[0]])
+    return start if bout[0] == 0 else start - _FIRST_STEP * crossfade(acts[bout[0] - 1].way, acts[bout[0]].way)
 
 
 def _bout_stop(acts: tuple[Act, ...], bout: list[int]) -> float:
     last = bout[-1]
-    return acts[last].stop + (0.1 if last + 1 < len(acts) else 0.0)
+    return acts[last].stop + (0.4 * crossfade(acts[last].way, acts[last + 1].way) if last + 1 < len(acts) else 0.0)
 
 
-def _gait_steps(acts: tuple[Act, ...], bout: list[int], t: Array, phase: Array, size: float) -> list[Step]:
+def _gait_steps(acts: tuple[Act, ...], bout: list[int], path: Path, phase: Array) -> list[Step]:
     """Every step that lifts within a bout, from the times at which the phase passes lift-off and landing."""
-    start, stop = _bout_start(acts, bout), _bout_stop(acts, bout)
+    t, start, stop = path.time, _bout_start(acts, bout), _bout_stop(acts, bout)
     inside = (t >= start - 1e-9) & (t <= acts[bout[-1]].stop + 0.3)
     time, own = t[inside], phase[inside] + np.arange(int(inside.sum())) * 1e-9
     last = acts[bout[-1]].way
@@ -155,34 +167,52 @@ def _gait_steps(acts: tuple[Act, ...], bout: list[int], t: Array, phase: Array, 
     tail = np.arange(1, 240) / PLAN_RATE
     time = np.concatenate((time, time[-1] + tail))
     own = np.concatenate((own, own[-1] + tail * last.cadence))
-    gaits = [acts[place] for place in bout]
+    strides = np.arange(math.floor(own[0]), math.ceil(own[-1]) + 1)
     steps: list[Step] = []
     for side in (0, 1):
-        stride = math.floor(own[0]) - 1
-        while True:
-            lands_at = stride + 1 + side / 2
-            stride += 1
-            act = gaits[0]
-            for later in gaits[1:]:
-                if float(np.interp(lands_at - 0.3, own, time)) > later.start:
-                    act = later
-            way = act.way
-            assert isinstance(way, Gait)
+        for lands_at in strides + side / 2:
+            way = _gait_at(acts, bout, float(np.interp(lands_at - 0.3, own, time)))
             lifts_at = lands_at - 1 + way.duty
-            if lifts_at < own[0] - 1e-6:
-                continue
             lift, land, off = (float(np.interp(p, own, time)) for p in (lifts_at, lands_at, lands_at + way.duty))
-            if lift > stop:
-                break
-            steps.append(_gait_step(side, lift, land, off, way))
+            if lifts_at >= own[0] - 1e-6 and lift <= stop and lifts_at < own[-1]:
+                steps.append(_gait_step(side, lift, land, off, way, path))
     return steps
 
 
-def _gait_step(side: int, lift: float, land: float, off: float, way: Gait) -> Step:
-    swing = way.swing
-    room = off - land
+def _gait_at(acts: tuple[Act, ...], bout: list[int], time: float) -> Gait:
+    """The gait of a bout that is under way at a time; the last that has started."""
+    ways = [act.way for act in (acts[place] for place in bout) if isinstance(act.way, Gait)]
+    started = sum(acts[place].start < time for place in bout)
+    return ways[max(0, started - 1)]
+
+
+def _gait_step(side: int, lift: float, land: float, off: float, way: Gait, path: Path) -> Step:
+    """One step of a gait; the foot is lifted the less, the slower the body goes."""
+    swing, room = way.swing, off - land
+    if way.sprung:
+        x, z, _ = path.at(np.array([lift, land]))
+        part = min(1.0, float(np.hypot(x[1] - x[0], z[1] - z[0])) / (way.speed * (land - lift)))
+        part = max(0.25, part)
+        swing = replace(swing, clearance=swing.clearance * part, off_pitch=swing.off_pitch * (0.35 + 0.65 * part))
     swing = replace(swing, roll_on=min(swing.roll_on, 0.35 * room), roll_off=min(swing.roll_off, 0.6 * room))
-    return Step(side, lift, land, land + way.reach * room, way.stance, swing)
+    return Step(side, lift, land, land + way.reach * room, way.stance, swing, way.behind)
+
+
+def _in_reach(steps: list[Step], first: Stance, path: Path, size: float) -> list[Step]:
+    """The same steps in order of time, those lifted earlier that the body would leave too far behind."""
+    out: list[Step] = []
+    for side in (0, 1):
+        stands, since = path.footprint(side, float(path.time[0]), first, size), float(path.time[0])
+        for step in sorted((step for step in steps if step.side == side), key=lambda step: step.lift):
+            now = (path.time > since) & (path.time < step.lift)
+            gone = np.hypot(path.x[now] - stands[0], path.z[now] - stands[1]) > step.behind * size
+            if step.behind < math.inf and gone.any():
+                lift = max(float(path.time[now][np.argmax(gone)]), since + 0.06)
+                swing = replace(step.swing, roll_off=min(step.swing.roll_off, max(0.03, lift - since - 0.02)))
+                step = replace(step, lift=min(step.lift, lift), swing=swing)
+            out.append(step)
+            stands, since = path.footprint(side, step.aim, step.stance, size), step.land
+    return sorted(out, key=lambda step: step.lift)
 
 
 def _settle(acts: tuple[Act, ...], place: int, steps: list[Step], first: Stance, path: Path, size: float) -> list[Step]:
@@ -190,7 +220,7 @@ def _settle(acts: tuple[Act, ...], place: int, steps: list[Step], first: Stance,
     act, before = acts[place], acts[place - 1]
     done = [step for step in steps if step.lift < act.start + 0.3]
     free = act.start - 0.15
-    late = act.start + (SETTLE if isinstance(before.way, Gait) else SHIFT) + 0.2
+    late = act.start + lead(before) + 0.2
     feet: list[tuple[float, int, float]] = []
     for side in (0, 1):
         own = [step for step in done if step.side == side]

@@ -6,6 +6,7 @@ points that rest on the floor. Nothing here can slide.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -38,7 +39,7 @@ class Swing:
 
 @dataclass(frozen=True)
 class Stance:
-    """How feet stand about the body: their distance, how far the left is ahead of the right (metres), the toes' turn."""
+    """How feet stand: their distance, how far the left is ahead of the right (metres), how far the toes turn out."""
 
     width: float = 0.22
     stagger: float = 0.0
@@ -47,7 +48,10 @@ class Stance:
 
 @dataclass(frozen=True)
 class Step:
-    """One step of `side` (0 left, 1 right) to where the body's path is at the time `aim`, standing as `stance` says."""
+    """One step of `side` (0 left, 1 right) to where the body's path is at the time `aim`, standing as `stance` says.
+
+    The foot leaves the floor at `lift`, or earlier if the body has gone further than `behind` (metres) beyond it.
+    """
 
     side: int
     lift: float
@@ -55,6 +59,7 @@ class Step:
     aim: float
     stance: Stance
     swing: Swing
+    behind: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,8 @@ class Path:
 
     def at(self, t: Array | float) -> tuple[Array, Array, Array]:
         """Place and heading at these times."""
-        return np.interp(t, self.time, self.x), np.interp(t, self.time, self.z), np.interp(t, self.time, self.yaw)
+        x, z, yaw = (np.asarray(np.interp(t, self.time, curve)) for curve in (self.x, self.z, self.yaw))
+        return x, z, yaw
 
     def footprint(self, side: int, aim: float, stance: Stance, size: float) -> Array:
         """x, z and heading of a foot that stands at ease where the path is at `aim`."""
@@ -106,8 +112,7 @@ def foot_track(side: int, first: Stance, steps: Sequence[Step], path: Path, size
         in_air = (u > 0) & (u < 1)
         planted[in_air] = 0.0
         after = path.footprint(side, step.aim, step.stance, size)
-        margin = 0.0 if step.swing.airborne else 0.06
-        travel = u if step.swing.airborne else ease((u - margin) / (1 - 2 * margin))
+        travel = u if step.swing.airborne else ease((u - 0.05) / 0.84)
         place += np.outer(after - before, np.clip(travel, 0, 1))
         _swing(step, u, after[2] - (1 - 2 * side) * step.stance.toe_out, size, place, height)
         pitch_keys += _pitch_keys(step)

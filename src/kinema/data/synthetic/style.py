@@ -12,9 +12,9 @@ class Style:
     """The manner of one performer.
 
     Factors of about 1: `tempo` (how quickly), `stride` (step length), `bounce` (vertical liveliness), `arm_swing`,
-    `width` (distance of the feet), `energy` (how far actions go). About 0: `lean` (radians forward), `mood` (-1 downcast
-    with a hanging head, 1 cheerful), `turn` (radians per second by which a walked path curves, to the left). `handed`
-    is 1 for a right-handed performer, -1 for a left-handed one; `size` scales the whole body uniformly.
+    `width` (distance of the feet), `energy` (how far actions go). About 0: `lean` (radians forward), `mood` (-1
+    downcast with a hanging head, 1 cheerful), `turn` (radians per second by which a walked path curves, to the left).
+    `handed` is 1 for a right-handed performer, -1 for a left-handed one; `size` scales the whole body uniformly.
     """
 
     tempo: float = 1.0
