@@ -138,9 +138,10 @@ def shift(clip: AnyClip, by: Float[Tensor, "*batch 3"]) -> AnyClip:
 
 
 def face_forward(clip: AnyClip) -> AnyClip:
-    """The clip turned and moved so that it starts facing +z with the root above the origin; heights stay."""
+    """The clip turned and moved so that it starts facing +z with the pelvis above the origin; heights stay."""
     clip = turn(clip, -facing(clip)[..., 0])
-    start = clip.root[..., 0, :] if isinstance(clip, Motion) else clip.positions[..., 0, 0, :]
+    pelvis = clip.skeleton.index("pelvis") if _has(clip.skeleton, "pelvis") else 0
+    start = clip[:1].points().positions[..., 0, pelvis, :]
     return shift(clip, start * start.new_tensor([-1.0, 0.0, -1.0]))
 
 
@@ -173,18 +174,22 @@ def on_floor(clip: AnyClip) -> AnyClip:
 
 
 def drop_rest_frame(motion: Motion) -> Motion:
-    """The clip without its first frame where that is a rest pose put before the recording, as CMU's BVH files have it.
+    """The clip without the rest pose that some files put before the recording, and without the way out of it.
 
-    It is one if the pose jumps there: by more than 3 cm on average over the joints and at least ten times as far as it
-    goes in any of the next ten steps. A batch is judged as a whole.
+    It is there if the pose jumps from the first frame to the second: by more than 3 cm on average over the joints and
+    ten times as far as is usual in the half second that follows. CMU's BVH files leave it within a tenth of a second.
+    A batch is judged as a whole.
     """
-    if motion.frames < 4:
+    lead, after = max(1, round(0.1 * motion.fps)), max(3, round(0.6 * motion.fps))
+    if motion.frames < lead + 3:
         return motion
-    points = motion[:12].points().positions
-    pose = points - points[..., :1, :]
-    steps = (pose[..., 1:, :, :] - pose[..., :-1, :, :]).norm(dim=-1).mean(-1).flatten(0, -2)
-    jump, walk = steps[..., 0].min(), steps[..., 1:].max()
-    return motion[1:] if jump > 0.03 and jump > 10 * walk else motion
+    positions = motion[: min(after, motion.frames)].points().positions
+    pose = positions - positions[..., :1, :]
+    steps = (pose[..., 1:, :, :] - pose[..., :-1, :, :]).norm(dim=-1).mean(-1).reshape(-1, pose.shape[-3] - 1).mean(0)
+    usual = float(steps[lead:].median())
+    if float(steps[0]) < max(0.03, 10 * usual):
+        return motion
+    return motion[1 + int((steps[:lead] > 4 * usual).nonzero().max()) :]
 
 
 def rest_pose(skeleton: Skeleton, fps: float = 30.0) -> Motion:

@@ -24,7 +24,7 @@ _FEET = (("l_ankle", "r_ankle"), ("l_toe", "r_toe"))
 _LOW = 0.015  # metres above the lowest foot at which another is no longer thought to stand
 _SLOW = 0.4  # metres per second at which a foot is no longer thought to stand
 _CONTACT = 0.03  # metres between foot and floor at which the ground no longer leads the body
-_SETTLE = 0.15  # seconds in which a foot that was observed above its floor comes down to it
+_SETTLE = 0.3  # seconds in which a foot that was observed above its floor comes down to it
 _TURN = 0.4  # seconds in which the turning of the observation fades, and the stride's own sway is left behind
 
 
@@ -48,12 +48,12 @@ def steady_heading(
 
 def body_path(past: Motion, ahead: Motion) -> Float[Tensor, "*batch frame 3"]:
     """The root's place in every frame of `ahead`, whose rotations are global and whose root is at the origin."""
-    before, feet_before, floor = _observed(past)
+    feet_before, floor = _observed(past)
     feet = _feet(ahead)
-    batch = torch.broadcast_shapes(feet.shape[:-3], before.shape[:-2])
-    place = before[..., -1, :].expand(*batch, 3)
+    batch = torch.broadcast_shapes(feet.shape[:-3], past.batch_shape)
+    place = past.root[..., -1, :].expand(*batch, 3)
     step = 1 / ahead.fps
-    speed = _speed(before, ahead.fps).expand(*batch, 3)
+    speed = _speed(past).expand(*batch, 3)
     if feet.shape[-2] == 0:
         time = step * torch.arange(1, ahead.frames + 1).to(place)[:, None]
         return place[..., None, :] + speed[..., None, :] * time * speed.new_tensor([1.0, 0.0, 1.0])
@@ -80,14 +80,15 @@ def body_path(past: Motion, ahead: Motion) -> Float[Tensor, "*batch frame 3"]:
     return torch.stack(path, -2)
 
 
-def _observed(past: Motion) -> tuple[Tensor, Tensor, Tensor]:
-    """The root's path, the feet relative to it, and for each foot joint the height at which it rests on the floor."""
+def _observed(past: Motion) -> tuple[Tensor, Tensor]:
+    """The feet relative to the root, and for each foot joint the height at which it rests on the floor."""
     feet = _feet(past)
-    height = feet[..., 1] + past.root[..., 1:2]
-    floor = height.amin(-2)
+    if feet.shape[-2] == 0:
+        return feet, feet[..., 0, :, 1]
+    floor = (feet[..., 1] + past.root[..., 1:2]).amin(-2)
     # What the one side touches the other one would: a single frame shows only one foot on the ground.
     sides = floor.unflatten(-1, (-1, 2)).amin(-1, keepdim=True)
-    return past.root, feet, sides.expand(*sides.shape[:-1], 2).flatten(-2)
+    return feet, sides.expand(*sides.shape[:-1], 2).flatten(-2)
 
 
 def _feet(motion: Motion) -> Tensor:
@@ -97,14 +98,16 @@ def _feet(motion: Motion) -> Tensor:
     return motion.points().positions[..., joints, :] - motion.root[..., None, :]
 
 
-def _speed(root: Tensor, fps: float) -> Tensor:
-    """The root's velocity at the end, over the last tenth of a second."""
-    frames = min(root.shape[-2] - 1, max(1, round(fps / 10)))
+def _speed(past: Motion) -> Tensor:
+    """The body's velocity at the end, over the last tenth of a second. (Above some pelvises stands a fixed joint.)"""
+    joint = past.skeleton.index("pelvis") if has_joint(past.skeleton, "pelvis") else 0
+    body = past.points().positions[..., joint, :]
+    frames = min(past.frames - 1, max(1, round(past.fps / 10)))
     if frames < 1:
-        return torch.zeros_like(root[..., -1, :])
-    speed = (root[..., -1, :] - root[..., -1 - frames, :]) * fps / frames
+        return torch.zeros_like(body[..., -1, :])
+    speed = (body[..., -1, :] - body[..., -1 - frames, :]) * past.fps / frames
     # Upwards it changes too fast for a mean.
-    return torch.stack((speed[..., 0], (root[..., -1, 1] - root[..., -2, 1]) * fps, speed[..., 2]), -1)
+    return torch.stack((speed[..., 0], (body[..., -1, 1] - body[..., -2, 1]) * past.fps, speed[..., 2]), -1)
 
 
 def _turning_rate(rotations: Tensor, ages: Tensor) -> Tensor:

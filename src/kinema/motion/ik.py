@@ -80,9 +80,9 @@ def fit_rotations(points: Points, skeleton: Skeleton, *, reference: Motion | Non
 
     `points` may be of another skeleton: joints are matched by `match_joints`, and bones then follow directions only.
     Twist, and the turns of joints that nothing is known of, come from the last frame of `reference` (default: the rest
-    pose), whose batch shape must be that of `points` or broadcast to it. The root stands where the matched root does,
-    else so that the middle of the hips does. Raises UsageError where points are not 3-D, where the root has no match,
-    or where the reference is of another skeleton.
+    pose), whose batch shape must be that of `points` or broadcast to it. The root stands so that the pelvis, or in its
+    absence the middle of the hips, is in its place. Raises UsageError where points are not 3-D, where too few joints
+    match, or where the reference is of another skeleton.
     """
     match = match_joints(points.skeleton, skeleton)
     _check(points, skeleton, match, reference)
@@ -129,7 +129,8 @@ def _wanted(
     """Pairs of a direction in the joint's frame and the world's direction that it should have, each with a weight.
 
     Between different bodies a pair of sides tells its line across only: hips and shoulders branch off at other heights
-    in every scheme, which would tilt the trunk.
+    in every scheme, which would tilt the trunk. Hips are firm; shoulders rise with the arms and say little but where
+    the chest faces.
     """
     ends = {bone.to for bone in bones}
     pairs = [bone for bone in bones if skeleton.mirror[bone.to] in ends - {bone.to}]
@@ -143,7 +144,8 @@ def _wanted(
     for left in pairs:
         right = next(bone for bone in pairs if bone.to == skeleton.mirror[left.to])
         if left.to < right.to:
-            wanted.append((left.along - right.along, where[left.to] - where[right.to], 1.0))
+            firm = 1.0 if joint == min(where) else _LOOSE
+            wanted.append((left.along - right.along, where[left.to] - where[right.to], firm))
     if len(bones) == len(pairs):  # nothing on the middle line: the middle of the pair has to do
         middle = torch.stack([where[bone.to] for bone in pairs]).mean(0) - where[joint]
         wanted.append((torch.stack([bone.along for bone in pairs]).mean(0), middle, 1.0))
@@ -177,19 +179,29 @@ def _arc(start: Tensor, end: Tensor) -> Tensor:
 
 
 def _root(rotations: Tensor, skeleton: Skeleton, points: Points, match: Match) -> Tensor:
-    """Where the root must stand."""
-    if len(match.sources[0]) == 1:
-        return points.positions[..., match.sources[0][0], :]
+    """Where the root must stand so that the topmost matched joint, or the middle of the hips, is in its place."""
+    top = min(match.sources)
+    wanted = points.positions[..., list(match.sources[top]), :].mean(-2)
+    if top == 0 and len(match.sources[top]) == 1:
+        return wanted
     origin = torch.zeros_like(rotations[..., 0, :, 0])
     placed, _ = forward_kinematics(rotations, origin, skeleton.offsets.to(origin), skeleton.parents)
-    hips = skeleton.indices(("l_hip", "r_hip"))
-    return points.positions[..., list(match.sources[0]), :].mean(-2) - placed[..., hips, :].mean(-2)
+    middle = len(match.sources[top]) == 2  # the source has no pelvis, but it has hips
+    return wanted - placed[..., skeleton.indices(_MIDDLES["pelvis"]) if middle else [top], :].mean(-2)
 
 
 def _home(skeleton: Skeleton, reference: Motion | None) -> Tensor:
     if reference is None:
         return identity_rotmat((1, len(skeleton)))
     return reference.rotations[..., -1:, :, :, :]
+
+
+def _trunk(skeleton: Skeleton) -> list[int]:
+    """The root and the joints after it down to the first that branches: some files put a joint above the pelvis."""
+    found = [0]
+    while len(skeleton.children[found[-1]]) == 1:
+        found.append(skeleton.children[found[-1]][0])
+    return found
 
 
 def _canonical(skeleton: Skeleton, canon: str) -> int:
@@ -204,9 +216,9 @@ def _check(points: Points, skeleton: Skeleton, match: Match, reference: Motion |
             got=f"{points.positions.shape[-1]}",
             cure="Rotations cannot be found from a picture alone; lift the points first.",
         )
-    if 0 not in match.sources or len(match.sources) < 4:
+    if len(match.sources) < 4 or min(match.sources) not in _trunk(skeleton):
         raise UsageError(
-            expected=f"joints that match the root of {skeleton.name} ({skeleton.joints[0]}) and three others by name",
+            expected=f"at least four joints of {skeleton.name} that match by name, its root or pelvis among them",
             got=f"{len(match.sources)} matches with {points.skeleton.name}",
             cure="Give one of the skeletons aliases for the canonical names (kinema.motion.names.CANON17).",
         )

@@ -1,10 +1,11 @@
-"""A motion on another body: `to_skeleton` for a whole clip, `carry` for a forecast that goes on from an observed one."""
+"""A motion on another body: `to_skeleton` for a whole clip, `carry` for a forecast that goes on from a clip."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from kinema.errors import UsageError
 from kinema.motion.footing import body_path, steady_heading
@@ -13,7 +14,7 @@ from kinema.motion.motion import Clip, Motion
 from kinema.motion.skeleton import Skeleton
 
 _LEG = ("knee", "ankle")
-_PAST = 2.0  # seconds of the observation that `carry` looks at
+_PAST = 1.0  # seconds of the observation that `carry` looks at: one stride
 
 
 def to_skeleton(motion: Motion, skeleton: Skeleton) -> Motion:
@@ -63,19 +64,21 @@ def carry(pose: Clip, onto: Motion) -> Motion:
     past = onto[-min(onto.frames, 1 + round(_PAST * onto.fps)) :]
     last = past[-1:]
     seen = to_skeleton(past, pose.skeleton)  # the observation as the model's body had it
-    known = _without_root(seen[-1:])
-    now = fit_rotations(known.points(), onto.skeleton, reference=last)
-    then = fit_rotations(pose.points(), onto.skeleton, reference=last)
+    now = fit_rotations(_without_root(seen[-1:]).points(), onto.skeleton, reference=last).rotations
+    then = fit_rotations(pose.points(), onto.skeleton, reference=last).rotations
+    heading = steady_heading(seen.rotations[..., 0, :, :], onto.fps, then.shape[-4])
+    now = _turned(seen.rotations[..., -1:, 0, :, :], now)
     # What a way there and back changes (bodies differ) is taken out again: the last observed pose is met exactly.
-    rotations = then.rotations @ (now.rotations.transpose(-1, -2) @ last.rotations)
-    heading = steady_heading(seen.rotations[..., 0, :, :], onto.fps, pose.points().frames)
-    rotations = torch.cat(((heading @ rotations[..., 0, :, :])[..., None, :, :], rotations[..., 1:, :, :]), -3)
-    ahead = Motion(onto.skeleton, rotations, rotations.new_zeros(rotations.shape[:-3] + (3,)), onto.fps)
-    offsets = None
-    if last.offsets is not None:
-        offsets = last.offsets.expand(*rotations.shape[:-2], 3)
-    ahead = replace(ahead, offsets=offsets, action=onto.action, identity=onto.identity, layout=onto.layout)
+    rotations = _turned(heading, then) @ (now.transpose(-1, -2) @ last.rotations)
+    offsets = None if last.offsets is None else last.offsets.expand(*rotations.shape[:-2], 3)
+    origin = torch.zeros_like(rotations[..., 0, :, 0])
+    ahead = replace(onto, rotations=rotations, root=origin, offsets=offsets)
     return replace(ahead, root=body_path(past, ahead))
+
+
+def _turned(root: Tensor, rotations: Tensor) -> Tensor:
+    """Rotations with the root's turned by `root`."""
+    return torch.cat(((root @ rotations[..., 0, :, :])[..., None, :, :], rotations[..., 1:, :, :]), -3)
 
 
 def _without_root(motion: Motion) -> Motion:
