@@ -33,17 +33,19 @@ def frame(
     shot: Shot | None = None,
     caption: bool = True,
     sharpness: int = 3,
+    grid: float = 1.0,
 ) -> Image.Image:
     """One moment, in perspective, on its ground, with a line below that tells the time.
 
     `time` is in seconds on the panel's clock; with a boundary it is told relative to it. A `shot` made once by
-    `shot_of` keeps the camera the same from frame to frame. Raises UsageError for an unknown theme or view.
+    `shot_of` keeps the camera the same from frame to frame; `grid` makes the ground's cells larger. Raises UsageError
+    for an unknown theme or view.
     """
     panel, colours = panel_of(what), theme_of(theme)
     shot = shot or shot_of(panel.layers, view=view, aspect=size[0] / size[1])
     camera = shot.at(time)
     canvas = Canvas(size, colours, sharpness=sharpness)
-    canvas.ground(camera, shot.floor, cell_of(shot.stature))
+    canvas.ground(camera, shot.floor, grid * cell_of(shot.stature))
     paint(canvas, panel, time, camera, shot.floor)
     image = canvas.finish()
     if caption:

@@ -1,0 +1,132 @@
+"""Moving pictures of motion: GIF with Pillow alone, MP4 (H.264) through PyAV where it is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from PIL import Image
+
+from kinema.atomic import atomic_path
+from kinema.errors import UsageError
+from kinema.viz.camera import shot_of
+from kinema.viz.layers import Drawable, Panel, duration_of, panel_of
+from kinema.viz.raster import frame
+from kinema.viz.style import rgb
+from kinema.viz.style import theme as theme_of
+
+_SHORTEST = 2  # centiseconds: browsers slow down anything faster
+_SHADES = 24
+_SAMPLED = 6  # frames that the palette is made from
+
+
+def gif(
+    path: Path | str,
+    what: Drawable,
+    *,
+    frames: int | None = None,
+    fps: float = 20.0,
+    size: tuple[int, int] = (360, 360),
+    theme: str = "light",
+    view: str = "three-quarter",
+    start: float | None = None,
+    stop: float | None = None,
+) -> None:
+    """Write a GIF that loops and lasts as long as the motion.
+
+    A GIF counts time in hundredths of a second, so the clip is looked at in whole steps of them near `fps` (or near
+    `frames` pictures in all); poses between two frames are interpolated. Written atomically. Raises UsageError for an
+    empty span, an unknown theme or an unknown view.
+    """
+    panel = panel_of(what)
+    first, last = span_of(panel, start, stop)
+    wish = 100 * (last - first) / frames if frames else 100 / fps
+    delay = max(_SHORTEST, round(wish))
+    count = max(1, round(100 * (last - first) / delay))
+    times = [first + step * delay / 100 for step in range(count)]
+    # What the rounding to whole steps leaves over goes to the last picture.
+    delays = [10 * delay] * (count - 1) + [10 * max(_SHORTEST, round(100 * (last - times[-1])))]
+    pictures = list(_pictures(panel, times, size, theme, view, grid=2.0))
+    palette = _palette(pictures, panel, theme)
+    small = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
+    with atomic_path(path) as beside:
+        small[0].save(
+            beside, "GIF", save_all=True, append_images=small[1:], duration=delays, loop=0, disposal=1, optimize=False
+        )
+
+
+def mp4(
+    path: Path | str,
+    what: Drawable,
+    *,
+    fps: int = 30,
+    size: tuple[int, int] = (720, 720),
+    theme: str = "light",
+    view: str = "three-quarter",
+    start: float | None = None,
+    stop: float | None = None,
+) -> None:
+    """Write an H.264 film in real time; odd sizes are rounded down to even ones. Written atomically.
+
+    Raises UsageError where PyAV is not installed, naming the extra, and for an empty span.
+    """
+    try:
+        import av
+        from av.video.stream import VideoStream
+    except ImportError as error:
+        raise UsageError(
+            expected="PyAV, which writes MP4",
+            got="an installation without it",
+            cure='Install the extra (pip install "kinema[video]"), or write a .gif.',
+        ) from error
+    panel = panel_of(what)
+    first, last = span_of(panel, start, stop)
+    size = (size[0] // 2 * 2, size[1] // 2 * 2)
+    times = [first + step / fps for step in range(max(1, round((last - first) * fps)))]
+    with atomic_path(path) as beside, av.open(str(beside), "w", format="mp4") as film:
+        stream = film.add_stream("libx264", rate=fps, options={"crf": "18", "preset": "medium"})
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        for picture in _pictures(panel, times, size, theme, view):
+            for packet in stream.encode(av.VideoFrame.from_image(picture)):
+                film.mux(packet)
+        for packet in stream.encode():
+            film.mux(packet)
+
+
+def span_of(panel: Panel, start: float | None, stop: float | None) -> tuple[float, float]:
+    """The seconds from `start` to `stop`, kept within the panel. Raises UsageError where nothing is left."""
+    end = duration_of(panel.layers)
+    first, last = max(start or 0.0, 0.0), min(stop if stop is not None else end, end)
+    if last <= first:
+        raise UsageError(
+            expected=f"a span within 0 to {end:.2f} s",
+            got=f"{first:.2f} to {last:.2f} s",
+            cure="Change --from or --to.",
+        )
+    return first, last
+
+
+def _pictures(
+    panel: Panel, times: list[float], size: tuple[int, int], theme: str, view: str, *, grid: float = 1.0
+) -> Iterator[Image.Image]:
+    shot = shot_of(panel.layers, view=view, aspect=size[0] / size[1])
+    for time in times:
+        yield frame(panel, time, size=size, theme=theme, shot=shot, sharpness=2, grid=grid)
+
+
+def _palette(pictures: list[Image.Image], panel: Panel, theme: str) -> Image.Image:
+    """One palette for the whole film, so that nothing flickers: the theme's own colours, and shades from some frames."""
+    colours = theme_of(theme)
+    own = [colours.panel, colours.ink, colours.muted, colours.grid]
+    for role in sorted({layer.role for layer in panel.layers}):
+        own += [colours.roles[role].left, colours.roles[role].right, colours.roles[role].spine]
+    chosen = pictures[:: max(1, len(pictures) // _SAMPLED)]
+    width, height = chosen[0].size
+    sheet = Image.new("RGB", (width, height * len(chosen)))
+    for row, picture in enumerate(chosen):
+        sheet.paste(picture, (0, row * height))
+    shades = sheet.quantize(_SHADES, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).getpalette() or []
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([part for colour in dict.fromkeys(own) for part in rgb(colour)] + shades[: 3 * _SHADES])
+    return palette
