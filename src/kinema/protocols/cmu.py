@@ -103,24 +103,15 @@ class CmuProtocol:
         """
         source = CmuForecast(root=None if data is None else str(data), drop_first=self.drop_first)
         asked = [forecaster, *(other for other in beside if other.name != forecaster.name)]
-        rows: dict[str, dict[str, dict[str, dict[str, Row]]]] = {one.name: {} for one in asked}
-        tests: dict[str, str] = {}
-        for clip in source.clips("test"):
-            action = str(clip.action)
-            tests[action] = clip.identity
-            half = every_second_row(clip)
-            for windows in WINDOWS:
-                for one in asked:
-                    for metric, row in self._score(one, half, windows).items():
-                        rows[one.name].setdefault(windows, {}).setdefault(metric, {})[action] = row
+        tests, found = self._found(asked, source)
         means = {"mean": tuple(tests), "mean_trained": _trained(source, tests)}
         means = {name: actions for name, actions in means.items() if actions}
         scores = {
             name: {
                 windows: {metric: with_means(rows, means) for metric, rows in metrics.items()}
-                for windows, metrics in found.items()
+                for windows, metrics in by_windows.items()
             }
-            for name, found in rows.items()
+            for name, by_windows in found.items()
         }
         missing = tuple(action for action in source.actions if action not in tests)
         return Report(
@@ -142,6 +133,22 @@ class CmuProtocol:
                 *_metric_notes(forecaster),
             ),
         )
+
+    def _found(
+        self, asked: Sequence[Forecaster], source: CmuForecast
+    ) -> tuple[dict[str, str], dict[str, dict[str, dict[str, dict[str, Row]]]]]:
+        """Identities of the test files by action; by forecaster, windows, metric and action the errors."""
+        tests: dict[str, str] = {}
+        found: dict[str, dict[str, dict[str, dict[str, Row]]]] = {one.name: {} for one in asked}
+        for clip in source.clips("test"):
+            action = str(clip.action)
+            tests[action] = clip.identity
+            half = every_second_row(clip)
+            for windows in WINDOWS:
+                for one in asked:
+                    for metric, row in self._score(one, half, windows).items():
+                        found[one.name].setdefault(windows, {}).setdefault(metric, {})[action] = row
+        return tests, found
 
     def _score(self, forecaster: Forecaster, clip: Motion, windows: str) -> dict[str, Row]:
         """Per metric the mean error over the windows at each horizon."""
