@@ -117,8 +117,8 @@ class TestEveryAction:
         for seed in SEEDS:
             clip = clips[action, seed]
             steps = clip.points().positions.diff(dim=0).norm(dim=-1)
-            assert steps.max() < 0.45  # of a punching fist: 13 m/s
-            assert acceleration(clip).max() < 260
+            assert steps.max() < 0.4  # of a fist: 12 m/s
+            assert acceleration(clip).max() < 230
 
     def test_hands_stay_out_of_the_trunk(self, clips, action):
         for seed in SEEDS:
@@ -149,7 +149,7 @@ def test_speed_of_gaits(action, slowest, fastest):
 
 def test_run_flies_and_walk_does_not(clips):
     for seed in SEEDS:
-        assert airborne(clips["run", seed]).mean() > 0.1
+        assert airborne(clips["run", seed]).mean() > 0.06
         assert not airborne(clips["walk", seed]).any()
 
 
@@ -157,7 +157,7 @@ def test_jump_is_ballistic():
     for seed in SEEDS:
         clip = perform("jump", seconds=4, fps=120, seed=seed)
         flying = airborne(clip)
-        assert 0.3 * 120 < flying.sum()
+        assert flying.sum() > 0.3 * 120
         height = clip.root[:, 1].double().numpy()
         pull = np.diff(height, 2) * 120**2
         inside = flying[:-2] & flying[1:-1] & flying[2:]
@@ -224,8 +224,8 @@ def test_sequence_neither_slides_nor_pops(seed):
     assert clip.frames == round(sum(seconds for _, seconds in PLAN) * FPS)
     assert clip.action is None
     assert slides(clip).max() < 0.01
-    assert acceleration(clip).max() < 260
-    assert clip.points().positions.diff(dim=0).norm(dim=-1).max() < 0.45
+    assert acceleration(clip).max() < 230
+    assert clip.points().positions.diff(dim=0).norm(dim=-1).max() < 0.4
     assert clip.points().positions[..., 1].min() > 0.0
     for side in "lr":
         assert knee_flexion(clip, side).min() > 0.0
@@ -236,7 +236,7 @@ def test_every_transition(first):
     for second in ACTIONS:
         clip = sequence([(first, 2.0), (second, 2.0)], fps=FPS, seed=7)
         assert slides(clip).max() < 0.01, second
-        assert acceleration(clip).max() < 260, second
+        assert acceleration(clip).max() < 230, second
 
 
 def test_sequence_is_deterministic():
@@ -274,7 +274,7 @@ class TestSource:
         source = Synthetic(seconds=0.2)
         seen = [{clip.identity for clip in source.clips(split)} for split in ("train", "val", "test")]
         assert all(len(one) == 4 * len(ACTIONS) for one in seen)
-        assert not (seen[0] & seen[1] or seen[0] & seen[2] or seen[1] & seen[2])
+        assert len(set.union(*seen)) == sum(map(len, seen))
 
     def test_same_settings_same_clips(self):
         source = Synthetic(clips_per_action=1, seconds=0.5)

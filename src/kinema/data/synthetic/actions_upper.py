@@ -107,7 +107,8 @@ def reach(window: Window) -> Moves:
             f"{other}_flex": -0.22, f"{other}_abduct": 0.26, f"{other}_elbow": 0.45, "ahead": 0.055,
             "side": sign * -0.01, "up": -0.014 - 0.03 * (1 - high), "twist": -sign * (0.32 - 0.45 * wide),
             "pelvis_yaw": -sign * 0.12, "pelvis_pitch": 0.14 * (1 - high), "bend": 0.26 - 0.34 * high,
-            "lean": -sign * 0.1 * high, "head_pitch": 0.18 - 0.55 * high, "head_yaw": sign * (0.1 + 0.5 * wide), "steady": 0.9,
+            "lean": -sign * 0.1 * high, "head_pitch": 0.18 - 0.55 * high, "steady": 0.9,
+            "head_yaw": sign * (0.1 + 0.5 * wide),
         }  # fmt: skip
         keys += [
             (start, {}),
@@ -125,7 +126,7 @@ def reach(window: Window) -> Moves:
 _GUARD: dict[str, float] = {
     "up": -0.07, "bend": 0.16, "pelvis_pitch": 0.1, "pelvis_yaw": -0.35, "twist": -0.15, "steady": 0.95,
     "head_pitch": 0.08, "l_flex": 0.85, "l_abduct": 0.2, "l_twist": -0.35, "l_elbow": 1.75, "l_wrist": 0.0,
-    "l_shrug": 0.06, "r_flex": 0.55, "r_abduct": 0.22, "r_twist": -0.3, "r_elbow": 2.15, "r_wrist": 0.0, "r_shrug": 0.06,
+    "l_shrug": 0.06, "r_shrug": 0.06, "r_flex": 0.55, "r_abduct": 0.22, "r_twist": -0.3, "r_elbow": 2.15,
 }  # fmt: skip
 _JAB: dict[str, float] = {
     "l_flex": 1.5, "l_elbow": 0.14, "l_abduct": 0.05, "l_twist": -0.9, "l_shrug": 0.16, "pelvis_yaw": -0.5,

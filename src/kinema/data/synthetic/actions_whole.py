@@ -160,7 +160,7 @@ def jump(window: Window) -> Moves:
     steps, speed = list[Step](), list[tuple[float, float]]()
     leaps: list[tuple[float, float, float]] = []
     far = float(rng.uniform(0.0, 0.9)) * style.energy
-    for start, length in window.repeats(1.95):
+    for start, length in window.repeats(2.15):
         fly = window.about(0.46, 0.08) * style.energy**0.35
         early = 0.42 + 0.27 if length > 1.6 else 0.5
         off = start + early
@@ -201,8 +201,8 @@ def _jump_keys(start: float, off: float, land: float, far: float) -> list[Key]:
         (land, {"pelvis_pitch": 0.12, "bend": 0.18, "ahead": 0.03, **both(flex=1.35, elbow=0.4, abduct=0.4)}),
         (land + 0.19, {"pelvis_pitch": 0.34, "bend": 0.3, "ahead": -0.04, "steady": 0.8, "knees_out": 0.14,
                        **both(flex=0.5, elbow=0.45, abduct=0.35)}),
-        (land + 0.6, {"bend": 0.06, "up": -0.02, **both(flex=-0.05, elbow=0.3)}),
-        (land + 0.9, {}),
+        (land + 0.5, {"bend": 0.06, "up": -0.02, **both(flex=-0.05, elbow=0.3)}),
+        (land + 0.75, {}),
     ]  # fmt: skip
 
 
