@@ -28,9 +28,11 @@ Writer = Callable[..., Path]
 
 ODD_BVH = (
     "hierarchy\r\nRoot Hips {\r\n\tOffset 1 2 3\n\tCHANNELS 5 Yrotation  XPOSITION zrotation Zposition Xrotation\n\n"
-    "  joint Left Arm\n  {\n    OFFSET\t30 0 0\n    CHANNELS 6 Xrotation Yrotation Zrotation Zposition Yposition Xposition\n"
+    "  joint Left Arm\n  {\n    OFFSET\t30 0 0\n"
+    "    CHANNELS 6 Xrotation Yrotation Zrotation Zposition Yposition Xposition\n"
     "    End Site\n    {\n      OFFSET 25 0 0\n    }\n    end site # thumb\n    {\n      OFFSET 5 0 5\n    }\n  }\n"
-    "\tJOINT Stiff\r\n\t{\r\n\tOFFSET 0 60 0\n\tCHANNELS 1 Zrotation\n\tJOINT Still\n\t{\n\tOFFSET 0 60 0\n\tCHANNELS 0\n\t}}\n}\n"
+    "\tJOINT Stiff\r\n\t{\r\n\tOFFSET 0 60 0\n\tCHANNELS 1 Zrotation\n"
+    "\tJOINT Still\n\t{\n\tOFFSET 0 60 0\n\tCHANNELS 0\n\t}}\n}\n"
 )
 
 
@@ -207,7 +209,7 @@ def test_a_giant_is_reported(write_bvh: Writer) -> None:
 
 BAD_FILES = {
     "cut in the hierarchy": (lambda text: text[:300], r"line \d+: .*cut short"),
-    "cut in a row": (lambda text: text[: text.rindex(" ") - 1], r"line 42, frame 4: expected 18 numbers; got 1\d\. .*cut short"),
+    "cut in a row": (lambda text: text[: text.rindex(" ") - 1], r"line 42, frame 4: expected 18 .* got 1\d\. .*cut short"),
     "cut before the rows": (lambda text: text[: text.index("Frame Time")], "Frame Time"),
     "no motion": (lambda text: text[: text.index("MOTION")], "MOTION after the hierarchy"),
     "NaN": (lambda text: text.replace("-20.0000", "nan", 1), r"line 38, frame 0: expected finite numbers; got 'nan'"),
@@ -223,7 +225,7 @@ BAD_FILES = {
     "braces that never close": (lambda text: text.replace("}\nMOTION", "MOTION"), r"closing brace for 'Hips'"),
     "a brace missing": (lambda text: text.replace("{\n\t\tOFFSET 0.0 50", "\n\t\tOFFSET 0.0 50"), "opening brace"),
     "two roots": (lambda text: text.replace("MOTION", "ROOT Again\n{\n}\nMOTION"), "one ROOT; got a second one"),
-    "a broken offset": (lambda text: text.replace("0.0 50.0 0.0", "0.0 abc 0.0"), r"line 8: expected three finite.*'abc'"),
+    "a broken offset": (lambda text: text.replace("0.0 50.0 0.0", "0.0 abc 0.0"), r"line 8: .*three finite.*'abc'"),
     "garbage": (lambda text: "\x00\x01\x02\x7f" * 90, "HIERARCHY; got binary data"),
     "empty": (lambda text: "", "an empty file"),
     "another format": (lambda text: "x,y,z\n1,2,3\n", "HIERARCHY; got 'x,y,z'"),

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kinema.errors import FormatError, UsageError, unknown_name
+from kinema.errors import FormatError, KinemaError, UsageError, unknown_name
 from kinema.motion.catalog import skeleton as catalogue_skeleton
 from kinema.motion.files import bvh, expmap, glb, npz
 from kinema.motion.files.bvh_units import UNITS
@@ -111,7 +111,12 @@ def load_clip(
             got=f"{format or sniff(path)}, which is only written",
             cure="Keep the motion as BVH or NPZ as well.",
         )
-    return row.load(path, LoadOptions(fps, unit, skeleton))
+    try:
+        return row.load(path, LoadOptions(fps, unit, skeleton))
+    except PermissionError as error:
+        raise KinemaError(
+            expected=f"a file that may be read: {path}", got="permission denied", cure="Change its permissions."
+        ) from error
 
 
 def load(

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import warnings
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,7 @@ def load(
     """
     path = Path(path)
     file = _File(path.name, _arrays(path))
-    rate = fps if fps is not None else float(file.need("fps", "Give the frame rate: fps=..., --source-fps."))
+    rate = fps if fps is not None else file.rate()
     scale = unit if unit is not None else file.scale()
     body = skeleton if skeleton is not None else file.skeleton(scale)
     up = file.text("up")
@@ -129,6 +130,14 @@ class _File:
         """The text under a key, None where there is none."""
         return str(self.arrays[key]) if key in self.arrays else None
 
+    def rate(self) -> float:
+        """Frames per second."""
+        cure = "Give the frame rate: fps=..., --source-fps."
+        rate = self.need("fps", cure)
+        if rate.size != 1 or rate.dtype.kind not in "fiu" or not 0 < float(rate) < np.inf:
+            raise self.error("fps", "a number above 0", str(rate), cure)
+        return float(rate)
+
     def scale(self) -> float:
         """Metres per unit."""
         unit = str(self.need("unit", "Give the unit in metres: unit=..., --unit."))
@@ -159,7 +168,10 @@ class _File:
         """The body that the file describes; without rest offsets, the bones of its first frame."""
         cure = "Give the body: skeleton=kinema.motion.catalog.skeleton(NAME)."
         joints = tuple(str(joint) for joint in self.need("joint_names", cure))
-        parents = tuple(int(parent) for parent in self.need("parents", cure))
+        numbers = self.need("parents", cure)
+        if numbers.dtype.kind not in "iu" or numbers.ndim != 1:
+            raise self.error("parents", "one whole number for each joint", f"{numbers.dtype} {numbers.shape}", cure)
+        parents = tuple(int(parent) for parent in numbers)
         if "rest_offsets" in self.arrays:
             offsets = np.asarray(self.arrays["rest_offsets"], dtype=np.float64)
         else:
@@ -183,7 +195,7 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
         where = f"{path.name}, key '{key}'" if key else path.name
         got = "a pickled object, which is refused because it could run code" if "pickle" in str(error) else str(error)
         raise FormatError(where=where, expected="plain arrays", got=got, cure="Save it without objects.") from error
-    except (zipfile.BadZipFile, EOFError, OSError, AttributeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, AttributeError) as error:
         got = f"a damaged archive ({error})"
         cure = "The file is cut short or of another kind: copy or export it again."
         raise FormatError(where=path.name, expected="an NPZ archive", got=got, cure=cure) from error
