@@ -58,8 +58,8 @@ def test_info_in_words(write_bvh: Writer, capsys: Captured) -> None:
 
 def test_info_tells_what_looks_wrong(write_bvh: Writer, capsys: Captured) -> None:
     still = "0 90 0 " + "0 " * 15
-    bent = "0 60 0 " + "0 " * 3 + "0 0 40 " + "0 30 0 " * 3
-    flipped = "0 60 0 " + "0 " * 3 + "0 0 40 " + "0 170 0 " * 3
+    bent = "0 95 0 " + "0 " * 3 + "0 0 40 " + "0 30 0 " * 3
+    flipped = "0 95 0 " + "0 " * 3 + "0 0 40 " + "0 170 0 " * 3
     path = write_bvh(rows=[still, *[bent] * 6, flipped, *[bent] * 4], count=99)
     warnings = "\n".join(facts(capsys, path)["warnings"])
     assert "says 99 but 12 are there" in warnings
@@ -69,7 +69,7 @@ def test_info_tells_what_looks_wrong(write_bvh: Writer, capsys: Captured) -> Non
     assert "height" not in warnings
     assert "a height of 162 m is unusual" in "\n".join(facts(capsys, path, "--unit", "1")["warnings"])
     sunk = write_bvh(rows=["0 20 0 " + "0 " * 15] * 4)
-    assert "the feet go 0.7" in "\n".join(facts(capsys, sunk)["warnings"])
+    assert "'LeftFoot_end' goes 0.70 m below the floor" in "\n".join(facts(capsys, sunk)["warnings"])
 
 
 def test_info_of_a_body_that_lies_along_z(write_bvh: Writer, capsys: Captured) -> None:

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from kinema.errors import KinemaWarning
 from kinema.geometry.rotations import angle_between
-from kinema.motion.contacts import contact_joints
 from kinema.motion.files import load_clip, sniff
 from kinema.motion.files.bvh_units import STANDING, UNITS, unit_name
 from kinema.motion.motion import Clip, Motion, Points
@@ -168,10 +167,10 @@ def _jumps(clip: Motion) -> list[str]:
 
 
 def _floor(clip: Clip, up: str) -> list[str]:
-    feet = contact_joints(clip.skeleton)
-    if feet is None or up != "y":
+    positions = clip.points().positions
+    if up != "y" or positions.shape[-1] != 3:
         return []
-    lowest = float(clip.points().positions[..., list(feet), 1].min())
-    if lowest < -_BELOW:
-        return [f"the feet go {-lowest:.2f} m below the floor (y = 0)"]
+    lowest, joint = positions[..., 1].amin(0).min(0)
+    if float(lowest) < -_BELOW:
+        return [f"'{clip.skeleton.joints[int(joint)]}' goes {-float(lowest):.2f} m below the floor (y = 0)"]
     return []
