@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from kinema.errors import KinemaError
 
 
 @contextlib.contextmanager
-def atomic_path(target: Path | str) -> Iterator[Path]:
+def atomic_path(target: Path | str) -> Generator[Path]:
     """A path beside `target` to write to; renamed to it when the block ends well, removed when it does not.
 
     Raises KinemaError, in one line, where the folder cannot be written to or the disk is full.

@@ -54,7 +54,11 @@ def _machine() -> list[tuple[str, str, str]]:
     data = os.environ.get("KINEMA_DATA", "")
     browser = shutil.which("chromium") or shutil.which("google-chrome") or ""
     return [
-        ("accelerator", torch.cuda.get_device_name() if torch.cuda.is_available() else "none; everything works without", ""),
+        (
+            "accelerator",
+            torch.cuda.get_device_name() if torch.cuda.is_available() else "none; everything works without",
+            "",
+        ),
         ("threads", str(torch.get_num_threads()), ""),
         ("shipped models", ", ".join(shipped_models()) or "none", ""),
         ("data folder", data or "not set", "" if data else "KINEMA_DATA=FOLDER, or --data FOLDER, for the benchmarks"),

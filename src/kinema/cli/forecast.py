@@ -68,7 +68,9 @@ def forecast(
             written.append(str(path))
     frames, fps = answer.samples.frames, answer.samples.fps
     if json_:
-        json.dump({"model": run.name, "files": written, "frames": frames, "fps": fps, "notes": answer.notes}, sys.stdout)
+        json.dump(
+            {"model": run.name, "files": written, "frames": frames, "fps": fps, "notes": answer.notes}, sys.stdout
+        )
         print()
     else:
         print(f"{frames} frames at {fps:g} fps ({frames / fps:.2f} s) by {run.name}: {', '.join(written)}")

@@ -28,7 +28,7 @@ from kinema.motion.edit import resample
 from kinema.motion.motion import Motion
 from kinema.motion.represent import Representation, Statistics
 
-Balance = Literal["windows", "clips", "actions"]
+Balance = Literal["windows", "clips", "actions", "sqrt-actions"]
 _VERSION = 1
 _RATE_TOLERANCE = 5e-5  # as resampling takes it: frame times in files are rounded
 
@@ -123,7 +123,8 @@ class WindowSet:
         """All windows of `frames` frames that start every `stride` frames of a clip.
 
         `balance` says what is drawn equally often: windows, clips, or actions (clips without one are an action of
-        their own). Raises UsageError where no clip is long enough.
+        their own); "sqrt-actions" is half-way, an action is drawn as often as the square root of its windows says.
+        Raises UsageError where no clip is long enough.
         """
         if frames < 1 or stride < 1:
             raise UsageError(expected="frames and stride of 1 or more", got=f"{frames}, {stride}", cure="Correct them.")
@@ -161,15 +162,18 @@ class WindowSet:
             return np.full(len(clip), 1 / len(clip))
         if balance == "clips":
             group = clip
-        elif balance == "actions":
+        elif balance in ("actions", "sqrt-actions"):
             names = sorted({entry.action or "" for entry in self.clips})
             group = np.array([names.index(entry.action or "") for entry in self.clips], dtype=np.int64)[clip]
         else:
             raise UsageError(
-                expected="a balance among windows, clips, actions", got=f"'{balance}'", cure="Choose one of these."
+                expected="a balance among windows, clips, actions, sqrt-actions",
+                got=f"'{balance}'",
+                cure="Choose one of these.",
             )
         count = np.bincount(group)
-        return 1 / (count[group] * np.count_nonzero(count))
+        share = np.sqrt(count) if balance == "sqrt-actions" else np.sign(count)
+        return (share / share.sum() / np.maximum(count, 1))[group]
 
     def __getstate__(self) -> dict[str, Any]:
         # A worker process maps the file again instead of being sent its contents.

@@ -31,9 +31,7 @@ def forward_kinematics(
     return torch.stack(positions, -2), torch.stack(turned, -3)
 
 
-def global_to_local(
-    rotations: Float[Tensor, "*b joint 3 3"], parents: Sequence[int]
-) -> Float[Tensor, "*b joint 3 3"]:
+def global_to_local(rotations: Float[Tensor, "*b joint 3 3"], parents: Sequence[int]) -> Float[Tensor, "*b joint 3 3"]:
     """Local rotations of global ones: L_j = R_parent^T @ R_j; the root's stay."""
     above = rotations[..., [max(parent, 0) for parent in parents], :, :].transpose(-1, -2)
     local = above @ rotations

@@ -6,7 +6,7 @@ Euler angles are intrinsic, in the order of the letters, as BVH channels are: "Z
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
 import roma
 import torch
@@ -92,7 +92,7 @@ def rotmat_to_euler(rotmat: Float[Tensor, "*b 3 3"], order: str) -> Float[Tensor
     Raises UsageError where `order` is not one of `EULER_ORDERS`.
     """
     _check_order(order)
-    return roma.rotmat_to_euler(order, rotmat)
+    return cast("Tensor", roma.rotmat_to_euler(order, rotmat))
 
 
 def axis_angle_to_rotmat(axis: str, angle: Float[Tensor, "*b"]) -> Float[Tensor, "*b 3 3"]:

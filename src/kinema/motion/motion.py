@@ -133,7 +133,9 @@ def stack(clips: Sequence[Motion]) -> Motion:
         first,
         rotations=torch.stack([clip.rotations for clip in clips]),
         root=torch.stack([clip.root for clip in clips]),
-        offsets=None if first.offsets is None else torch.stack([clip.offsets for clip in clips if clip.offsets is not None]),
+        offsets=None
+        if first.offsets is None
+        else torch.stack([clip.offsets for clip in clips if clip.offsets is not None]),
     )
 
 

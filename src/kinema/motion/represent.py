@@ -122,7 +122,9 @@ class RootPositions(Representation):
         partner = [skeleton.mirror[joint] for joint in self._chosen]
         if set(partner) != set(self._chosen):
             raise UsageError(
-                expected="a choice of joints that holds the mirror of each", got=str(self.joints), cure="Add the others."
+                expected="a choice of joints that holds the mirror of each",
+                got=str(self.joints),
+                cure="Add the others.",
             )
         self._swap = [self._chosen.index(joint) for joint in partner]
 

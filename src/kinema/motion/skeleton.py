@@ -49,8 +49,10 @@ class Skeleton:
 
     def __eq__(self, other: object) -> bool:
         """Same joints, same tree, same rest pose (to a tenth of a millimetre); the name does not matter."""
-        return isinstance(other, Skeleton) and self.same_tree(other) and bool(
-            torch.allclose(self.offsets, other.offsets, atol=1e-4)
+        return (
+            isinstance(other, Skeleton)
+            and self.same_tree(other)
+            and bool(torch.allclose(self.offsets, other.offsets, atol=1e-4))
         )
 
     def __hash__(self) -> int:
@@ -144,7 +146,9 @@ class Skeleton:
             raise SkeletonError(expected="unique joint names", got=f"'{double}' twice", cure="Rename one of them.")
         if any(not 0 <= other < len(self) or self.mirror[other] != j for j, other in enumerate(self.mirror)):
             raise SkeletonError(
-                expected="a mirror that is its own inverse", got=str(self.mirror), cure="Pair left joints with right ones."
+                expected="a mirror that is its own inverse",
+                got=str(self.mirror),
+                cure="Pair left joints with right ones.",
             )
         if missing := set(self.aliases.values()) - set(self.joints):
             raise SkeletonError(

@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 from kinema.errors import unknown_name
 from kinema.recipes.recipe import Optim, Recipe, Stage, Turn
-from kinema.recipes.simlpe import simlpe, simlpe_cmu
+from kinema.recipes.simlpe import simlpe, simlpe_cmu, simlpe_faithful
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "simlpe": simlpe,
     "simlpe-cmu": simlpe_cmu,
+    "simlpe-faithful": simlpe_faithful,
 }
 
 

@@ -98,12 +98,16 @@ class Run:
             notes.append(f"{own.frames} of the {self.observed} frames that {self.name} looks back are there; "
                          "the first one was repeated")  # fmt: skip
         if self.trained and frames > self.trained:
-            notes.append(f"trained for {self.trained / rate:.2f} s; beyond it the answer is fed back and grows less sure")
+            notes.append(
+                f"trained for {self.trained / rate:.2f} s; beyond it the answer is fed back and grows less sure"
+            )
         poses = self._poses(own, frames, samples, seed)
         future = _at_rate(own, carry(poses, own), clip.fps, max(1, round(seconds * clip.fps)))
         if self.model.deterministic and samples > 1:
             notes.append(f"{self.name} is deterministic: the {samples} samples are the same")
-        return Answer(clip, replace(future, layout=clip.layout, action=clip.action, identity=clip.identity), tuple(notes))
+        return Answer(
+            clip, replace(future, layout=clip.layout, action=clip.action, identity=clip.identity), tuple(notes)
+        )
 
     def _recent(self, clip: Motion, rate: float) -> Motion:
         """The end of a clip, at the model's rate, ending exactly at the clip's last frame; on the clip's skeleton."""
@@ -127,7 +131,9 @@ class Run:
         self, representation: Representation, past: Motion, frames: int, samples: int, seed: int
     ) -> Float[Tensor, "sample *batch frame feat"]:
         """Features, in their own units, of the frames after `past`."""
-        seen = representation.standardise(representation.encode(past[-self.observed :] if past.frames > self.observed else past))
+        seen = representation.standardise(
+            representation.encode(past[-self.observed :] if past.frames > self.observed else past)
+        )
         single = seen.ndim == 2
         seen = seen[None] if single else seen
         window = torch.cat((seen, seen.new_zeros(seen.shape[0], frames, seen.shape[2])), 1)

@@ -1,0 +1,48 @@
+"""`kinema demo`: the first five minutes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+from kinema.cli.console import stderr
+
+
+def demo(
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("kinema-demo"),
+    seed: int = 0,
+) -> None:
+    """Forecast procedural motion with the shipped model; no data, no network, no GPU.
+
+    Parameters
+    ----------
+    out
+        The folder to leave everything in.
+    seed
+        Another seed, another performer.
+    """
+    stderr.print("loading torch ...")
+    from kinema.run.demo import BASELINE, MODEL
+    from kinema.run.demo import demo as run
+
+    done = run(out, seed=seed, say=lambda text: stderr.print(f"{text} ..."))
+    table = Table("mean joint error, mm", *(f"{1000 * horizon:.0f} ms" for horizon in done.horizons), box=None)
+    for action, by in done.errors.items():
+        for name in (MODEL, BASELINE):
+            table.add_row(f"{action}: {name}", *(f"{value:.0f}" for value in by[name]))
+    console = Console()
+    console.print(table)
+    print(f"\nleft in {done.folder} ({done.seconds:.0f} s):")
+    for name in done.files:
+        print(f"  {done.folder / name}")
+    program = "kinema" if Path(sys.argv[0]).name == "kinema" else "python -m kinema"
+    print("\nnext:")
+    print(f"  {program} forecast {MODEL} YOUR.bvh -o future.bvh")
+    print(f"  {program} view {done.folder / 'forecast.bvh'}")
+    print(f"  {program} train simlpe --tiny --out runs/first")
