@@ -1,6 +1,6 @@
 """Rotations: one name per conversion, always `source_to_target`, over roma.
 
-Column vectors: a rotation matrix R takes v to R @ v. Angles in radians. Quaternions are xyzw with the order in the name.
+Column vectors: a rotation matrix R takes v to R @ v. Angles in radians. Quaternions are xyzw, and the name says so.
 Euler angles are intrinsic, in the order of the letters, as BVH channels are: "ZXY" means R = Rz(a) @ Rx(b) @ Ry(c).
 """
 

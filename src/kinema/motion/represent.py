@@ -130,20 +130,24 @@ class RootPositions(Representation):
 
     @property
     def token_of_feature(self) -> tuple[int, ...]:
+        """Three features to a joint."""
         return tuple(joint for joint in range(len(self._chosen)) for _ in range(3))
 
     def encode(self, clip: Motion) -> Float[Tensor, "*batch frame feat"]:
+        """Positions of the chosen joints, metres, joint after joint."""
         self.check(clip)
         positions = root_free(clip).points().positions
         return positions[..., self._chosen, :].flatten(-2)
 
     def decode(self, features: Float[Tensor, "*batch frame feat"]) -> Points:
+        """Positions of all joints, in the frame of the root."""
         chosen = features.unflatten(-1, (-1, 3))
         positions = self._rest.to(features).expand(*features.shape[:-1], -1, -1).clone()
         positions[..., self._chosen, :] = chosen
         return Points(self.skeleton, positions[..., self._source, :], self.fps)
 
     def mirror(self, features: Float[Tensor, "*batch frame feat"]) -> Float[Tensor, "*batch frame feat"]:
+        """Joints exchanged, x turned round."""
         chosen = features.unflatten(-1, (-1, 3))[..., self._swap, :]
         return (chosen * chosen.new_tensor([-1.0, 1, 1])).flatten(-2)
 
@@ -162,19 +166,23 @@ class RotationVectors(Representation):
 
     @property
     def token_of_feature(self) -> tuple[int, ...]:
+        """Three features to a joint."""
         return tuple(joint for joint in range(len(self._chosen)) for _ in range(3))
 
     def encode(self, clip: Motion) -> Float[Tensor, "*batch frame feat"]:
+        """Rotation vectors of the chosen joints, joint after joint."""
         self.check(clip)
         return rotmat_to_rotvec(clip.rotations[..., self._chosen, :, :]).flatten(-2)
 
     def decode(self, features: Float[Tensor, "*batch frame feat"]) -> Motion:
+        """Rotations of all joints; the root stands at the origin."""
         turned = rotvec_to_rotmat(features.unflatten(-1, (-1, 3)))
         rotations = torch.eye(3).to(features).expand(*features.shape[:-1], len(self.skeleton), 3, 3).clone()
         rotations[..., self._chosen, :, :] = turned
         return Motion(self.skeleton, rotations, features.new_zeros(*features.shape[:-1], 3), self.fps)
 
     def mirror(self, features: Float[Tensor, "*batch frame feat"]) -> Float[Tensor, "*batch frame feat"]:
+        """Joints exchanged, the two components normal to the mirror's axis turned round."""
         # A reflection across axis a keeps the a-component of a rotation vector and turns the other two round.
         swap = [self._chosen.index(self.skeleton.mirror[joint]) for joint in self._chosen]
         sign = -torch.ones(3)

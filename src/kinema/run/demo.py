@@ -1,4 +1,4 @@
-"""The demo: procedural motion, the shipped forecaster, and everything that can be looked at. Nothing is pre-computed."""
+"""The demo: procedural motion, the shipped forecaster, and all that can be looked at. Nothing is pre-computed."""
 
 from __future__ import annotations
 
@@ -128,8 +128,8 @@ def _write(folder: Path, panels: Sequence[Panel], main: Answer, errors: dict[str
         panels,
         folder / "index.html",
         title="kinema: what will this body do next?",
-        text=f"Procedural motion, continued by {MODEL}, which was trained on real motion capture (CMU) and has never seen "
-        "this body. Grey is what it saw; then the truth, and its forecast beside it.",
+        text=f"Procedural motion, continued by {MODEL}, which was trained on real motion capture (CMU) and has never "
+        "seen this body. Grey is what it saw; then the truth, and its forecast beside it.",
         table=_table(errors),
         links=files[1:],
     )

@@ -1,7 +1,7 @@
 """`Run`: a model with everything that it needs to answer about a clip: representation, rate, and where it learnt.
 
-`answer` is the verb of a user: their clip, their skeleton, their rate. `forecast` is what a protocol calls: poses in the
-root's frame, at the model's own skeleton and rate. Both go the way of design section 4: encode, standardise, query,
+`answer` is the verb of a user: their clip, their skeleton, their rate. `forecast` is what a protocol calls: poses in
+the root's frame, at the model's own skeleton and rate. Both go the way of design section 4: encode, standardise, query,
 predict, restore, decode.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -156,7 +157,7 @@ def _reversed(clip: Motion) -> Motion:
 
 
 def _at_rate(past: Motion, future: Motion, fps: float, frames: int) -> Motion:
-    """`future`, which follows `past`, at another rate: its first frame stands one new frame after the last of `past`."""
+    """`future`, which follows `past`, at another rate: its first frame stands one new frame after `past` ends."""
     last = past[-1:]
     start = replace(
         future,
