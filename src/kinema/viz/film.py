@@ -116,10 +116,10 @@ def _pictures(
 
 
 def _palette(pictures: list[Image.Image], panel: Panel, theme: str) -> Image.Image:
-    """One palette for the whole film, so that nothing flickers: the theme's own colours, and shades from some frames."""
+    """One palette for the whole film, so that nothing flickers: the theme's colours, and shades from some frames."""
     colours = theme_of(theme)
     own = [colours.panel, colours.ink, colours.muted, colours.grid]
-    for role in sorted({layer.role for layer in panel.layers}):
+    for role in dict.fromkeys(layer.role for layer in panel.layers):
         own += [colours.roles[role].left, colours.roles[role].right, colours.roles[role].spine]
     chosen = pictures[:: max(1, len(pictures) // _SAMPLED)]
     width, height = chosen[0].size

@@ -1,0 +1,196 @@
+// Playing: one clock and one view for all panels, the controls, and what the reader's hands do.
+const page = JSON.parse(document.getElementById("motion").textContent);
+const ORDER = ["ghost", "baseline", "forecast", "observed", "truth"];
+const find = id => document.getElementById(id);
+const view = { turn: 0, rise: 0, zoom: 1 };
+const state = { time: 0, playing: false, loop: true, speed: 1, stale: true, last: 0, theme: "" };
+const duration = Math.max(...page.panels.map(panel => panel.duration)) - 1e-4;
+const boundary = page.panels.map(panel => panel.boundary).find(value => value !== null) ?? null;
+
+function element(name, attributes, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.append(...children);
+  return made;
+}
+
+function describe(panel) {
+  const parts = panel.layers.map(layer => layer.name + (layer.bodies > 1 ? ` (${layer.bodies} bodies)` : ""));
+  return `Animated stick figure. ${panel.title}. Shown: ${parts.join(", ")}. ${panel.duration.toFixed(1)} seconds.`;
+}
+
+function swatch(layer) {
+  const dots = element("i", { "aria-hidden": "true" });
+  const sides = layer.role === "ghost" || layer.role === "observed" ? ["spine"] : ["left", "spine", "right"];
+  for (const side of sides) dots.append(element("b", { style: `background:var(--${layer.role}-${side})` }));
+  return dots;
+}
+
+function build(panel, index) {
+  panel.layers.forEach(layer => { decode(layer); layer.shown = true; });
+  panel.ordered = [...panel.layers].sort((a, b) => ORDER.indexOf(a.role) - ORDER.indexOf(b.role));
+  panel.pose = new Float32Array(3 * Math.max(...panel.layers.map(layer => layer.joints)));
+  panel.canvas = element("canvas", { role: "img", tabindex: "0", "aria-label": describe(panel) });
+  panel.stage = element("span", { class: "stage", "aria-hidden": "true" });
+  const about = element("div", { class: "about" });
+  if (panel.title) about.append(element("h2", { id: `panel-${index}` }, panel.title));
+  if (panel.caption) about.append(element("p", {}, panel.caption));
+  const chips = element("div", { class: "chips", role: "group", "aria-label": `Layers of ${panel.title}` });
+  for (const layer of panel.layers) {
+    const chip = element("button", { type: "button", "aria-pressed": "true", "data-role": layer.role }, swatch(layer), layer.name);
+    chip.addEventListener("click", () => {
+      layer.shown = !layer.shown;
+      chip.setAttribute("aria-pressed", String(layer.shown));
+      state.stale = true;
+    });
+    chips.append(chip);
+  }
+  const shown = element("div", { class: "view" }, panel.canvas, panel.stage);
+  find("panels").append(element("figure", { class: "panel", "aria-labelledby": `panel-${index}` }, about, shown, chips));
+  new ResizeObserver(() => { state.stale = true; }).observe(panel.canvas);
+  listen(panel.canvas);
+}
+
+function clockText(time) {
+  if (boundary === null) return `${time.toFixed(2)} s`;
+  const ahead = time - boundary;
+  return Math.abs(ahead) < 5e-3 ? "now" : `${ahead < 0 ? "\u2212" : "+"}${Math.abs(ahead).toFixed(2)} s`;
+}
+
+function draw() {
+  const colours = page.themes[state.theme];
+  for (const panel of page.panels) {
+    const canvas = panel.canvas, ratio = Math.min(window.devicePixelRatio || 1, 2);
+    const width = canvas.clientWidth, height = canvas.clientHeight;
+    if (!width || !height) continue;
+    if (canvas.width !== Math.round(width * ratio)) canvas.width = Math.round(width * ratio);
+    if (canvas.height !== Math.round(height * ratio)) canvas.height = Math.round(height * ratio);
+    const ctx = canvas.getContext("2d", { alpha: false });
+    ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
+    const time = Math.min(state.time, panel.duration - 1e-4);
+    drawPanel(ctx, panel, view, time, width, height, colours);
+    const known = panel.boundary !== null && time < panel.boundary - 1e-6;
+    panel.stage.textContent = panel.boundary === null ? "" : known ? "observed" : "forecast";
+    panel.stage.classList.toggle("ahead", !known);
+  }
+  find("scrub").value = state.time;
+  find("scrub").setAttribute("aria-valuetext", clockText(state.time));
+  find("clock").textContent = clockText(state.time);
+}
+
+function tick(now) {
+  if (state.playing) {
+    state.time += (state.speed * Math.min(now - state.last, 100)) / 1000;
+    if (state.time >= duration) {
+      state.time = state.loop ? state.time % duration : duration;
+      if (!state.loop) play(false);
+    }
+    state.stale = true;
+  }
+  state.last = now;
+  if (state.stale) {
+    state.stale = false;
+    draw();
+  }
+  requestAnimationFrame(tick);
+}
+
+function play(on) {
+  if (on && !state.loop && state.time >= duration) state.time = 0;
+  state.playing = on;
+  find("play").classList.toggle("playing", on);
+  find("play").setAttribute("aria-label", on ? "Pause" : "Play");
+}
+
+function seek(time) {
+  state.time = Math.min(Math.max(time, 0), duration);
+  state.stale = true;
+}
+
+function zoom(factor) {
+  view.zoom = Math.min(Math.max(view.zoom * factor, 0.3), 6);
+  state.stale = true;
+}
+
+function reset() {
+  Object.assign(view, { turn: 0, rise: 0, zoom: 1 });
+  state.stale = true;
+}
+
+function setLoop(on) {
+  state.loop = on;
+  find("loop").setAttribute("aria-pressed", String(on));
+}
+
+function setTheme(name, chosen) {
+  state.theme = name;
+  if (chosen) document.documentElement.dataset.theme = name;
+  state.stale = true;
+}
+
+// Mouse and touch: one pointer turns, two zoom. A wheel zooms only where it cannot be meant for the page.
+function listen(canvas) {
+  const held = new Map();
+  const spread = () => { const [a, b] = [...held.values()]; return Math.hypot(a.x - b.x, a.y - b.y); };
+  canvas.addEventListener("pointerdown", event => {
+    held.set(event.pointerId, { x: event.clientX, y: event.clientY });
+    canvas.setPointerCapture(event.pointerId);
+  });
+  canvas.addEventListener("pointermove", event => {
+    const from = held.get(event.pointerId);
+    if (!from) return;
+    const before = held.size === 2 ? spread() : 0;
+    const dx = event.clientX - from.x, dy = event.clientY - from.y;
+    held.set(event.pointerId, { x: event.clientX, y: event.clientY });
+    if (held.size === 2) zoom(spread() / Math.max(before, 1));
+    else {
+      view.turn -= dx * 0.008;
+      view.rise = Math.min(Math.max(view.rise + dy * 0.006, -0.5), 1.4);
+    }
+    state.stale = true;
+  });
+  for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, event => held.delete(event.pointerId));
+  canvas.addEventListener("wheel", event => {
+    if (!event.ctrlKey && !event.metaKey && document.activeElement !== canvas) return;
+    event.preventDefault();
+    zoom(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0015)));
+  }, { passive: false });
+  canvas.addEventListener("dblclick", reset);
+}
+
+const KEYS = {
+  " ": () => play(!state.playing), ArrowRight: step => seek(state.time + step), ArrowLeft: step => seek(state.time - step),
+  Home: () => seek(0), End: () => seek(duration), "+": () => zoom(1.15), "=": () => zoom(1.15), "-": () => zoom(1 / 1.15),
+  r: reset, l: () => setLoop(!state.loop), t: () => setTheme(state.theme === "dark" ? "light" : "dark", true),
+};
+
+function start() {
+  page.panels.forEach(build);
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  setTheme(dark.matches ? "dark" : "light", false);
+  dark.addEventListener("change", () => {
+    if (!document.documentElement.dataset.theme) setTheme(dark.matches ? "dark" : "light", false);
+  });
+  const line = document.querySelector(".line");
+  line.classList.toggle("plain", boundary === null);
+  if (boundary !== null) line.style.setProperty("--split", `${(100 * boundary) / duration}%`);
+  find("scrub").max = duration;
+  find("scrub").addEventListener("input", event => { play(false); seek(Number(event.target.value)); });
+  find("play").addEventListener("click", () => play(!state.playing));
+  find("loop").addEventListener("click", () => setLoop(!state.loop));
+  find("reset").addEventListener("click", reset);
+  find("theme").addEventListener("click", () => KEYS.t());
+  find("speed").addEventListener("change", event => { state.speed = Number(event.target.value); });
+  document.addEventListener("keydown", event => {
+    const at = event.target, held = event.ctrlKey || event.metaKey || event.altKey;
+    const action = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    if (!action || held || at.tagName === "SELECT" || (event.key === " " && at.tagName === "BUTTON")) return;
+    event.preventDefault();
+    if (event.key.startsWith("Arrow")) play(false);
+    action((event.shiftKey ? 10 : 1) / page.fps);
+  });
+  play(!matchMedia("(prefers-reduced-motion: reduce)").matches);
+  if (!state.playing && boundary !== null) seek(boundary + 0.4 * (duration - boundary));
+  requestAnimationFrame(tick);
+}
+start();
