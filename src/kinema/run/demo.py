@@ -23,7 +23,7 @@ from kinema.run.run import Answer, Run
 from kinema.version import VERSION
 from kinema.viz.film import gif
 from kinema.viz.layers import Layer, Panel
-from kinema.viz.page import Table, page
+from kinema.viz.page import Link, Table, page
 from kinema.viz.raster import strip
 
 MODEL = "simlpe-cmu"
@@ -32,6 +32,7 @@ ACTIONS = ("walk", "run", "jump", "kick", "squat", "bow")
 HORIZONS = (0.1, 0.2, 0.4)  # seconds
 SHOWN = 0.8  # seconds of future on the page
 FPS = 60.0
+_NOTES = ("the forecast as a strip", "as a film", "for Blender and every animation tool", "for the web and game engines")
 _FIRST, _EVERY, _ANCHORS = 1.0, 0.25, 8  # seconds before the first forecast, between two, and how many are scored
 
 
@@ -55,7 +56,7 @@ def demo(folder: Path | str, *, seed: int = 0, say: Callable[[str], None] = lamb
     began, folder = time.perf_counter(), Path(folder)
     say("making procedural motion")
     clips = {action: perform(action, seconds=4.0, fps=FPS, seed=seed) for action in ACTIONS}
-    hero = sequence([("walk", 2.2), ("wave", 1.8), ("walk", 1.6)], fps=FPS, seed=seed)
+    hero = sequence([("walk", 3.0), ("wave", 2.5)], fps=FPS, seed=seed)
     model, baseline = open_run(MODEL), open_run(BASELINE)
     say(f"forecasting with {model.name}, trained on real motion")
     errors = {action: {run.name: pose_errors(run, clip) for run in (model, baseline)} for action, clip in clips.items()}
@@ -128,10 +129,10 @@ def _write(folder: Path, panels: Sequence[Panel], main: Answer, errors: dict[str
         panels,
         folder / "index.html",
         title="kinema: what will this body do next?",
-        text=f"Procedural motion, continued by {MODEL}, which was trained on real motion capture (CMU) and has never "
+        lead=f"Procedural motion, continued by {MODEL}, which was trained on real motion capture (CMU) and has never "
         "seen this body. Grey is what it saw; then the truth, and its forecast beside it.",
         table=_table(errors),
-        links=files[1:],
+        links=[Link(name, note) for name, note in zip(files[1:], _NOTES, strict=True)],
     )
     return files
 
@@ -142,8 +143,8 @@ def _table(errors: dict[str, dict[str, list[float]]]) -> Table:
         for action, by in errors.items()
         for name, values in by.items()
     ]
-    head = ("mean joint error, mm (pose in the pelvis' frame)", *(f"{1000 * horizon:.0f} ms" for horizon in HORIZONS))
-    return Table(head, tuple(rows))
+    head = ("forecast", *(f"{1000 * horizon:.0f} ms" for horizon in HORIZONS))
+    return Table(head, tuple(rows), caption="Mean joint error in millimetres, of the pose in the pelvis' frame")
 
 
 def _report(folder: Path, errors: dict[str, dict[str, list[float]]], seconds: float, seed: int) -> None:
