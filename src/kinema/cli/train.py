@@ -39,7 +39,7 @@ def train(
     compile_: Annotated[bool, Parameter(name="--compile", negative=())] = False,
     tensorboard: Annotated[bool, Parameter(negative=())] = False,
     progress: bool | None = None,
-) -> None:
+) -> int:
     """Train a recipe into a run folder. With torchrun in front, on several processes.
 
     Parameters
@@ -94,9 +94,16 @@ def train(
         chosen = chosen.with_value(path, text)
     show = on_terminal() if progress is None else progress
     means = Means(device, cache, workers, compile_, show, tensorboard)
-    folder = train_recipe(chosen, out, resume=resume, means=means)
-    if int(os.environ.get("RANK", "0")) == 0:
+    leads = int(os.environ.get("RANK", "0")) == 0
+    try:
+        folder = train_recipe(chosen, out, resume=resume, means=means)
+    except KeyboardInterrupt:
+        if leads:
+            print(f"kinema: interrupted. Go on with the same command and --resume; {out} is whole.", file=sys.stderr)
+        return 130
+    if leads:
         print(folder)
+    return 0
 
 
 def _recipe(name: str, data: Path | None, *, tiny: bool) -> Recipe:

@@ -20,6 +20,7 @@ from kinema.training.stage import Stage
 
 Part = TypeVar("Part")
 _TINY_STEPS = 30
+_TINY_ACTIONS = ("walk", "jump", "wave", "squat")
 
 
 class RepresentationConfig(Protocol):
@@ -71,10 +72,12 @@ class Recipe:
             representation = replace(representation, joints=(), copies=())
         elif isinstance(representation, RotationVectorsConfig):
             representation = replace(representation, joints=())
+        fps = self.representation.fps
+        seconds = max(4.0, 1.5 * max(stage.task.frames for stage in self.stages) / fps)
         return replace(
             self,
             name=f"{self.name}-tiny",
-            source=Synthetic().tiny(),
+            source=Synthetic(clips_per_action=1, seconds=seconds, fps=fps, actions=_TINY_ACTIONS),
             representation=representation,
             stages=tuple(_tiny_stage(stage) for stage in self.stages),
             protocols=(),

@@ -76,8 +76,8 @@ def fit(
         batches = run.batches(start, workers)
         for step in range(start, job.stage.steps):
             losses = run.step(step, batches)
-            stopped = run.process.any(stop.is_set())[0]
             run.report(step + 1, losses, reporters)
+            stopped = run.process.any(stop.is_set())[0]
             if stopped or (step + 1) % job.stage.save_every == 0 or step + 1 == job.stage.steps:
                 run.save(step + 1)
             if stopped:
