@@ -13,7 +13,8 @@ from torch import Tensor
 
 from kinema.errors import UsageError
 from kinema.geometry.kinematics import forward_kinematics
-from kinema.geometry.rotations import axis_angle_to_rotmat, identity_rotmat, slerp
+from kinema.geometry.rotations import axis_angle_to_rotmat, identity_rotmat, rotvec_to_rotmat, slerp
+from kinema.motion.catalog.h36m import H36M32_T_POSE, h36m32
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.skeleton import Skeleton
 
@@ -197,6 +198,15 @@ def rest_pose(skeleton: Skeleton, fps: float = 30.0) -> Motion:
     rotations = identity_rotmat((1, len(skeleton)))
     positions, _ = forward_kinematics(rotations, torch.zeros(1, 3), skeleton.offsets, skeleton.parents)
     return Motion(skeleton, rotations, torch.tensor([[0.0, -float(positions[..., 1].min()), 0.0]]), fps)
+
+
+def t_pose(skeleton: Skeleton, fps: float = 30.0) -> Motion:
+    """One frame of the rest pose, the arms turned sideways where the catalogue knows that they are not (h36m32)."""
+    pose = rest_pose(skeleton, fps)
+    if skeleton.same_tree(h36m32()):
+        for name, turned in H36M32_T_POSE.items():
+            pose.rotations[:, skeleton.index(name)] = rotvec_to_rotmat(torch.tensor(turned))
+    return pose
 
 
 def _step(ratio: float) -> Fraction:

@@ -25,6 +25,7 @@ _LOW = 0.015  # metres above the lowest foot at which another is no longer thoug
 _SLOW = 0.4  # metres per second at which a foot is no longer thought to stand
 _CONTACT = 0.03  # metres between foot and floor at which the ground no longer leads the body
 _SETTLE = 0.3  # seconds in which a foot that was observed above its floor comes down to it
+_PUSH = 0.1  # seconds in which feet on the ground change the body's momentum
 _TURN = 0.4  # seconds in which the turning of the observation fades, and the stride's own sway is left behind
 
 
@@ -75,7 +76,10 @@ def body_path(past: Motion, ahead: Motion) -> Float[Tensor, "*batch frame 3"]:
         planted = -(stands * (now - feet_last)).sum(-2) / step
         along = grip * planted + (1 - grip) * speed
         moved = torch.stack((place[..., 0] + along[..., 0] * step, up, place[..., 2] + along[..., 2] * step), -1)
-        speed, place, feet_last = (moved - place) / step, moved, now
+        # A glimpse of speed is not momentum: the ground changes it over some frames, the air does not.
+        drift = speed + (1 - math.exp(-step / _PUSH)) * (along - speed)
+        speed = torch.stack((drift[..., 0], (up - place[..., 1]) / step, drift[..., 2]), -1)
+        place, feet_last = moved, now
         path.append(place)
     return torch.stack(path, -2)
 

@@ -23,8 +23,8 @@ from kinema.motion.names import CANON17, EXTREMITIES
 from kinema.motion.skeleton import Skeleton
 
 _SHORT = 2e-3  # metres: a bone shorter than this has no direction
-_LOOSE = 0.1  # weight of a bone that hangs on a joint of its own at this place (CMU's LowerBack at its Hips)
-_PRIOR = 1e-4  # weight of the reference where the bones leave a turn open
+_LOOSE = 0.01  # weight of a bone that hangs on a joint of its own at this place (CMU's LowerBack at its Hips)
+_PRIOR = 1e-6  # weight of the reference where the bones leave a turn open
 _HOME = 0.25  # weight of the reference's direction beside the mean of the clip's, see `_arc`
 _MIDDLES = {"pelvis": ("l_hip", "r_hip"), "chest": ("l_shoulder", "r_shoulder")}
 
@@ -161,10 +161,10 @@ def _turn(home: Tensor, wanted: list[tuple[Tensor, Tensor, float]], above: Tenso
     ends = [torch.nn.functional.normalize(end, dim=-1) for end in ends]
     if len(wanted) == 1:
         return _arc(starts[0], ends[0]) @ home
-    correlation = _PRIOR * torch.eye(3).to(home)
+    correlation = _PRIOR * torch.eye(3, dtype=torch.float64, device=home.device)
     for start, end, (_, _, weight) in zip(starts, ends, wanted, strict=True):
-        correlation = correlation + weight * end[..., :, None] * start[..., None, :]
-    return cast(Tensor, roma.special_procrustes(correlation)) @ home
+        correlation = correlation + weight * end.double()[..., :, None] * start.double()[..., None, :]
+    return cast(Tensor, roma.special_procrustes(correlation)).to(home) @ home
 
 
 def _arc(start: Tensor, end: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from kinema.errors import UsageError
+from kinema.motion.edit import t_pose
 from kinema.motion.footing import body_path, steady_heading
 from kinema.motion.ik import fit_rotations, has_joint
 from kinema.motion.motion import Clip, Motion
@@ -17,16 +18,17 @@ _LEG = ("knee", "ankle")
 _PAST = 1.0  # seconds of the observation that `carry` looks at: one stride
 
 
-def to_skeleton(motion: Motion, skeleton: Skeleton) -> Motion:
+def to_skeleton(motion: Motion, skeleton: Skeleton, *, reference: Motion | None = None) -> Motion:
     """The same motion on another skeleton, by canonical joint names and the directions of bones.
 
     The path is scaled about the world's origin by the ratio of the legs' lengths, so that feet meet the floor y = 0 as
-    before and neither slide nor stretch. Joints without a match keep the rest pose (`ik.match_joints` names them).
+    before and neither slide nor stretch. Joints without a match (`ik.match_joints` names them) and the twists of bones
+    are those of the last frame of `reference`, by default a T-pose where the catalogue knows one, else the rest pose.
     Raises UsageError where too few joints match. A skeleton of the same tree and bones gives the motion back.
     """
     if motion.skeleton == skeleton:
         return replace(motion, skeleton=skeleton)
-    posed = fit_rotations(motion.points(), skeleton)
+    posed = fit_rotations(motion.points(), skeleton, reference=reference or t_pose(skeleton))
     if not all(has_joint(body, f"{side}_hip") for body in (motion.skeleton, skeleton) for side in "lr"):
         return posed
     ratio = leg_length(skeleton) / leg_length(motion.skeleton)

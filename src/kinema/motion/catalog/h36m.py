@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from kinema.motion.catalog.body import Place, skeleton_of_places
@@ -57,6 +59,12 @@ H36M32_MODEL_JOINTS: tuple[int, ...] = tuple(
     joint for joint in range(32) if joint not in H36M32_STATIC and joint not in H36M32_COPIES
 )
 """The 22 joints (66 numbers) that the benchmark's models see and predict."""
+
+H36M32_T_POSE: dict[str, tuple[float, float, float]] = {
+    "LeftShoulder": (0.0, 0.0, -math.pi / 2),
+    "RightShoulder": (0.0, 0.0, math.pi / 2),
+}
+"""Rotation vectors of the local turns that bring h36m32's arms, which point upwards at rest, into a T-pose."""
 
 # The names by which the seventeen go; the thorax is where the arms branch off, the neck is near the chin.
 _H36M17 = (
