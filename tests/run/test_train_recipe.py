@@ -44,6 +44,19 @@ def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]
 
 
+def test_a_run_that_was_killed_before_its_first_save_can_be_started_again(tmp_path: Path) -> None:
+    for name in ("log.jsonl", "model-00000000.safetensors", ".state-00000000.safetensors.xyz.safetensors"):
+        (tmp_path / name).write_text("")
+    with pytest.raises(MissingDataError, match="Start it without --resume"):
+        train(small(), tmp_path, resume=True, means=CPU)
+    train(small(), tmp_path, means=CPU)
+    assert {file.name for file in tmp_path.iterdir()} == {
+        "config.json", "log.jsonl", "model.safetensors", "state-00000004.safetensors",
+    }  # fmt: skip
+    with pytest.raises(UsageError, match="--resume"):
+        train(small(), tmp_path, means=CPU)
+
+
 def test_nothing_to_resume(tmp_path: Path) -> None:
     for out in (tmp_path, tmp_path / "none"):
         with pytest.raises(MissingDataError, match="Start it without --resume"):

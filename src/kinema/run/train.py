@@ -19,7 +19,7 @@ from kinema.motion.represent import Representation
 from kinema.recipes import Recipe, Stage
 from kinema.recipes.codec import differences, to_json
 from kinema.run.saved import constants_of, facts_of, feature_shape, portable, take_statistics
-from kinema.training.checkpoint import RunFolder, skeleton_from_json
+from kinema.training.checkpoint import LOG, RunFolder, skeleton_from_json
 from kinema.training.distributed import Process, processes
 from kinema.training.log import JsonLines, ProgressBar, Reporter, TensorBoard
 from kinema.training.loop import Job, fit
@@ -198,7 +198,7 @@ def _folders(recipe: Recipe, out: Path) -> dict[str, RunFolder]:
 def _check_folder(recipe: Recipe, folders: dict[str, RunFolder], out: Path, *, resume: bool) -> None:
     begun = [folder for folder in folders.values() if folder.exists()]
     if not resume:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        if out.exists() and (not out.is_dir() or begun or any(map(_is_foreign, out.iterdir()))):
             raise UsageError(
                 expected=f"a new or empty folder to train into at {out}",
                 got="a folder with files in it" if out.is_dir() else "a file",
@@ -218,6 +218,11 @@ def _check_folder(recipe: Recipe, folders: dict[str, RunFolder], out: Path, *, r
                 got=f"{where} = {wanted!r}",
                 cure="Repeat the run's own options, or start a new run in another folder.",
             )
+
+
+def _is_foreign(file: Path) -> bool:
+    """Whether a file is none of those that a run leaves which was killed before its first checkpoint was whole."""
+    return not file.name.startswith((".", LOG, "model-", "state-"))
 
 
 def _has_clips(source: Source) -> bool:

@@ -71,7 +71,14 @@ class RunFolder:
     def tidy(self, keep: Iterable[str]) -> None:
         """Remove the files of older steps and what an interrupted save has left behind; `keep` are file names."""
         kept = set(keep)
-        for pattern in ("model*.safetensors", "state-*.safetensors", ".model*.safetensors", ".state-*", f".{CONFIG}.*"):
+        for pattern in (
+            "model*.safetensors",
+            "state-*.safetensors",
+            ".model*.safetensors",
+            ".state-*",
+            f".{CONFIG}.*",
+            f".{LOG}.*",
+        ):
             for file in self.path.glob(pattern):
                 if file.name not in kept:
                     file.unlink(missing_ok=True)
