@@ -13,9 +13,9 @@ from kinema.motion.represent import RootPositionsConfig
 from kinema.recipes.recipe import Optim, Recipe, Stage
 
 _MENDED = Optim(
-    kind="adamw", lr=1e-3, betas=(0.9, 0.99), weight_decay=1e-4, warmup_steps=500, schedule="cosine", clip_norm=1.0
+    kind="adamw", lr=1e-3, betas=(0.9, 0.99), weight_decay=1e-4, warmup_steps=300, schedule="cosine", clip_norm=1.0
 )
-_VARIED = Augment(reverse=0.5, mirror=0.5, speed=(0.8, 1.25), scale=(0.9, 1.1), tilt=0.2, yaw=0.2)
+_VARIED = Augment(reverse=0.5, mirror=0.5, speed=(0.8, 1.25), scale=(0.88, 1.14), tilt=0.25, yaw=0.25)
 
 
 def simlpe() -> Recipe:
@@ -50,12 +50,12 @@ def simlpe_cmu() -> Recipe:
             mixing="gelu",
             tokens=40,
             width=128,
-            dropout=0.1,
+            dropout=0.2,
             weights=_weights_of_the_metric(),
         ),
         task=Forecast(observed=10, predicted=25),
         optim=_MENDED,
-        steps=20_000,
+        steps=8_000,
         batch_size=128,
         augment=_VARIED,
         balance="sqrt-actions",
