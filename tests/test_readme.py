@@ -1,0 +1,41 @@
+"""What the README shows works as it stands there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from kinema.cli import app
+from kinema.data.synthetic import perform
+from kinema.motion.files import load, save
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def test_the_python_block_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    save(perform("walk", seconds=2.0, fps=30.0, seed=3), "walk.bvh")
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    exec(compile(block, "README.md", "exec", dont_inherit=True), {"__name__": "readme"})
+    whole, walk = load("walk-and-next.bvh"), load("walk.bvh")
+    assert whole.frames == walk.frames + 12  # 0.4 s at 30 frames per second
+    assert whole.skeleton.joints == walk.skeleton.joints
+
+
+def test_the_two_commands_stand_in_the_first_screen() -> None:
+    top = "\n".join(README.splitlines()[:25])
+    assert "make demo" in top
+    assert "make test" in top
+
+
+def test_every_verb_of_the_table_exists() -> None:
+    commands = set(re.findall(r"`kinema ([a-z]+)", README))
+    assert commands <= {name for name in app if not name.startswith("-")}
+
+
+def test_the_links_lead_somewhere() -> None:
+    root = Path(__file__).parents[1]
+    for page in (root / "README.md", root / "CONTRIBUTING.md", *sorted((root / "docs").rglob("*.md"))):
+        for link in re.findall(r"\]\(([^)#]+)", page.read_text()):
+            if "://" not in link:
+                assert (page.parent / link).exists(), f"{page.name} links to {link}, which is not there"
