@@ -12,7 +12,7 @@ from kinema.errors import UsageError
 from kinema.viz.camera import shot_of
 from kinema.viz.layers import Drawable, Panel, duration_of, panel_of
 from kinema.viz.raster import frame
-from kinema.viz.style import rgb
+from kinema.viz.style import Role, rgb
 from kinema.viz.style import theme as theme_of
 
 _SHORTEST = 2  # centiseconds: browsers slow down anything faster
@@ -119,7 +119,8 @@ def _palette(pictures: list[Image.Image], panel: Panel, theme: str) -> Image.Ima
     """One palette for the whole film, so that nothing flickers: the theme's colours, and shades from some frames."""
     colours = theme_of(theme)
     own = [colours.panel, colours.ink, colours.muted, colours.grid]
-    for role in dict.fromkeys(layer.role for layer in panel.layers):
+    roles: dict[Role, None] = dict.fromkeys(layer.role for layer in panel.layers)
+    for role in roles:
         own += [colours.roles[role].left, colours.roles[role].right, colours.roles[role].spine]
     chosen = pictures[:: max(1, len(pictures) // _SAMPLED)]
     width, height = chosen[0].size

@@ -1,7 +1,7 @@
 """One self-contained HTML page of motion: it opens from disk, needs no network, and draws on a plain 2-D canvas.
 
 Positions travel as 16-bit steps in base64 (the step, well below a millimetre for a body in a room, is in the page),
-at no more than 30 frames per second; the page interpolates between them.
+at no more than 30 frames per second (ghosts 15); the page interpolates between them.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from kinema.viz.raster import cell_of
 from kinema.viz.style import THEMES, Theme
 
 MOST_FPS = 30.0
+MOST_GHOST_FPS = 15.0
 _STEPS = 32767
 _UNKNOWN = -32768  # the step that stands for "not known" (NaN)
 _PATH_STEP = 0.1  # seconds between two places of the camera's path
@@ -78,7 +79,7 @@ def page_text(
         "title": html.escape(title),
         "lead": f"<p>{html.escape(lead)}</p>" if lead else "",
         "style": _part("page.css").replace("{{variables}}", _variables()),
-        "single": " single" if len(scenes) == 1 else "",
+        "single": {1: " single", 2: " pairs", 4: " pairs"}.get(len(scenes), ""),
         "table": _table(table) if table else "",
         "links": _links(links) if links else "",
         # "<" would let a name end the script element.
@@ -150,11 +151,12 @@ def _edge(values: np.ndarray, function: Any) -> float:
 
 
 def _thinned(layer: Layer) -> tuple[np.ndarray, float]:
-    """Positions at no more than MOST_FPS, taken on the time axis so that the duration stays."""
+    """Positions at no more than the rate of their role, taken on the time axis so that the duration stays."""
     positions, fps = layer.bodies, layer.points.fps
-    if fps <= MOST_FPS:
+    most = MOST_GHOST_FPS if layer.role == "ghost" else MOST_FPS
+    if fps <= most:
         return positions, fps
-    frames = max(1, round(layer.points.frames * MOST_FPS / fps))
+    frames = max(1, round(layer.points.frames * most / fps))
     place = np.minimum(np.arange(frames) * layer.points.frames / frames, layer.points.frames - 1)
     before = place.astype(int)
     after, share = np.minimum(before + 1, layer.points.frames - 1), (place - before)[:, None, None]

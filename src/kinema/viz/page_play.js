@@ -5,7 +5,8 @@ const find = id => document.getElementById(id);
 const view = { turn: 0, rise: 0, zoom: 1 };
 const state = { time: 0, playing: false, loop: true, speed: 1, stale: true, last: 0, theme: "" };
 const duration = Math.max(...page.panels.map(panel => panel.duration)) - 1e-4;
-const boundary = page.panels.map(panel => panel.boundary).find(value => value !== null) ?? null;
+// The timeline shows a boundary where all panels share it; every panel says for itself which part is seen.
+const boundary = new Set(page.panels.map(panel => panel.boundary)).size === 1 ? page.panels[0].boundary : null;
 
 function element(name, attributes, ...children) {
   const made = document.createElement(name);
@@ -26,17 +27,21 @@ function swatch(layer) {
   return dots;
 }
 
-function build(panel, index) {
+function build(panel) {
   panel.layers.forEach(layer => { decode(layer); layer.shown = true; });
   panel.ordered = [...panel.layers].sort((a, b) => ORDER.indexOf(a.role) - ORDER.indexOf(b.role));
   panel.pose = new Float32Array(3 * Math.max(...panel.layers.map(layer => layer.joints)));
   panel.canvas = element("canvas", { role: "img", tabindex: "0", "aria-label": describe(panel) });
   panel.stage = element("span", { class: "stage", "aria-hidden": "true" });
   const about = element("div", { class: "about" });
-  if (panel.title) about.append(element("h2", { id: `panel-${index}` }, panel.title));
+  if (panel.title) about.append(element("h2", {}, panel.title));
   if (panel.caption) about.append(element("p", {}, panel.caption));
   const chips = element("div", { class: "chips", role: "group", "aria-label": `Layers of ${panel.title}` });
-  for (const layer of panel.layers) {
+  for (const side of panel.layers.length > 1 ? [] : ["left", "right"]) {
+    const dot = element("b", { style: `background:var(--${panel.layers[0].role}-${side})` });
+    chips.append(element("span", { class: "side" }, dot, side));
+  }
+  for (const layer of panel.layers.length > 1 ? panel.layers : []) {
     const chip = element("button", { type: "button", "aria-pressed": "true", "data-role": layer.role }, swatch(layer), layer.name);
     chip.addEventListener("click", () => {
       layer.shown = !layer.shown;
@@ -46,7 +51,7 @@ function build(panel, index) {
     chips.append(chip);
   }
   const shown = element("div", { class: "view" }, panel.canvas, panel.stage);
-  find("panels").append(element("figure", { class: "panel", "aria-labelledby": `panel-${index}` }, about, shown, chips));
+  find("panels").append(element("figure", { class: "panel", "aria-label": panel.title }, about, shown, chips));
   new ResizeObserver(() => { state.stale = true; }).observe(panel.canvas);
   listen(panel.canvas);
 }
@@ -165,7 +170,7 @@ const KEYS = {
 };
 
 function start() {
-  page.panels.forEach(build);
+  for (const panel of page.panels) build(panel);
   const dark = matchMedia("(prefers-color-scheme: dark)");
   setTheme(dark.matches ? "dark" : "light", false);
   dark.addEventListener("change", () => {
@@ -173,7 +178,7 @@ function start() {
   });
   const line = document.querySelector(".line");
   line.classList.toggle("plain", boundary === null);
-  if (boundary !== null) line.style.setProperty("--split", `${(100 * boundary) / duration}%`);
+  if (boundary !== null) document.documentElement.style.setProperty("--split", `${(100 * boundary) / duration}%`);
   find("scrub").max = duration;
   find("scrub").addEventListener("input", event => { play(false); seek(Number(event.target.value)); });
   find("play").addEventListener("click", () => play(!state.playing));

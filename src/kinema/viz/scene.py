@@ -1,0 +1,302 @@
+"""The live viewer, on viser: one scene of capsules and balls in WebGL, served to a browser or exported as one page.
+
+The canvas page (`kinema.viz.page`) needs neither a server nor WebGL; this is for turning a long clip over in a full
+3-D viewer, and for adding more to its scene (`open_scene` hands the server back).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import time as clock
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import viser
+from jaxtyping import Float
+
+from kinema.atomic import write_bytes
+from kinema.viz.camera import shot_of
+from kinema.viz.figure import Figure
+from kinema.viz.layers import Drawable, Layer, Panel, duration_of, panel_of
+from kinema.viz.raster import cell_of
+from kinema.viz.style import LIGHT, Side, rgb
+
+_GHOST_OPACITY = 0.25
+_EXPORT_FPS = 25.0
+_UP = np.array([0.0, 1.0, 0.0])
+
+
+@dataclass(frozen=True)
+class Rod:
+    """A round stick between two joints; `radius` in metres."""
+
+    start: int
+    end: int
+    radius: float
+    side: Side
+
+
+@dataclass(eq=False)
+class Body:
+    """The handles of one body in the scene: its bones (unit cylinders, moved and stretched) and its balls."""
+
+    layer: Layer
+    index: int
+    bones: Any
+    balls: Any
+    shown: bool = True
+
+    def pose(self, time: float) -> None:
+        """Move the body to where it is at a time; hide it where it is not there."""
+        poses = self.layer.at(time)
+        visible = self.shown and poses is not None and bool(np.isfinite(poses[self.index]).all())
+        if self.bones.visible != visible:
+            self.bones.visible = self.balls.visible = visible
+        if visible and poses is not None:
+            middles, turns, lengths = _sticks(poses[self.index], self.layer.figure)
+            self.bones.batched_positions, self.bones.batched_wxyzs = middles, turns
+            del lengths
+            self.balls.batched_positions = _balls(poses[self.index], self.layer.figure)[0]
+
+
+@dataclass(eq=False)
+class Scene:
+    """A viser server with the bodies of one panel in it."""
+
+    server: viser.ViserServer
+    panel: Panel
+    bodies: list[Body] = field(default_factory=list[Body])
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return duration_of(self.panel.layers)
+
+    def pose(self, time: float) -> None:
+        """Show the moment `time`, all bodies at once."""
+        with self.server.atomic():
+            for body in self.bodies:
+                body.pose(min(time, self.duration - 1e-4))
+
+    def close(self) -> None:
+        """Stop the server."""
+        with _quietly():
+            self.server.stop()
+            clock.sleep(0.1)  # it says good-bye from a thread of its own
+
+
+def open_scene(what: Drawable, *, port: int = 8080, host: str = "127.0.0.1") -> Scene:
+    """Start a server with the scene in it, on this machine only unless `host` says otherwise.
+
+    Where the port is taken viser takes the next free one: `scene.server.get_port()` says which.
+    """
+    panel = panel_of(what)
+    server = _server(host, port)
+    shot = shot_of(panel.layers)
+    camera = shot.at(duration_of(panel.layers) / 2)
+    server.scene.set_up_direction("+y")
+    server.gui.configure_theme(show_logo=False, show_share_button=False)  # sharing would go through a foreign server
+    server.initial_camera.fov = camera.lens or 0.5
+    away = 1.25 * camera.height / 2 / np.tan(server.initial_camera.fov / 2)
+    server.initial_camera.position = tuple(camera.target + away * camera.axes[2])
+    server.initial_camera.look_at = tuple(camera.target)
+    server.initial_camera.up = (0.0, 1.0, 0.0)
+    cell = cell_of(shot.stature)
+    server.scene.add_grid(
+        "/ground", 40 * cell, 40 * cell, plane="xz", cell_size=cell, section_size=4 * cell, cell_color=rgb(LIGHT.grid),
+        section_color=rgb(LIGHT.grid), position=(0.0, shot.floor, 0.0),
+    )  # fmt: skip
+    scene = Scene(server, panel)
+    for layer in panel.layers:
+        for index in range(len(layer.bodies)):
+            scene.bodies.append(_add_body(server, layer, index))
+    scene.pose(0.0)
+    return scene
+
+
+def serve(
+    what: Drawable,
+    *,
+    port: int = 8080,
+    host: str = "127.0.0.1",
+    ready: Callable[[str], None] | None = None,
+    keep_on: Callable[[], bool] = lambda: True,
+) -> None:
+    """Serve the scene with controls (play, time, speed, layers, samples) until `keep_on` says no or Ctrl-C.
+
+    `ready` is called once with the address.
+    """
+    scene = open_scene(what, port=port, host=host)
+    try:
+        controls = _add_controls(scene)
+        if ready is not None:
+            ready(f"http://{host}:{scene.server.get_port()}")
+        before = clock.monotonic()
+        while keep_on():
+            clock.sleep(1 / 40)
+            now = clock.monotonic()
+            if controls["play"].value:
+                time = controls["time"].value + (now - before) * float(controls["speed"].value.rstrip("x"))
+                controls["time"].value = time % scene.duration
+            before = now
+    finally:
+        scene.close()
+
+
+def scene_html(path: Path | str, what: Drawable) -> None:
+    """Write viser's own self-contained page of the scene (about a megabyte; needs WebGL), atomically."""
+    scene = open_scene(what, port=0)
+    try:
+        serializer = scene.server.get_scene_serializer()
+        steps = max(1, round(scene.duration * _EXPORT_FPS))
+        for step in range(steps):
+            scene.pose(step / _EXPORT_FPS)
+            serializer.insert_sleep(1 / _EXPORT_FPS)
+        write_bytes(path, serializer.as_html().encode())
+    finally:
+        scene.close()
+
+
+def _server(host: str, port: int) -> viser.ViserServer:
+    with _quietly():
+        return viser.ViserServer(host=host, port=port, label="kinema", verbose=False)
+
+
+@contextlib.contextmanager
+def _quietly() -> Generator[None]:
+    """Standard output is data: viser's banner does not belong there."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield
+
+
+def _add_body(server: viser.ViserServer, layer: Layer, index: int) -> Body:
+    poses = layer.bodies[index]
+    known = np.isfinite(poses).all((-1, -2))
+    first = poses[int(known.argmax())] if known.any() else np.zeros_like(poses[0])
+    palette = LIGHT.roles[layer.role]
+    opacity = _GHOST_OPACITY if layer.role == "ghost" else None
+    middles, turns, lengths = _sticks(first, layer.figure)
+    rods = _rods(layer.figure)
+    sides, radii = [rod.side for rod in rods], np.array([rod.radius for rod in rods])
+    vertices, faces = _cylinder()
+    name = f"/{layer.name}/{index + 1}"
+    colours = np.array([rgb(palette.side(side)) for side in sides], dtype=np.uint8).reshape(-1, 3)
+    bones = server.scene.add_batched_meshes_simple(
+        f"{name}/bones", vertices, faces, turns, middles, batched_scales=np.stack((radii, lengths, radii), -1),
+        batched_colors=colours, opacity=opacity, lod="off",
+    )  # fmt: skip
+    places, sizes, tints = _balls(first, layer.figure)
+    vertices, faces = _ball()
+    balls = server.scene.add_batched_meshes_simple(
+        f"{name}/joints", vertices, faces, np.tile([1.0, 0, 0, 0], (len(places), 1)), places,
+        batched_scales=np.repeat(sizes[:, None], 3, 1),
+        batched_colors=np.array([rgb(palette.side(side)) for side in tints], dtype=np.uint8),
+        opacity=opacity, lod="off",
+    )  # fmt: skip
+    return Body(layer, index, bones, balls)
+
+
+def _add_controls(scene: Scene) -> dict[str, Any]:
+    gui = scene.server.gui
+    controls: dict[str, Any] = {
+        "play": gui.add_checkbox("Play", initial_value=True),
+        "time": gui.add_slider("Time, s", min=0.0, max=round(scene.duration, 2), step=0.01, initial_value=0.0),
+        "speed": gui.add_dropdown("Speed", ("0.25x", "0.5x", "1x", "2x"), initial_value="1x"),
+    }
+    controls["time"].on_update(lambda _: scene.pose(controls["time"].value))
+    for layer in scene.panel.layers:
+        _add_layer_controls(scene, layer, lambda: scene.pose(controls["time"].value))
+    return controls
+
+
+def _add_layer_controls(scene: Scene, layer: Layer, redraw: Callable[[], None]) -> None:
+    gui, mine = scene.server.gui, [body for body in scene.bodies if body.layer is layer]
+    shown = gui.add_checkbox(f"Show {layer.name}", initial_value=True)
+    names = ("all", *(str(number + 1) for number in range(len(mine))))
+    sample = gui.add_dropdown(f"Sample of {layer.name}", names, initial_value="all") if len(mine) > 1 else None
+
+    def update(_: Any) -> None:
+        for body in mine:
+            body.shown = shown.value and (sample is None or sample.value in ("all", str(body.index + 1)))
+        redraw()
+
+    shown.on_update(update)
+    if sample is not None:
+        sample.on_update(update)
+
+
+def _sticks(
+    pose: Float[np.ndarray, "joint 3"], figure: Figure
+) -> tuple[Float[np.ndarray, "bone 3"], Float[np.ndarray, "bone 4"], Float[np.ndarray, " bone"]]:
+    """Middles, turns (wxyz) that take +y to the bone, and lengths."""
+    rods = _rods(figure)
+    start, end = pose[[rod.start for rod in rods]], pose[[rod.end for rod in rods]]
+    along = end - start
+    lengths = np.maximum(np.linalg.norm(along, axis=-1), 1e-6)
+    along = along / lengths[:, None]
+    # Half-way quaternion: (1 + y.a, y x a); opposite to +y any axis across will do.
+    turns = np.concatenate((1 + along[:, 1:2], np.cross(_UP, along)), -1)
+    turns = np.where(turns[:, :1] < 1e-6, np.array([0.0, 1.0, 0.0, 0.0]), turns)
+    return (start + end) / 2, turns / np.linalg.norm(turns, axis=-1, keepdims=True), lengths
+
+
+def _balls(
+    pose: Float[np.ndarray, "joint 3"], figure: Figure
+) -> tuple[Float[np.ndarray, "ball 3"], Float[np.ndarray, " ball"], Sequence[Side]]:
+    """A ball at both ends of every rod, and the head: places, radii, sides."""
+    places: list[np.ndarray] = []
+    radii: list[float] = []
+    sides: list[Side] = []
+    for rod in _rods(figure):
+        places += [pose[rod.start], pose[rod.end]]
+        radii += [rod.radius, rod.radius]
+        sides.extend((rod.side, rod.side))
+    if figure.head is not None:
+        places.append(figure.head.centre(pose))
+        radii.append(figure.head.radius)
+        sides.append("spine")
+    return np.array(places).reshape(-1, 3), np.array(radii), sides
+
+
+def _rods(figure: Figure) -> list[Rod]:
+    """The bones, and instead of the filled trunk a rod across the shoulders and one across the hips."""
+    rods = [
+        Rod(bone.parent, bone.joint, (bone.radius_parent + bone.radius_joint) / 2, chain.side)
+        for chain in figure.chains
+        for bone in chain.bones
+    ]
+    if figure.trunk is not None:
+        left_shoulder, right_shoulder, right_hip, left_hip = figure.trunk.joints[:4]
+        width = 0.75 * figure.trunk.radius
+        rods += [Rod(left_shoulder, right_shoulder, width, "spine"), Rod(left_hip, right_hip, width, "spine")]
+    return rods
+
+
+def _cylinder(corners: int = 14) -> tuple[Float[np.ndarray, "vertex 3"], np.ndarray]:
+    """A cylinder of radius 1 from y = -1/2 to 1/2, open at both ends (balls close it)."""
+    turn = np.linspace(0, 2 * np.pi, corners, endpoint=False)
+    ring = np.stack((np.cos(turn), np.zeros(corners), np.sin(turn)), -1)
+    here = np.arange(corners)
+    there = (here + 1) % corners
+    faces = np.concatenate(
+        (np.stack((here, here + corners, there), -1), np.stack((there, here + corners, there + corners), -1))
+    )
+    return np.concatenate((ring - _UP / 2, ring + _UP / 2)), faces
+
+
+def _ball(rings: int = 10, corners: int = 14) -> tuple[Float[np.ndarray, "vertex 3"], np.ndarray]:
+    """A ball of radius 1."""
+    rise = np.linspace(-np.pi / 2, np.pi / 2, rings)
+    turn = np.linspace(0, 2 * np.pi, corners, endpoint=False)
+    wide = np.cos(rise)[:, None]
+    x, z = wide * np.cos(turn), wide * np.sin(turn)
+    y = np.broadcast_to(np.sin(rise)[:, None], x.shape)
+    row, column = np.meshgrid(np.arange(rings - 1), np.arange(corners), indexing="ij")
+    a = (row * corners + column).ravel()
+    b = (row * corners + (column + 1) % corners).ravel()
+    faces = np.concatenate((np.stack((a, a + corners, b), -1), np.stack((b, a + corners, b + corners), -1)))
+    return np.stack((x, y, z), -1).reshape(-1, 3), faces
