@@ -69,12 +69,19 @@ def mirror(clip: AnyClip) -> AnyClip:
     if isinstance(clip, Points):
         flip = clip.positions.new_tensor([-1.0, 1.0, 1.0][: clip.positions.shape[-1]])
         return replace(clip, positions=clip.positions[..., swap, :] * flip)
-    sides = joint_reflections(clip.skeleton).to(clip.rotations)
+    above, sides = (signs.to(clip.rotations) for signs in reflections(clip.skeleton))
     world = clip.root.new_tensor([-1.0, 1.0, 1.0])
-    above = torch.cat((world[None], sides[list(clip.skeleton.parents[1:])]))
     rotations = above[..., :, None] * clip.rotations[..., swap, :, :] * sides[..., None, :]
     offsets = None if clip.offsets is None else clip.offsets[..., swap, :] * above
     return replace(clip, rotations=rotations, root=clip.root * world, offsets=offsets)
+
+
+def reflections(skeleton: Skeleton) -> tuple[Float[Tensor, "joint 3"], Float[Tensor, "joint 3"]]:
+    """The signs A and S with which a mirrored joint's local turn is A R_m S: its parent's (the world's, for the root)
+    and its own."""
+    own = joint_reflections(skeleton)
+    world = torch.tensor([[-1.0, 1.0, 1.0]])
+    return torch.cat((world, own[list(skeleton.parents[1:])])), own
 
 
 def joint_reflections(skeleton: Skeleton) -> Float[Tensor, "joint 3"]:

@@ -18,6 +18,7 @@ from torch import Tensor
 from kinema.errors import UsageError
 from kinema.geometry.kinematics import forward_kinematics
 from kinema.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat
+from kinema.motion.edit import reflections
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.skeleton import Skeleton
 
@@ -182,12 +183,16 @@ class RotationVectors(Representation):
         return Motion(self.skeleton, rotations, features.new_zeros(*features.shape[:-1], 3), self.fps)
 
     def mirror(self, features: Float[Tensor, "*batch frame feat"]) -> Float[Tensor, "*batch frame feat"]:
-        """Joints exchanged, the two components normal to the mirror's axis turned round."""
-        # A reflection across axis a keeps the a-component of a rotation vector and turns the other two round.
+        """Each joint's turn becomes A R_m S, m the joint on the other side: see `edit.mirror`."""
         swap = [self._chosen.index(self.skeleton.mirror[joint]) for joint in self._chosen]
-        sign = -torch.ones(3)
-        sign[self.skeleton.mirror_axis] = 1
-        return (features.unflatten(-1, (-1, 3))[..., swap, :] * sign.to(features)).flatten(-2)
+        swapped = features.unflatten(-1, (-1, 3))[..., swap, :]
+        above, own = (signs[self._chosen].to(features) for signs in reflections(self.skeleton))
+        if torch.equal(
+            above, own
+        ):  # the usual rest pose: a reflection turns a rotation vector's other components round
+            return (-own * swapped).flatten(-2)
+        turned = above[:, :, None] * rotvec_to_rotmat(swapped) * own[:, None, :]
+        return rotmat_to_rotvec(turned).flatten(-2)
 
 
 def root_free(clip: Motion) -> Motion:
