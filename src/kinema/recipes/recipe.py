@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar, cast
 from kinema.data.source import Source
 from kinema.data.synthetic import Synthetic
 from kinema.errors import UsageError, unknown_name
+from kinema.motion.benchmark_rows import BenchmarkRowsConfig
 from kinema.motion.represent import Representation, RootPositionsConfig, RotationVectorsConfig
 from kinema.motion.skeleton import Skeleton
 from kinema.recipes import codec
@@ -46,7 +47,8 @@ class Recipe:
     """A source of motion, how a frame becomes numbers, and the stages that are trained, one after the other.
 
     `protocols` are the evaluations that the result is meant for. `phases` uses that many of the offsets at which a
-    faster recording can be thinned to the representation's rate. The last stage's model is what the run gives.
+    faster recording can be thinned to the representation's rate. The last stage's model is what the run gives; where it
+    is `symmetric`, its answer is averaged with the mirror image of its answer to the mirrored question.
     Raises UsageError where there is no stage or two have one name.
     """
 
@@ -57,6 +59,7 @@ class Recipe:
     protocols: tuple[str, ...] = ()
     seed: int = 0
     phases: int = 1
+    symmetric: bool = False
 
     def __post_init__(self) -> None:
         names = [stage.name for stage in self.stages]
@@ -72,6 +75,8 @@ class Recipe:
             representation = replace(representation, joints=(), copies=())
         elif isinstance(representation, RotationVectorsConfig):
             representation = replace(representation, joints=())
+        elif isinstance(representation, BenchmarkRowsConfig):
+            representation = replace(representation, columns=())
         fps = self.representation.fps
         seconds = max(4.0, 1.5 * max(stage.task.frames for stage in self.stages) / fps)
         return replace(

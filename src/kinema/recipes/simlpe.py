@@ -68,6 +68,7 @@ def simlpe_cmu() -> Recipe:
         stages=(stage,),
         protocols=("cmu-legacy", "cmu-physical"),
         phases=2,
+        symmetric=True,
     )
 
 

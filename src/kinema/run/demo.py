@@ -33,7 +33,12 @@ ON_PAGE = ACTIONS[1:]  # the main clip walks already
 HORIZONS = (0.1, 0.2, 0.4)  # seconds
 SHOWN = 0.8  # seconds of future on the page
 FPS = 60.0
-_NOTES = ("the forecast as a strip", "as a film", "for Blender and every animation tool", "for the web and game engines")
+_NOTES = (
+    "the forecast as a strip",
+    "as a film",
+    "for Blender and every animation tool",
+    "for the web and game engines",
+)
 _FIRST, _EVERY, _ANCHORS = 1.0, 0.25, 8  # seconds before the first forecast, between two, and how many are scored
 
 

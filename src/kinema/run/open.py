@@ -61,4 +61,5 @@ def _from_folder(folder: Path, name: str) -> Run:
         trained=trained,
         trained_on=loaded.trained_on,
         licence=loaded.licence,
+        symmetric=loaded.recipe.symmetric,
     )

@@ -19,7 +19,7 @@ from kinema.errors import UsageError
 from kinema.models.base import Model
 from kinema.motion.edit import resample
 from kinema.motion.motion import Clip, Motion, concatenate
-from kinema.motion.represent import Representation, RootPositionsConfig, RotationVectorsConfig
+from kinema.motion.represent import Representation, RootPositionsConfig, RotationVectorsConfig, root_free
 from kinema.motion.retarget import carry, to_skeleton
 from kinema.protocols.forecaster import Space
 
@@ -47,7 +47,8 @@ class Run:
 
     `representation` is None for the baselines, which take the clip's own skeleton and rate. `observed` is how many
     frames the model looks back, `trained` how many it was trained to predict at once (0: as many as one likes); `only`
-    is set for a baseline that answers in one space.
+    is set for a baseline that answers in one space. A `symmetric` run averages its answer with the mirror image of its
+    answer to the mirrored question, so that it treats left and right alike.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Run:
     trained_on: frozenset[str] = field(default_factory=frozenset[str])
     licence: str = ""
     only: Space | None = None
+    symmetric: bool = False
 
     @property
     def spaces(self) -> frozenset[Space]:
@@ -125,24 +127,38 @@ class Run:
             representation = self.representation
             same = own.skeleton.same_tree(representation.skeleton)
             past = own if same else to_skeleton(own, representation.skeleton)
-        return representation.decode(self._predict(representation, past, frames, samples, seed))
+        poses = representation.decode(self._predict(representation, past, frames, samples, seed))
+        return root_free(poses) if isinstance(poses, Motion) else poses
 
     @torch.inference_mode()
     def _predict(
         self, representation: Representation, past: Motion, frames: int, samples: int, seed: int
     ) -> Float[Tensor, "sample *batch frame feat"]:
         """Features, in their own units, of the frames after `past`."""
-        seen = representation.standardise(
-            representation.encode(past[-self.observed :] if past.frames > self.observed else past)
-        )
+        seen = representation.encode(past[-self.observed :] if past.frames > self.observed else past)
+        future = self._continue(representation, seen, frames, samples, seed)
+        if self.symmetric:
+            mirrored = self._continue(representation, representation.mirror(seen), frames, samples, seed)
+            future = (future + representation.mirror(mirrored)) / 2
+        return future
+
+    def _continue(
+        self,
+        representation: Representation,
+        seen: Float[Tensor, "*batch past feat"],
+        frames: int,
+        samples: int,
+        seed: int,
+    ) -> Float[Tensor, "sample *batch frame feat"]:
+        """Features, in their own units, of the frames after `seen`."""
         single = seen.ndim == 2
-        seen = seen[None] if single else seen
-        window = torch.cat((seen, seen.new_zeros(seen.shape[0], frames, seen.shape[2])), 1)
-        known = (torch.arange(window.shape[1]) < seen.shape[1]).expand(window.shape[:2])
+        known = representation.standardise(seen[None] if single else seen)
+        window = torch.cat((known, known.new_zeros(known.shape[0], frames, known.shape[2])), 1)
+        observed = (torch.arange(window.shape[1]) < known.shape[1]).expand(window.shape[:2])
         generator = torch.Generator().manual_seed(seed)
         self.model.eval()
-        answer = self.model.predict(known_frames(window, known, representation), samples, generator)
-        future = representation.restore(answer[:, :, seen.shape[1] :])
+        answer = self.model.predict(known_frames(window, observed, representation), samples, generator)
+        future = representation.restore(answer[:, :, known.shape[1] :])
         return future[:, 0] if single else future
 
 
