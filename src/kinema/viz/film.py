@@ -12,11 +12,11 @@ from kinema.errors import UsageError
 from kinema.viz.camera import shot_of
 from kinema.viz.layers import Drawable, Panel, duration_of, panel_of
 from kinema.viz.raster import frame
-from kinema.viz.style import Role, rgb
+from kinema.viz.style import Role, mix, rgb
 from kinema.viz.style import theme as theme_of
 
 _SHORTEST = 2  # centiseconds: browsers slow down anything faster
-_SHADES = 24
+_SHADES = 12
 _SAMPLED = 6  # frames that the palette is made from
 
 
@@ -46,7 +46,7 @@ def gif(
     times = [first + step * delay / 100 for step in range(count)]
     # What the rounding to whole steps leaves over goes to the last picture.
     delays = [10 * delay] * (count - 1) + [10 * max(_SHORTEST, round(100 * (last - times[-1])))]
-    pictures = list(_pictures(panel, times, size, theme, view, grid=2.0))
+    pictures = list(_pictures(panel, times, size, theme, view, grid=3.0))
     palette = _palette(pictures, panel, theme)
     small = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
     with atomic_path(path) as beside:
@@ -118,10 +118,14 @@ def _pictures(
 def _palette(pictures: list[Image.Image], panel: Panel, theme: str) -> Image.Image:
     """One palette for the whole film, so that nothing flickers: the theme's colours, and shades from some frames."""
     colours = theme_of(theme)
-    own = [colours.panel, colours.ink, colours.muted, colours.grid]
+    own = [rgb(colour) for colour in (colours.panel, colours.ink, colours.muted, colours.grid)]
+    own += [mix(colours.panel, colours.shadow, tint / 100) for tint in (4, 9, 15, 22)]
     roles: dict[Role, None] = dict.fromkeys(layer.role for layer in panel.layers)
     for role in roles:
-        own += [colours.roles[role].left, colours.roles[role].right, colours.roles[role].spine]
+        of_role = colours.roles[role]
+        own += [rgb(of_role.left), rgb(of_role.right), rgb(of_role.spine)]
+        if role == "ghost":
+            own += [mix(colours.panel, of_role.spine, tint / 100) for tint in (15, 30, 45, 60, 75)]
     chosen = pictures[:: max(1, len(pictures) // _SAMPLED)]
     width, height = chosen[0].size
     sheet = Image.new("RGB", (width, height * len(chosen)))
@@ -129,5 +133,5 @@ def _palette(pictures: list[Image.Image], panel: Panel, theme: str) -> Image.Ima
         sheet.paste(picture, (0, row * height))
     shades = sheet.quantize(_SHADES, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).getpalette() or []
     palette = Image.new("P", (1, 1))
-    palette.putpalette([part for colour in dict.fromkeys(own) for part in rgb(colour)] + shades[: 3 * _SHADES])
+    palette.putpalette([part for colour in dict.fromkeys(own) for part in colour] + shades[: 3 * _SHADES])
     return palette

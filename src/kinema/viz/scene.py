@@ -23,11 +23,11 @@ from kinema.viz.camera import shot_of
 from kinema.viz.figure import Figure
 from kinema.viz.layers import Drawable, Layer, Panel, duration_of, panel_of
 from kinema.viz.raster import cell_of
+from kinema.viz.shapes import UP, ball, cylinder
 from kinema.viz.style import LIGHT, Side, rgb
 
 _GHOST_OPACITY = 0.25
 _EXPORT_FPS = 25.0
-_UP = np.array([0.0, 1.0, 0.0])
 
 
 @dataclass(frozen=True)
@@ -181,16 +181,16 @@ def _add_body(server: viser.ViserServer, layer: Layer, index: int) -> Body:
     opacity = _GHOST_OPACITY if layer.role == "ghost" else None
     middles, turns, lengths = _sticks(first, layer.figure)
     rods = _rods(layer.figure)
-    sides, radii = [rod.side for rod in rods], np.array([rod.radius for rod in rods])
-    vertices, faces = _cylinder()
+    radii = np.array([rod.radius for rod in rods])
+    vertices, faces = cylinder()
     name = f"/{layer.name}/{index + 1}"
-    colours = np.array([rgb(palette.side(side)) for side in sides], dtype=np.uint8).reshape(-1, 3)
+    colours = np.array([rgb(palette.side(rod.side)) for rod in rods], dtype=np.uint8).reshape(-1, 3)
     bones = server.scene.add_batched_meshes_simple(
         f"{name}/bones", vertices, faces, turns, middles, batched_scales=np.stack((radii, lengths, radii), -1),
         batched_colors=colours, opacity=opacity, lod="off",
     )  # fmt: skip
     places, sizes, tints = _balls(first, layer.figure)
-    vertices, faces = _ball()
+    vertices, faces = ball()
     balls = server.scene.add_batched_meshes_simple(
         f"{name}/joints", vertices, faces, np.tile([1.0, 0, 0, 0], (len(places), 1)), places,
         batched_scales=np.repeat(sizes[:, None], 3, 1),
@@ -239,7 +239,7 @@ def _sticks(
     lengths = np.maximum(np.linalg.norm(along, axis=-1), 1e-6)
     along = along / lengths[:, None]
     # Half-way quaternion: (1 + y.a, y x a); opposite to +y any axis across will do.
-    turns = np.concatenate((1 + along[:, 1:2], np.cross(_UP, along)), -1)
+    turns = np.concatenate((1 + along[:, 1:2], np.cross(UP, along)), -1)
     turns = np.where(turns[:, :1] < 1e-6, np.array([0.0, 1.0, 0.0, 0.0]), turns)
     return (start + end) / 2, turns / np.linalg.norm(turns, axis=-1, keepdims=True), lengths
 
@@ -274,29 +274,3 @@ def _rods(figure: Figure) -> list[Rod]:
         width = 0.75 * figure.trunk.radius
         rods += [Rod(left_shoulder, right_shoulder, width, "spine"), Rod(left_hip, right_hip, width, "spine")]
     return rods
-
-
-def _cylinder(corners: int = 14) -> tuple[Float[np.ndarray, "vertex 3"], np.ndarray]:
-    """A cylinder of radius 1 from y = -1/2 to 1/2, open at both ends (balls close it)."""
-    turn = np.linspace(0, 2 * np.pi, corners, endpoint=False)
-    ring = np.stack((np.cos(turn), np.zeros(corners), np.sin(turn)), -1)
-    here = np.arange(corners)
-    there = (here + 1) % corners
-    faces = np.concatenate(
-        (np.stack((here, here + corners, there), -1), np.stack((there, here + corners, there + corners), -1))
-    )
-    return np.concatenate((ring - _UP / 2, ring + _UP / 2)), faces
-
-
-def _ball(rings: int = 10, corners: int = 14) -> tuple[Float[np.ndarray, "vertex 3"], np.ndarray]:
-    """A ball of radius 1."""
-    rise = np.linspace(-np.pi / 2, np.pi / 2, rings)
-    turn = np.linspace(0, 2 * np.pi, corners, endpoint=False)
-    wide = np.cos(rise)[:, None]
-    x, z = wide * np.cos(turn), wide * np.sin(turn)
-    y = np.broadcast_to(np.sin(rise)[:, None], x.shape)
-    row, column = np.meshgrid(np.arange(rings - 1), np.arange(corners), indexing="ij")
-    a = (row * corners + column).ravel()
-    b = (row * corners + (column + 1) % corners).ravel()
-    faces = np.concatenate((np.stack((a, a + corners, b), -1), np.stack((b, a + corners, b + corners), -1)))
-    return np.stack((x, y, z), -1).reshape(-1, 3), faces
