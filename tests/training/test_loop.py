@@ -98,6 +98,16 @@ def test_turns_come_in_order_each_repeat_with_a_batch_of_its_own(tmp_path: Path)
     assert net.heard == expected
 
 
+def test_a_fresh_turn_has_batches_that_no_turn_before_it_has_seen(tmp_path: Path) -> None:
+    net = model(kind=ToyGan)
+    optim = (Turn("critic", Optim(), repeats=2), Turn("maker", Optim(), fresh=True))
+    work = job(tmp_path, stage(optim=optim, steps=2, ema=None))
+    fit(net, work)
+    sums = [float(work.loader.batch(index).target.sum()) for index in range(6)]
+    turns = ("critic", "critic", "maker") * 2
+    assert net.heard == list(zip(turns, sums, strict=True))
+
+
 def test_each_turn_moves_its_own_parameters(tmp_path: Path) -> None:
     net = model(kind=ToyGan)
     before = {name: value.clone() for name, value in net.state_dict().items()}

@@ -7,10 +7,13 @@ spread over several ranks see the very same batches.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from kinema.batch import Batch
@@ -80,7 +83,17 @@ class Loader:
         drawn = self.augment.draw(self.batch_size, self.task.frames, self.representation, generator)
         raw = self._set.gather(self._windows.start[chosen[self._share]], self._windows.frames)
         features = self.augment.enact(raw, self.task.frames, self.representation, drawn.rows(self._share))
-        return self.task.batch(self.representation.standardise(features), self.representation)
+        batch = self.task.batch(self.representation.standardise(features), self.representation)
+        if not self.task.labelled:
+            return batch
+        action = self._labels(self._windows.clip[chosen[self._share]])
+        return replace(batch, query=replace(batch.query, action=action))
+
+    def _labels(self, clips: Int64[np.ndarray, " batch"]) -> Float[Tensor, "batch action"]:
+        """One-hot labels of clips among the source's actions; all zero for a clip without one."""
+        actions = self._set.actions
+        named = [self._set.clips[clip].action for clip in clips]
+        return torch.tensor([[float(action == name) for action in actions] for name in named])
 
     def iterate(self, start: int, stop: int, workers: int = 0) -> Iterator[Batch]:
         """The batches of the steps from `start` to before `stop`, in order, made by so many worker processes."""

@@ -18,7 +18,13 @@ from kinema.motion.represent import Representation
 
 
 class Task(ABC):
-    """What is known of a window of `frames` frames."""
+    """What is known of a window of `frames` frames.
+
+    Where `labelled`, the action of a window is known too: the loader then fills `Query.action`, one class per action
+    of the source.
+    """
+
+    labelled: bool = False
 
     @property
     @abstractmethod
@@ -40,6 +46,7 @@ class Forecast(Task):
 
     observed: int
     predicted: int
+    labelled: bool = False
 
     @property
     def frames(self) -> int:

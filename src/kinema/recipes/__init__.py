@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kinema.errors import unknown_name
+from kinema.recipes.conv_seq2seq import (
+    conv_seq2seq,
+    conv_seq2seq_faithful,
+    conv_seq2seq_faithful_h36m,
+    conv_seq2seq_h36m,
+)
 from kinema.recipes.recipe import Optim, Recipe, Stage, Turn
 from kinema.recipes.simlpe import simlpe, simlpe_cmu, simlpe_faithful
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
+    "conv-seq2seq": conv_seq2seq,
+    "conv-seq2seq-faithful": conv_seq2seq_faithful,
+    "conv-seq2seq-faithful-h36m": conv_seq2seq_faithful_h36m,
+    "conv-seq2seq-h36m": conv_seq2seq_h36m,
     "simlpe": simlpe,
     "simlpe-cmu": simlpe_cmu,
     "simlpe-faithful": simlpe_faithful,

@@ -8,16 +8,22 @@ from __future__ import annotations
 
 from kinema.data.cmu_forecast import CmuForecast
 from kinema.data.folder import Folder
+from kinema.data.h36m_expmap import H36MExpmap
 from kinema.data.packs import RotationPack
 from kinema.data.synthetic import Synthetic
 from kinema.data.tasks import Forecast
+from kinema.models.conv_seq2seq import ConvSeq2Seq
 from kinema.models.simlpe import SiMLPe
+from kinema.motion.benchmark_rows import BenchmarkRowsConfig
 from kinema.motion.represent import RootPositionsConfig, RotationVectorsConfig
 
 KINDS: dict[str, type] = {
+    "BenchmarkRows": BenchmarkRowsConfig,
     "CmuForecast": CmuForecast,
+    "ConvSeq2Seq": ConvSeq2Seq.Config,
     "Folder": Folder,
     "Forecast": Forecast,
+    "H36MExpmap": H36MExpmap,
     "RootPositions": RootPositionsConfig,
     "RotationPack": RotationPack,
     "RotationVectors": RotationVectorsConfig,

@@ -99,11 +99,12 @@ class _Fit:
         if compiled:
             self.losses = cast("nn.Module", torch.compile(self.losses))
         self.average = Average(model, job.stage.ema)
+        self._shares = _shares(self.turns)
         self._since: tuple[int, float] | None = None
 
     def batches(self, start: int, workers: int) -> Iterator[list[Batch]]:
-        """For each step from `start`, as many batches as its busiest turn needs."""
-        draws = max(turn.repeats for turn in self.turns)
+        """For each step from `start`, as many batches as its turns need."""
+        draws = max(share.stop for share in self._shares.values())
         stream = self.job.loader.iterate(start * draws, self.job.stage.steps * draws, workers)
         while chunk := list(itertools.islice(stream, draws)):
             yield [batch.map(lambda tensor: tensor.to(self.device, non_blocking=True)) for batch in chunk]
@@ -115,7 +116,7 @@ class _Fit:
         torch.manual_seed(_mix(self.job.seed, step, self.process.rank))
         losses: Losses = {}
         for turn in self.turns:
-            for batch in drawn[: turn.repeats]:
+            for batch in drawn[self._shares[turn.turn]]:
                 losses[turn.turn] = self._turn(turn, batch, step)
         self.average.update(step)
         return losses
@@ -220,6 +221,15 @@ class _Fit:
         now = time.perf_counter()
         self._since = (step, now)
         return round((step - first) / max(now - then, 1e-9), 3)
+
+
+def _shares(turns: Sequence[Turn]) -> dict[str, slice]:
+    """Which of a step's batches each turn gets: the first ones, or the first that no turn before it has had."""
+    shares: dict[str, slice] = {}
+    for turn in turns:
+        start = max((share.stop for share in shares.values()), default=0) if turn.fresh else 0
+        shares[turn.turn] = slice(start, start + turn.repeats)
+    return shares
 
 
 def _mix(*numbers: int) -> int:

@@ -65,11 +65,15 @@ class Optim:
 
 @dataclass(frozen=True)
 class Turn:
-    """How one turn of a model is optimised: `repeats` times in each step, every time on another batch."""
+    """How one turn of a model is optimised: `repeats` times in each step, every time on another batch.
+
+    The turns of a step share these batches, unless `fresh` asks for batches that no turn before it has seen.
+    """
 
     turn: str
     optim: Optim
     repeats: int = 1
+    fresh: bool = False
 
     def __post_init__(self) -> None:
         require(self.repeats >= 1, "at least 1 repeat of a turn", self.repeats)

@@ -60,6 +60,14 @@ H36M32_MODEL_JOINTS: tuple[int, ...] = tuple(
 )
 """The 22 joints (66 numbers) that the benchmark's models see and predict."""
 
+# fmt: off
+H36M32_VARYING: tuple[int, ...] = (
+    *range(6), 6, 7, 8, 9, 12, 13, 14, 15, 21, 22, 23, 24, 27, 28, 29, 30, *range(36, 48), *range(51, 58), 60, 61, 62,
+    *range(75, 82), 84, 85, 86,
+)
+# fmt: on
+"""The 54 of 99 columns of the benchmark's rows that vary: 6 of the root, 48 of the pose."""
+
 H36M32_T_POSE: dict[str, tuple[float, float, float]] = {
     "LeftShoulder": (0.0, 0.0, -math.pi / 2),
     "RightShoulder": (0.0, 0.0, math.pi / 2),
