@@ -14,7 +14,7 @@ from kinema.data.augment import Augment
 from kinema.data.synthetic import Synthetic
 from kinema.errors import UsageError
 from kinema.recipes import RECIPES, Optim, Recipe, Stage, Turn, recipe
-from kinema.run.train import Means, train
+from kinema.run import Means, open_run, train
 
 
 def test_an_unknown_recipe_is_answered_with_the_nearest() -> None:
@@ -109,7 +109,7 @@ KEYS = {
     (kind, field.name)
     for kind in (Recipe, Stage, Optim, Turn, Augment)
     for field in dataclasses.fields(kind)
-    # Its title, and what it is meant to be scored by: training needs neither.
+    # Its title, and what it is meant to be scored by: neither is needed here.
     if (kind, field.name) not in ((Recipe, "name"), (Recipe, "protocols"))
 }
 # Whoever copies or checks a recipe as a whole does not use it.
@@ -117,7 +117,7 @@ BOOKKEEPING = ("dataclasses", "kinema.recipes.codec", "kinema.recipes.recipe", "
 
 
 def test_every_key_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Training reads every key of a recipe, be it to no effect: a key that is never read promises something."""
+    """Training a recipe and opening the run read every key: one that nobody reads would promise something."""
     read: set[tuple[type, str]] = set()
 
     def watch(kind: type) -> None:
@@ -136,5 +136,5 @@ def test_every_key_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     for kind in (Recipe, Stage, Optim, Turn, Augment):
         watch(kind)
     for number, variant in enumerate(variants):
-        train(variant, tmp_path / str(number), means=Means(device="cpu"))
+        open_run(train(variant, tmp_path / str(number), means=Means(device="cpu")))
     assert KEYS - read == set()
