@@ -23,7 +23,7 @@ Projection = Literal["perspective", "orthographic"]
 # Where the camera stands relative to where the body faces (a negative turn is the body's right), and how high, degrees.
 _VIEWS: dict[str, tuple[float, float]] = {"front": (0, 8), "side": (-90, 7), "three-quarter": (-48, 11)}
 VIEWS: tuple[str, ...] = tuple(_VIEWS)
-NEAR = 0.05
+_NEAR = 0.02  # of the distance to the target: nothing nearer to the camera is drawn
 _LENS = math.radians(26)
 _SOLID = ("truth", "observed", "forecast", "baseline", "ghost")
 
@@ -44,6 +44,11 @@ class Camera:
         return self.height / 2 / math.tan(self.lens / 2) if self.lens > 0 else math.inf
 
     @property
+    def near(self) -> float:
+        """Depth in metres below which nothing can be drawn; an orthographic camera has no such place."""
+        return _NEAR * self.distance if self.lens > 0 else -math.inf
+
+    @property
     def axes(self) -> Float[np.ndarray, "3 3"]:
         """Rows: right, up, and from the target to the camera."""
         sine, cosine = math.sin(self.azimuth), math.cos(self.azimuth)
@@ -54,12 +59,12 @@ class Camera:
     def project(self, places: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarray, "*batch 4"]:
         """Right and up of the picture's middle (1 is the picture's height), size of a metre, and depth in metres.
 
-        Depth is measured from the camera (from the target, for an orthographic one). What stands nearer than NEAR
+        Depth is measured from the camera (from the target, for an orthographic one). What stands nearer than `near`
         cannot be drawn; its first three numbers mean nothing.
         """
         seen = (places - self.target) @ self.axes.T
         depth = self.distance - seen[..., 2] if self.lens > 0 else -seen[..., 2]
-        grow = self.distance / np.maximum(depth, NEAR) if self.lens > 0 else np.ones_like(depth)
+        grow = self.distance / np.maximum(depth, self.near) if self.lens > 0 else np.ones_like(depth)
         scale = grow / self.height
         return np.stack((seen[..., 0] * scale, seen[..., 1] * scale, scale, depth), -1)
 

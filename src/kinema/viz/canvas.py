@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image, ImageDraw, ImageFilter
 
-from kinema.viz.camera import NEAR, Camera
+from kinema.viz.camera import Camera
 from kinema.viz.figure import Chain, Figure
 from kinema.viz.style import Palette, Theme, mix, rgb
 
@@ -58,7 +58,7 @@ class Canvas:
         for ring in reversed(range(_GROUND_RINGS)):
             colour = mix(self.theme.grid, self.theme.panel, (ring / _GROUND_RINGS) ** 1.5)
             for start, end in spots[(away * _GROUND_RINGS).astype(int) == ring]:
-                if min(start[3], end[3]) > NEAR or camera.lens == 0:
+                if min(start[3], end[3]) > camera.near:
                     self._draw.line((*start[:2], *end[:2]), colour, width)
 
     def shadow(self, camera: Camera, pose: Pose, figure: Figure, floor: float, *, strength: float = 0.30) -> None:
@@ -195,7 +195,7 @@ def _hull(places: Float[np.ndarray, "place 2"]) -> list[tuple[float, float]]:
 def _drawable(spots: Spots, camera: Camera) -> bool:
     """Whether any of the body is known, and all that is known is in front of the camera."""
     depth = spots[np.isfinite(spots).all(-1), 3]
-    return bool(len(depth)) and (camera.lens == 0 or bool(depth.min() > NEAR))
+    return bool(len(depth)) and bool(depth.min() > camera.near)
 
 
 def _back_to_front(figure: Figure, spots: Spots) -> list[Chain]:

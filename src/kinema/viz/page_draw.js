@@ -1,6 +1,6 @@
 // Drawing: a camera, a ground, a soft shadow and a body of capsules on a 2-D canvas. The same measures as the stills.
 "use strict";
-const NEAR = 0.05, RIM = 0.0065, REACH = 1.35, CIRCLE = 14;
+const NEAR = 0.02, RIM = 0.0065, REACH = 1.35, CIRCLE = 14;
 
 function decode(layer) {
   const text = atob(layer.data), bytes = new Uint8Array(text.length);
@@ -49,7 +49,7 @@ function project(camera, x, y, z) {
   const [tx, ty, tz] = camera.target, dx = x - tx, dy = y - ty, dz = z - tz;
   const dot = axis => axis[0] * dx + axis[1] * dy + axis[2] * dz;
   const depth = camera.flat ? -dot(camera.back) : camera.distance - dot(camera.back);
-  const scale = camera.pixels * (camera.flat ? 1 : camera.distance / Math.max(depth, NEAR));
+  const scale = camera.pixels * (camera.flat ? 1 : camera.distance / Math.max(depth, NEAR * camera.distance));
   return [camera.middle[0] + dot(camera.right) * scale, camera.middle[1] - dot(camera.up) * scale, scale, depth];
 }
 
@@ -61,7 +61,7 @@ function depthOf(camera, place) {
 // A line on the ground, cut where it would pass behind the camera.
 function groundLine(ctx, camera, from, to) {
   if (!camera.flat) {
-    const near = 0.02 * camera.distance, a = depthOf(camera, from) - near, b = depthOf(camera, to) - near;
+    const near = NEAR * camera.distance, a = depthOf(camera, from) - near, b = depthOf(camera, to) - near;
     if (a <= 0 && b <= 0) return;
     const cut = (p, q, share) => p.map((value, axis) => value + share * (q[axis] - value));
     if (a < 0) from = cut(from, to, a / (a - b));
@@ -113,7 +113,7 @@ function drawShadow(ctx, panel, layer, camera, pose, colours) {
       if (!(height < 0.3) === low || !(height < 0.75)) continue;
       const p = project(camera, pose[3 * parent], panel.floor, pose[3 * parent + 2]);
       const q = project(camera, pose[3 * joint], panel.floor, pose[3 * joint + 2]);
-      if (!camera.flat && Math.min(p[3], q[3]) < NEAR) continue;
+      if (!camera.flat && Math.min(p[3], q[3]) < NEAR * camera.distance) continue;
       ctx.moveTo(p[0] - far, p[1]);
       ctx.lineTo(q[0] - far, q[1]);
       width = Math.max(width, 2 * radius * scale);
@@ -194,7 +194,7 @@ function drawBody(ctx, layer, camera, pose, colours, opacity) {
     spots.push(project(camera, pose[3 * i], pose[3 * i + 1], pose[3 * i + 2]));
     if (spots[i][3] < nearest) nearest = spots[i][3];
   }
-  if (!camera.flat && nearest < NEAR) return;
+  if (!camera.flat && nearest < NEAR * camera.distance) return;
   let head = null;
   if (figure.head) {
     const { first, second, weight } = figure.head;
