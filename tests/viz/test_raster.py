@@ -11,7 +11,7 @@ from kinema.errors import UsageError
 from kinema.motion.motion import Points
 from kinema.viz.caption import clock
 from kinema.viz.layers import Panel
-from kinema.viz.raster import cell_of, frame, overlay, strip
+from kinema.viz.raster import cell_of, forecast_panel, frame, overlay, strip
 from kinema.viz.style import THEMES, rgb
 
 
@@ -116,3 +116,13 @@ def test_times_are_told_from_the_boundary() -> None:
 def test_ground_cells_are_round_numbers() -> None:
     assert cell_of(1.75) == pytest.approx(0.5)
     assert cell_of(175.0) == pytest.approx(50)
+
+
+def test_behind_a_solid_forecast_the_truth_turns_pale(walk: Points, futures: Points) -> None:
+    colours = THEMES["light"].roles
+    panel = forecast_panel(walk[:50], futures.one(0), now=1.2, role="forecast")
+    image = frame(panel, 1.7, size=(240, 240), caption=False)
+    assert share(image, colours["forecast"].spine) > 0.003
+    assert share(image, colours["truth"].left) < 1e-4
+    alone = frame(Panel("t", panel.layers[:2], boundary=1.2), 1.7, size=(240, 240), caption=False)
+    assert share(alone, colours["truth"].left) > 0.003

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw, ImageFont
 
 from kinema.viz.layers import Panel, duration_of
-from kinema.viz.style import Role, Theme, rgb
+from kinema.viz.style import PALE, Role, Theme, mix, rgb
 
 _NAMES: dict[Role, str] = {
     "observed": "observed", "truth": "what happened", "forecast": "forecast", "ghost": "sampled futures",
@@ -100,6 +100,7 @@ def write_strip(image: Image.Image, panel: Panel, times: Sequence[float], layout
 def _legend(draw: ImageDraw.ImageDraw, panel: Panel, right: float, top: float, left: float, colours: Theme) -> None:
     """What the colours after the boundary mean, from right to left, as far as there is room."""
     font, place = font_of(13), right
+    pale = any(layer.role == "forecast" for layer in panel.layers)
     for layer in panel.layers:
         if layer.role == "observed":
             continue
@@ -109,8 +110,12 @@ def _legend(draw: ImageDraw.ImageDraw, panel: Panel, right: float, top: float, l
             return
         draw.text((place - width, top + 1), name, rgb(colours.muted), font, "lt")
         palette = colours.roles[layer.role]
-        swatch = [palette.left] if layer.role == "ghost" else [palette.left, palette.spine, palette.right]
+        swatch = [rgb(colour) for colour in (palette.left, palette.spine, palette.right)]
+        if layer.role == "ghost":
+            swatch = swatch[:1]
+        elif layer.role == "truth" and pale:
+            swatch = [mix(colours.panel, palette.spine, PALE)]
         for row, colour in enumerate(swatch):
             x = place - width - 9 - 6 * (len(swatch) - 1 - row)
-            draw.ellipse((x - 3, top + 4, x + 3, top + 10), rgb(colour))
+            draw.ellipse((x - 3, top + 4, x + 3, top + 10), colour)
         place -= width + 22 + 6 * len(swatch)

@@ -22,7 +22,7 @@ from kinema.viz.camera import shot_of
 from kinema.viz.figure import Figure
 from kinema.viz.layers import Drawable, Layer, Panel, duration_of, panel_of
 from kinema.viz.raster import cell_of
-from kinema.viz.style import THEMES, Theme
+from kinema.viz.style import PALE, THEMES, Theme
 
 MOST_FPS = 30.0
 MOST_GHOST_FPS = 15.0
@@ -197,7 +197,7 @@ def _figure(figure: Figure, place: dict[int, int]) -> dict[str, Any]:
 
 def _colours(theme: Theme) -> dict[str, Any]:
     roles = {name: {"left": p.left, "right": p.right, "spine": p.spine} for name, p in theme.roles.items()}
-    return {"panel": theme.panel, "grid": theme.grid, "shadow": theme.shadow, "roles": roles}
+    return {"panel": theme.panel, "grid": theme.grid, "shadow": theme.shadow, "pale": PALE, "roles": roles}
 
 
 def _variables() -> str:

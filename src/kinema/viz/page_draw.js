@@ -224,8 +224,10 @@ function drawBody(ctx, layer, camera, pose, colours, opacity) {
   }
 }
 
-function ghostOpacity(count, ahead) {
-  return (0.55 / count ** 0.4) * (0.4 + 0.6 * 0.5 ** Math.max(ahead, 0));
+// Over ghosts the truth is solid; where a solid forecast is there, it is the truth that steps back and turns pale.
+function opacityOf(layer, time, forecast, pale) {
+  if (layer.role === "ghost") return (0.55 / layer.bodies ** 0.4) * (0.4 + 0.6 * 0.5 ** Math.max(time - layer.start, 0));
+  return layer.role === "truth" && forecast ? pale : 1;
 }
 
 function drawPanel(ctx, panel, view, time, width, height, colours) {
@@ -233,16 +235,20 @@ function drawPanel(ctx, panel, view, time, width, height, colours) {
   ctx.fillStyle = colours.panel;
   ctx.fillRect(0, 0, width, height);
   if (!camera.flat) drawGround(ctx, panel, camera, colours);
-  const seen = panel.ordered.filter(layer => layer.shown);
-  for (const layer of camera.flat ? [] : seen) {
-    for (let body = 0; layer.role !== "ghost" && body < layer.bodies; body++) {
-      if (poseAt(layer, body, time, pose)) drawShadow(ctx, panel, layer, camera, pose, colours);
+  const seen = panel.ordered.filter(layer => layer.shown && poseAt(layer, 0, time, pose));
+  const forecast = seen.some(layer => layer.role === "forecast");
+  const items = seen.map(layer => [layer, opacityOf(layer, time, forecast, colours.pale)]);
+  items.sort((a, b) => (a[1] === 1) - (b[1] === 1)); // what is translucent lies behind what is solid
+  for (const [layer, opacity] of camera.flat ? [] : items) {
+    for (let body = 0; opacity === 1 && body < layer.bodies; body++) {
+      poseAt(layer, body, time, pose);
+      drawShadow(ctx, panel, layer, camera, pose, colours);
     }
   }
-  for (const layer of seen) {
-    const opacity = layer.role === "ghost" ? ghostOpacity(layer.bodies, time - layer.start) : 1;
+  for (const [layer, opacity] of items) {
     for (let body = 0; body < layer.bodies; body++) {
-      if (poseAt(layer, body, time, pose)) drawBody(ctx, layer, camera, pose, colours, opacity);
+      poseAt(layer, body, time, pose);
+      drawBody(ctx, layer, camera, pose, colours, opacity);
     }
   }
 }

@@ -20,10 +20,12 @@ function describe(panel) {
   return `Animated stick figure. ${panel.title}. Shown: ${parts.join(", ")}. ${panel.duration.toFixed(1)} seconds.`;
 }
 
-function swatch(layer) {
+function swatch(layer, pale) {
   const dots = element("i", { "aria-hidden": "true" });
-  const sides = layer.role === "ghost" || layer.role === "observed" ? ["spine"] : ["left", "spine", "right"];
-  for (const side of sides) dots.append(element("b", { style: `background:var(--${layer.role}-${side})` }));
+  const plain = pale || layer.role === "ghost" || layer.role === "observed";
+  for (const side of plain ? ["spine"] : ["left", "spine", "right"]) {
+    dots.append(element("b", { style: `background:var(--${layer.role}-${side});opacity:${pale ? 0.4 : 1}` }));
+  }
   return dots;
 }
 
@@ -36,13 +38,14 @@ function build(panel) {
   const about = element("div", { class: "about" });
   if (panel.title) about.append(element("h2", {}, panel.title));
   if (panel.caption) about.append(element("p", {}, panel.caption));
+  const forecast = panel.layers.some(layer => layer.role === "forecast");
   const chips = element("div", { class: "chips", role: "group", "aria-label": `Layers of ${panel.title}` });
   for (const side of panel.layers.length > 1 ? [] : ["left", "right"]) {
     const dot = element("b", { style: `background:var(--${panel.layers[0].role}-${side})` });
     chips.append(element("span", { class: "side" }, dot, side));
   }
   for (const layer of panel.layers.length > 1 ? panel.layers : []) {
-    const chip = element("button", { type: "button", "aria-pressed": "true", "data-role": layer.role }, swatch(layer), layer.name);
+    const chip = element("button", { type: "button", "aria-pressed": "true", "data-role": layer.role }, swatch(layer, forecast && layer.role === "truth"), layer.name);
     chip.addEventListener("click", () => {
       layer.shown = !layer.shown;
       chip.setAttribute("aria-pressed", String(layer.shown));

@@ -17,7 +17,7 @@ from kinema.viz.camera import Camera, Shot, shot_of
 from kinema.viz.canvas import Canvas
 from kinema.viz.caption import StripLayout, write_foot, write_strip
 from kinema.viz.layers import Drawable, Layer, Panel, duration_of, panel_of
-from kinema.viz.style import Role
+from kinema.viz.style import PALE, Role
 from kinema.viz.style import theme as theme_of
 
 _ORDER: tuple[Role, ...] = ("ghost", "baseline", "forecast", "observed", "truth")  # painted in this order
@@ -134,18 +134,23 @@ def forecast_panel(
 
 
 def paint(canvas: Canvas, panel: Panel, time: float, camera: Camera, floor: float) -> None:
-    """Every layer of a panel at a time: shadows first, then ghosts, then solid bodies."""
-    seen = [(layer, layer.at(time)) for layer in sorted(panel.layers, key=lambda layer: _ORDER.index(layer.role))]
+    """Every layer of a panel at a time: shadows first, then ghosts, then solid bodies.
+
+    Over ghosts the truth is solid; where a solid forecast is there, it is the truth that steps back and turns pale.
+    """
+    ordered = sorted(panel.layers, key=lambda layer: _ORDER.index(layer.role))
+    seen = [(layer, poses) for layer in ordered if (poses := layer.at(time)) is not None]
     flat = all(layer.points.positions.shape[-1] == 2 for layer in panel.layers)
-    for layer, poses in seen:
-        if poses is not None and not flat and layer.role != "ghost":
-            for pose in poses:
-                canvas.shadow(camera, pose, layer.figure, floor)
-    for layer, poses in seen:
+    forecast = any(layer.role == "forecast" for layer, _ in seen)
+    opacities = [_opacity(layer, time, forecast=forecast) for layer, _ in seen]
+    for (layer, poses), opacity in zip(seen, opacities, strict=True):
+        for pose in poses if opacity == 1 and not flat else ():
+            canvas.shadow(camera, pose, layer.figure, floor)
+    # What is translucent lies behind what is solid.
+    for (layer, poses), opacity in sorted(zip(seen, opacities, strict=True), key=lambda item: item[1] == 1):
         palette = canvas.theme.roles[layer.role]
-        for pose in poses if poses is not None else ():
-            if layer.role == "ghost":
-                opacity = _ghost_opacity(len(layer.bodies), time - layer.start)
+        for pose in poses:
+            if opacity < 1:
                 canvas.ghost(camera, pose, layer.figure, palette, opacity=opacity)
             else:
                 canvas.body(camera, pose, layer.figure, palette)
@@ -158,9 +163,11 @@ def cell_of(stature: float) -> float:
     return float(min((decade * step for step in (1, 2, 5, 10)), key=lambda cell: abs(np.log(cell / wish))))
 
 
-def _ghost_opacity(count: int, ahead: float) -> float:
+def _opacity(layer: Layer, time: float, *, forecast: bool) -> float:
     """Many ghosts are each paler than few, and all pale as they look further ahead (by half in one second)."""
-    return (0.55 / count**0.4) * (0.4 + 0.6 * 0.5 ** max(ahead, 0.0))
+    if layer.role == "ghost":
+        return (0.55 / len(layer.bodies) ** 0.4) * (0.4 + 0.6 * 0.5 ** max(time - layer.start, 0.0))
+    return PALE if layer.role == "truth" and forecast else 1.0
 
 
 def _times(panel: Panel, count: int, start: float | None, stop: float | None) -> list[float]:

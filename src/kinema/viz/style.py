@@ -77,6 +77,7 @@ DARK = Theme(
         "baseline": Palette(left="#dd92c6", right="#9a5886", spine="#efc3e1"),
     },
 )
+PALE = 0.32  # opacity of the truth behind a solid forecast
 THEMES: dict[str, Theme] = {"light": LIGHT, "dark": DARK}
 
 
