@@ -31,7 +31,7 @@ def evaluate(
     model
         A baseline's name, a shipped model's name, or a run folder.
     protocol
-        cmu-legacy (as published) or cmu-physical (60 Hz, true millimetres, captured joints).
+        cmu-legacy (as published), cmu-physical (60 Hz, true millimetres, captured joints) or h36m-legacy.
     data
         The folder with the protocol's data; default: the one that KINEMA_DATA names.
     json_

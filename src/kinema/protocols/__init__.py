@@ -9,6 +9,7 @@ from typing import Protocol
 from kinema.metrics.report import Report
 from kinema.protocols.cmu import CMU_LEGACY, CMU_PHYSICAL
 from kinema.protocols.forecaster import Forecaster
+from kinema.protocols.h36m import H36M_LEGACY
 
 
 class Benchmark(Protocol):
@@ -31,4 +32,4 @@ class Benchmark(Protocol):
         ...
 
 
-PROTOCOLS: dict[str, Benchmark] = {protocol.name: protocol for protocol in (CMU_LEGACY, CMU_PHYSICAL)}
+PROTOCOLS: dict[str, Benchmark] = {protocol.name: protocol for protocol in (CMU_LEGACY, CMU_PHYSICAL, H36M_LEGACY)}

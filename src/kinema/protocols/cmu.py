@@ -18,20 +18,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from kinema.data.cmu_forecast import BENCHMARK, UNIT, CmuForecast
 from kinema.errors import KinemaError
-from kinema.metrics.angles import benchmark_euler, euler_error
-from kinema.metrics.displacement import mpjpe
 from kinema.metrics.report import Leak, Published, Report, Row, with_means
 from kinema.motion.catalog.cmu import CMU38_COPIES, CMU38_NOT_CAPTURED, CMU38_STATIC
-from kinema.motion.motion import Motion, Points
-from kinema.motion.represent import root_free
+from kinema.motion.motion import Motion
 from kinema.protocols.forecaster import Forecaster
 from kinema.protocols.leaks import find_leak
 from kinema.protocols.published import CMU_PUBLISHED, LABELS_MS
+from kinema.protocols.scoring import Windows, cut, errors_of, every_second_row
 
 RATE = 60.0  # frames per second of every second row
 HORIZON_FRAMES = (2, 4, 8, 10, 14, 25)  # counted from 1: the frames that are called 80, 160, 320, 400, 560, 1000 ms
@@ -39,17 +36,11 @@ TRUE_MS = tuple(round(1000 * frame / RATE) for frame in HORIZON_FRAMES)
 PREDICTED = 25
 WINDOWS = {"8": 50, "all": 10}  # observed frames
 SEED = 1234567890
-_CHUNK = 256  # windows at a time: about 15 MB of rotations
 
 # LeftHandIndex1, LThumb, RightHandIndex1, RThumb: CMU never captured what turns them, and the thumbs flip by half a
 # turn from one row to the next. (The joints named FingerBase carry the hand, which was.)
 FINGER_ROTATIONS = (25, 27, 34, 36)
 UNSCORED_POSITIONS = (*CMU38_STATIC, *CMU38_COPIES, *CMU38_NOT_CAPTURED)
-
-
-def every_second_row(clip: Motion) -> Motion:
-    """The benchmark's decimation: frames 0, 2, 4 ... at half the rate, exactly as they are."""
-    return replace(clip, rotations=clip.rotations[..., ::2, :, :, :], root=clip.root[..., ::2, :], fps=clip.fps / 2)
 
 
 def eight_starts(frames: int) -> list[int]:
@@ -64,16 +55,6 @@ def eight_starts(frames: int) -> list[int]:
 def all_starts(frames: int) -> list[int]:
     """Where all windows of 35 frames begin: 0 ... frames - 35."""
     return list(range(frames - WINDOWS["all"] - PREDICTED + 1))
-
-
-@dataclass(frozen=True)
-class _Windows:
-    """Some windows of one file: the clips (batch shape (window,)), and what is true of them, the root removed."""
-
-    clips: Motion
-    angles: Float[Tensor, "window frame joint 3"]
-    positions: Float[Tensor, "window frame joint 3"]
-    observed: int
 
 
 @dataclass(frozen=True)
@@ -153,49 +134,35 @@ class CmuProtocol:
     def _score(self, forecaster: Forecaster, clip: Motion, windows: str) -> dict[str, Row]:
         """Per metric the mean error over the windows at each horizon."""
         found: dict[str, list[Tensor]] = {}
-        for some in _cut(clip, windows):
-            for metric, errors in self._errors(forecaster, some).items():
-                found.setdefault(metric, []).append(errors)
+        for some in self.windows_of(clip, windows):
+            errors = errors_of(
+                forecaster,
+                some,
+                unit_mm=self.unit_mm / UNIT,
+                unscored_rotations=self.unscored_rotations,
+                unscored_positions=self.unscored_positions,
+            )
+            for metric, error in errors.items():
+                found.setdefault(metric, []).append(error)
         horizons = [frame - 1 for frame in HORIZON_FRAMES]
         return {metric: tuple(torch.cat(errors).mean(0)[horizons].tolist()) for metric, errors in found.items()}
 
-    def _errors(self, forecaster: Forecaster, windows: _Windows) -> dict[str, Float[Tensor, "window frame"]]:
-        past, errors = windows.clips[: windows.observed], dict[str, Tensor]()
-        points: Points | None = None
-        if "rotations" in forecaster.spaces:
-            turned = forecaster.forecast(past, PREDICTED, "rotations")
-            assert isinstance(turned, Motion), f"{forecaster.name} answered positions where rotations were asked"
-            scored = _all_but(past, self.unscored_rotations)
-            errors["euler_rad"] = euler_error(benchmark_euler(turned.rotations), windows.angles, scored)
-            points = None if "positions" in forecaster.spaces else root_free(turned).points()
-        if "positions" in forecaster.spaces:
-            points = forecaster.forecast(past, PREDICTED, "positions").points()
-        if points is not None:
-            truth = windows.positions[:, windows.observed :]
-            scored = _all_but(past, self.unscored_positions)
-            errors["mpjpe_mm"] = mpjpe(points.positions, truth, scored) * (self.unit_mm / UNIT)
-        return errors
+    def tests(self, data: Path | str | None) -> Iterator[Motion]:
+        """The test files that are below `data`, at the protocol's rate."""
+        source = CmuForecast(root=None if data is None else str(data), drop_first=self.drop_first)
+        return (every_second_row(clip) for clip in source.clips("test"))
 
-
-def _cut(clip: Motion, windows: str) -> Iterator[_Windows]:
-    """The windows of a file, a chunk at a time."""
-    if clip.frames <= WINDOWS[windows] + PREDICTED:
-        raise KinemaError(
-            expected=f"a test file of more than {WINDOWS[windows] + PREDICTED} frames at {RATE:g} Hz",
-            got=f"{clip.frames} in {clip.action}",
-            cure="The file is cut short: copy it again.",
-        )
-    starts = eight_starts(clip.frames) if windows == "8" else all_starts(clip.frames)
-    angles, positions = benchmark_euler(clip.rotations), root_free(clip).points().positions
-    span = torch.arange(WINDOWS[windows] + PREDICTED)
-    for some in torch.tensor(starts).split(_CHUNK):
-        index = some[:, None] + span
-        clips = replace(clip, rotations=clip.rotations[index], root=clip.root[index])
-        yield _Windows(clips, angles[index], positions[index], WINDOWS[windows])
-
-
-def _all_but(clip: Motion, unscored: Sequence[int]) -> list[int]:
-    return [joint for joint in range(len(clip.skeleton)) if joint not in unscored]
+    def windows_of(self, clip: Motion, windows: str) -> Iterator[Windows]:
+        """The windows of one of the `tests`, a chunk at a time. Raises KinemaError where it is too short."""
+        observed = WINDOWS[windows]
+        if clip.frames <= observed + PREDICTED:
+            raise KinemaError(
+                expected=f"a test file of more than {observed + PREDICTED} frames at {RATE:g} Hz",
+                got=f"{clip.frames} in {clip.action}",
+                cure="The file is cut short: copy it again.",
+            )
+        starts = eight_starts(clip.frames) if windows == "8" else all_starts(clip.frames)
+        return cut(clip, starts, observed, PREDICTED)
 
 
 def _trained(source: CmuForecast, tests: Sequence[str] | dict[str, str]) -> tuple[str, ...]:
