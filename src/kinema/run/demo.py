@@ -136,7 +136,7 @@ def _write(folder: Path, panels: Sequence[Panel], main: Answer, errors: dict[str
         folder / "index.html",
         title="kinema: what will this body do next?",
         lead=f"Procedural motion, continued by {MODEL}, which was trained on real motion capture (CMU) and has never "
-        "seen this body. Grey is what it saw; then the truth, and its forecast beside it.",
+        "seen this body. Grey is what it saw; green is its forecast, and the pale body behind it what really happens.",
         table=_table(errors),
         links=[Link(name, note) for name, note in zip(files[1:], _NOTES, strict=True)],
     )
@@ -145,12 +145,12 @@ def _write(folder: Path, panels: Sequence[Panel], main: Answer, errors: dict[str
 
 def _table(errors: dict[str, dict[str, list[float]]]) -> Table:
     rows = [
-        (f"{action}: {name}", *(f"{value:.0f}" for value in values))
+        (action, *(f"{ours:.0f} | {still:.0f}" for ours, still in zip(by[MODEL], by[BASELINE], strict=True)))
         for action, by in errors.items()
-        for name, values in by.items()
     ]
-    head = ("forecast", *(f"{1000 * horizon:.0f} ms" for horizon in HORIZONS))
-    return Table(head, tuple(rows), caption="Mean joint error in millimetres, of the pose in the pelvis' frame")
+    head = ("", *(f"{1000 * horizon:.0f} ms" for horizon in HORIZONS))
+    caption = f"Mean joint error in mm, of the pose in the pelvis' frame: {MODEL} | {BASELINE}"
+    return Table(head, rows, caption=caption)
 
 
 def _report(folder: Path, errors: dict[str, dict[str, list[float]]], seconds: float, seed: int) -> None:
