@@ -147,6 +147,31 @@ def test_speed_of_gaits(action, slowest, fastest):
         assert slowest < root.diff(dim=0).norm(dim=-1).mean() * FPS < fastest
 
 
+@pytest.mark.parametrize(("action", "fastest", "share"), [("walk", 3.6, (0.35, 0.51)), ("run", 2.3, (0.77, 0.84))])
+@pytest.mark.parametrize("seed", range(8))
+def test_feet_swing_at_human_speeds(action, fastest, share, seed):
+    # The bounds are those of recorded people: the ankle's top speed over the body's, and how long it is on its way.
+    clip = perform(action, seconds=4, fps=60, seed=seed)
+    speed = {name: np.linalg.norm(np.diff(place, axis=0), axis=-1) * 60 for name, place in positions(clip).items()}
+    ankles = np.stack((speed["l_ankle"], speed["r_ankle"]))
+    assert ankles.max() < fastest * speed["pelvis"].mean()
+    assert share[0] <= (ankles > 1.0).mean() <= share[1]
+
+
+def test_the_ankle_moves_before_the_toe_leaves_and_lands_slowly():
+    for seed in range(4):
+        clip = perform("walk", seconds=4, fps=60, seed=seed)
+        joints, tall = positions(clip), size(clip)
+        toe, ankle = joints["l_toe"], joints["l_ankle"]
+        speed = np.linalg.norm(np.diff(ankle, axis=0), axis=-1) * 60
+        planted = (toe[:-1, 1] < 0.024 * tall) & (np.linalg.norm(np.diff(toe, axis=0), axis=-1) < 0.001)
+        assert speed[planted].max() > 0.8
+        # The heel is down, with the toe still up, where the foot rolls onto the floor.
+        rolls = (toe[:-1, 1] > 0.06 * tall) & (toe[1:, 1] < toe[:-1, 1]) & (ankle[:-1, 1] < 0.105 * tall)
+        assert rolls.any()
+        assert speed[rolls].max() < 1.0
+
+
 def test_run_flies_and_walk_does_not(clips):
     for seed in SEEDS:
         assert airborne(clips["run", seed]).mean() > 0.06

@@ -15,7 +15,7 @@ from kinema.motion.skeleton import Skeleton
 
 __all__ = ["ACTIONS", "Style", "Synthetic", "perform", "sequence"]
 
-VERSION = 1  # of the movements: a cache of clips made by another version is stale
+VERSION = 2  # of the movements: a cache of clips made by another version is stale
 
 
 @dataclass(frozen=True)

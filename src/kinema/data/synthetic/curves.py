@@ -23,6 +23,17 @@ def ease_rate(u: Array) -> Array:
     return 30 * u * u * (1 - u) * (1 - u)
 
 
+def glide(u: Array, rise: float, fall: float) -> Array:
+    """From 0 at 0 to 1 at 1 at a constant speed between a soft start over `rise` and an even slowing over `fall`.
+
+    The speed begins without acceleration, so that what lifts off does not jerk; the slowing ends at rest.
+    """
+    u = np.clip(u, 0.0, 1.0)
+    start, end = np.minimum(u / rise, 1.0), np.clip((u - 1 + fall) / fall, 0.0, 1.0)
+    gone = rise * start**3 * (1 - start / 2) + np.clip(u - rise, 0.0, 1 - rise - fall) + fall * end * (1 - end / 2)
+    return gone / (1 - rise / 2 - fall / 2)
+
+
 def bump(u: Array, peak: float = 0.5) -> Array:
     """A hill of height 1 at `peak`, 0 with zero slope at 0 and at 1."""
     u = np.clip(u, 0.0, 1.0)

@@ -194,7 +194,7 @@ def _gait_step(side: int, lift: float, land: float, off: float, way: Gait, path:
         part = min(1.0, float(np.hypot(x[1] - x[0], z[1] - z[0])) / (way.speed * (land - lift)))
         part = max(0.25, part)
         swing = replace(swing, clearance=swing.clearance * part, off_pitch=swing.off_pitch * (0.35 + 0.65 * part))
-    swing = replace(swing, roll_on=min(swing.roll_on, 0.35 * room), roll_off=min(swing.roll_off, 0.6 * room))
+    swing = replace(swing, roll_on=min(swing.roll_on, 0.35 * room), roll_off=min(swing.roll_off, 0.7 * room))
     return Step(side, lift, land, land + way.reach * room, way.stance, swing, way.behind)
 
 

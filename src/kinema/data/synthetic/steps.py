@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kinema.data.synthetic.curves import Array, bump, ease, through
+from kinema.data.synthetic.curves import Array, bump, ease, glide, through
 
 GRAVITY = 9.81
 
@@ -20,7 +20,10 @@ GRAVITY = 9.81
 @dataclass(frozen=True)
 class Swing:
     """The manner of a step: clearance (metres) and its `peak`, foot pitch at toe-off and at landing (radians, toe down
-    positive) and the seconds that rolling onto and off the floor takes; `bow` swings the foot outward (metres).
+    positive) and the seconds that rolling onto and off the floor takes; `bow` swings the foot outward (metres). `rise`
+    and `fall` are the parts of the swing in which the foot gathers its speed and loses it; `level` is the part of the
+    swing after which the foot has its pitch for landing; `heel` is the part of `off_pitch` that the slower beginning of
+    the heel's rise makes up.
 
     `keys` replace the arc by a path of its own: rows (progress, ahead, up, aside, pitch). `airborne` adds the ballistic
     rise of a whole body between lift and landing.
@@ -35,6 +38,10 @@ class Swing:
     bow: float = 0.015
     keys: tuple[tuple[float, float, float, float, float], ...] = ()
     airborne: bool = False
+    rise: float = 0.3
+    fall: float = 0.3
+    level: float = 0.72
+    heel: float = 0.22
 
 
 @dataclass(frozen=True)
@@ -112,13 +119,23 @@ def foot_track(side: int, first: Stance, steps: Sequence[Step], path: Path, size
         in_air = (u > 0) & (u < 1)
         planted[in_air] = 0.0
         after = path.footprint(side, step.aim, step.stance, size)
-        travel = u if step.swing.airborne else ease((u - 0.05) / 0.84)
-        place += np.outer(after - before, np.clip(travel, 0, 1))
+        place += np.outer(after - before, _travel(step.swing, u))
         _swing(step, u, after[2] - (1 - 2 * side) * step.stance.toe_out, size, place, height)
         pitch_keys += _pitch_keys(step)
         before = after
     times, pitches = _tidy(pitch_keys)
     return FootTrack(place[0], height, place[1], place[2], through(times, pitches, t), planted)
+
+
+def _travel(swing: Swing, u: Array) -> Array:
+    """The part of the way that the foot has gone."""
+    if swing.airborne:
+        return np.clip(u, 0, 1)
+    if swing.keys:
+        return ease((u - 0.05) / 0.84)
+    # A heel may still move as it comes down; a toe that lands first has to be at rest by then.
+    end = 0.98 if swing.on_pitch < 0 else 0.9
+    return glide((u - 0.02) / (end - 0.02), swing.rise, swing.fall)
 
 
 def _swing(step: Step, u: Array, yaw: float, size: float, place: Array, height: Array) -> None:
@@ -141,11 +158,13 @@ def _swing(step: Step, u: Array, yaw: float, size: float, place: Array, height: 
 
 def _pitch_keys(step: Step) -> list[tuple[float, float]]:
     swing, span = step.swing, step.land - step.lift
-    keys = [(step.lift - swing.roll_off, 0.0), (step.lift, 0.88 * swing.off_pitch)]
+    # The heel comes up slowly at first, then quickly: the ankle has its speed before the toe leaves the floor.
+    keys = [(step.lift - swing.roll_off, 0.0), (step.lift - 0.4 * swing.roll_off, swing.heel * swing.off_pitch)]
+    keys += [(step.lift, 0.82 * swing.off_pitch)]
     if swing.keys:
         keys += [(step.lift + u * span, pitch) for u, _, _, _, pitch in swing.keys]
     else:
-        keys += [(step.lift + 0.12 * span, swing.off_pitch), (step.lift + 0.72 * span, 0.8 * swing.on_pitch)]
+        keys += [(step.lift + 0.14 * span, swing.off_pitch), (step.lift + swing.level * span, 0.8 * swing.on_pitch)]
     return [*keys, (step.land, swing.on_pitch), (step.land + swing.roll_on, 0.0)]
 
 
