@@ -31,7 +31,7 @@ def test_help_imports_no_torch() -> None:
 def test_the_commands_are_these() -> None:
     commands = {name for name in app if not name.startswith("-")}
     assert commands == {
-        "convert", "demo", "doctor", "eval", "forecast", "info", "models", "recipes", "render", "train", "view",
+        "convert", "data", "demo", "doctor", "eval", "forecast", "info", "models", "recipes", "render", "train", "view",
     }  # fmt: skip
 
 
@@ -41,8 +41,12 @@ def test_misuse_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert leave(["nosuchverb"]) == 2
 
 
-@pytest.mark.parametrize("command", ["convert", "demo", "doctor", "eval", "forecast", "info", "models", "recipes",
-                                     "render", "train", "view"])  # fmt: skip
+COMMANDS = [
+    "convert", "data", "demo", "doctor", "eval", "forecast", "info", "models", "recipes", "render", "train", "view",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert leave([command, "--help"]) == 0
     assert "Usage: kinema" in capsys.readouterr().out

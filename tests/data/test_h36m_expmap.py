@@ -82,7 +82,7 @@ def test_copies_coincide_and_static_joints_stand_still(h36m_tree: Path) -> None:
 def test_the_used_columns_are_the_published_ones() -> None:
     listed = "6-9,12-15,21-24,27-30,36-47,51-57,60-62,75-81,84-86"
     spans = [tuple(map(int, part.split("-"))) for part in listed.split(",")]
-    assert H36M32_VARYING == (*range(6), *(column for first, last in spans for column in range(first, last + 1)))
+    assert (*range(6), *(column for first, last in spans for column in range(first, last + 1))) == H36M32_VARYING
     assert len(H36M32_VARYING) == 54
     assert len(catalog.skeleton("h36m32")) == 32
 

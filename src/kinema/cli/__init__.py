@@ -25,6 +25,7 @@ _COMMANDS = {
     "render": ("kinema.cli.view:render", "Draw a motion as PNG, GIF or MP4."),
     "train": ("kinema.cli.train:train", "Train a recipe."),
     "eval": ("kinema.cli.eval:evaluate", "Score a model by a named protocol, next to the published rows."),
+    "data": ("kinema.cli.data:app", "Check a data set; rebuild benchmark files from a BVH."),
     "recipes": ("kinema.cli.models:recipes", "List the recipes."),
     "models": ("kinema.cli.models:models", "List the models that are shipped, and the baselines."),
     "doctor": ("kinema.cli.doctor:doctor", "Check the installation."),

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from kinema.data.source import Source, Split, check_split, data_folder, file_stamp, missing_data
-from kinema.errors import FormatError, UsageError, unknown_name
+from kinema.errors import FormatError, MissingDataError, UsageError, unknown_name
 from kinema.motion import catalog
 from kinema.motion.files.expmap import load
 from kinema.motion.motion import Motion
@@ -34,6 +34,16 @@ ORIGIN = (
     "Register at vision.imar.ro/human3.6m (free for academic use, no redistribution); the exponential-map text files "
     "are the ones that the Structural-RNN benchmark (Jain et al. 2016) made of its D3 angles."
 )
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What a check found: files that are there and whole, that are not there, and that are damaged (name: why)."""
+
+    folder: Path
+    whole: tuple[str, ...]
+    missing: tuple[str, ...]
+    damaged: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -99,6 +109,22 @@ class H36MExpmap(Source):
                 cure="The file is cut short: copy it again.",
             )
         return replace(motion, action=action, identity=f"h36m/S{subject}/{action}_{clip}")
+
+    def inventory(self) -> Inventory:
+        """Every file that should be there, read to its end. Raises MissingDataError where there is no tree at all."""
+        whole, missing, damaged = list[str](), list[str](), list[tuple[str, str]]()
+        for subject in SUBJECTS:
+            for action in self.actions:
+                for clip in CLIPS:
+                    name = f"S{subject}/{action}_{clip}.txt"
+                    try:
+                        self.motion(subject, action, clip)
+                        whole.append(name)
+                    except MissingDataError:
+                        missing.append(name)
+                    except FormatError as error:
+                        damaged.append((name, str(error)))
+        return Inventory(self.folder, tuple(whole), tuple(missing), tuple(damaged))
 
     def stamp(self) -> str:
         """The fields, and the state of every file."""

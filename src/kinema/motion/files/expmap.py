@@ -70,7 +70,11 @@ def save(motion: Motion, path: Path | str, unit: float) -> None:
     if motion.batch_shape:
         got = f"a batch of shape {tuple(motion.batch_shape)}"
         raise UsageError(expected="one clip", got=got, cure="Save one at a time: clip.one(0).")
-    rows = motion_to_rows(motion, unit).numpy()
+    save_rows(motion_to_rows(motion, unit), path)
+
+
+def save_rows(rows: Float[Tensor, "frame column"], path: Path | str) -> None:
+    """Write rows as they are, atomically."""
     line = ",".join(["%.9g"] * rows.shape[1])
     write_text(path, "".join(line % tuple(row) + "\n" for row in rows.tolist()))
 
