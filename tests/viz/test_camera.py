@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from kinema.data.synthetic import perform
 from kinema.errors import UsageError
 from kinema.motion.motion import Points
+from kinema.motion.skeleton import Skeleton
 from kinema.viz.camera import VIEWS, Camera, shot_of
 from kinema.viz.layers import Layer, Panel, layers_of_clip, panel_of
 
@@ -90,3 +92,17 @@ def test_a_batch_becomes_one_forecast_and_ghosts(futures: Points) -> None:
 def test_a_panel_needs_a_layer() -> None:
     with pytest.raises(UsageError, match="at least one layer"):
         Panel("empty", ())
+
+
+def test_a_root_far_from_the_body_does_not_shrink_it() -> None:
+    """Some exporters leave a root joint on the floor where the clip began; it is not drawn, and it frames nothing."""
+    clip = perform("walk", seconds=2.0, fps=30.0, seed=0).points()
+    body = clip.skeleton
+    joints, parents = ("floor_root", *body.joints), (-1, *(parent + 1 for parent in body.parents))
+    offsets = torch.cat((torch.zeros(1, 3), body.offsets))
+    rooted = Skeleton("rooted", joints, parents, offsets, aliases=dict(body.aliases))
+    far = clip.positions + torch.tensor([0.0, 0.0, 9.0])
+    positions = torch.cat((torch.zeros(clip.frames, 1, 3), far), 1)
+    usual = shot_of(panel_of(Points(body, far, 30.0)).layers, view="side", aspect=1.0)
+    found = shot_of(panel_of(Points(rooted, positions, 30.0)).layers, view="side", aspect=1.0)
+    assert found.camera.height < 1.3 * usual.camera.height

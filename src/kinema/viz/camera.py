@@ -117,8 +117,7 @@ def shot_of(
 
 def _floor(layers: Sequence[Layer]) -> float:
     reference = min(layers, key=lambda layer: _SOLID.index(layer.role))
-    drawn = [joint for bone in reference.figure.bones for joint in (bone.parent, bone.joint)] or [0]
-    lowest = reference.bodies[:, :, drawn, 1].min(-1)
+    lowest = reference.bodies[:, :, reference.figure.joints, 1].min(-1)
     lowest = lowest[np.isfinite(lowest)]
     return float(np.percentile(lowest, 3)) - reference.figure.sole if lowest.size else 0.0
 
@@ -188,10 +187,11 @@ def _clouds(
             poses = layer.at(float(times[row]))
             if poses is None:
                 continue
+            drawn = poses[:, layer.figure.joints]
             if head is not None:
                 crown = head.centre(poses) + np.array([0, head.radius, 0])
-                poses = np.concatenate((poses, crown[:, None]), 1)
-            clouds.append((poses - targets[row]).reshape(-1, 3))
+                drawn = np.concatenate((drawn, crown[:, None]), 1)
+            clouds.append((drawn - targets[row]).reshape(-1, 3))
     cloud = np.concatenate(clouds)
     ground = np.array([[0.0, floor - targets[0, 1], 0.0]])
     return np.concatenate((cloud[np.isfinite(cloud).all(-1)], ground))

@@ -91,6 +91,14 @@ class Figure:
         """Every bone that is drawn."""
         return tuple(bone for chain in self.chains for bone in chain.bones)
 
+    @property
+    def joints(self) -> list[int]:
+        """Every joint that is drawn, in order; what is not drawn (a root on the floor, fingers) frames no picture."""
+        used = {joint for bone in self.bones for joint in (bone.parent, bone.joint)}
+        used |= set(self.trunk.joints) if self.trunk else set[int]()
+        used |= {self.head.first, self.head.second} if self.head else set[int]()
+        return sorted(used or {self.pelvis})
+
 
 def space(points: Points) -> Float[np.ndarray, "body frame joint 3"]:
     """Positions as numpy in 3-D with one batch axis; 2-D ones (a picture's, y down) stand upright at z = 0."""

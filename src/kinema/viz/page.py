@@ -122,7 +122,7 @@ def _panel(panel: Panel, view: str) -> dict[str, Any]:
 
 def _layer(layer: Layer) -> dict[str, Any]:
     positions, fps = _thinned(layer)
-    used = sorted(_joints(layer.figure))
+    used = layer.figure.joints
     positions = positions[:, :, used]
     known = np.isfinite(positions)
     low = np.array([_edge(positions[..., axis], np.nanmin) for axis in range(3)])
@@ -161,13 +161,6 @@ def _thinned(layer: Layer) -> tuple[np.ndarray, float]:
     before = place.astype(int)
     after, share = np.minimum(before + 1, layer.points.frames - 1), (place - before)[:, None, None]
     return positions[:, before] * (1 - share) + positions[:, after] * share, frames / layer.points.frames * fps
-
-
-def _joints(figure: Figure) -> set[int]:
-    used = {joint for bone in figure.bones for joint in (bone.parent, bone.joint)}
-    used |= set(figure.trunk.joints) if figure.trunk else set[int]()
-    used |= {figure.head.first, figure.head.second} if figure.head else set[int]()
-    return used or {figure.pelvis}
 
 
 def _figure(figure: Figure, place: dict[int, int]) -> dict[str, Any]:

@@ -193,8 +193,9 @@ def _target(panel: Panel, time: float, camera: Camera) -> np.ndarray:
     order = list(reversed(_ORDER))
     for layer in sorted(panel.layers, key=lambda layer: order.index(layer.role)):
         poses = layer.at(time)
-        if poses is not None and np.isfinite(poses).any():
-            middle = (np.nanmin(poses, (0, 1)) + np.nanmax(poses, (0, 1))) / 2
+        drawn = None if poses is None else poses[:, layer.figure.joints]
+        if drawn is not None and np.isfinite(drawn).any():
+            middle = (np.nanmin(drawn, (0, 1)) + np.nanmax(drawn, (0, 1))) / 2
             return np.array([middle[0], camera.target[1], middle[2]])
     return camera.target
 
@@ -208,6 +209,6 @@ def _reach(panel: Panel, times: Sequence[float], shot: Shot) -> float:
         for layer in panel.layers:
             poses = layer.at(time)
             if poses is not None and layer.role != "ghost":
-                across = camera.project(poses.reshape(-1, 3))[:, 0]
+                across = camera.project(poses[:, layer.figure.joints].reshape(-1, 3))[:, 0]
                 widest = max(widest, 2 * float(np.nanmax(np.abs(across), initial=0.0)))
     return min(1.06 * widest + 0.03, 0.85)
