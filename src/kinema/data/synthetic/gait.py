@@ -127,7 +127,6 @@ def _walk(style: Style, rng: np.random.Generator) -> Gait:
         ),
         reach=0.42,
         behind=0.58,
-        sink=0.018,
         bob=0.017 * style.bounce,
         sway=0.02 * style.width,
         pelvis_turn=0.085 * pace,
