@@ -47,7 +47,7 @@ class Generator(nn.Module):
         self.long_term = PoseEncoder(config.long_frames, width, make[0], code + head, make[1], make[2])
         self.short_term = PoseEncoder(config.window, width, make[0], code, make[1], make[2])
         self.enter = _linear(2 * code, code)
-        self.leave = _linear(code, width)
+        self.leave = _linear(code, width, gain=0.01 if config.still else 1.0)
 
     def forward(self, past: Float[Tensor, "B T D"], frames: int, feed: Feed) -> Float[Tensor, "B P D"]:
         """The `frames` after `past`; `feed` says what is fed back in place of each answer."""
@@ -136,7 +136,7 @@ class ConvSeq2Seq(Model):
         2-norm of the error). `adversarial` weighs the critic's verdict (0: there is no critic), `l2` half the squares
         of all weights. `dropout` scales the paper's rates (0.2, 0.2, 0.5 in an encoder, 0.5 in the decoder); `masks`
         says whether its masks are drawn anew for every "window", or once for a "frame" and its neighbours, which makes
-        training faster. Raises UsageError for values that cannot be.
+        training faster. `still` begins training near zero velocity. Raises UsageError for values that cannot be.
         """
 
         observed: int = 50
@@ -156,6 +156,7 @@ class ConvSeq2Seq(Model):
         l2: float = 0.0
         dropout: float = 1.0
         masks: Literal["window", "frame"] = "window"
+        still: bool = True
 
         def __post_init__(self) -> None:
             fits = SPAN <= self.window <= self.observed and SPAN <= self.long_frames <= self.observed
@@ -265,8 +266,8 @@ class ConvSeq2Seq(Model):
         return self.config.l2 * half_squares([weight for weight in self.part(turn).parameters() if weight.ndim > 1])
 
 
-def _linear(enter: int, leave: int) -> nn.Linear:
+def _linear(enter: int, leave: int, gain: float = 1.0) -> nn.Linear:
     layer = nn.Linear(enter, leave)
-    nn.init.xavier_uniform_(layer.weight)
+    nn.init.xavier_uniform_(layer.weight, gain)
     nn.init.zeros_(layer.bias)
     return layer

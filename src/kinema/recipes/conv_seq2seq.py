@@ -27,6 +27,7 @@ _RELEASED = ConvSeq2Seq.Config(
     loss="squares",
     l2=0.001,
     masks="window",
+    still=False,
 )
 _RELEASED_ADAM = Optim(kind="adam", lr=5e-5, schedule="step", milestones=(10_000, 20_000), gamma=0.99)
 _MENDED = ConvSeq2Seq.Config(padding="front", window=24, critic_features=8, loss="distance", dropout=0.5, masks="frame")
@@ -45,8 +46,8 @@ def conv_seq2seq() -> Recipe:
             Turn("discriminator", replace(_MENDED_ADAM, lr=1e-4, betas=(0.5, 0.9)), fresh=True),
             Turn("generator", _MENDED_ADAM, fresh=True),
         ),
-        steps=10_000,
-        batch_size=32,
+        steps=20_000,
+        batch_size=16,
         augment=Augment(reverse=0.5, mirror=0.5),
         balance="sqrt-actions",
         ema=0.999,
@@ -58,6 +59,7 @@ def conv_seq2seq() -> Recipe:
         stages=(stage,),
         protocols=("cmu-legacy", "cmu-physical"),
         phases=2,
+        symmetric=True,
     )
 
 
