@@ -14,7 +14,12 @@ from cyclopts import App
 from kinema.errors import KinemaError, KinemaWarning
 from kinema.version import VERSION
 
-app = App(name="kinema", help="Some of a motion is known; say the rest.", version=VERSION)
+app = App(
+    name="kinema",
+    help="Some of a motion is known; say the rest.",
+    version=VERSION,
+    suppress_keyboard_interrupt=False,  # `main` answers it, with exit code 130
+)
 
 _COMMANDS = {
     "demo": ("kinema.cli.demo:demo", "Forecast a motion and leave a page, a picture, a GIF, a BVH and a GLB."),
