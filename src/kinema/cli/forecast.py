@@ -10,19 +10,25 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from kinema.cli.console import note
+from kinema.errors import UsageError, unknown_name
 from kinema.motion.files import load, save
+from kinema.protocols import PROTOCOLS
+from kinema.protocols.samples import check_suffix, collect, save_samples
 from kinema.run import open_run
 
 
 def forecast(
     model: str,
-    file: Path,
+    file: Path | None = None,
     *,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     seconds: float | None = None,
     samples: int = 1,
     seed: int = 0,
     append: bool = False,
+    protocol: str | None = None,
+    data: Path | None = None,
+    samples_out: Path | None = None,
     unit: float | None = None,
     json_: Annotated[bool, Parameter(name="--json")] = False,
 ) -> None:
@@ -45,11 +51,26 @@ def forecast(
         Same seed, same motion.
     append
         Write the observed motion in front of the future.
+    protocol
+        Instead of a FILE: forecast the windows of a benchmark (see `kinema eval`).
+    data
+        The folder with the protocol's data; default: the one that KINEMA_DATA names.
+    samples_out
+        Where truth and prediction of every window of the protocol go: .npz or .h5. `kinema render` draws them.
     unit
         Metres per file unit, where the file does not say (BVH): 0.01 for centimetres.
     json_
         Say on standard output, as JSON, what was written.
     """
+    if file is None or protocol is not None or samples_out is not None:
+        if file is not None or protocol is None or samples_out is None:
+            raise UsageError(
+                expected="a motion FILE, or --protocol with --samples-out",
+                got="both, or half of one" if file or protocol or samples_out else "neither",
+                cure="Name a file to go on from, or a benchmark and where its samples go.",
+            )
+        _forecast_protocol(model, protocol, data, samples_out)
+        return
     run = open_run(model)
     clip = load(file, unit=unit)
     answer = run.answer(clip, seconds=seconds, samples=samples, seed=seed)
@@ -74,3 +95,13 @@ def forecast(
         print()
     else:
         print(f"{frames} frames at {fps:g} fps ({frames / fps:.2f} s) by {run.name}: {', '.join(written)}")
+
+
+def _forecast_protocol(model: str, protocol: str, data: Path | None, out: Path) -> None:
+    if protocol not in PROTOCOLS:
+        raise unknown_name("protocol", protocol, PROTOCOLS)
+    check_suffix(out)
+    arrays = collect(PROTOCOLS[protocol], open_run(model), data)
+    save_samples(arrays, out)
+    actions = sorted({str(action) for action in arrays["action"]})
+    print(f"{len(arrays['action'])} windows of {len(actions)} actions ({', '.join(actions)}) by {model}: {out}")

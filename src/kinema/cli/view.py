@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import webbrowser
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,6 +15,7 @@ from kinema.atomic import atomic_path
 from kinema.errors import UsageError
 from kinema.motion.files import load_clip
 from kinema.motion.motion import Clip
+from kinema.protocols.samples import is_sample_file, load_samples, sample_of
 from kinema.viz import film, raster
 from kinema.viz.layers import Panel, layers_of_clip
 from kinema.viz.page import page
@@ -82,6 +84,8 @@ def render(
     from_: Annotated[float | None, Parameter(name="--from")] = None,
     to: float | None = None,
     fps: float | None = None,
+    action: str | None = None,
+    window: int = 0,
 ) -> None:
     """Draw a motion: a film strip (.png), a loop (.gif) or a film (.mp4).
 
@@ -105,6 +109,10 @@ def render(
         End, in seconds.
     fps
         Frames per second, for a file that does not say.
+    action
+        Of a sample file (`kinema forecast --samples-out`): the action; default: the first.
+    window
+        Of a sample file: which window of the action, from 0.
     """
     target = output or file.with_suffix(".gif")
     kind = target.suffix.lower()
@@ -115,7 +123,8 @@ def render(
         raise UsageError(expected="a size of 64 to 4096 pixels", got=f"{height}", cure="Change --size.")
     if frames is not None and frames < 1:
         raise UsageError(expected="at least one frame", got=f"{frames}", cure="Change --frames.")
-    panel = _panel(file, load_clip(file, fps=fps))
+    sampled = is_sample_file(file)
+    panel = _sample_panel(file, action, window) if sampled else _panel(file, load_clip(file, fps=fps))
     if kind == ".png":
         picture = raster.strip(
             panel, count=frames or 8, height=height, theme=theme, view=view, start=from_, stop=to, sharpness=_SHARP
@@ -134,6 +143,15 @@ def _panel(file: Path, clip: Clip) -> Panel:
     seconds = points.frames / points.fps
     facts = f"{points.skeleton.name}, {len(points.skeleton)} joints, {points.frames} frames, {points.fps:.4g} fps"
     return Panel("", layers_of_clip(points), caption=f"{facts}, {seconds:.2f} s")
+
+
+def _sample_panel(file: Path, action: str | None, window: int) -> Panel:
+    """A window of a sample file: what was seen, what came, and what was predicted."""
+    sample = sample_of(load_samples(file), action, window)
+    now = sample.observed / sample.whole.fps
+    panel = raster.forecast_panel(sample.whole, sample.prediction, now=now, title="", role="forecast")
+    facts = f"{sample.action}, frame {sample.start + sample.observed}: prediction beside what happened"
+    return replace(panel, caption=facts)
 
 
 def _has_display() -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -10,6 +10,7 @@ from kinema.metrics.report import Report
 from kinema.protocols.cmu import CMU_LEGACY, CMU_PHYSICAL
 from kinema.protocols.forecaster import Forecaster
 from kinema.protocols.h36m import H36M_LEGACY
+from kinema.protocols.scoring import Windows
 
 
 class Benchmark(Protocol):
@@ -29,6 +30,10 @@ class Benchmark(Protocol):
         self, forecaster: Forecaster, data: Path | str | None = None, beside: Sequence[Forecaster] = ()
     ) -> Report:
         """Score a forecaster, and others to stand beside it, on the test data below `data`."""
+        ...
+
+    def cuts(self, data: Path | str | None, windows: str) -> Iterator[tuple[str, Windows]]:
+        """Action and windows of the test data, a chunk at a time; `windows` is "8", "all" ..."""
         ...
 
 

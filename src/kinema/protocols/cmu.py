@@ -152,6 +152,10 @@ class CmuProtocol:
         source = CmuForecast(root=None if data is None else str(data), drop_first=self.drop_first)
         return (every_second_row(clip) for clip in source.clips("test"))
 
+    def cuts(self, data: Path | str | None, windows: str) -> Iterator[tuple[str, Windows]]:
+        """Action and windows of all test files, a chunk at a time."""
+        return ((str(clip.action), some) for clip in self.tests(data) for some in self.windows_of(clip, windows))
+
     def windows_of(self, clip: Motion, windows: str) -> Iterator[Windows]:
         """The windows of one of the `tests`, a chunk at a time. Raises KinemaError where it is too short."""
         observed = WINDOWS[windows]

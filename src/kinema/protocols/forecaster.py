@@ -9,6 +9,7 @@ from kinema.motion.motion import Clip, Motion
 Space = Literal["rotations", "positions"]
 
 
+@runtime_checkable
 class Forecaster(Protocol):
     """A model that continues a pose sequence.
 

@@ -117,6 +117,10 @@ class H36MProtocol:
             first, second = (every_second_row(source.motion(TEST_SUBJECT, action, k)) for k in CLIPS)
             yield action, (first, second)
 
+    def cuts(self, data: Path | str | None, windows: str) -> Iterator[tuple[str, Windows]]:
+        """Action and windows of all test files, a chunk at a time."""
+        return ((action, some) for action, clips in self.tests(data) for some in self.windows_of(clips, windows))
+
     def windows_of(self, clips: Clips, windows: str) -> Iterator[Windows]:
         """The windows of an action, a chunk at a time. Raises KinemaError where a clip is too short to draw from."""
         observed = OBSERVED[windows]
