@@ -26,7 +26,7 @@ _RELEASED = ConvSeq2Seq.Config(
     feedback=0.95,
     loss="squares",
     l2=0.001,
-    # Differs: the released code draws new dropout masks for every window of a roll-out ("window"). Shared by the windows
+    # Differs: the released code draws dropout masks for every window of a roll-out ("window"). Shared by the windows
     # that a row is part of they have the same law in each window, and a generator's step takes a third of the time.
     masks="frame",
     still=False,
