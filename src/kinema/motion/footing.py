@@ -25,6 +25,7 @@ _LOW = 0.015  # metres above the lowest foot at which another is no longer thoug
 _SLOW = 0.4  # metres per second at which a foot is no longer thought to stand
 _CONTACT = 0.03  # metres between foot and floor at which the ground no longer leads the body
 _SETTLE = 0.3  # seconds in which a foot that was observed above its floor comes down to it
+_INERTIA = 0.025  # seconds in which feet that stand bring a body from its old speed to theirs (a forecast lurches)
 _PUSH = 0.1  # seconds in which feet on the ground change the body's momentum
 _TURN = 0.4  # seconds in which the turning of the observation fades, and the stride's own sway is left behind
 
@@ -74,6 +75,7 @@ def body_path(past: Motion, ahead: Motion) -> Float[Tensor, "*batch frame 3"]:
         up = torch.maximum(level, flying)
         grip = torch.exp(-(up - level) / _CONTACT)[..., None]
         planted = -(stands * (now - feet_last)).sum(-2) / step
+        grip = grip * (1 - math.exp(-step / _INERTIA))
         along = grip * planted + (1 - grip) * speed
         moved = torch.stack((place[..., 0] + along[..., 0] * step, up, place[..., 2] + along[..., 2] * step), -1)
         # A glimpse of speed is not momentum: the ground changes it over some frames, the air does not.
