@@ -1,7 +1,7 @@
 """A training step of siMLPe (48 linear blocks, batch 256, 50 frames, 66 features) in the laid-out and the plain form.
 
-`python -m pytest benchmarks/bench_simlpe.py` (extra `bench`). The plain form keeps batch x feature x frame and turns the
-tensor round for the layer norm of every block, as the formula is usually written; the outputs are the same.
+`python -m pytest benchmarks/bench_simlpe.py` (extra `bench`). The plain form keeps batch x feature x frame and turns
+the tensor round for the layer norm of every block, as the formula is usually written; the outputs are the same.
 """
 
 from __future__ import annotations
