@@ -114,6 +114,17 @@ def test_slerp_goes_the_shortest_way_at_even_speed(one, other, weight):
     torch.testing.assert_close(rot.slerp(start, end, torch.ones((), dtype=torch.float64)), end, atol=1e-5, rtol=0)
 
 
+def test_slerp_broadcasts():
+    start = rot.rotvec_to_rotmat(torch.tensor([[0.1, 0.2, 0.3]]))
+    end = rot.rotvec_to_rotmat(torch.tensor([[0.5, -0.2, 0.1], [0.0, 1.0, 0.0]]))[:, None]
+    weight = torch.linspace(0, 1, 4)
+    between = rot.slerp(start, end, weight)
+    assert between.shape == (2, 4, 3, 3)
+    for row in range(2):
+        for column in range(4):
+            torch.testing.assert_close(between[row, column], rot.slerp(start[0], end[row, 0], weight[column]))
+
+
 @given(VECTORS, VECTORS)
 def test_shortest_arc_turns_one_direction_to_the_other(one, other):
     start, end = torch.tensor(one), torch.tensor(other)

@@ -102,9 +102,9 @@ def axis_angle_to_rotmat(axis: str, angle: Float[Tensor, "*b"]) -> Float[Tensor,
 
 
 def slerp(
-    start: Float[Tensor, "*b 3 3"], end: Float[Tensor, "*b 3 3"], weight: Float[Tensor, "*#b"]
+    start: Float[Tensor, "*#b 3 3"], end: Float[Tensor, "*#b 3 3"], weight: Float[Tensor, "*#b"]
 ) -> Float[Tensor, "*b 3 3"]:
-    """The rotation at `weight` of the shortest way from `start` (0) to `end` (1)."""
+    """The rotation at `weight` of the shortest way from `start` (0) to `end` (1); the three broadcast."""
     step = roma.rotmat_to_rotvec(start.transpose(-1, -2) @ end)
     return start @ roma.rotvec_to_rotmat(step * weight[..., None])
 
