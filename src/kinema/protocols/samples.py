@@ -17,7 +17,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -38,6 +38,7 @@ SUFFIXES = (".npz", ".h5")
 _KEYS = ("observed", "truth", "prediction", "action", "start", "fps", "joint_names", "parents", "rest_offsets")
 
 
+@runtime_checkable
 class Windowed(Protocol):
     """A protocol whose test windows can be listed."""
 

@@ -119,7 +119,7 @@ def _places(text: BvhText) -> Places:
     return places
 
 
-def _offsets(text: BvhText, places: Places, frames: slice) -> Float[Tensor, "frame joint 3"]:
+def _offsets(text: BvhText, places: Places, frames: slice) -> Float[Tensor, "kept joint 3"]:
     count = len(range(*frames.indices(len(text.values))))
     offsets = np.tile(np.array(text.offsets), (count, 1, 1))
     for joint, place in places.items():
