@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -41,8 +42,16 @@ def demo(
     print(f"\nleft in {done.folder} ({done.seconds:.0f} s):")
     for name in done.files:
         print(f"  {done.folder / name}")
-    program = "kinema" if Path(sys.argv[0]).name == "kinema" else "python -m kinema"
+    program = _program()
     print("\nnext:")
     print(f"  {program} forecast {MODEL} YOUR.bvh -o future.bvh")
     print(f"  {program} view {done.folder / 'forecast.bvh'}")
     print(f"  {program} train simlpe --tiny --out runs/first")
+
+
+def _program() -> str:
+    """How the user can call this program again: by its name where that is found, else as they called it now."""
+    called = Path(sys.argv[0])
+    if called.name != "kinema":
+        return "python -m kinema"
+    return "kinema" if shutil.which("kinema") else sys.argv[0]

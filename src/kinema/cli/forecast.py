@@ -41,7 +41,7 @@ def forecast(
     file
         The motion so far: BVH, NPZ or exponential-map text.
     out
-        Where to write: .bvh, .npz or .glb. Default: FILE.forecast.bvh in this folder. Of several samples, each gets a BVH
+        Where to write: .bvh, .npz or .glb. Default: FILE.forecast.bvh in this folder. Of several samples each has a BVH
         or GLB of its own (OUT-1.bvh, OUT-2.bvh ...), and one NPZ holds them all.
     seconds
         How far to look; default: as far as the model was trained to.
