@@ -1,0 +1,66 @@
+"""House rules that a machine can keep."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+PAPERS = "\n".join(path.read_text() for path in (ROOT / "docs" / "papers").glob("*.md"))
+
+
+def trees() -> list[tuple[Path, ast.Module]]:
+    return [(path, ast.parse(path.read_text())) for path in SOURCES]
+
+
+def test_files_stay_short() -> None:
+    long = {
+        str(path.relative_to(ROOT)): count for path in SOURCES if (count := len(path.read_text().splitlines())) > 300
+    }
+    assert not long
+
+
+def test_functions_stay_short() -> None:
+    long: list[str] = []
+    for path, tree in trees():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef) and node.end_lineno:
+                body = node.body[1:] if ast.get_docstring(node) else node.body
+                lines = node.end_lineno - body[0].lineno + 1 if body else 0
+                if lines > 45:
+                    long.append(f"{path.relative_to(ROOT)}:{node.name} ({lines} lines)")
+    assert not long
+
+
+def test_constructors_take_no_bag_of_arguments_and_nobody_prints_outside_the_command_line() -> None:
+    for path, tree in trees():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef) and node.name == "__init__":
+                assert node.args.kwarg is None, path
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
+                assert "cli" in path.parts, path
+
+
+@pytest.mark.parametrize("banned", ["pickle.load", "torch.load", "eval(", "exec(", "allow_pickle=True", ".cuda()"])
+def test_nothing_that_could_run_what_a_file_says(banned: str) -> None:
+    found = [path for path in SOURCES if re.search(rf"(?<![\w.]){re.escape(banned)}", path.read_text())]
+    assert not found
+
+
+def test_every_difference_from_a_paper_is_in_a_ledger() -> None:
+    """A `# Differs:` tag stands in a file whose system has a page under docs/papers; the page's table says how."""
+    tagged = {path for path in SOURCES if "# Differs:" in path.read_text()}
+    assert tagged
+    for path in tagged:
+        page = ROOT / "docs" / "papers" / f"{path.stem}.md"
+        assert page.is_file(), f"{path} differs from a paper, and no ledger says how"
+        assert "|---|" in page.read_text(), page
+
+
+def test_the_tests_that_the_ledgers_name_exist() -> None:
+    text = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("*.py"))
+    for name in re.findall(r"\b(test_\w+)\b(?!\.py)", PAPERS):
+        if not name.endswith(".py") and f"{name}.py" not in PAPERS:
+            assert f"def {name}" in text, name
