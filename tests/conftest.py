@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import jaxtyping
 import pytest
 import torch
 
 torch.set_num_threads(1)
+
+# Before any import of kinema: a shape in a signature that nobody checks is soon a lie. It costs nothing outside the
+# tests. Left out: the rooms above these, which import on demand or speak of `Self`.
+CHECKED = ("batch", "data", "geometry", "metrics", "models", "motion", "nn", "protocols", "viz")
+jaxtyping.install_import_hook([f"kinema.{room}" for room in CHECKED], "shapes.check")
 
 SMALL_BVH = """HIERARCHY
 ROOT Hips
@@ -58,6 +64,15 @@ def small_bvh_rows(frames: int) -> list[str]:
         )
         for frame in range(frames)
     ]
+
+
+@pytest.fixture
+def unchecked() -> Iterator[None]:
+    """A caller who checks no types, as users are: what kinema itself says to a wrong value."""
+    before = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", before)
 
 
 @pytest.fixture(scope="session")

@@ -137,6 +137,10 @@ def test_held_out_files_leave_train_for_val(tree: Path) -> None:
     assert CmuForecast(str(tree)).names("val") == ()
     with pytest.raises(UsageError, match="running_4"):
         CmuForecast(str(tree), validation=("runing_4",)).names("train")
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_an_unknown_split_is_refused(tree: Path) -> None:
     with pytest.raises(UsageError, match="val"):
         CmuForecast(str(tree)).clips("validate")  # pyright: ignore
 

@@ -311,6 +311,7 @@ class TestSource:
         assert one.identity != other.identity
         assert not torch.equal(one.rotations, other.rotations)
 
+    @pytest.mark.usefixtures("unchecked")  # JSON has lists, no tuples
     def test_settings_survive_json(self):
         source = Synthetic(clips_per_action=3, fps=25.0, actions=("run", "sit"))
         assert Synthetic(**json.loads(json.dumps(asdict(source)))) == source

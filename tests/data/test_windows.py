@@ -61,8 +61,12 @@ def test_balance() -> None:
     assert share["actions"] == [0.5, 0.25, 0.25]
     uneven = build(clips(14, 9, actions=("walk", "run"))).windows(5, balance="actions")
     assert float(uneven.weight[uneven.clip == 1].sum()) == pytest.approx(0.5)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_an_unknown_balance_is_refused() -> None:
     with pytest.raises(UsageError, match="balance"):
-        built.windows(5, balance="subjects")  # pyright: ignore
+        build(clips(14, 9)).windows(5, balance="subjects")  # pyright: ignore
 
 
 def test_no_window_at_all_says_how_long_the_clips_are() -> None:

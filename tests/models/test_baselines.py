@@ -150,6 +150,7 @@ class TestContract:
         assert not list(BASELINES[name]().parameters())
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_unknown_kind_is_named() -> None:
     with pytest.raises(UsageError, match="slerp"):
         Interpolate("slurp")  # pyright: ignore[reportArgumentType]

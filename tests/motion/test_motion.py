@@ -54,6 +54,7 @@ def test_concatenation_wants_one_skeleton_and_one_rate(clip):
         concatenate(clip, rest_pose(skeleton("cmu38"), 20.0))
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_shapes_that_do_not_fit_are_refused(clip):
     with pytest.raises(UsageError, match="24 joints"):
         Points(clip.skeleton, torch.zeros(5, 23, 3), 30.0)
