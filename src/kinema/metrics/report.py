@@ -198,6 +198,16 @@ def with_means(rows: Rows, means: Mapping[str, Sequence[str]]) -> Rows:
     return extended
 
 
+def all_with_means(
+    scores: Mapping[str, Mapping[str, Rows]], means: Mapping[str, Sequence[str]]
+) -> dict[str, dict[str, Rows]]:
+    """`with_means` for every choice of windows and every metric of a forecaster."""
+    return {
+        windows: {metric: with_means(rows, means) for metric, rows in metrics.items()}
+        for windows, metrics in scores.items()
+    }
+
+
 def markdown(report: Report, *, full: bool = True) -> str:
     """The report as a Markdown document."""
     lines = [f"# {report.model} under {report.protocol}", "", f"**{report.leak.message}**", ""]

@@ -68,13 +68,12 @@ def mirror_by_name(joints: Sequence[str]) -> tuple[int, ...]:
     return tuple(mirror)
 
 
-def canon_by_name(joints: Sequence[str], parents: Sequence[int]) -> dict[str, str]:
+def canon_by_name(joints: Sequence[str]) -> dict[str, str]:
     """canon17 name, or name of one of `EXTREMITIES`, -> own name, for those that are found.
 
     Two canonical joints never share one joint. Where two names fit, the earlier entry of the table wins; an end point
     ("..._end", "Site") is never one of the seventeen.
     """
-    del parents  # names decide; the tree is not consulted
     every = {side_and_stem(name): name for name in reversed(joints)}
     inner = {side_and_stem(name): name for name in reversed(joints) if not is_end_point(name)}
     found: dict[str, str] = {}

@@ -41,7 +41,7 @@ class Skeleton:
         if not self.mirror:
             object.__setattr__(self, "mirror", mirror_by_name(self.joints))
         if not self.aliases:
-            object.__setattr__(self, "aliases", canon_by_name(self.joints, self.parents))
+            object.__setattr__(self, "aliases", canon_by_name(self.joints))
         self._check_names()
 
     def __len__(self) -> int:

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from kinema.data.cmu_forecast import BENCHMARK, UNIT, CmuForecast
 from kinema.errors import KinemaError
-from kinema.metrics.report import Leak, Published, Report, Row, with_means
+from kinema.metrics.report import Leak, Published, Report, Row, all_with_means
 from kinema.motion.catalog.cmu import CMU38_COPIES, CMU38_NOT_CAPTURED, CMU38_STATIC
 from kinema.motion.motion import Motion
 from kinema.protocols.forecaster import Forecaster
@@ -87,13 +87,7 @@ class CmuProtocol:
         tests, found = self._found(asked, source)
         means = {"mean": tuple(tests), "mean_trained": _trained(source, tests)}
         means = {name: actions for name, actions in means.items() if actions}
-        scores = {
-            name: {
-                windows: {metric: with_means(rows, means) for metric, rows in metrics.items()}
-                for windows, metrics in by_windows.items()
-            }
-            for name, by_windows in found.items()
-        }
+        scores = {name: all_with_means(by_windows, means) for name, by_windows in found.items()}
         missing = tuple(action for action in source.actions if action not in tests)
         return Report(
             protocol=self.name,

@@ -24,7 +24,7 @@ from torch import Tensor
 from kinema.data.h36m_expmap import ACTIONS, CLIPS, ORIGIN, TEST_SUBJECT, WHAT, H36MExpmap
 from kinema.data.source import missing_data
 from kinema.errors import KinemaError
-from kinema.metrics.report import Leak, Published, Report, Row, with_means
+from kinema.metrics.report import Leak, Published, Report, Row, all_with_means
 from kinema.motion.motion import Motion
 from kinema.protocols.forecaster import Forecaster
 from kinema.protocols.leaks import find_leak
@@ -83,13 +83,7 @@ class H36MProtocol:
                     for metric, row in self._score(one, clips, windows).items():
                         found[one.name].setdefault(windows, {}).setdefault(metric, {})[action] = row
         means = {"mean": tuple(tests)}
-        scores = {
-            name: {
-                windows: {metric: with_means(rows, means) for metric, rows in metrics.items()}
-                for windows, metrics in by_windows.items()
-            }
-            for name, by_windows in found.items()
-        }
+        scores = {name: all_with_means(by_windows, means) for name, by_windows in found.items()}
         missing = tuple(action for action in ACTIONS if action not in tests)
         return Report(
             protocol=self.name,

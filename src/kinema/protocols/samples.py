@@ -85,17 +85,18 @@ def collect(protocol: Windowed, forecaster: Forecaster, data: Path | str | None,
         last = some
     assert last is not None, "a protocol without windows"
     body = last.clips.skeleton
-    return {key: np.concatenate(values) for key, values in parts.items()} | {
-        "fps": np.float64(last.clips.fps),
+    facts: Arrays = {
+        "fps": np.array(last.clips.fps),
         "protocol": np.array(protocol.name),
         "model": np.array(forecaster.name),
         "windows": np.array(windows),
-        "format_version": np.int64(1),
+        "format_version": np.array(1),
         "joint_names": np.array(body.joints),
         "parents": np.array(body.parents),
         "rest_offsets": body.offsets.numpy(),
         "skeleton": np.array(body.name),
-    }  # type: ignore[return-value]
+    }
+    return {key: np.concatenate(values) for key, values in parts.items()} | facts
 
 
 def save_samples(arrays: Arrays, path: Path) -> None:
