@@ -15,7 +15,7 @@ from kinema.motion.motion import Clip, Motion
 from kinema.motion.skeleton import Skeleton
 
 _LEG = ("knee", "ankle")
-_PAST = 1.0  # seconds of the observation that `carry` looks at: one stride
+PAST = 1.0  # seconds of the observation that `carry` looks at: one stride
 
 
 def to_skeleton(motion: Motion, skeleton: Skeleton, *, reference: Motion | None = None) -> Motion:
@@ -63,7 +63,7 @@ def carry(pose: Clip, onto: Motion) -> Motion:
             got=f"{pose.fps:g}",
             cure="Resample one of them first.",
         )
-    past = onto[-min(onto.frames, 1 + round(_PAST * onto.fps)) :]
+    past = onto[-min(onto.frames, 1 + round(PAST * onto.fps)) :]
     last = past[-1:]
     seen = to_skeleton(past, pose.skeleton)  # the observation as the model's body had it
     now = fit_rotations(_without_root(seen[-1:]).points(), onto.skeleton, reference=last).rotations

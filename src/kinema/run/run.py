@@ -20,7 +20,7 @@ from kinema.models.base import Model
 from kinema.motion.edit import resample
 from kinema.motion.motion import Clip, Motion, concatenate
 from kinema.motion.represent import Representation, RootPositionsConfig, RotationVectorsConfig, root_free
-from kinema.motion.retarget import carry, to_skeleton
+from kinema.motion.retarget import PAST, carry, to_skeleton
 from kinema.protocols.forecaster import Space
 
 
@@ -113,12 +113,15 @@ class Run:
         )
 
     def _recent(self, clip: Motion, rate: float) -> Motion:
-        """The end of a clip, at the model's rate, ending exactly at the clip's last frame; on the clip's skeleton."""
-        wanted = math.ceil((max(self.observed, 2) - 1) / rate * clip.fps) + 1
-        tail = clip[max(0, clip.frames - wanted) :]
+        """The end of a clip, at the model's rate, ending exactly at the clip's last frame; on the clip's skeleton.
+
+        As long as the model looks back, and at least the second from which heading, speed and floor are read.
+        """
+        frames = max(self.observed, 1 + round(PAST * rate))
+        tail = clip[max(0, clip.frames - 1 - math.ceil((frames - 1) / rate * clip.fps)) :]
         # Resampling counts from the first frame on; turned round, it counts from the last.
-        backwards = _reversed(resample(_reversed(tail), rate))
-        return backwards[-max(self.observed, 2) :] if backwards.frames > max(self.observed, 2) else backwards
+        recent = _reversed(resample(_reversed(tail), rate))
+        return recent[max(0, recent.frames - frames) :]
 
     def _poses(self, own: Motion, frames: int, samples: int, seed: int) -> Clip:
         if self.representation is None:
