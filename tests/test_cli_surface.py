@@ -5,13 +5,8 @@ import sys
 
 import pytest
 
-from kinema.cli import app, main
-
-
-def leave(arguments: list[str]) -> int:
-    with pytest.raises(SystemExit) as stop:
-        main(arguments)
-    return int(stop.value.code or 0)
+from command import run
+from kinema.cli import app
 
 
 def test_help_imports_no_torch() -> None:
@@ -36,9 +31,9 @@ def test_the_commands_are_these() -> None:
 
 
 def test_misuse_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
-    assert leave(["forecast"]) == 2
-    assert leave(["info", "--nonsense", "x.bvh"]) == 2
-    assert leave(["nosuchverb"]) == 2
+    assert run("forecast") == 2
+    assert run("info", "--nonsense", "x.bvh") == 2
+    assert run("nosuchverb") == 2
 
 
 COMMANDS = [
@@ -48,5 +43,5 @@ COMMANDS = [
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert leave([command, "--help"]) == 0
+    assert run(command, "--help") == 0
     assert "Usage: kinema" in capsys.readouterr().out

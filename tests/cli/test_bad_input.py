@@ -13,21 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import SMALL_BVH, small_bvh_rows
-from kinema.cli import main
+from command import run
 from kinema.recipes import recipe
 from kinema.run import Means, train
 from kinema.run.open import WEIGHTS
+from small_bvh import SMALL_BVH, small_bvh_rows
 
 Writer = Callable[..., Path]
 Captured = pytest.CaptureFixture[str]
-
-
-def run(*arguments: str | Path) -> int:
-    with pytest.raises(SystemExit) as left:
-        main([str(argument) for argument in arguments])
-    assert isinstance(left.value.code, int)
-    return left.value.code
 
 
 def fails(capsys: Captured, code: int, *arguments: str | Path, says: tuple[str, ...]) -> None:

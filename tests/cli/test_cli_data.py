@@ -7,16 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from kinema.cli import main
+from command import run
 from kinema.data.h36m_expmap import ACTIONS, SUBJECTS
 
 ROW = ",".join(["0.5"] * 99) + "\n"
-
-
-def leave(arguments: list[str]) -> int:
-    with pytest.raises(SystemExit) as stop:
-        main(arguments)
-    return int(stop.value.code or 0)
 
 
 @pytest.fixture
@@ -30,27 +24,27 @@ def whole(tmp_path: Path) -> Path:
 
 
 def test_a_whole_tree(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert leave(["data", "check", "h36m-expmap", "--root", str(whole)]) == 0
+    assert run("data", "check", "h36m-expmap", "--root", str(whole)) == 0
     assert "210 of 210 files" in capsys.readouterr().out
 
 
 def test_what_is_missing_and_what_is_damaged(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (whole / "S5" / "posing_2.txt").unlink()
     (whole / "S11" / "eating_1.txt").write_text(ROW * 20 + "1,2,3\n")
-    assert leave(["data", "check", "h36m-expmap", "--root", str(whole)]) == 4
+    assert run("data", "check", "h36m-expmap", "--root", str(whole)) == 4
     out, err = capsys.readouterr()
     assert "missing: S5/posing_2.txt" in out
     assert "eating_1.txt, line 21: expected 99 columns" in out
     assert "208 whole, 1 missing, 1 damaged" in err
     assert "vision.imar.ro" in err
-    assert leave(["data", "check", "h36m-expmap", "--root", str(whole), "--json"]) == 4
+    assert run("data", "check", "h36m-expmap", "--root", str(whole), "--json") == 4
     found = json.loads(capsys.readouterr().out)
     assert found["missing"] == ["S5/posing_2.txt"]
     assert list(found["damaged"]) == ["S11/eating_1.txt"]
 
 
 def test_no_data_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert leave(["data", "check", "h36m-expmap", "--root", str(tmp_path)]) == 3
+    assert run("data", "check", "h36m-expmap", "--root", str(tmp_path)) == 3
     assert "academic use" in capsys.readouterr().err
-    assert leave(["data", "check", "h36m-expmap", "--root", str(tmp_path / "nowhere")]) == 3
-    assert leave(["data", "check", "h36m"]) == 2
+    assert run("data", "check", "h36m-expmap", "--root", str(tmp_path / "nowhere")) == 3
+    assert run("data", "check", "h36m") == 2

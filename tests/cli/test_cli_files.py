@@ -13,18 +13,11 @@ import numpy as np
 import pytest
 import torch
 
-from kinema.cli import main
+from command import run
 from kinema.motion import files
 
 Writer = Callable[..., Path]
 Captured = pytest.CaptureFixture[str]
-
-
-def run(*arguments: str | Path) -> int:
-    with pytest.raises(SystemExit) as left:
-        main([str(argument) for argument in arguments])
-    assert isinstance(left.value.code, int)
-    return left.value.code
 
 
 def facts(capsys: Captured, *arguments: str | Path) -> dict:

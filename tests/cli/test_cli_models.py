@@ -9,19 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from kinema.cli import main
+from command import run
 from kinema.motion.files import load, load_clip
 from kinema.motion.motion import Motion
 from kinema.recipes import RECIPES
 
 Captured = pytest.CaptureFixture[str]
-
-
-def run(*arguments: str | Path) -> int:
-    with pytest.raises(SystemExit) as left:
-        main([str(argument) for argument in arguments])
-    assert isinstance(left.value.code, int)
-    return left.value.code
 
 
 def test_models_are_listed_with_their_licence(capsys: Captured) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from kinema.cli import main
+from command import run
 from kinema.data.cmu_forecast import CmuForecast
 from kinema.data.cmu_from_bvh import benchmark_rows, root_rotation
 from kinema.errors import FormatError
@@ -109,20 +109,14 @@ def test_what_is_not_that_conversion_is_refused(tmp_path: Path, write_bvh: objec
         benchmark_rows(write_bvh(name="small.bvh"))  # type: ignore[operator]
 
 
-def leave(arguments: list[str]) -> int:
-    with pytest.raises(SystemExit) as stop:
-        main(arguments)
-    return int(stop.value.code or 0)
-
-
 def test_the_command_writes_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str], write_bvh: object) -> None:
     text, _ = cmu_bvh()
     (tmp_path / "14_12.bvh").write_text(text)
     out = tmp_path / "test" / "washwindow" / "washwindow_1.txt"
-    assert leave(["data", "cmu-from-bvh", str(tmp_path / "14_12.bvh"), "-o", str(out)]) == 0
+    assert run("data", "cmu-from-bvh", str(tmp_path / "14_12.bvh"), "-o", str(out)) == 0
     assert np.loadtxt(out, delimiter=",").shape == (5, 117)
     assert "5 rows of 117 columns" in capsys.readouterr().out
     other = write_bvh(name="other.bvh")  # type: ignore[operator]
-    assert leave(["data", "cmu-from-bvh", str(other), "-o", str(tmp_path / "x.txt")]) == 1
+    assert run("data", "cmu-from-bvh", str(other), "-o", str(tmp_path / "x.txt")) == 1
     assert not (tmp_path / "x.txt").exists()
-    assert leave(["data", "cmu-from-bvh", str(tmp_path / "none.bvh"), "-o", str(out)]) == 2
+    assert run("data", "cmu-from-bvh", str(tmp_path / "none.bvh"), "-o", str(out)) == 2
