@@ -8,7 +8,7 @@ affair. Legend: B batch, S sample, T frame, F feat.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -21,11 +21,18 @@ from kinema.batch import Batch, Query
 
 @dataclass(frozen=True)
 class FeatureShape:
-    """What a model must know of a representation to be built: numbers per frame, tokens of trust, action classes."""
+    """What a model must know of a representation to be built: numbers per frame, tokens of trust, action classes.
+
+    `points` gives the joint positions, metres [*batch, frame, joint, 3], that standardised features [*batch, frame, feat]
+    stand for, with gradients: what a loss in space needs. `fps` is the rate of the frames. Neither is stored with
+    weights; both come from the representation that is.
+    """
 
     width: int
     tokens: int
     classes: int = 0
+    points: Callable[[Tensor], Tensor] | None = None
+    fps: float = 0.0
 
 
 class Model(nn.Module, ABC):

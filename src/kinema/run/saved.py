@@ -145,7 +145,11 @@ def take_statistics(representation: Representation, weights: Mapping[str, Tensor
 
 def feature_shape(representation: Representation, classes: int) -> FeatureShape:
     """What a model must know of a representation."""
-    return FeatureShape(representation.width, representation.tokens, classes)
+
+    def points(features: Tensor) -> Tensor:
+        return representation.decode(representation.restore(features)).points().positions
+
+    return FeatureShape(representation.width, representation.tokens, classes, points, representation.fps)
 
 
 def _built(stages: list[Stage], last: Stage, shape: FeatureShape) -> Model:

@@ -1,0 +1,33 @@
+"""Scaled dot-product attention with several heads, through the fused kernel."""
+
+from __future__ import annotations
+
+import torch.nn.functional as functional
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+
+def attend(
+    query: Float[Tensor, "batch token dim"],
+    key: Float[Tensor, "batch source dim"],
+    value: Float[Tensor, "batch source dim"],
+    heads: int,
+    *,
+    mask: Bool[Tensor, "#batch #token source"] | Float[Tensor, "#batch #token source"] | None = None,
+    causal: bool = False,
+) -> Float[Tensor, "batch token dim"]:
+    """Attention of every token to the sources, softmax(q k / sqrt(dim / heads)) v in each head, the heads side by side.
+
+    `mask` is True where a token may look (bool), or is added to the scores (float); a token must be left at least one
+    source. With `causal` token t looks at the sources 0..t. There is no dropout on the weights: it would keep torch
+    from the fused kernel.
+    """
+
+    def split(x: Tensor) -> Tensor:
+        return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+    shown = None if mask is None else mask[:, None]
+    answer = functional.scaled_dot_product_attention(
+        split(query), split(key), split(value), attn_mask=shown, is_causal=causal
+    )
+    return answer.transpose(1, 2).flatten(-2)
