@@ -17,7 +17,7 @@ from kinema.models.baselines import BASELINES
 from kinema.motion.edit import resample
 from kinema.motion.represent import Representation
 from kinema.recipes import RECIPES, Stage, recipe
-from kinema.run.saved import facts_of, feature_shape, load_model, save_model
+from kinema.run.saved import facts_of, feature_shape, fresh_model, load_model, save_model
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ def made(name: str) -> Made:
     loader = Loader(windows, representation, stage.task, batch_size=4, seed=0)
     batch = loader.batch(0)
     torch.manual_seed(0)
-    model = stage.build(feature_shape(representation, batch.query.action.shape[-1]), {})
+    model = fresh_model(tiny, stage, feature_shape(representation, batch.query.action.shape[-1]))
     return Made(stage, representation, model.eval(), batch)
 
 
@@ -72,7 +72,8 @@ def test_the_loss_of_every_turn_is_finite_and_falls(name: str) -> None:
     parts = made(name)
     turns = {turn.turn: turn for turn in parts.stage.turns(parts.model)}
     torch.manual_seed(0)
-    model = parts.stage.build(feature_shape(parts.representation, parts.batch.query.action.shape[-1]), {}).train()
+    shape = feature_shape(parts.representation, parts.batch.query.action.shape[-1])
+    model = fresh_model(recipe(name).tiny(), parts.stage, shape).train()
     for name_of_turn in model.turns:
         optimiser = replace(turns[name_of_turn].optim, lr=3e-4).build(model.turn_parameters(name_of_turn))
         losses: list[float] = []

@@ -59,6 +59,23 @@ class Forecast(Task):
         return known_frames(window, known.expand(window.shape[:2]), representation)
 
 
+@dataclass(frozen=True)
+class Generate(Task):
+    """Nothing is known but the action: `length` frames are asked for."""
+
+    length: int
+    labelled: bool = True
+
+    @property
+    def frames(self) -> int:
+        """The frames asked for."""
+        return self.length
+
+    def query(self, window: Float[Tensor, "batch frame feat"], representation: Representation) -> Query:
+        """A window of which no frame is known."""
+        return known_frames(window, torch.zeros(window.shape[:2], dtype=torch.bool), representation)
+
+
 def known_frames(window: Float[Tensor, "batch frame feat"], known: Tensor, representation: Representation) -> Query:
     """The query in which whole frames are known exactly (`known` is True) or not at all."""
     batch, frames, _ = window.shape

@@ -46,7 +46,8 @@ def resample(clip: AnyClip, fps: float) -> AnyClip:
     weight = (ticks - below * step.denominator).to(torch.float64) / step.denominator
     above = (below + (weight > 0)).clamp(max=clip.frames - 1)
     if isinstance(clip, Points):
-        return replace(clip, positions=_lerp(clip.positions, below, above, weight, -3), fps=fps)
+        sure = None if clip.confidence is None else _lerp(clip.confidence, below, above, weight, -2)
+        return replace(clip, positions=_lerp(clip.positions, below, above, weight, -3), fps=fps, confidence=sure)
     layout = clip.layout and replace(clip.layout, frame_time=f"{1 / fps:.9g}")
     offsets = None if clip.offsets is None else _lerp(clip.offsets, below, above, weight, -3)
     return replace(
@@ -68,7 +69,8 @@ def mirror(clip: AnyClip) -> AnyClip:
     swap = list(clip.skeleton.mirror)
     if isinstance(clip, Points):
         flip = clip.positions.new_tensor([-1.0, 1.0, 1.0][: clip.positions.shape[-1]])
-        return replace(clip, positions=clip.positions[..., swap, :] * flip)
+        sure = None if clip.confidence is None else clip.confidence[..., swap]
+        return replace(clip, positions=clip.positions[..., swap, :] * flip, confidence=sure)
     above, sides = (signs.to(clip.rotations) for signs in reflections(clip.skeleton))
     world = clip.root.new_tensor([-1.0, 1.0, 1.0])
     rotations = above[..., :, None] * clip.rotations[..., swap, :, :] * sides[..., None, :]

@@ -82,7 +82,9 @@ class Motion:
 class Points:
     """Joint positions in metres (`dim` 3), or in the unit of a picture (`dim` 2).
 
-    Raises UsageError where shapes do not fit the skeleton or `fps` is not positive.
+    `confidence` says how far each place is to be believed: 0 unknown (the place is then NaN or of no meaning), 1 exact;
+    None where everything is as good as known. Raises UsageError where shapes do not fit the skeleton or `fps` is not
+    positive.
     """
 
     skeleton: Skeleton
@@ -90,10 +92,17 @@ class Points:
     fps: float
     action: str | None = None
     identity: str = ""
+    confidence: Float[Tensor, "*batch frame joint"] | None = None
 
     def __post_init__(self) -> None:
         frames, joints = self.positions.shape[-3], self.positions.shape[-2]
         _check(self.skeleton, joints, frames, frames, self.fps)
+        if self.confidence is not None and self.confidence.shape != self.positions.shape[:-1]:
+            raise UsageError(
+                expected=f"one confidence for each of the positions: shape {tuple(self.positions.shape[:-1])}",
+                got=f"shape {tuple(self.confidence.shape)}",
+                cure="Check the shapes of the arrays.",
+            )
 
     @property
     def frames(self) -> int:
@@ -112,11 +121,14 @@ class Points:
 
     def __getitem__(self, frames: slice) -> Points:
         """Some of the frames (a slice without a step)."""
-        return replace(self, positions=self.positions[..., _plain_slice(frames, self.frames), :, :])
+        frames = _plain_slice(frames, self.frames)
+        confidence = None if self.confidence is None else self.confidence[..., frames, :]
+        return replace(self, positions=self.positions[..., frames, :, :], confidence=confidence)
 
     def one(self, *index: int) -> Points:
         """One clip of the batch."""
-        return replace(self, positions=self.positions[index])
+        confidence = None if self.confidence is None else self.confidence[index]
+        return replace(self, positions=self.positions[index], confidence=confidence)
 
     def points(self) -> Points:
         """Itself, so that whatever draws or measures positions takes both kinds of clip."""

@@ -11,7 +11,7 @@ from kinema.data.folder import Folder
 from kinema.data.h36m_expmap import H36MExpmap
 from kinema.data.packs import RotationPack
 from kinema.data.synthetic import Synthetic
-from kinema.data.tasks import Forecast
+from kinema.data.tasks import Forecast, Generate
 from kinema.models.conv_seq2seq import ConvSeq2Seq
 from kinema.models.simlpe import SiMLPe
 from kinema.motion.benchmark_rows import BenchmarkRowsConfig
@@ -23,6 +23,7 @@ KINDS: dict[str, type] = {
     "ConvSeq2Seq": ConvSeq2Seq.Config,
     "Folder": Folder,
     "Forecast": Forecast,
+    "Generate": Generate,
     "H36MExpmap": H36MExpmap,
     "RootPositions": RootPositionsConfig,
     "RotationPack": RotationPack,

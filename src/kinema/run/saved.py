@@ -111,7 +111,7 @@ def load_model(folder: Path) -> Loaded:
         stage = stages[facts["stage"]]
         representation = recipe.representation.build(skeleton_from_json(facts["skeleton"]))
         take_statistics(representation, weights)
-        model = _built(list(stages.values()), stage, feature_shape(representation, int(facts.get("classes", 0))))
+        model = fresh_model(recipe, stage, feature_shape(representation, int(facts.get("classes", 0))))
         model.load_state_dict(
             {name.removeprefix("model."): value for name, value in weights.items() if name.startswith("model.")}
         )
@@ -152,12 +152,12 @@ def feature_shape(representation: Representation, classes: int) -> FeatureShape:
     return FeatureShape(representation.width, representation.tokens, classes, points, representation.fps)
 
 
-def _built(stages: list[Stage], last: Stage, shape: FeatureShape) -> Model:
-    """The model of a stage with fresh weights, upon fresh models of the stages before it."""
+def fresh_model(recipe: Recipe, last: Stage, shape: FeatureShape) -> Model:
+    """The model of a recipe's stage with fresh weights, upon fresh models of the stages before it."""
     earlier: dict[str, Model] = {}
     with torch.random.fork_rng():
-        for stage in stages:
+        for stage in recipe.stages:
             earlier[stage.name] = stage.build(shape, earlier)
-            if stage is last:
+            if stage.name == last.name:
                 break
     return earlier[last.name]

@@ -1,0 +1,101 @@
+"""Curves through numbers at irregular times: hold, linear, cubic spline, PCHIP. Vectorised over everything but time."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def curve(
+    values: Float[Tensor, "key *rest"], keys: Float[Tensor, " key"], at: Float[Tensor, " time"], method: str
+) -> Float[Tensor, "time *rest"]:
+    """The curve through `values` at the times `keys` (rising), read at the times `at`; held beyond the ends.
+
+    `method` is "hold", "linear", "cubic" (natural spline, twice continuously differentiable) or "pchip" (Fritsch and
+    Butland 1984: never overshoots). One key is held; through two, every curve but "hold" is the straight line.
+    """
+    if len(keys) == 1:
+        return values[:1].expand(len(at), *values.shape[1:]).clone()
+    index, share = place(keys, at)
+    if method == "hold":
+        return values[index + (share >= 1).long()]
+    wide = share.reshape(-1, *[1] * (values.ndim - 1))
+    start, end = values[index], values[index + 1]
+    if method == "linear" or len(keys) == 2:
+        return start + (end - start) * wide
+    slopes = tangents(values, keys, method)
+    length = (keys[1:] - keys[:-1])[index].reshape(wide.shape)
+    return hermite(start, end, slopes[index] * length, slopes[index + 1] * length, wide)
+
+
+def place(keys: Float[Tensor, " key"], at: Float[Tensor, " time"]) -> tuple[Tensor, Tensor]:
+    """For every time the index of the key before it (of at least two) and how far it is to the next one, in [0, 1]."""
+    index = (torch.searchsorted(keys, at.contiguous(), right=True) - 1).clamp(0, len(keys) - 2)
+    share = (at - keys[index]) / (keys[index + 1] - keys[index])
+    return index, share.clamp(0, 1)
+
+
+def hermite(start: Tensor, end: Tensor, leaving: Tensor, arriving: Tensor, share: Tensor) -> Tensor:
+    """The cubic from `start` to `end` with the given derivatives with respect to `share` at both ends."""
+    square, cube = share**2, share**3
+    return (
+        start * (2 * cube - 3 * square + 1)
+        + leaving * (cube - 2 * square + share)
+        + end * (3 * square - 2 * cube)
+        + arriving * (cube - square)
+    )
+
+
+def tangents(values: Float[Tensor, "key *rest"], keys: Float[Tensor, " key"], method: str) -> Tensor:
+    """Derivatives at the keys (three or more) of the curve that `method` names."""
+    steps = keys[1:] - keys[:-1]
+    slopes = (values[1:] - values[:-1]) / steps.reshape(-1, *[1] * (values.ndim - 1))
+    return limited(slopes, steps) if method == "pchip" else natural(slopes, steps)
+
+
+def natural(slopes: Float[Tensor, "gap *rest"], steps: Float[Tensor, " gap"]) -> Float[Tensor, "key *rest"]:
+    """Derivatives of the natural cubic spline, by elimination in a tridiagonal system."""
+    inverse = 1 / steps.double().numpy()
+    flat = slopes.double().flatten(1).numpy()
+    count = len(inverse) + 1
+    diagonal = np.empty(count)
+    diagonal[0], diagonal[-1] = 2 * inverse[0], 2 * inverse[-1]
+    diagonal[1:-1] = 2 * (inverse[:-1] + inverse[1:])
+    right = np.zeros((count, flat.shape[1]))
+    right[:-1] += 3 * inverse[:, None] * flat
+    right[1:] += 3 * inverse[:, None] * flat
+    for row in range(1, count):
+        factor = inverse[row - 1] / diagonal[row - 1]
+        diagonal[row] -= factor * inverse[row - 1]
+        right[row] -= factor * right[row - 1]
+    right[-1] /= diagonal[-1]
+    for row in range(count - 2, -1, -1):
+        right[row] = (right[row] - inverse[row] * right[row + 1]) / diagonal[row]
+    return torch.from_numpy(right).to(slopes).reshape(count, *slopes.shape[1:])
+
+
+def parabolic(slopes: Float[Tensor, "gap *rest"], steps: Float[Tensor, " gap"]) -> Float[Tensor, "key *rest"]:
+    """Derivatives of the parabola through each key and its neighbours (Catmull-Rom for uneven times)."""
+    wide = steps.reshape(-1, *[1] * (slopes.ndim - 1))
+    inner = (wide[1:] * slopes[:-1] + wide[:-1] * slopes[1:]) / (wide[1:] + wide[:-1])
+    # At the ends the curve is straight (no second derivative), which swings less than a parabola.
+    first, last = (3 * slopes[:1] - inner[:1]) / 2, (3 * slopes[-1:] - inner[-1:]) / 2
+    return torch.cat((first, inner, last))
+
+
+def limited(slopes: Float[Tensor, "gap *rest"], steps: Float[Tensor, " gap"]) -> Float[Tensor, "key *rest"]:
+    """Fritsch and Butland's derivatives: a weighted harmonic mean, zero at a turning point."""
+    wide = steps.reshape(-1, *[1] * (slopes.ndim - 1))
+    before, after = 2 * wide[1:] + wide[:-1], wide[1:] + 2 * wide[:-1]
+    same = slopes[:-1] * slopes[1:] > 0
+    low, high = torch.where(same, slopes[:-1], 1.0), torch.where(same, slopes[1:], 1.0)
+    inner = torch.where(same, (before + after) / (before / low + after / high), 0.0)
+    ends: list[Tensor] = []
+    for near, far in ((0, 1), (-1, -2)):
+        end = ((2 * wide[near] + wide[far]) * slopes[near] - wide[near] * slopes[far]) / (wide[near] + wide[far])
+        end = torch.where(end * slopes[near] > 0, end, 0.0)
+        swings = (slopes[near] * slopes[far] < 0) & (end.abs() > 3 * slopes[near].abs())
+        ends.append(torch.where(swings, 3 * slopes[near], end))
+    return torch.cat((ends[0][None], inner, ends[1][None]))
