@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kinema.errors import FormatError, KinemaError, UsageError, unknown_name
 from kinema.motion.catalog import skeleton as catalogue_skeleton
-from kinema.motion.files import bvh, expmap, glb, npz
+from kinema.motion.files import bvh, expmap, glb, keypoints, npz
 from kinema.motion.files.bvh_units import UNITS
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.skeleton import Skeleton
@@ -78,11 +78,24 @@ def _save_glb(clip: Clip, path: Path) -> None:
     glb.save(_with_rotations(clip, path), path)
 
 
+def _load_keypoints(path: Path, options: LoadOptions) -> Clip:
+    return keypoints.read(path, fps=options.fps).person()
+
+
+def _save_keypoints(clip: Clip, path: Path) -> None:
+    raise UsageError(
+        expected=f"the keypoints that {path.name} is to look like",
+        got="a clip alone, which does not say what the file held besides",
+        cure="Use kinema.motion.files.keypoints.write, or save as .npz.",
+    )
+
+
 FORMATS: dict[str, Format] = {
     "bvh": Format((".bvh",), _load_bvh, _save_bvh),
     "npz": Format((".npz",), _load_npz, npz.save),
     "expmap": Format((".txt", ".csv"), _load_expmap, _save_expmap),
     "glb": Format((".glb",), None, _save_glb),
+    "keypoints": Format((".json",), _load_keypoints, _save_keypoints),
 }
 """Every format by name."""
 
@@ -101,7 +114,7 @@ def load_clip(
     does not, or overrule it. Raises UsageError where there is no such file, FormatError where it is not whole.
     """
     path = Path(path)
-    if not path.is_file():
+    if not path.is_file() and not keypoints.is_keypoints(path):
         raise _no_file(path)
     row = _row(format or sniff(path))
     if row.load is None:
@@ -168,6 +181,8 @@ def sniff(path: Path | str) -> str:
     UsageError where neither content nor suffix says anything.
     """
     path = Path(path)
+    if path.is_dir() and keypoints.is_keypoints(path):
+        return "keypoints"
     with path.open("rb") as file:
         head = file.read(512)
     if head.startswith(b"PK\x03\x04"):
