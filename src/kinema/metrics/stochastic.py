@@ -79,7 +79,7 @@ def best_of_modes(
     return mean / len(modes), last / len(modes)
 
 
-def modes_of(poses: Float[Tensor, "window feat"], threshold: float) -> tuple[Int[Tensor, " mode"], ...]:
+def modes_of(poses: Float[Tensor, "window feat"], threshold: float) -> tuple[Int[Tensor, " _"], ...]:
     """For each window the windows whose last observed pose is nearer than `threshold` metres, itself among them.
 
     Their futures are what could have happened. Raises UsageError where the threshold is not positive or a pose is not
@@ -100,7 +100,7 @@ def modes_of(poses: Float[Tensor, "window feat"], threshold: float) -> tuple[Int
 
 
 def apd_of_modes(
-    futures: Float[Tensor, "window frame feat"], modes: Sequence[Int[Tensor, " mode"]]
+    futures: Float[Tensor, "window frame feat"], modes: Sequence[Int[Tensor, " _"]]
 ) -> Float[Tensor, " window"]:
     """APD of the futures that each window may have; 0 where its own is the only one.
 
