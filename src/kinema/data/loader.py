@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from kinema.batch import Batch
 from kinema.data.augment import Augment
+from kinema.data.source import labels_of
 from kinema.data.tasks import Task
 from kinema.data.windows import Balance, ClipEntry, WindowSet
 from kinema.errors import UsageError
@@ -90,10 +91,10 @@ class Loader:
         return replace(batch, query=replace(batch.query, action=action))
 
     def _labels(self, clips: Int64[np.ndarray, " batch"]) -> Float[Tensor, "batch action"]:
-        """One-hot labels of clips among the source's actions; all zero for a clip without one."""
+        """K-hot labels of clips among the source's actions; all zero for a clip without one."""
         actions = self._set.actions
-        named = [self._set.clips[clip].action for clip in clips]
-        return torch.tensor([[float(action == name) for action in actions] for name in named])
+        named = [labels_of(self._set.clips[clip].action) for clip in clips]
+        return torch.tensor([[float(action in labels) for action in actions] for labels in named])
 
     def iterate(self, start: int, stop: int, workers: int = 0) -> Iterator[Batch]:
         """The batches of the steps from `start` to before `stop`, in order, made by so many worker processes."""

@@ -135,7 +135,7 @@ class RotationPack(Source):
 
     def stamp(self) -> str:
         """The fields, and the state of the file."""
-        return f"{self!r} {file_stamp(self._path)}"
+        return f"{self!r} {file_stamp(self.path)}"
 
     def _clip(self, index: int) -> Motion:
         arrays = self._arrays
@@ -151,7 +151,8 @@ class RotationPack(Source):
         )
 
     @cached_property
-    def _path(self) -> Path:
+    def path(self) -> Path:
+        """Where the pack's file lies. Raises MissingDataError where it does not."""
         what = f"the rotation pack {self.pack}.npz (its layout: the docstring of kinema.data.packs)"
         origin = PACKS[self.pack].origin
         folder = data_folder(self.root, what=what, origin=origin)
@@ -162,8 +163,8 @@ class RotationPack(Source):
 
     @cached_property
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
-        arrays = read_archive(self._path, _KEYS)
-        _check_layout(self._path, arrays)
+        arrays = read_archive(self.path, _KEYS)
+        _check_layout(self.path, arrays)
         return arrays
 
 

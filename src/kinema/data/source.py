@@ -20,6 +20,7 @@ from kinema.motion.skeleton import Skeleton
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 DATA_VARIABLE = "KINEMA_DATA"
+LABELS = " & "  # between the labels of a clip that has several: "walk & elderly"
 
 
 class Source(ABC):
@@ -34,6 +35,7 @@ class Source(ABC):
     licence: str
     skeleton: Skeleton
     actions: tuple[str, ...]
+    styles: tuple[str, ...] = ()  # those of `actions` that say how, not what
 
     @abstractmethod
     def clips(self, split: Split) -> Iterator[Motion]:
@@ -51,6 +53,11 @@ def check_split(split: str) -> None:
     """Raises UsageError where `split` is not "train", "val" or "test"."""
     if split not in SPLITS:
         raise UsageError(expected="a split among train, val, test", got=f"'{split}'", cure="Choose one of these.")
+
+
+def labels_of(action: str | None) -> tuple[str, ...]:
+    """The labels that a clip's `action` names: none, one, or several with `LABELS` between."""
+    return tuple(action.split(LABELS)) if action else ()
 
 
 def data_folder(root: str | None, *, what: str, origin: str) -> Path:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from kinema.data.cmu_forecast import CmuForecast
 from kinema.data.folder import Folder
 from kinema.data.h36m_expmap import H36MExpmap
+from kinema.data.labelled import LabelledFolder, LabelledPack
+from kinema.data.mixed import Mixed
 from kinema.data.packs import RotationPack
 from kinema.data.synthetic import Synthetic
 from kinema.data.tasks import Forecast, Generate
@@ -25,6 +27,9 @@ KINDS: dict[str, type] = {
     "Forecast": Forecast,
     "Generate": Generate,
     "H36MExpmap": H36MExpmap,
+    "LabelledFolder": LabelledFolder,
+    "LabelledPack": LabelledPack,
+    "Mixed": Mixed,
     "RootPositions": RootPositionsConfig,
     "RotationPack": RotationPack,
     "RotationVectors": RotationVectorsConfig,

@@ -1,0 +1,107 @@
+"""`Mixed`: several sources on one skeleton, at one rate, under common names of what is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from kinema.data.source import LABELS, SPLITS, Source, Split, check_split, labels_of
+from kinema.errors import UsageError, unknown_name
+from kinema.motion.catalog import skeleton as catalogued
+from kinema.motion.edit import resample
+from kinema.motion.motion import Motion
+from kinema.motion.retarget import to_skeleton
+from kinema.motion.skeleton import Skeleton
+
+
+@dataclass(frozen=True)
+class Mixed(Source):
+    """Clips of several sources on one skeleton and at one rate, under common names.
+
+    `onto` names the catalogue's skeleton that all are brought to (`retarget.to_skeleton`), `fps` the rate. `rename`
+    says what a label is called here ("dance_salsa" -> "dance"); clips none of whose labels is then among `keep` are
+    left out (no `keep`: all labels of all sources). `root` is handed to the sources that have none of their own.
+    Raises UsageError for no sources, or a name in `keep` that no source has.
+    """
+
+    sources: tuple[Source, ...]
+    onto: str = "kinema24"
+    fps: float = 30.0
+    rename: tuple[tuple[str, str], ...] = ()
+    keep: tuple[str, ...] = ()
+    root: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            raise UsageError(expected="at least one source to mix", got="none", cure="Name them in `sources`.")
+
+    @property
+    def name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The names of the sources."""
+        return "+".join(source.name for source in self.sources)
+
+    @property
+    def licence(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """All the licences: what one of them forbids is forbidden."""
+        return "; ".join(dict.fromkeys(source.licence for source in self.sources))
+
+    @property
+    def skeleton(self) -> Skeleton:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The skeleton that all clips are on."""
+        return catalogued(self.onto)
+
+    @cached_property
+    def actions(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The names that are kept, in the order of `keep`, or else as the sources list them."""
+        names = dict(self.rename)
+        offered = dict.fromkeys(names.get(label, label) for source in self._rooted for label in source.actions)
+        for wanted in self.keep:
+            if wanted not in offered:
+                raise unknown_name("label of the mixed sources", wanted, offered)
+        return self.keep or tuple(offered)
+
+    @property
+    def styles(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Those of the names that are styles in one of the sources."""
+        names = dict(self.rename)
+        styles = {names.get(label, label) for source in self._rooted for label in source.styles}
+        return tuple(action for action in self.actions if action in styles)
+
+    def clips(self, split: Split) -> Iterator[Motion]:
+        """The clips of every source in turn."""
+        check_split(split)
+        names, kept = dict(self.rename), set(self.actions)
+        for source in self._rooted:
+            for clip in source.clips(split):
+                labels = [names.get(label, label) for label in labels_of(clip.action)]
+                if here := [label for label in labels if label in kept]:
+                    # The rate comes first: inverse kinematics is then asked about fewer frames.
+                    moved = to_skeleton(resample(clip, self.fps), self.skeleton)
+                    yield replace(moved, action=LABELS.join(here), identity=clip.identity, layout=None)
+
+    def stamp(self) -> str:
+        """The fields, and the stamp of every source."""
+        return " ".join((repr(self), *(source.stamp() for source in self._rooted)))
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Label -> split -> number of clips, without bringing them to the skeleton: what `keep` can be chosen by."""
+        names = dict(self.rename)
+        found: dict[str, dict[str, int]] = {}
+        for source in self._rooted:
+            for split in SPLITS:
+                for clip in source.clips(split):
+                    for label in labels_of(clip.action):
+                        row = found.setdefault(names.get(label, label), dict.fromkeys(SPLITS, 0))
+                        row[split] += 1
+        return found
+
+    @cached_property
+    def _rooted(self) -> tuple[Source, ...]:
+        # Any dataclass source that lies in files has the field `root`; the others are made on demand.
+        return tuple(
+            replace(source, root=self.root)  # pyright: ignore
+            if self.root is not None and getattr(source, "root", self.root) is None
+            else source
+            for source in self.sources
+        )
