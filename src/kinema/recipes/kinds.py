@@ -18,6 +18,7 @@ from kinema.models.conv_seq2seq import ConvSeq2Seq
 from kinema.models.simlpe import SiMLPe
 from kinema.motion.benchmark_rows import BenchmarkRowsConfig
 from kinema.motion.represent import RootPositionsConfig, RotationVectorsConfig
+from kinema.motion.represent_heading import HeadingRotationsConfig
 
 KINDS: dict[str, type] = {
     "BenchmarkRows": BenchmarkRowsConfig,
@@ -27,6 +28,7 @@ KINDS: dict[str, type] = {
     "Forecast": Forecast,
     "Generate": Generate,
     "H36MExpmap": H36MExpmap,
+    "HeadingRotations": HeadingRotationsConfig,
     "LabelledFolder": LabelledFolder,
     "LabelledPack": LabelledPack,
     "Mixed": Mixed,

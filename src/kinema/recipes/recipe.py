@@ -12,8 +12,7 @@ from typing import Any, Protocol, TypeVar, cast
 from kinema.data.source import Source
 from kinema.data.synthetic import Synthetic
 from kinema.errors import UsageError, unknown_name
-from kinema.motion.benchmark_rows import BenchmarkRowsConfig
-from kinema.motion.represent import Representation, RootPositionsConfig, RotationVectorsConfig
+from kinema.motion.represent import Representation
 from kinema.motion.skeleton import Skeleton
 from kinema.recipes import codec
 from kinema.training.optim import Optim, Turn, require
@@ -70,13 +69,10 @@ class Recipe:
     def tiny(self) -> Recipe:
         """The same in small: synthetic motion, small models, a few steps. It trains in seconds, anywhere, offline."""
         # Joints are chosen by the names of the real data's skeleton; the synthetic body takes all of its own.
-        representation = self.representation
-        if isinstance(representation, RootPositionsConfig):
-            representation = replace(representation, joints=(), copies=())
-        elif isinstance(representation, RotationVectorsConfig):
-            representation = replace(representation, joints=())
-        elif isinstance(representation, BenchmarkRowsConfig):
-            representation = replace(representation, columns=())
+        chosen = {field.name for field in dataclasses.fields(cast("Any", self.representation))}
+        representation = replace(
+            cast("Any", self.representation), **dict.fromkeys(chosen & {"joints", "copies", "columns"}, ())
+        )
         fps = self.representation.fps
         seconds = max(4.0, 1.5 * max(stage.task.frames for stage in self.stages) / fps)
         return replace(
