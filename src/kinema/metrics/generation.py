@@ -1,0 +1,179 @@
+"""Scores of generated motion that is labelled: recognised or not, how varied, and the kernel distance of 2020.
+
+Every score is taken over the whole set at once: none depends on how it was cut into batches, and each is perfect for a
+perfect answer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from kinema.errors import UsageError
+
+LEGACY_BANDWIDTHS: tuple[float, ...] = tuple(10.0**power for power in range(-4, 10))
+_BLOCK = 8_000_000  # numbers held at once by `mmd_legacy`
+
+
+def accuracy(scores: Float[Tensor, "clip class"], labels: Float[Tensor, "clip class"]) -> float:
+    """The share of clips whose highest score is one of their own labels (k-hot)."""
+    return float((labels.gather(1, scores.argmax(1, keepdim=True)) > 0).double().mean())
+
+
+def mean_average_precision(scores: Float[Tensor, "clip class"], labels: Float[Tensor, "clip class"]) -> float:
+    """Mean over the classes that occur of the area under precision against recall, each over the whole set.
+
+    Clips of equal score are taken together, so their order does not matter. Raises UsageError where none is labelled.
+    """
+    there = (labels > 0).any(0)
+    if not bool(there.any()):
+        raise UsageError(expected="at least one labelled clip", got="none", cure="Label the clips.")
+    return sum(_average_precision(scores[:, c], labels[:, c] > 0) for c in there.nonzero()[:, 0].tolist()) / int(
+        there.sum()
+    )
+
+
+def token_accuracy(
+    logits: Float[Tensor, "*batch step code"],
+    tokens: Int[Tensor, "*batch step"],
+    valid: Bool[Tensor, "*batch step"] | None = None,
+) -> float:
+    """The share of valid tokens that have the highest logit at their own step: `logits[t]` is about `tokens[t]`.
+
+    Raises UsageError where no token is valid.
+    """
+    right = logits.argmax(-1) == tokens
+    if valid is None:
+        return float(right.double().mean())
+    if not bool(valid.any()):
+        raise UsageError(expected="at least one valid token", got="none", cure="Give longer clips.")
+    return float(right[valid].double().mean())
+
+
+def diversity(features: Float[Tensor, "clip feat"], generator: torch.Generator, *, pairs: int = 200) -> float:
+    """Mean distance between the two clips of random pairs (drawn with replacement, never a clip with itself).
+
+    Raises UsageError for fewer than two clips.
+    """
+    if len(features) < 2:
+        raise UsageError(expected="at least two clips", got=str(len(features)), cure="Ask for more samples.")
+    one, other = _pairs(len(features), pairs, generator)
+    return float((features[one] - features[other]).double().norm(dim=-1).mean())
+
+
+def multimodality(
+    features: Float[Tensor, "clip feat"],
+    labels: Float[Tensor, "clip class"],
+    generator: torch.Generator,
+    *,
+    pairs: int = 20,
+) -> float:
+    """Mean over all classes with at least two clips of the mean distance of random pairs within the class.
+
+    Every class counts alike, however many there are. Raises UsageError where no class has two clips.
+    """
+    found: list[float] = []
+    for column in labels.T:
+        own = features[column > 0]
+        if len(own) >= 2:
+            found.append(diversity(own, generator, pairs=pairs))
+    if not found:
+        raise UsageError(expected="a class with two clips or more", got="none", cure="Ask for more samples per class.")
+    return sum(found) / len(found)
+
+
+@dataclass(frozen=True)
+class LegacyMmd:
+    """`average` is MMD_a, `sequence` MMD_s; `undefined` names the bandwidths at which each was not a number.
+
+    Where all are, the value is 0 as the original would print it, and it means nothing: see `told`.
+    """
+
+    average: float
+    sequence: float
+    undefined_average: tuple[float, ...] = ()
+    undefined_sequence: tuple[float, ...] = ()
+
+    @property
+    def told(self) -> str:
+        """What must be said beside the values; empty where every bandwidth gave a number."""
+        parts = [
+            f"{name}: the root of a negative sum at {len(lost)} of {len(LEGACY_BANDWIDTHS)} bandwidths"
+            + (", so its 0 means 'not defined'" if len(lost) == len(LEGACY_BANDWIDTHS) else "")
+            for name, lost in (("MMD_a", self.undefined_average), ("MMD_s", self.undefined_sequence))
+            if lost
+        ]
+        return "; ".join(parts)
+
+
+def mmd_legacy(
+    real: Float[Tensor, "clip frame feat"],
+    generated: Float[Tensor, "other frame feat"],
+    bandwidths: Sequence[float] = LEGACY_BANDWIDTHS,
+) -> LegacyMmd:
+    """MMD_a and MMD_s of one class as SA-GCN and ActionGAN's tables have them, for equally many clips of each.
+
+    With k(a, b) = exp(-|a - b|^2 / s), MMD(s) = sqrt(sum over i != j of [k(x_i, x_j) + k(g_i, g_j) - 2 k(x_i, g_j)] /
+    (n (n - 1))). MMD_a is the mean over frames, MMD_s takes the whole sequence as one vector; each is the largest over
+    the bandwidths s. The sum may be negative, and its root is then not a number: a bandwidth at which that happens (for
+    MMD_a: in any frame) is skipped, as the original's comparison skips it, and named in the answer. Raises UsageError
+    where the sets differ in size or have fewer than two clips.
+    """
+    if real.shape != generated.shape or len(real) < 2:
+        raise UsageError(
+            expected="equally many clips of each, at least two, of one length",
+            got=f"{tuple(real.shape)} and {tuple(generated.shape)}",
+            cure="Draw the same number of each.",
+        )
+    scales = torch.tensor(tuple(bandwidths), dtype=torch.float64)
+    frames = _legacy_squared(real.transpose(0, 1), generated.transpose(0, 1), scales)
+    whole = _legacy_squared(real.flatten(1)[None], generated.flatten(1)[None], scales)
+    average, lost_average = _largest(frames.sqrt().mean(1), scales)
+    sequence, lost_sequence = _largest(whole.sqrt().mean(1), scales)
+    return LegacyMmd(average, sequence, lost_average, lost_sequence)
+
+
+def _legacy_squared(
+    real: Float[Tensor, "set clip feat"], generated: Float[Tensor, "set clip feat"], scales: Float[Tensor, " scale"]
+) -> Float[Tensor, "scale set"]:
+    count = real.shape[1]
+    found: list[Tensor] = []
+    for some, others in zip(*(x.double().split(max(1, _BLOCK // count**2)) for x in (real, generated)), strict=True):
+        distances = (_squared(some, some), _squared(others, others), _squared(some, others))
+        sums = [[_off_diagonal(torch.exp(-distance / scale)) for distance in distances] for scale in scales]
+        found.append(torch.stack([own + other - 2 * across for own, other, across in sums]))
+    return torch.cat(found, 1) / (count * (count - 1))
+
+
+def _squared(one: Tensor, other: Tensor) -> Tensor:
+    return torch.cdist(one, other, compute_mode="donot_use_mm_for_euclid_dist") ** 2
+
+
+def _off_diagonal(kernel: Float[Tensor, "set clip clip"]) -> Float[Tensor, " set"]:
+    return kernel.sum((1, 2)) - kernel.diagonal(dim1=1, dim2=2).sum(1)
+
+
+def _largest(values: Float[Tensor, " scale"], scales: Float[Tensor, " scale"]) -> tuple[float, tuple[float, ...]]:
+    lost = tuple(scale for scale, value in zip(scales.tolist(), values.tolist(), strict=True) if math.isnan(value))
+    return max([0.0, *(value for value in values.tolist() if not math.isnan(value))]), lost
+
+
+def _pairs(count: int, pairs: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    one = torch.randint(count, (pairs,), generator=generator)
+    return one, (one + torch.randint(1, count, (pairs,), generator=generator)) % count
+
+
+def _average_precision(scores: Float[Tensor, " clip"], positive: Bool[Tensor, " clip"]) -> float:
+    order = scores.argsort(descending=True)
+    ranked, right = scores[order], positive[order].double()
+    # Only where the score changes is there a threshold.
+    last = torch.cat((ranked[1:] != ranked[:-1], torch.ones(1, dtype=torch.bool)))
+    hits = right.cumsum(0)[last]
+    taken = torch.arange(1, len(scores) + 1, dtype=torch.float64)[last]
+    recall = hits / right.sum()
+    return float(((recall - torch.cat((recall.new_zeros(1), recall[:-1]))) * hits / taken).sum())
