@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from rich.table import Table as RichTable
 
@@ -168,6 +168,38 @@ class Report:
         return Table(title, ("", *header), tuple(sections))
 
 
+class Reported(Protocol):
+    """What anything that a protocol found can do: be data, be tables, and say what must be said beside them."""
+
+    @property
+    def protocol(self) -> str:
+        """The protocol's name."""
+        ...
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        ...
+
+    @property
+    def leak(self) -> Leak:
+        """Whether the model has seen what it was tested on."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know."""
+        ...
+
+    def to_json(self, *, full: bool = False) -> dict[str, Any]:
+        """Plain data, ready for `json.dumps`."""
+        ...
+
+    def tables(self, *, full: bool = False) -> list[Table]:
+        """Tables of text."""
+        ...
+
+
 def mean_over(rows: Rows, actions: Sequence[str]) -> Row | None:
     """Unweighted mean of each horizon over `actions`; None where one of them has no row or no number is common to all.
 
@@ -208,7 +240,7 @@ def all_with_means(
     }
 
 
-def markdown(report: Report, *, full: bool = True) -> str:
+def markdown(report: Reported, *, full: bool = True) -> str:
     """The report as a Markdown document."""
     lines = [f"# {report.model} under {report.protocol}", "", f"**{report.leak.message}**", ""]
     for table in report.tables(full=full):
@@ -219,7 +251,7 @@ def markdown(report: Report, *, full: bool = True) -> str:
     return "\n".join(lines)
 
 
-def rich_tables(report: Report, *, full: bool = False) -> list[RichTable]:
+def rich_tables(report: Reported, *, full: bool = False) -> list[RichTable]:
     """The report's tables for a terminal; the leak and the notes are the caller's to print."""
     drawn: list[RichTable] = []
     for table in report.tables(full=full):
