@@ -59,8 +59,8 @@ def foot_skate(clips: Points) -> float | None:
     """Mean horizontal speed, metres per second, of heels and toes while they should stand.
 
     A foot should stand while it is within 5 cm of its lowest level (the 5th percentile of the clip, heels and toes
-    apart, both sides together); the nearer, the more it counts: weight 2 - 2^(height / 5 cm). None where the ankles are not
-    known by name, or nothing is near the ground. Clips that do not walk through a room have no ground to slide on:
+    apart, both sides together); the nearer, the more it counts: weight 2 - 2^(height / 5 cm). None where the ankles are
+    not known by name, or nothing is near the ground. Clips that do not walk through a room have no ground to slide on:
     give none.
     """
     joints = contact_joints(clips.skeleton)
