@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -27,3 +29,24 @@ def row_noise(
             own = torch.Generator().manual_seed(int(seed >> np.uint64(1)))
             noise[sample, row].normal_(generator=own)
     return noise[..., :dim].contiguous()
+
+
+class RowStreams:
+    """A stream of normal numbers for every sample and row: what one draws does not depend on who else is drawn for.
+
+    `base` is the seed of all; sample 3 of row 7 is the same among 5 samples or 50, alone or in a batch.
+    """
+
+    def __init__(self, base: int, samples: Sequence[int], rows: Sequence[int]) -> None:
+        self._shape = (len(samples), len(rows))
+        self._streams = [_stream(base, sample, row) for sample in samples for row in rows]
+
+    def draw(self, tokens: int, dim: int) -> Float[Tensor, "sample batch token dim"]:
+        """The next standard normal numbers of every stream, on the CPU."""
+        rows = [torch.randn(tokens, dim, generator=stream) for stream in self._streams]
+        return torch.stack(rows).view(*self._shape, tokens, dim)
+
+
+def _stream(base: int, sample: int, row: int) -> torch.Generator:
+    seed = np.random.SeedSequence((base, sample, row)).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(seed >> np.uint64(1)))

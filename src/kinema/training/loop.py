@@ -124,7 +124,8 @@ class _Fit:
     def _turn(self, turn: Turn, batch: Batch, step: int) -> dict[str, float]:
         optimizer = self.optimizers[turn.turn]
         optimizer.zero_grad(set_to_none=True)
-        values = cast("dict[str, Tensor]", self.losses(batch, turn.turn))
+        with self._precision():
+            values = cast("dict[str, Tensor]", self.losses(batch, turn.turn))
         values["loss"].backward()
         losses = {name: float(value.detach()) for name, value in values.items()}
         if self.process.any(not math.isfinite(losses["loss"]))[0]:
@@ -166,7 +167,9 @@ class _Fit:
                 torch.manual_seed(_mix(self.job.seed, index, self.process.rank))
                 batch = loader.batch(index).map(lambda tensor: tensor.to(self.device))
                 for turn, total in sums.items():
-                    for name, value in self.model.loss(batch, turn).items():
+                    with self._precision():
+                        values = self.model.loss(batch, turn)
+                    for name, value in values.items():
                         total[name] = total.get(name, 0.0) + float(value.detach()) / count
         return {turn: self.process.mean(values) for turn, values in sums.items()}
 
@@ -215,6 +218,10 @@ class _Fit:
     def _named(self, turn: str) -> list[tuple[str, nn.Parameter]]:
         own = {id(parameter) for parameter in self.parameters[turn]}
         return [(name, value) for name, value in self.model.named_parameters() if id(value) in own]
+
+    def _precision(self) -> torch.autocast:
+        half = self.job.stage.precision == "bfloat16"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=half)
 
     def _rate(self, step: int) -> float:
         first, then = self._since or (step, time.perf_counter())

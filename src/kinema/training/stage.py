@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, Self, runtime_checkable
+from typing import Literal, Protocol, Self, runtime_checkable
 
 from kinema.data.augment import Augment
 from kinema.data.tasks import Task
@@ -45,6 +45,7 @@ class Stage:
     `stride` is the distance in frames between the windows that training draws from; `balance` says what is
     drawn equally often: windows, clips or actions. `ema` is the decay of the weight average, None for none. Every
     `validate_every` steps the loss is measured on `validate_batches` fixed batches of the validation split.
+    `precision` "bfloat16" makes matrix products in that type (autocast); weights, averages and optimiser stay float32.
     Raises UsageError for values that cannot be.
     """
 
@@ -62,6 +63,7 @@ class Stage:
     save_every: int = 1000
     validate_every: int = 1000
     validate_batches: int = 8
+    precision: Literal["float32", "bfloat16"] = "float32"
 
     def __post_init__(self) -> None:
         require(self.name.replace("-", "").replace("_", "").isalnum(), "a stage name of letters and digits", self.name)

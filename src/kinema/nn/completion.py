@@ -1,0 +1,150 @@
+"""Windows of fixed length laid over a query, and what is known in them: every mode of a diffusion model by masks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from kinema.batch import Query
+from kinema.nn.coefficients import Coefficients, Padding, padded
+from kinema.nn.diffusion import Denoise, Walk, noised
+from kinema.nn.noise import RowStreams
+
+Completion = Literal["none", "padded", "noised", "estimate"]
+
+
+def whole_prefix(query: Query) -> Int[Tensor, " batch"]:
+    """Number of leading frames of which every joint is known."""
+    whole = (query.trust > 0).all(-1) & query.valid
+    return whole.long().cumprod(1).sum(1)
+
+
+def known_features(query: Query) -> Bool[Tensor, "batch frame feat"]:
+    """Which numbers are known: those of joints that are trusted at all, an equal share of the features each."""
+    each = query.seen.shape[-1] // query.trust.shape[-1]
+    return (query.trust > 0).repeat_interleave(each, -1) & query.valid[..., None]
+
+
+def window_index(prefix: Int[Tensor, " batch"], observed: int, frames: int) -> Int[Tensor, "batch T"]:
+    """The frames of a window of which the first `observed` end with the prefix; without a prefix it begins at 0."""
+    start = torch.where(prefix > 0, prefix - observed, prefix)
+    return start[:, None] + torch.arange(frames, device=prefix.device)
+
+
+def taken(values: Float[Tensor, "*s batch frame feat"], index: Int[Tensor, "batch T"]) -> Tensor:
+    """The frames at `index`; the first and the last stand in beyond the ends."""
+    inside = index.clamp(0, values.shape[-2] - 1)[..., None]
+    return values.gather(-2, inside.expand(*values.shape[:-2], -1, values.shape[-1]))
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What is known of windows: `frames` where `mask` is True, in the code's own terms.
+
+    `signal` are the frames that completion adds noise to: the same, or a smoothed version of them.
+    """
+
+    coefficients: Coefficients
+    frames: Float[Tensor, "W T F"]
+    mask: Bool[Tensor, "W T F"]
+    signal: Float[Tensor, "W T F"]
+
+    def estimate(self, x0: Float[Tensor, "S W n F"]) -> Float[Tensor, "S W n F"]:
+        """Clean data with the known numbers put in."""
+        return self.coefficients.encode(torch.where(self.mask, self.frames, self.coefficients.decode(x0)))
+
+    def state(
+        self, x: Float[Tensor, "S W n F"], alpha_bar: float, noise: Float[Tensor, "S W n F"]
+    ) -> Float[Tensor, "S W n F"]:
+        """Noisy data with the known numbers, as noisy as the rest, put in (RePaint without its repetitions)."""
+        coefficients = self.coefficients
+        known = noised(self.signal.expand(x.shape[0], *self.signal.shape), coefficients.decode(noise), alpha_bar)
+        return coefficients.encode(torch.where(self.mask, known, coefficients.decode(x)))
+
+
+def base_pose(past: Float[Tensor, "*b N F"], known: Float[Tensor, "*b"], *, residual: bool) -> Float[Tensor, "*b 1 F"]:
+    """The pose that a residual code is a difference to: the last observed one; none where nothing is known."""
+    return past[..., -1:, :] * (known[..., None, None] if residual else 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class WindowFiller:
+    """Fills the unknown part of a query by a diffusion model of windows, of which `observed` frames are the past.
+
+    `denoiser` takes the coefficients of padded observations [W n F] and which of them are known [W], and gives the
+    network's word on noisy coefficients.
+    """
+
+    walk: Walk
+    code: Coefficients
+    denoiser: Callable[[Tensor, Tensor], Denoise]
+    observed: int
+    padding: Padding
+    completion: Completion
+    residual: bool
+
+    def fill(
+        self, query: Query, base: int, samples: Sequence[int], rows: range, *, free: bool
+    ) -> Float[Tensor, "S W frame F"]:
+        """The query, window after window; a `free` answer is not conditioned on what is observed, only completed."""
+        observed, frames = self.observed, self.code.frames
+        length, given, last = whole_prefix(query), known_features(query), query.valid.sum(1)
+        answer = query.seen.expand(len(samples), *query.seen.shape)
+        index, filled, turn = window_index(length, observed, frames), length, 0
+        while bool((filled < last).any()):
+            known = (length > 0) | (turn > 0)
+            mask = taken(given.float(), index).bool() & (index < given.shape[1])[..., None]
+            mask[:, :observed] |= known[:, None, None]
+            streams = RowStreams((base + turn) % 2**60, samples, rows)
+            # The first window is the same for all samples; what follows an answer is its own.
+            seen = taken(answer[:1] if turn == 0 else answer, index)
+            window = self._windows(seen, mask, known & (not free), streams)
+            place = torch.arange(answer.shape[-2], device=index.device) - index[:, :1]
+            fresh = (place >= 0) & (place < frames) & (place + index[:, :1] >= filled[:, None])
+            answer = torch.where(fresh[..., None] & ~given, taken(window, place), answer)
+            filled, index, turn = index[:, 0] + frames, index + frames - observed, turn + 1
+        return answer
+
+    def _windows(
+        self,
+        seen: Float[Tensor, "s W T F"],
+        mask: Bool[Tensor, "W T F"],
+        known: Bool[Tensor, " W"],
+        streams: RowStreams,
+    ) -> Float[Tensor, "S W T F"]:
+        """Samples of windows. Where every sample has a window of its own (s = S > 1) each is a row by itself."""
+        code = self.code
+        tokens, width = code.scale.shape
+        start = streams.draw(tokens, width).to(seen)
+        samples, rows = start.shape[:2]
+        own = len(seen)
+        shape = (samples // own, own * rows, tokens, width)
+        seen, start = seen.flatten(0, 1), start.view(shape)
+        mask, known = mask.repeat(own, 1, 1), known.repeat(own)
+        past = seen[:, : self.observed]
+        base = base_pose(past, known.float(), residual=self.residual)
+        filler = padded((past - base) * known[:, None, None], code.frames, self.padding)
+        frames = torch.where(mask, seen - base, filler)
+        signal = code.decode(code.encode(frames)) if self.completion == "padded" else frames
+        truth = Known(code, frames, mask, signal)
+
+        def draw() -> Tensor:
+            return streams.draw(tokens, width).to(start).view(shape)
+
+        def state(x: Tensor, alpha_bar: float) -> Tensor:
+            return truth.state(x, alpha_bar, draw())
+
+        completed = bool(mask.any())
+        x = self.walk.run(
+            self.denoiser(code.encode(filler), known),
+            start,
+            draw=draw,
+            estimate=truth.estimate if completed and self.completion == "estimate" else None,
+            state=state if completed and self.completion in ("padded", "noised") else None,
+        )
+        return (code.decode(x) + base).view(samples, rows, code.frames, width)
