@@ -1,0 +1,160 @@
+"""Errors of motion that was filled in: L2Q, L2P and NPSS as the LaFAN1 benchmark defines them, and what else counts.
+
+Harvey et al., "Robust Motion In-betweening", 2020, and its evaluation code; NPSS from Gopalakrishnan et al. 2019 in the
+form of that code: the real part of the spectrum squared, not its magnitude.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from kinema.errors import UsageError
+from kinema.geometry.rotations import rotmat_to_quat_xyzw
+from kinema.motion.curves.spherical import continuous, quat_product
+from kinema.motion.motion import Motion, Points
+
+ANKLE_HEIGHT, TOE_HEIGHT, SKATE_SPEED = 0.15, 0.10, 0.10  # metres, metres, metres per second (StableMotion, 2025)
+_FEET = (("l_ankle", "l_toe"), ("r_ankle", "r_toe"))
+
+
+def l2q(
+    predicted: Float[Tensor, "*window frame joint 4"], truth: Float[Tensor, "*window frame joint 4"]
+) -> Float[Tensor, "*window frame"]:
+    """Distance of global quaternions, taken as one vector over all joints. Signs count: see `toward`, `unbroken`."""
+    return (predicted - truth).flatten(-2).norm(dim=-1)
+
+
+def l2p(
+    predicted: Float[Tensor, "*window frame joint 3"],
+    truth: Float[Tensor, "*window frame joint 3"],
+    mean: Float[Tensor, "joint 3"],
+    std: Float[Tensor, "joint 3"],
+) -> Float[Tensor, "*window frame"]:
+    """Distance of global positions in units of the training windows' deviation, as one vector over all joints.
+
+    `mean` drops out of the difference; it is asked for because the benchmark's definition names it.
+    """
+    return ((predicted - mean) / std - (truth - mean) / std).flatten(-2).norm(dim=-1)
+
+
+def npss(predicted: Float[Tensor, "window frame feat"], truth: Float[Tensor, "window frame feat"]) -> float:
+    """Normalised power spectrum similarity: the earth mover's distance of spectra, weighted by the truth's power.
+
+    Per window and feature P = Re(FFT)^2 over time, made to sum to 1, summed up from the lowest bin, and compared by
+    absolute differences summed over the bins. A feature without any power has no distribution; its sum stays 0, where
+    the original divides 0 by 0.
+    """
+    shares: list[Tensor] = []
+    power = torch.empty(0)
+    for values in (predicted, truth):
+        spectrum = torch.fft.fft(values.double(), dim=1).real.square()
+        power = spectrum.sum(1)
+        shares.append((spectrum / torch.where(power > 0, power, 1.0)[:, None]).cumsum(1))
+    distance = (shares[0] - shares[1]).abs().sum(1)
+    return float((distance * power).sum() / power.sum().clamp_min(1e-300))
+
+
+def position_statistics(
+    batches: Iterable[Float[Tensor, "window frame joint 3"]],
+) -> tuple[Float[Tensor, "joint 3"], Float[Tensor, "joint 3"]]:
+    """Mean and deviation (dividing by the count) over windows and frames, in float64; a constant gets deviation 1.
+
+    Raises UsageError where there is no window at all.
+    """
+    count, total, squares = 0, torch.zeros(()), torch.zeros(())
+    for batch in batches:
+        rows = batch.double().flatten(0, 1)
+        count += len(rows)
+        total, squares = total + rows.sum(0), squares + rows.square().sum(0)
+    if not count:
+        raise UsageError(expected="training windows to normalise by", got="none", cure="Give the training files, too.")
+    mean = total / count
+    std = (squares / count - mean.square()).clamp_min(0).sqrt()
+    return mean, torch.where(std > 1e-6, std, 1.0)
+
+
+def local_quats(motion: Motion) -> Float[Tensor, "*batch frame joint 4"]:
+    """Local quaternions (xyzw, float64) whose signs do not jump from a frame to the next; the first have w >= 0."""
+    quats = rotmat_to_quat_xyzw(motion.rotations.double())
+    return unbroken(quats, torch.tensor([0.0, 0, 0, 1], dtype=torch.float64).expand_as(quats[..., 0, :, :]))
+
+
+def unbroken(
+    quats: Float[Tensor, "*window frame joint 4"], start: Float[Tensor, "*window joint 4"]
+) -> Float[Tensor, "*window frame joint 4"]:
+    """The quaternions with signs that follow on from `start` without a jump (the benchmark's strict way)."""
+    first = start.to(quats)[..., None, :, :]
+    rows = torch.cat((first, quats), -3).movedim(-3, 0)
+    return continuous(rows).movedim(0, -3)[..., 1:, :, :]
+
+
+def toward(
+    quats: Float[Tensor, "*window frame joint 4"], reference: Float[Tensor, "*window joint 4"]
+) -> Float[Tensor, "*window frame joint 4"]:
+    """The quaternions with signs nearest to one pose (delta-interpolator's way: the last known frame of the truth)."""
+    near = (quats * reference.to(quats)[..., None, :, :]).sum(-1, keepdim=True)
+    return torch.where(near < 0, -quats, quats)
+
+
+def global_quats(local: Float[Tensor, "*batch joint 4"], parents: Sequence[int]) -> Float[Tensor, "*batch joint 4"]:
+    """Global quaternions as products down the tree, which keeps the signs of the local ones."""
+    turned = [local[..., 0, :]]
+    for joint, parent in enumerate(parents[1:], start=1):
+        turned.append(quat_product(turned[parent], local[..., joint, :]))
+    return torch.stack(turned, -2)
+
+
+def jerk(positions: Float[Tensor, "*batch frame joint dim"], fps: float) -> Float[Tensor, "*batch"]:
+    """Mean length of the third derivative, in units per second cubed; 0 for fewer than four frames."""
+    if positions.shape[-3] < 4:
+        return positions.new_zeros(positions.shape[:-3])
+    return positions.diff(n=3, dim=-3).norm(dim=-1).mean((-1, -2)) * fps**3
+
+
+def acceleration_error(
+    predicted: Float[Tensor, "*batch frame joint dim"], truth: Float[Tensor, "*batch frame joint dim"]
+) -> Float[Tensor, "*batch"]:
+    """Mean distance of second differences, in units per frame squared (the "Accel" of DeciWatch and SmoothNet)."""
+    return (predicted.diff(n=2, dim=-3) - truth.diff(n=2, dim=-3)).norm(dim=-1).mean((-1, -2))
+
+
+def pck(
+    predicted: Float[Tensor, "*batch frame joint 2"], truth: Float[Tensor, "*batch frame joint 2"], share: float
+) -> Float[Tensor, "*batch frame"]:
+    """Share of joints within `share` of the longer side of the true pose's box."""
+    side = (truth.amax(-2) - truth.amin(-2)).amax(-1)
+    return ((predicted - truth).norm(dim=-1) <= share * side[..., None]).to(truth.dtype).mean(-1)
+
+
+def foot_height(points: Points) -> Float[Tensor, "*batch"]:
+    """How low an ankle or a toe ever gets, in metres: the floor, where a foot stands on it. 0 where there are no feet."""
+    there = [name for names in _FEET for name in names if _has(points, name)]
+    if not there:
+        return points.positions.new_zeros(points.batch_shape)
+    return points.positions[..., points.skeleton.indices(there), 1].amin((-1, -2))
+
+
+def foot_skate(points: Points, floor: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+    """Share of steps from frame to frame in which a foot slides: ankle and toe near the floor, both moving along it.
+
+    Near: the ankle below 15 cm, the toe below 10 cm; moving: faster than 10 cm/s. 0 where there are no feet.
+    """
+    skeleton = points.skeleton
+    slides: Bool[Tensor, "..."] = torch.zeros(points.positions[..., 1:, 0, 0].shape, dtype=torch.bool)
+    for names in _FEET:
+        if not all(_has(points, name) for name in names):
+            continue
+        foot = points.positions[..., skeleton.indices(names), :]
+        height = foot[..., 1:, :, 1] - floor.to(foot)[..., None, None]
+        low = (height[..., 0] < ANKLE_HEIGHT) & (height[..., 1] < TOE_HEIGHT)
+        speed = foot[..., [0, 2]].diff(dim=-3).norm(dim=-1) * points.fps
+        slides = slides | (low & (speed > SKATE_SPEED).all(-1))
+    return slides.to(points.positions.dtype).mean(-1)
+
+
+def _has(points: Points, name: str) -> bool:
+    return name in points.skeleton.joints or name in points.skeleton.aliases
