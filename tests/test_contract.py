@@ -121,8 +121,8 @@ def test_the_same_generator_gives_the_same_motion(name: str) -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_what_was_observed_comes_back(name: str) -> None:
     this = asked(name)
-    known = this.query.observed_frames()
-    assert torch.allclose(answer(this.model, this.query)[0][known], this.query.seen[known], atol=1e-6)
+    exact = (this.query.trust >= 1).all(-1) & this.query.valid  # what is known with less trust may be corrected
+    assert torch.allclose(answer(this.model, this.query)[0][exact], this.query.seen[exact], atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ALL)

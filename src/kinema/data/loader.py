@@ -84,7 +84,8 @@ class Loader:
         drawn = self.augment.draw(self.batch_size, self.task.frames, self.representation, generator)
         raw = self._set.gather(self._windows.start[chosen[self._share]], self._windows.frames)
         features = self.augment.enact(raw, self.task.frames, self.representation, drawn.rows(self._share))
-        batch = self.task.batch(self.representation.standardise(features), self.representation)
+        seeds = torch.randint(2**62, (self.batch_size,), generator=generator)[self._share]
+        batch = self.task.draw(self.representation.standardise(features), self.representation, seeds)
         if not self.task.labelled:
             return batch
         action = self._labels(self._windows.clip[chosen[self._share]])

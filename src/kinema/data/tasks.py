@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from kinema.batch import Batch, Query, even_time
@@ -38,6 +38,16 @@ class Task(ABC):
     def batch(self, window: Float[Tensor, "batch frame feat"], representation: Representation) -> Batch:
         """The question with its answer."""
         return Batch(self.query(window, representation), window)
+
+    def draw(
+        self,
+        window: Float[Tensor, "batch frame feat"],
+        representation: Representation,
+        seeds: Int64[Tensor, " batch"],
+    ) -> Batch:
+        """The question with its answer, for training: each window's own seed decides what is random about it."""
+        del seeds
+        return self.batch(window, representation)
 
 
 @dataclass(frozen=True)

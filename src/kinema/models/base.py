@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -19,13 +19,27 @@ from torch import Tensor, nn
 from kinema.batch import Batch, Query
 
 
+@runtime_checkable
+class Frame(Protocol):
+    """A frame of reference of a window's own; see `kinema.motion.represent.Anchor`."""
+
+    def into(self, features: Tensor) -> Tensor:
+        """Features as seen from it."""
+        ...
+
+    def back(self, features: Tensor) -> Tensor:
+        """The way back."""
+        ...
+
+
 @dataclass(frozen=True)
 class FeatureShape:
     """What a model must know of a representation to be built: numbers per frame, tokens of trust, action classes.
 
-    `points` gives the joint positions, metres [*batch, frame, joint, 3], that standardised features [*batch, frame, feat]
-    stand for, with gradients: what a loss in space needs. `fps` is the rate of the frames. Neither is stored with
-    weights; both come from the representation that is.
+    `points` gives the joint positions, metres [*batch, frame, joint, 3], that standardised features
+    [*batch, frame, feat] stand for, with gradients. `fps` is the rate of the frames. `owner` is the token of each
+    feature; `frame` gives, from what is known of windows (`seen`, `trust`), their own frame of reference. None of these
+    is stored with weights; they come from the representation that is.
     """
 
     width: int
@@ -33,6 +47,8 @@ class FeatureShape:
     classes: int = 0
     points: Callable[[Tensor], Tensor] | None = None
     fps: float = 0.0
+    owner: tuple[int, ...] = ()
+    frame: Callable[[Tensor, Tensor], Frame | None] | None = None
 
 
 class Model(nn.Module, ABC):

@@ -42,6 +42,38 @@ class Statistics:
         return cls(features.mean(0), torch.where(std < floor, torch.ones_like(std), std))
 
 
+@dataclass(frozen=True, eq=False)
+class Anchor:
+    """A place and a heading of a window's own, so that a model need not learn every place in the room.
+
+    `turn` about the vertical and `origin` [batch, 3] act on the features `vectors` (triples that turn only) and on
+    those that are points: the triples before `vectors`, or all where there are no vectors. Other features stay.
+    """
+
+    turn: Float[Tensor, "batch 3 3"]
+    origin: Float[Tensor, "batch 3"]
+    vectors: slice
+
+    def into(self, features: Float[Tensor, "batch frame feat"]) -> Float[Tensor, "batch frame feat"]:
+        """Features (own units) as seen from the anchor."""
+        points, vectors, rest = self._parts(features)
+        points = (points - self.origin[:, None, None]) @ self.turn.transpose(-1, -2)[:, None]
+        return torch.cat((points.flatten(-2), (vectors @ self.turn.transpose(-1, -2)[:, None]).flatten(-2), rest), -1)
+
+    def back(self, features: Float[Tensor, "batch frame feat"]) -> Float[Tensor, "batch frame feat"]:
+        """The way back to the room."""
+        points, vectors, rest = self._parts(features)
+        points = points @ self.turn[:, None] + self.origin[:, None, None]
+        return torch.cat((points.flatten(-2), (vectors @ self.turn[:, None]).flatten(-2), rest), -1)
+
+    def _parts(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        first, stop = self.vectors.start, self.vectors.stop
+        if first == stop:
+            first = stop = features.shape[-1]
+        points, vectors = features[..., :first], features[..., first:stop]
+        return points.unflatten(-1, (-1, 3)), vectors.unflatten(-1, (-1, 3)), features[..., stop:]
+
+
 class Representation(ABC):
     """Features of one skeleton at one frame rate. `space` says what `decode` gives: joint positions or rotations."""
 
@@ -73,6 +105,17 @@ class Representation(ABC):
         """How many joints `Query.trust` speaks of."""
         return max(self.token_of_feature) + 1
 
+    @property
+    def partners(self) -> tuple[int, ...]:
+        """For each token the one on the body's other side; itself where none is known."""
+        return tuple(range(self.tokens))
+
+    def anchor(
+        self, seen: Float[Tensor, "batch frame feat"], trust: Float[Tensor, "batch frame token"]
+    ) -> Anchor | None:
+        """Where the known part of windows (own units) stands; None where features have no place in a room."""
+        del seen, trust
+
     def standardise(self, features: Float[Tensor, "*b feat"]) -> Float[Tensor, "*b feat"]:
         """(features - mean) / std."""
         return (features - self.statistics.mean.to(features)) / self.statistics.std.to(features)
@@ -81,7 +124,7 @@ class Representation(ABC):
         """features * std + mean."""
         return features * self.statistics.std.to(features) + self.statistics.mean.to(features)
 
-    def check(self, clip: Motion) -> None:
+    def check(self, clip: Clip) -> None:
         """Raises UsageError where a clip is of another skeleton or rate."""
         if not clip.skeleton.same_tree(self.skeleton):
             raise UsageError(

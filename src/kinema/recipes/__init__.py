@@ -12,6 +12,7 @@ from kinema.recipes.conv_seq2seq import (
     conv_seq2seq_h36m,
 )
 from kinema.recipes.recipe import Optim, Recipe, Stage, Turn
+from kinema.recipes.render_in_between import render_in_between
 from kinema.recipes.simlpe import simlpe, simlpe_cmu, simlpe_faithful
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
@@ -19,6 +20,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "conv-seq2seq-faithful": conv_seq2seq_faithful,
     "conv-seq2seq-faithful-h36m": conv_seq2seq_faithful_h36m,
     "conv-seq2seq-h36m": conv_seq2seq_h36m,
+    "render-in-between": render_in_between,
     "simlpe": simlpe,
     "simlpe-cmu": simlpe_cmu,
     "simlpe-faithful": simlpe_faithful,

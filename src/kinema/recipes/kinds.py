@@ -9,16 +9,19 @@ from __future__ import annotations
 from kinema.data.cmu_forecast import CmuForecast
 from kinema.data.folder import Folder
 from kinema.data.h36m_expmap import H36MExpmap
+from kinema.data.keys import Keys, ReleasedKeys
 from kinema.data.labelled import LabelledFolder, LabelledPack
 from kinema.data.mixed import Mixed
 from kinema.data.packs import RotationPack
 from kinema.data.synthetic import Synthetic
 from kinema.data.tasks import Forecast, Generate
 from kinema.models.conv_seq2seq import ConvSeq2Seq
+from kinema.models.render_in_between import RenderInBetween
 from kinema.models.simlpe import SiMLPe
 from kinema.motion.benchmark_rows import BenchmarkRowsConfig
 from kinema.motion.represent import RootPositionsConfig, RotationVectorsConfig
 from kinema.motion.represent_heading import HeadingRotationsConfig
+from kinema.motion.represent_world import RootedRotationsConfig, WorldPositionsConfig
 
 KINDS: dict[str, type] = {
     "BenchmarkRows": BenchmarkRowsConfig,
@@ -29,12 +32,17 @@ KINDS: dict[str, type] = {
     "Generate": Generate,
     "H36MExpmap": H36MExpmap,
     "HeadingRotations": HeadingRotationsConfig,
+    "Keys": Keys,
     "LabelledFolder": LabelledFolder,
     "LabelledPack": LabelledPack,
     "Mixed": Mixed,
+    "ReleasedKeys": ReleasedKeys,
+    "RenderInBetween": RenderInBetween.Config,
     "RootPositions": RootPositionsConfig,
+    "RootedRotations": RootedRotationsConfig,
     "RotationPack": RotationPack,
     "RotationVectors": RotationVectorsConfig,
     "SiMLPe": SiMLPe.Config,
     "Synthetic": Synthetic,
+    "WorldPositions": WorldPositionsConfig,
 }

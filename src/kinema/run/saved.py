@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from kinema.errors import CheckpointError, KinemaError
-from kinema.models.base import FeatureShape, Model
-from kinema.motion.represent import Representation, Statistics
+from kinema.models.base import FeatureShape, Frame, Model
+from kinema.motion.represent import Anchor, Representation, Statistics
 from kinema.recipes import Recipe, Stage
 from kinema.recipes.codec import from_json, to_json
 from kinema.training.checkpoint import RunFolder, skeleton_from_json, skeleton_to_json
@@ -149,7 +149,33 @@ def feature_shape(representation: Representation, classes: int) -> FeatureShape:
     def points(features: Tensor) -> Tensor:
         return representation.decode(representation.restore(features)).points().positions
 
-    return FeatureShape(representation.width, representation.tokens, classes, points, representation.fps)
+    def frame(seen: Tensor, trust: Tensor) -> Frame | None:
+        anchor = representation.anchor(representation.restore(seen), trust)
+        return anchor and _OwnFrame(anchor, representation)
+
+    return FeatureShape(
+        representation.width,
+        representation.tokens,
+        classes,
+        points,
+        representation.fps,
+        representation.token_of_feature,
+        frame,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _OwnFrame:
+    """An anchor for standardised features; seen from it they are in their own units."""
+
+    anchor: Anchor
+    representation: Representation
+
+    def into(self, features: Tensor) -> Tensor:
+        return self.anchor.into(self.representation.restore(features))
+
+    def back(self, features: Tensor) -> Tensor:
+        return self.representation.standardise(self.anchor.back(features))
 
 
 def fresh_model(recipe: Recipe, last: Stage, shape: FeatureShape) -> Model:

@@ -1,0 +1,220 @@
+"""What detectors, markers and hurried hands do to motion: corruptions of what is observed, with their confidences.
+
+Each works on one window of standardised features and reads only what is observed in it: frames that a model is to find
+must not show in what it is given. Everything random comes from the generator that is handed in.
+Legend: T frame, F feature, J token.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from kinema.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """How strong and how frequent each kind is.
+
+    `noise` is the standard deviation (in standardised features) of an observation of confidence 0; it falls in
+    proportion to confidence. `calibration` is the error of the confidence that is told, and in a share `untold` of
+    windows it is 0.5 throughout. The others are the probability that a window has such a fault: `jitter` (correlated
+    in time), `outliers` (single values far off), `occlusion` (spans of a few tokens unseen), `swap` (left and right
+    exchanged), `freeze` (a value repeated), `oversmooth`, `drift` (slowly growing). Raises UsageError where one is
+    negative.
+    """
+
+    noise: float = 0.12
+    calibration: float = 0.1
+    untold: float = 0.25
+    jitter: float = 0.3
+    outliers: float = 0.3
+    occlusion: float = 0.4
+    swap: float = 0.15
+    freeze: float = 0.15
+    oversmooth: float = 0.15
+    drift: float = 0.15
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not value >= 0:
+                raise UsageError(
+                    expected=f"corruption.{name} of 0 or more", got=f"{value}", cure="Correct the corruption."
+                )
+
+    def apply(
+        self,
+        window: Float[Tensor, "T F"],
+        known: Bool[Tensor, "T J"],
+        owner: Int64[Tensor, " F"],
+        partners: tuple[int, ...],
+        generator: torch.Generator,
+    ) -> tuple[Float[Tensor, "T F"], Float[Tensor, "T J"]]:
+        """A window of which `known` is observed -> what is seen of it, and the confidence told (0 where unknown).
+
+        What is not known is zero in the answer, and is not read.
+        """
+        draw = _Draw(generator)
+        frames = known.any(1).nonzero()[:, 0]
+        if not len(frames):
+            return torch.zeros_like(window), torch.zeros(known.shape)
+        seen, shown = window[frames], known[frames]
+        seen = torch.where(shown[:, owner], seen, 0.0)
+        confidence, scale = self._confidence(shown.shape, draw)
+        seen = seen + scale[:, owner] * torch.randn(seen.shape, generator=generator)
+        if draw.happens(self.jitter):
+            seen = seen + _correlated(seen.shape, 0.5 * self.noise * draw.uniform(), generator)
+        if draw.happens(self.drift):
+            ramp = torch.linspace(0, 1, len(seen))[:, None] * draw.uniform()
+            seen = seen + ramp * self.noise * torch.randn(seen.shape[1], generator=generator)
+        if draw.happens(self.oversmooth):
+            seen = _smoothed(seen, shown[:, owner], 0.5 + 2 * draw.uniform())
+        seen, confidence = self._spans(seen, confidence, owner, partners, draw)
+        if draw.happens(self.outliers):
+            seen, confidence = _with_outliers(seen, confidence, owner, 5 * self.noise, generator)
+        if draw.happens(self.occlusion):
+            shown = shown & ~_occluded(shown, draw)
+        told = self._told(confidence, draw) * shown
+        full_seen, full_told = torch.zeros_like(window), torch.zeros(known.shape)
+        full_seen[frames] = torch.where((told > 0)[:, owner], seen, 0.0)
+        full_told[frames] = told
+        return full_seen, full_told
+
+    def _confidence(self, shape: torch.Size, draw: _Draw) -> tuple[Tensor, Tensor]:
+        """True confidence of every observation, and the deviation of its noise: windows differ in how good they are."""
+        level = draw.uniform()
+        spread = 0.25 * torch.rand(shape, generator=draw.generator)
+        confidence = (1 - 0.9 * level + spread - 0.12).clamp(0.02, 0.98)
+        return confidence, self.noise * (1 - confidence)
+
+    def _told(self, confidence: Float[Tensor, "T J"], draw: _Draw) -> Float[Tensor, "T J"]:
+        error = self.calibration * torch.randn(confidence.shape, generator=draw.generator)
+        if draw.happens(self.untold):
+            return torch.full_like(confidence, 0.5)
+        return (confidence + error).clamp(0.02, 0.98)
+
+    def _spans(
+        self, seen: Tensor, confidence: Tensor, owner: Tensor, partners: tuple[int, ...], draw: _Draw
+    ) -> tuple[Tensor, Tensor]:
+        """Faults that last: exchanged sides and frozen values. Half of them go unnoticed by the detector."""
+        if draw.happens(self.swap):
+            span = draw.span(len(seen))
+            swapped = seen[:, swapped_features(owner, partners)]
+            seen = torch.where(span[:, None], swapped, seen)
+            confidence = torch.where(span[:, None] & draw.happens(0.5), 0.6 * confidence, confidence)
+        if draw.happens(self.freeze):
+            span = draw.span(len(seen))
+            start = int(span.nonzero()[0])
+            seen = torch.where(span[:, None], seen[start], seen)
+            confidence = torch.where(span[:, None] & draw.happens(0.5), 0.6 * confidence, confidence)
+        return seen, confidence
+
+
+@dataclass(frozen=True)
+class ReleasedCorruption:
+    """Render-In-Between's own (its released training code): faults of whole key frames, never told.
+
+    Noise: `noise_keys` key frames x 5 limb tokens get u[0, 1) times `strength`, positive only. Drop: `drop_keys` key
+    frames x 3 tokens are put at the origin. Flip: in `flip_keys` key frames the legs are exchanged. Counts are cut to
+    the number of keys. The limbs are those of the 19-joint layout of `geometry.camera`.
+    """
+
+    strength: float = 0.5
+    noise_keys: int = 15
+    drop_keys: int = 15
+    flip_keys: int = 8
+
+    def apply(
+        self,
+        window: Float[Tensor, "T F"],
+        known: Bool[Tensor, "T J"],
+        owner: Int64[Tensor, " F"],
+        partners: tuple[int, ...],
+        generator: torch.Generator,
+    ) -> tuple[Float[Tensor, "T F"], Float[Tensor, "T J"]]:
+        """See `Corruption.apply`; confidence is 0.5 for every key, for nothing is told about it."""
+        keys = known.any(1).nonzero()[:, 0]
+        seen = torch.where(known[:, owner], window, 0.0)
+        limbs = torch.tensor([token for token, other in enumerate(partners) if token != other] or [0])
+
+        def some(pool: Tensor, count: int) -> Tensor:
+            return pool[torch.randperm(len(pool), generator=generator)[:count]]
+
+        for tokens, count, kind in ((5, self.noise_keys, "noise"), (3, self.drop_keys, "drop")):
+            touched = torch.zeros_like(known)
+            chosen, joints = some(keys, count), some(limbs, tokens)
+            touched[chosen[:, None], joints] = True
+            amount = self.strength * torch.rand(seen.shape, generator=generator)
+            seen = torch.where(touched[:, owner], seen + amount if kind == "noise" else 0.0, seen)
+        flipped = torch.zeros(len(known), dtype=torch.bool)
+        flipped[some(keys, self.flip_keys)] = True
+        seen = torch.where(flipped[:, None], seen[:, swapped_features(owner, partners)], seen)
+        return torch.where(known[:, owner], seen, 0.0), 0.5 * known.float()
+
+
+def swapped_features(owner: Int64[Tensor, " F"], partners: tuple[int, ...]) -> Int64[Tensor, " F"]:
+    """For each feature the one that stands for it on the body's other side (itself where there is none)."""
+    places = [(owner == token).nonzero()[:, 0] for token in range(len(partners))]
+    swapped = torch.arange(len(owner))
+    for token, other in enumerate(partners):
+        if len(places[token]) == len(places[other]):
+            swapped[places[token]] = places[other]
+    return swapped
+
+
+@dataclass(frozen=True, eq=False)
+class _Draw:
+    generator: torch.Generator
+
+    def uniform(self) -> float:
+        return float(torch.rand((), generator=self.generator))
+
+    def happens(self, probability: float) -> bool:
+        return self.uniform() < probability
+
+    def span(self, frames: int) -> Bool[Tensor, " T"]:
+        """Up to a third of the frames, in one piece."""
+        length = 1 + int(self.uniform() * max(1, frames / 3))
+        start = int(self.uniform() * max(1, frames - length + 1))
+        place = torch.arange(frames)
+        return (place >= start) & (place < start + length)
+
+
+def _correlated(shape: torch.Size, deviation: float, generator: torch.Generator) -> Tensor:
+    """AR(1) noise over the observed frames, of the given deviation."""
+    keep = 0.8
+    fresh = torch.randn(shape, generator=generator)
+    lags = torch.arange(shape[0])
+    apart = (lags[:, None] - lags).clamp(min=0)
+    weight = torch.where(lags[:, None] >= lags, keep ** apart.float(), 0.0)
+    return deviation * (1 - keep**2) ** 0.5 * (weight @ fresh)
+
+
+def _smoothed(seen: Tensor, shown: Tensor, width: float) -> Tensor:
+    place = torch.arange(len(seen), dtype=seen.dtype)
+    kernel = torch.exp(-0.5 * ((place[:, None] - place) / width).square())
+    return (kernel @ (seen * shown)) / (kernel @ shown.to(seen)).clamp(min=1e-6)
+
+
+def _with_outliers(
+    seen: Tensor, confidence: Tensor, owner: Tensor, strength: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    hit = torch.rand(confidence.shape, generator=generator) < 0.05
+    off = strength * torch.randn(seen.shape, generator=generator)
+    noticed = torch.rand(confidence.shape, generator=generator) < 0.5
+    return torch.where(hit[:, owner], seen + off, seen), torch.where(hit & noticed, 0.3 * confidence, confidence)
+
+
+def _occluded(shown: Tensor, draw: _Draw) -> Tensor:
+    """Spans in which a few neighbouring tokens are unseen."""
+    frames, tokens = shown.shape
+    hidden = torch.zeros_like(shown)
+    for _ in range(1 + int(3 * draw.uniform())):
+        first = int(draw.uniform() * tokens)
+        span = draw.span(frames)
+        hidden[:, first : first + 1 + int(3 * draw.uniform())] |= span[:, None]
+    return hidden

@@ -1,0 +1,131 @@
+"""Curves through the known values of a batch of windows, every token (joint) with key frames of its own.
+
+Key frames may lie anywhere; times are in seconds. Before its first key and after its last a token keeps that value; a
+token without a key is zero. Legend: B batch, T frame, J token, F feature, `owner` the token of each feature.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+FAR = 4.0  # seconds: what lies further from a key, or has none, is "far"
+
+
+@dataclass(frozen=True, eq=False)
+class Keyframes:
+    """Which tokens are known when. `known` [B, T, J] must be False on padding; `time` [B, T] rises."""
+
+    known: Bool[Tensor, "B T J"]
+    time: Float[Tensor, "B T"]
+    owner: Int64[Tensor, " F"]
+
+    @cached_property
+    def before(self) -> Int64[Tensor, "B T J"]:
+        """The frame of the last key at or before each frame; -1 where there is none."""
+        return self._numbered(-1).cummax(1).values
+
+    @cached_property
+    def after(self) -> Int64[Tensor, "B T J"]:
+        """The frame of the next key at or after each frame; T where there is none."""
+        frames = self.known.shape[1]
+        return self._numbered(frames).flip(1).cummin(1).values.flip(1)
+
+    @cached_property
+    def ends(self) -> tuple[Int64[Tensor, "B T J"], Int64[Tensor, "B T J"]]:
+        """The keys on either side; the nearest twice beyond the ends; frame 0 where a token has none."""
+        frames = self.known.shape[1]
+        left = torch.where(self.before >= 0, self.before, self.after)
+        right = torch.where(self.after < frames, self.after, self.before)
+        return left.clamp(0, frames - 1), right.clamp(0, frames - 1)
+
+    @cached_property
+    def known_at_all(self) -> Bool[Tensor, "B 1 J"]:
+        """The tokens that have a key anywhere."""
+        return self.known.any(1, keepdim=True)
+
+    @cached_property
+    def way(self) -> Float[Tensor, "B T J"]:
+        """How far a frame is from its left key to its right one, 0 to 1."""
+        left, right = (self._when(end) for end in self.ends)
+        return ((self.time[..., None] - left) / (right - left).clamp(min=1e-6)).clamp(0, 1)
+
+    def distances(self) -> Float[Tensor, "B T 2J"]:
+        """Seconds since the key before and until the key after, at most FAR (also where there is none)."""
+        frames = self.known.shape[1]
+        since = self.time[..., None] - self._when(self.before.clamp(min=0))
+        until = self._when(self.after.clamp(max=frames - 1)) - self.time[..., None]
+        since = torch.where(self.before >= 0, since, FAR)
+        until = torch.where(self.after < frames, until, FAR)
+        return torch.cat((since, until), -1).clamp(0, FAR)
+
+    def linear(self, values: Float[Tensor, "B T F"]) -> Float[Tensor, "B T F"]:
+        """Straight lines between the keys."""
+        left, right = (self._at(values, end) for end in self.ends)
+        return self._only_known(left + self.way[..., self.owner] * (right - left))
+
+    def cubic(self, values: Float[Tensor, "B T F"], *, monotone: bool) -> Float[Tensor, "B T F"]:
+        """Cubic Hermite curves: Catmull-Rom slopes for uneven keys, or (`monotone`) those of PCHIP, which do not
+        overshoot (Fritsch & Butland 1984). The slope at the ends is that of the straight line."""
+        slope = self._slopes(values, monotone=monotone)
+        left, right = self.ends
+        start, stop = self._at(values, left), self._at(values, right)
+        span = (self._when(right) - self._when(left))[..., self.owner]
+        first, last = span * self._at(slope, left), span * self._at(slope, right)
+        u = self.way[..., self.owner]
+        v = 1 - u
+        curve = v * v * (1 + 2 * u) * start + u * u * (1 + 2 * v) * stop + u * v * (v * first - u * last)
+        return self._only_known(curve)
+
+    def smooth(
+        self, values: Float[Tensor, "B T F"], trust: Float[Tensor, "B T J"], seconds: float
+    ) -> Float[Tensor, "B T F"]:
+        """Means of the known values weighted by trust and a Gaussian of time; where no key is near, the line."""
+        apart = (self.time[:, :, None] - self.time[:, None, :]) / seconds
+        kernel = torch.exp(-0.5 * apart.square())
+        weight = trust * self.known
+        # A little of the line keeps the mean from being empty where keys are far.
+        total = kernel @ weight + 1e-3
+        line = self.linear(values)
+        return self._only_known((kernel @ (weight[..., self.owner] * values) + 1e-3 * line) / total[..., self.owner])
+
+    def _slopes(self, values: Tensor, *, monotone: bool) -> Tensor:
+        """At every key the slope of the curve; at other frames nothing of use."""
+        frames = self.known.shape[1]
+        none = torch.full_like(self.before[:, :1], -1)
+        earlier = torch.cat((none, self.before[:, :-1]), 1)  # the key strictly before
+        later = torch.cat((self.after[:, 1:], none + frames + 1), 1)
+        has_earlier, has_later = earlier >= 0, later < frames
+        earlier, later = earlier.clamp(min=0), later.clamp(max=frames - 1)
+        here = self.time[..., None]
+        step_in = torch.where(has_earlier, here - self._when(earlier), 1.0).clamp(min=1e-6)[..., self.owner]
+        step_out = torch.where(has_later, self._when(later) - here, 1.0).clamp(min=1e-6)[..., self.owner]
+        arrive = (values - self._at(values, earlier)) / step_in
+        leave = (self._at(values, later) - values) / step_out
+        if monotone:
+            first, second = 2 * step_out + step_in, step_out + 2 * step_in
+            same = arrive * leave > 0
+            safe_in, safe_out = torch.where(same, arrive, 1.0), torch.where(same, leave, 1.0)
+            inner = torch.where(same, (first + second) / (first / safe_in + second / safe_out), 0.0)
+        else:
+            inner = (arrive * step_out + leave * step_in) / (step_in + step_out)
+        has_earlier, has_later = has_earlier[..., self.owner], has_later[..., self.owner]
+        ends = torch.where(has_earlier, arrive, torch.where(has_later, leave, 0.0))
+        return torch.where(has_earlier & has_later, inner, ends)
+
+    def _numbered(self, missing: int) -> Int64[Tensor, "B T J"]:
+        frame = torch.arange(self.known.shape[1], device=self.known.device)[:, None]
+        return torch.where(self.known, frame, missing)
+
+    def _when(self, frame: Int64[Tensor, "B T J"]) -> Float[Tensor, "B T J"]:
+        return self.time[..., None].expand(frame.shape).gather(1, frame)
+
+    def _at(self, values: Tensor, frame: Int64[Tensor, "B T J"]) -> Tensor:
+        return values.gather(1, frame[..., self.owner])
+
+    def _only_known(self, curve: Tensor) -> Tensor:
+        return torch.where(self.known_at_all[..., self.owner], curve, 0.0)
