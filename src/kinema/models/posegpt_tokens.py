@@ -1,0 +1,203 @@
+"""PoseGPT's tokeniser (Lucas, Baradel et al., ECCV 2022, section 3.1): motion as a few codes per pair of frames.
+
+A transformer encoder halves the rate, a quantiser picks codes, a transformer decoder doubles the rate again. Three
+presets: "offline" (every frame sees every frame), "causal" (the encoder sees the past only, so that a past can be
+tokenised without its future), "online" (the decoder too). The last `path` features are the way of the root and have a
+head of their own.
+
+Legend: B batch, T frame, N token, F feature, D width.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from kinema.batch import Batch, Query
+from kinema.models.base import FeatureShape, Model, repeat_samples
+from kinema.nn.blocks import Block, sinusoid, start_small
+from kinema.nn.codes import masked_mean
+from kinema.nn.conv import Double, Halve, Trim
+from kinema.nn.quantize import QuantiserConfig
+
+Law = Literal["l1", "l2", "laplacian", "gaussian"]
+_TERMS = ("root", "body", "path", "points", "velocity")
+
+
+class Stack(nn.Module):
+    """[halve] -> dropout -> blocks, each with the places added before it -> [double] -> LayerNorm -> Linear."""
+
+    def __init__(self, config: PoseTokens.Config, layers: int, *, encoder: bool) -> None:
+        super().__init__()
+        dim, causal = config.width, config.encoder_causal if encoder else config.decoder_causal
+        self.wander = config.wander
+        self.halve = Halve(dim, causal=causal, kind=config.halving) if encoder else None
+        self.dropout = nn.Dropout(config.dropout)
+        inner = config.dropout if config.inner_dropout is None else config.inner_dropout
+        self.blocks = nn.ModuleList(Block(dim, config.heads, inner, causal=causal) for _ in range(layers))
+        self.spread = None if encoder else Double(dim, config.upsample_trim)
+        self.norm, self.leave = nn.LayerNorm(dim), nn.Linear(dim, dim, bias=False)
+        start_small(self.leave)
+
+    def forward(self, x: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"]) -> tuple[Tensor, Tensor]:
+        """The sequence at its new rate, and which of it is there."""
+        if self.halve is not None:
+            x, mask = self.halve(x, mask)
+        x = self.dropout(x)
+        first = torch.randint(self.wander + 1, (len(x), 1), device=x.device) if self.training and self.wander else 0
+        places = sinusoid(torch.arange(x.shape[1], device=x.device) + first, x.shape[-1]).to(x.dtype)
+        for block in self.blocks:
+            x = block(x + places, mask)
+        if self.spread is not None:
+            x, mask = self.spread(x, mask), mask.repeat_interleave(2, 1)
+        return self.leave(self.norm(x)), mask
+
+
+class PoseTokens(Model):
+    """The tokeniser. `encode` gives codes, `decode` features; trained to give back what it was given."""
+
+    @dataclass(frozen=True)
+    class Config:
+        """The defaults are the paper's sizes with the mended parts; width 384, one stack of 6 blocks per side.
+
+        `layers` has one entry per halving of the rate. `upsample_trim` "front" keeps the released code's look-ahead of
+        one token. `dropout` holds everywhere unless `inner_dropout` says otherwise for the blocks; `wander` lets the
+        places of training windows start anywhere up to it, so that longer clips are nothing new. Weights: `pose` of the
+        features, `path` of the way's last columns, `points` (metres, needs `FeatureShape.points`) and their `velocity`
+        (metres per second), `codebook` of the quantiser. The laws "laplacian" and "gaussian" learn a scale per term.
+        """
+
+        preset: Literal["offline", "causal", "online"] = "causal"
+        width: int = 384
+        layers: tuple[int, ...] = (6,)
+        heads: int = 4
+        dropout: float = 0.0
+        inner_dropout: float | None = None
+        halving: Literal["conv", "cat"] = "conv"
+        upsample_trim: Trim = "back"
+        wander: int = 0
+        quantiser: QuantiserConfig = field(default_factory=QuantiserConfig)
+        path: int = 4
+        law: Law = "l1"
+        points_law: Law = "l1"
+        pose_weight: float = 1.0
+        path_weight: float = 1.0
+        points_weight: float = 5.0
+        velocity_weight: float = 0.5
+        codebook_weight: float = 1.0
+
+        @property
+        def encoder_causal(self) -> bool:
+            """Whether tokens know nothing of later frames."""
+            return self.preset != "offline"
+
+        @property
+        def decoder_causal(self) -> bool:
+            """Whether frames know nothing of later tokens."""
+            return self.preset == "online"
+
+        def build(self, shape: FeatureShape) -> PoseTokens:
+            """The tokeniser for features of this shape."""
+            return PoseTokens(self, shape)
+
+        def tiny(self) -> PoseTokens.Config:
+            """A few units, for tests."""
+            small = replace(self.quantiser, codes=16, dim=8 * self.quantiser.books, levels=(4, 4))
+            return replace(self, width=32, layers=(1,), heads=2, quantiser=small)
+
+    def __init__(self, config: Config, shape: FeatureShape) -> None:
+        super().__init__()
+        self.config, self.shape = config, shape
+        dim, code = config.width, config.quantiser.dim
+        self.factor = 2 ** len(config.layers)
+        self.enter = nn.Linear(shape.width, dim)
+        self.encoder = nn.ModuleList(Stack(config, layers, encoder=True) for layers in config.layers)
+        self.to_code, self.from_code = nn.Linear(dim, code), nn.Linear(code, dim)
+        self.quantiser = config.quantiser.build()
+        self.decoder = nn.ModuleList(Stack(config, layers, encoder=False) for layers in reversed(config.layers))
+        body = shape.width - config.path
+        self.pose_head = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, body))
+        self.path_head = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, config.path))
+        learnt = config.law in ("laplacian", "gaussian") or config.points_law in ("laplacian", "gaussian")
+        self.scales = nn.Parameter(torch.zeros(len(_TERMS)), requires_grad=learnt)
+
+    @property
+    def books(self) -> int:
+        """Codes to a token."""
+        return self.quantiser.books
+
+    @property
+    def codes(self) -> int:
+        """Choices for a code."""
+        return self.quantiser.codes
+
+    def encode(self, features: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"]) -> Int[Tensor, "B N book"]:
+        """Codes; -1 where there is no frame. A last pair that is not full is filled up with its first frame."""
+        z, mask = self._encoded(features, valid)
+        return self.quantiser(z, mask).indices
+
+    def decode(self, indices: Int[Tensor, "B N book"]) -> Float[Tensor, "B T F"]:
+        """Features of `factor` frames per token; tokens of -1 are taken for absent."""
+        return self._decoded(self.quantiser.lookup(indices), (indices >= 0).all(-1))
+
+    def _encoded(self, features: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        more = -features.shape[1] % self.factor
+        x = self.enter(torch.cat((features, features[:, -1:].expand(-1, more, -1)), 1))
+        mask = functional.pad(valid, (0, more), value=False)
+        for stack in self.encoder:
+            x, mask = stack(x, mask)
+        return self.to_code(x), mask
+
+    def _decoded(self, vectors: Tensor, mask: Tensor) -> Tensor:
+        x = self.from_code(vectors)
+        for stack in self.decoder:
+            x, mask = stack(x, mask)
+        return torch.cat((self.pose_head(x), self.path_head(x)), -1).float()
+
+    def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
+        """What is lost on the way: features, joints in space (the root's path included), and the quantiser's own."""
+        truth, valid, config = batch.target, batch.query.valid, self.config
+        z, mask = self._encoded(truth, valid)
+        coded = self.quantiser(z, mask)
+        answer = self._decoded(coded.vectors, mask)[:, : truth.shape[1]]
+        body = slice(6, -config.path)
+        parts: dict[str, tuple[Tensor, Tensor, Law, float]] = {
+            "root": (answer[..., :6], truth[..., :6], config.law, config.pose_weight),
+            "body": (answer[..., body], truth[..., body], config.law, config.pose_weight),
+            "path": (answer[..., -config.path :], truth[..., -config.path :], config.law, config.path_weight),
+        }
+        if self.shape.points is not None and (config.points_weight or config.velocity_weight):
+            found, there = self.shape.points(answer).flatten(-2), self.shape.points(truth).flatten(-2)
+            speed = [points.diff(dim=1, prepend=points[:, :1]) * self.shape.fps for points in (found, there)]
+            parts["points"] = (found, there, config.points_law, config.points_weight)
+            parts["velocity"] = (speed[0], speed[1], config.points_law, config.velocity_weight)
+        losses = {
+            name: masked_mean(self._surprise(name, found - there, law), valid)
+            for name, (found, there, law, _) in parts.items()
+        }
+        total = sum((parts[name][3] * value for name, value in losses.items()), config.codebook_weight * coded.loss)
+        logged = {name: value.detach() for name, value in (losses | coded.stats | {"codebook": coded.loss}).items()}
+        return {"loss": torch.as_tensor(total)} | logged
+
+    def _surprise(self, term: str, error: Float[Tensor, "B T feat"], law: Law) -> Float[Tensor, "B T"]:
+        """The mean negative log-likelihood of errors; where the law has no scale to learn, without its constant."""
+        scale = self.scales[_TERMS.index(term)]
+        if law in ("l2", "gaussian"):
+            constant = 0.5 * math.log(2 * math.pi) + 0.5 * scale if law == "gaussian" else 0.0
+            return constant + 0.5 * (error.square() / scale.exp()).mean(-1)
+        return (math.log(2) + scale if law == "laplacian" else 0.0) + (error.abs() / scale.exp()).mean(-1)
+
+    def predict(
+        self, query: Query, samples: int, generator: torch.Generator
+    ) -> Float[Tensor, "sample batch frame feat"]:
+        """What is observed as it is; the rest as the tokens of what is observed decode (nothing is foretold)."""
+        del generator
+        known = query.observed_frames()
+        answer = self.decode(self.encode(query.seen, query.valid))[:, : query.seen.shape[1]]
+        return repeat_samples(torch.where(known[..., None], query.seen, answer), samples)

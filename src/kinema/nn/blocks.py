@@ -1,0 +1,81 @@
+"""Pre-norm transformer blocks that may be causal, and that remember keys and values while a sequence grows."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from kinema.nn.attention import attend
+
+
+class Memory:
+    """Keys and values of the tokens that one block has seen, in room for `most` of them."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.length = most, 0
+        self._store: Tensor | None = None
+
+    def extend(self, pair: Float[Tensor, "batch token pair"]) -> Float[Tensor, "batch all pair"]:
+        """Those before, and these."""
+        if self._store is None:
+            self._store = pair.new_empty(len(pair), self.most, pair.shape[-1])
+        start, self.length = self.length, self.length + pair.shape[1]
+        self._store[:, start : self.length] = pair
+        return self._store[:, : self.length]
+
+
+class Block(nn.Module):
+    """x + attention(norm x), then x + mlp(norm x), the multi-layer perceptron four times as wide with a GELU.
+
+    Linear maps start at N(0, 0.02).
+    """
+
+    def __init__(self, dim: int, heads: int, dropout: float, *, causal: bool) -> None:
+        super().__init__()
+        self.heads, self.causal = heads, causal
+        self.norm_self, self.norm_feed = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.ask, self.leave = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
+        self.feed = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
+        self.dropout = nn.Dropout(dropout)
+        for layer in (self.ask, self.leave, self.feed[0], self.feed[2]):
+            start_small(layer)
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch token dim"],
+        mask: Bool[Tensor, "batch token"] | None = None,
+        memory: Memory | None = None,
+    ) -> Float[Tensor, "batch token dim"]:
+        """One block. `mask` says which tokens are there (a causal block whose padding stands last needs none).
+
+        With `memory` the tokens follow those that it holds: any number of them at first, one at a time after that.
+        """
+        query, pair = self.ask(self.norm_self(x)).split((x.shape[-1], 2 * x.shape[-1]), -1)
+        first = memory is None or memory.length == 0
+        key, value = (pair if memory is None else memory.extend(pair)).chunk(2, -1)
+        shown = None
+        if not self.causal and mask is not None:
+            # A row of which nothing is there must look at something.
+            shown = (mask | ~mask.any(1, keepdim=True))[:, None]
+        answer = attend(query, key, value, self.heads, mask=shown, causal=self.causal and first)
+        x = x + self.dropout(self.leave(answer))
+        return x + self.dropout(self.feed(self.norm_feed(x)))
+
+
+def start_small(layer: nn.Module) -> None:
+    """Weights from N(0, 0.02), no bias."""
+    if isinstance(layer, nn.Linear | nn.Embedding):
+        nn.init.normal_(layer.weight, std=0.02)
+    if isinstance(layer, nn.Linear) and layer.bias is not None:  # pyright: ignore[reportUnnecessaryComparison]
+        nn.init.zeros_(layer.bias)
+
+
+def sinusoid(places: Int[Tensor, "*b"], dim: int) -> Float[Tensor, "*b dim"]:
+    """Sines, then cosines, of places at wavelengths from 2 pi to 20,000 pi tokens (Vaswani et al. 2017)."""
+    rates = torch.exp(torch.arange(dim // 2, device=places.device) * (-math.log(10_000.0) / (dim // 2)))
+    angles = places[..., None] * rates
+    return functional.pad(torch.cat((angles.sin(), angles.cos()), -1), (0, dim % 2))
