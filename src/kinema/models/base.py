@@ -38,8 +38,8 @@ class FeatureShape:
 
     `points` gives the joint positions, metres [*batch, frame, joint, 3], that standardised features
     [*batch, frame, feat] stand for, with gradients. `fps` is the rate of the frames. `owner` is the token of each
-    feature; `frame` gives, from what is known of windows (`seen`, `trust`), their own frame of reference. None of these
-    is stored with weights; they come from the representation that is.
+    feature; `frame` gives, from what is known of windows (`seen`, `trust`), their own frame of reference; `rest` the
+    features [feat] of the rest pose. None of these is stored with weights: they come from the representation that is.
     """
 
     width: int
@@ -49,6 +49,7 @@ class FeatureShape:
     fps: float = 0.0
     owner: tuple[int, ...] = ()
     frame: Callable[[Tensor, Tensor], Frame | None] | None = None
+    rest: Callable[[], Tensor] | None = None
 
 
 class Model(nn.Module, ABC):

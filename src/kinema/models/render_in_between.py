@@ -86,6 +86,8 @@ class RenderInBetween(Model):
             config.encoder_layers, dim, config.heads, config.hidden, config.dropout, crossed=False
         )
         self.decoder = TimedStack(config.decoder_layers, dim, config.heads, config.hidden, config.dropout, crossed=True)
+        # What is said of a token of which nothing is known: the rest pose, to begin with.
+        self.unknown = nn.Parameter(shape.rest().clone() if shape.rest else torch.zeros(width))
         self.residual = nn.Linear(dim, width)
         nn.init.zeros_(self.residual.weight)
         nn.init.zeros_(self.residual.bias)
@@ -151,7 +153,9 @@ class RenderInBetween(Model):
             total = total + config.acceleration * parts["acceleration"]
             if self.shape.points is not None and config.space:
                 here = answer if frame is None else frame.back(answer)
-                apart = self.shape.points(here) - self.shape.points(batch.target.float())
+                # Padding may be no pose at all (six zeros are no rotation): nothing may come of it, not even a NaN.
+                there = torch.where(valid[..., None], batch.target.float(), here.detach())
+                apart = self.shape.points(here) - self.shape.points(there)
                 parts["space"] = _mean(_length(apart), valid)
                 parts["space_velocity"] = _mean(_length(apart.diff(dim=1)), moving)
                 total = total + config.space * (parts["space"] + config.velocity * parts["space_velocity"])
@@ -188,12 +192,11 @@ class RenderInBetween(Model):
         )
 
     def _base(self, seen: _Seen) -> Tensor:
-        if self.config.base == "linear":
-            return seen.line
-        if self.config.base == "pchip":
-            return seen.cubic
-        sure = (seen.exact | ~seen.known).all(1, keepdim=True)
-        return torch.where(sure[..., self.owner], seen.cubic, seen.line)
+        curve = seen.line if self.config.base == "linear" else seen.cubic
+        if self.config.base == "auto":
+            sure = (seen.exact | ~seen.known).all(1, keepdim=True)
+            curve = torch.where(sure[..., self.owner], seen.cubic, seen.line)
+        return torch.where(seen.keys.known_at_all[..., self.owner], curve, self.unknown.float())
 
     def _encode(self, seen: _Seen, query: Query) -> tuple[Tensor, tuple[Tensor, Tensor], Tensor]:
         """The known frames alone, gathered to the front."""

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from kinema.errors import CheckpointError, KinemaError
 from kinema.models.base import FeatureShape, Frame, Model
+from kinema.motion.edit import rest_pose
 from kinema.motion.represent import Anchor, Representation, Statistics
 from kinema.recipes import Recipe, Stage
 from kinema.recipes.codec import from_json, to_json
@@ -153,6 +154,10 @@ def feature_shape(representation: Representation, classes: int) -> FeatureShape:
         anchor = representation.anchor(representation.restore(seen), trust)
         return anchor and _OwnFrame(anchor, representation)
 
+    def rest() -> Tensor:
+        pose = rest_pose(representation.skeleton, representation.fps)
+        return representation.standardise(representation.encode(pose))[0]
+
     return FeatureShape(
         representation.width,
         representation.tokens,
@@ -161,6 +166,7 @@ def feature_shape(representation: Representation, classes: int) -> FeatureShape:
         representation.fps,
         representation.token_of_feature,
         frame,
+        rest,
     )
 
 
