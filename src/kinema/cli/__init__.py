@@ -24,6 +24,9 @@ app = App(
 _COMMANDS = {
     "demo": ("kinema.cli.demo:demo", "Forecast a motion and leave a page, a picture, a GIF, a BVH and a GLB."),
     "forecast": ("kinema.cli.forecast:forecast", "Say what a body will do next."),
+    "upsample": ("kinema.cli.complete:upsample", "Slow motion: say what happens between the frames of a clip."),
+    "inbetween": ("kinema.cli.complete:inbetween", "Say the movement between two poses, or between key frames."),
+    "repair": ("kinema.cli.complete:repair", "Mend a clip: missing values, spikes, jumps, frozen runs."),
     "info": ("kinema.cli.files:info", "Say what a motion file holds, and what looks wrong with it."),
     "convert": ("kinema.cli.files:convert", "Convert between BVH, NPZ, GLB and exponential-map text."),
     "view": ("kinema.cli.view:view", "Look at a motion: a page that opens from disk, or a live viewer."),

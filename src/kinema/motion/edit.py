@@ -37,7 +37,7 @@ def resample(clip: AnyClip, fps: float) -> AnyClip:
         raise UsageError(expected="a positive frame rate", got=f"{fps}", cure="Give fps in frames per second.")
     if fps == clip.fps:
         return clip
-    step = _step(clip.fps / fps)
+    step = frame_step(clip.fps / fps)
     if step == 1:
         return replace(clip, fps=fps)
     count = int((clip.frames - 1) / step) + 1
@@ -218,7 +218,7 @@ def t_pose(skeleton: Skeleton, fps: float = 30.0) -> Motion:
     return pose
 
 
-def _step(ratio: float) -> Fraction:
+def frame_step(ratio: float) -> Fraction:
     """Input frames per output frame, as a fraction, so that coinciding times are found exactly."""
     near = Fraction(ratio).limit_denominator(1001)
     return (

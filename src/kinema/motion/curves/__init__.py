@@ -19,11 +19,11 @@ from kinema.geometry.rotations import quat_xyzw_to_rotmat, rotmat_to_quat_xyzw
 from kinema.motion.curves.scalar import curve
 from kinema.motion.curves.smooth import Smoother, smooth, soften
 from kinema.motion.curves.spherical import rotation_curve
-from kinema.motion.motion import Motion, Points
+from kinema.motion.motion import Clip, Motion, Points
 
 __all__ = ["CURVES", "Curve", "Smoother", "even_times", "interpolate", "smooth", "soften"]
 
-AnyClip = TypeVar("AnyClip", Motion, Points)
+AnyClip = TypeVar("AnyClip", Motion, Points, Clip)
 Curve = Literal["hold", "linear", "cubic", "pchip", "squad"]
 CURVES: tuple[str, ...] = get_args(Curve)
 """The names of the curves. For positions, and for the path of the root, "squad" is "cubic"."""
@@ -45,12 +45,14 @@ def interpolate(
     times: Float[Tensor, " frame"] | None = None,
     fps: float | None = None,
 ) -> AnyClip:
-    """The clip at the times `at` (seconds), read off a curve through its known frames; beyond them the nearest is held.
+    """The clip at the times `at` (seconds), read off a curve through its known frames; the nearest is held beyond.
 
-    `known` speaks of whole frames or of single joints (the root's path goes with joint 0); what is not known may be NaN.
+    `known` speaks of whole frames or of single joints (the root's path goes with joint 0); the unknown may be NaN.
     `times` are those of the clip's frames (default: even at its rate), `at` is the same by default, and `fps` is the
     rate that the answer is labelled with. Frames at the time of a known one are copies of it, bit for bit.
-    Raises UsageError where nothing is known of a joint, where times do not rise, and for an unknown method.
+    A point that is never known stays NaN, with confidence 0.
+    Raises UsageError where nothing is known (of points), or nothing of some joint (of rotations), where times do not
+    rise, and for an unknown method.
     """
     if method not in CURVES:
         raise unknown_name("curve", method, CURVES)
@@ -60,7 +62,12 @@ def interpolate(
     known = known if known.ndim == 2 else known[:, None]
     fps = fps or clip.fps
     if isinstance(clip, Points):
-        return replace(clip, positions=_read(clip.positions, -3, known, times, at, method, curve), fps=fps)
+        positions = _read(clip.positions, -3, known, times, at, method, curve)
+        sure = clip.confidence
+        if sure is not None:
+            calm = "hold" if method == "hold" else "linear"
+            sure = _read(sure[..., None], -3, known, times, at, calm, curve).nan_to_num(0.0)[..., 0]
+        return replace(clip, positions=positions, confidence=sure, fps=fps)
     offsets = None if clip.offsets is None else _read(clip.offsets, -3, known, times, at, method, curve)
     return replace(
         clip,
@@ -80,6 +87,9 @@ def _read(values: Tensor, axis: int, known: Tensor, times: Tensor, at: Tensor, m
     for which in range(patterns.shape[1]):
         members = torch.arange(first.shape[joint]) if known.shape[1] == 1 else (group == which).nonzero()[:, 0]
         rows = patterns[:, which].nonzero()[:, 0]
+        if not len(rows):
+            out.index_fill_(joint, members, torch.nan)
+            continue
         given = first[rows].index_select(joint, members)
         part = reader(given.double(), times[rows], at, method).to(values)
         near = (torch.searchsorted(times[rows], at - _SAME_TIME)).clamp(max=len(rows) - 1)
@@ -102,7 +112,7 @@ def _check(clip: Motion | Points, known: Tensor, times: Tensor) -> None:
             got=f"a mask of shape {tuple(known.shape)} and {len(times)} times",
             cure="Say of each frame whether it is known.",
         )
-    if not bool(known.any(0).all()):
+    if not bool(known.any(0).all() if isinstance(clip, Motion) else known.any()):
         raise UsageError(
             expected="at least one known frame", got="no key at all", cure="Give one pose or more to go by."
         )

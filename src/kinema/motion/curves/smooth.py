@@ -14,9 +14,9 @@ from torch import Tensor
 from kinema.errors import unknown_name
 from kinema.geometry.rotations import quat_xyzw_to_rotmat, rotmat_to_quat_xyzw
 from kinema.motion.curves.spherical import continuous
-from kinema.motion.motion import Motion, Points
+from kinema.motion.motion import Clip, Motion, Points
 
-AnyClip = TypeVar("AnyClip", Motion, Points)
+AnyClip = TypeVar("AnyClip", Motion, Points, Clip)
 Smoother = Literal["savgol", "one-euro", "gaussian"]
 SMOOTHERS: tuple[str, ...] = get_args(Smoother)
 
@@ -24,8 +24,8 @@ SMOOTHERS: tuple[str, ...] = get_args(Smoother)
 def smooth(clip: AnyClip, method: str, *, window: int = 31) -> AnyClip:
     """The clip, frame by frame, after a filter of about `window` frames, with SmoothNet's settings at 31.
 
-    Savitzky-Golay of order 2; a Gaussian of deviation `window`/10 frames; One-Euro with a lowest cutoff of 0.04 and beta
-    0.7 (per frame, as there; it knows no window). Rotations are filtered as quaternions of continuous sign.
+    Savitzky-Golay of order 2; a Gaussian of deviation `window`/10 frames; One-Euro with a lowest cutoff of 0.04 and
+    beta 0.7 (per frame, as there; it knows no window). Rotations are filtered as quaternions of continuous sign.
     Raises UsageError for an unknown method.
     """
     if method not in SMOOTHERS:

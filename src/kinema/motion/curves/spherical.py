@@ -7,6 +7,8 @@ so it does not depend on the frame that rotations are told in. "squad" and "pchi
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -82,5 +84,5 @@ def conjugate(quat: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 4"]:
 def _bezier(points: list[Tensor], weight: Tensor) -> Tensor:
     """De Casteljau's construction, with slerp for the straight line."""
     while len(points) > 1:
-        points = [slerp_quat_xyzw(a, b, weight) for a, b in zip(points[:-1], points[1:], strict=True)]
+        points = [slerp_quat_xyzw(a, b, weight) for a, b in pairwise(points)]
     return points[0]

@@ -1,0 +1,260 @@
+"""`kinema upsample`, `kinema inbetween`, `kinema repair`: some frames are known, say the rest."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from kinema.cli.complete_files import Source, joined, key_frames, open_source, pair
+from kinema.cli.console import note
+from kinema.errors import UsageError
+from kinema.motion.damage import find_damage
+from kinema.run.complete import Completed, complete
+
+Keys = Literal["exact", "soft"]
+Json = Annotated[bool, Parameter(name="--json", negative="")]
+Out = Annotated[Path | None, Parameter(name=["--out", "-o"])]
+
+
+def upsample(
+    file: Path,
+    /,
+    *,
+    rate: float | None = None,
+    fps: float | None = None,
+    out: Out = None,
+    keys: Keys | None = None,
+    method: str = "auto",
+    seed: int = 0,
+    source_fps: float | None = None,
+    unit: float | None = None,
+    person: str | None = None,
+    report: Path | None = None,
+    as_json: Json = False,
+) -> None:
+    """Say what happens between the frames of a clip: slow motion, or a higher frame rate.
+
+    Parameters
+    ----------
+    file
+        A BVH or NPZ, or keypoints of video: an OpenPose folder, or JSON of AlphaPose, COCO, MMPose or MediaPipe.
+    rate
+        How many times as many frames per second: any number from 1 on, 2.5 too.
+    fps
+        Instead of a rate: frames per second.
+    out
+        Where to write. Default: FILE.upsampled with the same suffix, in this folder.
+    keys
+        exact: the given frames come back as they are. soft: they are evidence and are smoothed. Default: exact for
+        animation, soft for keypoints.
+    method
+        auto, hold, linear, cubic, pchip, squad, or a model: a name of `kinema models`, or a run folder.
+    seed
+        Same seed, same motion.
+    source_fps
+        Frames per second of the file, where it does not say.
+    unit
+        Metres per file unit, where the file does not say (BVH): 0.01 for centimetres.
+    person
+        Of keypoints with several people: the track id. Default: everybody.
+    report
+        Where the report goes, as JSON.
+    as_json
+        Write the report on standard output.
+    """
+    source = open_source(file, fps=source_fps, unit=unit, person=person)
+    target = _target(source, rate, fps)
+    path = out or source.beside("upsampled")
+    done = {
+        who: complete(clip, fps=target, keys=keys or source.keys, method=method, seed=seed)
+        for who, clip in source.clips.items()
+    }
+    source.write(done, path)
+    _tell(done, path, report, as_json=as_json)
+
+
+def inbetween(
+    first: Path,
+    second: Path | None = None,
+    /,
+    *,
+    frames: int | None = None,
+    keys: str = "exact",
+    at: str | None = None,
+    every: int | None = None,
+    context: int = 0,
+    align: bool = False,
+    whole: bool = False,
+    out: Out = None,
+    method: str = "auto",
+    seed: int = 0,
+    unit: float | None = None,
+    report: Path | None = None,
+    as_json: Json = False,
+) -> None:
+    """Say the movement between two poses, or between the key frames of one clip.
+
+    With A.bvh and B.bvh: from the last pose of A to the first pose of B, with --frames new ones between. With one clip:
+    its frames --keys 0,10,35 (counted from 0), or --every tenth, are kept and the others are filled anew.
+
+    Parameters
+    ----------
+    first
+        The clip that is gone out from, or the only one: BVH or NPZ.
+    second
+        The clip that is arrived at, on the same skeleton.
+    frames
+        How many frames lie between the two poses.
+    keys
+        Key frames of a single clip: 0,10,35. Or how far given poses are to be believed: exact (they come back as they
+        are) or soft (they are evidence and are smoothed).
+    at
+        The key frames, where --keys says soft.
+    every
+        Instead of naming key frames: every so many frames, and the last.
+    context
+        How many frames before A's last and after B's first are known, too: they tell the movement. All of them are
+        written. 0: the two poses alone.
+    align
+        Move and turn B so that it stands where A ended, facing as A did. Default: B stays where its file has it.
+    whole
+        Write all of A and all of B round the new frames.
+    out
+        Where to write. Default: FIRST.inbetween.bvh in this folder.
+    method
+        auto, hold, linear, cubic, pchip, squad, or a model: a name of `kinema models`, or a run folder.
+    seed
+        Same seed, same motion.
+    unit
+        Metres per file unit, where the file does not say (BVH): 0.01 for centimetres.
+    report
+        Where the report goes, as JSON.
+    as_json
+        Write the report on standard output.
+    """
+    belief: Keys = "soft" if keys == "soft" else "exact"
+    at = at if keys in ("exact", "soft") else keys
+    source = open_source(first, fps=None, unit=unit, person=None)
+    if second is None:
+        clip = source.only
+        known = key_frames(clip.frames, at, every)
+    else:
+        if at is not None or every is not None:
+            raise UsageError(
+                expected="two clips, or key frames of one", got="both", cure="Leave --keys and --every out."
+            )
+        if frames is None or frames < 1:
+            raise UsageError(
+                expected="how many frames lie between the two poses: --frames 1 or more",
+                got="none" if frames is None else f"{frames}",
+                cure="Say --frames 30 for a second at 30 per second.",
+            )
+        before, after = pair(source, open_source(second, fps=None, unit=unit, person=None), align=align)
+        clip, known = joined(before, after, frames, max(before.frames, after.frames) if whole else context + 1)
+        if not align:
+            note("the second clip stays where its file has it; --align puts it where the first one ends")
+    done = {"": complete(clip, known=known, keys=belief, method=method, seed=seed)}
+    path = out or source.beside("inbetween")
+    source.write(done, path)
+    _tell(done, path, report, as_json=as_json)
+
+
+def repair(
+    file: Path,
+    /,
+    *,
+    frames: str | None = None,
+    strength: float = 1.0,
+    out: Out = None,
+    keys: Keys = "exact",
+    method: str = "auto",
+    seed: int = 0,
+    source_fps: float | None = None,
+    unit: float | None = None,
+    person: str | None = None,
+    report: Path | None = None,
+    as_json: Json = False,
+) -> None:
+    """Mend a clip: what is missing, spikes, jumps and frozen runs are filled anew, and good frames stay as they are.
+
+    Parameters
+    ----------
+    file
+        A BVH or NPZ, or keypoints of video: an OpenPose folder, or JSON of AlphaPose, COCO, MMPose or MediaPipe.
+    frames
+        The bad frames, where you know them: 12,40-55 (counted from 0, ends included). Nothing is then searched for.
+    strength
+        How suspicious to be: 2 finds steps half as unusual, 0.5 only the grossest. With --keys soft also how widely
+        frames are smoothed.
+    out
+        Where to write. Default: FILE.repaired with the same suffix, in this folder.
+    keys
+        exact: good frames come back as they are. soft: all frames are evidence, and trembling is smoothed away.
+    method
+        auto, hold, linear, cubic, pchip, squad, or a model: a name of `kinema models`, or a run folder.
+    seed
+        Same seed, same motion.
+    source_fps
+        Frames per second of the file, where it does not say.
+    unit
+        Metres per file unit, where the file does not say (BVH): 0.01 for centimetres.
+    person
+        Of keypoints with several people: the track id. Default: everybody.
+    report
+        Where the report goes, as JSON.
+    as_json
+        Write the report on standard output.
+    """
+    source = open_source(file, fps=source_fps, unit=unit, person=person)
+    path = out or source.beside("repaired")
+    done: dict[str, Completed] = {}
+    for who, clip in source.clips.items():
+        if frames is not None:
+            bad = key_frames(clip.frames, frames, None)[:, None].expand(-1, len(clip.skeleton))
+        else:
+            damage = find_damage(clip, strength=strength)
+            bad = damage.joints
+            found = [f"{kind} in {count} frames" for kind, count in damage.counts().items() if count]
+            note(f"{who + ': ' if who else ''}{', '.join(found) or 'nothing looks damaged'}")
+        done[who] = complete(clip, known=~bad, keys=keys, method=method, seed=seed, strength=strength)
+    source.write(done, path)
+    _tell(done, path, report, as_json=as_json)
+
+
+def _target(source: Source, rate: float | None, fps: float | None) -> float:
+    """The rate asked for. Raises UsageError where it is not above the file's, or is asked for twice or not at all."""
+    if (rate is None) == (fps is None):
+        raise UsageError(
+            expected="--rate or --fps, one of them",
+            got="neither" if rate is None else "both",
+            cure="Say --rate 8 for eight times as many frames.",
+        )
+    here = source.fps
+    wanted = rate if rate is not None else (fps or 0.0) / here
+    if not (math.isfinite(wanted) and wanted > 0 and wanted >= 1 - 1e-4):
+        raise UsageError(
+            expected=f"a rate of 1 or more, or at least {here:g} frames per second",
+            got=f"--rate {rate:g}" if rate is not None else f"--fps {fps:g}",
+            cure="To thin a clip out use `kinema convert IN OUT --fps`.",
+        )
+    return fps if fps is not None else here * wanted
+
+
+def _tell(done: dict[str, Completed], path: Path, report: Path | None, *, as_json: bool) -> None:
+    pages = {who or "clip": each.report.to_json() for who, each in done.items()}
+    page = {"file": str(path), **(next(iter(pages.values())) if list(done) == [""] else {"people": pages})}
+    if report is not None:
+        from kinema.atomic import write_text
+
+        write_text(report, json.dumps(page, indent=2) + "\n")
+    if as_json:
+        print(json.dumps(page))
+        return
+    for who, each in done.items():
+        for line in each.report.lines():
+            note(f"{who}: {line}" if who else line)
+    print(path)
