@@ -8,9 +8,10 @@ from typing import Literal, Protocol, TypeVar, runtime_checkable
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from kinema.motion.curves import interpolate, smooth
+from kinema.motion.curves import even_times, interpolate, smooth, soften
 from kinema.motion.motion import Motion, Points
 
+_REACH = 0.1  # seconds: the least over which lines are fitted
 AnyClip = TypeVar("AnyClip", Motion, Points)
 Kind = Literal["rotations", "positions", "picture"]
 """What a clip is made of: joint rotations, positions in space, keypoints in a picture."""
@@ -67,6 +68,8 @@ class Classical:
         trust: Float[Tensor, "*batch frame joint"] | None = None,
     ) -> AnyClip:
         """See `Completer`. Raises UsageError where nothing is known of a joint."""
+        if self.name == "local-lines":
+            return _local_lines(clip, known)
         if self.name in FILTERS:
             return smooth(interpolate(clip, known, method="linear"), self.name)
         return interpolate(clip, known, method=self.name)
@@ -74,5 +77,12 @@ class Classical:
 
 CURVE_COLUMNS = ("hold", "linear", "cubic", "pchip", "squad")
 FILTERS = ("savgol", "one-euro", "gaussian")
-CLASSICAL: dict[str, Classical] = {name: Classical(name) for name in (*CURVE_COLUMNS, *FILTERS)}
+CLASSICAL: dict[str, Classical] = {name: Classical(name) for name in (*CURVE_COLUMNS, *FILTERS, "local-lines")}
 """The methods that need no training, by name. "linear" is slerp for rotations."""
+
+
+def _local_lines(clip: AnyClip, known: Bool[Tensor, "..."]) -> AnyClip:
+    """Straight lines fitted to the known frames around each frame, as far as the known frames stand apart."""
+    frames = known if known.ndim == 1 else known.any(-1)
+    apart = clip.frames / float(frames.sum()) / clip.fps
+    return soften(clip, even_times(clip.frames, clip.fps), known.float(), reach=max(apart, _REACH))

@@ -1,0 +1,89 @@
+"""What a detector does to keys: trembling that grows towards hands and feet, gross misses over spans, confidences.
+
+Seeded by window, so that every method is asked the same question in every run. Deviations are in metres for a body in
+space, in radians for joint rotations; a picture's are those of space through the camera.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kinema.geometry.rotations import rotvec_to_rotmat
+from kinema.motion.motion import Motion, Points
+from kinema.motion.skeleton import Skeleton
+
+_CORRELATION = 0.7  # of the trembling, from a frame to the next at 30 Hz
+_MISSES = 0.004  # chance that a miss begins, by frame and joint
+_MISS_FRAMES = (4, 16)
+_CALIBRATION = 0.1  # deviation of the confidence that is told
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """Deviations of the trembling of the trunk, and of hands and feet; and of a miss."""
+
+    trunk: float
+    ends: float
+    miss: float
+
+
+SPACE = Amounts(0.015, 0.035, 0.15)
+TURNS = Amounts(0.02, 0.05, 0.3)
+
+
+def noisy_points(points: Points, seed: int, unit: float = 1.0) -> tuple[Points, Float[Tensor, "window frame joint"]]:
+    """Points (batch shape (window,)) as a detector gives them, and the confidences; `unit` is what a metre counts."""
+    windows, frames, joints, dims = points.positions.shape
+    added, told = trembling(points.skeleton, (windows, frames, joints), dims, SPACE, seed)
+    return replace(points, positions=points.positions + (added * unit).to(points.positions)), told.float()
+
+
+def noisy_motion(motion: Motion, seed: int) -> tuple[Motion, Float[Tensor, "window frame joint"]]:
+    """A motion (batch shape (window,)) as a detector gives it: joints turn, the root trembles; and the confidences."""
+    windows, frames, joints = motion.rotations.shape[:3]
+    added, told = trembling(motion.skeleton, (windows, frames, joints), 3, TURNS, seed)
+    rotations = motion.rotations @ rotvec_to_rotmat(added).to(motion.rotations)
+    moved, _ = trembling(motion.skeleton, (windows, frames, joints), 3, SPACE, seed + 1)
+    return replace(motion, rotations=rotations, root=motion.root + moved[:, :, 0].to(motion.root)), told.float()
+
+
+def trembling(
+    skeleton: Skeleton, shape: tuple[int, int, int], dims: int, amounts: Amounts, seed: int
+) -> tuple[Float[Tensor, "window frame joint dim"], Float[Tensor, "window frame joint"]]:
+    """What is added to a batch of (window, frame, joint), and the confidence told of each joint, in (0, 1)."""
+    generator = torch.Generator().manual_seed(seed)
+    windows, frames, joints = shape
+
+    def normal(*size: int) -> Tensor:
+        return torch.randn(*size, generator=generator, dtype=torch.float64)
+
+    depth = _depths(skeleton)
+    deviation = amounts.trunk + (amounts.ends - amounts.trunk) * depth
+    steps = normal(windows, frames, joints, dims)
+    rows = [steps[:, 0]]
+    for frame in range(1, frames):
+        rows.append(_CORRELATION * rows[-1] + (1 - _CORRELATION**2) ** 0.5 * steps[:, frame])
+    added = torch.stack(rows, 1) * deviation[:, None]
+    missed = torch.zeros(shape, dtype=torch.bool)
+    begins = torch.rand(shape, generator=generator, dtype=torch.float64) < _MISSES
+    lengths = torch.randint(*_MISS_FRAMES, shape, generator=generator)
+    offsets = normal(windows, frames, joints, dims) * amounts.miss
+    for window, frame, joint in begins.nonzero().tolist():
+        end = frame + int(lengths[window, frame, joint])
+        missed[window, frame:end, joint] = True
+        added[window, frame:end, joint] += offsets[window, frame, joint]
+    length = added.norm(dim=-1) / (deviation * dims**0.5)
+    told = torch.exp(-length / 3) * 0.9 + 0.05 + _CALIBRATION * normal(*shape)
+    return added, torch.where(missed, told * 0.7, told).clamp(0.05, 0.95)
+
+
+def _depths(skeleton: Skeleton) -> Float[Tensor, " joint"]:
+    """0 at the root, 1 at the joint that is the most bones away from it."""
+    depth = torch.zeros(len(skeleton), dtype=torch.float64)
+    for joint, parent in enumerate(skeleton.parents[1:], start=1):
+        depth[joint] = depth[parent] + 1
+    return depth / depth.max().clamp_min(1)

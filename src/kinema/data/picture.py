@@ -1,0 +1,37 @@
+"""A body in a picture: the pinhole view that protocols of keypoints use, one camera for each window.
+
+The picture is 1,000 x 1,000 pixels with y down; the camera looks at the middle of the hips' mean place from four metres
+away, from any side, tilted a little.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import torch
+
+from kinema.motion.edit import turn
+from kinema.motion.motion import Points
+
+SIZE, DISTANCE, FOCAL = 1000.0, 4.0, 1000.0  # pixels, metres, pixels
+PIXELS_PER_METRE = FOCAL / DISTANCE  # in the middle of the body
+TILT = math.radians(15)
+_NEAREST = 0.1  # of the distance: what comes closer to the camera is drawn as if it were there
+
+
+def project(points: Points, seed: int) -> Points:
+    """The points (batch shape (window,)) in pixels, each window from a side of its own: full yaw, tilt up to 15 degrees.
+
+    The camera stands still over a window and looks at the mean place of the root.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    count = len(points.positions)
+    yaw = torch.rand(count, generator=generator) * 2 * math.pi
+    tilt = (torch.rand(count, generator=generator) * 2 - 1) * TILT
+    centre = points.positions[:, :, :1].mean(1, keepdim=True)
+    x, y, z = turn(replace(points, positions=points.positions - centre), yaw).positions.unbind(-1)
+    cosine, sine = tilt.cos()[:, None, None], tilt.sin()[:, None, None]
+    up, depth = y * cosine - z * sine, y * sine + z * cosine
+    scale = FOCAL / (DISTANCE - depth).clamp_min(_NEAREST * DISTANCE)
+    return replace(points, positions=torch.stack((SIZE / 2 + x * scale, SIZE / 2 - up * scale), -1))
