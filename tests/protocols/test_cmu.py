@@ -274,5 +274,5 @@ def test_missing_data_say_where_to_get_them(tmp_path: Path) -> None:
 
 
 def test_the_table_of_protocols() -> None:
-    assert set(PROTOCOLS) == {"cmu-legacy", "cmu-physical", "h36m-legacy"}
+    assert set(PROTOCOLS) >= {"cmu-legacy", "cmu-physical", "h36m-legacy", "open-stochastic"}
     assert all(name == protocol.name and protocol.what for name, protocol in PROTOCOLS.items())

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from kinema.atomic import write_text
 from kinema.errors import UsageError
-from kinema.metrics.report import Report, markdown, rich_tables
+from kinema.metrics.report import Reported, markdown, rich_tables
 from kinema.run.evaluate import evaluate as score
 
 
@@ -29,9 +29,10 @@ def evaluate(
     Parameters
     ----------
     model
-        A baseline's name, a shipped model's name, or a run folder.
+        A baseline's name (stochastic protocols: nearest-neighbour too), a shipped model's name, or a run folder.
     protocol
-        cmu-legacy (as published), cmu-physical (60 Hz, true millimetres, captured joints) or h36m-legacy.
+        cmu-legacy (as published), cmu-physical (60 Hz, true millimetres, captured joints), h36m-legacy;
+        open-stochastic, h36m-stochastic, humaneva-stochastic, amass-stochastic (50 futures).
     data
         The folder with the protocol's data; default: the one that KINEMA_DATA names.
     json_
@@ -53,7 +54,7 @@ def evaluate(
     _show(report, sys.stderr.isatty() if json_ else sys.stdout.isatty(), to_error=json_)
 
 
-def _show(report: Report, terminal: bool, *, to_error: bool) -> None:
+def _show(report: Reported, terminal: bool, *, to_error: bool) -> None:
     # Without a terminal there is no width to fit, and a table must not be cut.
     console = Console(stderr=to_error, width=None if terminal else 120, highlight=False)
     for table in rich_tables(report):

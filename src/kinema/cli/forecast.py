@@ -13,7 +13,7 @@ from kinema.cli.console import note
 from kinema.errors import UsageError, unknown_name
 from kinema.motion.files import load, save
 from kinema.protocols import PROTOCOLS
-from kinema.protocols.samples import check_suffix, collect, save_samples
+from kinema.protocols.samples import Windowed, check_suffix, collect, save_samples
 from kinema.run import open_run
 
 
@@ -101,7 +101,14 @@ def _forecast_protocol(model: str, protocol: str, data: Path | None, out: Path) 
     if protocol not in PROTOCOLS:
         raise unknown_name("protocol", protocol, PROTOCOLS)
     check_suffix(out)
-    arrays = collect(PROTOCOLS[protocol], open_run(model), data)
+    benchmark = PROTOCOLS[protocol]
+    if not isinstance(benchmark, Windowed):
+        raise UsageError(
+            expected="a protocol of one forecast per window: cmu-legacy, cmu-physical or h36m-legacy",
+            got=protocol,
+            cure="Score it with `kinema eval`.",
+        )
+    arrays = collect(benchmark, open_run(model), data)
     save_samples(arrays, out)
     actions = sorted({str(action) for action in arrays["action"]})
     print(f"{len(arrays['action'])} windows of {len(actions)} actions ({', '.join(actions)}) by {model}: {out}")

@@ -30,8 +30,11 @@ class Moments:
     def of(cls, features: Float[Tensor, "row feat"]) -> Moments:
         """The moments of one set."""
         origin = features.double().mean(0)
-        nothing = cls(origin, 0, torch.zeros_like(origin), torch.zeros(len(origin), len(origin), dtype=torch.float64))
-        return nothing.add(features)
+        return cls(origin, 0, torch.zeros_like(origin), torch.outer(origin, origin)).emptied().add(features)
+
+    def emptied(self) -> Moments:
+        """Moments of nothing yet, with sums about the same origin."""
+        return Moments(self.origin, 0, torch.zeros_like(self.total), torch.zeros_like(self.outer))
 
     def add(self, features: Float[Tensor, "row feat"]) -> Moments:
         """These and more."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from rich.table import Table as RichTable
 
@@ -168,6 +168,7 @@ class Report:
         return Table(title, ("", *header), tuple(sections))
 
 
+@runtime_checkable
 class Reported(Protocol):
     """What anything that a protocol found can do: be data, be tables, and say what must be said beside them."""
 
@@ -257,7 +258,9 @@ def rich_tables(report: Reported, *, full: bool = False) -> list[RichTable]:
     for table in report.tables(full=full):
         rich = RichTable(title=table.title, title_justify="left", header_style="bold")
         for place, name in enumerate(table.header):
-            rich.add_column(name.replace(" (", "\n("), justify="right" if place else "left")
+            rich.add_column(
+                name.replace(" (", "\n("), justify="right" if place else "left", min_width=0 if place else 18
+            )
         for section in table.sections:
             for row in section:
                 # A bracketed mark is text here and not rich's markup.

@@ -35,9 +35,9 @@ class PublishedScores:
 class ScoreReport:
     """The scores of one model under one protocol, with baselines and published rows to stand beside it.
 
-    `metrics` are the columns with their titles, `places` the decimals of those that are not shown with three. `scores`
-    are by way of counting, the first of them the one to quote; `by_action` (and the baselines `beside`) are counted the
-    first way. `setting` says what was done (windows, samples, seed, unit ...).
+    `metrics` says what each one is; tables have those that are `shown` (default: all) as columns, with three decimals or
+    as many as `places` says. `scores` are by way of counting, the first of them the one to quote; `by_action` is counted
+    the first way. `setting` says what was done (windows, samples, seed, unit ...).
     """
 
     protocol: str
@@ -48,6 +48,7 @@ class ScoreReport:
     beside: Mapping[str, Mapping[str, Scores]] = field(default_factory=dict[str, Mapping[str, Scores]])
     published: Sequence[PublishedScores] = ()
     setting: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    shown: tuple[str, ...] = ()
     places: Mapping[str, int] = field(default_factory=dict[str, int])
     leak: Leak = field(default_factory=Leak)
     notes: tuple[str, ...] = ()
@@ -85,15 +86,19 @@ class ScoreReport:
             rows = [self._cells(self.model, ours)]
             rows += [self._cells(n, ways[way]) for n, ways in self.beside.items() if way in ways and n != self.model]
             printed = () if place else tuple(self._cells(row.label, row.scores, row.recalled) for row in self.published)
-            tables.append(Table(f"{self.protocol}: {way}", ("", *self.metrics), (tuple(rows), printed)))
+            tables.append(Table(f"{self.protocol}: {way}", ("", *self._columns), (tuple(rows), printed)))
         if self.by_action:
             rows = [self._cells(action, scores) for action, scores in self.by_action.items()]
             title = f"{self.protocol}: {self.model} by action, {next(iter(self.scores))}"
-            tables.append(Table(title, ("", *self.metrics), (tuple(rows),)))
+            tables.append(Table(title, ("", *self._columns), (tuple(rows),)))
         return tables
 
+    @property
+    def _columns(self) -> tuple[str, ...]:
+        return self.shown or tuple(self.metrics)
+
     def _cells(self, name: str, scores: Scores, recalled: Sequence[str] = ()) -> tuple[str, ...]:
-        return (name, *(self._cell(metric, scores.get(metric), recalled) for metric in self.metrics))
+        return (name, *(self._cell(metric, scores.get(metric), recalled) for metric in self._columns))
 
     def _cell(self, metric: str, value: float | None, recalled: Sequence[str]) -> str:
         text = "-" if value is None else f"{value:.{self.places.get(metric, 3)}f}"

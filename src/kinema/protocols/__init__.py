@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from kinema.metrics.report import Report
+from kinema.metrics.report import Reported
 from kinema.protocols.cmu import CMU_LEGACY, CMU_PHYSICAL
 from kinema.protocols.forecaster import Forecaster
 from kinema.protocols.h36m import H36M_LEGACY
-from kinema.protocols.scoring import Windows
+from kinema.protocols.stochastic import OPEN_STOCHASTIC
 
 
 class Benchmark(Protocol):
@@ -28,13 +28,11 @@ class Benchmark(Protocol):
 
     def evaluate(
         self, forecaster: Forecaster, data: Path | str | None = None, beside: Sequence[Forecaster] = ()
-    ) -> Report:
+    ) -> Reported:
         """Score a forecaster, and others to stand beside it, on the test data below `data`."""
         ...
 
-    def cuts(self, data: Path | str | None, windows: str) -> Iterator[tuple[str, Windows]]:
-        """Action and windows of the test data, a chunk at a time; `windows` is "8", "all" ..."""
-        ...
 
-
-PROTOCOLS: dict[str, Benchmark] = {protocol.name: protocol for protocol in (CMU_LEGACY, CMU_PHYSICAL, H36M_LEGACY)}
+_ALL: tuple[Benchmark, ...] = (CMU_LEGACY, CMU_PHYSICAL, H36M_LEGACY, OPEN_STOCHASTIC)
+PROTOCOLS: dict[str, Benchmark] = {protocol.name: protocol for protocol in _ALL}
+"""All benchmarks by name."""

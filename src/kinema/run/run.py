@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -18,7 +19,7 @@ from kinema.data.tasks import known_frames
 from kinema.errors import UsageError
 from kinema.models.base import Model
 from kinema.motion.edit import resample
-from kinema.motion.motion import Clip, Motion, concatenate
+from kinema.motion.motion import Clip, Motion, Points, concatenate
 from kinema.motion.represent import Representation, RootPositionsConfig, RotationVectorsConfig, root_free
 from kinema.motion.retarget import PAST, carry, to_skeleton
 from kinema.protocols.forecaster import Space
@@ -80,6 +81,36 @@ class Run:
         representation = self.representation or _own_representation(past, space)
         features = self._predict(representation, past, frames, samples=1, seed=0)
         return representation.decode(features[0])
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether all samples of the model are one."""
+        return self.model.deterministic
+
+    @torch.inference_mode()
+    def sample(self, past: Points, frames: int, samples: int, seed: int) -> Points:
+        """`samples` futures of joint places, batch shape (sample, window): what a stochastic protocol asks.
+
+        `past` has batch shape (window,), the model's rate and skeleton. Raises UsageError where the model does not
+        speak of places relative to the root with the world's axes kept.
+        """
+        representation = self.representation
+        if representation is None and "positions" in self.spaces:
+            # Its own frames, whatever the skeleton: the representation only says what belongs to which joint.
+            own = RootPositionsConfig(past.fps).build(past.skeleton)
+            seen = (past.positions - past.positions[..., :1, :])[:, -self.observed :].flatten(-2)
+            found = self._continue(own, seen, frames, samples, seed)
+            return Points(past.skeleton, found.unflatten(-1, (-1, 3)), past.fps)
+        if representation is None or type(representation).__name__ != "CentredPositions":
+            raise UsageError(
+                expected="a model of joint places relative to the root (recipes with CentredPositions)",
+                got=f"{self.name}, which speaks of {' or '.join(sorted(self.spaces))} in the frame of the root",
+                cure="Score it by a protocol of its own kind, or train a recipe made for this one.",
+            )
+        representation.check(past)
+        # Its `encode` takes places as well as rotations.
+        seen = representation.encode(cast("Motion", past[max(0, past.frames - self.observed) :]))
+        return representation.decode(self._continue(representation, seen, frames, samples, seed)).points()
 
     def answer(self, clip: Motion, *, seconds: float | None = None, samples: int = 1, seed: int = 0) -> Answer:
         """Continue a clip of any skeleton and rate for `seconds` (default: the horizon that the model was trained for).

@@ -1,0 +1,162 @@
+"""Scoring sampled futures window by window, in chunks, and the means over windows in each convention."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from kinema.errors import UsageError
+from kinema.metrics.distribution import Moments, frechet_distance
+from kinema.metrics.stochastic import (
+    CONVENTIONS,
+    apd,
+    apde,
+    best_of,
+    best_of_modes,
+    joint_steps,
+    limb_errors,
+    motion_distance,
+)
+from kinema.protocols.sampler import Sampler
+from kinema.protocols.stochastic_windows import WindowSet
+
+METRICS: dict[str, str] = {
+    "APD": "diversity: mean distance between samples",
+    "APDE": "error of the diversity",
+    "ADE": "best of the samples, mean over frames",
+    "FDE": "best of the samples, last frame",
+    "MMADE": "ADE to the futures of near poses",
+    "MMFDE": "FDE to the futures of near poses",
+    "CMD": "cumulative motion distance",
+    "FID-DCT": "Frechet distance of DCT features",
+    "stretch": "limb stretch, mean, % of the limb",
+    "stretch_rmse": "limb stretch, RMSE, %",
+    "jitter": "limb jitter, mean, % per frame",
+    "jitter_rmse": "limb jitter, RMSE, %",
+}
+PLACES = {"FID-DCT": 2, "stretch": 2, "stretch_rmse": 2, "jitter": 2, "jitter_rmse": 2}
+CHUNK_BYTES = 96 * 2**20
+"""What the samples of the windows that are scored together may take."""
+_CHUNK_WINDOWS = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What was found of every window: `by_window` by name, the movement of the samples, and their features' moments."""
+
+    by_window: dict[str, Float[Tensor, " window"]]
+    steps: Float[Tensor, "window step"]
+    moments: Moments
+    moments_of_several: Moments
+
+
+@torch.inference_mode()
+def score(sampler: Sampler, windows: WindowSet, *, samples: int, seed: int) -> Scored:
+    """Sample and score all windows, as many at a time as fit. Raises UsageError where what is sampled is not finite.
+
+    The chunks, and so the seeds of their draws, depend on nothing but the protocol's numbers.
+    """
+    count = 1 if sampler.deterministic else samples
+    feats = 3 * (len(windows.skeleton) - 1)
+    size = max(1, min(_CHUNK_WINDOWS, CHUNK_BYTES // (4 * samples * windows.predicted * feats)))
+    found: dict[str, list[Tensor]] = {}
+    moments = several = windows.feature_moments.emptied()
+    for number, some in enumerate(torch.arange(len(windows)).split(size)):
+        sampled = sampler.sample(windows.past(some), windows.predicted, count, seed + number).positions
+        _check(sampler, sampled, (count, len(some), windows.predicted, len(windows.skeleton), 3))
+        places = sampled - sampled[..., :1, :]
+        for name, values in _errors(places, windows, some).items():
+            found.setdefault(name, []).append(values)
+        features = [windows.features.of(one[..., 1:, :].flatten(-2)) for one in places]
+        moments = moments.add(torch.cat(features))
+        several = several.add(torch.cat([one[windows.several[some]] for one in features]))
+    every = {name: torch.cat(values) for name, values in found.items()}
+    return Scored(every, every.pop("steps"), moments, several)
+
+
+def _errors(places: Float[Tensor, "sample some frame joint 3"], windows: WindowSet, some: Tensor) -> dict[str, Tensor]:
+    poses = places[..., 1:, :].flatten(-2)
+    mean, last = best_of(poses, windows.future(some))
+    modes = [
+        torch.stack(best_of_modes(poses[:, place], windows.future(windows.modes[window])))
+        for place, window in enumerate(some.tolist())
+    ]
+    to_modes = torch.stack(modes)
+    limbs = limb_errors(places, windows.limbs, windows.limb_lengths[some])
+    return {
+        "APD": apd(poses),
+        "ADE": mean,
+        "FDE": last,
+        "MMADE": to_modes[:, 0],
+        "MMFDE": to_modes[:, 1],
+        "stretch": limbs.stretch,
+        "stretch_squared": limbs.stretch_squared,
+        "jitter": limbs.jitter,
+        "jitter_squared": limbs.jitter_squared,
+        # Without the root, which does not move here.
+        "steps": joint_steps(places[..., 1:, :]).mean(0),
+    }
+
+
+def means(scored: Scored, windows: WindowSet) -> dict[str, dict[str, float | None]]:
+    """The metrics in each of the `CONVENTIONS`."""
+    every = torch.ones_like(windows.several)
+    both = {
+        "all-windows": _means(scored, windows, every, scored.moments),
+        "singletons-dropped": _means(scored, windows, windows.several, scored.moments_of_several),
+    }
+    dropped = both["singletons-dropped"]
+    left_out = {**both["all-windows"], "MMADE": dropped["MMADE"], "MMFDE": dropped["MMFDE"]}
+    return {convention: both.get(convention, left_out) for convention in CONVENTIONS}
+
+
+def means_by_group(scored: Scored, windows: WindowSet) -> dict[str, dict[str, float | None]]:
+    """The metrics over all windows of each action; no Frechet distance, for which an action has too few windows."""
+    return {group: _means(scored, windows, windows.group == which, None) for which, group in enumerate(windows.groups)}
+
+
+def _means(
+    scored: Scored, windows: WindowSet, chosen: Bool[Tensor, " window"], moments: Moments | None
+) -> dict[str, float | None]:
+    if not bool(chosen.any()):
+        return dict.fromkeys(METRICS)
+    mean = {name: float(values[chosen].double().mean()) for name, values in scored.by_window.items()}
+    frechet = None
+    if moments is not None and moments.count > 1 and windows.feature_moments.count > 1:
+        frechet = frechet_distance(moments, windows.feature_moments)
+    return {
+        "APD": mean["APD"],
+        "APDE": apde(scored.by_window["APD"], windows.mode_diversity, windows.several & chosen),
+        "ADE": mean["ADE"],
+        "FDE": mean["FDE"],
+        "MMADE": mean["MMADE"],
+        "MMFDE": mean["MMFDE"],
+        "CMD": _motion_distance(scored, windows, chosen),
+        "FID-DCT": frechet,
+        "stretch": 100 * mean["stretch"],
+        "stretch_rmse": 100 * mean["stretch_squared"] ** 0.5,
+        "jitter": 100 * mean["jitter"],
+        "jitter_rmse": 100 * mean["jitter_squared"] ** 0.5,
+    }
+
+
+def _motion_distance(scored: Scored, windows: WindowSet, chosen: Bool[Tensor, " window"]) -> float:
+    there = [which for which in range(len(windows.groups)) if bool((chosen & (windows.group == which)).any())]
+    members = [chosen & (windows.group == which) for which in there]
+    return motion_distance(
+        torch.stack([scored.steps[member].mean(0) for member in members]),
+        windows.usual_steps[there],
+        torch.tensor([float(member.sum()) for member in members]),
+    )
+
+
+def _check(sampler: Sampler, sampled: Tensor, shape: tuple[int, ...]) -> None:
+    if tuple(sampled.shape) != shape or not bool(sampled.isfinite().all()):
+        raise UsageError(
+            expected=f"finite places of shape {shape} from {sampler.name}",
+            got=f"shape {tuple(sampled.shape)}, {int((~sampled.isfinite()).sum())} numbers that are not finite",
+            cure="The model has not learnt, or has diverged: train it again.",
+        )
