@@ -29,10 +29,12 @@ def evaluate(
     Parameters
     ----------
     model
-        A baseline's name (stochastic protocols: nearest-neighbour too), a shipped model's name, or a run folder.
+        A baseline's name (stochastic protocols: nearest-neighbour too), a shipped model's name, or a run folder;
+        protocols of completion: linear, squad, savgol ... or a model that completes.
     protocol
         cmu-legacy (as published), cmu-physical (60 Hz, true millimetres, captured joints), h36m-legacy;
-        open-stochastic, h36m-stochastic, humaneva-stochastic, amass-stochastic (50 futures).
+        open-stochastic, h36m-stochastic, humaneva-stochastic, amass-stochastic (50 futures);
+        lafan1, open-inbetween, upsample-grid (completion).
     data
         The folder with the protocol's data; default: the one that KINEMA_DATA names.
     json_

@@ -11,17 +11,16 @@ from dataclasses import replace
 
 import torch
 
-from kinema.motion.edit import turn
+from kinema.geometry import camera
 from kinema.motion.motion import Points
 
 SIZE, DISTANCE, FOCAL = 1000.0, 4.0, 1000.0  # pixels, metres, pixels
 PIXELS_PER_METRE = FOCAL / DISTANCE  # in the middle of the body
 TILT = math.radians(15)
-_NEAREST = 0.1  # of the distance: what comes closer to the camera is drawn as if it were there
 
 
 def project(points: Points, seed: int) -> Points:
-    """The points (batch shape (window,)) in pixels, each window from a side of its own: full yaw, tilt up to 15 degrees.
+    """The points (batch shape (window,)) in pixels, each window from a side of its own: any yaw, tilt to 15 degrees.
 
     The camera stands still over a window and looks at the mean place of the root.
     """
@@ -30,8 +29,6 @@ def project(points: Points, seed: int) -> Points:
     yaw = torch.rand(count, generator=generator) * 2 * math.pi
     tilt = (torch.rand(count, generator=generator) * 2 - 1) * TILT
     centre = points.positions[:, :, :1].mean(1, keepdim=True)
-    x, y, z = turn(replace(points, positions=points.positions - centre), yaw).positions.unbind(-1)
-    cosine, sine = tilt.cos()[:, None, None], tilt.sin()[:, None, None]
-    up, depth = y * cosine - z * sine, y * sine + z * cosine
-    scale = FOCAL / (DISTANCE - depth).clamp_min(_NEAREST * DISTANCE)
-    return replace(points, positions=torch.stack((SIZE / 2 + x * scale, SIZE / 2 - up * scale), -1))
+    seen = (points.positions - centre) @ camera.view(yaw, tilt)[:, None].transpose(-1, -2)
+    flat = camera.project(seen, focal=FOCAL, distance=DISTANCE, border=FOCAL * 10)
+    return replace(points, positions=SIZE / 2 + flat * flat.new_tensor([1.0, -1.0]))

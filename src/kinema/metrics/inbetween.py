@@ -131,7 +131,7 @@ def pck(
 
 
 def foot_height(points: Points) -> Float[Tensor, "*batch"]:
-    """How low an ankle or a toe ever gets, in metres: the floor, where a foot stands on it. 0 where there are no feet."""
+    """How low an ankle or a toe ever gets, in metres: the floor, where one stands on it. 0 where there are no feet."""
     there = [name for names in _FEET for name in names if _has(points, name)]
     if not there:
         return points.positions.new_zeros(points.batch_shape)

@@ -23,7 +23,7 @@ from kinema.protocols.leaks import find_leak
 RATE = 30.0
 _NOTES = (
     "Ten frames known, a gap, one target frame; 65-frame windows every 40 frames at 30 Hz; errors of the gap's frames.",
-    "'linear' is slerp for rotations and a straight line for the root. L2Q takes signs nearest to the last known frame.",
+    "'linear' is slerp for rotations and a straight line for the root. L2Q: signs nearest to the last known frame.",
     "L2P is over the deviation of the training split's windows (50 frames every 20), of the same set.",
 )
 

@@ -37,7 +37,7 @@ PCK_SHARES = (0.05, 0.1, 0.2)
 _UNITS: dict[Kind, float] = {"picture": 1.0, "positions": 1000.0, "rotations": 1000.0}
 _NOTES = (
     "97-frame windows at 30 Hz, one after the other; every r-th frame is given. picture: pixels of 1,000 (a metre is "
-    "about 250), others: millimetres. Acceleration error: per frame squared; jitter: the answer's jerk per second cubed.",
+    "about 250), others: millimetres. Acceleration error: per frame squared; jitter: jerk per second cubed.",
     "detector: trembling of 1.5 cm at the trunk to 3.5 cm at hands and feet (1 to 3 degrees for rotations), correlated "
     "over time, and gross misses of 15 cm (17 degrees) over spans of 4 to 15 frames; seeds are fixed.",
     "Savitzky-Golay (31 frames, order 2) and One-Euro (0.04, 0.7) run over the straight line. 'linear' is slerp for "
@@ -124,7 +124,7 @@ class Question:
         for name, one in asked.items():
             if self.kind not in one.kinds:
                 continue
-            answer = one.complete(given, known, trust)
+            answer = _asked(one, given, known, trust)
             for metric, value in self._errors(answer, known).items():
                 found.setdefault(metric, {})[name] = value
         return found
@@ -159,6 +159,12 @@ def question(batch: Motion, kind: Kind, noise: str, seed: int) -> Question:
         return Question(kind, truth, truth, None)
     points, trust = noisy_points(truth, seed, PIXELS_PER_METRE if kind == "picture" else 1.0)
     return Question(kind, truth, points, trust)
+
+
+def _asked(one: Completer, given: Clip, known: Bool[Tensor, " frame"], trust: Tensor | None) -> Clip:
+    if isinstance(given, Motion):
+        return one.complete(given, known, trust)
+    return one.complete(given, known, trust)
 
 
 def _hidden(clip: Clip, known: Bool[Tensor, " frame"]) -> Clip:

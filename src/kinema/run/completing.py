@@ -12,6 +12,7 @@ from torch import Tensor
 
 from kinema.errors import UsageError
 from kinema.motion.motion import Motion, Points
+from kinema.motion.represent_view import ViewedPositions
 from kinema.protocols.completer import CLASSICAL, Completer, Kind
 from kinema.run.complete import complete
 from kinema.run.open import open_run
@@ -45,6 +46,8 @@ class RunCompleter:
                 got=f"the baseline {self.run.name}, which only forecasts",
                 cure="Name another one.",
             )
+        if isinstance(self.run.representation, ViewedPositions):
+            return frozenset({"picture"})
         return frozenset({cast("Kind", self.run.representation.space)})
 
     def complete(

@@ -194,10 +194,6 @@ def between(start: Json, end: Json, weight: float) -> Json:
         firsts, seconds = cast("list[Json]", start), cast("list[Json]", end)
         if len(firsts) == len(seconds):
             return [between(a, b, weight) for a, b in zip(firsts, seconds, strict=True)]
-    if _is_number(start) and _is_number(end):
+    if isinstance(start, (int, float)) and isinstance(end, (int, float)) and bool not in (type(start), type(end)):
         return start if start == end else start + (end - start) * weight
     return near
-
-
-def _is_number(value: Json) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
