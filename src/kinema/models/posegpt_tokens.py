@@ -31,16 +31,18 @@ _TERMS = ("root", "body", "path", "points", "velocity")
 
 
 class Stack(nn.Module):
-    """[halve] -> dropout -> blocks, each with the places added before it -> [double] -> LayerNorm -> Linear."""
+    """[halve] -> dropout -> blocks, each told the places -> [double] -> LayerNorm -> Linear."""
 
     def __init__(self, config: PoseTokens.Config, layers: int, *, encoder: bool) -> None:
         super().__init__()
         dim, causal = config.width, config.encoder_causal if encoder else config.decoder_causal
-        self.wander = config.wander
+        self.places = config.places
         self.halve = Halve(dim, causal=causal, kind=config.halving) if encoder else None
         self.dropout = nn.Dropout(config.dropout)
         inner = config.dropout if config.inner_dropout is None else config.inner_dropout
-        self.blocks = nn.ModuleList(Block(dim, config.heads, inner, causal=causal) for _ in range(layers))
+        self.blocks = nn.ModuleList(
+            Block(dim, config.heads, inner, causal=causal, rotary=config.places == "rotary") for _ in range(layers)
+        )
         self.spread = None if encoder else Double(dim, config.upsample_trim)
         self.norm, self.leave = nn.LayerNorm(dim), nn.Linear(dim, dim, bias=False)
         start_small(self.leave)
@@ -50,10 +52,10 @@ class Stack(nn.Module):
         if self.halve is not None:
             x, mask = self.halve(x, mask)
         x = self.dropout(x)
-        first = torch.randint(self.wander + 1, (len(x), 1), device=x.device) if self.training and self.wander else 0
-        places = sinusoid(torch.arange(x.shape[1], device=x.device) + first, x.shape[-1]).to(x.dtype)
+        where = torch.arange(x.shape[1], device=x.device)
+        added = sinusoid(where, x.shape[-1]).to(x.dtype) if self.places == "sine" else 0.0
         for block in self.blocks:
-            x = block(x + places, mask)
+            x = block(x + added, mask)
         if self.spread is not None:
             x, mask = self.spread(x, mask), mask.repeat_interleave(2, 1)
         return self.leave(self.norm(x)), mask
@@ -67,10 +69,11 @@ class PoseTokens(Model):
         """The defaults are the paper's sizes with the mended parts; width 384, one stack of 6 blocks per side.
 
         `layers` has one entry per halving of the rate. `upsample_trim` "front" keeps the released code's look-ahead of
-        one token. `dropout` holds everywhere unless `inner_dropout` says otherwise for the blocks; `wander` lets the
-        places of training windows start anywhere up to it, so that longer clips are nothing new. Weights: `pose` of the
-        features, `path` of the way's last columns, `points` (metres, needs `FeatureShape.points`) and their `velocity`
-        (metres per second), `codebook` of the quantiser. The laws "laplacian" and "gaussian" learn a scale per term.
+        one token. `dropout` holds everywhere unless `inner_dropout` says otherwise for the blocks. `places` "sine" is
+        the paper's (added before every block); with "rotary", clips longer than those of training are nothing new.
+        Weights: `pose` of the features, `path` of the way's last columns, `points` (metres, needs
+        `FeatureShape.points`) and their `velocity` (metres per second), `codebook` of the quantiser. The laws
+        "laplacian" and "gaussian" learn a scale per term.
         """
 
         preset: Literal["offline", "causal", "online"] = "causal"
@@ -81,7 +84,7 @@ class PoseTokens(Model):
         inner_dropout: float | None = None
         halving: Literal["conv", "cat"] = "conv"
         upsample_trim: Trim = "back"
-        wander: int = 0
+        places: Literal["sine", "rotary"] = "rotary"
         quantiser: QuantiserConfig = field(default_factory=QuantiserConfig)
         path: int = 4
         law: Law = "l1"
@@ -108,7 +111,13 @@ class PoseTokens(Model):
 
         def tiny(self) -> PoseTokens.Config:
             """A few units, for tests."""
-            small = replace(self.quantiser, codes=16, dim=8 * self.quantiser.books, levels=(4, 4))
+            small = replace(
+                self.quantiser,
+                codes=16,
+                warmup=min(self.quantiser.warmup, 5),
+                dim=8 * self.quantiser.books,
+                levels=(4, 4),
+            )
             return replace(self, width=32, layers=(1,), heads=2, quantiser=small)
 
     def __init__(self, config: Config, shape: FeatureShape) -> None:
@@ -173,7 +182,9 @@ class PoseTokens(Model):
             "path": (answer[..., -config.path :], truth[..., -config.path :], config.law, config.path_weight),
         }
         if self.shape.points is not None and (config.points_weight or config.velocity_weight):
-            found, there = self.shape.points(answer).flatten(-2), self.shape.points(truth).flatten(-2)
+            found = self.shape.points(answer).flatten(-2)
+            with torch.no_grad():
+                there = self.shape.points(truth).flatten(-2)
             speed = [points.diff(dim=1, prepend=points[:, :1]) * self.shape.fps for points in (found, there)]
             parts["points"] = (found, there, config.points_law, config.points_weight)
             parts["velocity"] = (speed[0], speed[1], config.points_law, config.velocity_weight)

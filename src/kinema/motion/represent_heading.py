@@ -18,11 +18,12 @@ from torch import Tensor
 from kinema.errors import UsageError
 from kinema.geometry.rotations import axis_angle_to_rotmat, rotmat_to_sixd, sixd_to_rotmat
 from kinema.motion.edit import reflections
-from kinema.motion.motion import Motion
-from kinema.motion.represent import Representation, Statistics
+from kinema.motion.motion import Clip, Motion
+from kinema.motion.represent import Representation, Statistics, with_rotations
 from kinema.motion.skeleton import Skeleton
 
 _PATH = 4  # columns of the root's way, which stand last
+_LEAST = 0.05  # deviation of a 6-D number (3 degrees): a joint that barely moves must not outweigh all others
 
 
 class HeadingRotations(Representation):
@@ -45,7 +46,7 @@ class HeadingRotations(Representation):
         self._chosen = sorted({0, *skeleton.indices(joints or skeleton.joints)})
         self.joints = tuple(skeleton.joints[joint] for joint in self._chosen)
         self.width = 6 * len(self._chosen) + _PATH
-        self.statistics = Statistics.none(self.width)
+        self._statistics = Statistics.none(self.width)
         partner = [skeleton.mirror[joint] for joint in self._chosen]
         if set(partner) != set(self._chosen):
             raise UsageError(
@@ -62,6 +63,17 @@ class HeadingRotations(Representation):
         self._left = _left_of_root(skeleton, own[0])
 
     @property
+    def statistics(self) -> Statistics:  # pyright: ignore
+        """Mean and deviation, the deviation of a number of a rotation never below 0.05."""
+        return self._statistics
+
+    @statistics.setter
+    def statistics(self, measured: Statistics) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        std = measured.std.clone()
+        std[:-_PATH] = std[:-_PATH].clamp(min=_LEAST)
+        self._statistics = Statistics(measured.mean, std)
+
+    @property
     def token_of_feature(self) -> tuple[int, ...]:
         """Six features to a joint; the way belongs to the root."""
         return (*(joint for joint in range(len(self._chosen)) for _ in range(6)), *([0] * _PATH))
@@ -71,8 +83,9 @@ class HeadingRotations(Representation):
         left = clip.rotations[..., 0, :, :] @ self._left.to(clip.rotations)
         return torch.atan2(-left[..., 2], left[..., 0])
 
-    def encode(self, clip: Motion) -> Float[Tensor, "*batch frame feat"]:
+    def encode(self, clip: Clip) -> Float[Tensor, "*batch frame feat"]:
         """Features of a recording. A clip of a single frame stands still."""
+        clip = with_rotations(clip)
         self.check(clip)
         heading = self.heading(clip)
         back = axis_angle_to_rotmat("Y", -heading)

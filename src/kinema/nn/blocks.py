@@ -31,12 +31,13 @@ class Memory:
 class Block(nn.Module):
     """x + attention(norm x), then x + mlp(norm x), the multi-layer perceptron four times as wide with a GELU.
 
-    Linear maps start at N(0, 0.02).
+    Linear maps start at N(0, 0.02). With `rotary` queries and keys are turned by their place (Su et al. 2021), so that
+    only the distance of two tokens matters, not where a window begins.
     """
 
-    def __init__(self, dim: int, heads: int, dropout: float, *, causal: bool) -> None:
+    def __init__(self, dim: int, heads: int, dropout: float, *, causal: bool, rotary: bool = False) -> None:
         super().__init__()
-        self.heads, self.causal = heads, causal
+        self.heads, self.causal, self.rotary = heads, causal, rotary
         self.norm_self, self.norm_feed = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.ask, self.leave = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
         self.feed = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
@@ -54,16 +55,29 @@ class Block(nn.Module):
 
         With `memory` the tokens follow those that it holds: any number of them at first, one at a time after that.
         """
-        query, pair = self.ask(self.norm_self(x)).split((x.shape[-1], 2 * x.shape[-1]), -1)
-        first = memory is None or memory.length == 0
-        key, value = (pair if memory is None else memory.extend(pair)).chunk(2, -1)
+        query, key, value = self.ask(self.norm_self(x)).chunk(3, -1)
+        before = 0 if memory is None else memory.length
+        if self.rotary:
+            query, key = turned(query, self.heads, before), turned(key, self.heads, before)
+        if memory is not None:
+            key, value = memory.extend(torch.cat((key, value), -1)).chunk(2, -1)
         shown = None
         if not self.causal and mask is not None:
             # A row of which nothing is there must look at something.
             shown = (mask | ~mask.any(1, keepdim=True))[:, None]
-        answer = attend(query, key, value, self.heads, mask=shown, causal=self.causal and first)
+        answer = attend(query, key, value, self.heads, mask=shown, causal=self.causal and before == 0)
         x = x + self.dropout(self.leave(answer))
         return x + self.dropout(self.feed(self.norm_feed(x)))
+
+
+def turned(x: Float[Tensor, "batch token dim"], heads: int, first: int) -> Float[Tensor, "batch token dim"]:
+    """Every head's pairs of numbers turned by angles that grow with the place; the first token's place is `first`."""
+    half = x.shape[-1] // heads // 2
+    rates = torch.exp(torch.arange(half, device=x.device) * (-math.log(1000.0) / half))
+    angles = torch.arange(first, first + x.shape[1], device=x.device)[:, None, None] * rates
+    cosine, sine = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+    one, other = x.unflatten(-1, (heads, 2, half)).unbind(-2)
+    return torch.stack((one * cosine - other * sine, one * sine + other * cosine), -2).flatten(-3)
 
 
 def start_small(layer: nn.Module) -> None:

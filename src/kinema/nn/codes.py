@@ -1,10 +1,12 @@
-"""Tables of codes: the nearest code, codes by index, how often each was chosen."""
+"""Books of codes: the nearest code, codes by index, how often each was chosen, codes that follow the data."""
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from kinema.errors import UsageError
 
@@ -42,3 +44,53 @@ def check_split(dim: int, books: int) -> None:
         raise UsageError(
             expected=f"a width that {books} books share evenly", got=f"{dim}", cure="Choose a multiple of the books."
         )
+
+
+class Book(nn.Module):
+    """One book whose codes are running means of the vectors that chose them; codes that nobody chooses start anew.
+
+    Started from the first batch's vectors. A code whose running count falls below `dead` times the mean takes the
+    place of a vector of the batch, drawn from torch's own generator (which a training loop seeds by the step). All
+    state is in buffers, so that a resumed run goes on as it would have.
+    """
+
+    codes: Tensor
+    sums: Tensor
+    counts: Tensor
+    ready: Tensor
+
+    def __init__(self, codes: int, dim: int, decay: float, dead: float) -> None:
+        super().__init__()
+        self.decay, self.dead = decay, dead
+        self.register_buffer("codes", torch.randn(codes, dim) / math.sqrt(dim))
+        self.register_buffer("sums", torch.zeros(codes, dim))
+        self.register_buffer("counts", torch.zeros(codes))
+        self.register_buffer("ready", torch.tensor(False))
+
+    @torch.no_grad()
+    def start(self, z: Float[Tensor, "row dim"]) -> None:
+        """Codes from the data, once."""
+        if bool(self.ready) or not len(z):
+            return
+        count = len(self.codes)
+        order = torch.randperm(max(count, len(z)), device=z.device)[:count] % len(z)
+        self.codes.copy_(z[order] + 1e-3 * z.std(correction=0) * torch.randn_like(self.codes))
+        self.counts.fill_(len(z) / count)
+        self.sums.copy_(self.codes * self.counts[:, None])
+        self.ready.fill_(True)
+
+    @torch.no_grad()
+    def follow(self, z: Float[Tensor, "row dim"], indices: Int[Tensor, " row"]) -> None:
+        """Take in the vectors that chose codes, then revive the dead."""
+        if not len(z):
+            return
+        self.counts.mul_(self.decay).add_(histogram(indices, len(self.counts)), alpha=1 - self.decay)
+        taken = torch.zeros_like(self.sums).index_add_(0, indices, z)
+        self.sums.mul_(self.decay).add_(taken, alpha=1 - self.decay)
+        mean = self.counts.mean()
+        weak = self.counts < self.dead * mean
+        if bool(weak.any()):
+            chosen = z[torch.randint(len(z), (len(weak),), device=z.device)]
+            self.counts.copy_(torch.where(weak, mean, self.counts))
+            self.sums.copy_(torch.where(weak[:, None], chosen * mean, self.sums))
+        self.codes.copy_(self.sums / self.counts.clamp(min=1e-6)[:, None])

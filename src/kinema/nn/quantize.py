@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from kinema.errors import UsageError
-from kinema.nn.codes import check_split, gathered, histogram, masked_mean, nearest
+from kinema.nn.codes import Book, check_split, gathered, histogram, masked_mean, nearest
 
 _FORGET = 0.99  # per training step, of the usage that perplexity and dead codes are read from
 _DEAD = 0.01  # a code used less than this share of the mean counts as dead
@@ -95,65 +95,30 @@ class Product(Quantiser):
         return z + (codes - z).detach(), indices, self.weights[0] * codebook + self.weights[1] * commitment
 
 
-class Book(nn.Module):
-    """One book whose codes are running means of the vectors that chose them; codes that nobody chooses start anew.
+class Averaged(Quantiser):
+    """Product quantisation with codes that are running means (exponential moving average), and dead codes revived.
 
-    Started from the first batch's vectors. A code whose running count falls below `dead` times the mean takes the
-    place of a vector of the batch, drawn from torch's own generator (which a training loop seeds by the step). All
-    state is in buffers, so that a resumed run goes on as it would have.
+    For the first `warmup` training steps vectors pass as they are: codes taken from an encoder that has learnt nothing
+    lie all in one place, and hold the encoder there.
     """
 
-    codes: Tensor
-    sums: Tensor
-    counts: Tensor
-    ready: Tensor
-
-    def __init__(self, codes: int, dim: int, decay: float, dead: float) -> None:
-        super().__init__()
-        self.decay, self.dead = decay, dead
-        self.register_buffer("codes", torch.randn(codes, dim) / math.sqrt(dim))
-        self.register_buffer("sums", torch.zeros(codes, dim))
-        self.register_buffer("counts", torch.zeros(codes))
-        self.register_buffer("ready", torch.tensor(False))
-
-    @torch.no_grad()
-    def start(self, z: Float[Tensor, "row dim"]) -> None:
-        """Codes from the data, once."""
-        if bool(self.ready) or not len(z):
-            return
-        count = len(self.codes)
-        order = torch.randperm(max(count, len(z)), device=z.device)[:count] % len(z)
-        self.codes.copy_(z[order] + 1e-3 * z.std(correction=0) * torch.randn_like(self.codes))
-        self.counts.fill_(len(z) / count)
-        self.sums.copy_(self.codes * self.counts[:, None])
-        self.ready.fill_(True)
-
-    @torch.no_grad()
-    def follow(self, z: Float[Tensor, "row dim"], indices: Int[Tensor, " row"]) -> None:
-        """Take in the vectors that chose codes, then revive the dead."""
-        if not len(z):
-            return
-        self.counts.mul_(self.decay).add_(histogram(indices, len(self.counts)), alpha=1 - self.decay)
-        taken = torch.zeros_like(self.sums).index_add_(0, indices, z)
-        self.sums.mul_(self.decay).add_(taken, alpha=1 - self.decay)
-        mean = self.counts.mean()
-        weak = self.counts < self.dead * mean
-        if bool(weak.any()):
-            chosen = z[torch.randint(len(z), (len(weak),), device=z.device)]
-            self.counts.copy_(torch.where(weak, mean, self.counts))
-            self.sums.copy_(torch.where(weak[:, None], chosen * mean, self.sums))
-        self.codes.copy_(self.sums / self.counts.clamp(min=1e-6)[:, None])
-
-
-class Averaged(Quantiser):
-    """Product quantisation with codes that are running means (exponential moving average), and dead codes revived."""
+    steps: Tensor
 
     def __init__(
-        self, dim: int, books: int, codes: int, *, beta: float = 0.25, decay: float = 0.99, dead: float = 0.1
+        self,
+        dim: int,
+        books: int,
+        codes: int,
+        *,
+        beta: float = 0.25,
+        decay: float = 0.97,
+        dead: float = 0.3,
+        warmup: int = 0,
     ) -> None:
         super().__init__(dim, books, codes)
         check_split(dim, books)
-        self.beta = beta
+        self.beta, self.warmup = beta, warmup
+        self.register_buffer("steps", torch.tensor(0))
         self.tables = nn.ModuleList(Book(codes, dim // books, decay, dead) for _ in range(books))
 
     def lookup(self, indices: Int[Tensor, "batch token book"]) -> Float[Tensor, "batch token dim"]:
@@ -163,6 +128,9 @@ class Averaged(Quantiser):
     def quantise(self, z: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Nearest codes; in training, the codes then follow."""
         parts = z.unflatten(-1, (self.books, -1))
+        if self.training and int(self.steps) < self.warmup:
+            self.steps += 1
+            return z, nearest(parts, torch.stack([book.codes for book in self._books])), z.new_zeros(())
         if self.training:
             for place, book in enumerate(self._books):
                 book.start(parts[..., place, :][mask].detach())
@@ -193,8 +161,8 @@ class Residual(Quantiser):
         codes: int,
         *,
         beta: float = 0.25,
-        decay: float = 0.99,
-        dead: float = 0.1,
+        decay: float = 0.97,
+        dead: float = 0.3,
         drop: float = 0.2,
     ) -> None:
         super().__init__(dim, books, codes)
@@ -274,7 +242,8 @@ class Finite(Quantiser):
 
 @dataclass(frozen=True)
 class QuantiserConfig:
-    """A quantiser as data. `levels` is of "finite", `legacy_beta` of "product", `decay` and `dead` of the others."""
+    """A quantiser as data. `levels` is of "finite", `legacy_beta` of "product", `warmup` of "averaged",
+    `drop` of "residual", `decay` and `dead` of both."""
 
     kind: Literal["product", "averaged", "residual", "finite"] = "averaged"
     books: int = 2
@@ -282,8 +251,9 @@ class QuantiserConfig:
     dim: int = 256
     beta: float = 0.25
     legacy_beta: bool = False
-    decay: float = 0.99
-    dead: float = 0.1
+    decay: float = 0.97
+    dead: float = 0.3
+    warmup: int = 0
     drop: float = 0.2
     levels: tuple[int, ...] = (8, 8, 4)
 
@@ -293,7 +263,7 @@ class QuantiserConfig:
         if self.kind == "product":
             return Product(*size, beta=self.beta, legacy_beta=self.legacy_beta)
         if self.kind == "averaged":
-            return Averaged(*size, beta=self.beta, decay=self.decay, dead=self.dead)
+            return Averaged(*size, beta=self.beta, decay=self.decay, dead=self.dead, warmup=self.warmup)
         if self.kind == "residual":
             return Residual(*size, beta=self.beta, decay=self.decay, dead=self.dead, drop=self.drop)
         return Finite(self.dim, self.books, self.levels)

@@ -11,8 +11,14 @@ from kinema.recipes.conv_seq2seq import (
     conv_seq2seq_faithful_h36m,
     conv_seq2seq_h36m,
 )
+from kinema.recipes.posegpt import posegpt, posegpt_bandai2, posegpt_faithful
 from kinema.recipes.recipe import Optim, Recipe, Stage, Turn
-from kinema.recipes.render_in_between import render_in_between
+from kinema.recipes.render_in_between import (
+    render_in_between,
+    render_in_between_2d,
+    render_in_between_3d,
+    render_in_between_faithful,
+)
 from kinema.recipes.simlpe import simlpe, simlpe_cmu, simlpe_faithful
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
@@ -20,7 +26,13 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "conv-seq2seq-faithful": conv_seq2seq_faithful,
     "conv-seq2seq-faithful-h36m": conv_seq2seq_faithful_h36m,
     "conv-seq2seq-h36m": conv_seq2seq_h36m,
+    "posegpt": posegpt,
+    "posegpt-bandai2": posegpt_bandai2,
+    "posegpt-faithful": posegpt_faithful,
     "render-in-between": render_in_between,
+    "render-in-between-2d": render_in_between_2d,
+    "render-in-between-3d": render_in_between_3d,
+    "render-in-between-faithful": render_in_between_faithful,
     "simlpe": simlpe,
     "simlpe-cmu": simlpe_cmu,
     "simlpe-faithful": simlpe_faithful,

@@ -12,19 +12,27 @@ from kinema.data.h36m_expmap import H36MExpmap
 from kinema.data.keys import Keys, ReleasedKeys
 from kinema.data.labelled import LabelledFolder, LabelledPack
 from kinema.data.mixed import Mixed
+from kinema.data.open_motion import OpenMotion
 from kinema.data.packs import RotationPack
 from kinema.data.synthetic import Synthetic
 from kinema.data.tasks import Forecast, Generate
+from kinema.data.viewed import Viewed
 from kinema.models.conv_seq2seq import ConvSeq2Seq
+from kinema.models.posegpt import PoseGPT
+from kinema.models.posegpt_tokens import PoseTokens
 from kinema.models.render_in_between import RenderInBetween
+from kinema.models.render_in_between_released import RenderInBetweenReleased
 from kinema.models.simlpe import SiMLPe
 from kinema.motion.benchmark_rows import BenchmarkRowsConfig
 from kinema.motion.represent import RootPositionsConfig, RotationVectorsConfig
+from kinema.motion.represent_centred import CentredPositionsConfig
 from kinema.motion.represent_heading import HeadingRotationsConfig
+from kinema.motion.represent_picture import PictureKeypointsConfig
 from kinema.motion.represent_world import RootedRotationsConfig, WorldPositionsConfig
 
 KINDS: dict[str, type] = {
     "BenchmarkRows": BenchmarkRowsConfig,
+    "CentredPositions": CentredPositionsConfig,
     "CmuForecast": CmuForecast,
     "ConvSeq2Seq": ConvSeq2Seq.Config,
     "Folder": Folder,
@@ -36,13 +44,19 @@ KINDS: dict[str, type] = {
     "LabelledFolder": LabelledFolder,
     "LabelledPack": LabelledPack,
     "Mixed": Mixed,
+    "OpenMotion": OpenMotion,
+    "PictureKeypoints": PictureKeypointsConfig,
+    "PoseGPT": PoseGPT.Config,
+    "PoseTokens": PoseTokens.Config,
     "ReleasedKeys": ReleasedKeys,
     "RenderInBetween": RenderInBetween.Config,
+    "RenderInBetweenReleased": RenderInBetweenReleased.Config,
     "RootPositions": RootPositionsConfig,
     "RootedRotations": RootedRotationsConfig,
     "RotationPack": RotationPack,
     "RotationVectors": RotationVectorsConfig,
     "SiMLPe": SiMLPe.Config,
     "Synthetic": Synthetic,
+    "Viewed": Viewed,
     "WorldPositions": WorldPositionsConfig,
 }
