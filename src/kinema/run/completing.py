@@ -12,7 +12,6 @@ from torch import Tensor
 
 from kinema.errors import UsageError
 from kinema.motion.motion import Motion, Points
-from kinema.motion.represent_view import ViewedPositions
 from kinema.protocols.completer import CLASSICAL, Completer, Kind
 from kinema.run.complete import complete
 from kinema.run.open import open_run
@@ -46,9 +45,11 @@ class RunCompleter:
                 got=f"the baseline {self.run.name}, which only forecasts",
                 cure="Name another one.",
             )
-        if isinstance(self.run.representation, ViewedPositions):
-            return frozenset({"picture"})
-        return frozenset({cast("Kind", self.run.representation.space)})
+        representation = self.run.representation
+        if representation.space == "positions":
+            sample = representation.decode(torch.zeros(1, representation.width)).points()
+            return frozenset({"picture" if sample.positions.shape[-1] == 2 else "positions"})
+        return frozenset({cast("Kind", representation.space)})
 
     def complete(
         self,

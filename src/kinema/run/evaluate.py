@@ -20,8 +20,8 @@ BESIDE = ("zero-velocity", "running-average-2", "running-average-4")  # shown be
 def evaluate(model: str | Path | Forecaster, protocol: str, data: Path | str | None = None) -> Reported:
     """Score a model (a baseline's name, a shipped model's name, a run folder, or an opened one) under a protocol.
 
-    Stochastic protocols know one baseline more, "nearest-neighbour", which needs their training recordings; protocols of
-    completion know the classical methods ("linear", "squad" ...) and models, not the baselines that only forecast.
+    Stochastic protocols know one baseline more, "nearest-neighbour", which needs their training recordings; those
+    of completion know the classical methods ("linear", "squad" ...) and models, not the baselines that only forecast.
 
     `data` is the folder with the protocol's data (default: the one that KINEMA_DATA names). Raises UsageError for an
     unknown model or protocol, MissingDataError where data or weights are not there.
