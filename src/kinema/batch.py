@@ -6,7 +6,7 @@ Axis names: batch, frame, feat (one number of the representation), joint (one to
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
@@ -20,7 +20,9 @@ class Query:
     `seen` is zero where nothing is known and may be noisy where something is; `trust` says which: 0 unknown, 1 exact,
     between: evidence of that confidence. `time` is in seconds and need not be evenly spaced; `valid` is False on
     padding; `action` holds label weights (one-hot, k-hot, a mixture, or all zero for "no label"; zero classes where a
-    representation has none).
+    representation has none). `action_frames` are label weights of every frame, where they change within the clip
+    ("walk, then run"); None where `action` holds for all of it. A model that cannot follow them takes `action`, which
+    is then their mean.
     """
 
     seen: Float[Tensor, "batch frame feat"]
@@ -28,10 +30,13 @@ class Query:
     time: Float[Tensor, "batch frame"]
     valid: Bool[Tensor, "batch frame"]
     action: Float[Tensor, "batch class"]
+    action_frames: Float[Tensor, "batch frame class"] | None = None
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Query:
         """A query with `function` applied to every tensor (to a device, a slice of the batch ...)."""
-        return Query(**{field.name: function(getattr(self, field.name)) for field in fields(self)})
+        plain = (self.seen, self.trust, self.time, self.valid, self.action)
+        frames = self.action_frames
+        return Query(*map(function, plain), action_frames=None if frames is None else function(frames))
 
     def __len__(self) -> int:
         return self.seen.shape[0]

@@ -12,8 +12,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinema.errors import UsageError
-from kinema.motion.contacts import contact_joints
-from kinema.motion.motion import Points
 
 _QUANTILES = 2001
 _GROUND = 0.05  # metres above its lowest level within which a foot should stand
@@ -55,23 +53,20 @@ def wasserstein(first: Float[Tensor, "..."], second: Float[Tensor, "..."]) -> fl
     return float((_quantiles(first, at) - _quantiles(second, at)).abs().mean())
 
 
-def foot_skate(clips: Points) -> float | None:
-    """Mean horizontal speed, metres per second, of heels and toes while they should stand.
+def foot_skate(feet: Float[Tensor, "*batch frame foot 3"], fps: float) -> float | None:
+    """Mean horizontal speed, metres per second, of feet while they should stand (y is up).
 
-    A foot should stand while it is within 5 cm of its lowest level (the 5th percentile of the clip, heels and toes
-    apart, both sides together); the nearer, the more it counts: weight 2 - 2^(height / 5 cm). None where the ankles are
-    not known by name, or nothing is near the ground. Clips that do not walk through a room have no ground to slide on:
-    give none.
+    `feet` are points of one kind: ankles, or toes. One should stand while it is within 5 cm of the lowest level (the
+    5th percentile of the clip, all feet together); the nearer, the more it counts: weight 2 - 2^(height / 5 cm). None
+    for clips of one frame.
     """
-    joints = contact_joints(clips.skeleton)
-    if joints is None or clips.frames < 2:
+    if feet.shape[-3] < 2:
         return None
-    feet = clips.positions[..., list(joints), :].double()
-    sides = feet[..., 1].unflatten(-1, (2, 2))
-    level = torch.quantile(sides.flatten(-3, -2), _LOWEST, dim=-2)
-    height = (sides - level[..., None, None, :]).flatten(-2).clamp_min(0)[..., 1:, :]
+    feet = feet.double()
+    level = torch.quantile(feet[..., 1].flatten(-2), _LOWEST, dim=-1)
+    height = (feet[..., 1:, :, 1] - level[..., None, None]).clamp_min(0)
     weight = (2 - 2 ** (height / _GROUND)).clamp_min(0)
-    sliding = feet[..., [0, 2]].diff(dim=-3).norm(dim=-1) * clips.fps
+    sliding = feet[..., [0, 2]].diff(dim=-3).norm(dim=-1) * fps
     total = float(weight.sum())
     return float((weight * sliding).sum()) / total if total > 0 else None
 

@@ -36,6 +36,16 @@ class Loaded:
     step: int
     facts: Mapping[str, Any]
 
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """The names of the action classes, in the order of `Query.action`; none where the model knows none."""
+        return tuple(str(name) for name in self.facts.get("actions", ()))
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """Those of the actions that say how and not what."""
+        return tuple(str(name) for name in self.facts.get("styles", ()))
+
 
 def facts_of(
     recipe: Recipe,
@@ -45,18 +55,23 @@ def facts_of(
     trained_on: Iterable[str],
     licence: str,
     classes: int = 0,
+    actions: Iterable[str] = (),
+    styles: Iterable[str] = (),
     data: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What a checkpoint's config.json says besides the step: see `load_model` for the way back.
 
     `trained_on` are the identities of the recordings that training drew from, `classes` the model's number of action
-    classes, `data` counts of clips, frames and windows. Where the data lie on this machine is left out.
+    classes, `actions` their names, `styles` those of them that say how and not what, `data` counts of clips, frames and
+    windows. Where the data lie on this machine is left out.
     """
     return {
         "recipe": to_json(portable(recipe)),
         "stage": stage.name,
         "skeleton": skeleton_to_json(representation.skeleton),
         "classes": classes,
+        "actions": list(actions) if classes else [],
+        "styles": list(styles) if classes else [],
         "trained_on": sorted(trained_on),
         "licence": licence,
         "data": dict(data or {}),

@@ -115,6 +115,8 @@ class _Ground:
             trained_on=self.windows["train"].identities,
             licence=source.licence,
             classes=classes,
+            actions=source.actions if classes else (),
+            styles=source.styles if classes else (),
             data={"source": source.name, "train": _counts(loader, self.windows["train"])}
             | ({"val": _counts(validation, self.windows["val"])} if validation else {}),
         )
