@@ -11,6 +11,7 @@ from kinema.errors import UsageError, unknown_name
 from kinema.motion.catalog import skeleton as catalogued
 from kinema.motion.edit import resample
 from kinema.motion.motion import Motion
+from kinema.motion.represent import with_rotations
 from kinema.motion.retarget import to_skeleton
 from kinema.motion.skeleton import Skeleton
 
@@ -77,7 +78,7 @@ class Mixed(Source):
                 labels = [names.get(label, label) for label in labels_of(clip.action)]
                 if here := [label for label in labels if label in kept]:
                     # The rate comes first: inverse kinematics is then asked about fewer frames.
-                    moved = to_skeleton(resample(clip, self.fps), self.skeleton)
+                    moved = to_skeleton(resample(with_rotations(clip), self.fps), self.skeleton)
                     yield replace(moved, action=LABELS.join(here), identity=clip.identity, layout=None)
 
     def stamp(self) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from kinema.errors import MissingDataError, UsageError
-from kinema.motion.motion import Motion
+from kinema.motion.motion import Clip
 from kinema.motion.skeleton import Skeleton
 
 Split = Literal["train", "val", "test"]
@@ -38,7 +38,7 @@ class Source(ABC):
     styles: tuple[str, ...] = ()  # those of `actions` that say how, not what
 
     @abstractmethod
-    def clips(self, split: Split) -> Iterator[Motion]:
+    def clips(self, split: Split) -> Iterator[Clip]:
         """The recordings of one split, always in the same order, each with `action` and `identity`."""
 
     def stamp(self) -> str:

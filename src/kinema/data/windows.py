@@ -25,7 +25,7 @@ from kinema.data.source import Source, Split
 from kinema.errors import KinemaError, UsageError
 from kinema.geometry.rotations import rotvec_to_rotmat
 from kinema.motion.edit import resample
-from kinema.motion.motion import Motion
+from kinema.motion.motion import Clip, Motion
 from kinema.motion.represent import Representation, Statistics
 
 Balance = Literal["windows", "clips", "actions", "sqrt-actions"]
@@ -191,7 +191,7 @@ def _encode(source: Source, split: Split, representation: Representation, phases
     row = 0
     for clip in source.clips(split):
         for phase in _phases(clip, representation.fps, phases):
-            features = representation.encode(resample(phase, representation.fps)).to(torch.float32).numpy()
+            features = representation.encode(_at_rate(phase, representation.fps)).to(torch.float32).numpy()
             if not np.isfinite(features).all():
                 raise KinemaError(
                     expected=f"finite features of {clip.identity or 'every clip'}",
@@ -210,7 +210,11 @@ def _encode(source: Source, split: Split, representation: Representation, phases
     return WindowSet(np.concatenate(parts), entries, source.actions, representation.fps)
 
 
-def _phases(clip: Motion, fps: float, phases: int) -> Iterator[Motion]:
+def _at_rate(clip: Clip, fps: float) -> Clip:
+    return resample(clip, fps) if isinstance(clip, Motion) else resample(clip, fps)
+
+
+def _phases(clip: Clip, fps: float, phases: int) -> Iterator[Clip]:
     ratio = clip.fps / fps
     whole = round(ratio)
     count = phases if abs(ratio - whole) < _RATE_TOLERANCE * ratio and whole >= phases else 1

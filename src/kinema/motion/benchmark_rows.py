@@ -17,8 +17,8 @@ from torch import Tensor
 from kinema.errors import UsageError
 from kinema.geometry.rotations import rotvec_to_rotmat
 from kinema.motion.files.expmap import motion_to_rows
-from kinema.motion.motion import Motion
-from kinema.motion.represent import Representation, Statistics
+from kinema.motion.motion import Clip, Motion
+from kinema.motion.represent import Representation, Statistics, with_rotations
 from kinema.motion.skeleton import Skeleton
 
 
@@ -60,10 +60,10 @@ class BenchmarkRows(Representation):
         parts = sorted({column // 3 for column in self.columns})
         return tuple(parts.index(column // 3) for column in self.columns)
 
-    def encode(self, clip: Motion) -> Float[Tensor, "*batch frame feat"]:
+    def encode(self, clip: Clip) -> Float[Tensor, "*batch frame feat"]:
         """The columns of a clip's rows, as its file would have them."""
         self.check(clip)
-        rows = motion_to_rows(clip, self.unit)
+        rows = motion_to_rows(with_rotations(clip), self.unit)
         if self.wrap_path:
             rows = torch.cat((_wrapped(rows[..., :3]), rows[..., 3:]), -1)
         return rows[..., list(self.columns)].float()

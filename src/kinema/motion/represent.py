@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -42,9 +43,22 @@ class Statistics:
         return cls(features.mean(0), torch.where(std < floor, torch.ones_like(std), std))
 
 
+@runtime_checkable
+class Anchor(Protocol):
+    """A frame of reference of a window's own, so that a model need not learn every place in the room."""
+
+    def into(self, features: Float[Tensor, "batch frame feat"]) -> Float[Tensor, "batch frame feat"]:
+        """Features (own units) as seen from the anchor."""
+        ...
+
+    def back(self, features: Float[Tensor, "batch frame feat"]) -> Float[Tensor, "batch frame feat"]:
+        """The way back to the room."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
-class Anchor:
-    """A place and a heading of a window's own, so that a model need not learn every place in the room.
+class FloorAnchor:
+    """A place on the floor and a heading.
 
     `turn` about the vertical and `origin` [batch, 3] act on the features `vectors` (triples that turn only) and on
     those that are points: the triples before `vectors`, or all where there are no vectors. Other features stay.
@@ -84,7 +98,7 @@ class Representation(ABC):
     statistics: Statistics
 
     @abstractmethod
-    def encode(self, clip: Motion) -> Float[Tensor, "*batch frame feat"]:
+    def encode(self, clip: Clip) -> Float[Tensor, "*batch frame feat"]:
         """Features of a clip of this skeleton and rate, in their own units, not standardised."""
 
     @abstractmethod
@@ -177,10 +191,10 @@ class RootPositions(Representation):
         """Three features to a joint."""
         return tuple(joint for joint in range(len(self._chosen)) for _ in range(3))
 
-    def encode(self, clip: Motion) -> Float[Tensor, "*batch frame feat"]:
+    def encode(self, clip: Clip) -> Float[Tensor, "*batch frame feat"]:
         """Positions of the chosen joints, metres, joint after joint."""
         self.check(clip)
-        positions = root_free(clip).points().positions
+        positions = root_free(with_rotations(clip)).points().positions
         return positions[..., self._chosen, :].flatten(-2)
 
     def decode(self, features: Float[Tensor, "*batch frame feat"]) -> Points:
@@ -213,10 +227,10 @@ class RotationVectors(Representation):
         """Three features to a joint."""
         return tuple(joint for joint in range(len(self._chosen)) for _ in range(3))
 
-    def encode(self, clip: Motion) -> Float[Tensor, "*batch frame feat"]:
+    def encode(self, clip: Clip) -> Float[Tensor, "*batch frame feat"]:
         """Rotation vectors of the chosen joints, joint after joint."""
         self.check(clip)
-        return rotmat_to_rotvec(clip.rotations[..., self._chosen, :, :]).flatten(-2)
+        return rotmat_to_rotvec(with_rotations(clip).rotations[..., self._chosen, :, :]).flatten(-2)
 
     def decode(self, features: Float[Tensor, "*batch frame feat"]) -> Motion:
         """Rotations of all joints; the root stands at the origin."""
@@ -236,6 +250,17 @@ class RotationVectors(Representation):
             return (-own * swapped).flatten(-2)
         turned = above[:, :, None] * rotvec_to_rotmat(swapped) * own[:, None, :]
         return rotmat_to_rotvec(turned).flatten(-2)
+
+
+def with_rotations(clip: Clip) -> Motion:
+    """The clip itself where it is one of rotations; UsageError where it has positions only."""
+    if isinstance(clip, Motion):
+        return clip
+    raise UsageError(
+        expected="a clip of joint rotations",
+        got=f"positions only ({clip.identity or clip.skeleton.name})",
+        cure="Fit a skeleton first (kinema.motion.ik), or take a representation of positions (CentredPositions).",
+    )
 
 
 def root_free(clip: Motion) -> Motion:

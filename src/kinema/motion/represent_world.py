@@ -16,8 +16,8 @@ from torch import Tensor
 from kinema.errors import UsageError
 from kinema.geometry.rotations import rotmat_to_sixd, sixd_to_rotmat
 from kinema.motion.edit import mirror
-from kinema.motion.motion import Motion, Points
-from kinema.motion.represent import Anchor, Representation, Statistics
+from kinema.motion.motion import Clip, Motion, Points
+from kinema.motion.represent import FloorAnchor, Representation, Statistics, with_rotations
 from kinema.motion.skeleton import Skeleton
 
 
@@ -49,8 +49,9 @@ class RootedRotations(Representation):
         place = {joint: token for token, joint in enumerate(self._chosen)}
         return tuple(place.get(self.skeleton.mirror[joint], token) for token, joint in enumerate(self._chosen))
 
-    def encode(self, clip: Motion) -> Float[Tensor, "*batch frame feat"]:
+    def encode(self, clip: Clip) -> Float[Tensor, "*batch frame feat"]:
         """Root position, then six numbers for each chosen joint."""
+        clip = with_rotations(clip)
         self.check(clip)
         turned = rotmat_to_sixd(clip.rotations[..., self._chosen, :, :]).flatten(-2)
         return torch.cat((clip.root, turned), -1)
@@ -66,7 +67,7 @@ class RootedRotations(Representation):
         """Left and right exchanged, x turned round: see `edit.mirror`."""
         return self.encode(mirror(self.decode(features)))
 
-    def anchor(self, seen: Float[Tensor, "batch frame feat"], trust: Float[Tensor, "batch frame token"]) -> Anchor:
+    def anchor(self, seen: Float[Tensor, "batch frame feat"], trust: Float[Tensor, "batch frame token"]) -> FloorAnchor:
         """Around the known root: its mean place on the floor becomes the origin, its mean heading +z."""
         known = (trust[..., 0] > 0).to(seen)
         forward = torch.linalg.cross(seen[..., 3:6], seen[..., 6:9], dim=-1)  # the third column: where +z is turned to
@@ -123,7 +124,7 @@ class WorldPositions(Representation):
         chosen = features.unflatten(-1, (-1, 3))[..., self._swap, :]
         return (chosen * chosen.new_tensor([-1.0, 1, 1])).flatten(-2)
 
-    def anchor(self, seen: Float[Tensor, "batch frame feat"], trust: Float[Tensor, "batch frame token"]) -> Anchor:
+    def anchor(self, seen: Float[Tensor, "batch frame feat"], trust: Float[Tensor, "batch frame token"]) -> FloorAnchor:
         """Around what is known: the mean place on the floor becomes the origin, the mean heading +z.
 
         The heading is at right angles to the lines from right to left joints of which both are known.
@@ -156,7 +157,7 @@ def _floor_anchor(
     known: Float[Tensor, "batch frame"],
     *,
     vectors: slice,
-) -> Anchor:
+) -> FloorAnchor:
     """An anchor of known places and directions. `vectors` are the features that turn but do not move; before them
     (or, where there are none of them, everywhere) stand points."""
     total = known.sum(1).clamp(min=1)
@@ -169,7 +170,7 @@ def _floor_anchor(
     z = torch.where(sure, heading[:, 2] / length.clamp(min=1e-6), 1.0)
     none, one = torch.zeros_like(x), torch.ones_like(x)
     rows = (torch.stack((z, none, -x), -1), torch.stack((none, one, none), -1), torch.stack((x, none, z), -1))
-    return Anchor(torch.stack(rows, -2), origin, vectors)
+    return FloorAnchor(torch.stack(rows, -2), origin, vectors)
 
 
 @dataclass(frozen=True)
