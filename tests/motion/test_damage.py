@@ -1,0 +1,60 @@
+"""Damage is found where it was done, and nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from kinema.data.synthetic import perform
+from kinema.errors import UsageError
+from kinema.geometry.rotations import axis_angle_to_rotmat
+from kinema.motion.damage import find_damage
+from kinema.motion.motion import Motion
+
+
+def clip(fps: float = 60.0) -> Motion:
+    walk = perform("walk", seconds=2.0, fps=fps, seed=3)
+    return replace(walk, rotations=walk.rotations.clone(), root=walk.root.clone())
+
+
+@pytest.mark.parametrize("fps", [30.0, 120.0])
+def test_a_sound_clip_has_none(fps: float) -> None:
+    assert not find_damage(clip(fps)).joints.any()
+
+
+def test_a_spike_is_found_on_its_joint_and_frames() -> None:
+    walk = clip()
+    walk.rotations[40:43, 5] = walk.rotations[40:43, 5] @ axis_angle_to_rotmat("X", torch.tensor(1.2))
+    damage = find_damage(walk)
+    assert damage.joints.nonzero().tolist() == [[40, 5], [41, 5], [42, 5]]
+    assert damage.counts() == {"missing": 0, "spike": 3, "jump": 0, "frozen": 0}
+
+
+def test_a_jump_gives_up_the_frames_on_both_sides() -> None:
+    walk = clip()
+    walk.root[60:] += torch.tensor([0.5, 0, 0])
+    assert find_damage(walk).kinds["jump"].nonzero().tolist() == [[59, 0], [60, 0]]
+
+
+def test_what_is_not_finite_and_what_stands_still() -> None:
+    walk = clip()
+    walk.rotations[10, 3] = torch.nan
+    walk.rotations[50:62], walk.root[50:62] = walk.rotations[50], walk.root[50]
+    damage = find_damage(walk)
+    assert damage.kinds["missing"].nonzero().tolist() == [[10, 3]]
+    assert damage.kinds["frozen"].any(1).nonzero()[:, 0].tolist() == list(range(51, 62))
+
+
+def test_points_without_confidence_are_missing() -> None:
+    points = clip().points()
+    sure = torch.ones(points.positions.shape[:-1])
+    sure[5, 2] = 0
+    assert find_damage(replace(points, confidence=sure)).joints.nonzero().tolist() == [[5, 2]]
+
+
+def test_short_clips_and_odd_strengths() -> None:
+    assert not find_damage(clip()[:2]).joints.any()
+    with pytest.raises(UsageError, match="strength"):
+        find_damage(clip(), strength=0.0)

@@ -1,0 +1,173 @@
+"""`complete`: keys untouched, rates, reports, and models asked the same way as curves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from kinema.batch import Batch, Query
+from kinema.data.synthetic import perform
+from kinema.errors import UsageError
+from kinema.models.base import Model, repeat_samples
+from kinema.motion.motion import Motion, Points
+from kinema.motion.represent import Representation, RootPositionsConfig, RotationVectorsConfig
+from kinema.run.choose import Cell, Gap, choose
+from kinema.run.complete import complete
+from kinema.run.infill import infill
+from kinema.run.run import Run
+
+WALK = perform("walk", seconds=2.0, fps=30.0, seed=3)
+
+
+class Nudge(Model):
+    """Repeats the question with a little added to what is unknown (nothing, with an amount of 0)."""
+
+    def __init__(self, amount: float) -> None:
+        super().__init__()
+        self.amount = amount
+        self.asked: list[Query] = []
+
+    def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
+        raise NotImplementedError
+
+    def predict(self, query: Query, samples: int, generator: torch.Generator) -> Tensor:
+        self.asked.append(query)
+        return repeat_samples(query.seen + self.amount, samples)
+
+
+def run_of(representation: Representation, amount: float = 0.1) -> Run:
+    return Run("nudge", Nudge(amount), representation, observed=10, trained=20)
+
+
+@pytest.mark.parametrize("rate", [1.0, 2.0, 2.5, 3.0, 8.0, 60 / 29.97])
+def test_any_rate_keeps_the_frames_that_fall_on_its_times(rate: float) -> None:
+    done = complete(WALK, fps=30 * rate)
+    motion = done.motion
+    assert isinstance(motion, Motion)
+    assert motion.frames == int((WALK.frames - 1) * rate + 1e-4) + 1
+    assert motion.fps == 30 * rate
+    assert done.report.key_deviation == 0
+    if rate == int(rate):
+        assert torch.equal(motion.rotations[:: int(rate)], WALK.rotations)
+        assert torch.equal(motion.root[:: int(rate)], WALK.root)
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.lists(st.booleans(), min_size=20, max_size=20).filter(any), st.sampled_from(["exact", "soft"]))
+def test_every_pattern_of_keys_is_answered(pattern: list[bool], keys: str) -> None:
+    known = torch.tensor(pattern)
+    clip = WALK[:20]
+    done = complete(clip, known=known, keys="exact" if keys == "exact" else "soft")
+    assert isinstance(done.motion, Motion)
+    assert done.motion.rotations.isfinite().all()
+    assert done.motion.root.isfinite().all()
+    if keys == "exact":
+        assert torch.equal(done.motion.rotations[known], clip.rotations[known])
+        assert done.report.key_deviation == 0
+
+
+def test_a_report_says_what_was_done_and_why() -> None:
+    known = torch.ones(60, dtype=torch.bool)
+    known[10:40] = False
+    (segment,) = complete(WALK[:60], known=known).report.segments
+    assert (segment.first, segment.last, segment.gaps) == (10, 39, 1)
+    assert segment.gap == pytest.approx(31 / 30)
+    assert segment.method == "pchip"
+    assert "above 1 s" in segment.why
+    assert segment.bone_drift is not None
+    assert segment.bone_drift < 1e-4
+    known[:] = False
+    known[5] = known[9] = True
+    report = complete(WALK[:60], known=known).report
+    assert report.segments[0].method == "linear"
+    assert "held" in report.notes[0]
+
+
+def test_auto_follows_the_release_table() -> None:
+    cell = Cell("best", "rotations", dense=True, noisy=False, over=0.5, to=1.5)
+    assert choose(Gap(1.0, True, False, "rotations"), (cell,))[0] == "best"
+    assert choose(Gap(2.0, True, False, "rotations"), (cell,))[0] == "pchip"
+    assert choose(Gap(1.0, True, True, "rotations"), (cell,))[0] == "linear"
+    assert choose(Gap(1.0, True, False, "picture"), (cell,))[0] == "squad"
+
+
+def test_soft_keys_lose_their_noise() -> None:
+    noise = 0.02 * torch.randn(WALK.frames, 24, 3, generator=torch.Generator().manual_seed(0))
+    true = WALK.points()
+    noisy = replace(true, positions=true.positions + noise)
+    done = complete(noisy, keys="soft")
+    assert (done.motion.points().positions - true.positions).norm(dim=-1).mean() < 0.8 * noise.norm(dim=-1).mean()
+    assert done.report.key_deviation > 0
+
+
+def test_two_dimensions_with_people_who_are_not_there() -> None:
+    points = WALK.points()
+    flat = points.positions[..., :2] * 400 + 900
+    sure = torch.ones(flat.shape[:-1])
+    sure[0], sure[1], sure[-1], sure[30:35, 4] = 0, 0, 0, 0
+    flat[sure == 0] = torch.nan
+    done = complete(Points(points.skeleton, flat, 30.0, confidence=sure), fps=60.0)
+    assert done.motion.points().positions.isfinite().all()
+    assert done.report.segments[0].foot_skate is None
+    assert "held" in done.report.notes[0]
+    with pytest.raises(UsageError, match="no key"):
+        complete(Points(points.skeleton, flat, 30.0, confidence=torch.zeros_like(sure)))
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_clips_of_one_and_two_frames(frames: int) -> None:
+    assert complete(WALK[:frames], fps=90.0).motion.frames == 3 * (frames - 1) + 1
+
+
+def test_what_is_wrong_is_said() -> None:
+    with pytest.raises(UsageError, match="positive frame rate"):
+        complete(WALK, fps=-2.0)
+    with pytest.raises(UsageError, match="squad"):
+        complete(WALK, method="squat")
+    with pytest.raises(UsageError, match="one of at, fps and frames"):
+        complete(WALK, fps=60.0, frames=3)
+    with pytest.raises(UsageError, match="out of order"):
+        complete(WALK, times=torch.arange(WALK.frames).double().flip(0))
+
+
+@pytest.mark.parametrize("config", [RotationVectorsConfig(20.0), RootPositionsConfig(20.0)])
+def test_a_model_changes_the_gaps_and_nothing_else(config: RotationVectorsConfig | RootPositionsConfig) -> None:
+    run = run_of(config.build(WALK.skeleton))
+    known = torch.ones(60, dtype=torch.bool)
+    known[10:40] = False
+    done = complete(WALK[:60], known=known, method=run, samples=2)
+    assert isinstance(done.motion, Motion)
+    assert done.motion.batch_shape == (2,)
+    assert torch.equal(done.motion.rotations[0][known], WALK.rotations[:60][known])
+    curve = complete(WALK[:60], known=known, method="linear").motion
+    assert isinstance(curve, Motion)
+    assert not torch.allclose(done.motion.rotations[0][25], curve.rotations[25], atol=1e-2)
+    assert done.report.segments[0].method == "nudge"
+
+
+def test_a_model_sees_no_frame_that_is_unknown() -> None:
+    run = run_of(RotationVectorsConfig(30.0).build(WALK.skeleton))
+    known = torch.ones(60, dtype=torch.bool)
+    known[10:40] = False
+    complete(WALK[:60], known=known, method=run)
+    model = run.model
+    assert isinstance(model, Nudge)
+    assert len(model.asked) == 3  # windows of 30 frames, half of each over the one before
+    for query in model.asked:
+        hidden = (query.trust == 0).all(-1)
+        assert hidden.any()
+        assert (query.seen[hidden] == 0).all()
+        assert (query.seen[~hidden] != 0).any()
+
+
+def test_baselines_are_no_completers() -> None:
+    run = Run("zero-velocity", Nudge(0.0))
+    known = torch.ones(60, 24, dtype=torch.bool)
+    times = torch.arange(60).double() / 30
+    with pytest.raises(UsageError, match="only forecasts"):
+        infill(run, WALK[:60], known, times, times, seed=0, samples=1, exact=True)
