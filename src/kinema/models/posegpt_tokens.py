@@ -148,14 +148,17 @@ class PoseTokens(Model):
 
     def encode(self, features: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"]) -> Int[Tensor, "B N book"]:
         """Codes; -1 where there is no frame. A last pair that is not full is filled up with its first frame."""
-        z, mask = self._encoded(features, valid)
+        z, mask = self.encode_vectors(features, valid)
         return self.quantiser(z, mask).indices
 
     def decode(self, indices: Int[Tensor, "B N book"]) -> Float[Tensor, "B T F"]:
         """Features of `factor` frames per token; tokens of -1 are taken for absent."""
-        return self._decoded(self.quantiser.lookup(indices), (indices >= 0).all(-1))
+        return self.decode_vectors(self.quantiser.lookup(indices), (indices >= 0).all(-1))
 
-    def _encoded(self, features: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    def encode_vectors(
+        self, features: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"]
+    ) -> tuple[Float[Tensor, "B N code"], Bool[Tensor, "B N"]]:
+        """What is quantised, and which tokens are there."""
         more = -features.shape[1] % self.factor
         x = self.enter(torch.cat((features, features[:, -1:].expand(-1, more, -1)), 1))
         mask = functional.pad(valid, (0, more), value=False)
@@ -163,7 +166,8 @@ class PoseTokens(Model):
             x, mask = stack(x, mask)
         return self.to_code(x), mask
 
-    def _decoded(self, vectors: Tensor, mask: Tensor) -> Tensor:
+    def decode_vectors(self, vectors: Float[Tensor, "B N code"], mask: Bool[Tensor, "B N"]) -> Float[Tensor, "B T F"]:
+        """Features of quantised vectors."""
         x = self.from_code(vectors)
         for stack in self.decoder:
             x, mask = stack(x, mask)
@@ -172,9 +176,9 @@ class PoseTokens(Model):
     def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
         """What is lost on the way: features, joints in space (the root's path included), and the quantiser's own."""
         truth, valid, config = batch.target, batch.query.valid, self.config
-        z, mask = self._encoded(truth, valid)
+        z, mask = self.encode_vectors(truth, valid)
         coded = self.quantiser(z, mask)
-        answer = self._decoded(coded.vectors, mask)[:, : truth.shape[1]]
+        answer = self.decode_vectors(coded.vectors, mask)[:, : truth.shape[1]]
         body = slice(6, -config.path)
         parts: dict[str, tuple[Tensor, Tensor, Law, float]] = {
             "root": (answer[..., :6], truth[..., :6], config.law, config.pose_weight),
