@@ -23,19 +23,19 @@ class Corruption:
     `noise` is the standard deviation (in standardised features) of an observation of confidence 0; it falls in
     proportion to confidence. `calibration` is the error of the confidence that is told, and in a share `untold` of
     windows it is 0.5 throughout. The others are the probability that a window has such a fault: `jitter` (correlated
-    in time), `outliers` (single values far off), `occlusion` (spans of a few tokens unseen), `swap` (left and right
-    exchanged), `freeze` (a value repeated), `oversmooth`, `drift` (slowly growing). Raises UsageError where one is
-    negative.
+    in time), `outliers` (tokens far off for a few observations), `occlusion` (spans of a few tokens unseen), `swap`
+    (left and right exchanged), `freeze` (a value repeated), `oversmooth`, `drift` (slowly growing).
+    Raises UsageError where one is negative.
     """
 
-    noise: float = 0.12
+    noise: float = 0.08
     calibration: float = 0.1
     untold: float = 0.25
     jitter: float = 0.3
     outliers: float = 0.3
     occlusion: float = 0.4
-    swap: float = 0.15
-    freeze: float = 0.15
+    swap: float = 0.05
+    freeze: float = 0.1
     oversmooth: float = 0.15
     drift: float = 0.15
 
@@ -203,8 +203,12 @@ def _smoothed(seen: Tensor, shown: Tensor, width: float) -> Tensor:
 def _with_outliers(
     seen: Tensor, confidence: Tensor, owner: Tensor, strength: float, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    hit = torch.rand(confidence.shape, generator=generator) < 0.05
-    off = strength * torch.randn(seen.shape, generator=generator)
+    begins = (torch.rand(confidence.shape, generator=generator) < 0.012).float()
+    length = int(torch.randint(1, 12, (), generator=generator))
+    place = torch.arange(len(begins))
+    after = place[:, None] - place  # a fault lasts `length` observations from where it begins
+    hit = ((after >= 0) & (after < length)).float() @ begins > 0
+    off = strength * torch.randn(seen.shape[1], generator=generator).expand_as(seen)
     noticed = torch.rand(confidence.shape, generator=generator) < 0.5
     return torch.where(hit[:, owner], seen + off, seen), torch.where(hit & noticed, 0.3 * confidence, confidence)
 

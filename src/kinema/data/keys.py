@@ -82,7 +82,7 @@ class Keys(Task):
         self, window: Tensor, owner: Tensor, partners: tuple[int, ...], generator: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
         frames = len(window)
-        pattern = PATTERNS[int(torch.multinomial(torch.tensor(self.mix), 1, generator=generator))]
+        pattern = PATTERNS[int(torch.multinomial(torch.tensor(self.mix, dtype=torch.float32), 1, generator=generator))]
         noisy = pattern == "all" or float(torch.rand((), generator=generator)) < self.noisy
         known = self._pattern(pattern, frames, generator)
         length = frames

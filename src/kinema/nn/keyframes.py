@@ -54,7 +54,7 @@ class Keyframes:
         left, right = (self._when(end) for end in self.ends)
         return ((self.time[..., None] - left) / (right - left).clamp(min=1e-6)).clamp(0, 1)
 
-    def distances(self) -> Float[Tensor, "B T 2J"]:
+    def distances(self) -> Float[Tensor, "B T _"]:
         """Seconds since the key before and until the key after, at most FAR (also where there is none)."""
         frames = self.known.shape[1]
         since = self.time[..., None] - self._when(self.before.clamp(min=0))

@@ -19,7 +19,7 @@ from kinema.recipes.render_in_between import (
     render_in_between_3d,
     render_in_between_faithful,
 )
-from kinema.recipes.simlpe import simlpe, simlpe_cmu, simlpe_faithful
+from kinema.recipes.simlpe import simlpe, simlpe_cmu, simlpe_faithful, simlpe_open
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "conv-seq2seq": conv_seq2seq,
@@ -36,6 +36,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "simlpe": simlpe,
     "simlpe-cmu": simlpe_cmu,
     "simlpe-faithful": simlpe_faithful,
+    "simlpe-open": simlpe_open,
 }
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kinema.data.augment import Augment
-from kinema.data.keys import Keys
+from kinema.data.keys import Keys, ReleasedKeys
 from kinema.data.packs import RotationPack
+from kinema.data.viewed import Viewed
 from kinema.models.render_in_between import RenderInBetween
-from kinema.motion.represent_world import RootedRotationsConfig
+from kinema.models.render_in_between_released import RenderInBetweenReleased
+from kinema.motion.represent_picture import PictureKeypointsConfig
+from kinema.motion.represent_world import RootedRotationsConfig, WorldPositionsConfig
 from kinema.recipes.recipe import Optim, Recipe, Stage
 
 # The joints of the CMU files that turn at all.
@@ -29,8 +34,8 @@ def render_in_between() -> Recipe:
         steps=6_000,
         batch_size=32,
         augment=Augment(mirror=0.5, reverse=0.2),
-        balance="windows",
         ema=0.998,
+        precision="bfloat16",
     )
     return Recipe(
         name="render-in-between",
@@ -38,4 +43,52 @@ def render_in_between() -> Recipe:
         representation=RootedRotationsConfig(fps=30.0, joints=_TURNING),
         stages=(stage,),
         phases=2,
+    )
+
+
+def render_in_between_3d() -> Recipe:
+    """Render-In-Between, mended, on joint positions in the room."""
+    recipe = render_in_between()
+    return replace(recipe, name="render-in-between-3d", representation=WorldPositionsConfig(fps=30.0))
+
+
+def render_in_between_2d() -> Recipe:
+    """Render-In-Between, mended, on nineteen keypoints of a picture, from any side."""
+    recipe = render_in_between()
+    stage = replace(recipe.stages[0], model=RenderInBetween.Config(space=0.0))
+    return replace(
+        recipe,
+        name="render-in-between-2d",
+        source=Viewed(recipe.source, views=6),
+        representation=PictureKeypointsConfig(fps=30.0),
+        stages=(stage,),
+        phases=1,
+    )
+
+
+def render_in_between_faithful() -> Recipe:
+    """Render-In-Between as its code was released: 321 frames, every 8th a key, seen by a camera from any side."""
+    stage = Stage(
+        name="model",
+        model=RenderInBetweenReleased.Config(),
+        task=ReleasedKeys(),
+        # The released schedule halves the rate every 100 of 1,000 epochs; an epoch here is 100 steps.
+        optim=Optim(
+            kind="adam",
+            lr=1e-4,
+            betas=(0.5, 0.999),
+            schedule="step",
+            milestones=tuple(range(10_000, 100_000, 10_000)),
+            gamma=0.5,
+            clip_norm=1.0,
+            amsgrad=True,
+        ),
+        steps=100_000,
+        batch_size=64,
+    )
+    return Recipe(
+        name="render-in-between-faithful",
+        source=Viewed(RotationPack("cmu_bvh")),
+        representation=PictureKeypointsConfig(fps=60.0, own_scale=False, standardise=True),
+        stages=(stage,),
     )

@@ -23,7 +23,8 @@ class Optim:
     `lr` is the peak rate, reached linearly over `warmup_steps`. After that "constant" keeps it, "cosine" falls to
     `final_lr` at the stage's last step, "step" multiplies it by `gamma` at each of `milestones` (steps). `clip_norm`
     is the longest gradient (2-norm over all parameters of the turn); None leaves gradients alone. "adam" adds
-    `weight_decay` to the gradient, "adamw" shrinks the weights themselves. Raises UsageError for values that cannot be.
+    `weight_decay` to the gradient, "adamw" shrinks the weights themselves. With `amsgrad`
+    the second moment never falls (Reddi et al. 2018). Raises UsageError for values that cannot be.
     """
 
     kind: Literal["adam", "adamw"] = "adamw"
@@ -36,6 +37,7 @@ class Optim:
     gamma: float = 0.1
     final_lr: float = 0.0
     clip_norm: float | None = None
+    amsgrad: bool = False
 
     def __post_init__(self) -> None:
         require(self.lr > 0, "optim.lr above 0", self.lr)
@@ -60,7 +62,14 @@ class Optim:
         """The optimiser of these parameters. Its rate is set before every step, from `rate`."""
         make = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[self.kind]
         # The fused kernel makes one pass over the parameters instead of a dozen; it exists for CPU and CUDA alike.
-        return make(list(parameters), lr=self.lr, betas=self.betas, weight_decay=self.weight_decay, fused=True)
+        return make(
+            list(parameters),
+            lr=self.lr,
+            betas=self.betas,
+            weight_decay=self.weight_decay,
+            amsgrad=self.amsgrad,
+            fused=True,
+        )
 
 
 @dataclass(frozen=True)
