@@ -26,7 +26,7 @@ from kinema.protocols.gaps import GapScores, Statistics, blanked, known_frames, 
 from kinema.protocols.lafan1 import LAFAN1, heading
 from kinema.protocols.lafan1_published import GOLDEN
 from kinema.protocols.open_inbetween import OPEN_INBETWEEN
-from kinema.protocols.release import offered
+from kinema.protocols.release import offered, release_table
 from kinema.protocols.upsample_grid import UpsampleGrid, question, windows_of
 
 
@@ -267,6 +267,31 @@ def test_a_model_is_offered_where_it_beats_every_curve_and_nowhere_else() -> Non
     broken = stored({"15": (2.0, float("nan"))})
     assert offered(broken) == ()
     assert offered(stored({"15": (2.0, 1.5)}) | {"model": "cubic"}) == ()
+
+
+def test_the_release_table_is_what_auto_reads(tmp_path: Path) -> None:
+    from kinema.run.choose import Gap, released
+
+    (tmp_path / "ours").mkdir()
+    table = release_table([stored({"5": (1.0, 1.1), "15": (2.0, 1.5)})])
+    (tmp_path / "ours" / "release.json").write_text(json.dumps(table))
+    (cell,) = released(tmp_path)
+    assert cell.model == "ours"
+    assert cell.holds(Gap(0.5, True, False, "positions"))
+    assert not cell.holds(Gap(0.1, True, False, "positions"))
+    assert not cell.holds(Gap(0.5, True, True, "positions"))
+
+
+def test_protocols_are_asked_by_the_names_of_methods(tmp_path: Path) -> None:
+    from kinema.run.completing import open_completer
+    from kinema.run.evaluate import evaluate
+
+    lafan_folder(tmp_path)
+    assert evaluate("squad", "lafan1", tmp_path).model == "squad"
+    with pytest.raises(UsageError, match="only forecasts"):
+        open_completer("zero-velocity")
+    with pytest.raises(UsageError, match="model"):
+        evaluate("squat", "lafan1", tmp_path)
 
 
 def test_every_stored_report_of_a_shipped_model_offers_only_what_it_won() -> None:

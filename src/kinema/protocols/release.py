@@ -52,6 +52,13 @@ def offered(report: Mapping[str, Any]) -> tuple[Offer, ...]:
     return tuple(offers)
 
 
+def release_table(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What `release.json` beside the weights of a model holds, from its stored reports: the cells that `auto` reads."""
+    names = ("space", "dense", "noisy", "over", "to")
+    offers = [offer.to_json() for report in reports for offer in offered(report)]
+    return {"cells": [{name: offer[name] for name in names} for offer in offers]}
+
+
 def _key(where: Mapping[str, str], space: str) -> tuple[str, bool, bool, float]:
     if "rate" in where:
         return where["kind"], False, where["noise"] != "clean", int(where["rate"]) / _RATE
