@@ -1,0 +1,152 @@
+"""Render-In-Between: parameter counts, what the self-mask means, and every pattern of keys."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kinema.batch import Batch, Query, even_time
+from kinema.models.base import FeatureShape, Model
+from kinema.models.render_in_between import RenderInBetween
+from kinema.models.render_in_between_released import RenderInBetweenCriticised, RenderInBetweenReleased
+
+SHAPE = FeatureShape(width=6, tokens=3, owner=(0, 0, 1, 1, 2, 2))
+SMALL = RenderInBetweenReleased.Config().tiny()
+
+
+def batch(trust: torch.Tensor, valid: torch.Tensor | None = None) -> Batch:
+    frames = trust.shape[1]
+    generator = torch.Generator().manual_seed(0)
+    target = torch.randn(len(trust), frames, 6, generator=generator).cumsum(1) * 0.1
+    shown = (trust > 0)[..., torch.tensor(SHAPE.owner)]
+    valid = torch.ones(trust.shape[:2], dtype=torch.bool) if valid is None else valid
+    query = Query(target * shown, trust, even_time(frames, 30.0, len(trust)), valid, torch.zeros(len(trust), 0))
+    return Batch(query, target)
+
+
+def keys(*frames: int, of: int = 17) -> Batch:
+    trust = torch.zeros(1, of, 3)
+    trust[:, list(frames)] = 0.5
+    return batch(trust)
+
+
+def small(**options: object) -> RenderInBetweenReleased:
+    torch.manual_seed(0)
+    return replace(SMALL, **options).build(SHAPE).eval()  # pyright: ignore[reportArgumentType]
+
+
+def answer(model: Model, query: Query) -> torch.Tensor:
+    with torch.inference_mode():
+        return model.predict(query, 1, torch.Generator())[0]
+
+
+def test_the_released_network_has_its_parameters() -> None:
+    plain = RenderInBetweenReleased.Config().build(FeatureShape(38, 19))
+    assert sum(value.numel() for value in plain.parameters()) == 1_997_990
+    with_critic = RenderInBetweenReleased.Config(critic=True).build(FeatureShape(38, 19))
+    assert isinstance(with_critic, RenderInBetweenCriticised)
+    assert sum(value.numel() for value in with_critic.turn_parameters("critic")) == 2_341_408
+    assert sum(value.numel() for value in with_critic.turn_parameters("model")) == 1_997_990
+    assert with_critic.critic(torch.zeros(1, 321, 38)).shape == (1, 1, 3, 21)
+
+
+def test_the_mended_network_has_two_to_four_million_parameters() -> None:
+    count = sum(value.numel() for value in RenderInBetween.Config().build(FeatureShape(105, 17)).parameters())
+    assert 2e6 < count < 4e6
+
+
+def test_the_three_readings_of_the_self_mask_are_three_models() -> None:
+    query = keys(0, 8, 16).query
+    answers = [answer(small(self_mask=reading), query) for reading in ("bias", "exclude", "none")]
+    assert all((one - other).abs().max() > 1e-3 for i, one in enumerate(answers) for other in answers[:i])
+
+
+@pytest.mark.parametrize("reading", ["bias", "exclude", "none"])
+@pytest.mark.parametrize("encoder", ["all", "keys"])
+@pytest.mark.parametrize("frames", [(), (4,)])
+def test_one_key_or_none_gives_no_nan(reading: str, encoder: str, frames: tuple[int, ...]) -> None:
+    model, one = small(self_mask=reading, encoder=encoder).train(), keys(*frames)
+    loss = model.loss(one, "model")["loss"]
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert all(bool(value.grad.isfinite().all()) for value in model.parameters() if value.grad is not None)
+    assert torch.isfinite(answer(model.eval(), one.query)).all()
+
+
+def test_the_keys_alone_give_the_numbers_of_all_frames() -> None:
+    query = keys(0, 5, 8, 16).query
+    assert torch.allclose(answer(small(encoder="all"), query), answer(small(encoder="keys"), query), atol=1e-5)
+
+
+def test_the_released_answer_is_never_judged_at_keys() -> None:
+    whole, between = (small(supervision=frames).loss(keys(0, 8, 16), "model") for frames in ("all", "between"))
+    assert whole["between"] != between["between"]
+
+
+def test_with_a_zero_head_the_answer_is_the_line() -> None:
+    found = answer(small(head="zero"), keys(0, 16).query)[0]
+    line = keys(0, 16).target[0, [0, 16]]
+    assert torch.allclose(found[8], line.mean(0), atol=1e-5)
+
+
+def test_both_turns_of_the_critic_learn() -> None:
+    model = small(critic=True, supervision="all")
+    one = keys(0, 8, 16)
+    for turn in model.turns:
+        assert torch.isfinite(model.loss(one, turn)["loss"])
+
+
+def mended() -> RenderInBetween:
+    torch.manual_seed(0)
+    model = RenderInBetween.Config().tiny().build(SHAPE).eval()
+    torch.nn.init.normal_(model.residual.weight, std=0.1)  # as after training
+    return model
+
+
+patterns = st.lists(st.lists(st.sampled_from([0.0, 0.0, 0.3, 1.0]), min_size=3, max_size=3), min_size=1, max_size=12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(pattern=patterns, padded=st.integers(0, 4))
+def test_every_pattern_of_keys_gives_finite_numbers_and_meets_exact_keys(
+    pattern: list[list[float]], padded: int
+) -> None:
+    trust = torch.tensor([pattern])
+    valid = (torch.arange(trust.shape[1]) < trust.shape[1] - padded)[None]
+    one, model = batch(trust, valid), mended()
+    found = answer(model, one.query)
+    assert torch.isfinite(found).all()
+    exact = ((trust >= 1) & valid[..., None])[..., torch.tensor(SHAPE.owner)]
+    assert torch.equal(found[exact], one.query.seen[exact])
+    loss = model.loss(one, "model")["loss"]
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert all(bool(value.grad.isfinite().all()) for value in model.parameters() if value.grad is not None)
+
+
+def test_untrained_it_is_the_curve() -> None:
+    trust = torch.zeros(1, 9, 3)
+    trust[:, ::4] = 0.5
+    one = batch(trust)
+    found = answer(RenderInBetween.Config().tiny().build(SHAPE).eval(), one.query)[0]
+    assert torch.allclose(found[2], one.target[0, [0, 4]].mean(0), atol=1e-6)
+
+
+def test_only_differences_of_time_matter() -> None:
+    trust = torch.zeros(1, 9, 3)
+    trust[:, ::4] = 1.0
+    query = batch(trust).query
+    model = mended()
+    assert torch.allclose(answer(model, replace(query, time=query.time + 5)), answer(model, query), atol=1e-4)
+    assert not torch.allclose(answer(model, replace(query, time=query.time * 3)), answer(model, query), atol=1e-3)
+
+
+def test_doubts_are_of_observations_only() -> None:
+    trust = torch.zeros(1, 9, 3)
+    trust[:, ::4, 0] = 0.5
+    doubts = mended().doubts(batch(trust).query)
+    assert (doubts[0, 0, 0] > 0) & (doubts[0, 1] == 0).all() & (doubts[0, 0, 1:] == 0).all()
