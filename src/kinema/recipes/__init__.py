@@ -20,6 +20,7 @@ from kinema.recipes.render_in_between import (
     render_in_between_faithful,
 )
 from kinema.recipes.simlpe import simlpe, simlpe_cmu, simlpe_faithful, simlpe_open
+from kinema.recipes.smrnet import smrnet, smrnet_faithful_open
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "conv-seq2seq": conv_seq2seq,
@@ -37,6 +38,8 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "simlpe-cmu": simlpe_cmu,
     "simlpe-faithful": simlpe_faithful,
     "simlpe-open": simlpe_open,
+    "smrnet": smrnet,
+    "smrnet-faithful-open": smrnet_faithful_open,
 }
 
 

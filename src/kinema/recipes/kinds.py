@@ -23,6 +23,7 @@ from kinema.models.posegpt_tokens import PoseTokens
 from kinema.models.render_in_between import RenderInBetween
 from kinema.models.render_in_between_released import RenderInBetweenReleased
 from kinema.models.simlpe import SiMLPe
+from kinema.models.smrnet import SMRNet
 from kinema.motion.benchmark_rows import BenchmarkRowsConfig
 from kinema.motion.represent import RootPositionsConfig, RotationVectorsConfig
 from kinema.motion.represent_centred import CentredPositionsConfig
@@ -55,6 +56,7 @@ KINDS: dict[str, type] = {
     "RootedRotations": RootedRotationsConfig,
     "RotationPack": RotationPack,
     "RotationVectors": RotationVectorsConfig,
+    "SMRNet": SMRNet.Config,
     "SiMLPe": SiMLPe.Config,
     "Synthetic": Synthetic,
     "Viewed": Viewed,
