@@ -35,8 +35,8 @@ class PublishedScores:
 class ScoreReport:
     """The scores of one model under one protocol, with baselines and published rows to stand beside it.
 
-    `metrics` says what each one is; tables have those that are `shown` (default: all) as columns, with three decimals or
-    as many as `places` says. `scores` are by way of counting, the first of them the one to quote; `by_action` is counted
+    `metrics` says what each one is; tables show those that are `shown` (default: all), with three decimals
+    or as `places` says. `scores` are by way of counting, the first of them the one to quote; `by_action` is counted
     the first way. `setting` says what was done (windows, samples, seed, unit ...).
     """
 

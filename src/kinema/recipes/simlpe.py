@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 from kinema.data.augment import Augment
 from kinema.data.cmu_forecast import CmuForecast
+from kinema.data.open_motion import OpenMotion
 from kinema.data.synthetic import Synthetic
 from kinema.data.tasks import Forecast
 from kinema.models.simlpe import SiMLPe
 from kinema.motion.catalog import skeleton
 from kinema.motion.catalog.cmu import CMU38_COPIES, CMU38_MODEL_JOINTS
 from kinema.motion.represent import RootPositionsConfig
+from kinema.motion.represent_centred import CentredPositionsConfig
 from kinema.recipes.recipe import Optim, Recipe, Stage
 
 _MENDED = Optim(
@@ -69,6 +73,32 @@ def simlpe_cmu() -> Recipe:
         protocols=("cmu-legacy", "cmu-physical"),
         phases=2,
         symmetric=True,
+    )
+
+
+def simlpe_open() -> Recipe:
+    """siMLPe, mended, on open motion as the stochastic benchmarks see it: 25 frames seen, 100 forecast, at 50 Hz.
+
+    One future to stand beside models that say many.
+    """
+    stage = Stage(
+        name="model",
+        model=SiMLPe.Config(observed=25, predicted=100, layers=8, mixing="gelu", tokens=125, width=128, dropout=0.2),
+        task=Forecast(observed=25, predicted=100),
+        optim=_MENDED,
+        steps=6_000,
+        batch_size=128,
+        # The world's axes are kept, so a body may face anywhere.
+        augment=Augment(mirror=0.5, speed=(0.8, 1.25), scale=(0.88, 1.14), yaw=math.pi),
+        balance="sqrt-actions",
+        ema=0.999,
+    )
+    return Recipe(
+        name="simlpe-open",
+        source=OpenMotion(),
+        representation=CentredPositionsConfig(fps=50.0),
+        stages=(stage,),
+        protocols=("open-stochastic",),
     )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -21,6 +20,7 @@ from kinema.models.base import Model
 from kinema.motion.edit import resample
 from kinema.motion.motion import Clip, Motion, Points, concatenate
 from kinema.motion.represent import Representation, RootPositionsConfig, RotationVectorsConfig, root_free
+from kinema.motion.represent_centred import CentredPositions
 from kinema.motion.retarget import PAST, carry, to_skeleton
 from kinema.protocols.forecaster import Space
 
@@ -69,7 +69,7 @@ class Run:
             return frozenset({self.only}) if self.only else frozenset({"rotations", "positions"})
         return frozenset({"rotations" if self.representation.space == "rotations" else "positions"})
 
-    def forecast(self, past: Motion, frames: int, space: Space) -> Clip:
+    def forecast(self, past: Clip, frames: int, space: Space) -> Clip:
         """The `frames` after `past` (batch shape (window,)): poses in the root's frame. Raises UsageError where the
         model cannot answer in that space, or the clip is of another skeleton or rate."""
         if space not in self.spaces:
@@ -101,15 +101,13 @@ class Run:
             seen = (past.positions - past.positions[..., :1, :])[:, -self.observed :].flatten(-2)
             found = self._continue(own, seen, frames, samples, seed)
             return Points(past.skeleton, found.unflatten(-1, (-1, 3)), past.fps)
-        if representation is None or type(representation).__name__ != "CentredPositions":
+        if not isinstance(representation, CentredPositions):
             raise UsageError(
                 expected="a model of joint places relative to the root (recipes with CentredPositions)",
                 got=f"{self.name}, which speaks of {' or '.join(sorted(self.spaces))} in the frame of the root",
                 cure="Score it by a protocol of its own kind, or train a recipe made for this one.",
             )
-        representation.check(past)
-        # Its `encode` takes places as well as rotations.
-        seen = representation.encode(cast("Motion", past[max(0, past.frames - self.observed) :]))
+        seen = representation.encode(past[max(0, past.frames - self.observed) :])
         return representation.decode(self._continue(representation, seen, frames, samples, seed)).points()
 
     def answer(self, clip: Motion, *, seconds: float | None = None, samples: int = 1, seed: int = 0) -> Answer:
@@ -136,12 +134,15 @@ class Run:
                 f"trained for {self.trained / rate:.2f} s; beyond it the answer is fed back and grows less sure"
             )
         poses = self._poses(own, frames, samples, seed)
-        future = _at_rate(own, carry(poses, own), clip.fps, max(1, round(seconds * clip.fps)))
+        future = _at_rate(own, self._carried(poses, own), clip.fps, max(1, round(seconds * clip.fps)))
         if self.model.deterministic and samples > 1:
             notes.append(f"{self.name} is deterministic: the {samples} samples are the same")
         return Answer(
             clip, replace(future, layout=clip.layout, action=clip.action, identity=clip.identity), tuple(notes)
         )
+
+    def _carried(self, poses: Clip, own: Motion) -> Motion:
+        return carry(poses, own, turned=isinstance(self.representation, CentredPositions))
 
     def _recent(self, clip: Motion, rate: float) -> Motion:
         """The end of a clip, at the model's rate, ending exactly at the clip's last frame; on the clip's skeleton.
@@ -166,7 +167,7 @@ class Run:
 
     @torch.inference_mode()
     def _predict(
-        self, representation: Representation, past: Motion, frames: int, samples: int, seed: int
+        self, representation: Representation, past: Clip, frames: int, samples: int, seed: int
     ) -> Float[Tensor, "sample *batch frame feat"]:
         """Features, in their own units, of the frames after `past`."""
         seen = representation.encode(past[-self.observed :] if past.frames > self.observed else past)
@@ -196,7 +197,7 @@ class Run:
         return future[:, 0] if single else future
 
 
-def _own_representation(clip: Motion, space: Space) -> Representation:
+def _own_representation(clip: Clip, space: Space) -> Representation:
     config = RotationVectorsConfig(clip.fps) if space == "rotations" else RootPositionsConfig(clip.fps)
     return config.build(clip.skeleton)
 
