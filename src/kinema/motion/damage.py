@@ -13,9 +13,9 @@ from kinema.geometry.rotations import angle_between
 from kinema.motion.motion import Clip, Motion
 
 KINDS = ("missing", "spike", "jump", "frozen")
-_FASTEST_TURN = 12.0  # radians per second: a joint that turns faster is looked at twice
-_FASTEST_STEP = 4.0  # metres per second, of the root, and of points whose size is known
-_UNUSUAL = 6.0  # times the typical step around
+_FASTEST_TURN = 25.0  # radians per second: a joint that turns faster is looked at twice
+_FASTEST_STEP = 8.0  # metres per second, of the root, and of points whose size is known
+_UNUSUAL = 8.0  # times the typical step around
 _NEAR = 0.25  # seconds: how far around, and how long a spike may last
 _SHORTEST_FREEZE = 0.1  # seconds
 _LONGEST_FREEZE = 1.0  # longer ones are poses that somebody holds
