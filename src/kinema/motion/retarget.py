@@ -49,13 +49,15 @@ def leg_length(skeleton: Skeleton) -> float:
     return float(bones.sum()) / 2
 
 
-def carry(pose: Clip, onto: Motion) -> Motion:
+def carry(pose: Clip, onto: Motion, *, turned: bool = False) -> Motion:
     """A forecast pose, given without its path, put on the observed body and on the ground in front of it.
 
     `pose` holds the frames after `onto`, at its rate, in the frame of the root of any skeleton with canonical names:
     positions relative to the root, of which the turn is taken out (`represent.RootPositions`), with any leading batch
-    axes such as samples. The answer is on the skeleton of `onto`, with twists from its last frame. Its heading goes on
-    from the observed one and its path follows from the feet (`footing`). Raises UsageError where the rates differ.
+    axes such as samples. Where it is `turned`, the turn of the root was not taken out (`represent_centred`): the pose
+    says itself where the body faces, beginning from the last observed heading. The answer is on the skeleton of `onto`,
+    with twists from its last frame. Its heading goes on from the observed one and its path follows from the feet
+    (`footing`). Raises UsageError where the rates differ.
     """
     if abs(pose.fps - onto.fps) > 1e-3 * onto.fps:
         raise UsageError(
@@ -66,12 +68,14 @@ def carry(pose: Clip, onto: Motion) -> Motion:
     past = onto[-min(onto.frames, 1 + round(PAST * onto.fps)) :]
     last = past[-1:]
     seen = to_skeleton(past, pose.skeleton)  # the observation as the model's body had it
-    now = fit_rotations(_without_root(seen[-1:]).points(), onto.skeleton, reference=last).rotations
+    shown = seen[-1:] if turned else _without_root(seen[-1:])
+    now = fit_rotations(shown.points(), onto.skeleton, reference=last).rotations
     then = fit_rotations(pose.points(), onto.skeleton, reference=last).rotations
-    heading = steady_heading(seen.rotations[..., 0, :, :], onto.fps, then.shape[-4])
-    now = _turned(seen.rotations[..., -1:, 0, :, :], now)
+    if not turned:
+        then = _turned(steady_heading(seen.rotations[..., 0, :, :], onto.fps, then.shape[-4]), then)
+        now = _turned(seen.rotations[..., -1:, 0, :, :], now)
     # What a way there and back changes (bodies differ) is taken out again: the last observed pose is met exactly.
-    rotations = _turned(heading, then) @ (now.transpose(-1, -2) @ last.rotations)
+    rotations = then @ (now.transpose(-1, -2) @ last.rotations)
     offsets = None if last.offsets is None else last.offsets.expand(*rotations.shape[:-2], 3)
     origin = torch.zeros_like(rotations[..., 0, :, 0])
     ahead = replace(onto, rotations=rotations, root=origin, offsets=offsets)
