@@ -113,7 +113,7 @@ def test_the_faithful_loss_is_the_error_of_the_noise() -> None:
     basis = dct_matrix(16)[:8]
     level = torch.randint(1, 1000, (2,))
     noise = torch.randn(1, 2, 8, 9)
-    a = model._alpha_bar.float()[level][:, None, None]
+    a = model._alpha_bar.float()[level][:, None, None]  # pyright: ignore[reportPrivateUsage]
     x = a.sqrt() * (basis @ batch.target) + (1 - a).sqrt() * noise[0]
     past = batch.query.seen[:, :6]
     held = torch.cat((past, past[:, -1:].expand(-1, 10, -1)), 1)

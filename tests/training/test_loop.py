@@ -198,3 +198,15 @@ def test_another_seed_is_another_run(tmp_path: Path) -> None:
     fit(model(), replace(work, seed=4, folder=RunFolder(tmp_path / "b")))  # same batches, other dropout
     assert not same(final(tmp_path / "a"), final(tmp_path / "b"))
     assert len(windows().clips) == 2
+
+
+def test_bfloat16_is_used_by_name_and_resumes_to_the_same_bits(tmp_path: Path) -> None:
+    plan = stage(precision="bfloat16")
+    fit(model(), job(tmp_path / "whole", plan))
+    with pytest.raises(Crash):
+        fit(model(), job(tmp_path / "cut", plan), reporters=[StopsAt(6, crash)])
+    fit(model(), job(tmp_path / "cut", plan), resume=True)
+    assert same(final(tmp_path / "whole"), final(tmp_path / "cut"))
+    fit(model(), job(tmp_path / "exact"))
+    assert not same(final(tmp_path / "whole"), final(tmp_path / "exact"))
+    assert all(value.dtype != torch.bfloat16 for value in final(tmp_path / "whole").values())
