@@ -26,7 +26,7 @@ def test_help_imports_no_torch() -> None:
 def test_the_commands_are_these() -> None:
     commands = {name for name in app if not name.startswith("-")}
     assert commands == {
-        "convert", "data", "demo", "doctor", "eval", "forecast", "inbetween", "info", "models", "recipes",
+        "convert", "data", "demo", "doctor", "eval", "forecast", "generate", "inbetween", "info", "models", "recipes",
     "render", "repair", "train", "upsample", "view",
     }  # fmt: skip
 
@@ -38,7 +38,7 @@ def test_misuse_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 COMMANDS = [
-    "convert", "data", "demo", "doctor", "eval", "forecast", "inbetween", "info", "models", "recipes",
+    "convert", "data", "demo", "doctor", "eval", "forecast", "generate", "inbetween", "info", "models", "recipes",
     "render", "repair", "train", "upsample", "view",
 ]  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from little_motion import clips, positions, smooth_motion
 
 from kinema.data.labelled import LabelledFolder, LabelledPack
 from kinema.data.loader import Loader
-from kinema.data.mixed import Mixed
+from kinema.data.mixed import OPEN_ACTIONS, Mixed, open_actions
 from kinema.data.source import labels_of
 from kinema.data.synthetic import Synthetic
 from kinema.data.tasks import Generate
@@ -103,3 +104,16 @@ def test_a_mix_hands_its_root_to_sources_without_one(shared_data: Path) -> None:
     mixed = Mixed((LabelledPack("cmu_bvh"), Synthetic()), root=str(shared_data), rename=(("dance_salsa", "dance"),))
     assert {"walk", "dance", "kick"} <= set(mixed.actions)
     assert "dance_salsa" not in mixed.actions
+
+
+def test_open_actions_leave_out_what_benchmarks_test_on(shared_data: Path) -> None:
+    mixed = replace(open_actions(clips_per_action=1, seconds=2.0), root=str(shared_data))
+    assert mixed.actions == OPEN_ACTIONS
+    there = {clip.identity for split in ("train", "test") for clip in mixed.sources[0].__class__(
+        "cmu_bvh", str(shared_data), exclude=mixed.sources[0].exclude  # pyright: ignore
+    ).clips(split)}  # fmt: skip
+    assert not there & {"cmu/06_07", "cmu/11_01", "cmu/14_12", "cmu/13_10"}
+    assert "CC" not in mixed.licence  # nothing that asks for more than CMU and kinema do
+    counts = mixed.counts()
+    assert all(counts[name]["train"] >= 1 for name in OPEN_ACTIONS)
+    assert counts["dance"]["train"] >= 10

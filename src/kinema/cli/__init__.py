@@ -27,6 +27,7 @@ _COMMANDS = {
     "upsample": ("kinema.cli.complete:upsample", "Slow motion: say what happens between the frames of a clip."),
     "inbetween": ("kinema.cli.complete:inbetween", "Say the movement between two poses, or between key frames."),
     "repair": ("kinema.cli.complete:repair", "Mend a clip: missing values, spikes, jumps, frozen runs."),
+    "generate": ("kinema.cli.generate:generate", "Make motion from an action and a length."),
     "info": ("kinema.cli.files:info", "Say what a motion file holds, and what looks wrong with it."),
     "convert": ("kinema.cli.files:convert", "Convert between BVH, NPZ, GLB and exponential-map text."),
     "view": ("kinema.cli.view:view", "Look at a motion: a page that opens from disk, or a live viewer."),

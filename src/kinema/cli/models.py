@@ -13,23 +13,29 @@ from rich.table import Table
 from kinema.models.baselines import BASELINES
 from kinema.recipes import RECIPES
 from kinema.recipes.codec import to_json
+from kinema.run.generate import stored_actions
 from kinema.run.open import model_card, open_run, shipped_models
 
 JsonFlag = Annotated[bool, Parameter(name="--json")]
 
 
-def models(name: str | None = None, *, json_: JsonFlag = False) -> None:
-    """List the shipped models and the baselines; with a NAME, print that model's card.
+def models(name: str | None = None, which: str | None = None, *, json_: JsonFlag = False) -> None:
+    """List the shipped models and the baselines; with a NAME (or `show NAME`), print that model's card and actions.
 
     Parameters
     ----------
     name
-        A shipped model.
+        A shipped model, or the word show.
+    which
+        After show: the model.
     json_
         As JSON on standard output.
     """
+    name = which if name == "show" else name
     if name is not None:
         print(model_card(name))
+        if actions := stored_actions(name):
+            print(f"\nActions: {', '.join(actions)}")
         return
     rows = [_row(shipped) for shipped in shipped_models()]
     rows += [{"model": name, "answers": "any skeleton, any rate", "parameters": 0, "licence": ""} for name in BASELINES]

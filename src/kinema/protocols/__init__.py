@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Protocol
 
 from kinema.metrics.report import Reported
+from kinema.protocols.action_generation import ACTION_GENERATION, ACTION_GENERATION_BANDAI2
 from kinema.protocols.cmu import CMU_LEGACY, CMU_PHYSICAL
 from kinema.protocols.completer import Completer
 from kinema.protocols.forecaster import Forecaster
+from kinema.protocols.generation_scores import Teacher
+from kinema.protocols.generation_table import Generator
 from kinema.protocols.h36m import H36M_LEGACY
 from kinema.protocols.lafan1 import LAFAN1
+from kinema.protocols.mmd_legacy import MMD_LEGACY
 from kinema.protocols.open_inbetween import OPEN_INBETWEEN
 from kinema.protocols.stochastic import OPEN_STOCHASTIC
 from kinema.protocols.upsample_grid import UPSAMPLE_GRID
@@ -65,3 +69,26 @@ class CompletionBenchmark(Protocol):
 _COMPLETIONS: tuple[CompletionBenchmark, ...] = (LAFAN1, OPEN_INBETWEEN, UPSAMPLE_GRID)
 COMPLETIONS: dict[str, CompletionBenchmark] = {protocol.name: protocol for protocol in _COMPLETIONS}
 """All benchmarks of completion by name."""
+
+
+class GenerationBenchmark(Protocol):
+    """A named way of scoring a model that makes motion from labels."""
+
+    @property
+    def name(self) -> str:
+        """What the command line calls it."""
+        ...
+
+    @property
+    def what(self) -> str:
+        """One line about it."""
+        ...
+
+    def evaluate(self, generator: Generator, teacher: Teacher, data: Path | str | None = None) -> Reported:
+        """Score a generator by judges of the teacher's on the test split of its recordings, below `data`."""
+        ...
+
+
+_GENERATIONS: tuple[GenerationBenchmark, ...] = (ACTION_GENERATION, ACTION_GENERATION_BANDAI2, MMD_LEGACY)
+GENERATIONS: dict[str, GenerationBenchmark] = {protocol.name: protocol for protocol in _GENERATIONS}
+"""All benchmarks of generation by name."""

@@ -6,11 +6,13 @@ from pathlib import Path
 
 from kinema.errors import unknown_name
 from kinema.metrics.report import Reported
-from kinema.protocols import COMPLETIONS, PROTOCOLS
+from kinema.protocols import COMPLETIONS, GENERATIONS, PROTOCOLS
 from kinema.protocols.forecaster import Forecaster
 from kinema.protocols.nearest import NAME as NEAREST
 from kinema.protocols.stochastic import StochasticProtocol
 from kinema.run.completing import open_completer
+from kinema.run.generate import open_action_run
+from kinema.run.judge import JudgeTeacher
 from kinema.run.open import open_run
 from kinema.run.run import Run
 
@@ -26,10 +28,12 @@ def evaluate(model: str | Path | Forecaster, protocol: str, data: Path | str | N
     `data` is the folder with the protocol's data (default: the one that KINEMA_DATA names). Raises UsageError for an
     unknown model or protocol, MissingDataError where data or weights are not there.
     """
+    if protocol in GENERATIONS and isinstance(model, (str, Path)):
+        return GENERATIONS[protocol].evaluate(open_action_run(model), JudgeTeacher(), data)
     if protocol in COMPLETIONS and isinstance(model, (str, Path, Run)):
         return COMPLETIONS[protocol].evaluate(open_completer(model), data)
     if protocol not in PROTOCOLS:
-        raise unknown_name("protocol", protocol, (*PROTOCOLS, *COMPLETIONS))
+        raise unknown_name("protocol", protocol, (*PROTOCOLS, *COMPLETIONS, *GENERATIONS))
     benchmark = PROTOCOLS[protocol]
     if isinstance(benchmark, StochasticProtocol):
         others = [open_run(name) for name in benchmark.beside]

@@ -132,10 +132,10 @@ class ActionRun:
             )
         return frames
 
-    def as_seen(self, clip: Motion) -> Clip:
+    def as_seen(self, clip: Clip) -> Clip:
         """A recording as the model would say it: on its skeleton, at its rate, with what its features keep."""
-        there = resample(clip, self.fps)
-        if not there.skeleton.same_tree(self.representation.skeleton):
+        there = resample(cast("Motion", clip), self.fps)  # either kind comes back as it was
+        if isinstance(there, Motion) and not there.skeleton.same_tree(self.representation.skeleton):
             there = to_skeleton(there, self.representation.skeleton)
         return self.representation.decode(self.representation.encode(there))
 
@@ -177,6 +177,11 @@ def open_action_run(name: str | Path) -> ActionRun:
             cure="Choose one that lists actions in `kinema models show NAME`.",
         )
     return _of(loaded, folder.name)
+
+
+def stored_actions(name: str) -> tuple[str, ...]:
+    """The actions that a shipped model knows, in its order; none where it knows none."""
+    return load_model(WEIGHTS / name).actions if name in shipped_models() else ()
 
 
 def _of(loaded: Loaded, name: str) -> ActionRun:
