@@ -273,7 +273,7 @@ def test_the_check_that_a_user_with_the_data_can_make_is_printed() -> None:
 
 
 ZERO_VELOCITY = {"ADE": 0.750, "FDE": 1.014, "MMADE": 0.775, "MMFDE": 1.012, "CMD": 34.743, "APDE": 6.821, "APD": 0.0}
-CONSTANT_VELOCITY = {"ADE": 2.144, "FDE": 4.253, "MMADE": 2.215, "MMFDE": 4.274}
+CONSTANT_VELOCITY = {"ADE": 2.063, "FDE": 4.105, "MMADE": 2.139, "MMFDE": 4.131}
 WITHOUT_SINGLETONS = {"ADE": 0.681, "FDE": 0.941, "MMADE": 0.711, "MMFDE": 0.939}
 
 
