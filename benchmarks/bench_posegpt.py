@@ -58,7 +58,8 @@ def plain_hidden(prior: PoseGPT, told: tuple[Tensor | None, Tensor | None], toke
     rows = tokens + 1 + prior.codes * torch.arange(prior.books)
     x = inputs.token_table(rows).flatten(-2)
     x = torch.cat((x.new_zeros(len(x), 1, x.shape[-1]), x), 1)
-    assert inputs.place_table is not None and inputs.fuse is not None
+    assert inputs.place_table is not None
+    assert inputs.fuse is not None
     place = inputs.place_table[: x.shape[1]].expand_as(x)
     repeated = [part[:, None].expand_as(x) for part in told if part is not None]
     x = inputs.fuse(torch.cat((x, place, *repeated), -1))
@@ -113,7 +114,7 @@ def main() -> None:
         slow, fast = min(seconds["plain"]), min(seconds["remembered"])
         same = float((tokens["plain"] == tokens["remembered"]).float().mean())
         gap = largest_difference(prior, asked, tokens["remembered"])
-        print(f"32 x {frames} frames: plain {slow:.2f} s CPU, remembered {fast:.3f} s, {slow / fast:.1f}x (goal {goal}x), "
+        print(f"32 x {frames} frames: plain {slow:.2f} s, remembered {fast:.3f} s, {slow / fast:.1f}x (goal {goal}), "
               f"logits differ by {gap:.1e}, tokens equal {same:.2%}")  # fmt: skip
         assert gap < 1e-5
 
