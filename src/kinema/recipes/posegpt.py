@@ -22,7 +22,12 @@ _MENDED = Optim(
     kind="adamw", lr=1e-3, betas=(0.9, 0.99), weight_decay=1e-4, warmup_steps=100, schedule="cosine", clip_norm=1.0
 )
 _TOKENS = PoseTokens.Config(
-    preset="causal", width=128, layers=(3,), quantiser=QuantiserConfig(kind="averaged", dim=128, warmup=150)
+    preset="causal",
+    width=128,
+    layers=(3,),
+    quantiser=QuantiserConfig(kind="averaged", dim=128, warmup=150),
+    points_weight=1.0,
+    velocity_weight=0.1,
 )
 _PRIOR = PoseGPT.Config(
     width=128,
@@ -102,7 +107,7 @@ def _compact() -> tuple[Stage, Stage]:
         model=_TOKENS,
         task=_TASK,
         optim=_MENDED,
-        steps=6_000,
+        steps=8_000,
         batch_size=16,
         augment=Augment(mirror=0.5),
         balance="sqrt-actions",
@@ -113,7 +118,7 @@ def _compact() -> tuple[Stage, Stage]:
         name="prior",
         model=_PRIOR,
         optim=replace(_MENDED, lr=6e-4),
-        steps=8_000,
+        steps=5_000,
         batch_size=32,
         ema=0.999,
     )
