@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kinema.errors import unknown_name
+from kinema.recipes.classifier import classifier_bandai2, classifier_open, classifier_posegpt
 from kinema.recipes.conv_seq2seq import (
     conv_seq2seq,
     conv_seq2seq_faithful,
@@ -23,6 +24,9 @@ from kinema.recipes.simlpe import simlpe, simlpe_cmu, simlpe_faithful, simlpe_op
 from kinema.recipes.smrnet import smrnet, smrnet_faithful_open
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
+    "classifier-bandai2": classifier_bandai2,
+    "classifier-open": classifier_open,
+    "classifier-posegpt": classifier_posegpt,
     "conv-seq2seq": conv_seq2seq,
     "conv-seq2seq-faithful": conv_seq2seq_faithful,
     "conv-seq2seq-faithful-h36m": conv_seq2seq_faithful_h36m,

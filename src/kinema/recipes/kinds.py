@@ -17,6 +17,7 @@ from kinema.data.packs import RotationPack
 from kinema.data.synthetic import Synthetic
 from kinema.data.tasks import Forecast, Generate
 from kinema.data.viewed import Viewed
+from kinema.models.classifier import Classifier
 from kinema.models.conv_seq2seq import ConvSeq2Seq
 from kinema.models.posegpt import PoseGPT
 from kinema.models.posegpt_tokens import PoseTokens
@@ -34,6 +35,7 @@ from kinema.motion.represent_world import RootedRotationsConfig, WorldPositionsC
 KINDS: dict[str, type] = {
     "BenchmarkRows": BenchmarkRowsConfig,
     "CentredPositions": CentredPositionsConfig,
+    "Classifier": Classifier.Config,
     "CmuForecast": CmuForecast,
     "ConvSeq2Seq": ConvSeq2Seq.Config,
     "Folder": Folder,
