@@ -6,8 +6,7 @@ from dataclasses import replace
 
 from kinema.data.augment import Augment
 from kinema.data.labelled import LabelledPack
-from kinema.data.mixed import Mixed
-from kinema.data.synthetic import Synthetic
+from kinema.data.mixed import open_actions
 from kinema.data.tasks import Forecast
 from kinema.models.posegpt import PoseGPT
 from kinema.models.posegpt_tokens import PoseTokens
@@ -58,10 +57,10 @@ _RELEASED_PRIOR = PoseGPT.Config(
 
 
 def posegpt() -> Recipe:
-    """PoseGPT, mended and compact, on CMU and procedural motion with common labels: 64 frames at 30 per second."""
+    """PoseGPT, mended and compact, on twelve actions of CMU and procedural motion: 64 frames at 30 per second."""
     return Recipe(
         name="posegpt",
-        source=Mixed((LabelledPack("cmu_bvh", clean_only=True), Synthetic(clips_per_action=12))),
+        source=open_actions(),
         representation=HeadingRotationsConfig(fps=30.0),
         stages=_compact(),
     )
@@ -107,7 +106,7 @@ def _compact() -> tuple[Stage, Stage]:
         model=_TOKENS,
         task=_TASK,
         optim=_MENDED,
-        steps=8_000,
+        steps=4_000,
         batch_size=16,
         augment=Augment(mirror=0.5),
         balance="sqrt-actions",
@@ -118,7 +117,7 @@ def _compact() -> tuple[Stage, Stage]:
         name="prior",
         model=_PRIOR,
         optim=replace(_MENDED, lr=6e-4),
-        steps=5_000,
+        steps=3_000,
         batch_size=32,
         ema=0.999,
     )
