@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -112,6 +112,15 @@ class HeadingRotations(Representation):
             (heading[..., None, :, :] @ turned[..., :1, :, :], turned[..., 1:, :, :]), -3
         )
         return Motion(self.skeleton, whole, root, self.fps)
+
+    def onward(self, features: Float[Tensor, "*batch frame feat"], last: Motion) -> Motion:
+        """The frames that follow the single frame `last` (no batch axes), from its place and with its heading."""
+        before = self.encode(last).expand(*features.shape[:-2], 1, -1)
+        ahead = self.decode(torch.cat((before, features), -2))[1:]
+        turn = axis_angle_to_rotmat("Y", self.heading(last))[0]
+        rotations = torch.cat((turn @ ahead.rotations[..., :1, :, :], ahead.rotations[..., 1:, :, :]), -3)
+        ground = last.root[0] * last.root.new_tensor([1.0, 0.0, 1.0])
+        return replace(ahead, rotations=rotations, root=(turn @ ahead.root[..., None])[..., 0] + ground)
 
     def mirror(self, features: Float[Tensor, "*batch frame feat"]) -> Float[Tensor, "*batch frame feat"]:
         """Joints exchanged; turns and steps to the left become turns and steps to the right."""

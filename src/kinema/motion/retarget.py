@@ -1,4 +1,4 @@
-"""A motion on another body: `to_skeleton` for a whole clip, `carry` for a forecast that goes on from a clip."""
+"""A motion on another body: `to_skeleton` for a whole clip, `carry` and `carry_path` for one that goes on from a clip."""
 
 from __future__ import annotations
 
@@ -59,12 +59,7 @@ def carry(pose: Clip, onto: Motion, *, turned: bool = False) -> Motion:
     with twists from its last frame. Its heading goes on from the observed one and its path follows from the feet
     (`footing`). Raises UsageError where the rates differ.
     """
-    if abs(pose.fps - onto.fps) > 1e-3 * onto.fps:
-        raise UsageError(
-            expected=f"a pose at {onto.fps:g} frames per second",
-            got=f"{pose.fps:g}",
-            cure="Resample one of them first.",
-        )
+    _check_rate(pose, onto)
     past = onto[-min(onto.frames, 1 + round(PAST * onto.fps)) :]
     last = past[-1:]
     seen = to_skeleton(past, pose.skeleton)  # the observation as the model's body had it
@@ -80,6 +75,35 @@ def carry(pose: Clip, onto: Motion, *, turned: bool = False) -> Motion:
     origin = torch.zeros_like(rotations[..., 0, :, 0])
     ahead = replace(onto, rotations=rotations, root=origin, offsets=offsets)
     return replace(ahead, root=body_path(past, ahead))
+
+
+def carry_path(ahead: Motion, onto: Motion) -> Motion:
+    """A forecast that says itself where the body goes, put on the observed body, with the forecast's own path.
+
+    `ahead` holds the frames after `onto`, at its rate, where the observation stood when it was brought to the model's
+    skeleton by `to_skeleton`; any leading batch axes. The path and its heights are scaled by the ratio of the legs'
+    lengths, and go on from the last observed place. The answer is on the skeleton of `onto`, with twists from its last
+    frame. Raises UsageError where the rates differ.
+    """
+    _check_rate(ahead, onto)
+    last = onto[-1:]
+    offsets = None if last.offsets is None else last.offsets.expand(*ahead.rotations.shape[:-2], 3)
+    if ahead.skeleton.same_tree(onto.skeleton):
+        return replace(ahead, skeleton=onto.skeleton, offsets=offsets)
+    now = to_skeleton(to_skeleton(last, ahead.skeleton), onto.skeleton, reference=last)
+    then = to_skeleton(ahead, onto.skeleton, reference=last)
+    # As in `carry`: what the way there and back changes is taken out again.
+    rotations = then.rotations @ (now.rotations.transpose(-1, -2) @ last.rotations)
+    return replace(onto, rotations=rotations, root=then.root + (last.root - now.root), offsets=offsets)
+
+
+def _check_rate(pose: Clip, onto: Motion) -> None:
+    if abs(pose.fps - onto.fps) > 1e-3 * onto.fps:
+        raise UsageError(
+            expected=f"a pose at {onto.fps:g} frames per second",
+            got=f"{pose.fps:g}",
+            cure="Resample one of them first.",
+        )
 
 
 def _turned(root: Tensor, rotations: Tensor) -> Tensor:

@@ -21,7 +21,8 @@ from kinema.motion.edit import resample
 from kinema.motion.motion import Clip, Motion, Points, concatenate
 from kinema.motion.represent import Representation, RootPositionsConfig, RotationVectorsConfig, root_free
 from kinema.motion.represent_centred import CentredPositions
-from kinema.motion.retarget import PAST, carry, to_skeleton
+from kinema.motion.represent_heading import HeadingRotations
+from kinema.motion.retarget import PAST, carry, carry_path, to_skeleton
 from kinema.protocols.forecaster import Space
 
 
@@ -133,16 +134,13 @@ class Run:
             notes.append(
                 f"trained for {self.trained / rate:.2f} s; beyond it the answer is fed back and grows less sure"
             )
-        poses = self._poses(own, frames, samples, seed)
-        future = _at_rate(own, self._carried(poses, own), clip.fps, max(1, round(seconds * clip.fps)))
+        ahead = self._ahead(own, frames, samples, seed)
+        future = _at_rate(own, ahead, clip.fps, max(1, round(seconds * clip.fps)))
         if self.model.deterministic and samples > 1:
             notes.append(f"{self.name} is deterministic: the {samples} samples are the same")
         return Answer(
             clip, replace(future, layout=clip.layout, action=clip.action, identity=clip.identity), tuple(notes)
         )
-
-    def _carried(self, poses: Clip, own: Motion) -> Motion:
-        return carry(poses, own, turned=isinstance(self.representation, CentredPositions))
 
     def _recent(self, clip: Motion, rate: float) -> Motion:
         """The end of a clip, at the model's rate, ending exactly at the clip's last frame; on the clip's skeleton.
@@ -155,15 +153,20 @@ class Run:
         recent = _reversed(resample(_reversed(tail), rate))
         return recent[max(0, recent.frames - frames) :]
 
-    def _poses(self, own: Motion, frames: int, samples: int, seed: int) -> Clip:
+    def _ahead(self, own: Motion, frames: int, samples: int, seed: int) -> Motion:
+        """The frames after `own`, on its skeleton and where it stands; batch shape (samples,)."""
         if self.representation is None:
             representation, past = _own_representation(own, "rotations"), own
         else:
             representation = self.representation
             same = own.skeleton.same_tree(representation.skeleton)
             past = own if same else to_skeleton(own, representation.skeleton)
-        poses = representation.decode(self._predict(representation, past, frames, samples, seed))
-        return root_free(poses) if isinstance(poses, Motion) else poses
+        features = self._predict(representation, past, frames, samples, seed)
+        if isinstance(representation, HeadingRotations):  # it says where the body goes
+            return carry_path(representation.onward(features, past[-1:]), own)
+        poses = representation.decode(features)
+        poses = root_free(poses) if isinstance(poses, Motion) else poses
+        return carry(poses, own, turned=isinstance(representation, CentredPositions))
 
     @torch.inference_mode()
     def _predict(
