@@ -1,4 +1,4 @@
-"""A motion on another body: `to_skeleton` for a whole clip, `carry` and `carry_path` for one that goes on from a clip."""
+"""A motion on another body: `to_skeleton` for a clip; `carry` and `carry_path` for a forecast that follows a clip."""
 
 from __future__ import annotations
 
