@@ -377,3 +377,23 @@ def test_the_shared_files_are_what_they_are(shared_data: Path) -> None:
     run = files.load(shared_data / "bvh" / "bandai_dataset-2_run_active_003.bvh")
     assert (run.frames, run.fps, len(run.skeleton)) == (75, 30.0, 27)
     assert run.offsets is not None  # the hips are carried by position channels
+
+
+def test_a_root_left_far_behind_is_no_part_of_the_body(tmp_path: Path) -> None:
+    """A body that stands still 4.8 m from the joint that carries it is as tall as it is."""
+    lines = [
+        "HIERARCHY", "ROOT carrier", "{", "OFFSET 0 0 0", "CHANNELS 3 Xposition Yposition Zposition",
+        "JOINT hips", "{", "OFFSET 0 90 0", "CHANNELS 3 Xposition Yposition Zposition",
+        "JOINT head", "{", "OFFSET 0 80 0", "CHANNELS 3 Zrotation Xrotation Yrotation",
+        "End Site", "{", "OFFSET 0 20 0", "}", "}",
+        "JOINT foot", "{", "OFFSET 0 -90 0", "CHANNELS 3 Zrotation Xrotation Yrotation",
+        "End Site", "{", "OFFSET 0 0 10", "}", "}",
+        "}", "}", "MOTION", "Frames: 2", "Frame Time: 0.0333333", *["0 0 0 480 90 0 0 0 0 0 0 0"] * 2,
+    ]  # fmt: skip
+    path = tmp_path / "far.bvh"
+    path.write_text("\n".join(lines) + "\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        motion = bvh.load(path)
+    assert motion.layout is not None
+    assert motion.layout.unit == 0.01

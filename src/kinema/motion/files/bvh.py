@@ -152,7 +152,8 @@ def _size(text: BvhText, rotations: Float[Tensor, "frame joint 3 3"], places: Pl
     positions, _ = forward_kinematics(rotations[step].double(), root, _offsets(text, places, step), text.parents)
     # A joint that merely carries the body (a root left on the ground while the hips move away) is no part of it.
     far = 0.05 * float((positions.amax(1) - positions.amin(1)).max())
-    carriers = {text.parents[joint] for joint, place in places.items() if joint and np.ptp(place, axis=0).max() > far}
+    away = {joint: np.abs(place - np.array(text.offsets[joint])).max() for joint, place in places.items() if joint}
+    carriers = {text.parents[joint] for joint, distance in away.items() if distance > far}
     body = positions[:, [joint for joint in range(len(text.joints)) if joint not in carriers]]
     return float((body.amax(1) - body.amin(1)).amax(-1).median())
 
