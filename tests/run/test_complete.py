@@ -18,7 +18,8 @@ from kinema.motion.motion import Motion, Points
 from kinema.motion.represent import Representation, RootPositionsConfig, RotationVectorsConfig
 from kinema.run.choose import Cell, Gap, choose
 from kinema.run.complete import complete
-from kinema.run.infill import infill
+from kinema.run.completing import RunCompleter
+from kinema.run.infill import Evidence, infill
 from kinema.run.run import Run
 
 WALK = perform("walk", seconds=2.0, fps=30.0, seed=3)
@@ -153,16 +154,81 @@ def test_a_model_changes_the_gaps_and_nothing_else(config: RotationVectorsConfig
 def test_a_model_sees_no_frame_that_is_unknown() -> None:
     run = run_of(RotationVectorsConfig(30.0).build(WALK.skeleton))
     known = torch.ones(60, dtype=torch.bool)
-    known[10:40] = False
+    known[10:24] = False
     complete(WALK[:60], known=known, method=run)
     model = run.model
     assert isinstance(model, Nudge)
     assert len(model.asked) == 3  # windows of 30 frames, half of each over the one before
-    for query in model.asked:
+    for query in model.asked[:2]:
         hidden = (query.trust == 0).all(-1)
         assert hidden.any()
         assert (query.seen[hidden] == 0).all()
         assert (query.seen[~hidden] != 0).any()
+
+
+def asked_of(clip: Motion, known: Tensor, **more: object) -> Query:
+    """What a model of rotations at 30 frames per second is asked."""
+    run = run_of(RotationVectorsConfig(30.0).build(WALK.skeleton))
+    complete(clip, known=known, method=run, **more)  # type: ignore[arg-type]
+    assert isinstance(run.model, Nudge)
+    (query,) = run.model.asked
+    return query
+
+
+def test_evidence_is_shown_as_it_came_with_its_confidence() -> None:
+    clip, known = WALK[:25], torch.arange(25) % 8 == 0
+    trust = torch.full((25, 24), 0.7)
+    trust[8, 3], trust[16] = 0.2, 1.0
+    query = asked_of(clip, known, keys="soft", trust=trust)
+    representation = RotationVectorsConfig(30.0).build(WALK.skeleton)
+    assert torch.equal(query.trust[0, 8] < 0.3, torch.arange(24) == 3)
+    assert 0.9 < float(query.trust[0, 16].min()) < 1  # evidence is never exact
+    assert not query.trust[0][~known].any()
+    # Raw, not smoothed: smoothing is what the model is for.
+    assert torch.allclose(query.seen[0][known], representation.encode(clip)[known], atol=1e-5)
+    told_nothing = asked_of(clip, known, keys="soft")
+    assert (told_nothing.trust[0][known] == 0.5).all()
+    exact = asked_of(clip, known)
+    assert (exact.trust[0][known] == 1).all()
+
+
+def test_keys_off_the_models_frames_are_shown_at_their_own_times() -> None:
+    """A clip of 24 frames per second before a model of 30: its keys stand where they are, not at the nearest frame."""
+    clip = replace(WALK[:19], fps=24.0)
+    known = torch.arange(19) % 6 == 0
+    query = asked_of(clip, known, fps=48.0)
+    there = query.trust[0].amin(-1) == 1
+    assert int(there.sum()) == int(known.sum())
+    assert torch.allclose(query.time[0][there], torch.arange(19)[known] / 24, atol=1e-5)
+    assert (query.time[0].diff() > 0).all()
+    representation = RotationVectorsConfig(30.0).build(WALK.skeleton)
+    assert torch.allclose(query.seen[0][there], representation.encode(replace(clip, fps=30.0))[known], atol=1e-5)
+
+
+def test_a_gap_longer_than_a_models_window_is_seen_from_both_sides() -> None:
+    known = torch.ones(60, dtype=torch.bool)
+    known[10:55] = False
+    query = asked_of(WALK[:60], known)
+    assert query.trust.shape[1] == 60
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_windows_asked_together_are_answered_as_each_by_itself(trusted: bool) -> None:
+    run = run_of(RotationVectorsConfig(30.0).build(WALK.skeleton))
+    clips = replace(
+        WALK[:40],
+        rotations=torch.stack((WALK.rotations[:40], WALK.rotations[15:55])),
+        root=torch.stack((WALK.root[:40], WALK.root[15:55])),
+    )
+    known = torch.arange(40) % 8 == 0
+    trust = torch.rand(2, 40, 24, generator=torch.Generator().manual_seed(0)).clamp(0.1) if trusted else None
+    answer = RunCompleter(run).complete(clips, known, trust)
+    for window in range(2):
+        one = None if trust is None else trust[window]
+        alone = complete(clips.one(window), known=known, keys="soft" if trusted else "exact", trust=one, method=run)
+        assert isinstance(alone.motion, Motion)
+        assert torch.allclose(answer.rotations[window][:33], alone.motion.rotations[:33], atol=1e-5)
+        assert torch.allclose(answer.root[window][:33], alone.motion.root[:33], atol=1e-5)
 
 
 def test_baselines_are_no_completers() -> None:
@@ -170,4 +236,4 @@ def test_baselines_are_no_completers() -> None:
     known = torch.ones(60, 24, dtype=torch.bool)
     times = torch.arange(60).double() / 30
     with pytest.raises(UsageError, match="only forecasts"):
-        infill(run, WALK[:60], known, times, times, seed=0, samples=1, exact=True)
+        infill(run, WALK[:60], Evidence(WALK[:60], known, times), times, seed=0, samples=1)

@@ -21,7 +21,7 @@ from kinema.motion.motion import Clip, Motion, Points
 from kinema.run.choose import Gap, choose, is_curve, released
 from kinema.run.complete_report import Report, report_on
 from kinema.run.gaps import BEYOND, Plan, plan_gaps
-from kinema.run.infill import infill
+from kinema.run.infill import UNTOLD, Evidence, infill
 from kinema.run.open import open_run, shipped_models
 from kinema.run.run import Run
 
@@ -71,9 +71,10 @@ def complete(
     table = _known(clip, known, trust)
     interpolate(clip, table, wanted[:1], times=clock, method="hold")  # complains of what cannot be joined at all
     noisy = keys == "soft"
-    base = _softened(clip, clock, table, trust, strength) if noisy else clip
+    evidence = Evidence(clip, table, clock, confidence(clip, trust) if noisy else None)
+    base = softened(evidence, strength) if noisy else clip
     plan = _plan(clip, table, clock, wanted, method, noisy=noisy)
-    answer, notes = _follow(base, table, clock, wanted, rate, plan, method, seed, samples, exact=not noisy)
+    answer, notes = _follow(base, evidence, wanted, rate, plan, method, seed, samples)
     answer = _relabelled(answer, clip, rate)
     return Completed(answer, wanted, report_on(clip, table, clock, answer, wanted, plan, keys, notes))
 
@@ -142,18 +143,25 @@ def _known(clip: Clip, known: Tensor | None, trust: Tensor | None) -> Bool[Tenso
     return table
 
 
-def _softened(clip: Clip, clock: Tensor, table: Tensor, trust: Tensor | None, strength: float) -> Clip:
-    weights = table.double()
-    if trust is not None:
-        weights = weights * (trust if trust.ndim == 2 else trust[:, None]).double()
-    elif isinstance(clip, Points) and clip.confidence is not None:
-        weights = weights * clip.confidence.double()
-    keys = clock[table.any(1)]
+def confidence(clip: Clip, trust: Tensor | None = None) -> Float[Tensor, "*batch frame joint"]:
+    """How sure evidence is: what is said of it, else the confidence of points, else as much as nobody says."""
+    if trust is None and isinstance(clip, Points) and clip.confidence is not None:
+        trust = clip.confidence
+    if trust is None:
+        return torch.full((*clip.batch_shape, clip.frames, len(clip.skeleton)), UNTOLD)
+    if trust.ndim < 2:
+        trust = trust[:, None]
+    return trust.expand(*trust.shape[:-1], len(clip.skeleton))
+
+
+def softened(evidence: Evidence, strength: float = 1.0) -> Clip:
+    """Known frames of a clip smoothed by their confidence, over `strength` times the distance between two of them."""
+    keys = evidence.clock[evidence.known.any(1)]
     if len(keys) < 3:
-        return clip
+        return evidence.clip
+    told = evidence.known.double() if evidence.trust is None else evidence.known * evidence.trust.double()
     reach = strength * float((keys[1:] - keys[:-1]).median())
-    clean = _without_nan(clip)
-    return soften(clean, clock, weights, reach=reach)
+    return soften(_without_nan(evidence.clip), evidence.clock, told, reach=reach)
 
 
 def _without_nan(clip: Clip) -> Clip:
@@ -178,40 +186,42 @@ def _plan(clip: Clip, table: Tensor, clock: Tensor, wanted: Tensor, method: str 
 
 def _follow(
     base: Clip,
-    table: Tensor,
-    clock: Tensor,
+    evidence: Evidence,
     wanted: Tensor,
     rate: float,
     plan: Plan,
     method: str | Run,
     seed: int,
     samples: int,
-    *,
-    exact: bool,
 ) -> tuple[Clip, list[str]]:
     """Every gap by its method. A frame that is given, or lies beyond the known ones, is the same by any of them."""
 
     def drawn(name: str) -> Clip:
-        return interpolate(base, table, wanted, times=clock, method=name, fps=rate)
+        return interpolate(base, evidence.known, wanted, times=evidence.clock, method=name, fps=rate)
 
     notes: list[str] = []
     beyond = int((plan.choice == BEYOND).any(1).sum())
     if beyond:
         notes.append(f"{beyond} frames lie before the first or after the last known one: the nearest is held there")
     curves = [name for name in plan.methods if is_curve(name)]
-    answer = drawn(curves[0] if curves else "linear")
+    answer = drawn(curves[0] if curves else under_model(evidence))
     for name in curves[1:]:
         answer = _where(plan.choice == plan.methods.index(name), drawn(name), answer)
     models = [name for name in plan.methods if not is_curve(name)]
     for name in models:
         run = method if isinstance(method, Run) else open_run(name)
-        filled, said = infill(run, answer, table, clock, wanted, seed=seed, samples=samples, exact=exact)
-        answer = _where(plan.choice == plan.methods.index(name), filled, answer) if exact else filled
+        filled, said = infill(run, answer, evidence, wanted, seed=seed, samples=samples)
+        answer = _where(plan.choice == plan.methods.index(name), filled, answer) if evidence.exact else filled
         notes += said
     if samples > 1 and not models:
         notes.append(f"curves know one answer: the {samples} samples are the same")
         answer = _repeated(answer, samples)
     return answer, notes
+
+
+def under_model(evidence: Evidence) -> str:
+    """The curve that a model corrects: one that does not overshoot, and straight lines where keys are evidence."""
+    return "pchip" if evidence.exact else "linear"
 
 
 def _where(mask: Bool[Tensor, "time joint"], yes: Clip, no: Clip) -> Clip:

@@ -11,9 +11,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from kinema.errors import UsageError
-from kinema.motion.motion import Motion, Points
+from kinema.motion.curves import even_times, interpolate
+from kinema.motion.motion import Clip, Motion, Points
 from kinema.protocols.completer import CLASSICAL, Completer, Kind
-from kinema.run.complete import complete
+from kinema.run.complete import softened, under_model
+from kinema.run.infill import Evidence, infill
 from kinema.run.open import open_run
 from kinema.run.run import Run
 
@@ -57,26 +59,26 @@ class RunCompleter:
         known: Bool[Tensor, " frame"] | Bool[Tensor, "frame joint"],
         trust: Float[Tensor, "*batch frame joint"] | None = None,
     ) -> AnyClip:
-        """See `Completer`; every window is asked by itself."""
-        count = clip.batch_shape[0]
-        answers = [
-            complete(
-                clip.one(window),
-                known=known,
-                keys="exact" if trust is None else "soft",
-                trust=None if trust is None else trust[window],
-                method=self.run,
-            ).motion
-            for window in range(count)
-        ]
-        if isinstance(clip, Points):
-            return replace(clip, positions=torch.stack([answer.points().positions for answer in answers]))
-        motions = [cast("Motion", answer) for answer in answers]
-        return replace(
-            clip,
-            rotations=torch.stack([motion.rotations for motion in motions]),
-            root=torch.stack([motion.root for motion in motions]),
-        )
+        """See `Completer`; all windows at once, with what `complete` answers for each by itself."""
+        table = known if known.ndim == 2 else known[:, None].expand(-1, len(clip.skeleton))
+        clock = even_times(clip.frames, clip.fps)
+        evidence = Evidence(clip, table, clock, trust)
+        base = clip if trust is None else _softened(evidence)
+        curve = interpolate(base, table, clock, times=clock, method=under_model(evidence))
+        answer, _ = infill(self.run, curve, evidence, clock, seed=0, samples=1)
+        return cast("AnyClip", answer)
+
+
+def _softened(evidence: Evidence) -> Clip:
+    """Every window by its own confidences."""
+    clip, trust = evidence.clip, evidence.trust
+    assert trust is not None
+    parts = [softened(Evidence(clip.one(i), evidence.known, evidence.clock, trust[i])) for i in range(len(trust))]
+    if isinstance(clip, Points):
+        return replace(clip, positions=torch.stack([part.points().positions for part in parts]))
+    motions = [cast("Motion", part) for part in parts]
+    rotations, root = (torch.stack([getattr(one, name) for one in motions]) for name in ("rotations", "root"))
+    return replace(clip, rotations=rotations, root=root)
 
 
 def open_completer(model: str | Path | Run) -> Completer:

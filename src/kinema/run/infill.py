@@ -1,6 +1,6 @@
 """A trained model's completion: what it changes about the classical curve, carried over to the user's own clip.
 
-The curve is encoded as the model sees motion (its skeleton, its rate), the model says the unknown frames, and the
+The model is asked with what is known (on its skeleton, at its rate, with the confidence of each joint), and the
 difference between its answer and the curve, both brought back the same way, is what the user's curve is changed by.
 Where the model agrees with the curve, the answer is the curve. Long clips go in overlapping windows whose differences
 are faded into each other by Hann weights.
@@ -8,7 +8,7 @@ are faded into each other by Hann weights.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -21,30 +21,67 @@ from kinema.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat
 from kinema.motion.curves import even_times, interpolate
 from kinema.motion.curves.scalar import curve as read
 from kinema.motion.edit import shift
-from kinema.motion.ik import fit_rotations
+from kinema.motion.ik import fit_rotations, match_joints
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.represent import Representation
 from kinema.motion.retarget import leg_length, to_skeleton
 from kinema.run.run import Run
 
+UNTOLD = 0.5  # the confidence of evidence of which nobody says how good it is
+_SUREST = 0.98  # evidence is never exact: a model must stay free to change it
 _LONGEST = 96  # frames of a window, where a model does not say
 
 
-def infill(
-    run: Run,
-    curve: Clip,
-    known: Bool[Tensor, "frame joint"],
-    clock: Float[Tensor, " frame"],
-    wanted: Float[Tensor, " time"],
-    *,
-    seed: int,
-    samples: int,
-    exact: bool,
-) -> tuple[Clip, list[str]]:
-    """The curve, given at the times `wanted`, corrected by a model; with `exact`, unchanged at the known times.
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What is known of a clip (any batch shape): which joints of which frames, and the frames' times in seconds.
 
-    The answer has batch shape (samples,) where more than one is asked for. Raises UsageError where the run has no
-    representation (baselines), and where it cannot read such a clip.
+    `trust` None: what is known is exact, and stays as it is; else its confidence (1 is not exact).
+    """
+
+    clip: Clip
+    known: Bool[Tensor, "frame joint"]
+    clock: Float[Tensor, " frame"]
+    trust: Float[Tensor, "*batch frame joint"] | None = None
+
+    @property
+    def exact(self) -> bool:
+        """Whether what is known must stay as it is."""
+        return self.trust is None
+
+    def sureness(self) -> Float[Tensor, "*batch frame joint"]:
+        """1 where known exactly, below it the confidence of evidence, 0 where unknown."""
+        if self.trust is None:
+            return self.known.float()
+        return self.trust.float().clamp(0, _SUREST) * self.known
+
+
+@dataclass(frozen=True, eq=False)
+class _Way:
+    """From the model's frames (`grid`) back to the times that are asked for."""
+
+    evidence: Evidence
+    grid: Float[Tensor, " model"]
+    wanted: Float[Tensor, " time"]
+
+    def settled(self, change: Float[Tensor, "*batch model feat"]) -> Float[Tensor, "*batch time feat"]:
+        """A difference at the times asked for; of exact keys, bent so that it is nought at every known time."""
+        rows = change.double().movedim(-2, 0)
+        at = read(rows, self.grid, self.wanted, "linear")
+        if self.evidence.exact:
+            keys = self.evidence.clock[self.evidence.known.all(1)]
+            if len(keys):
+                at = at - read(read(rows, self.grid, keys, "linear"), keys, self.wanted, "linear")
+        return at.movedim(0, -2)
+
+
+def infill(
+    run: Run, curve: Clip, evidence: Evidence, wanted: Float[Tensor, " time"], *, seed: int, samples: int
+) -> tuple[Clip, list[str]]:
+    """The curve, given at the times `wanted`, corrected by a model; unchanged at the times of exact keys.
+
+    The answer has batch shape (samples, *batch) where more than one is asked for, else that of the curve. Raises
+    UsageError where the run has no representation (baselines), and where it cannot read such a clip.
     """
     representation = run.representation
     if representation is None or run.only is not None:
@@ -53,33 +90,58 @@ def infill(
             got=f"the baseline {run.name}, which only forecasts",
             cure="Name a curve (linear, cubic, pchip, squad) or a model of `kinema models`.",
         )
-    grid = even_times(1 + max(1, round(float(wanted[-1] - wanted[0]) * representation.fps)), representation.fps)
-    grid = grid + wanted[0]
-    seen = _on_grid(curve, wanted, grid, representation)
+    grid, place = _grid(evidence, wanted, representation.fps)
+    way = _Way(evidence, grid, wanted)
+    every = torch.ones(curve.frames, dtype=torch.bool)
+    drawn = interpolate(curve, every, grid, times=wanted, method="linear", fps=representation.fps)
+    given = interpolate(
+        evidence.clip, evidence.known, grid, times=evidence.clock, method="linear", fps=representation.fps
+    )
+    seen = _on_body(drawn, representation)
     features = representation.standardise(_encode(representation, seen))
-    answer = _predict(run, representation, features, _trust(known, clock, grid, representation, curve), seed, samples)
-    before, after = (representation.decode(representation.restore(each)) for each in (features, answer))
-    notes: list[str] = []
+    known = representation.standardise(_encode(representation, _on_body(given, representation)))
+    trust = _trust(evidence, len(grid), place, representation)
+    answer = _predict(run, representation, features, known, trust, grid, seed, samples)
+    before, after = (representation.decode(representation.restore(each)) for each in (features[None], answer))
     if isinstance(curve, Points):
-        return _moved(curve, cast("Points", before), cast("Points", after), grid, wanted, known, clock, exact), notes
+        moved = _moved(curve, cast("Points", before), cast("Points", after), way)
+        return (moved.one(0) if samples == 1 else moved), []
+    notes: list[str] = []
     if not _holds_path(representation, seen):
         notes.append(f"{run.name} does not say where the body goes: the root follows the curve")
-    out = _turned(curve, seen, before, after, representation, grid, wanted, known, clock, exact)
+    out = _turned(curve, seen, before, after, representation, way)
     return (out.one(0) if samples == 1 else out), notes
 
 
-def _on_grid(curve: Clip, wanted: Tensor, grid: Tensor, representation: Representation) -> Clip:
-    """The curve at the model's rate and on the model's skeleton."""
-    every = torch.ones(curve.frames, dtype=torch.bool)
-    if isinstance(curve, Points):
-        return interpolate(curve, every, grid, times=wanted, method="linear", fps=representation.fps)
-    at_rate = interpolate(curve, every, grid, times=wanted, method="linear", fps=representation.fps)
-    if at_rate.skeleton.same_tree(representation.skeleton):
-        return at_rate
-    return to_skeleton(at_rate, representation.skeleton)
+def _grid(evidence: Evidence, wanted: Tensor, fps: float) -> tuple[Float[Tensor, " model"], dict[int, int]]:
+    """The model's frames, evenly spaced but where a known frame is less than half a step away: there at its time.
+
+    With them, for each such frame of the model, which known one it is.
+    """
+    first, last = wanted[0], wanted[-1]
+    grid = first + even_times(1 + max(1, round(float(last - first) * fps)), fps)
+    place: dict[int, int] = {}
+    for frame in evidence.known.any(1).nonzero()[:, 0].tolist():
+        at = float(evidence.clock[frame] - first) * fps
+        near = round(at)
+        if not 0 <= near < len(grid):
+            continue
+        rival = place.get(near)
+        if rival is None or abs(at - near) < abs(float(evidence.clock[rival] - first) * fps - near):
+            place[near] = frame
+    for near, frame in place.items():
+        grid[near] = evidence.clock[frame]
+    return grid, place
 
 
-def _encode(representation: Representation, clip: Clip) -> Float[Tensor, "frame feat"]:
+def _on_body(clip: Clip, representation: Representation) -> Clip:
+    """The clip on the model's skeleton."""
+    if isinstance(clip, Points) or clip.skeleton.same_tree(representation.skeleton):
+        return clip
+    return to_skeleton(clip, representation.skeleton)
+
+
+def _encode(representation: Representation, clip: Clip) -> Float[Tensor, "*batch frame feat"]:
     if isinstance(clip, Points) and not clip.skeleton.same_tree(representation.skeleton):
         raise UsageError(
             expected=f"points on the model's skeleton {representation.skeleton.name}",
@@ -90,82 +152,87 @@ def _encode(representation: Representation, clip: Clip) -> Float[Tensor, "frame 
 
 
 def _trust(
-    known: Tensor, clock: Tensor, grid: Tensor, representation: Representation, curve: Clip
-) -> Float[Tensor, "frame token"]:
-    """1 on the grid's frames nearest to a known one. Joints are told apart where model and clip share a skeleton."""
-    step = 1 / representation.fps
+    evidence: Evidence, frames: int, place: dict[int, int], representation: Representation
+) -> Float[Tensor, "*batch model token"]:
+    """How sure each token is in the model's frames that stand for known ones; 0 in all others.
+
+    A token of which the clip has no counterpart is as sure as the whole frame is on average.
+    """
+    sure = evidence.sureness()
+    whole = sure.mean(-1) * evidence.known.all(-1)
+    sources = match_joints(evidence.clip.skeleton, representation.skeleton).sources
     tokens = representation.tokens
-    same = curve.skeleton.same_tree(representation.skeleton)
     names = getattr(representation, "joints", ())
-    if same and len(names) == tokens:
-        table = known[:, list(curve.skeleton.indices(names))]
-    else:
-        table = known.all(1, keepdim=True).expand(-1, tokens)
-    trust = torch.zeros(len(grid), tokens)
-    place = ((clock - grid[0]) / step).round().long()
-    close = ((clock - grid[0]) - place * step).abs() <= 0.5 * step + 1e-9
-    for frame in (close & (place >= 0) & (place < len(grid))).nonzero()[:, 0].tolist():
-        trust[place[frame]] = torch.maximum(trust[place[frame]], table[frame].float())
+    joints = representation.skeleton.indices(names) if len(names) == tokens else [-1] * tokens
+    table = torch.stack([sure[..., list(sources[j])].amin(-1) if j in sources else whole for j in joints], -1)
+    trust = torch.zeros(*table.shape[:-2], frames, tokens)
+    trust[..., list(place), :] = table[..., list(place.values()), :]
     return trust
 
 
 @torch.inference_mode()
 def _predict(
-    run: Run, representation: Representation, features: Tensor, trust: Tensor, seed: int, samples: int
-) -> Float[Tensor, "sample frame feat"]:
+    run: Run,
+    representation: Representation,
+    features: Float[Tensor, "*batch model feat"],
+    known: Float[Tensor, "*batch model feat"],
+    trust: Float[Tensor, "*batch model token"],
+    grid: Float[Tensor, " model"],
+    seed: int,
+    samples: int,
+) -> Float[Tensor, "sample *batch model feat"]:
     """Window after window, half of each overlapping the one before; differences to the curve are faded by Hann."""
-    frames, width = features.shape
-    window = min(run.observed + run.trained if run.trained else max(run.observed, 8), _LONGEST)
-    starts = list(range(0, max(1, frames - window // 2), max(1, window // 2))) if frames > window else [0]
-    starts = sorted({min(start, max(0, frames - window)) for start in starts})
-    total, weight = features.new_zeros(samples, frames, width), features.new_zeros(frames, 1)
+    *batch, frames, width = features.shape
+    curve, given, sure = (each.reshape(-1, *each.shape[-2:]) for each in (features, known, trust))
+    sure = sure.expand(len(curve), -1, -1)
     token = torch.tensor(representation.token_of_feature)
+    total, weight = curve.new_zeros(samples, *curve.shape), curve.new_zeros(frames, 1)
     generator = torch.Generator().manual_seed(seed)
     run.model.eval()
-    for start in starts:
-        span = slice(start, min(start + window, frames))
-        length = span.stop - span.start
-        sure = trust[span]
+    for span in _spans(run, sure):
+        some, length = sure[:, span], span.stop - span.start
         query = Query(
-            seen=torch.where(sure[:, token] > 0, features[span], 0.0)[None],
-            trust=sure[None],
-            time=even_times(length, representation.fps).float()[None],
-            valid=torch.ones(1, length, dtype=torch.bool),
-            action=features.new_zeros(1, 0),
+            seen=torch.where(some[..., token] > 0, given[:, span], 0.0),
+            trust=some,
+            time=(grid[span] - grid[span.start]).float().expand(len(curve), -1),
+            valid=torch.ones(len(curve), length, dtype=torch.bool),
+            action=curve.new_zeros(len(curve), 0),
         )
-        change = run.model.predict(query, samples, generator)[:, 0] - features[span]
-        hann = torch.hann_window(length + 2, periodic=False)[1:-1, None].to(features)
-        total[:, span] += change * hann
+        change = run.model.predict(query, samples, generator) - curve[:, span]
+        hann = torch.hann_window(length + 2, periodic=False)[1:-1, None].to(curve)
+        total[:, :, span] += change * hann
         weight[span] += hann
-    return features + total / weight
+    return (curve + total / weight).reshape(samples, *batch, frames, width)
+
+
+def _spans(run: Run, trust: Float[Tensor, "batch model token"]) -> list[slice]:
+    """Windows as long as the model's, or twice the longest gap: in each something is known."""
+    frames = trust.shape[1]
+    there = (trust > 0).any(-1).any(0).nonzero()[:, 0]
+    ends = torch.cat((there.new_tensor([-1]), there, there.new_tensor([frames])))
+    window = min(run.observed + run.trained if run.trained else max(run.observed, 8), _LONGEST)
+    window = max(window, 2 * int(ends.diff().max()))
+    if frames <= window:
+        return [slice(0, frames)]
+    starts = range(0, frames - window // 2, window // 2)
+    return [slice(start, start + window) for start in sorted({min(start, frames - window) for start in starts})]
 
 
 def _holds_path(representation: Representation, seen: Clip) -> bool:
     """Whether features change when the body stands elsewhere."""
     one = cast("Motion", seen[:1])
-    return bool((representation.encode(shift(one, torch.ones(3))) - representation.encode(one)).abs().max() > 1e-3)
+    away = shift(one, torch.ones(*one.batch_shape, 3))
+    return bool((representation.encode(away) - representation.encode(one)).abs().max() > 1e-3)
 
 
-def _turned(
-    curve: Motion,
-    seen: Clip,
-    before: Clip,
-    after: Clip,
-    representation: Representation,
-    grid: Tensor,
-    wanted: Tensor,
-    known: Tensor,
-    clock: Tensor,
-    exact: bool,
-) -> Motion:
+def _turned(curve: Motion, seen: Clip, before: Clip, after: Clip, representation: Representation, way: _Way) -> Motion:
     """The curve with each joint turned as the model's answer is turned against the curve as the model had it."""
     first, then = _rotations(before, curve), _rotations(after, curve)
     change = rotmat_to_rotvec(first.rotations.transpose(-1, -2) @ then.rotations)
     path = then.root - first.root if _holds_path(representation, seen) else torch.zeros_like(then.root)
     if not curve.skeleton.same_tree(representation.skeleton):
         path = path * (leg_length(curve.skeleton) / leg_length(representation.skeleton))
-    change = _settled(change.flatten(-2), grid, wanted, known, clock, exact).unflatten(-1, (-1, 3))
-    path = _settled(path, grid, wanted, known, clock, exact)
+    change, path = way.settled(change.flatten(-2)).unflatten(-1, (-1, 3)), way.settled(path)
     rotations = curve.rotations @ rotvec_to_rotmat(change).to(curve.rotations)
     offsets = None if curve.offsets is None else curve.offsets.expand(*rotations.shape[:-2], 3)
     return replace(curve, rotations=rotations, root=curve.root + path.to(curve.root), offsets=offsets)
@@ -179,38 +246,9 @@ def _rotations(clip: Clip, onto: Motion) -> Motion:
     return fit_rotations(clip.points(), onto.skeleton, reference=still)
 
 
-def _moved(
-    curve: Points,
-    before: Points,
-    after: Points,
-    grid: Tensor,
-    wanted: Tensor,
-    known: Tensor,
-    clock: Tensor,
-    exact: bool,
-) -> Points:
+def _moved(curve: Points, before: Points, after: Points, way: _Way) -> Points:
     change = (after.positions - before.positions).flatten(-2)
-    settled = _settled(change, grid, wanted, known, clock, exact).unflatten(-1, (-1, curve.positions.shape[-1]))
+    settled = way.settled(change).unflatten(-1, (-1, curve.positions.shape[-1]))
     moved = curve.positions + settled.to(curve.positions)
-    if moved.shape[0] == 1:
-        return replace(curve, positions=moved[0])
     sure = None if curve.confidence is None else curve.confidence.expand(moved.shape[:-1])
     return replace(curve, positions=moved, confidence=sure)
-
-
-def _settled(
-    change: Float[Tensor, "sample model feat"],
-    grid: Tensor,
-    wanted: Tensor,
-    known: Tensor,
-    clock: Tensor,
-    exact: bool,
-) -> Float[Tensor, "sample time feat"]:
-    """A difference at the times asked for; with `exact`, bent so that it is nought at every known time."""
-    rows = change.double().movedim(1, 0)
-    at = read(rows, grid, wanted, "linear")
-    if exact:
-        keys = clock[known.all(1)]
-        if len(keys):
-            at = at - read(read(rows, grid, keys, "linear"), keys, wanted, "linear")
-    return at.movedim(0, 1)
