@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1] / "src" / "kinema"
-SHARED = {"errors", "batch", "atomic", "version"}
+SHARED = {"errors", "batch", "atomic", "pickles", "version"}
 ALLOWED = {
     "geometry": set(),
     "motion": {"geometry"},
