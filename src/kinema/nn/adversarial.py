@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -21,3 +23,22 @@ def passes_for_real(fake: Float[Tensor, "*batch"]) -> Float[Tensor, ""]:
 def half_squares(parameters: list[Tensor]) -> Float[Tensor, ""]:
     """Half the sum of squares of the weights: what TensorFlow calls an l2 regulariser."""
     return 0.5 * torch.stack([weight.square().sum() for weight in parameters]).sum()
+
+
+def gradient_penalty(
+    critic: Callable[[Tensor], Tensor], real: Float[Tensor, "batch *rest"], fake: Float[Tensor, "batch *rest"]
+) -> Float[Tensor, ""]:
+    """WGAN-GP (Gulrajani 2017, eq. 3): mean of (|gradient| - 1)^2 at points drawn evenly between real and fake."""
+    share = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device, dtype=real.dtype)
+    between = (real + share * (fake - real)).detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
+
+
+def real_gradient(logits: Float[Tensor, "batch"], real: Float[Tensor, "batch *rest"]) -> Float[Tensor, ""]:
+    """R1 (Mescheder 2018, eq. 9, without its half weight): mean squared gradient of the critic's logits at real ones.
+
+    `real` must require gradients and `logits` must have been computed from it.
+    """
+    (gradient,) = torch.autograd.grad(logits.sum(), real, create_graph=True)
+    return gradient.flatten(1).square().sum(1).mean()

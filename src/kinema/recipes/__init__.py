@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kinema.errors import unknown_name
+from kinema.recipes.action_gan import (
+    action_gan,
+    action_gan_bandai2,
+    action_gan_faithful,
+    action_gan_faithful_bandai2,
+)
 from kinema.recipes.classifier import classifier_bandai2, classifier_open, classifier_posegpt
 from kinema.recipes.conv_seq2seq import (
     conv_seq2seq,
@@ -24,6 +30,10 @@ from kinema.recipes.simlpe import simlpe, simlpe_cmu, simlpe_faithful, simlpe_op
 from kinema.recipes.smrnet import smrnet, smrnet_faithful_open
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
+    "action-gan": action_gan,
+    "action-gan-bandai2": action_gan_bandai2,
+    "action-gan-faithful": action_gan_faithful,
+    "action-gan-faithful-bandai2": action_gan_faithful_bandai2,
     "classifier-bandai2": classifier_bandai2,
     "classifier-open": classifier_open,
     "classifier-posegpt": classifier_posegpt,

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from kinema.data.cmu_forecast import CmuForecast
 from kinema.data.folder import Folder
+from kinema.data.h36m_camera import H36MCamera
 from kinema.data.h36m_expmap import H36MExpmap
+from kinema.data.h36m_positions import H36MPositions
+from kinema.data.humaneva_positions import HumanEvaPositions
 from kinema.data.keys import Keys, ReleasedKeys
 from kinema.data.labelled import LabelledFolder, LabelledPack
 from kinema.data.mixed import Mixed
@@ -17,6 +20,8 @@ from kinema.data.packs import RotationPack
 from kinema.data.synthetic import Synthetic
 from kinema.data.tasks import Forecast, Generate
 from kinema.data.viewed import Viewed
+from kinema.models.action_gan import ActionGAN
+from kinema.models.action_gan_pose import PoseGAN
 from kinema.models.classifier import Classifier
 from kinema.models.conv_seq2seq import ConvSeq2Seq
 from kinema.models.posegpt import PoseGPT
@@ -30,9 +35,11 @@ from kinema.motion.represent import RootPositionsConfig, RotationVectorsConfig
 from kinema.motion.represent_centred import CentredPositionsConfig
 from kinema.motion.represent_heading import HeadingRotationsConfig
 from kinema.motion.represent_picture import PictureKeypointsConfig
+from kinema.motion.represent_view import ViewedPositionsConfig
 from kinema.motion.represent_world import RootedRotationsConfig, WorldPositionsConfig
 
 KINDS: dict[str, type] = {
+    "ActionGAN": ActionGAN.Config,
     "BenchmarkRows": BenchmarkRowsConfig,
     "CentredPositions": CentredPositionsConfig,
     "Classifier": Classifier.Config,
@@ -41,14 +48,18 @@ KINDS: dict[str, type] = {
     "Folder": Folder,
     "Forecast": Forecast,
     "Generate": Generate,
+    "H36MCamera": H36MCamera,
     "H36MExpmap": H36MExpmap,
+    "H36MPositions": H36MPositions,
     "HeadingRotations": HeadingRotationsConfig,
+    "HumanEvaPositions": HumanEvaPositions,
     "Keys": Keys,
     "LabelledFolder": LabelledFolder,
     "LabelledPack": LabelledPack,
     "Mixed": Mixed,
     "OpenMotion": OpenMotion,
     "PictureKeypoints": PictureKeypointsConfig,
+    "PoseGAN": PoseGAN.Config,
     "PoseGPT": PoseGPT.Config,
     "PoseTokens": PoseTokens.Config,
     "ReleasedKeys": ReleasedKeys,
@@ -62,5 +73,6 @@ KINDS: dict[str, type] = {
     "SiMLPe": SiMLPe.Config,
     "Synthetic": Synthetic,
     "Viewed": Viewed,
+    "ViewedPositions": ViewedPositionsConfig,
     "WorldPositions": WorldPositionsConfig,
 }

@@ -1,0 +1,170 @@
+"""A walk through a small latent box, a decoder from the box to poses, and readers of whole sequences.
+
+Legend: B batch, T frame, L latent, A actions, D pose dimensions, N noise.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+_SPREAD = 0.02  # of fresh weights, as the released code of the action GAN has it
+Norm = Literal["layer", "batch"]
+
+
+class PoseDecoder(nn.Module):
+    """[z; y] -> hidden -> normalised -> ReLU -> frame. 56,350 parameters at L 12, A 10, hidden 1024, D 30.
+
+    With a `depth` above 1 so many less one layers more, each added to what it reads.
+    """
+
+    def __init__(self, latent: int, classes: int, hidden: int, width: int, norm: Norm, depth: int = 1) -> None:
+        super().__init__()
+        self.latent, self.width = latent, width
+        self.enter = spread_linear(latent + classes, hidden)
+        self.norm = nn.BatchNorm1d(hidden, 1e-3, 0.01) if norm == "batch" else nn.LayerNorm(hidden)
+        self.deep = nn.ModuleList([nn.Linear(hidden, hidden) for _ in range(depth - 1)])
+        self.leave = spread_linear(hidden, width)
+
+    def forward(self, z: Float[Tensor, "*B L"], action: Float[Tensor, "*B A"]) -> Float[Tensor, "*B D"]:
+        """Frames of latents, each by itself."""
+        code = self.enter(torch.cat((z, action), -1))
+        code = self.norm(code.flatten(0, -2)).view_as(code).relu()
+        for layer in self.deep:
+            code = code + layer(code).relu()
+        return self.leave(code)
+
+    def by_step(self, z: Float[Tensor, "B T L"], action: Float[Tensor, "B T A"]) -> Float[Tensor, "B T D"]:
+        """Frames of latents, every time step a batch of its own: what the statistics of batch normalisation see."""
+        return torch.stack([self(z[:, t], action[:, t]) for t in range(z.shape[1])], 1)
+
+
+class LatentWalk(nn.Module):
+    """Noise and action -> LSTM -> steps -> latents (Yu et al. 2020, latent transitions).
+
+    `walk="free"` adds steps that are clipped to [-1, 1] (the paper's; nothing bounds their sum). "bounded" takes the
+    tanh of a walk with inertia that is drawn back to the middle, so that no latent leaves the box. `start="even"`
+    begins anywhere in the box, "learnt" where a small network says. `biases` is TensorFlow's one bias of an LSTM
+    (342,028 parameters at L 12, A 10, N 64, hidden 256) or torch's two (343,052).
+    """
+
+    def __init__(
+        self,
+        latent: int,
+        classes: int,
+        noise: int,
+        hidden: int,
+        *,
+        walk: Literal["free", "bounded"],
+        start: Literal["even", "learnt"],
+        biases: Literal[1, 2],
+    ) -> None:
+        super().__init__()
+        self.latent, self.noise, self.walk = latent, noise, walk
+        self.lstm = nn.LSTM(noise + classes, hidden, batch_first=True)
+        with torch.no_grad():
+            for name, weight in self.lstm.named_parameters():
+                nn.init.zeros_(weight) if "bias" in name else nn.init.xavier_uniform_(weight)
+                if name == "bias_ih_l0":
+                    weight[hidden : 2 * hidden] = 1.0  # the gate that forgets begins open
+                elif name == "bias_hh_l0":
+                    weight.requires_grad_(biases == 2)
+        self.step = spread_linear(hidden, latent) if walk == "free" else nn.Linear(hidden, latent)
+        # How fast a bounded walk is drawn back: a twentieth of the way in a frame to begin with.
+        self.back = nn.Parameter(torch.full((latent,), -3.0)) if walk == "bounded" else None
+        # And how much of its speed it keeps from frame to frame: the noise would shake it otherwise.
+        self.keep = nn.Parameter(torch.full((latent,), 1.4)) if walk == "bounded" else None
+        first = nn.Sequential(nn.Linear(noise + classes, hidden), nn.GELU(), nn.Linear(hidden, latent))
+        self.first = first if start == "learnt" else None
+
+    def forward(
+        self, noise: Float[Tensor, "B T N"], action: Float[Tensor, "B T A"]
+    ) -> tuple[Float[Tensor, "B T L"], Float[Tensor, "B rest L"]]:
+        """Latents, and the steps between them. The first frame's noise says where the walk begins."""
+        u = torch.cat((noise, action), -1)
+        start = self.first(u[:, 0]) if self.first else torch.erf(noise[:, 0, : self.latent] / 2**0.5)
+        still = start.new_zeros(len(start), 0, self.latent)  # a clip of one frame has no step
+        steps = self.step(self.lstm(u[:, 1:])[0]) if u.shape[1] > 1 else still
+        if self.walk == "free":
+            steps = steps.clamp(-1, 1)
+            return torch.cat((start[:, None], start[:, None] + steps.cumsum(1)), 1), steps
+        return torch.tanh(self._drawn_back(start, steps)), steps
+
+    def _drawn_back(self, start: Float[Tensor, "B L"], steps: Float[Tensor, "B rest L"]) -> Float[Tensor, "B T L"]:
+        assert self.back is not None
+        assert self.keep is not None
+        stay, keep = 1 - torch.sigmoid(self.back), torch.sigmoid(self.keep)
+        here, speed, path = start, torch.zeros_like(start), [start]
+        for step in steps.unbind(1):
+            speed = keep * speed + (1 - keep) * step
+            here = stay * here + speed
+            path.append(here)
+        return torch.stack(path, 1)
+
+
+class FlatReader(nn.Module):
+    """All frames, with their differences, through a bidirectional LSTM; all its outputs flattened into one layer.
+
+    26.4 million weights at 50 frames, and good for 50 frames only; `PooledReader` reads any length with a hundredth.
+    """
+
+    def __init__(self, width: int, extra: int, frames: int, outputs: int, hidden: int = 256) -> None:
+        super().__init__()
+        self.frames = frames
+        self.lstm = nn.LSTM(2 * width + extra, hidden, batch_first=True, bidirectional=True)
+        self.enter = nn.Linear((frames - 1) * 2 * hidden, 4 * hidden)
+        self.leave = nn.Linear(4 * hidden, outputs)
+
+    def forward(self, frames: Float[Tensor, "B T D"], extra: Float[Tensor, "B T E"]) -> Float[Tensor, "B out"]:
+        """The outputs; `extra` is shown with every frame."""
+        shown = torch.cat((frames[:, :-1], frames.diff(dim=1), extra[:, :-1]), -1)
+        return self.leave(self.enter(self.lstm(shown)[0].flatten(1)).relu())
+
+
+class PooledReader(nn.Module):
+    """Frames, with their first and second differences, through convolutions in time; mean and maximum over time.
+
+    It reads any length from 3 frames on. Differences are divided by `scale` (their own deviations in real motion),
+    without which a reader hardly sees speed.
+    """
+
+    def __init__(self, width: int, extra: int, outputs: int, hidden: int = 128) -> None:
+        super().__init__()
+        self.scale: Tensor
+        self.register_buffer("scale", torch.zeros(2, width))  # zero: not measured yet
+        enter = nn.Conv1d(3 * width + extra, hidden, 3, padding=1)
+        more = [nn.Conv1d(hidden, hidden, 5, stride=2, padding=2) for _ in range(3)]
+        self.layers = nn.ModuleList([enter, *more])
+        self.leave = nn.Linear(2 * hidden, outputs)
+
+    @torch.no_grad()
+    def measure(self, frames: Float[Tensor, "B T D"]) -> None:
+        """Take the scale of differences from a batch of real motion, the first time."""
+        if not bool(self.scale.any()):
+            self.scale.copy_(
+                torch.stack([frames.diff(n=n, dim=1).flatten(0, 1).std(0) for n in (1, 2)]).clamp_min(1e-3)
+            )
+
+    def features(self, frames: Float[Tensor, "B T D"], extra: Float[Tensor, "B T E"]) -> Float[Tensor, "B code"]:
+        """What the outputs are a linear map of."""
+        speed = frames.diff(dim=1) / self.scale[0].clamp_min(1e-3)
+        change = frames.diff(n=2, dim=1) / self.scale[1].clamp_min(1e-3)
+        shown = torch.cat((frames[:, 2:], speed[:, 1:], change, extra[:, 2:]), -1).transpose(1, 2)
+        for layer in self.layers:
+            shown = nn.functional.leaky_relu(layer(shown), 0.2)
+        return torch.cat((shown.mean(-1), shown.amax(-1)), -1)
+
+    def forward(self, frames: Float[Tensor, "B T D"], extra: Float[Tensor, "B T E"]) -> Float[Tensor, "B out"]:
+        """The outputs; `extra` is shown with every frame."""
+        return self.leave(self.features(frames, extra))
+
+
+def spread_linear(enter: int, leave: int) -> nn.Linear:
+    """A linear map with weights N(0, 0.02) and no bias to begin with."""
+    layer = nn.Linear(enter, leave)
+    nn.init.normal_(layer.weight, std=_SPREAD)
+    nn.init.zeros_(layer.bias)
+    return layer

@@ -1,0 +1,115 @@
+"""ActionGAN's recipes: as its code was released (2-D), and mended (rotations)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kinema.data.h36m_camera import H36MCamera
+from kinema.data.labelled import LabelledPack
+from kinema.data.mixed import open_actions
+from kinema.data.tasks import Generate
+from kinema.models.action_gan import ActionGAN
+from kinema.models.action_gan_pose import PoseGAN
+from kinema.motion.names import CANON17
+from kinema.motion.represent_heading import HeadingRotationsConfig
+from kinema.motion.represent_view import ViewedPositionsConfig
+from kinema.recipes.recipe import Optim, Recipe, Stage, Turn
+
+_JOINTS = tuple(name for name in CANON17 if name not in ("pelvis", "neck"))  # the released code's 15
+_H36M_JOINTS = (
+    "RightUpLeg", "RightLeg", "RightFoot", "LeftUpLeg", "LeftLeg", "LeftFoot", "Spine1", "Neck", "Head_End",
+    "LeftArm", "LeftForeArm", "LeftHand", "RightArm", "RightForeArm", "RightHand",
+)  # fmt: skip
+_RELEASED = Optim(kind="adam", lr=1e-4, betas=(0.5, 0.9))
+_HALVED = replace(_RELEASED, lr=1e-3, schedule="step", gamma=0.5, milestones=tuple(range(25_000, 125_001, 25_000)))
+_MENDED = Optim(kind="adam", lr=2e-4, betas=(0.0, 0.99), clip_norm=10.0)
+_AUTOENCODER = Optim(kind="adamw", lr=1e-3, weight_decay=1e-4, warmup_steps=100, schedule="cosine", clip_norm=1.0)
+
+
+def action_gan_faithful_bandai2() -> Recipe:
+    """ActionGAN as its code was released, on 2-D views of Bandai-Namco-2: 50 frames at 16.67 frames per second."""
+    pose = Stage(
+        name="pose",
+        model=PoseGAN.Config(norm="batch"),
+        task=Generate(1),
+        optim=(Turn("critic", _HALVED, repeats=5), Turn("maker", _HALVED, fresh=True)),
+        steps=100_000,
+        batch_size=64,
+        balance="actions",
+    )
+    motion = Stage(
+        name="motion",
+        model=ActionGAN.Config(
+            walk="free",
+            start="even",
+            biases=1,
+            readers="flat",
+            judged="frames",
+            classifier="shared",
+            regulariser="sum",
+            smooth=1e-4,
+            magnitude=0.1,
+            recognised=0.01,
+            matching=0.0,
+            penalty=0.0,
+            blur=0.0,
+        ),
+        task=Generate(50),
+        optim=(Turn("critic", _RELEASED), Turn("maker", _RELEASED, repeats=2)),
+        steps=12_500,
+        batch_size=32,
+        balance="actions",
+    )
+    return Recipe(
+        name="action-gan-faithful-bandai2",
+        source=LabelledPack("bandai2"),
+        representation=ViewedPositionsConfig(fps=50 / 3, joints=_JOINTS),
+        stages=(pose, motion),
+        protocols=("action-generation",),
+    )
+
+
+def action_gan_faithful() -> Recipe:
+    """The same on what the paper uses: Human3.6M as one camera saw it, thinned from 50 frames per second."""
+    return replace(
+        action_gan_faithful_bandai2(),
+        name="action-gan-faithful",
+        source=H36MCamera(),
+        representation=ViewedPositionsConfig(fps=50 / 3, joints=_H36M_JOINTS),
+        phases=3,
+    )
+
+
+def action_gan() -> Recipe:
+    """ActionGAN, mended, on motion that may be built upon freely: CMU recordings and procedural motion."""
+    return replace(action_gan_bandai2(), name="action-gan", source=open_actions())
+
+
+def action_gan_bandai2() -> Recipe:
+    """ActionGAN, mended, on Bandai-Namco-2 (for results only: non-commercial data): 2 s at 30 frames per second."""
+    pose = Stage(
+        name="pose",
+        model=PoseGAN.Config(latent=32, hidden=512, depth=2, learning="autoencoder"),
+        task=Generate(8),
+        optim=_AUTOENCODER,
+        steps=3_000,
+        batch_size=64,
+        balance="actions",
+    )
+    motion = Stage(
+        name="motion",
+        model=ActionGAN.Config(frames=60),
+        task=Generate(60),
+        optim=(Turn("critic", _MENDED), Turn("classifier", replace(_MENDED, lr=5e-4)), Turn("maker", _MENDED)),
+        steps=6_000,
+        batch_size=32,
+        balance="actions",
+        ema=0.995,
+    )
+    return Recipe(
+        name="action-gan-bandai2",
+        source=LabelledPack("bandai2"),
+        representation=HeadingRotationsConfig(fps=30.0),
+        stages=(pose, motion),
+        protocols=("action-generation",),
+    )

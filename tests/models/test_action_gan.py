@@ -1,0 +1,235 @@
+"""ActionGAN: published sizes, a walk that stays in its box, what penalties weigh, and what is asked of a sampler."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from kinema.batch import Batch, Query, even_time
+from kinema.errors import UsageError
+from kinema.models.action_gan import ActionGAN
+from kinema.models.action_gan_pose import PoseGAN
+from kinema.models.base import FeatureShape
+from kinema.nn.adversarial import gradient_penalty, real_gradient
+from kinema.nn.latent_walk import LatentWalk, PooledReader, PoseDecoder
+from kinema.recipes import RECIPES, recipe
+
+SHAPE = FeatureShape(6, 2, classes=3, fps=30.0)
+PAPER = FeatureShape(30, 15, classes=10, fps=50 / 3)
+SMALL = ActionGAN.Config(frames=12, noise=16, hidden=16)
+FRAMES = ActionGAN.Config(frames=12, noise=16, hidden=16, judged="frames", matching=0.0, recognised=0.0)
+
+
+def pose(**changes: Any) -> PoseGAN:
+    torch.manual_seed(0)
+    return replace(PoseGAN.Config(hidden=16, learning="autoencoder"), **changes).build(SHAPE).eval()
+
+
+def model(config: ActionGAN.Config = SMALL, shape: FeatureShape = SHAPE, **changes: Any) -> ActionGAN:
+    first = pose(**changes)
+    torch.manual_seed(1)
+    return config.build_on(shape, {"pose": first})
+
+
+def query(frames: int = 12, batch: int = 4, **changes: Any) -> Query:
+    plain = Query(
+        seen=torch.zeros(batch, frames, SHAPE.width),
+        trust=torch.zeros(batch, frames, SHAPE.tokens),
+        time=even_time(frames, 30.0, batch),
+        valid=torch.ones(batch, frames, dtype=torch.bool),
+        action=torch.eye(3)[torch.arange(batch) % 3],
+    )
+    return replace(plain, **changes)
+
+
+def ask(made: ActionGAN, question: Query, seed: int = 0) -> torch.Tensor:
+    with torch.inference_mode():
+        return made.eval().predict(question, 2, torch.Generator().manual_seed(seed))
+
+
+def count(module: torch.nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def test_the_published_sizes() -> None:
+    first, second = (stage.model for stage in recipe("action-gan-faithful").stages)
+    assert isinstance(first, PoseGAN.Config)
+    assert isinstance(second, ActionGAN.Config)
+    stage = first.build(PAPER)
+    assert count(stage.decoder) == 56_350
+    assert count(stage.critic) == 43_009
+    with torch.device("meta"):
+        walk = LatentWalk(12, 10, 64, 256, walk="free", start="even", biases=2)
+    assert count(walk) == 343_052
+    built = second.build_on(PAPER, {"pose": stage})
+    assert sum(p.numel() for p in built.maker.parameters() if p.requires_grad) == 342_028
+    assert 26e6 < count(built.critic) < 26.5e6
+
+
+def test_a_bias_that_is_not_there_stays_nothing() -> None:
+    walk = LatentWalk(2, 1, 2, 4, walk="free", start="even", biases=1)
+    assert not walk.lstm.bias_hh_l0.requires_grad
+    assert not walk.lstm.bias_hh_l0.any()
+    assert walk.lstm.bias_ih_l0[4:8].eq(1).all()
+
+
+@pytest.mark.parametrize("name", ["action-gan", "action-gan-bandai2"])
+def test_the_critic_reads_any_length_with_under_a_million_weights(name: str) -> None:
+    first, second = (stage.model for stage in recipe(name).stages)
+    assert isinstance(first, PoseGAN.Config)
+    assert isinstance(second, ActionGAN.Config)
+    shape = FeatureShape(150, 24, classes=12, fps=30.0)
+    built = second.build_on(shape, {"pose": first.build(shape)})
+    assert count(built.critic) < 1e6
+    assert count(built.classifier) < 1e6
+    for frames in (3, 50, 77):
+        shown = torch.randn(2, frames, first.latent)
+        assert built.critic(shown, torch.zeros(2, frames, 12)).shape == (2, 1)
+
+
+@pytest.mark.parametrize("frames", [2, 300])
+def test_a_bounded_walk_stays_in_the_box_for_any_length(frames: int) -> None:
+    torch.manual_seed(0)
+    walk = LatentWalk(4, 3, 8, 16, walk="bounded", start="learnt", biases=2)
+    torch.nn.init.normal_(walk.step.weight, std=20.0)
+    z, _ = walk(torch.randn(2, frames, 8), torch.zeros(2, frames, 3))
+    assert z.abs().max() <= 1
+
+
+def test_a_free_walk_leaves_it() -> None:
+    walk = LatentWalk(4, 3, 8, 16, walk="free", start="even", biases=1)
+    torch.nn.init.ones_(walk.step.bias)
+    z, steps = walk(torch.randn(2, 20, 8), torch.zeros(2, 20, 3))
+    assert steps.abs().max() <= 1
+    assert z.abs().max() > 5
+    assert torch.allclose(z[:, 0] + steps.sum(1), z[:, -1], atol=1e-4)
+
+
+def test_one_frame_can_be_asked_for() -> None:
+    assert ask(model(), query(1)).shape == (2, 4, 1, SHAPE.width)
+    assert ask(model(replace(SMALL, walk="free", start="even", judged="frames")), query(1)).shape[2] == 1
+
+
+def test_a_longer_clip_begins_as_the_shorter_one() -> None:
+    made = model()
+    assert torch.allclose(ask(made, query(30))[:, :, :9], ask(made, query(9)), atol=1e-5)
+
+
+def test_a_mixture_is_neither_and_a_schedule_is_first_one_then_the_other() -> None:
+    made = model()
+    first, second = torch.eye(3)[:1].expand(4, -1), torch.eye(3)[1:2].expand(4, -1)
+    pure, other = (ask(made, query(action=action)) for action in (first, second))
+    mixed = ask(made, query(action=(first + second) / 2))
+    assert not torch.allclose(mixed, pure, atol=1e-3)
+    assert not torch.allclose(mixed, other, atol=1e-3)
+    rows = torch.cat((first[:, None].expand(-1, 6, -1), second[:, None].expand(-1, 6, -1)), 1)
+    scheduled = ask(made, query(action=rows.mean(1), action_frames=rows))
+    assert torch.allclose(scheduled[:, :, :6], pure[:, :, :6], atol=1e-5)
+    assert not torch.allclose(scheduled[:, :, 6:], pure[:, :, 6:], atol=1e-3)
+
+
+def test_one_class_only_is_enough() -> None:
+    shape = replace(SHAPE, classes=1)
+    first = PoseGAN.Config(hidden=16, learning="autoencoder").build(shape)
+    made = SMALL.build_on(shape, {"pose": first})
+    question = query(action=torch.ones(4, 1))
+    batch = Batch(question, torch.randn(4, 12, SHAPE.width))
+    for turn in made.turns:
+        assert torch.isfinite(made.loss(batch, turn)["loss"])
+    assert torch.isfinite(ask(made, question)).all()
+
+
+def penalty(config: ActionGAN.Config, batch: int) -> float:
+    """What the regularisers add for a batch of copies of one row."""
+    made = model(config)
+    row = torch.randn(1, 12, SHAPE.width, generator=torch.Generator().manual_seed(3))
+    steps = torch.ones(1, 11, 12)
+    return float(made._regularisers(row.expand(batch, -1, -1), steps.expand(batch, -1, -1)))  # pyright: ignore[reportPrivateUsage]
+
+
+def test_summed_penalties_depend_on_the_batch_and_means_do_not() -> None:
+    means = replace(FRAMES, smooth=1.0, magnitude=0.5)
+    assert penalty(means, 2) == pytest.approx(penalty(means, 8))
+    assert penalty(replace(means, regulariser="sum", smooth=0.0), 8) == pytest.approx(0.5 * 8 * 11 * 12)
+    per_clip = replace(means, regulariser="sum", magnitude=0.0)
+    assert penalty(per_clip, 2) == pytest.approx(penalty(per_clip, 8))
+
+
+def test_the_gradient_penalty_is_the_formula() -> None:
+    real, fake = torch.randn(5, 4), torch.randn(5, 4)
+    slope = torch.tensor([3.0, 0, 0, 4])  # a linear critic: its gradient is 5 long everywhere
+    assert float(gradient_penalty(lambda x: x @ slope, real, fake)) == pytest.approx(16.0, rel=1e-5)
+
+
+def test_r1_is_the_squared_gradient_at_real_motion() -> None:
+    real = torch.randn(5, 7, 4).requires_grad_()
+    logits = (real**2).sum((1, 2))
+    assert float(real_gradient(logits, real).detach()) == pytest.approx(
+        float((2 * real.detach()).square().sum((1, 2)).mean()), rel=1e-5
+    )
+
+
+def test_the_own_classifier_learns_nothing_from_made_motion() -> None:
+    made = model(replace(SMALL, recognised=1.0)).train()
+    batch = Batch(query(), torch.randn(4, 12, SHAPE.width))
+    made.loss(batch, "maker")["loss"].backward()
+    assert all(p.grad is None for p in made.classifier.parameters())
+    assert all(p.grad is None for p in made.critic.parameters())
+    assert all(p.grad is None for p in made.decoder.parameters())
+    assert any(p.grad is not None and p.grad.any() for p in made.maker.parameters())
+
+
+def test_a_shared_classifier_is_the_makers() -> None:
+    made = model(replace(FRAMES, classifier="shared", recognised=0.1)).train()
+    assert made.turns == ("critic", "maker")
+    held = {id(p) for p in made.turn_parameters("maker")}
+    assert all(id(p) in held for p in made.classifier.parameters())
+    made.loss(Batch(query(), torch.randn(4, 12, SHAPE.width)), "maker")["loss"].backward()
+    assert any(p.grad is not None and p.grad.any() for p in made.classifier.parameters())
+
+
+def test_batch_norm_sees_every_step_by_itself() -> None:
+    torch.manual_seed(0)
+    decoder = PoseDecoder(4, 3, 16, 6, "batch").train()
+    z, action = torch.randn(5, 7, 4), torch.zeros(5, 7, 3)
+    by_step = decoder.by_step(z, action)
+    assert torch.allclose(by_step[:, 3], decoder(z[:, 3], action[:, 3]), atol=1e-6)
+    assert not torch.allclose(by_step, decoder(z, action), atol=1e-4)
+
+
+def test_a_reader_measures_real_motion_once() -> None:
+    reader = PooledReader(2, 0, 1, 8)
+    reader.measure(torch.randn(4, 9, 2))
+    scale = reader.scale.clone()
+    reader.measure(100 * torch.randn(4, 9, 2))
+    assert torch.equal(reader.scale, scale)
+    assert scale.min() > 0.5
+
+
+def test_a_decoder_of_another_body_or_none_is_refused() -> None:
+    other = PoseGAN.Config(hidden=16, learning="autoencoder").build(FeatureShape(9, 3, classes=3))
+    with pytest.raises(UsageError, match="a decoder to 9"):
+        SMALL.build_on(SHAPE, {"pose": other})
+    with pytest.raises(UsageError, match="none"):
+        SMALL.build(SHAPE)
+    with pytest.raises(UsageError, match="autoencoder"):
+        SMALL.build_on(SHAPE, {"pose": PoseGAN.Config(hidden=16).build(SHAPE)})
+
+
+def test_decoder_and_encoder_stay_as_the_first_stage_left_them() -> None:
+    made = model()
+    frozen = [*made.decoder.parameters(), *(made.encoder.parameters() if made.encoder else ())]
+    assert frozen
+    assert not any(p.requires_grad for p in frozen)
+    trained = {id(p) for turn in made.turns for p in made.turn_parameters(turn)}
+    assert not any(id(p) in trained for p in frozen)
+
+
+def test_the_recipes_of_the_issue_are_there() -> None:
+    assert {"action-gan", "action-gan-bandai2", "action-gan-faithful", "action-gan-faithful-bandai2"} <= set(RECIPES)
+    faithful = recipe("action-gan-faithful")
+    assert [turn.repeats for turn in faithful.stages[0].optim] == [5, 1]  # pyright: ignore
+    assert [turn.repeats for turn in faithful.stages[1].optim] == [1, 2]  # pyright: ignore
