@@ -15,6 +15,7 @@ from kinema.motion.files import load, save
 from kinema.protocols import PROTOCOLS
 from kinema.protocols.samples import Windowed, check_suffix, collect, save_samples
 from kinema.run import open_run
+from kinema.run.wishes import Wishes
 
 
 def forecast(
@@ -26,6 +27,8 @@ def forecast(
     samples: int = 1,
     seed: int = 0,
     append: bool = False,
+    hold: str = "",
+    end: Path | None = None,
     protocol: str | None = None,
     data: Path | None = None,
     samples_out: Path | None = None,
@@ -51,6 +54,13 @@ def forecast(
         Same seed, same motion.
     append
         Write the observed motion in front of the future.
+    hold
+        Body parts that keep the pose they were last seen in, relative to the root and in the axes of the world (a held
+        arm does not turn with the body), with commas between: left_leg, right_leg, torso, left_arm, right_arm, lower,
+        upper. For models that complete (SMRNet).
+    end
+        A motion file, of any skeleton whose joints have known names: all futures end in its last pose, which is turned
+        to face as the body was last seen. For models that complete (SMRNet).
     protocol
         Instead of a FILE: forecast the windows of a benchmark (see `kinema eval`).
     data
@@ -73,7 +83,11 @@ def forecast(
         return
     run = open_run(model)
     clip = load(file, unit=unit)
-    answer = run.answer(clip, seconds=seconds, samples=samples, seed=seed)
+    wishes = Wishes(
+        hold=tuple(part.strip() for part in hold.split(",") if part.strip()),
+        end=None if end is None else load(end, unit=unit),
+    )
+    answer = run.answer(clip, seconds=seconds, samples=samples, seed=seed, wishes=wishes)
     for line in answer.notes:
         note(line)
     out = out or Path(f"{file.stem}.forecast.bvh")

@@ -44,6 +44,8 @@ class _Seen:
 class RenderInBetween(Model):
     """The network. `predict` gives exact keys (trust 1) back as they are."""
 
+    completes = True
+
     @dataclass(frozen=True)
     class Config:
         """About two million parameters.

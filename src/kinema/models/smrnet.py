@@ -108,6 +108,7 @@ class SMRNet(Model):
     """The diffusion model. A pass answers `predicted` frames from the last `observed`; longer futures are fed back."""
 
     deterministic = False
+    completes = True
 
     @dataclass(frozen=True)
     class Config:

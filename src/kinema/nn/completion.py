@@ -16,6 +16,7 @@ from kinema.nn.diffusion import Denoise, Walk, noised
 from kinema.nn.noise import RowStreams
 
 Completion = Literal["none", "padded", "noised", "estimate"]
+_LOOSE = 1e-3  # of a frame's variance: what a window of few coefficients may miss of the known frames
 
 
 def whole_prefix(query: Query) -> Int[Tensor, " batch"]:
@@ -46,17 +47,23 @@ def taken(values: Float[Tensor, "*s batch frame feat"], index: Int[Tensor, "batc
 class Known:
     """What is known of windows: `frames` where `mask` is True, in the code's own terms.
 
-    `signal` are the frames that completion adds noise to: the same, or a smoothed version of them.
+    `signal` are the frames that completion adds noise to: the same, or a smoothed version of them. `pull` is how
+    the misses of known frames move every frame of a feature; None where only a prefix is known.
     """
 
     coefficients: Coefficients
     frames: Float[Tensor, "W T F"]
     mask: Bool[Tensor, "W T F"]
     signal: Float[Tensor, "W T F"]
+    pull: Float[Tensor, "W F T T"] | None = None
 
     def estimate(self, x0: Float[Tensor, "S W n F"]) -> Float[Tensor, "S W n F"]:
         """Clean data with the known numbers put in."""
-        return self.coefficients.encode(torch.where(self.mask, self.frames, self.coefficients.decode(x0)))
+        frames = self.coefficients.decode(x0)
+        if self.pull is not None:
+            missed = torch.where(self.mask, self.frames - frames, 0.0)
+            frames = frames + torch.einsum("wfts,bwsf->bwtf", self.pull, missed)
+        return self.coefficients.encode(torch.where(self.mask, self.frames, frames))
 
     def state(
         self, x: Float[Tensor, "S W n F"], alpha_bar: float, noise: Float[Tensor, "S W n F"]
@@ -65,6 +72,25 @@ class Known:
         coefficients = self.coefficients
         known = noised(self.signal.expand(x.shape[0], *self.signal.shape), coefficients.decode(noise), alpha_bar)
         return coefficients.encode(torch.where(self.mask, known, coefficients.decode(x)))
+
+
+def pull_of(code: Coefficients, mask: Bool[Tensor, "W T F"], observed: int) -> Float[Tensor, "W F T T"] | None:
+    """How frames follow known ones that lie ahead, for coefficients that vary independently on the code's scale.
+
+    A few frames at the end hardly weigh in the transform of the window, so that to put them in is not enough: the
+    motion would leap into them. This is the mean of all windows given the known frames (Gaussian conditioning), for the
+    features of which something after the `observed` frames is known; None where there are none.
+    """
+    ahead = mask[:, observed:].any(1)
+    if not bool(ahead.any()):
+        return None
+    waves = code.basis.T[None] * code.scale.T[:, None]  # F T n
+    kernel = waves @ waves.transpose(-1, -2)
+    given = mask.movedim(-1, 1).to(kernel)
+    loose = _LOOSE * kernel.diagonal(dim1=-2, dim2=-1).mean(-1)[:, None]
+    among = kernel * given[..., None] * given[..., None, :] + torch.diag_embed(1 - given + loose)
+    pull = torch.linalg.solve(among, kernel * given[..., None]).transpose(-1, -2)
+    return pull * ahead[:, :, None, None]
 
 
 def base_pose(past: Float[Tensor, "*b N F"], known: Float[Tensor, "*b"], *, residual: bool) -> Float[Tensor, "*b 1 F"]:
@@ -131,7 +157,8 @@ class WindowFiller:
         filler = padded((past - base) * known[:, None, None], code.frames, self.padding)
         frames = torch.where(mask, seen - base, filler)
         signal = code.decode(code.encode(frames)) if self.completion == "padded" else frames
-        truth = Known(code, frames, mask, signal)
+        pull = pull_of(code, mask, self.observed) if self.completion == "estimate" else None
+        truth = Known(code, frames, mask, signal, pull)
 
         def draw() -> Tensor:
             return streams.draw(tokens, width).to(start).view(shape)

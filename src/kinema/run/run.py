@@ -24,6 +24,7 @@ from kinema.motion.represent_centred import CentredPositions
 from kinema.motion.represent_heading import HeadingRotations
 from kinema.motion.retarget import PAST, carry, carry_path, to_skeleton
 from kinema.protocols.forecaster import Space
+from kinema.run.wishes import Known, Wishes
 
 
 @dataclass(frozen=True)
@@ -111,16 +112,31 @@ class Run:
         seen = representation.encode(past[max(0, past.frames - self.observed) :])
         return representation.decode(self._continue(representation, seen, frames, samples, seed)).points()
 
-    def answer(self, clip: Motion, *, seconds: float | None = None, samples: int = 1, seed: int = 0) -> Answer:
+    def answer(
+        self,
+        clip: Motion,
+        *,
+        seconds: float | None = None,
+        samples: int = 1,
+        seed: int = 0,
+        wishes: Wishes | None = None,
+    ) -> Answer:
         """Continue a clip of any skeleton and rate for `seconds` (default: the horizon that the model was trained for).
 
-        Raises UsageError for a batch of clips, for no samples, or for a time that is not positive.
+        `wishes` are what all samples have in common. Raises UsageError for a batch of clips, for no samples, for a time
+        that is not positive, and for wishes that the model does not heed.
         """
         if clip.batch_shape or samples < 1 or (seconds is not None and not 0 < seconds < math.inf):
             raise UsageError(
                 expected="one clip, at least one sample and a positive time",
                 got=f"batch shape {tuple(clip.batch_shape)}, {samples} samples, {seconds} seconds",
                 cure="Ask for one clip at a time.",
+            )
+        if wishes and not self.model.completes:
+            raise UsageError(
+                expected="a model that completes: one that heeds what is known of the future (SMRNet)",
+                got=f"{self.name}, which goes on from the past alone",
+                cure="Ask another model, or leave out what is to be held and the end.",
             )
         notes: list[str] = []
         rate = self.representation.fps if self.representation else clip.fps
@@ -134,7 +150,7 @@ class Run:
             notes.append(
                 f"trained for {self.trained / rate:.2f} s; beyond it the answer is fed back and grows less sure"
             )
-        ahead = self._ahead(own, frames, samples, seed)
+        ahead = self._ahead(own, frames, samples, seed, wishes)
         future = _at_rate(own, ahead, clip.fps, max(1, round(seconds * clip.fps)))
         if self.model.deterministic and samples > 1:
             notes.append(f"{self.name} is deterministic: the {samples} samples are the same")
@@ -153,7 +169,7 @@ class Run:
         recent = _reversed(resample(_reversed(tail), rate))
         return recent[max(0, recent.frames - frames) :]
 
-    def _ahead(self, own: Motion, frames: int, samples: int, seed: int) -> Motion:
+    def _ahead(self, own: Motion, frames: int, samples: int, seed: int, wishes: Wishes | None) -> Motion:
         """The frames after `own`, on its skeleton and where it stands; batch shape (samples,)."""
         if self.representation is None:
             representation, past = _own_representation(own, "rotations"), own
@@ -161,7 +177,8 @@ class Run:
             representation = self.representation
             same = own.skeleton.same_tree(representation.skeleton)
             past = own if same else to_skeleton(own, representation.skeleton)
-        features = self._predict(representation, past, frames, samples, seed)
+        known = wishes.known(representation, past, frames) if wishes else None
+        features = self._predict(representation, past, frames, samples, seed, known)
         if isinstance(representation, HeadingRotations):  # it says where the body goes
             return carry_path(representation.onward(features, past[-1:]), own)
         poses = representation.decode(features)
@@ -170,11 +187,17 @@ class Run:
 
     @torch.inference_mode()
     def _predict(
-        self, representation: Representation, past: Clip, frames: int, samples: int, seed: int
+        self,
+        representation: Representation,
+        past: Clip,
+        frames: int,
+        samples: int,
+        seed: int,
+        known: Known | None = None,
     ) -> Float[Tensor, "sample *batch frame feat"]:
         """Features, in their own units, of the frames after `past`."""
         seen = representation.encode(past[-self.observed :] if past.frames > self.observed else past)
-        future = self._continue(representation, seen, frames, samples, seed)
+        future = self._continue(representation, seen, frames, samples, seed, known)
         if self.symmetric:
             mirrored = self._continue(representation, representation.mirror(seen), frames, samples, seed)
             future = (future + representation.mirror(mirrored)) / 2
@@ -187,16 +210,20 @@ class Run:
         frames: int,
         samples: int,
         seed: int,
+        known: Known | None = None,
     ) -> Float[Tensor, "sample *batch frame feat"]:
-        """Features, in their own units, of the frames after `seen`."""
+        """Features, in their own units, of the frames after `seen`, of which some may be `known`."""
         single = seen.ndim == 2
-        known = representation.standardise(seen[None] if single else seen)
-        window = torch.cat((known, known.new_zeros(known.shape[0], frames, known.shape[2])), 1)
-        observed = (torch.arange(window.shape[1]) < known.shape[1]).expand(window.shape[:2])
+        past = representation.standardise(seen[None] if single else seen)
+        window = torch.cat((past, past.new_zeros(past.shape[0], frames, past.shape[2])), 1)
+        observed = (torch.arange(window.shape[1]) < past.shape[1]).expand(window.shape[:2])
+        query = known_frames(window, observed, representation)
+        if known is not None:
+            query = known.added(query, representation)
         generator = torch.Generator().manual_seed(seed)
         self.model.eval()
-        answer = self.model.predict(known_frames(window, observed, representation), samples, generator)
-        future = representation.restore(answer[:, :, known.shape[1] :])
+        answer = self.model.predict(query, samples, generator)
+        future = representation.restore(answer[:, :, past.shape[1] :])
         return future[:, 0] if single else future
 
 
