@@ -26,8 +26,9 @@ from kinema.protocols.gaps import GapScores, Statistics, blanked, known_frames, 
 from kinema.protocols.lafan1 import LAFAN1, heading
 from kinema.protocols.lafan1_published import GOLDEN
 from kinema.protocols.open_inbetween import OPEN_INBETWEEN
-from kinema.protocols.release import offered, release_table
+from kinema.protocols.release import offered, release_table, write_release
 from kinema.protocols.upsample_grid import UpsampleGrid, question, windows_of
+from kinema.run.choose import Cell, Gap, released
 
 
 def clip(frames: int = 140, seed: int = 0) -> Motion:
@@ -257,7 +258,7 @@ def test_a_model_is_offered_where_it_beats_every_curve_and_nowhere_else() -> Non
     report = stored({"5": (1.0, 1.1), "15": (2.0, 1.5), "30": (3.0, 3.0), "45": (4.0, 2.0)})
     offers = offered(report)
     assert [(round(o.over * 30), round(o.to * 30), round(o.gain, 2)) for o in offers] == [(6, 16, 0.25), (31, 46, 0.5)]
-    assert {(o.space, o.dense, o.noisy) for o in offers} == {("positions", True, False)}
+    assert {(o.space, o.sides, o.noisy) for o in offers} == {("positions", 1, False)}
     # Both sets must be won, and every metric that decides.
     lost = stored({"15": (2.0, 1.5)})
     lost["cells"][1]["scores"]["l2p"]["ours"] = 2.1  # type: ignore[index]
@@ -270,16 +271,60 @@ def test_a_model_is_offered_where_it_beats_every_curve_and_nowhere_else() -> Non
 
 
 def test_the_release_table_is_what_auto_reads(tmp_path: Path) -> None:
-    from kinema.run.choose import Gap, released
-
     (tmp_path / "ours").mkdir()
     table = release_table([stored({"5": (1.0, 1.1), "15": (2.0, 1.5)})])
     (tmp_path / "ours" / "release.json").write_text(json.dumps(table))
     (cell,) = released(tmp_path)
     assert cell.model == "ours"
-    assert cell.holds(Gap(0.5, True, False, "positions"))
-    assert not cell.holds(Gap(0.1, True, False, "positions"))
-    assert not cell.holds(Gap(0.5, True, True, "positions"))
+    assert cell.holds(Gap(0.5, 1, False, "positions"))
+    assert not cell.holds(Gap(0.1, 1, False, "positions"))
+    assert not cell.holds(Gap(0.5, 1, True, "positions"))
+
+
+def test_a_release_is_written_from_the_commands_json(tmp_path: Path) -> None:
+    report = stored({"5": (1.0, 1.1), "15": (2.0, 1.5)}) | {"protocol": "open-inbetween", "columns": ["linear", "ours"]}
+    (tmp_path / "oi.json").write_text(json.dumps(report))
+    folder = tmp_path / "weights" / "shipped-name"
+    folder.mkdir(parents=True)
+    table = write_release(folder, [tmp_path / "oi.json"])
+    assert json.loads((folder / "release.json").read_text()) == table
+    kept = json.loads((folder / "report-open-inbetween.json").read_text())
+    assert kept["model"] == "shipped-name"
+    assert kept["columns"] == ["linear", "shipped-name"]
+    assert offered(kept) == offered(report)
+    (cell,) = released(tmp_path / "weights")
+    assert cell.model == "shipped-name"
+    (tmp_path / "oi.json").write_text('{"protocol": "cmu-legacy"}')
+    with pytest.raises(FormatError, match="upsample-grid"):
+        write_release(folder, [tmp_path / "oi.json"])
+
+
+def test_sides_mean_to_auto_what_they_mean_to_the_table() -> None:
+    """The very questions of the protocols, as the plan of the verbs sees them."""
+    from kinema.run.gaps import plan_gaps
+
+    def gaps_of(known: torch.Tensor) -> set[tuple[int, float]]:
+        found: list[Gap] = []
+
+        def pick(gap: Gap) -> tuple[str, str]:
+            found.append(gap)
+            return "linear", ""
+
+        clock = torch.arange(len(known)).double() / 30
+        plan_gaps(known[:, None].expand(-1, 3), clock, clock, pick, noisy=False, space="rotations")
+        return {(gap.sides, gap.seconds) for gap in found}
+
+    for rate in (2, 4, 8, 16):
+        ((sides, seconds),) = gaps_of(torch.arange(97) % rate == 0)
+        where = {"kind": "rotations", "noise": "clean", "rate": str(rate)}
+        report = {"model": "m", "classical": ["c"], "deciding": ["e"],
+                  "cells": [{"where": where, "scores": {"e": {"m": 1.0, "c": 2.0}}}]}  # fmt: skip
+        (row,) = release_table([report])["cells"]
+        assert Cell("m", **row).holds(Gap(seconds, sides, False, "rotations"))
+    for gap in (5, 15, 30, 45):
+        ((sides, seconds),) = gaps_of(known_frames(gap))
+        (row,) = release_table([stored({str(gap): (2.0, 1.0)})])["cells"]
+        assert Cell("m", **row).holds(Gap(seconds, sides, False, "positions"))
 
 
 def test_protocols_are_asked_by_the_names_of_methods(tmp_path: Path) -> None:
@@ -304,7 +349,7 @@ def test_every_stored_report_of_a_shipped_model_offers_only_what_it_won() -> Non
         pytest.skip("no model that completes is shipped")
     for table in tables:
         reports = [json.loads(path.read_text()) for path in table.parent.glob("report-*.json")]
-        allowed: list[tuple[str, bool, bool, float]] = []
+        allowed: list[tuple[str, int, bool, float]] = []
         for report in reports:
             for cell in report["cells"]:
                 won = all(
@@ -318,9 +363,9 @@ def test_every_stored_report_of_a_shipped_model_offers_only_what_it_won() -> Non
                     grid = "rate" in where
                     seconds = (int(where["rate"]) if grid else int(where["gap"]) + 1) / 30
                     noisy = grid and where["noise"] != "clean"
-                    allowed.append((where.get("kind", ""), not grid, noisy, round(seconds, 6)))
+                    allowed.append((where.get("kind", ""), int(not grid), noisy, round(seconds, 6)))
         for cell in json.loads(table.read_text())["cells"]:
-            key = (cell["dense"], cell["noisy"], round(cell["to"], 6))
+            key = (cell["sides"], cell["noisy"], round(cell["to"], 6))
             assert key in {entry[1:] for entry in allowed}, f"{table.parent.name}: {cell} was not won"
 
 

@@ -90,11 +90,11 @@ def test_a_report_says_what_was_done_and_why() -> None:
 
 
 def test_auto_follows_the_release_table() -> None:
-    cell = Cell("best", "rotations", dense=True, noisy=False, over=0.5, to=1.5)
-    assert choose(Gap(1.0, True, False, "rotations"), (cell,))[0] == "best"
-    assert choose(Gap(2.0, True, False, "rotations"), (cell,))[0] == "pchip"
-    assert choose(Gap(1.0, True, True, "rotations"), (cell,))[0] == "linear"
-    assert choose(Gap(1.0, True, False, "picture"), (cell,))[0] == "squad"
+    cell = Cell("best", "rotations", sides=2, noisy=False, over=0.5, to=1.5)
+    assert choose(Gap(1.0, 2, False, "rotations"), (cell,))[0] == "best"
+    assert choose(Gap(2.0, 2, False, "rotations"), (cell,))[0] == "pchip"
+    assert choose(Gap(1.0, 2, True, "rotations"), (cell,))[0] == "linear"
+    assert choose(Gap(1.0, 2, False, "picture"), (cell,))[0] == "squad"
 
 
 def test_soft_keys_lose_their_noise() -> None:

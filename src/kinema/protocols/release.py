@@ -5,25 +5,32 @@ A report of `upsample-grid` or `open-inbetween` (its JSON) becomes cells of gap 
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-_RATE = 30.0  # frames per second of both protocols
+from kinema.atomic import write_text
+from kinema.errors import FormatError
+
+TABLE = "release.json"
+_RATE = 30.0  # frames per second of both protocols; gaps are rounded to microseconds, as `run.gaps` rounds them
 
 
 @dataclass(frozen=True)
 class Offer:
     """Gaps longer than `over` and up to `to` seconds, for which a model is better than every classical method.
 
-    `space` is what the clip is made of ("rotations", "positions", "picture"), `dense` whether movement (not single
-    keys) is known around the gap, `noisy` whether what is known is evidence. `gain` is by what share the error is
-    smaller than the best classical one: the least over the metrics and sets that decide.
+    `space` is what the clip is made of ("rotations", "positions", "picture"); `noisy`: what is known is evidence;
+    `sides`: on how many sides of the gap movement is known, counted as `run.gaps` counts: none between the single keys
+    of `upsample-grid`, one (the ten frames before it) in `open-inbetween`; no protocol asks with two. `gain` is by what
+    share the error is smaller than the best classical one: the least over the metrics and sets that decide.
     """
 
     space: str
-    dense: bool
+    sides: int
     noisy: bool
     over: float
     to: float
@@ -40,29 +47,75 @@ def offered(report: Mapping[str, Any]) -> tuple[Offer, ...]:
     Cells that differ only in the set are one cell, and must be won in each. A gap's cell reaches from the next shorter
     gap of the protocol to its own; a cell in which the model has no column is not offered.
     """
-    gains: dict[tuple[str, bool, bool, float], float] = {}
+    gains: dict[tuple[str, int, bool, float], float] = {}
     for cell in report["cells"]:
         key = _key(cell["where"], _space(report))
         gains[key] = min(gains.get(key, float("inf")), _gain(cell["scores"], report))
     offers: list[Offer] = []
-    for (space, dense, noisy, seconds), gain in gains.items():
-        shorter = [s for other in gains if other[:3] == (space, dense, noisy) and (s := other[3]) < seconds]
+    for (space, sides, noisy, seconds), gain in gains.items():
+        shorter = [s for other in gains if other[:3] == (space, sides, noisy) and (s := other[3]) < seconds]
         if gain > 0:
-            offers.append(Offer(space, dense, noisy, max(shorter, default=0.0), seconds, gain))
+            offers.append(Offer(space, sides, noisy, max(shorter, default=0.0), seconds, gain))
     return tuple(offers)
 
 
 def release_table(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What `release.json` beside the weights of a model holds, from its stored reports: the cells that `auto` reads."""
-    names = ("space", "dense", "noisy", "over", "to")
+    names = ("space", "sides", "noisy", "over", "to")
     offers = [offer.to_json() for report in reports for offer in offered(report)]
     return {"cells": [{name: offer[name] for name in names} for offer in offers]}
 
 
-def _key(where: Mapping[str, str], space: str) -> tuple[str, bool, bool, float]:
+def write_release(folder: Path, reports: Sequence[Path]) -> dict[str, Any]:
+    """Put reports (files that `kinema eval MODEL --json` wrote) and the table made of them beside a model's weights.
+
+    Each is stored as `report-PROTOCOL.json`, under the folder's name as the model's; the table, which is also given
+    back, as `release.json`. Raises FormatError for a file that is no report of a protocol of completion.
+    """
+    stored = [_renamed(_read(path), folder.name) for path in reports]
+    table = release_table(stored)
+    for report in stored:
+        write_text(folder / f"report-{report['protocol']}.json", json.dumps(report, indent=1) + "\n")
+    write_text(folder / TABLE, json.dumps(table, indent=1) + "\n")
+    return table
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        report = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        report, said = {}, str(error)
+    else:
+        said = "other JSON"
+    if not isinstance(report, dict) or not {"protocol", "model", "classical", "deciding", "cells"} <= set(report):
+        raise FormatError(
+            where=str(path),
+            expected="the report of a model under upsample-grid or open-inbetween",
+            got=said,
+            cure="Write it by `kinema eval MODEL --protocol upsample-grid --json`.",
+        )
+    return report
+
+
+def _renamed(report: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The report with the model called `name`."""
+    old = report["model"]
+
+    def called(label: str) -> str:
+        return name if label == old else label
+
+    cells = [
+        {**cell, "scores": {metric: {called(label): value for label, value in values.items()}
+                            for metric, values in cell["scores"].items()}}
+        for cell in report["cells"]
+    ]  # fmt: skip
+    return {**report, "model": name, "columns": [called(label) for label in report["columns"]], "cells": cells}
+
+
+def _key(where: Mapping[str, str], space: str) -> tuple[str, int, bool, float]:
     if "rate" in where:
-        return where["kind"], False, where["noise"] != "clean", int(where["rate"]) / _RATE
-    return space, True, False, (int(where["gap"]) + 1) / _RATE
+        return where["kind"], 0, where["noise"] != "clean", round(int(where["rate"]) / _RATE, 6)
+    return space, 1, False, round((int(where["gap"]) + 1) / _RATE, 6)
 
 
 def _space(report: Mapping[str, Any]) -> str:

@@ -22,13 +22,13 @@ _SPARSE = ((0.3, "squad"), (0.6, "pchip"), (float("inf"), "linear"))
 class Gap:
     """What stands between two known frames.
 
-    `seconds` from the one to the other; `dense` where movement is known on both sides (frames much closer to each other
-    than the gap is long); `noisy` keys are evidence; `space` is "rotations", "positions" or "picture" (2-D);
-    `lone` where nothing else is known.
+    `seconds` from the one to the other; `sides`: on how many of its sides (0 to 2) movement is known (frames much
+    closer to each other than the gap is long); `noisy` keys are evidence; `space` is "rotations", "positions" or
+    "picture" (2-D); `lone` where nothing else is known.
     """
 
     seconds: float
-    dense: bool
+    sides: int
     noisy: bool
     space: str
     lone: bool = False
@@ -40,14 +40,14 @@ class Cell:
 
     model: str
     space: str
-    dense: bool
+    sides: int
     noisy: bool
     over: float
     to: float
 
     def holds(self, gap: Gap) -> bool:
         """Whether a gap falls into the cell."""
-        same = (self.space, self.dense, self.noisy) == (gap.space, gap.dense, gap.noisy)
+        same = (self.space, self.sides, self.noisy) == (gap.space, gap.sides, gap.noisy)
         return same and self.over < gap.seconds <= self.to
 
 
@@ -68,9 +68,9 @@ def choose(gap: Gap, cells: tuple[Cell, ...] = ()) -> tuple[str, str]:
         return "linear", "keys are evidence: straight lines between smoothed ones, as a spline follows noise"
     if gap.lone:
         return "linear", "two known frames and no more: every curve through them is the straight one"
-    table = _DENSE if gap.dense else _SPARSE
+    table = _DENSE if gap.sides == 2 else _SPARSE
     limit, method = next(row for row in table if gap.seconds <= row[0])
-    around = "movement known on both sides" if gap.dense else "single keys"
+    around = ("single keys", "movement known on one side", "movement known on both sides")[gap.sides]
     reach = f"up to {limit:g} s" if limit < float("inf") else f"above {table[-2][0]:g} s"
     return method, f"{around}, gap {reach}: {method} errs least of the curves there"
 

@@ -68,4 +68,5 @@ def _gap(keys: Tensor, key: int, *, noisy: bool, space: str) -> Gap:
     seconds = float(keys[key + 1] - keys[key])
     before = float(keys[key] - keys[key - 1]) if key > 0 else float("inf")
     after = float(keys[key + 2] - keys[key + 1]) if key + 2 < len(keys) else float("inf")
-    return Gap(round(seconds, 6), max(before, after) <= _DENSE * seconds, noisy, space, lone=len(keys) == 2)
+    sides = sum(next_key <= _DENSE * seconds for next_key in (before, after))
+    return Gap(round(seconds, 6), sides, noisy, space, lone=len(keys) == 2)
