@@ -18,6 +18,7 @@ from kinema.protocols.lafan1 import LAFAN1
 from kinema.protocols.mmd_legacy import MMD_LEGACY
 from kinema.protocols.open_inbetween import OPEN_INBETWEEN
 from kinema.protocols.stochastic import OPEN_STOCHASTIC
+from kinema.protocols.tokens import TOKENS
 from kinema.protocols.upsample_grid import UPSAMPLE_GRID
 
 
@@ -89,6 +90,6 @@ class GenerationBenchmark(Protocol):
         ...
 
 
-_GENERATIONS: tuple[GenerationBenchmark, ...] = (ACTION_GENERATION, ACTION_GENERATION_BANDAI2, MMD_LEGACY)
+_GENERATIONS: tuple[GenerationBenchmark, ...] = (ACTION_GENERATION, ACTION_GENERATION_BANDAI2, MMD_LEGACY, TOKENS)
 GENERATIONS: dict[str, GenerationBenchmark] = {protocol.name: protocol for protocol in _GENERATIONS}
 """All benchmarks of generation by name."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from kinema.batch import Query
@@ -17,6 +17,7 @@ from kinema.data.source import Source
 from kinema.data.tasks import known_frames
 from kinema.errors import UsageError, unknown_name
 from kinema.models.base import Model
+from kinema.models.posegpt import Tokeniser
 from kinema.motion.edit import resample
 from kinema.motion.motion import Clip, Motion
 from kinema.motion.represent import Representation
@@ -134,10 +135,57 @@ class ActionRun:
 
     def as_seen(self, clip: Clip) -> Clip:
         """A recording as the model would say it: on its skeleton, at its rate, with what its features keep."""
-        there = resample(cast("Motion", clip), self.fps)  # either kind comes back as it was
+        return self.representation.decode(self._encoded(clip))
+
+    def _encoded(self, clip: Clip) -> Float[Tensor, "frame feat"]:
+        there = cast("Clip", resample(cast("Motion", clip), self.fps))  # either kind comes back as it was
         if isinstance(there, Motion) and not there.skeleton.same_tree(self.representation.skeleton):
             there = to_skeleton(there, self.representation.skeleton)
-        return self.representation.decode(self.representation.encode(there))
+        return self.representation.encode(there)
+
+    @property
+    def code_count(self) -> tuple[int, int]:
+        """Books, and codes in each. Raises UsageError where the model has no tokeniser."""
+        return self._tokeniser.books, self._tokeniser.codes
+
+    @property
+    def _tokeniser(self) -> Tokeniser:
+        found = getattr(self.model, "tokeniser", self.model)
+        if not isinstance(found, Tokeniser):
+            raise UsageError(
+                expected="a model that makes codes of motion (the recipes posegpt, posegpt-bandai2 ...)",
+                got=self.name,
+                cure="Use the protocol action-generation.",
+            )
+        return found
+
+    def cut(self, clip: Clip, frames: int) -> Float[Tensor, "window frame feat"]:
+        """Standardised features of the windows of a recording, one after the other; what is left over is dropped."""
+        features = self.representation.standardise(self._encoded(clip))
+        count = len(features) // frames
+        return features[: count * frames].unflatten(0, (count, frames))
+
+    def joints(self, features: Float[Tensor, "*batch frame feat"]) -> Float[Tensor, "*batch frame joint 3"]:
+        """Places of joints, metres, of standardised features."""
+        return self.representation.decode(self.representation.restore(features)).points().positions
+
+    @torch.inference_mode()
+    def coded(
+        self, features: Float[Tensor, "window frame feat"]
+    ) -> tuple[Int[Tensor, "window token book"], Float[Tensor, "window frame feat"]]:
+        """Codes of standardised features, and the features that are made of them."""
+        self.model.eval()
+        codes = self._tokeniser.encode(features, torch.ones(features.shape[:2], dtype=torch.bool))
+        return codes, self._tokeniser.decode(codes)[:, : features.shape[1]]
+
+    @torch.inference_mode()
+    def continued(
+        self, past: Float[Tensor, "window past feat"], frames: int, samples: int, seed: int
+    ) -> Float[Tensor, "sample window frame feat"]:
+        """The past, standardised, with the `frames` after it, without a label."""
+        window = torch.cat((past, past.new_zeros(len(past), frames, past.shape[2])), 1)
+        known = (torch.arange(window.shape[1]) < past.shape[1]).expand(window.shape[:2])
+        return _answer(self.model, known_frames(window, known, self.representation), samples, seed)
 
     def source(self, data: Path | str | None) -> Source:
         """The recordings that it was trained on, below the folder `data`. Raises UsageError where it has none."""
