@@ -34,7 +34,7 @@ def evaluate(
     protocol
         cmu-legacy (as published), cmu-physical (60 Hz, true millimetres, captured joints), h36m-legacy;
         open-stochastic, h36m-stochastic, humaneva-stochastic, amass-stochastic (50 futures);
-        lafan1, open-inbetween, upsample-grid (completion);
+        lafan1, open-inbetween, rib, upsample-grid (completion);
         action-generation, action-generation-bandai2, mmd-legacy, tokens (motion from actions, and its codes).
     data
         The folder with the protocol's data; default: the one that KINEMA_DATA names.

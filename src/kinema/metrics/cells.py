@@ -24,6 +24,9 @@ TITLES = {
     "keys": "Mean joint error in frames that were given",
     "acceleration": "Acceleration error, per frame squared",
     "jitter": "Jerk, per second cubed",
+    "mse": "Mean square error by coordinate, aligned at the first frame",
+    "mae": "Mean absolute error by coordinate, aligned at the first frame",
+    "max": "Largest error by coordinate, mean over clips, aligned at the first frame",
     "skate": "Share of steps in which a foot slides",
     "jerk": "Jerk, m/s3",
 }

@@ -17,7 +17,10 @@ from kinema.protocols.h36m import H36M_LEGACY
 from kinema.protocols.lafan1 import LAFAN1
 from kinema.protocols.mmd_legacy import MMD_LEGACY
 from kinema.protocols.open_inbetween import OPEN_INBETWEEN
+from kinema.protocols.rib import RIB
 from kinema.protocols.stochastic import OPEN_STOCHASTIC
+from kinema.protocols.stochastic_licensed import h36m_stochastic, humaneva_stochastic
+from kinema.protocols.stochastic_takes import h36m_takes, humaneva_takes
 from kinema.protocols.tokens import TOKENS
 from kinema.protocols.upsample_grid import UPSAMPLE_GRID
 
@@ -42,7 +45,14 @@ class Benchmark(Protocol):
         ...
 
 
-_ALL: tuple[Benchmark, ...] = (CMU_LEGACY, CMU_PHYSICAL, H36M_LEGACY, OPEN_STOCHASTIC)
+_ALL: tuple[Benchmark, ...] = (
+    CMU_LEGACY,
+    CMU_PHYSICAL,
+    H36M_LEGACY,
+    OPEN_STOCHASTIC,
+    h36m_stochastic(h36m_takes),
+    humaneva_stochastic(humaneva_takes),
+)
 PROTOCOLS: dict[str, Benchmark] = {protocol.name: protocol for protocol in _ALL}
 """All benchmarks by name."""
 
@@ -67,7 +77,7 @@ class CompletionBenchmark(Protocol):
         ...
 
 
-_COMPLETIONS: tuple[CompletionBenchmark, ...] = (LAFAN1, OPEN_INBETWEEN, UPSAMPLE_GRID)
+_COMPLETIONS: tuple[CompletionBenchmark, ...] = (LAFAN1, OPEN_INBETWEEN, RIB, UPSAMPLE_GRID)
 COMPLETIONS: dict[str, CompletionBenchmark] = {protocol.name: protocol for protocol in _COMPLETIONS}
 """All benchmarks of completion by name."""
 

@@ -1,0 +1,46 @@
+"""`rib`: clips, views and the three numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from kinema.data.synthetic import perform
+from kinema.errors import UsageError
+from kinema.motion.edit import face_forward
+from kinema.protocols import COMPLETIONS
+from kinema.protocols.completer import CLASSICAL, Classical
+from kinema.protocols.rib import RIB, keypoints, middle, scores
+
+WALK = face_forward(perform("walk", seconds=3.0, fps=30.0, seed=1))
+
+
+def test_it_has_a_name() -> None:
+    assert COMPLETIONS["rib"] is RIB
+
+
+def test_a_clip_is_the_middle_in_whole_steps() -> None:
+    flat = keypoints(WALK)
+    assert flat.fps == 60
+    assert flat.positions.shape[-2:] == (19, 2)
+    assert middle(flat[:160], 16).frames == 145  # type: ignore[union-attr]
+    assert middle(flat[:16], 16) is None
+    long = replace(flat, positions=flat.positions.repeat(3, 1, 1))
+    cut = middle(long, 8)
+    assert cut is not None
+    assert cut.frames == 321
+    assert torch.equal(cut.positions, long.positions[(long.frames - 321) // 2 :][:321])
+
+
+def test_lines_through_keys_err_more_at_sixteen_and_hold_most() -> None:
+    flat = keypoints(WALK)
+    found = {rate: scores(CLASSICAL, middle(flat, rate), rate) for rate in (8, 16)}  # type: ignore[arg-type]
+    assert 0 < found[8]["mae"]["linear"] < found[16]["mae"]["linear"] < found[16]["mae"]["hold"]
+    assert found[8]["mae"]["linear"] < found[8]["max"]["linear"]
+
+
+def test_a_model_of_rotations_has_no_pictures() -> None:
+    with pytest.raises(UsageError, match="keypoints in a picture"):
+        RIB.evaluate(replace(Classical("linear"), kinds=frozenset({"rotations"})))
