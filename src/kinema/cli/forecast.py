@@ -14,8 +14,11 @@ from kinema.errors import UsageError, unknown_name
 from kinema.motion.files import load, save
 from kinema.protocols import PROTOCOLS
 from kinema.protocols.samples import Windowed, check_suffix, collect, save_samples
+from kinema.protocols.stochastic import StochasticProtocol
 from kinema.run import open_run
+from kinema.run.sampled import sampled_rows
 from kinema.run.wishes import Wishes
+from kinema.viz.grid import check_grid, write_grid
 
 
 def forecast(
@@ -32,6 +35,9 @@ def forecast(
     protocol: str | None = None,
     data: Path | None = None,
     samples_out: Path | None = None,
+    grid: Path | None = None,
+    rows: int = 4,
+    cols: int = 6,
     unit: float | None = None,
     json_: Annotated[bool, Parameter(name="--json")] = False,
 ) -> None:
@@ -67,19 +73,29 @@ def forecast(
         The folder with the protocol's data; default: the one that KINEMA_DATA names.
     samples_out
         Where truth and prediction of every window of the protocol go: .npz or .h5. `kinema render` draws them.
+    grid
+        Of a stochastic protocol: a picture of some windows, with what was seen, what happened, and samples: .png, .gif
+        or .html.
+    rows
+        How many windows the grid shows, spread over the actions.
+    cols
+        How many samples it shows of each.
     unit
         Metres per file unit, where the file does not say (BVH): 0.01 for centimetres.
     json_
         Say on standard output, as JSON, what was written.
     """
-    if file is None or protocol is not None or samples_out is not None:
-        if file is not None or protocol is None or samples_out is None:
+    if file is None or protocol is not None or samples_out is not None or grid is not None:
+        if file is not None or protocol is None or (samples_out is None) == (grid is None):
             raise UsageError(
-                expected="a motion FILE, or --protocol with --samples-out",
-                got="both, or half of one" if file or protocol or samples_out else "neither",
-                cure="Name a file to go on from, or a benchmark and where its samples go.",
+                expected="a motion FILE, or --protocol with --samples-out or --grid",
+                got="both, or half of one" if file or protocol or samples_out or grid else "neither",
+                cure="Name a file to go on from, or a benchmark and where its samples or their picture go.",
             )
-        _forecast_protocol(model, protocol, data, samples_out)
+        if grid is not None:
+            _grid(model, protocol, data, grid, rows, cols, seed)
+        elif samples_out is not None:
+            _forecast_protocol(model, protocol, data, samples_out)
         return
     run = open_run(model)
     clip = load(file, unit=unit)
@@ -126,3 +142,19 @@ def _forecast_protocol(model: str, protocol: str, data: Path | None, out: Path) 
     save_samples(arrays, out)
     actions = sorted({str(action) for action in arrays["action"]})
     print(f"{len(arrays['action'])} windows of {len(actions)} actions ({', '.join(actions)}) by {model}: {out}")
+
+
+def _grid(model: str, protocol: str, data: Path | None, out: Path, rows: int, cols: int, seed: int) -> None:
+    if protocol not in PROTOCOLS:
+        raise unknown_name("protocol", protocol, PROTOCOLS)
+    check_grid(out)
+    benchmark = PROTOCOLS[protocol]
+    if not isinstance(benchmark, StochasticProtocol) or rows < 1 or cols < 1:
+        raise UsageError(
+            expected="a stochastic protocol (open-stochastic, ...), at least one row and one column",
+            got=f"{protocol}, {rows} rows, {cols} columns",
+            cure="Draw samples of other protocols with --samples-out and `kinema render`.",
+        )
+    run = open_run(model)
+    write_grid(sampled_rows(benchmark.windows(data), run, rows=rows, samples=cols, seed=seed), out, title=run.name)
+    print(out)

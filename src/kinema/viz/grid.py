@@ -1,0 +1,153 @@
+"""The grid of a stochastic forecaster: every row one window, its columns what was seen, what happened, and samples.
+
+A still picture shows a few moments of every cell, the later the more solid; a GIF plays all cells at once; a page has a
+panel to a row, truth and samples in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+
+from kinema.atomic import atomic_path
+from kinema.errors import UsageError
+from kinema.motion.motion import Points
+from kinema.viz.camera import Camera, Shot, shot_of
+from kinema.viz.canvas import Canvas
+from kinema.viz.caption import font_of
+from kinema.viz.layers import Layer, Panel
+from kinema.viz.page import page
+from kinema.viz.raster import forecast_panel
+from kinema.viz.style import Palette, Theme, rgb
+from kinema.viz.style import theme as theme_of
+
+SUFFIXES = (".png", ".gif", ".html")
+_MOMENTS = 4  # poses in a cell of a still picture
+_SIZE = (156, 150)  # pixels of a cell
+_HEAD, _SIDE = 30, 118  # pixels above the cells and left of them
+_FPS = 12.5  # pictures per second of the GIF: 8 hundredths of a second each
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One window: places relative to the root, metres. `samples` has batch shape (sample,)."""
+
+    title: str
+    seen: Points
+    truth: Points
+    samples: Points
+
+
+def write_grid(rows: Sequence[Row], path: Path, *, title: str, theme: str = "light") -> None:
+    """Write the grid, atomically. Raises UsageError for another suffix than .png, .gif or .html, or for no rows."""
+    check_grid(path)
+    if not rows:
+        raise UsageError(expected="at least one window", got="none", cure="Ask for one row or more.")
+    if path.suffix == ".html":
+        page([_panel(row) for row in rows], path, title=title, lead="Each picture is one window; samples are pale.")
+        return
+    colours = theme_of(theme)
+    if path.suffix == ".png":
+        with atomic_path(path) as beside:
+            picture(rows, None, colours).save(beside, "PNG", optimize=True)
+        return
+    ahead = rows[0].truth.frames / rows[0].truth.fps
+    times = np.arange(-rows[0].seen.frames / rows[0].seen.fps, ahead, 1 / _FPS)
+    pictures = [picture(rows, float(time), colours) for time in times]
+    palette = pictures[-1].quantize(64, dither=Image.Dither.NONE)
+    small = [one.quantize(palette=palette, dither=Image.Dither.NONE) for one in pictures]
+    with atomic_path(path) as beside:
+        small[0].save(beside, "GIF", save_all=True, append_images=small[1:], duration=round(1000 / _FPS), loop=0)
+
+
+def check_grid(path: Path) -> None:
+    """Raises UsageError where a grid cannot be called so."""
+    if path.suffix not in SUFFIXES:
+        raise UsageError(expected="a grid that ends in .png, .gif or .html", got=str(path), cure="Change the suffix.")
+
+
+def picture(rows: Sequence[Row], time: float | None, colours: Theme) -> Image.Image:
+    """The grid at a time in seconds from the last observed frame, or a few moments of every cell."""
+    columns = 2 + len(rows[0].samples.positions)
+    size = (_SIDE + columns * _SIZE[0], _HEAD + len(rows) * _SIZE[1])
+    canvas = Canvas(size, colours, sharpness=2)
+    for down, row in enumerate(rows):
+        layers = _cells(row)
+        shot = shot_of(layers, aspect=_SIZE[0] / _SIZE[1], projection="orthographic", margin=0.08)
+        for across, layer in enumerate(layers):
+            canvas.middle = (
+                (_SIDE + (across + 0.5) * _SIZE[0]) * canvas.sharpness,
+                (_HEAD + (down + 0.5) * _SIZE[1]) * canvas.sharpness,
+            )
+            _cell(canvas, layer, shot, time)
+    image = canvas.finish()
+    _write(image, rows, time, colours)
+    return image
+
+
+def _cells(row: Row) -> list[Layer]:
+    """Context, truth and samples; the clock of each begins with its own first frame."""
+    samples = [
+        Layer(f"sample {1 + each}", row.samples.one(each), "forecast") for each in range(len(row.samples.positions))
+    ]
+    return [Layer("context", row.seen, "observed"), Layer("truth", row.truth, "truth"), *samples]
+
+
+def _cell(canvas: Canvas, layer: Layer, shot: Shot, time: float | None) -> None:
+    seconds = layer.points.frames / layer.points.fps
+    if time is None:
+        times = np.linspace(0, seconds - 1 / layer.points.fps, _MOMENTS)
+    elif layer.role == "observed":
+        times = np.array([min(max(time + seconds, 0.0), seconds - 1e-3)])
+    else:
+        times = np.array([min(time, seconds - 1e-3)]) if time >= 0 else np.array([])
+    palette = canvas.theme.roles[layer.role]
+    base = shot.at(0.0)
+    # The canvas scales by its whole height; a cell is a part of that.
+    height = base.height * canvas.size[1] / _SIZE[1]
+    spread = 0.16 * base.height if len(times) > 1 else 0.0
+    for place, moment in enumerate(times):
+        # Moments stand beside each other, the first at the left.
+        aside = spread * ((len(times) - 1) / 2 - place)
+        camera = Camera(base.target + aside * base.axes[0], base.azimuth, base.elevation, height, base.lens)
+        poses = layer.at(float(moment))
+        assert poses is not None, "a moment within the layer"
+        share = (place + 1) / len(times)
+        canvas.body(camera, poses[0], layer.figure, _paler(palette, canvas.theme, share))
+
+
+def _paler(palette: Palette, colours: Theme, share: float) -> Palette:
+    """Earlier moments nearer to the paper."""
+
+    def towards(colour: str) -> str:
+        mixed = (
+            round(p + (0.25 + 0.75 * share) * (c - p)) for p, c in zip(rgb(colours.panel), rgb(colour), strict=True)
+        )
+        return "#" + "".join(f"{part:02x}" for part in mixed)
+
+    return replace(palette, left=towards(palette.left), right=towards(palette.right), spine=towards(palette.spine))
+
+
+def _write(image: Image.Image, rows: Sequence[Row], time: float | None, colours: Theme) -> None:
+    draw, font = ImageDraw.Draw(image), font_of(13)
+    names = ["observed", "what happened", *(f"sample {1 + each}" for each in range(len(rows[0].samples.positions)))]
+    for across, name in enumerate(names):
+        draw.text((_SIDE + (across + 0.5) * _SIZE[0], 10), name, rgb(colours.muted), font, "mt")
+    for down, row in enumerate(rows):
+        top = _HEAD + down * _SIZE[1]
+        draw.line((0, top, image.width, top), rgb(colours.grid), 1)
+        draw.text((12, top + _SIZE[1] / 2), row.title, rgb(colours.ink), font, "lm")
+    if time is not None:
+        draw.text((12, 10), f"{time:+.2f} s", rgb(colours.ink if time >= 0 else colours.muted), font, "lt")
+
+
+def _panel(row: Row) -> Panel:
+    """A row as one panel of a page: the truth solid, the samples as ghosts of it."""
+    seconds = row.seen.frames / row.seen.fps
+    whole = replace(row.truth, positions=torch.cat((row.seen.positions, row.truth.positions)))
+    return forecast_panel(whole, row.samples, now=seconds, title=row.title)
