@@ -86,6 +86,18 @@ def test_a_generator_that_plays_real_motion_scores_as_real_motion_does() -> None
     assert (itself["speed"], itself["jerk"], itself["steps"]) == (1, 1, 0)
 
 
+def test_half_of_the_real_clips_stand_against_the_other_half() -> None:
+    some = labelled_windows(SOURCE.clips("train"), lambda clip: clip, ACTIONS, 20)
+    ours, others = some.halves(0)
+    assert sorted(ours + others) == list(range(len(some)))
+    assert not {some.takes[row] for row in ours} & {some.takes[row] for row in others}
+    assert (some.labels[ours].sum(0) - some.labels[others].sum(0)).abs().max() <= 3  # a recording has three windows
+    assert some.halves(0) != some.halves(1)
+    floor = of(report(1.0), "real: half of the test split")
+    assert floor["fid"] > 0
+    assert floor["accuracy"] > 0.9
+
+
 def test_frozen_motion_is_seen_by_the_dynamics() -> None:
     assert of(report(0.2))["speed"] < 0.35
     assert of(report(0.2))["steps"] > 2 * of(report(1.0))["steps"]

@@ -93,7 +93,9 @@ def _notes(test: LabelledWindows, frames: int) -> tuple[str, ...]:
         f"Clips of {frames} frames at {test.fps:g} per second ({frames / test.fps:.2f} s), turned and moved to begin "
         "at the origin, facing +z. Distances are in the space of judges that kinema trained on the train split: they "
         "compare with other rows here and with other reports of the same judge, not with published numbers.",
-        "'real: train split' is the floor: the same number of real clips with the same labels, that the judges know.",
+        "Floors: 'real: half of the test split' is scored against the other half, recordings that no judge knows, with "
+        "half as many clips on either side (which makes a FID larger); 'real: train split' is as many real clips as a "
+        "repetition has, with the same labels, on which the judges were trained.",
         "'trains to': accuracy on real test clips of a recogniser that learnt from the row's clips alone.",
         "Poses that have frozen can have a good FID and MMD: read speed, jerk and step sizes beside them.",
     ]

@@ -78,6 +78,11 @@ class Seen:
     logits: Float[Tensor, "clip class"]
     steps: Float[Tensor, "clip dim"]
 
+    def some(self, rows: list[int]) -> Seen:
+        """Some of the clips."""
+        chosen = torch.tensor(rows)
+        return Seen(self.windows[chosen], self.poses[chosen], self.logits[chosen], self.steps[chosen])
+
 
 def see(windows: LabelledWindows, of_poses: Judge, of_steps: Judge) -> Seen:
     """What the judge of poses and the judge of frame-to-frame differences make of clips."""

@@ -115,10 +115,21 @@ class Table:
         made = self._generated()
         found = {self.generator.name: self._row(made)}
         self._count_actions(made)
+        if halves := self._halves():
+            found["real: half of the test split"] = Answers.of(halves, {})
         found["real: train split"] = self._row([self._drawn(self.train, seed) for seed in self._seeds()])
         found["real: test split itself"] = Answers.of([score(self.real, self.real, self.contents, 0)], {})
         found["class-mean sequence"] = self._row([self._means(seed) for seed in self._seeds()[:1]])
         found["real under shuffled labels"] = self._row([self._shuffled(seed) for seed in self._seeds()[:5]])
+        return found
+
+    def _halves(self) -> list[Mapping[str, float | None]]:
+        """Half of the test split against the other half, of other recordings: real motion that no judge knows."""
+        found: list[Mapping[str, float | None]] = []
+        for seed in self._seeds():
+            ours, others = self.test.halves(seed)
+            if min(len(ours), len(others)) >= 2:
+                found.append(score(self.real.some(ours), self.real.some(others), self.contents, seed))
         return found
 
     def _seeds(self) -> range:

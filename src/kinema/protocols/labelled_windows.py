@@ -31,6 +31,7 @@ class LabelledWindows:
     joints: tuple[int, ...]  # which of the skeleton's
     fps: float
     identities: frozenset[str] = frozenset()  # the recordings that the clips are cut from
+    takes: tuple[int, ...] = ()  # for every clip the number of its recording; none where clips were made or drawn
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -43,7 +44,17 @@ class LabelledWindows:
         self, positions: Float[Tensor, "clip frame joint dim"], labels: Float[Tensor, "clip class"]
     ) -> LabelledWindows:
         """Other clips of the same body."""
-        return replace(self, positions=positions, labels=labels)
+        return replace(self, positions=positions, labels=labels, takes=())
+
+    def halves(self, seed: int) -> tuple[list[int], list[int]]:
+        """The clips in two halves of equal labels, at random; no recording has clips in both."""
+        generator = torch.Generator().manual_seed(seed)
+        first = {take: row for row, take in reversed(list(enumerate(self.takes)))}
+        recordings = [list(first)[place] for place in torch.randperm(len(first), generator=generator)]
+        recordings.sort(key=lambda take: self.labels[first[take]].tolist())
+        sides = {take: place % 2 for place, take in enumerate(recordings)}
+        rows = range(len(self.takes))
+        return [row for row in rows if sides[self.takes[row]]], [row for row in rows if not sides[self.takes[row]]]
 
     def features(self) -> Float[Tensor, "clip frame feat"]:
         """What recognisers read: joints relative to the pelvis, then the pelvis."""
@@ -102,8 +113,9 @@ def labelled_windows(
     positions: list[Tensor] = []
     labels: list[Tensor] = []
     identities: set[str] = set()
+    takes: list[int] = []
     body: Points | None = None
-    for clip in clips:
+    for take, clip in enumerate(clips):
         own = labels_of(clip.action)
         row = torch.tensor([float(name in own) for name in classes])
         if not bool(row.any()):
@@ -113,6 +125,7 @@ def labelled_windows(
         windows = windows_of_clip(seen, frames)
         positions.append(windows)
         identities.add(clip.identity)
+        takes += [take] * len(windows)
         labels.append(row.expand(len(windows), -1))
     if body is None or not sum(map(len, positions)):
         raise UsageError(
@@ -122,4 +135,6 @@ def labelled_windows(
         )
     joints = judged_joints(body.skeleton)
     cut, kept = torch.cat(positions), torch.cat(labels)
-    return LabelledWindows(cut, kept, tuple(classes), body.skeleton, joints, body.fps, frozenset(identities))
+    return LabelledWindows(
+        cut, kept, tuple(classes), body.skeleton, joints, body.fps, frozenset(identities), tuple(takes)
+    )
