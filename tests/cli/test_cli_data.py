@@ -9,6 +9,7 @@ import pytest
 
 from command import run
 from kinema.data.h36m_expmap import ACTIONS, SUBJECTS
+from little_amass import write_model, write_take
 
 ROW = ",".join(["0.5"] * 99) + "\n"
 
@@ -48,3 +49,30 @@ def test_no_data_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert "academic use" in capsys.readouterr().err
     assert run("data", "check", "h36m-expmap", "--root", str(tmp_path / "nowhere")) == 3
     assert run("data", "check", "h36m") == 2
+
+
+def test_amass_is_read_to_its_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_take(tmp_path / "CMU/01/01_01_poses.npz")
+    write_take(tmp_path / "CMU/01/shape.npz", poses=None)
+    assert run("data", "check", "amass", "--root", str(tmp_path)) == 0
+    out = capsys.readouterr().out
+    assert "1 recordings of smplh, of CMU." in out
+    assert "left out: CMU/01/shape: no poses" in out
+    path = write_take(tmp_path / "CMU/01/01_02_poses.npz")
+    path.write_bytes(path.read_bytes()[:2000])
+    write_take(tmp_path / "CMU/01/01_03_poses.npz", trans=None)
+    assert run("data", "check", "amass", "--root", str(tmp_path), "--json") == 4
+    found = json.loads(capsys.readouterr().out)
+    assert sorted(found["damaged"]) == ["CMU/01/01_02_poses", "CMU/01/01_03_poses"]
+    assert (found["whole"], found["left_out"]) == (1, {"CMU/01/shape": "no poses"})
+    assert run("data", "check", "amass", "--root", str(tmp_path / "CMU")) == 3
+
+
+def test_a_file_of_joints_is_built(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("h5py")
+    write_take(tmp_path / "amass/CMU/01/01_01_poses.npz")
+    model = write_model(tmp_path / "model.npz")
+    out = tmp_path / "joints.h5"
+    assert run("data", "amass-joints", str(tmp_path / "amass"), "--model", str(model), "-o", str(out)) == 0
+    assert "1 recordings" in capsys.readouterr().out
+    assert out.is_file()

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from kinema.data.amass import Amass
+from kinema.data.amass_build import Building, build_joints
+from kinema.data.amass_files import read_take
 from kinema.data.cmu_from_bvh import benchmark_rows
 from kinema.data.h36m_expmap import ACTIONS, CLIPS, ORIGIN, SUBJECTS, H36MExpmap, Inventory
-from kinema.errors import CheckFailedError, UsageError
+from kinema.errors import CheckFailedError, FormatError, UsageError
 from kinema.motion.files.expmap import save_rows
 
-app = App(name="data", help="Check a data set; rebuild benchmark files from a BVH.")
+app = App(name="data", help="Check a data set; rebuild benchmark files from their origin.")
 _SHOWN = 8  # names of a kind before the rest is only counted
 
 
 @app.command
 def check(
-    dataset: Literal["h36m-expmap"],
+    dataset: Literal["amass", "h36m-expmap"],
     /,
     *,
     root: Path | None = None,
@@ -30,12 +35,16 @@ def check(
     Parameters
     ----------
     dataset
-        h36m-expmap: Human3.6M's exponential maps, S{1,5,6,7,8,9,11}/ACTION_{1,2}.txt.
+        amass: DATASET/SUBJECT/*.npz, every file read to its end. h36m-expmap: Human3.6M's exponential
+        maps, S{1,5,6,7,8,9,11}/ACTION_{1,2}.txt.
     root
-        The folder that holds S1, S5 ...; default: the one that KINEMA_DATA names.
+        The folder that holds the data sets, or S1, S5 ...; default: the one that KINEMA_DATA names.
     json_
         Say it on standard output as JSON.
     """
+    if dataset == "amass":
+        _check_amass(root, json_=json_)
+        return
     found = H36MExpmap(root=None if root is None else str(root)).inventory()
     total = len(SUBJECTS) * len(ACTIONS) * len(CLIPS)
     if json_:
@@ -69,10 +78,71 @@ def cmu_from_bvh(file: Path, /, *, out: Annotated[Path, Parameter(name=["--out",
     print(f"{len(rows)} rows of {rows.shape[1]} columns: {out}")
 
 
+@app.command(name="amass-joints")
+def amass_joints(
+    folder: Path,
+    /,
+    *,
+    model: Path,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    fps: float = 60.0,
+    as_released: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Build Render-In-Between's file of joint places from your own AMASS; a run that was stopped goes on.
+
+    Parameters
+    ----------
+    folder
+        AMASS, SMPL-H release: DATASET/SUBJECT/*_poses.npz.
+    model
+        Your SMPL-H model: a file, or a folder with one for each gender.
+    out
+        The HDF5 file.
+    fps
+        The rate that all recordings are brought to.
+    as_released
+        Every recording at its own rate and on the male body, as the release was made.
+    """
+    how = Building(None if as_released else fps, as_released)
+    done = None
+    for done in build_joints(folder, model, out, how):
+        if done.made:
+            print(f"{done.done} of {done.total}: {done.name}", file=sys.stderr)
+    print(f"{0 if done is None else done.total} recordings: {out}")
+
+
+def _check_amass(root: Path | None, *, json_: bool) -> None:
+    damaged, whole = list[tuple[str, str]](), 0
+    source = Amass(None if root is None else str(root), skip_bad=True)
+    for header in source.recordings:
+        try:
+            read_take(header)
+            whole += 1
+        except FormatError as error:
+            damaged.append((header.name, str(error)))
+    # What is no archive at all is found among the files that are left out.
+    damaged += [(name, why) for name, why in source.skipped if why.startswith(str(source.folder))]
+    left = [(name, why) for name, why in source.skipped if not why.startswith(str(source.folder))]
+    if json_:
+        print(json.dumps({"dataset": "amass", "folder": str(source.folder), "body": source.taken_body, "whole": whole,
+                          "data_sets": source.actions, "left_out": dict(left), "damaged": dict(damaged)}))  # fmt: skip
+    else:
+        print(f"{source.folder}: {whole} recordings of {source.taken_body}, of {', '.join(source.actions)}.")
+        _list("left out", [f"{name}: {why}" for name, why in left])
+        _list("damaged", [why for _, why in damaged])
+    if damaged:
+        got = f"{whole} whole, {len(damaged)} damaged"
+        raise CheckFailedError(expected=f"whole files in {source.folder}", got=got, cure="Copy the damaged ones again.")
+
+
 def _show(found: Inventory, total: int) -> None:
     print(f"{found.folder}: {len(found.whole)} of {total} files are there and whole.")
     for kind, names in (("missing", found.missing), ("damaged", tuple(why for _, why in found.damaged))):
-        for name in names[:_SHOWN]:
-            print(f"  {kind}: {name}")
-        if len(names) > _SHOWN:
-            print(f"  {kind}: {len(names) - _SHOWN} more")
+        _list(kind, names)
+
+
+def _list(kind: str, names: Sequence[str]) -> None:
+    for name in names[:_SHOWN]:
+        print(f"  {kind}: {name}")
+    if len(names) > _SHOWN:
+        print(f"  {kind}: {len(names) - _SHOWN} more")

@@ -25,6 +25,7 @@ from kinema.geometry.rotations import rotvec_to_rotmat
 from kinema.motion import catalog
 from kinema.motion.files.smpl import BODIES, SmplBody
 from kinema.motion.motion import Motion
+from kinema.motion.skeleton import Skeleton
 
 WIDTHS: dict[int, str] = {72: "smpl", 156: "smplh", 165: "smplx"}
 """Columns of `poses` -> body."""
@@ -117,11 +118,17 @@ class Take:
         The pelvis stands at `trans` plus its rest place in the shaped body. Without a body that place is not known,
         and the pelvis stands at `trans`: heights are then off by a constant of some twenty centimetres.
         """
-        skeleton = catalog.skeleton(BODIES[self.header.body]) if body is None else body.skeleton(self.betas)
+        if body is None:
+            return self.on(catalog.skeleton(BODIES[self.header.body]), torch.zeros(3))
+        skeleton = body.skeleton(self.betas)
+        return self.on(skeleton, skeleton.offsets[0])
+
+    def on(self, skeleton: Skeleton, pelvis: Float[Tensor, "3"]) -> Motion:
+        """The recording with y up on a skeleton whose pelvis rests at `pelvis`."""
         rotations = rotvec_to_rotmat(self.poses)
         rotations[:, 0] = TO_Y_UP @ rotations[:, 0]
-        root = self.trans if body is None else self.trans + skeleton.offsets[0]
-        return Motion(skeleton, rotations, root @ TO_Y_UP.T, self.header.fps, identity=identity(self.header.name))
+        root = (self.trans + pelvis) @ TO_Y_UP.T
+        return Motion(skeleton, rotations, root, self.header.fps, identity=identity(self.header.name))
 
 
 def read_take(header: Header) -> Take:

@@ -94,14 +94,15 @@ class AmassJoints:
         path = Path(self.file)
         if not path.is_file():
             raise missing_data("AMASS_3D_joints.h5 ({dataset}/{motion}/joints)", f"no file at {path}", _ORIGIN)
-        h5py = _h5py()
+        h5py = require_h5py()
         try:
             return h5py.File(path, "r")
         except OSError as error:
             raise _damaged(path.name, "an HDF5 file", str(error).split("\n")[0]) from error
 
 
-def _h5py() -> Any:
+def require_h5py() -> Any:
+    """The package h5py. Raises KinemaError where it is not installed."""
     try:
         return importlib.import_module("h5py")
     except ImportError as error:

@@ -6,6 +6,8 @@ one's own: `KINDS["MyModel"] = MyModel.Config`.
 
 from __future__ import annotations
 
+from kinema.data.amass import Amass
+from kinema.data.babel import Babel
 from kinema.data.cmu_forecast import CmuForecast
 from kinema.data.folder import Folder
 from kinema.data.h36m_camera import H36MCamera
@@ -40,6 +42,8 @@ from kinema.motion.represent_world import RootedRotationsConfig, WorldPositionsC
 
 KINDS: dict[str, type] = {
     "ActionGAN": ActionGAN.Config,
+    "Amass": Amass,
+    "Babel": Babel,
     "BenchmarkRows": BenchmarkRowsConfig,
     "CentredPositions": CentredPositionsConfig,
     "Classifier": Classifier.Config,

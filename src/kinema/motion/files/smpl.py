@@ -104,7 +104,7 @@ def find(folder: Path | str, gender: str) -> Path:
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES) if folder.is_dir() else []
     for wanted in (gender.lower(), "neutral"):
         for path in files:
-            words = set(re.split(r"[^a-z]+", path.relative_to(folder).as_posix().lower()))
+            words = set(re.findall(r"[a-z]+", path.relative_to(folder).as_posix().lower()))
             if words & {wanted, wanted[:1]}:
                 return path
     what = f"a body model for '{gender}', or a neutral one"
