@@ -27,7 +27,7 @@ from kinema.recipes.render_in_between import (
     render_in_between_faithful,
 )
 from kinema.recipes.simlpe import simlpe, simlpe_cmu, simlpe_faithful, simlpe_open
-from kinema.recipes.smrnet import smrnet, smrnet_faithful_open
+from kinema.recipes.smrnet import smrnet, smrnet_faithful, smrnet_faithful_humaneva, smrnet_faithful_open
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "action-gan": action_gan,
@@ -53,6 +53,8 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "simlpe-faithful": simlpe_faithful,
     "simlpe-open": simlpe_open,
     "smrnet": smrnet,
+    "smrnet-faithful": smrnet_faithful,
+    "smrnet-faithful-humaneva": smrnet_faithful_humaneva,
     "smrnet-faithful-open": smrnet_faithful_open,
 }
 

@@ -1,10 +1,12 @@
-"""SMRNet's recipes on open motion: mended, and as its code was released, at one compact width for a fair comparison."""
+"""SMRNet's recipes: as its code was released, that at a compact width on open motion, and mended."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from kinema.data.augment import Augment
+from kinema.data.h36m_positions import H36MPositions
+from kinema.data.humaneva_positions import HumanEvaPositions
 from kinema.data.open_motion import OpenMotion
 from kinema.data.source import Source
 from kinema.data.tasks import Forecast
@@ -14,7 +16,8 @@ from kinema.recipes.recipe import Optim, Recipe, Stage
 
 _BATCH = 64
 _PER_EPOCH = 50_000 // _BATCH  # steps
-# Differs: the released validation is made on the test subjects, with augmentation; here on clips held out of training.
+# Differs: the released validation is made on the test subjects, with augmentation; here on clips held out of training,
+# and where all training subjects are trained on, as released, there is none.
 RELEASED_H36M = SMRNet.Config()
 RELEASED_HUMANEVA = SMRNet.Config(
     observed=15,
@@ -50,6 +53,20 @@ def released(name: str, source: Source, model: SMRNet.Config, *, fps: float, epo
         representation=CentredPositionsConfig(fps=fps),
         stages=(stage,),
     )
+
+
+def smrnet_faithful() -> Recipe:
+    """SMRNet as released, on Human3.6M: 25 frames seen, 100 forecast, at 50 frames per second; five subjects."""
+    source = H36MPositions(validation=())
+    recipe = released("smrnet-faithful", source, RELEASED_H36M, fps=50.0, epochs=1501)
+    return replace(recipe, protocols=("h36m-stochastic",))
+
+
+def smrnet_faithful_humaneva() -> Recipe:
+    """SMRNet as released, on HumanEva-I: 15 frames seen, 60 forecast, at 60 frames per second."""
+    source = HumanEvaPositions()
+    recipe = released("smrnet-faithful-humaneva", source, RELEASED_HUMANEVA, fps=60.0, epochs=501)
+    return replace(recipe, protocols=("humaneva-stochastic",))
 
 
 def smrnet_faithful_open() -> Recipe:
