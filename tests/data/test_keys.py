@@ -36,6 +36,9 @@ def test_a_window_depends_on_its_own_seed_alone() -> None:
 @pytest.mark.parametrize("task", [Keys(), Keys(noisy=1.0), ReleasedKeys(frames_in_window=64)])
 def test_what_is_hidden_never_shows(task: Keys | ReleasedKeys) -> None:
     window, representation = windows()
+    if isinstance(task, ReleasedKeys):
+        representation = PictureKeypointsConfig(30.0).build(SOURCE.skeleton)
+        window = representation.encode(CLIP[:64]).expand(24, -1, -1).contiguous()
     one = task.draw(window, representation, SEEDS)
     owner = torch.tensor(representation.token_of_feature)
     unseen = ~(one.query.trust > 0).any(-1)
@@ -72,17 +75,43 @@ def test_less_confidence_means_more_noise() -> None:
     assert torch.corrcoef(stacked)[0, 1] < -0.3
 
 
-def test_the_released_corruption_only_adds_and_swaps_legs() -> None:
-    window = torch.full((321, 38), 2.0)
+@pytest.mark.parametrize("fault", ["noise", "drop", "flip"])
+def test_the_released_faults_by_joint(fault: str) -> None:
+    """Which joints are touched and how, against the released code's lists, by name."""
+    from kinema.motion.represent_picture import JOINTS19
+
+    names = [choices[0] for choices in JOINTS19] + ["root"]
+    window = torch.randn(321, 38, generator=torch.Generator().manual_seed(7))
     known = (torch.arange(321) % 8 == 0)[:, None].expand(-1, 19)
-    owner = torch.arange(19).repeat_interleave(2)
-    partners = PictureKeypointsConfig(30.0).build(SOURCE.skeleton).partners
-    seen, trust = ReleasedCorruption().apply(window, known, owner, partners, torch.Generator().manual_seed(0))
-    keys = seen[known[:, 0]]
-    assert bool(((keys == 0) | (keys >= 2)).all())
-    assert (keys > 2).any()
-    assert (keys == 0).any()
-    assert set(trust.unique().tolist()) == {0.0, 0.5}
+    counts = {f"{kind}_keys": 15 if kind == fault else 0 for kind in ("noise", "drop", "flip")}
+    touched: set[str] = set()
+    true = window[::8].unflatten(-1, (19, 2))
+    for seed in range(30):
+        seen, trust = ReleasedCorruption(**counts).apply(window, known, torch.Generator().manual_seed(seed))
+        assert not seen[~known[:, 0]].any()
+        assert set(trust.unique().tolist()) == {0.0, 0.5}
+        own = seen[::8].unflatten(-1, (19, 2))
+        hit = (own != true).any(-1)
+        assert int(hit.any(1).sum()) == 15
+        touched |= {names[token] for token in hit.any(0).nonzero()[:, 0].tolist()}
+        if fault == "noise":
+            assert float((own - true).min()) >= 0
+            assert float((own - true).max()) <= 0.5
+        if fault == "drop":  # absolute places, at the origin
+            assert torch.allclose((own + own[:, 18:])[hit], torch.zeros(2), atol=1e-6)
+        if fault == "flip":
+            for name in ("hip", "knee", "ankle", "toe"):
+                left, right = names.index(f"l_{name}"), names.index(f"r_{name}")
+                row = hit.any(1)
+                assert torch.equal(own[row][:, left], true[row][:, right])
+    limbs = {f"{side}_{part}" for side in "lr" for part in ("elbow", "wrist", "knee", "ankle", "toe", "hand_end")}
+    legs = {f"{side}_{part}" for side in "lr" for part in ("hip", "knee", "ankle", "toe")}
+    assert touched == {"noise": limbs, "drop": limbs | {"head"}, "flip": legs}[fault]
+
+
+def test_the_released_faults_are_of_pictures_alone() -> None:
+    with pytest.raises(UsageError, match="nineteen"):
+        ReleasedCorruption().apply(torch.zeros(9, 12), torch.ones(9, 2, dtype=torch.bool), torch.Generator())
 
 
 def test_bad_values_are_told() -> None:

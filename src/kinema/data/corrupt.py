@@ -7,6 +7,7 @@ Legend: T frame, F feature, J token.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -114,13 +115,20 @@ class Corruption:
         return seen, confidence
 
 
+# Tokens of `motion.represent_picture.JOINTS19`: elbows, wrists, knees, ankles, toes, hands; the nose; the legs' sides.
+_LIMBS = (3, 4, 6, 7, 9, 10, 12, 13, 14, 15, 16, 17)
+_NOSE = 0
+_RIGHT_LEG, _LEFT_LEG = (8, 9, 10, 15), (11, 12, 13, 14)
+
+
 @dataclass(frozen=True)
 class ReleasedCorruption:
     """Render-In-Between's own (its released training code): faults of whole key frames, never told.
 
-    Noise: `noise_keys` key frames x 5 limb tokens get u[0, 1) times `strength`, positive only. Drop: `drop_keys` key
-    frames x 3 tokens are put at the origin. Flip: in `flip_keys` key frames the legs are exchanged. Counts are cut to
-    the number of keys. The limbs are those of the 19-joint layout of `geometry.camera`.
+    For the nineteen tokens of `PictureKeypoints`, in picture units. Noise: `noise_keys` key frames x 5 joints of the
+    limbs get u[0, 1) times `strength`, positive only. Drop: in `drop_keys` key frames 3 joints of the limbs or the nose
+    are put at the origin, which is the clip's mean pelvis. Flip: in `flip_keys` key frames the legs, hips included, are
+    exchanged. Neck, shoulders and the root are never touched. Counts are cut to the number of keys.
     """
 
     strength: float = 0.5
@@ -129,31 +137,33 @@ class ReleasedCorruption:
     flip_keys: int = 8
 
     def apply(
-        self,
-        window: Float[Tensor, "T F"],
-        known: Bool[Tensor, "T J"],
-        owner: Int64[Tensor, " F"],
-        partners: tuple[int, ...],
-        generator: torch.Generator,
+        self, window: Float[Tensor, "T F"], known: Bool[Tensor, "T J"], generator: torch.Generator
     ) -> tuple[Float[Tensor, "T F"], Float[Tensor, "T J"]]:
-        """See `Corruption.apply`; confidence is 0.5 for every key, for nothing is told about it."""
+        """See `Corruption.apply`, of features that are not standardised; confidence is 0.5 for every key, for nothing
+        is told about it. Raises UsageError for another layout."""
+        if window.shape[1] != 38 or known.shape[1] != 19:
+            raise UsageError(
+                expected="the nineteen keypoints of a picture, 38 features",
+                got=f"{known.shape[1]} tokens, {window.shape[1]} features",
+                cure="Use the corruption that knows every layout: `Corruption`, of the task Keys.",
+            )
         keys = known.any(1).nonzero()[:, 0]
-        seen = torch.where(known[:, owner], window, 0.0)
-        limbs = torch.tensor([token for token, other in enumerate(partners) if token != other] or [0])
+        places = window[keys].unflatten(-1, (19, 2)).clone()
 
-        def some(pool: Tensor, count: int) -> Tensor:
-            return pool[torch.randperm(len(pool), generator=generator)[:count]]
+        def some(pool: Sequence[int], count: int) -> Tensor:
+            return torch.tensor(pool)[torch.randperm(len(pool), generator=generator)[:count]]
 
-        for tokens, count, kind in ((5, self.noise_keys, "noise"), (3, self.drop_keys, "drop")):
-            touched = torch.zeros_like(known)
-            chosen, joints = some(keys, count), some(limbs, tokens)
-            touched[chosen[:, None], joints] = True
-            amount = self.strength * torch.rand(seen.shape, generator=generator)
-            seen = torch.where(touched[:, owner], seen + amount if kind == "noise" else 0.0, seen)
-        flipped = torch.zeros(len(known), dtype=torch.bool)
-        flipped[some(keys, self.flip_keys)] = True
-        seen = torch.where(flipped[:, None], seen[:, swapped_features(owner, partners)], seen)
-        return torch.where(known[:, owner], seen, 0.0), 0.5 * known.float()
+        rows = range(len(keys))
+        at = (some(rows, self.noise_keys)[:, None], some(_LIMBS, 5))
+        added = self.strength * torch.rand(*torch.broadcast_shapes(at[0].shape, at[1].shape), 2, generator=generator)
+        places[at] += added
+        at = (some(rows, self.drop_keys)[:, None], some((_NOSE, *_LIMBS), 3))
+        places[at] = -places[at[0], 18]  # joints are relative to the middle of the hips
+        flipped, legs = some(rows, self.flip_keys)[:, None], torch.tensor((*_RIGHT_LEG, *_LEFT_LEG))
+        places[flipped, legs] = places[flipped, torch.tensor((*_LEFT_LEG, *_RIGHT_LEG))]
+        seen = torch.zeros_like(window)
+        seen[keys] = places.flatten(-2)
+        return seen, 0.5 * known.float()
 
 
 def swapped_features(owner: Int64[Tensor, " F"], partners: tuple[int, ...]) -> Int64[Tensor, " F"]:

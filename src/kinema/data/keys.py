@@ -144,13 +144,12 @@ class ReleasedKeys(Task):
         representation: Representation,
         seeds: Int64[Tensor, " batch"],
     ) -> Batch:
-        """The same keys, corrupted."""
+        """The same keys, corrupted before they are standardised."""
         query = self.query(window, representation)
-        owner = torch.tensor(representation.token_of_feature)
+        raw = representation.restore(window)
         rows = [
-            self.corruption.apply(
-                one, known > 0, owner, representation.partners, torch.Generator().manual_seed(int(seed))
-            )
-            for one, known, seed in zip(window, query.trust, seeds, strict=True)
+            self.corruption.apply(one, known > 0, torch.Generator().manual_seed(int(seed)))[0]
+            for one, known, seed in zip(raw, query.trust, seeds, strict=True)
         ]
-        return Batch(replace(query, seen=torch.stack([seen for seen, _ in rows])), window)
+        seen = torch.where(query.observed_frames()[..., None], representation.standardise(torch.stack(rows)), 0.0)
+        return Batch(replace(query, seen=seen), window)
