@@ -19,6 +19,7 @@ from kinema.protocols.mmd_legacy import MMD_LEGACY
 from kinema.protocols.open_inbetween import OPEN_INBETWEEN
 from kinema.protocols.rib import RIB
 from kinema.protocols.stochastic import OPEN_STOCHASTIC
+from kinema.protocols.stochastic_amass import AMASS
 from kinema.protocols.stochastic_licensed import h36m_stochastic, humaneva_stochastic
 from kinema.protocols.stochastic_takes import h36m_takes, humaneva_takes
 from kinema.protocols.tokens import TOKENS
@@ -52,6 +53,7 @@ _ALL: tuple[Benchmark, ...] = (
     OPEN_STOCHASTIC,
     h36m_stochastic(h36m_takes),
     humaneva_stochastic(humaneva_takes),
+    AMASS,
 )
 PROTOCOLS: dict[str, Benchmark] = {protocol.name: protocol for protocol in _ALL}
 """All benchmarks by name."""
