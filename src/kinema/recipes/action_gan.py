@@ -92,7 +92,7 @@ def action_gan_bandai2() -> Recipe:
         model=PoseGAN.Config(latent=32, hidden=512, depth=2, learning="autoencoder"),
         task=Generate(8),
         optim=_AUTOENCODER,
-        steps=3_000,
+        steps=2_000,
         batch_size=64,
         balance="actions",
     )
@@ -101,7 +101,7 @@ def action_gan_bandai2() -> Recipe:
         model=ActionGAN.Config(frames=60),
         task=Generate(60),
         optim=(Turn("critic", _MENDED), Turn("classifier", replace(_MENDED, lr=5e-4)), Turn("maker", _MENDED)),
-        steps=6_000,
+        steps=1_500,
         batch_size=32,
         balance="actions",
         ema=0.995,

@@ -1,0 +1,95 @@
+"""How fast the action GAN samples: one call for all frames against a loop that makes frame after frame.
+
+python benchmarks/bench_action_gan.py [clips] prints seconds per 100 clips of 50 frames, and the ratio, on one thread.
+The weights are fresh: time does not depend on what was learnt. Both ways give the same motion; that is checked.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from kinema.batch import Query, even_time
+from kinema.models.action_gan import ActionGAN
+from kinema.models.action_gan_pose import PoseGAN
+from kinema.models.base import FeatureShape
+from kinema.nn.noise import row_noise
+from kinema.recipes import recipe
+
+FRAMES = 50
+TOGETHER = 64  # clips at once, as `kinema generate` asks for them
+
+
+def fresh(shape: FeatureShape) -> ActionGAN:
+    """The shipped recipe's network with fresh weights."""
+    first, second = (stage.model for stage in recipe("action-gan").stages)
+    assert isinstance(first, PoseGAN.Config)
+    assert isinstance(second, ActionGAN.Config)
+    torch.manual_seed(0)
+    return second.build_on(shape, {"pose": first.build(shape)}).eval()
+
+
+def question(clips: int, shape: FeatureShape) -> Query:
+    """Nothing is known but the action, each in turn."""
+    return Query(
+        seen=torch.zeros(clips, FRAMES, shape.width),
+        trust=torch.zeros(clips, FRAMES, shape.tokens),
+        time=even_time(FRAMES, 30.0, clips),
+        valid=torch.ones(clips, FRAMES, dtype=torch.bool),
+        action=torch.eye(shape.classes)[torch.arange(clips) % shape.classes],
+    )
+
+
+def frame_after_frame(model: ActionGAN, query: Query) -> Tensor:
+    """The same, written as a loop: one step of the LSTM, one step of the walk, one pose."""
+    noise = row_noise(torch.Generator().manual_seed(0), 1, len(query), FRAMES, model.config.noise)[0]
+    maker = model.maker
+    assert maker.first is not None
+    assert maker.back is not None
+    assert maker.keep is not None
+    stay, keep = 1 - torch.sigmoid(maker.back), torch.sigmoid(maker.keep)
+    here = maker.first(torch.cat((noise[:, 0], query.action), -1))
+    speed, state, poses = torch.zeros_like(here), None, [model.decoder(torch.tanh(here), query.action)]
+    for t in range(1, FRAMES):
+        out, state = maker.lstm(torch.cat((noise[:, t], query.action), -1)[:, None], state)
+        speed = keep * speed + (1 - keep) * maker.step(out[:, 0])
+        here = stay * here + speed
+        poses.append(model.decoder(torch.tanh(here), query.action))
+    return torch.stack(poses, 1)[None]
+
+
+def seconds(sample: Callable[[Query], Tensor], query: Query) -> tuple[float, Tensor]:
+    """The better of two runs in CPU time (others may be at work), and what it gave."""
+    best, answer = float("inf"), torch.zeros(0)
+    parts = [query.map(lambda x, at=at: x[at : at + TOGETHER]) for at in range(0, len(query), TOGETHER)]
+    for _ in range(2):
+        begin = time.process_time()
+        answer = torch.cat([sample(part) for part in parts], 1)
+        best = min(best, time.process_time() - begin)
+    return best, answer
+
+
+@torch.inference_mode()
+def main() -> None:
+    """Time both ways and print one line."""
+    torch.set_num_threads(1)
+    clips = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    shape = replace(FeatureShape(150, 24, classes=12), fps=30.0)
+    model, query = fresh(shape), question(clips, shape)
+    together, first = seconds(lambda part: model.predict(part, 1, torch.Generator().manual_seed(0)), query)
+    apart, second = seconds(lambda part: frame_after_frame(model, part), query)
+    assert torch.allclose(first, second, atol=1e-4)
+    each = 100 / clips
+    print(
+        f"{clips} clips of {FRAMES} frames: {together * each:.3f} s per 100, frame after frame {apart * each:.3f} s; "
+        f"{apart / together:.2f} times as long"
+    )
+
+
+if __name__ == "__main__":
+    main()
