@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image, ImageChops
 
 import kinema.cli.generate as command
 from command import run as kinema
@@ -17,6 +18,7 @@ from kinema.motion.catalog import skeleton
 from kinema.motion.files import load
 from kinema.motion.represent import RotationVectors
 from kinema.run.generate import ActionRun
+from kinema.run.generated_files import write_strips
 
 
 class Waver(Model):
@@ -151,3 +153,13 @@ def test_a_single_frame_is_written_without_a_film(shipped: ActionRun, tmp_path: 
 def test_a_model_without_actions_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert kinema("generate", "walk", "--model", "simlpe-cmu") == 2
     assert "trained with actions" in capsys.readouterr().err
+
+
+def test_the_picture_of_all_actions_says_which_is_which(tmp_path: Path) -> None:
+    clips = little().generate({"walk": 1.0}, 0.2, samples=1, seed=0)
+    for name in ("walk", "wave"):
+        write_strips([(name, clips), ("run", clips)], tmp_path / f"{name}.png")
+    one, other = (Image.open(tmp_path / f"{name}.png") for name in ("walk", "wave"))
+    box = ImageChops.difference(one, other).getbbox()
+    assert box is not None
+    assert box[3] < 24  # the name of the first row alone, above its figures

@@ -7,7 +7,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from kinema.atomic import atomic_path
 from kinema.errors import UsageError
@@ -15,9 +15,11 @@ from kinema.motion.files import save
 from kinema.motion.ik import fit_rotations
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.viz import film, raster
+from kinema.viz.caption import font_of
 
 FORMATS: tuple[str, ...] = ("bvh", "glb", "npz", "gif", "mp4", "png")
 _MOTION_FILES = ("bvh", "glb")
+_MARGIN, _INK = 22, "#3d4658"  # of names on the picture of all actions
 
 
 def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
@@ -61,13 +63,15 @@ def write_clips(clips: Clip, folder: Path, name: str, formats: Sequence[str]) ->
 
 
 def write_strips(rows: Sequence[tuple[str, Clip]], path: Path) -> None:
-    """One picture with the first clip of every action, under each other."""
+    """One picture with the first clip of every action, under each other, its name above it."""
     strips = [raster.strip(_titled(clips.one(0), name), count=8, height=200) for name, clips in rows]
     width = max(strip.width for strip in strips)
     sheet = Image.new("RGB", (width, sum(strip.height for strip in strips)), "white")
     top = 0
-    for strip in strips:
+    write = ImageDraw.Draw(sheet)
+    for (name, _), strip in zip(rows, strips, strict=True):
         sheet.paste(strip.convert("RGB"), (0, top))
+        write.text((_MARGIN, top + 2), name, font=font_of(15), fill=_INK)
         top += strip.height
     with atomic_path(path) as beside:
         sheet.save(beside, "PNG", optimize=True)
