@@ -10,6 +10,7 @@ import pytest
 from command import run
 from kinema.data.h36m_expmap import ACTIONS, SUBJECTS
 from little_amass import write_model, write_take
+from positions_archive import h36m_subjects, humaneva_subjects, write_archive
 
 ROW = ",".join(["0.5"] * 99) + "\n"
 
@@ -76,3 +77,32 @@ def test_a_file_of_joints_is_built(tmp_path: Path, capsys: pytest.CaptureFixture
     assert run("data", "amass-joints", str(tmp_path / "amass"), "--model", str(model), "-o", str(out)) == 0
     assert "1 recordings" in capsys.readouterr().out
     assert out.is_file()
+
+
+def test_positions_of_human36m(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    subjects = h36m_subjects(5)
+    write_archive(tmp_path / "data_3d_h36m.npz", subjects)
+    assert run("data", "check", "h36m-positions", "--root", str(tmp_path)) == 0
+    assert "209 of 209 takes" in capsys.readouterr().out
+    del subjects["S9"]["Posing 1"]
+    subjects["S5"]["Walking"] *= 1000
+    write_archive(tmp_path / "data_3d_h36m.npz", subjects)
+    assert run("data", "check", "h36m-positions", "--root", str(tmp_path)) == 4
+    out, err = capsys.readouterr()
+    assert "missing: S9/Posing (a take)" in out
+    assert "S5, Walking: expected positions in metres" in out
+    assert "207 whole, 1 missing, 1 damaged" in err
+    assert "multimodal files of other projects are not needed" in err
+
+
+def test_positions_of_humaneva(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("data", "check", "humaneva-positions", "--root", str(tmp_path)) == 3
+    assert "humaneva.is.tue.mpg.de" in capsys.readouterr().err
+    subjects = humaneva_subjects(80)
+    write_archive(tmp_path / "data_3d_humaneva15.npz", subjects)
+    assert run("data", "check", "humaneva-positions", "--root", str(tmp_path), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["whole"] == 30
+    del subjects["Validate/S2"]
+    write_archive(tmp_path / "data_3d_humaneva15.npz", subjects)
+    assert run("data", "check", "humaneva-positions", "--root", str(tmp_path)) == 4
+    assert "missing: Validate/S2" in capsys.readouterr().out

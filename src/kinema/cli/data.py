@@ -14,7 +14,11 @@ from kinema.data.amass import Amass
 from kinema.data.amass_build import Building, build_joints
 from kinema.data.amass_files import read_take
 from kinema.data.cmu_from_bvh import benchmark_rows
-from kinema.data.h36m_expmap import ACTIONS, CLIPS, ORIGIN, SUBJECTS, H36MExpmap, Inventory
+from kinema.data.h36m_expmap import ORIGIN, H36MExpmap, Inventory
+from kinema.data.h36m_positions import ORIGIN as POSITIONS_ORIGIN
+from kinema.data.h36m_positions import H36MPositions
+from kinema.data.humaneva_positions import ORIGIN as HUMANEVA_ORIGIN
+from kinema.data.humaneva_positions import HumanEvaPositions
 from kinema.errors import CheckFailedError, FormatError, UsageError
 from kinema.motion.files.expmap import save_rows
 
@@ -24,7 +28,7 @@ _SHOWN = 8  # names of a kind before the rest is only counted
 
 @app.command
 def check(
-    dataset: Literal["amass", "h36m-expmap"],
+    dataset: Literal["amass", "h36m-expmap", "h36m-positions", "humaneva-positions"],
     /,
     *,
     root: Path | None = None,
@@ -36,27 +40,28 @@ def check(
     ----------
     dataset
         amass: DATASET/SUBJECT/*.npz, every file read to its end. h36m-expmap: Human3.6M's exponential
-        maps, S{1,5,6,7,8,9,11}/ACTION_{1,2}.txt.
+        maps, S{1,5,6,7,8,9,11}/ACTION_{1,2}.txt. h36m-positions, humaneva-positions: data_3d_h36m.npz and
+        data_3d_humaneva15.npz.
     root
-        The folder that holds the data sets, or S1, S5 ...; default: the one that KINEMA_DATA names.
+        The folder that holds the data sets, S1, S5 ..., or the file; default: the one that KINEMA_DATA names.
     json_
         Say it on standard output as JSON.
     """
     if dataset == "amass":
         _check_amass(root, json_=json_)
         return
-    found = H36MExpmap(root=None if root is None else str(root)).inventory()
-    total = len(SUBJECTS) * len(ACTIONS) * len(CLIPS)
+    found, origin = _inventory(dataset, None if root is None else str(root))
+    total = len(found.whole) + len(found.missing) + len(found.damaged)
     if json_:
         print(json.dumps({"dataset": dataset, "folder": str(found.folder), "expected": total, "whole": len(found.whole),
                           "missing": list(found.missing), "damaged": dict(found.damaged)}))  # fmt: skip
     else:
-        _show(found, total)
+        _show(found, total, "files" if dataset == "h36m-expmap" else "takes")
     if len(found.whole) < total:
         raise CheckFailedError(
-            expected=f"{total} files of {dataset} in {found.folder}",
+            expected=f"{total} {'files' if dataset == 'h36m-expmap' else 'takes'} of {dataset} in {found.folder}",
             got=f"{len(found.whole)} whole, {len(found.missing)} missing, {len(found.damaged)} damaged",
-            cure=ORIGIN,
+            cure=origin,
         )
 
 
@@ -135,8 +140,17 @@ def _check_amass(root: Path | None, *, json_: bool) -> None:
         raise CheckFailedError(expected=f"whole files in {source.folder}", got=got, cure="Copy the damaged ones again.")
 
 
-def _show(found: Inventory, total: int) -> None:
-    print(f"{found.folder}: {len(found.whole)} of {total} files are there and whole.")
+def _inventory(dataset: str, root: str | None) -> tuple[Inventory, str]:
+    """What is there of a data set, and where to get the rest."""
+    if dataset == "h36m-positions":
+        return H36MPositions(root).inventory(), POSITIONS_ORIGIN
+    if dataset == "humaneva-positions":
+        return HumanEvaPositions(root).inventory(), HUMANEVA_ORIGIN
+    return H36MExpmap(root).inventory(), ORIGIN
+
+
+def _show(found: Inventory, total: int, things: str) -> None:
+    print(f"{found.folder}: {len(found.whole)} of {total} {things} are there and whole.")
     for kind, names in (("missing", found.missing), ("damaged", tuple(why for _, why in found.damaged))):
         _list(kind, names)
 
