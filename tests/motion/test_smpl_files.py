@@ -1,5 +1,6 @@
 """Model files of the SMPL family: rest joints for a shape, and what a damaged file is told."""
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -68,3 +69,13 @@ def test_the_file_for_a_gender(tmp_path: Path, names: tuple[str, str, str]) -> N
         smpl.find(tmp_path, "other")
     with pytest.raises(MissingDataError, match="no file at"):
         smpl.load(tmp_path / "nothing.npz")
+
+
+def test_a_pickle_of_arrays_is_read_and_one_of_code_refused(tmp_path: Path) -> None:
+    arrays = model_arrays("smpl")
+    path = tmp_path / "basicmodel_neutral_lbs.pkl"
+    path.write_bytes(pickle.dumps(arrays, protocol=2))
+    assert smpl.load(path).body == "smpl"
+    path.write_bytes(pickle.dumps({**arrays, "f": Path}))
+    with pytest.raises(FormatError, match="pathlib"):
+        smpl.load(path)

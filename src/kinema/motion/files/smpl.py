@@ -1,8 +1,9 @@
 """A body of the SMPL family from the user's own model file: rest joints for any shape, as a skeleton of the catalogue.
 
-Body models are licensed to each user and may not be passed on; nothing of one is here. What is read of a file (npz, or
-pkl without running what it says): `v_template` (vertex, 3), `shapedirs` (vertex, 3, shape), `J_regressor` (joint,
-vertex), `kintree_table` (2, joint; its first row names the parents). Metres, y up, T-pose, facing +z.
+Body models are licensed to each user and may not be passed on; nothing of one is here. What is read of a file:
+`v_template` (vertex, 3), `shapedirs` (vertex, 3, shape), `J_regressor` (joint, vertex), `kintree_table` (2, joint; its
+first row names the parents). Metres, y up, T-pose, facing +z. A file is an npz, or a pkl of plain arrays, of which
+nothing is run; pickles of sparse matrices or of chumpy's arrays are refused by name.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from torch import Tensor
 from kinema.errors import FormatError, MissingDataError
 from kinema.motion import catalog
 from kinema.motion.skeleton import Skeleton
+from kinema.pickles import read_pickle
 
 BODIES: dict[str, str] = {"smpl": "smpl24", "smplh": "smplh52", "smplx": "smplx55"}
 """Body of the family -> its skeleton in the catalogue."""
@@ -132,9 +134,7 @@ def _read_npz(path: Path) -> dict[str, Any]:
 
 
 def _read_pickle(path: Path) -> dict[str, Any]:
-    from kinema import pickles
-
-    found = pickles.read_pickle(path)
+    found = read_pickle(path)
     if not isinstance(found, dict):
         raise _wrong(path, None, "a dict of arrays", type(found).__name__)
     return {str(key): value for key, value in found.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
