@@ -237,3 +237,13 @@ def test_baselines_are_no_completers() -> None:
     times = torch.arange(60).double() / 30
     with pytest.raises(UsageError, match="only forecasts"):
         infill(run, WALK[:60], Evidence(WALK[:60], known, times), times, seed=0, samples=1)
+
+
+def test_windows_begin_and_end_at_known_frames() -> None:
+    run = run_of(RotationVectorsConfig(30.0).build(WALK.skeleton))
+    known = torch.arange(60) % 7 == 0
+    complete(WALK[:60], known=known, method=run)
+    assert isinstance(run.model, Nudge)
+    assert len(run.model.asked) > 1
+    for query in run.model.asked[:-1]:
+        assert (query.trust[0, [0, -1]] == 1).all()

@@ -107,8 +107,9 @@ class RenderInBetween(Model):
         hidden = self._decode(seen, query, memory)
         with torch.autocast(query.seen.device.type, enabled=False):
             residual, doubt = self.residual(hidden.float()), self.doubt(hidden.float())
-            # At exact keys the residual is taken out again, between them in proportion: the answer meets the keys.
-            residual = residual - seen.exact_keys.linear(residual)
+            # At exact keys the residual is taken out again, between them in proportion, and it fades towards them: the
+            # network knows an exact key from its neighbours, and what it says beside one would be a jump.
+            residual = (residual - seen.exact_keys.linear(residual)) * seen.exact_keys.fade()[..., self.owner]
             answer = self._base(seen) + residual
             answer = torch.where(seen.exact[..., self.owner], seen.values, answer)
         return answer, doubt, seen.frame

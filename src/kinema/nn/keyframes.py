@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+FADE = 0.5  # seconds over which `Keyframes.fade` rises beyond the ends
 FAR = 4.0  # seconds: what lies further from a key, or has none, is "far"
 
 
@@ -62,6 +63,14 @@ class Keyframes:
         since = torch.where(self.before >= 0, since, FAR)
         until = torch.where(self.after < frames, until, FAR)
         return torch.cat((since, until), -1).clamp(0, FAR)
+
+    def fade(self) -> Float[Tensor, "B T J"]:
+        """0 at keys, 1 in the middle between two, sin^2 of the way in between; beyond the ends it rises over half a
+        second. 1 for a token without a key."""
+        left, right = (self._when(end) for end in self.ends)
+        beyond = ((self.time[..., None] - left).abs() / FADE).clamp(max=1) / 2
+        way = torch.where(right > left, self.way, beyond)
+        return torch.where(self.known_at_all, torch.sin(torch.pi * way).square(), 1.0)
 
     def linear(self, values: Float[Tensor, "B T F"]) -> Float[Tensor, "B T F"]:
         """Straight lines between the keys."""

@@ -206,7 +206,8 @@ def _predict(
 
 
 def _spans(run: Run, trust: Float[Tensor, "batch model token"]) -> list[slice]:
-    """Windows as long as the model's, or twice the longest gap: in each something is known."""
+    """Windows as long as the model's, or twice the longest gap, and then to the known frames outside them: a window
+    that ended within a gap would know one side of it only."""
     frames = trust.shape[1]
     there = (trust > 0).any(-1).any(0).nonzero()[:, 0]
     ends = torch.cat((there.new_tensor([-1]), there, there.new_tensor([frames])))
@@ -215,7 +216,12 @@ def _spans(run: Run, trust: Float[Tensor, "batch model token"]) -> list[slice]:
     if frames <= window:
         return [slice(0, frames)]
     starts = range(0, frames - window // 2, window // 2)
-    return [slice(start, start + window) for start in sorted({min(start, frames - window) for start in starts})]
+    spans: list[slice] = []
+    for start in sorted({min(start, frames - window) for start in starts}):
+        before, after = there[there <= start], there[there >= start + window - 1]
+        first = int(before[-1]) if len(before) else start
+        spans.append(slice(first, int(after[0]) + 1 if len(after) else start + window))
+    return spans
 
 
 def _holds_path(representation: Representation, seen: Clip) -> bool:
