@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from positions_archive import h36m_subjects, humaneva_subjects, take, write_archive
 
 from kinema.data.h36m_positions import H36MPositions
 from kinema.data.humaneva_positions import HumanEvaPositions
 from kinema.data.position_archive import action_of
 from kinema.errors import FormatError, MissingDataError, UsageError
 from kinema.motion.catalog.h36m import H36M32_TO_17
+from positions_archive import h36m_subjects, humaneva_subjects, take, write_archive
 
 
 @pytest.fixture(scope="module")

@@ -211,7 +211,7 @@ def _encode(source: Source, split: Split, representation: Representation, phases
 
 
 def _at_rate(clip: Clip, fps: float) -> Clip:
-    return resample(clip, fps) if isinstance(clip, Motion) else resample(clip, fps)
+    return resample(clip, fps)
 
 
 def _phases(clip: Clip, fps: float, phases: int) -> Iterator[Clip]:

@@ -18,7 +18,7 @@ from kinema.motion.catalog.h36m import H36M32_T_POSE, h36m32
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.skeleton import Skeleton
 
-AnyClip = TypeVar("AnyClip", Motion, Points)
+AnyClip = TypeVar("AnyClip", Motion, Points, Motion | Points)
 
 _RATE_TOLERANCE = 5e-5  # frame times in files are rounded: 0.008333 s is 120 Hz
 _FEET = ("l_ankle", "r_ankle", "l_toe", "r_toe")
