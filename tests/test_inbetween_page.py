@@ -33,11 +33,11 @@ def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
 @pytest.mark.parametrize(
     ("row", "gap"),
     [
-        ("| movement on both sides | up to 1 s | `squad` |", Gap(0.9, True, False, "rotations")),
-        ("| movement on both sides | longer | `pchip` |", Gap(1.1, True, False, "rotations")),
-        ("| single keys | up to 0.3 s | `squad` |", Gap(0.3, False, False, "positions")),
-        ("| single keys | up to 0.6 s | `pchip` |", Gap(0.5, False, False, "rotations")),
-        ("| single keys | longer | `linear` |", Gap(0.7, False, False, "picture")),
+        ("| movement on both sides | up to 1 s | `squad` |", Gap(0.9, 2, False, "rotations")),
+        ("| movement on both sides | longer | `pchip` |", Gap(1.1, 2, False, "rotations")),
+        ("| single keys | up to 0.3 s | `squad` |", Gap(0.3, 0, False, "positions")),
+        ("| single keys | up to 0.6 s | `pchip` |", Gap(0.5, 0, False, "rotations")),
+        ("| single keys | longer | `linear` |", Gap(0.7, 0, False, "picture")),
     ],
 )
 def test_the_rule_is_the_one_that_the_page_states(row: str, gap: Gap) -> None:

@@ -16,7 +16,8 @@ from kinema.motion.represent import Representation
 
 
 def same(one: Query, other: Query) -> bool:
-    return all(torch.equal(getattr(one, field.name), getattr(other, field.name)) for field in fields(Query))
+    pairs = [(getattr(one, field.name), getattr(other, field.name)) for field in fields(Query)]
+    return all(a is b is None or torch.equal(a, b) for a, b in pairs)
 
 
 def test_forecast_shows_the_prefix_and_asks_for_the_rest() -> None:
