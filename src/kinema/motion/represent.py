@@ -177,14 +177,7 @@ class RootPositions(Representation):
             self._source[skeleton.index(name)] = skeleton.index(source)
         identity = torch.eye(3).expand(len(skeleton), 3, 3)
         self._rest, _ = forward_kinematics(identity, torch.zeros(3), skeleton.offsets, skeleton.parents)
-        partner = [skeleton.mirror[joint] for joint in self._chosen]
-        if set(partner) != set(self._chosen):
-            raise UsageError(
-                expected="a choice of joints that holds the mirror of each",
-                got=str(self.joints),
-                cure="Add the others.",
-            )
-        self._swap = [self._chosen.index(joint) for joint in partner]
+        self._swap = skeleton.mirrored_places(self._chosen)
 
     @property
     def token_of_feature(self) -> tuple[int, ...]:

@@ -32,14 +32,7 @@ class CentredPositions(Representation):
         self.skeleton, self.fps = skeleton, fps
         self._chosen = [joint for joint in skeleton.indices(joints) if joint != 0]
         self.joints = tuple(skeleton.joints[joint] for joint in self._chosen)
-        partner = [skeleton.mirror[joint] for joint in self._chosen]
-        if not self._chosen or set(partner) != set(self._chosen):
-            raise UsageError(
-                expected="a choice of joints beside the root that holds the mirror of each",
-                got=str(tuple(joints)),
-                cure="Add the others.",
-            )
-        self._swap = [self._chosen.index(joint) for joint in partner]
+        self._swap = skeleton.mirrored_places(self._chosen)
         self.width = 3 * len(self._chosen)
         self.statistics = Statistics.none(self.width)
 

@@ -47,19 +47,13 @@ class HeadingRotations(Representation):
         self.joints = tuple(skeleton.joints[joint] for joint in self._chosen)
         self.width = 6 * len(self._chosen) + _PATH
         self._statistics = Statistics.none(self.width)
-        partner = [skeleton.mirror[joint] for joint in self._chosen]
-        if set(partner) != set(self._chosen):
-            raise UsageError(
-                expected="a choice of joints that holds the mirror of each",
-                got=str(self.joints),
-                cure="Add the others.",
-            )
+        swap = skeleton.mirrored_places(self._chosen)
         above, own = reflections(skeleton)
         # Column k of A R S is A times column k times S_k.
         signs = torch.cat((above * own[:, :1], above * own[:, 1:2]), -1)[self._chosen].flatten()
         self._signs = torch.cat((signs, torch.tensor([-1.0, -1.0, 1.0, 1.0])))
-        swapped = [6 * self._chosen.index(joint) + column for joint in partner for column in range(6)]
-        self._swap = [*swapped, *range(6 * len(partner), self.width)]
+        swapped = [6 * place + column for place in swap for column in range(6)]
+        self._swap = [*swapped, *range(6 * len(swap), self.width)]
         self._left = _left_of_root(skeleton, own[0])
 
     @property

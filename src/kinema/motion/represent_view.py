@@ -35,14 +35,7 @@ class ViewedPositions(Representation):
         self._chosen = skeleton.indices(joints)
         self.width = 2 * len(self._chosen)
         self.statistics = Statistics.none(self.width)
-        partner = [skeleton.mirror[joint] for joint in self._chosen]
-        if set(partner) != set(self._chosen):
-            raise UsageError(
-                expected="a choice of joints that holds the mirror of each",
-                got=str(self.joints),
-                cure="Add the others.",
-            )
-        self._swap = [self._chosen.index(joint) for joint in partner]
+        self._swap = skeleton.mirrored_places(self._chosen)
 
     @property
     def token_of_feature(self) -> tuple[int, ...]:

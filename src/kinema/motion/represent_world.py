@@ -13,7 +13,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinema.errors import UsageError
 from kinema.geometry.rotations import rotmat_to_sixd, sixd_to_rotmat
 from kinema.motion.edit import mirror
 from kinema.motion.motion import Clip, Motion, Points
@@ -85,14 +84,7 @@ class WorldPositions(Representation):
         self.joints = tuple(joints or skeleton.joints)
         self.width = 3 * len(self._chosen)
         self.statistics = Statistics.none(self.width)
-        partner = [skeleton.mirror[joint] for joint in self._chosen]
-        if set(partner) != set(self._chosen):
-            raise UsageError(
-                expected="a choice of joints that holds the mirror of each",
-                got=str(self.joints),
-                cure="Add the others.",
-            )
-        self._swap = [self._chosen.index(joint) for joint in partner]
+        self._swap = skeleton.mirrored_places(self._chosen)
 
     @property
     def token_of_feature(self) -> tuple[int, ...]:

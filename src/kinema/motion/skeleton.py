@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinema.errors import SkeletonError, unknown_name
+from kinema.errors import SkeletonError, UsageError, unknown_name
 from kinema.motion.names import canon_by_name, mirror_by_name
 
 
@@ -69,6 +69,20 @@ class Skeleton:
         if name in self.aliases:
             return self._index[self.aliases[name]]
         raise unknown_name("joint", name, self.joints)
+
+    def mirrored_places(self, chosen: Sequence[int]) -> list[int]:
+        """For each of the chosen joints the place, among them, of the joint on the other side.
+
+        Raises UsageError where none is chosen, or one without its mirror.
+        """
+        partners = [self.mirror[joint] for joint in chosen]
+        if not chosen or set(partners) != set(chosen):
+            raise UsageError(
+                expected="a choice of joints that holds the mirror of each",
+                got=", ".join(self.joints[joint] for joint in chosen) or "none",
+                cure="Add the others.",
+            )
+        return [chosen.index(joint) for joint in partners]
 
     def indices(self, names: Sequence[str]) -> list[int]:
         """`index` for several names."""
