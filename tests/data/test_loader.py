@@ -12,6 +12,7 @@ from little_motion import clips, positions, rotations
 from kinema.batch import Batch
 from kinema.data.augment import Augment
 from kinema.data.loader import Loader, step_generator
+from kinema.data.source import mirrored_classes
 from kinema.data.tasks import Forecast
 from kinema.data.windows import Balance, WindowSet
 from kinema.errors import UsageError
@@ -130,3 +131,20 @@ def test_neighbouring_steps_and_seeds_are_independent() -> None:
     first = {float(torch.rand((), generator=step_generator(seed, step))) for seed in range(10) for step in range(100)}
     assert len(first) > 990
     assert 0.45 < np.mean(list(first)) < 0.55
+
+
+def test_the_mirror_image_of_a_left_hand_is_labelled_right() -> None:
+    assert mirrored_classes(("wave-left-hand", "walk", "turn right", "wave-right-hand", "leftover")) == [3, 1, 2, 0, 4]
+    actions = ("wave-left-hand", "wave-right-hand", "walk")
+    representation = positions()
+    made = WindowSet.build(clips(40, 40, 40, actions=actions), "train", representation)
+    windows = WindowSet(made.features, made.clips, actions, made.fps)
+    task = Forecast(8, 4, labelled=True)
+    plain, mirrored = (
+        Loader(windows, representation, task, batch_size=24, seed=0, augment=Augment(mirror=share)).batch(0)
+        for share in (0.0, 1.0)
+    )
+    # The same windows are drawn, each exchanged with its image, and so are the labels.
+    assert {int(row.argmax()) for row in plain.query.action} == {0, 1, 2}
+    torch.testing.assert_close(mirrored.target, representation.mirror(plain.target))
+    assert torch.equal(mirrored.query.action, plain.query.action[:, [1, 0, 2]])

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from kinema.batch import Batch
 from kinema.data.augment import Augment
-from kinema.data.source import labels_of
+from kinema.data.source import labels_of, mirrored_classes
 from kinema.data.tasks import Task
 from kinema.data.windows import Balance, ClipEntry, WindowSet
 from kinema.errors import UsageError
@@ -65,6 +65,7 @@ class Loader:
         self._set = windows
         self._windows = windows.windows(self.augment.reach(task.frames), stride, balance)
         self._edges = np.cumsum(self._windows.weight)
+        self._other_side = mirrored_classes(windows.actions)
 
     def __len__(self) -> int:
         """Number of windows that may be drawn."""
@@ -83,12 +84,15 @@ class Loader:
         chosen = np.minimum(np.searchsorted(self._edges, draws, side="right"), len(self) - 1)
         drawn = self.augment.draw(self.batch_size, self.task.frames, self.representation, generator)
         raw = self._set.gather(self._windows.start[chosen[self._share]], self._windows.frames)
-        features = self.augment.enact(raw, self.task.frames, self.representation, drawn.rows(self._share))
+        drawn = drawn.rows(self._share)
+        features = self.augment.enact(raw, self.task.frames, self.representation, drawn)
         seeds = torch.randint(2**62, (self.batch_size,), generator=generator)[self._share]
         batch = self.task.draw(self.representation.standardise(features), self.representation, seeds)
         if not self.task.labelled:
             return batch
         action = self._labels(self._windows.clip[chosen[self._share]])
+        if drawn.mirror is not None:  # a left hand that waves has become a right one
+            action = torch.where(drawn.mirror[:, None], action[:, self._other_side], action)
         return replace(batch, query=replace(batch.query, action=action))
 
     def _labels(self, clips: Int64[np.ndarray, " batch"]) -> Float[Tensor, "batch action"]:

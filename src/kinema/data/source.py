@@ -8,8 +8,9 @@ that a recipe can hold them; making one opens no file.
 from __future__ import annotations
 
 import os
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -47,6 +48,13 @@ class Source(ABC):
         Sources that read files add the size and the time of change of each (`file_stamp`).
         """
         return repr(self)
+
+
+def mirrored_classes(actions: Sequence[str]) -> list[int]:
+    """For each action the place of what its mirror image is: "wave-left-hand" for "wave-right-hand", else itself."""
+    sides = {"left": "right", "right": "left"}
+    other = [re.sub(r"(?<![a-z])(left|right)(?![a-z])", lambda side: sides[side[0]], name) for name in actions]
+    return [actions.index(name) if name in actions else place for place, name in enumerate(other)]
 
 
 def check_split(split: str) -> None:
