@@ -19,7 +19,8 @@ from jaxtyping import Float
 from kinema.atomic import atomic_path, write_text
 from kinema.data.amass import Amass
 from kinema.data.amass_files import TO_Y_UP, Header, plain, read_take
-from kinema.data.amass_joints import JOINTS, TEST, TRAIN, require_h5py
+from kinema.data.amass_joints import JOINTS, TEST, TRAIN
+from kinema.data.archive import require_h5py
 from kinema.errors import FormatError, UsageError
 from kinema.geometry.kinematics import forward_kinematics
 from kinema.motion.edit import resample

@@ -7,7 +7,6 @@ caller's to say (`fps`). HDF5 is read by h5py, of the extra `data`.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from kinema.data.archive import require_h5py
 from kinema.data.source import Split, check_split, file_stamp, missing_data
-from kinema.errors import FormatError, KinemaError
+from kinema.errors import FormatError
 from kinema.motion import catalog
 from kinema.motion.motion import Points
 from kinema.motion.skeleton import Skeleton
@@ -38,7 +38,7 @@ class AmassJoints:
     """The recordings of `file` (`AMASS_3D_joints.h5`) at `fps` frames per second, as points on `smplh52`, y up.
 
     `z_up` False is for a file whose positions have y up already. Raises MissingDataError where the file is not there,
-    FormatError where it is not laid out so, KinemaError where h5py is not installed.
+    FormatError where it is not laid out so, UsageError where h5py is not installed.
     """
 
     file: str
@@ -99,17 +99,6 @@ class AmassJoints:
             return h5py.File(path, "r")
         except OSError as error:
             raise _damaged(path.name, "an HDF5 file", str(error).split("\n")[0]) from error
-
-
-def require_h5py() -> Any:
-    """The package h5py. Raises KinemaError where it is not installed."""
-    try:
-        return importlib.import_module("h5py")
-    except ImportError as error:
-        raise KinemaError(
-            expected="the package h5py, which reads HDF5", got="it is not installed",
-            cure="Install the extra: pip install 'kinema[data]'.",
-        ) from error  # fmt: skip
 
 
 def _damaged(where: str, expected: str, got: str) -> FormatError:

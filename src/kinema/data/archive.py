@@ -1,16 +1,18 @@
-"""Reading NPZ archives of arrays, never of pickled objects."""
+"""Reading NPZ archives of arrays, never of pickled objects; and the package that reads HDF5."""
 
 from __future__ import annotations
 
+import importlib
 import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped
 
-from kinema.errors import FormatError
+from kinema.errors import FormatError, UsageError
 
 
 def read_archive(path: Path, required: Sequence[str]) -> dict[str, Shaped[np.ndarray, "..."]]:
@@ -36,3 +38,15 @@ def read_archive(path: Path, required: Sequence[str]) -> dict[str, Shaped[np.nda
             cure="Check that the file is the data pack that its name says.",
         )
     return arrays
+
+
+def require_h5py(otherwise: str = "") -> Any:
+    """The package h5py. Raises UsageError where it is not installed; `otherwise` says what would do without it."""
+    try:
+        return importlib.import_module("h5py")
+    except ImportError as error:
+        raise UsageError(
+            expected="h5py, which reads and writes .h5",
+            got="no such package",
+            cure=f"pip install 'kinema[data]'{otherwise}.",
+        ) from error

@@ -18,8 +18,9 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from kinema.data.archive import require_h5py
 from kinema.data.source import Source, Split, check_split, data_folder, file_stamp, missing_data
-from kinema.errors import FormatError, MissingDataError, UsageError
+from kinema.errors import FormatError, MissingDataError
 from kinema.motion import catalog
 from kinema.motion.motion import Points
 from kinema.motion.skeleton import Skeleton
@@ -161,11 +162,7 @@ class H36MCamera(Source):
 
 def open_h5(path: Path) -> Any:
     """An HDF5 file opened for reading. Raises UsageError without h5py, MissingDataError, FormatError."""
-    try:
-        import h5py  # pyright: ignore[reportMissingImports]
-    except ImportError as error:
-        cure = "pip install 'kinema[data]'."
-        raise UsageError(expected="h5py, which reads .h5", got="no such package", cure=cure) from error
+    h5py = require_h5py()
     if not path.is_file():
         raise MissingDataError(expected=f"a file {path}", got="none", cure=_ORIGIN)
     try:

@@ -25,7 +25,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from kinema.atomic import atomic_path
-from kinema.data.archive import read_archive
+from kinema.data.archive import read_archive, require_h5py
 from kinema.errors import FormatError, UsageError, unknown_name
 from kinema.motion.files.expmap import motion_to_rows
 from kinema.motion.motion import Motion, Points
@@ -35,6 +35,7 @@ from kinema.protocols.scoring import Windows, answered
 
 Arrays = dict[str, NDArray[Any]]
 SUFFIXES = (".npz", ".h5")
+_OTHERWISE = ", or choose a name that ends in .npz"
 _KEYS = ("observed", "truth", "prediction", "action", "start", "fps", "joint_names", "parents", "rest_offsets")
 
 
@@ -107,7 +108,7 @@ def save_samples(arrays: Arrays, path: Path) -> None:
             with beside.open("wb") as file:
                 np.savez_compressed(file, allow_pickle=False, **arrays)
             return
-        h5py = _h5py()
+        h5py = require_h5py(_OTHERWISE)
         with h5py.File(beside, "w") as file:
             for key, value in arrays.items():
                 if value.dtype.kind == "U":
@@ -121,7 +122,7 @@ def load_samples(path: Path) -> Arrays:
     check_suffix(path)
     if path.suffix == ".npz":
         return read_archive(path, _KEYS)
-    h5py = _h5py()
+    h5py = require_h5py(_OTHERWISE)
     try:
         with h5py.File(path, "r") as file:
             arrays = {key: np.asarray(value[()]) for key, value in file.items()}
@@ -173,21 +174,12 @@ def check_suffix(path: Path) -> None:
     if path.suffix not in SUFFIXES:
         raise UsageError(expected="a sample file that ends in .npz or .h5", got=str(path), cure="Change the suffix.")
     if path.suffix == ".h5":
-        _h5py()
+        require_h5py(_OTHERWISE)
 
 
 def _vectors(clip: Motion) -> Float[np.ndarray, "window frame joint 3"]:
     """Rotation vectors for row vectors, as the files of the benchmarks have them."""
     return motion_to_rows(clip, 1.0)[..., 3:].unflatten(-1, (-1, 3)).float().numpy()
-
-
-def _h5py() -> Any:
-    try:
-        import h5py  # pyright: ignore[reportMissingImports]
-    except ImportError as error:
-        cure = "pip install 'kinema[data]', or choose a name that ends in .npz."
-        raise UsageError(expected="h5py, which reads and writes .h5", got="no such package", cure=cure) from error
-    return h5py
 
 
 def _text(value: NDArray[Any]) -> NDArray[Any]:
