@@ -114,18 +114,23 @@ def shortest_arc(start: Float[Tensor, "*#b 3"], end: Float[Tensor, "*#b 3"]) -> 
 
     Vectors need not have unit length; a zero vector gives the identity.
     """
-    a = torch.nn.functional.normalize(start, dim=-1)
-    b = torch.nn.functional.normalize(end, dim=-1)
-    a, b = torch.broadcast_tensors(a, b)
-    cosine = (a * b).sum(-1, keepdim=True)
-    quat = torch.cat((torch.linalg.cross(a, b), 1 + cosine), -1)
-    # Half a turn: any axis normal to `a` will do.
+    a, b = torch.broadcast_tensors(
+        torch.nn.functional.normalize(start, dim=-1), torch.nn.functional.normalize(end, dim=-1)
+    )
+    # The product of two reflections, in the half-way direction and in `a`: a third of the operations of a quaternion.
+    half = a + b
+    apart, near = (a - b).square().sum(-1), half.square().sum(-1)
+    scale = (2 / near.clamp_min(1e-12))[..., None, None]
+    eye = torch.eye(3).to(a)
+    turn = eye + 2 * b[..., :, None] * a[..., None, :] - scale * half[..., :, None] * half[..., None, :]
+    odd = (near < 2e-6) | (near + apart < 3)  # half a turn, or no direction
+    if not bool(odd.any()):
+        return turn
     other = torch.where(a[..., :1].abs() < 0.9, a.new_tensor([1.0, 0, 0]), a.new_tensor([0, 1.0, 0]))
-    flip = torch.cat((torch.linalg.cross(a, other), torch.zeros_like(cosine)), -1)
-    quat = torch.where(cosine < -1 + 1e-6, flip, quat)
-    none = (a.norm(dim=-1, keepdim=True) < 0.5) | (b.norm(dim=-1, keepdim=True) < 0.5)
-    quat = torch.where(none, quat.new_tensor([0.0, 0, 0, 1]), quat)
-    return roma.unitquat_to_rotmat(torch.nn.functional.normalize(quat, dim=-1))
+    axis = torch.nn.functional.normalize(torch.linalg.cross(a, other), dim=-1)  # half a turn: any axis across will do
+    flip = 2 * axis[..., :, None] * axis[..., None, :] - eye
+    turn = torch.where((near < 2e-6)[..., None, None], flip, turn)
+    return torch.where((near + apart < 3)[..., None, None], eye, turn)
 
 
 def angle_between(a: Float[Tensor, "*b 3 3"], b: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b"]:

@@ -197,11 +197,16 @@ class Run:
     ) -> Float[Tensor, "sample *batch frame feat"]:
         """Features, in their own units, of the frames after `past`."""
         seen = representation.encode(past[-self.observed :] if past.frames > self.observed else past)
-        future = self._continue(representation, seen, frames, samples, seed, known)
-        if self.symmetric:
-            mirrored = self._continue(representation, representation.mirror(seen), frames, samples, seed)
-            future = (future + representation.mirror(mirrored)) / 2
-        return future
+        if not self.symmetric:
+            return self._continue(representation, seen, frames, samples, seed, known)
+        both = torch.stack((seen, representation.mirror(seen)))
+        if self.model.deterministic and known is None:  # in one pass
+            future = self._continue(representation, both.flatten(0, -3), frames, samples, seed)
+            one, other = future.unflatten(1, both.shape[:-2]).unbind(1)
+        else:
+            one = self._continue(representation, seen, frames, samples, seed, known)
+            other = self._continue(representation, both[1], frames, samples, seed)
+        return (one + representation.mirror(other)) / 2
 
     def _continue(
         self,
