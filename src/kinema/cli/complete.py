@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from kinema.cli.complete_files import Source, joined, key_frames, open_source, pair
+from kinema.run.clip_files import Source, joined, key_frames, open_source, pair
 from kinema.cli.console import note
 from kinema.errors import UsageError
 from kinema.motion.damage import find_damage
