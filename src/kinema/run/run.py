@@ -132,6 +132,12 @@ class Run:
                 got=f"batch shape {tuple(clip.batch_shape)}, {samples} samples, {seconds} seconds",
                 cure="Ask for one clip at a time.",
             )
+        if not self.model.continues:
+            raise UsageError(
+                expected="a model that goes on from what was observed",
+                got=f"{self.name}, which makes motion from nothing but actions",
+                cure="Ask it to generate; to forecast, ask another model.",
+            )
         if wishes and not self.model.completes:
             raise UsageError(
                 expected="a model that completes: one that heeds what is known of the future (SMRNet)",
@@ -158,13 +164,20 @@ class Run:
             clip, replace(future, layout=clip.layout, action=clip.action, identity=clip.identity), tuple(notes)
         )
 
-    def _recent(self, clip: Motion, rate: float) -> Motion:
-        """The end of a clip, at the model's rate, ending exactly at the clip's last frame; on the clip's skeleton.
+    def look_back(self, fps: float) -> tuple[int, int]:
+        """How many frames of a clip at `fps` the model itself reads, and how many an answer looks at.
 
-        As long as the model looks back, and at least the second from which heading, speed and floor are read.
+        The second is never smaller: heading, speed and floor are read off the last second.
         """
+        rate = self.representation.fps if self.representation else fps
+        reads = (self.observed, max(self.observed, 1 + round(PAST * rate)))
+        own, whole = (1 + math.ceil((frames - 1) / rate * fps - 1e-6) for frames in reads)
+        return own, whole
+
+    def _recent(self, clip: Motion, rate: float) -> Motion:
+        """The end of a clip, at the model's rate, ending exactly at the clip's last frame; on the clip's skeleton."""
         frames = max(self.observed, 1 + round(PAST * rate))
-        tail = clip[max(0, clip.frames - 1 - math.ceil((frames - 1) / rate * clip.fps)) :]
+        tail = clip[max(0, clip.frames - self.look_back(clip.fps)[1]) :]
         # Resampling counts from the first frame on; turned round, it counts from the last.
         recent = _reversed(resample(_reversed(tail), rate))
         return recent[max(0, recent.frames - frames) :]
