@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from kinema.version import VERSION as __version__
 
 if TYPE_CHECKING:
+    from kinema.api import Opened, open  # noqa: A004  kn.open
     from kinema.batch import Batch, Query
     from kinema.errors import KinemaError
     from kinema.motion.catalog import skeleton
@@ -20,22 +21,31 @@ if TYPE_CHECKING:
     from kinema.motion.skeleton import Skeleton
     from kinema.recipes import recipe
     from kinema.run import Answer, Run, evaluate, open_run, train
+    from kinema.run.complete import Completed
+    from kinema.run.streaming import Forecaster
+    from kinema.shown import Shown, show
 
 _WHERE = {
     "Answer": "kinema.run",
     "Batch": "kinema.batch",
+    "Forecaster": "kinema.run.streaming",
+    "Completed": "kinema.run.complete",
     "KinemaError": "kinema.errors",
     "Motion": "kinema.motion.motion",
+    "Opened": "kinema.api",
     "Points": "kinema.motion.motion",
     "Query": "kinema.batch",
     "Run": "kinema.run",
+    "Shown": "kinema.shown",
     "Skeleton": "kinema.motion.skeleton",
     "evaluate": "kinema.run",
     "load": "kinema.motion.files",
+    "open": "kinema.api",
     "open_run": "kinema.run",
     "recipe": "kinema.recipes",
     "resample": "kinema.motion.edit",
     "save": "kinema.motion.files",
+    "show": "kinema.shown",
     "skeleton": "kinema.motion.catalog",
     "train": "kinema.run",
 }
@@ -43,19 +53,25 @@ _WHERE = {
 __all__ = [
     "Answer",
     "Batch",
+    "Completed",
+    "Forecaster",
     "KinemaError",
     "Motion",
+    "Opened",
     "Points",
     "Query",
     "Run",
+    "Shown",
     "Skeleton",
     "__version__",
     "evaluate",
     "load",
+    "open",
     "open_run",
     "recipe",
     "resample",
     "save",
+    "show",
     "skeleton",
     "train",
 ]

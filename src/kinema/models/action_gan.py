@@ -38,6 +38,7 @@ class ActionGAN(Model):
     """The second stage, upon the decoder of the stage named "pose"; it answers queries of which nothing is known."""
 
     deterministic = False
+    continues = False
     turns = ("critic", "classifier", "maker")
 
     @dataclass(frozen=True)

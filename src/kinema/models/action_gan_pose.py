@@ -26,6 +26,7 @@ class PoseGAN(Model):
     """The first stage. Its answer to a query is a pose of its own for every frame: it knows nothing of time."""
 
     deterministic = False
+    continues = False
     turns = ("critic", "maker")
 
     @dataclass(frozen=True)

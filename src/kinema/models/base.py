@@ -56,12 +56,13 @@ class Model(nn.Module, ABC):
     """Base of all models, learnt or not.
 
     `deterministic` models repeat one answer for every sample. A model that `completes` heeds what is known of single
-    joints and of frames after the first unknown one; the others go on from a prefix. A GAN has two `turns`; most have
-    one.
+    joints and of frames after the first unknown one; the others go on from a prefix, but for those that start from
+    nothing and have no `continues`. A GAN has two `turns`; most have one.
     """
 
     deterministic: ClassVar[bool] = True
     completes: ClassVar[bool] = False
+    continues: ClassVar[bool] = True
     turns: ClassVar[tuple[str, ...]] = ("model",)
 
     def turn_parameters(self, turn: str) -> Iterable[nn.Parameter]:
