@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from kinema.run.clip_files import Source, joined, key_frames, open_source, pair
 from kinema.cli.console import note
+from kinema.cli.many import ONE, ManyFiles, is_folder, run_many
 from kinema.errors import UsageError
-from kinema.motion.damage import find_damage
+from kinema.run.clip_files import joined, key_frames, open_source, pair
 from kinema.run.complete import Completed, complete
+from kinema.run.file_work import Repairing, Upsampling, pages
 
 Keys = Literal["exact", "soft"]
 Json = Annotated[bool, Parameter(name="--json", negative="")]
@@ -35,13 +35,15 @@ def upsample(
     person: str | None = None,
     report: Path | None = None,
     as_json: Json = False,
-) -> None:
+    many: ManyFiles = ONE,
+) -> int:
     """Say what happens between the frames of a clip: slow motion, or a higher frame rate.
 
     Parameters
     ----------
     file
-        A BVH or NPZ, or keypoints of video: an OpenPose folder, or JSON of AlphaPose, COCO, MMPose or MediaPipe.
+        A BVH or NPZ, or keypoints of video: an OpenPose folder, or JSON of AlphaPose, COCO, MMPose or MediaPipe. Or a
+        folder of motion files; OUT is then the folder of the results.
     rate
         How many times as many frames per second: any number from 1 on, 2.5 too.
     fps
@@ -66,15 +68,15 @@ def upsample(
     as_json
         Write the report on standard output.
     """
+    work = Upsampling(rate, fps, keys, method, seed, source_fps, unit, person)
+    if is_folder(file):
+        return run_many(work, file, out, many, report=report, as_json=as_json)
     source = open_source(file, fps=source_fps, unit=unit, person=person)
-    target = _target(source, rate, fps)
+    done = work.done(source)
     path = out or source.beside("upsampled")
-    done = {
-        who: complete(clip, fps=target, keys=keys or source.keys, method=method, seed=seed)
-        for who, clip in source.clips.items()
-    }
     source.write(done, path)
     _tell(done, path, report, as_json=as_json)
+    return 0
 
 
 def inbetween(
@@ -178,13 +180,15 @@ def repair(
     person: str | None = None,
     report: Path | None = None,
     as_json: Json = False,
-) -> None:
+    many: ManyFiles = ONE,
+) -> int:
     """Mend a clip: what is missing, spikes, jumps and frozen runs are filled anew, and good frames stay as they are.
 
     Parameters
     ----------
     file
-        A BVH or NPZ, or keypoints of video: an OpenPose folder, or JSON of AlphaPose, COCO, MMPose or MediaPipe.
+        A BVH or NPZ, or keypoints of video: an OpenPose folder, or JSON of AlphaPose, COCO, MMPose or MediaPipe. Or a
+        folder of motion files; OUT is then the folder of the results.
     frames
         The bad frames, where you know them: 12,40-55 (counted from 0, ends included). Nothing is then searched for.
     strength
@@ -209,44 +213,22 @@ def repair(
     as_json
         Write the report on standard output.
     """
+    work = Repairing(frames, strength, keys, method, seed, source_fps, unit, person)
+    if is_folder(file):
+        return run_many(work, file, out, many, report=report, as_json=as_json)
     source = open_source(file, fps=source_fps, unit=unit, person=person)
     path = out or source.beside("repaired")
-    done: dict[str, Completed] = {}
-    for who, clip in source.clips.items():
-        if frames is not None:
-            bad = key_frames(clip.frames, frames, None)[:, None].expand(-1, len(clip.skeleton))
-        else:
-            damage = find_damage(clip, strength=strength)
-            bad = damage.joints
-            found = [f"{kind} in {count} frames" for kind, count in damage.counts().items() if count]
-            note(f"{who + ': ' if who else ''}{', '.join(found) or 'nothing looks damaged'}")
-        done[who] = complete(clip, known=~bad, keys=keys, method=method, seed=seed, strength=strength)
+    done, found = work.done(source)
+    for who, kinds in found.items():
+        told = ", ".join(f"{kind} in {count} frames" for kind, count in kinds.items()) or "nothing looks damaged"
+        note(f"{who + ': ' if who else ''}{told}")
     source.write(done, path)
     _tell(done, path, report, as_json=as_json)
-
-
-def _target(source: Source, rate: float | None, fps: float | None) -> float:
-    """The rate asked for. Raises UsageError where it is not above the file's, or is asked for twice or not at all."""
-    if (rate is None) == (fps is None):
-        raise UsageError(
-            expected="--rate or --fps, one of them",
-            got="neither" if rate is None else "both",
-            cure="Say --rate 8 for eight times as many frames.",
-        )
-    here = source.fps
-    wanted = rate if rate is not None else (fps or 0.0) / here
-    if not (math.isfinite(wanted) and wanted > 0 and wanted >= 1 - 1e-4):
-        raise UsageError(
-            expected=f"a rate of 1 or more, or at least {here:g} frames per second",
-            got=f"--rate {rate:g}" if rate is not None else f"--fps {fps:g}",
-            cure="To thin a clip out use `kinema convert IN OUT --fps`.",
-        )
-    return fps if fps is not None else here * wanted
+    return 0
 
 
 def _tell(done: dict[str, Completed], path: Path, report: Path | None, *, as_json: bool) -> None:
-    pages = {who or "clip": each.report.to_json() for who, each in done.items()}
-    page = {"file": str(path), **(next(iter(pages.values())) if list(done) == [""] else {"people": pages})}
+    page = {"file": str(path), **pages(done)}
     if report is not None:
         from kinema.atomic import write_text
 

@@ -13,12 +13,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from kinema.cli.many import ONE, ManyFiles, run_many, suffix_of
 from kinema.errors import UsageError
 from kinema.motion import files
 from kinema.motion.catalog import skeleton as catalogue_skeleton
 from kinema.motion.files.summary import Summary, summarise
-from kinema.motion.motion import Motion
 from kinema.motion.skeleton import Skeleton
+from kinema.run.file_work import Converting
 
 
 def info(
@@ -53,22 +54,29 @@ def info(
 
 def convert(
     source: Path,
-    target: Path,
+    target: Path | None = None,
     *,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    format_: Annotated[str | None, Parameter(name="--format")] = None,
     fps: float | None = None,
     to: str | None = None,
     unit: float | None = None,
     source_fps: float | None = None,
     source_skeleton: str | None = None,
-) -> None:
-    """Convert a motion file; the formats follow from the suffixes.
+    many: ManyFiles = ONE,
+) -> int:
+    """Convert a motion file, or all those of a folder; the formats follow from the suffixes.
 
     Parameters
     ----------
     source
-        A BVH, NPZ or exponential-map text.
+        A BVH, NPZ or exponential-map text; or a folder of them.
     target
-        Where to write: .bvh, .npz, .glb or .txt.
+        Where to write: .bvh, .npz, .glb or .txt; or the folder of the results.
+    out
+        The same, said by name.
+    format_
+        Of a folder's results: bvh, npz, glb or txt. Default: that of each file.
     fps
         Resample to this many frames per second; the duration is kept.
     to
@@ -80,25 +88,17 @@ def convert(
     source_skeleton
         Skeleton of the catalogue that the source is written for, where it does not say.
     """
-    body = _skeleton(to)
-    clip = files.load_clip(source, fps=source_fps, unit=unit, skeleton=_skeleton(source_skeleton))
-    if fps is not None:
-        from kinema.motion.edit import resample
-
-        clip = resample(clip, fps)  # pyright: ignore[reportArgumentType] - each kind of clip is resampled to its own
-    if body is not None:
-        from kinema.motion.retarget import to_skeleton
-
-        if not isinstance(clip, Motion):
-            raise UsageError(
-                expected="joint rotations to carry over to another skeleton",
-                got=f"joint positions only in {source.name}",
-                cure="Leave --to out.",
-            )
-        clip = to_skeleton(clip, body)
+    target = target or out
+    if target is None:
+        raise UsageError(expected="a place for the result", got="none", cure="Say kinema convert IN OUT.")
+    work = Converting(fps, to, unit, source_fps, source_skeleton)
+    if source.is_dir():
+        return run_many(work, source, target, many, suffix_of(format_))
+    clip = work.done(source)
     files.save(clip, target)
     joints = f"{len(clip.skeleton)} joints"
     print(f"{target}: {clip.frames} frames of {joints} at {clip.fps:g} per second", file=sys.stderr)
+    return 0
 
 
 def _skeleton(name: str | None) -> Skeleton | None:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from kinema.cli.console import note
+from kinema.cli.many import ONE, ManyFiles, run_many, suffix_of
 from kinema.errors import UsageError, unknown_name
-from kinema.motion.files import load, save
 from kinema.protocols import PROTOCOLS
 from kinema.protocols.samples import Windowed, check_suffix, collect, save_samples
 from kinema.protocols.stochastic import StochasticProtocol
 from kinema.run import open_run
+from kinema.run.file_work import Forecasting
+from kinema.run.jobs import Made, Piece
 from kinema.run.sampled import sampled_rows
-from kinema.run.wishes import Wishes
 from kinema.viz.grid import check_grid, write_grid
 
 
@@ -40,7 +40,9 @@ def forecast(
     cols: int = 6,
     unit: float | None = None,
     json_: Annotated[bool, Parameter(name="--json")] = False,
-) -> None:
+    format_: Annotated[str | None, Parameter(name="--format")] = None,
+    many: ManyFiles = ONE,
+) -> int:
     """Say what a body will do next, on its own skeleton and at its own frame rate.
 
     Parameters
@@ -48,7 +50,7 @@ def forecast(
     model
         A shipped model, a baseline (see `kinema models`) or a run folder.
     file
-        The motion so far: BVH, NPZ or exponential-map text.
+        The motion so far: BVH, NPZ or exponential-map text. Or a folder of them; OUT is then the folder of the results.
     out
         Where to write: .bvh, .npz or .glb. Default: FILE.forecast.bvh in this folder. Of several samples each has a BVH
         or GLB of its own (OUT-1.bvh, OUT-2.bvh ...), and one NPZ holds them all.
@@ -84,6 +86,8 @@ def forecast(
         Metres per file unit, where the file does not say (BVH): 0.01 for centimetres.
     json_
         Say on standard output, as JSON, what was written.
+    format_
+        Of a folder's results: bvh, npz or glb. Default: bvh.
     """
     if file is None or protocol is not None or samples_out is not None or grid is not None:
         if file is not None or protocol is None or (samples_out is None) == (grid is None):
@@ -96,35 +100,25 @@ def forecast(
             _grid(model, protocol, data, grid, rows, cols, seed)
         elif samples_out is not None:
             _forecast_protocol(model, protocol, data, samples_out)
-        return
-    run = open_run(model)
-    clip = load(file, unit=unit)
-    wishes = Wishes(
-        hold=tuple(part.strip() for part in hold.split(",") if part.strip()),
-        end=None if end is None else load(end, unit=unit),
-    )
-    answer = run.answer(clip, seconds=seconds, samples=samples, seed=seed, wishes=wishes)
-    for line in answer.notes:
+        return 0
+    held = tuple(part.strip() for part in hold.split(",") if part.strip())
+    work = Forecasting(model, seconds, samples, seed, append, held, end, unit)
+    if file.is_dir():
+        return run_many(work, file, out, many, suffix_of(format_ or "bvh"), as_json=json_)
+    made = work.open()(Piece(file, out or Path(f"{file.stem}.forecast.bvh")))
+    _tell(made, as_json=json_)
+    return 0
+
+
+def _tell(made: Made, *, as_json: bool) -> None:
+    facts, written = made.facts, [str(path) for path in made.files]
+    for line in facts["notes"]:
         note(line)
-    out = out or Path(f"{file.stem}.forecast.bvh")
-    written: list[str] = []
-    if samples == 1 or out.suffix == ".npz":
-        whole = answer.whole() if append else answer.samples.one(0) if samples == 1 else answer.samples
-        save(whole, out)
-        written.append(str(out))
-    else:
-        for index in range(samples):
-            path = out.with_name(f"{out.stem}-{index + 1}{out.suffix}")
-            save(answer.whole(index) if append else answer.samples.one(index), path)
-            written.append(str(path))
-    frames, fps = answer.samples.frames, answer.samples.fps
-    if json_:
-        json.dump(
-            {"model": run.name, "files": written, "frames": frames, "fps": fps, "notes": answer.notes}, sys.stdout
-        )
-        print()
-    else:
-        print(f"{frames} frames at {fps:g} fps ({frames / fps:.2f} s) by {run.name}: {', '.join(written)}")
+    if as_json:
+        print(json.dumps({"files": written, **facts}))
+        return
+    frames, fps = facts["frames"], facts["fps"]
+    print(f"{frames} frames at {fps:g} fps ({frames / fps:.2f} s) by {facts['model']}: {', '.join(written)}")
 
 
 def _forecast_protocol(model: str, protocol: str, data: Path | None, out: Path) -> None:

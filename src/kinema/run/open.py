@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from kinema.data.tasks import Forecast
@@ -10,6 +11,7 @@ from kinema.models.baselines import BASELINES
 from kinema.protocols.forecaster import Space
 from kinema.run.run import Run
 from kinema.run.saved import load_model
+from kinema.training.checkpoint import CONFIG, RunFolder
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
 _ONLY: dict[str, Space] = {"slerp": "rotations"}
@@ -26,13 +28,23 @@ def open_run(name: str | Path) -> Run:
     Raises UsageError for an unknown name, MissingDataError for a folder without a model, CheckpointError for a damaged
     one.
     """
-    folder = Path(name)
-    if (folder / "config.json").is_file():
-        return _from_folder(folder, folder.name)
-    if str(name) in BASELINES:
+    if (folder := model_folder(name)) is None:
         return Run(name=str(name), model=BASELINES[str(name)](), observed=4, only=_ONLY.get(str(name)))
+    return _from_folder(folder, folder.name)
+
+
+def model_folder(name: str | Path) -> Path | None:
+    """The folder that holds the model of that name or run folder; None for a baseline, which needs none.
+
+    Raises UsageError for an unknown name, MissingDataError for a folder without a model.
+    """
+    folder = Path(name)
+    if (folder / CONFIG).is_file():
+        return folder
+    if str(name) in BASELINES:
+        return None
     if str(name) in shipped_models():
-        return _from_folder(WEIGHTS / str(name), str(name))
+        return WEIGHTS / str(name)
     if folder.is_dir():
         raise MissingDataError(
             expected=f"a run folder with config.json and model.safetensors at {folder}",
@@ -40,6 +52,19 @@ def open_run(name: str | Path) -> Run:
             cure="Name a folder that `kinema train --out` wrote, or a model of `kinema models`.",
         )
     raise unknown_name("model", str(name), (*BASELINES, *shipped_models()))
+
+
+def model_identity(name: str | Path) -> str:
+    """What tells a model from every other of its name: a digest of its files; a baseline's is its name.
+
+    Raises as `open_run`.
+    """
+    if (folder := model_folder(name)) is None:
+        return str(name)
+    digest = hashlib.blake2b(digest_size=16)
+    for file in (CONFIG, str(RunFolder(folder).facts()["weights"])):
+        digest.update((folder / file).read_bytes() if (folder / file).is_file() else b"")
+    return digest.hexdigest()
 
 
 def model_card(name: str) -> str:
