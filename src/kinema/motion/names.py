@@ -7,7 +7,7 @@ name, so that data sets can be mixed and a model can be asked about anybody's sk
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 CANON17: tuple[str, ...] = (
     "pelvis", "r_hip", "r_knee", "r_ankle", "l_hip", "l_knee", "l_ankle", "spine", "chest", "neck", "head",
@@ -28,7 +28,8 @@ _MIDDLE: dict[str, tuple[str, ...]] = {
     "head_end": ("headend", "headtop", "headtopend", "headsite", "headnub", "crown"),
 }
 _SIDED: dict[str, tuple[str, ...]] = {
-    "hip": ("hip", "upperleg", "upleg", "thigh", "femur"),
+    # "leg" is last: SOMA's thigh and shin are Leg and Shin, most others' are UpLeg and Leg.
+    "hip": ("hip", "upperleg", "upleg", "thigh", "femur", "leg"),
     "knee": ("knee", "lowerleg", "leg", "shin", "tibia", "calf"),
     "ankle": ("ankle", "foot"),
     "shoulder": ("shldr", "upperarm", "arm", "humerus", "shoulder"),
@@ -37,6 +38,9 @@ _SIDED: dict[str, tuple[str, ...]] = {
     "hand_end": ("handend", "fingersend", "indexend", "middle3", "handmiddle4", "handmiddle3", "hand", "handsite"),
     "toe": ("toebase", "toe", "toes", "ball", "bigtoe", "foot", "footend", "toeend", "footsite"),
 }
+_CLAVICLE = ("clavicle", "collar", "collarbone", "clav", "shoulder", "shoulder01")
+_FINGER = re.compile(r"(?:hand|finger)?(thumb|index|middle|mid|ring|pinky|little)(?:finger)?0?([1-4]?)")
+_FINGER_NAMES = {"mid": "middle", "pinky": "little"}
 _PREFIX = re.compile(r"^(mixamorig\d*|bip\d*|skeleton\d*|character\d*|ccbase|def)[:_ ]?", re.IGNORECASE)
 _SIDE_WORD = re.compile(r"(left|right)", re.IGNORECASE)
 _SIDE_START = re.compile(
@@ -88,6 +92,24 @@ def canon_by_name(joints: Sequence[str]) -> dict[str, str]:
             if name is not None and name not in found.values():
                 found[canon] = name
                 break
+    return found
+
+
+def finer_by_name(joints: Sequence[str], taken: Collection[str] = ()) -> dict[str, str]:
+    """Clavicles and fingers, "l_clavicle", "r_index2", -> own name, for those that are found and not `taken` already.
+
+    They are no part of the common ground: few models know them, but one animator's body gives them to another's.
+    """
+    free = {name: side_and_stem(name) for name in joints if name not in taken and not is_end_point(name)}
+    found: dict[str, str] = {}
+    for stem in _CLAVICLE:
+        for name, (side, own) in free.items():
+            if side and own == stem:
+                found.setdefault(f"{side}_clavicle", name)
+    for name, (side, own) in free.items():
+        if side and (finger := _FINGER.fullmatch(own)):
+            kind, number = finger.groups()
+            found.setdefault(f"{side}_{_FINGER_NAMES.get(kind, kind)}{number or 1}", name)
     return found
 
 
