@@ -25,7 +25,7 @@ _VIEWS: dict[str, tuple[float, float]] = {"front": (0, 8), "side": (-90, 7), "th
 VIEWS: tuple[str, ...] = tuple(_VIEWS)
 _NEAR = 0.02  # of the distance to the target: nothing nearer to the camera is drawn
 _LENS = math.radians(26)
-_SOLID = ("truth", "observed", "forecast", "baseline", "ghost")
+_SOLID = ("truth", "observed", "forecast", "baseline", "ghost", "key")
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,7 +178,7 @@ def _clouds(
     floor: float,
 ) -> Float[np.ndarray, "place 3"]:
     """Every place that must be seen, relative to the target at its time."""
-    solid = [layer for layer in layers if layer.role != "ghost"] or list(layers)
+    solid = [layer for layer in layers if layer.role not in ("ghost", "key")] or list(layers)
     rows = range(0, len(times), max(1, len(times) // 80))
     clouds: list[np.ndarray] = []
     for layer in solid:

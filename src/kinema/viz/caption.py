@@ -12,7 +12,7 @@ from kinema.viz.style import PALE, Role, Theme, mix, rgb
 
 _NAMES: dict[Role, str] = {
     "observed": "observed", "truth": "what happened", "forecast": "forecast", "ghost": "sampled futures",
-    "baseline": "baseline",
+    "baseline": "baseline", "key": "key poses",
 }  # fmt: skip
 
 

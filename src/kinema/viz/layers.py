@@ -58,12 +58,18 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """One window of a page: layers that share a clock. `boundary` is where the known part ends, in seconds."""
+    """One window of a page: layers that share a clock. `boundary` is where the known part ends, in seconds.
+
+    Where there are several known parts, `known` has their beginnings and ends; `words` name what is known and what is
+    not.
+    """
 
     title: str
     layers: Sequence[Layer]
     caption: str = ""
     boundary: float | None = None
+    known: Sequence[tuple[float, float]] = ()
+    words: tuple[str, str] = ("observed", "forecast")
 
     def __post_init__(self) -> None:
         if not self.layers:

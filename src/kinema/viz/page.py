@@ -1,34 +1,19 @@
-"""One self-contained HTML page of motion: it opens from disk, needs no network, and draws on a plain 2-D canvas.
-
-Positions travel as 16-bit steps in base64 (the step, well below a millimetre for a body in a room, is in the page),
-at no more than 30 frames per second (ghosts 15); the page interpolates between them.
-"""
+"""One self-contained HTML page of motion: it opens from disk, needs no network, and draws on a plain 2-D canvas."""
 
 from __future__ import annotations
 
-import base64
 import html
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, Literal
 
 from kinema.atomic import write_text
-from kinema.viz.camera import shot_of
-from kinema.viz.figure import Figure
-from kinema.viz.layers import Drawable, Layer, Panel, duration_of, panel_of
-from kinema.viz.raster import cell_of
-from kinema.viz.style import PALE, THEMES, Theme
-
-MOST_FPS = 30.0
-MOST_GHOST_FPS = 15.0
-_STEPS = 32767
-_UNKNOWN = -32768  # the step that stands for "not known" (NaN)
-_PATH_STEP = 0.1  # seconds between two places of the camera's path
+from kinema.viz.layers import Drawable, panel_of
+from kinema.viz.page_data import panel_data, theme_data
+from kinema.viz.style import THEMES, Theme
 
 
 @dataclass(frozen=True)
@@ -46,6 +31,29 @@ class Link:
 
     path: str
     note: str = ""
+
+
+@dataclass(frozen=True)
+class Note:
+    """A line on who made what is shown: a trained `model`, or what stands in for one."""
+
+    text: str
+    model: bool = True
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page: a heading, what it shows, who made it, panels and their numbers.
+
+    `size` is how large a panel is: "large", "medium", or "small" (titles alone, for a grid of many).
+    """
+
+    title: str
+    panels: Sequence[Drawable]
+    lead: str = ""
+    notes: Sequence[Note] = ()
+    table: Table | None = None
+    size: Literal["large", "medium", "small"] = "medium"
 
 
 def page(
@@ -72,15 +80,45 @@ def page_text(
     view: str = "three-quarter",
 ) -> str:
     """The page as text. Raises UsageError for an unknown view."""
-    scenes = [_panel(panel_of(panel), view) for panel in panels]
+    shape = {1: " single", 2: " pairs", 4: " pairs"}.get(len(panels), "")
+    body = f'<div class="panels{shape}"></div>' + (_table(table) if table else "")
+    return _filled(title, lead, body, [panels], links, view)
+
+
+def sections_text(
+    sections: Sequence[Section],
+    *,
+    title: str,
+    lead: str = "",
+    links: Sequence[Link] = (),
+    view: str = "three-quarter",
+) -> str:
+    """A page of several sections, with a line of links to them; all panels share one clock and one view."""
+    jumps = "".join(f'<a href="#{_anchor(one)}">{html.escape(one.title)}</a>' for one in sections)
+    body = f'<nav class="jumps" aria-label="Sections">{jumps}</nav>' + "".join(_section(one) for one in sections)
+    return _filled(title, lead, body, [one.panels for one in sections], links, view, level=3)
+
+
+def _filled(
+    title: str,
+    lead: str,
+    body: str,
+    groups: Sequence[Sequence[Drawable]],
+    links: Sequence[Link],
+    view: str,
+    level: int = 2,
+) -> str:
+    scenes: list[dict[str, Any]] = [
+        {**panel_data(panel_of(panel), view), "group": group} for group, panels in enumerate(groups) for panel in panels
+    ]
     fps = max(layer["fps"] for scene in scenes for layer in scene["layers"])
-    data = {"fps": fps, "themes": {name: _colours(theme) for name, theme in THEMES.items()}, "panels": scenes}
+    themes = {name: theme_data(theme) for name, theme in THEMES.items()}
+    data = {"fps": fps, "level": level, "themes": themes, "panels": scenes}
     parts = {
         "title": html.escape(title),
         "lead": f"<p>{html.escape(lead)}</p>" if lead else "",
         "style": _part("page.css").replace("{{variables}}", _variables()),
-        "single": {1: " single", 2: " pairs", 4: " pairs"}.get(len(scenes), ""),
-        "table": _table(table) if table else "",
+        "body": body,
         "links": _links(links) if links else "",
         # "<" would let a name end the script element.
         "data": json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),
@@ -93,104 +131,25 @@ def page_text(
     return text
 
 
+def _section(section: Section) -> str:
+    said = f"<p>{html.escape(section.lead)}</p>" if section.lead else ""
+    notes = "".join(
+        f'<li class="{"model" if note.model else "stand-in"}">{html.escape(note.text)}</li>' for note in section.notes
+    )
+    about = f'<div><h2>{html.escape(section.title)}</h2>{said}<ul class="notes">{notes}</ul></div>'
+    panels = f'<div class="panels {section.size}"></div>' if section.panels else '<div class="panels" hidden></div>'
+    table = _table(section.table) if section.table else ""
+    return (
+        f'<section class="verb" id="{_anchor(section)}"><div class="about-verb">{about}{table}</div>{panels}</section>'
+    )
+
+
+def _anchor(section: Section) -> str:
+    return "".join(letter if letter.isalnum() else "-" for letter in section.title.lower()).strip("-")
+
+
 def _part(name: str) -> str:
     return resources.files("kinema.viz").joinpath(name).read_text(encoding="utf-8")
-
-
-def _panel(panel: Panel, view: str) -> dict[str, Any]:
-    shot = shot_of(panel.layers, view=view, aspect=1.0)
-    duration = duration_of(panel.layers)
-    times = np.arange(0.0, duration + _PATH_STEP, _PATH_STEP)
-    camera = shot.camera
-    return {
-        "title": panel.title,
-        "caption": panel.caption,
-        "boundary": panel.boundary,
-        "duration": round(duration, 6),
-        "floor": round(shot.floor, 5),
-        "cell": cell_of(shot.stature),
-        "camera": {
-            "azimuth": round(camera.azimuth, 5),
-            "elevation": round(camera.elevation, 5),
-            "height": round(camera.height, 5),
-            "lens": round(camera.lens, 5),
-        },
-        "path": {"step": _PATH_STEP, "places": [np.round(shot.at(time).target, 4).tolist() for time in times]},
-        "layers": [_layer(layer) for layer in panel.layers],
-    }
-
-
-def _layer(layer: Layer) -> dict[str, Any]:
-    positions, fps = _thinned(layer)
-    used = layer.figure.joints
-    positions = positions[:, :, used]
-    known = np.isfinite(positions)
-    low = np.array([_edge(positions[..., axis], np.nanmin) for axis in range(3)])
-    high = np.array([_edge(positions[..., axis], np.nanmax) for axis in range(3)])
-    origin, scale = (low + high) / 2, max(float((high - low).max()) / 2 / _STEPS, 1e-9)
-    steps = np.round((positions - origin) / scale)
-    packed = np.where(known, np.nan_to_num(steps), _UNKNOWN).astype("<i2")
-    bodies, frames, joints, _ = packed.shape
-    return {
-        "name": layer.name,
-        "role": layer.role,
-        "start": round(layer.start, 6),
-        "fps": fps,
-        "bodies": bodies,
-        "frames": frames,
-        "joints": joints,
-        "origin": np.round(origin, 7).tolist(),
-        "scale": scale,
-        "figure": _figure(layer.figure, {joint: place for place, joint in enumerate(used)}),
-        "data": base64.b64encode(packed.tobytes()).decode(),
-    }
-
-
-def _edge(values: np.ndarray, function: Any) -> float:
-    return float(function(values)) if np.isfinite(values).any() else 0.0
-
-
-def _thinned(layer: Layer) -> tuple[np.ndarray, float]:
-    """Positions at no more than the rate of their role, taken on the time axis so that the duration stays."""
-    positions, fps = layer.bodies, layer.points.fps
-    most = MOST_GHOST_FPS if layer.role == "ghost" else MOST_FPS
-    if fps <= most:
-        return positions, fps
-    frames = max(1, round(layer.points.frames * most / fps))
-    place = np.minimum(np.arange(frames) * layer.points.frames / frames, layer.points.frames - 1)
-    before = place.astype(int)
-    after, share = np.minimum(before + 1, layer.points.frames - 1), (place - before)[:, None, None]
-    return positions[:, before] * (1 - share) + positions[:, after] * share, frames / layer.points.frames * fps
-
-
-def _figure(figure: Figure, place: dict[int, int]) -> dict[str, Any]:
-    head, trunk = figure.head, figure.trunk
-    return {
-        "stature": round(figure.stature, 4),
-        "chains": [
-            {
-                "side": chain.side,
-                "bones": [
-                    [place[bone.parent], place[bone.joint], round(bone.radius_parent, 4), round(bone.radius_joint, 4)]
-                    for bone in chain.bones
-                ],
-            }
-            for chain in figure.chains
-        ],
-        "trunk": trunk and {"joints": [place[joint] for joint in trunk.joints], "radius": round(trunk.radius, 4)},
-        "head": head
-        and {
-            "first": place[head.first],
-            "second": place[head.second],
-            "weight": round(head.weight, 4),
-            "radius": round(head.radius, 4),
-        },
-    }
-
-
-def _colours(theme: Theme) -> dict[str, Any]:
-    roles = {name: {"left": p.left, "right": p.right, "spine": p.spine} for name, p in theme.roles.items()}
-    return {"panel": theme.panel, "grid": theme.grid, "shadow": theme.shadow, "pale": PALE, "roles": roles}
 
 
 def _variables() -> str:

@@ -1,12 +1,18 @@
 // Playing: one clock and one view for all panels, the controls, and what the reader's hands do.
 const page = JSON.parse(document.getElementById("motion").textContent);
-const ORDER = ["ghost", "baseline", "forecast", "observed", "truth"];
+const ORDER = ["key", "ghost", "baseline", "forecast", "observed", "truth"];
 const find = id => document.getElementById(id);
 const view = { turn: 0, rise: 0, zoom: 1 };
 const state = { time: 0, playing: false, loop: true, speed: 1, stale: true, last: 0, theme: "" };
 const duration = Math.max(...page.panels.map(panel => panel.duration)) - 1e-4;
 // The timeline shows a boundary where all panels share it; every panel says for itself which part is seen.
 const boundary = new Set(page.panels.map(panel => panel.boundary)).size === 1 ? page.panels[0].boundary : null;
+const places = document.querySelectorAll(".panels");
+// Only panels that can be seen are drawn.
+const watch = new IntersectionObserver(entries => entries.forEach(entry => {
+  entry.target.panel.seen = entry.isIntersecting;
+  state.stale = true;
+}), { rootMargin: "80px" });
 
 function element(name, attributes, ...children) {
   const made = document.createElement(name);
@@ -22,7 +28,7 @@ function describe(panel) {
 
 function swatch(layer, pale) {
   const dots = element("i", { "aria-hidden": "true" });
-  const plain = pale || layer.role === "ghost" || layer.role === "observed";
+  const plain = pale || ["ghost", "observed", "key"].includes(layer.role);
   for (const side of plain ? ["spine"] : ["left", "spine", "right"]) {
     dots.append(element("b", { style: `background:var(--${layer.role}-${side});opacity:${pale ? 0.4 : 1}` }));
   }
@@ -36,7 +42,7 @@ function build(panel) {
   panel.canvas = element("canvas", { role: "img", tabindex: "0", "aria-label": describe(panel) });
   panel.stage = element("span", { class: "stage", "aria-hidden": "true" });
   const about = element("div", { class: "about" });
-  if (panel.title) about.append(element("h2", {}, panel.title));
+  if (panel.title) about.append(element(`h${page.level}`, {}, panel.title));
   if (panel.caption) about.append(element("p", {}, panel.caption));
   const forecast = panel.layers.some(layer => layer.role === "forecast");
   const chips = element("div", { class: "chips", role: "group", "aria-label": `Layers of ${panel.title}` });
@@ -54,9 +60,25 @@ function build(panel) {
     chips.append(chip);
   }
   const shown = element("div", { class: "view" }, panel.canvas, panel.stage);
-  find("panels").append(element("figure", { class: "panel", "aria-label": panel.title }, about, shown, chips));
+  if (panel.known.length) shown.append(bar(panel));
+  places[panel.group].append(element("figure", { class: "panel", "aria-label": panel.title }, about, shown, chips));
+  panel.canvas.panel = panel;
+  watch.observe(panel.canvas);
   new ResizeObserver(() => { state.stale = true; }).observe(panel.canvas);
   listen(panel.canvas);
+}
+
+// The panel's own line of time: what is known in grey, what is said in the accent, and where the clock is.
+function bar(panel) {
+  const share = time => (100 * Math.min(Math.max(time, 0), panel.duration)) / panel.duration;
+  const line = element("div", { class: "bar", "aria-hidden": "true" });
+  for (const [start, end] of panel.known) {
+    const width = Math.max(share(end) - share(start), 0.8);
+    line.append(element("i", { style: `left:${share(start)}%;width:${width}%` }));
+  }
+  panel.head = element("b", {});
+  line.append(panel.head);
+  return line;
 }
 
 function clockText(time) {
@@ -68,6 +90,7 @@ function clockText(time) {
 function draw() {
   const colours = page.themes[state.theme];
   for (const panel of page.panels) {
+    if (!panel.seen) continue;
     const canvas = panel.canvas, ratio = Math.min(window.devicePixelRatio || 1, 2);
     const width = canvas.clientWidth, height = canvas.clientHeight;
     if (!width || !height) continue;
@@ -77,9 +100,10 @@ function draw() {
     ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
     const time = Math.min(state.time, panel.duration - 1e-4);
     drawPanel(ctx, panel, view, time, width, height, colours);
-    const known = panel.boundary !== null && time < panel.boundary - 1e-6;
-    panel.stage.textContent = panel.boundary === null ? "" : known ? "observed" : "forecast";
+    const known = panel.known.some(([from, to]) => time >= from - 1e-6 && time < to - 1e-6);
+    panel.stage.textContent = panel.known.length ? panel.words[known ? 0 : 1] : "";
     panel.stage.classList.toggle("ahead", !known);
+    if (panel.head) panel.head.style.left = `${(100 * time) / panel.duration}%`;
   }
   find("scrub").value = state.time;
   find("scrub").setAttribute("aria-valuetext", clockText(state.time));

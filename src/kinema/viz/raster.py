@@ -17,10 +17,10 @@ from kinema.viz.camera import Camera, Shot, shot_of
 from kinema.viz.canvas import Canvas
 from kinema.viz.caption import StripLayout, write_foot, write_strip
 from kinema.viz.layers import Drawable, Layer, Panel, duration_of, panel_of
-from kinema.viz.style import PALE, Role
+from kinema.viz.style import KEY, PALE, Role
 from kinema.viz.style import theme as theme_of
 
-_ORDER: tuple[Role, ...] = ("ghost", "baseline", "forecast", "observed", "truth")  # painted in this order
+_ORDER: tuple[Role, ...] = ("key", "ghost", "baseline", "forecast", "observed", "truth")  # painted in this order
 
 
 def frame(
@@ -167,6 +167,8 @@ def _opacity(layer: Layer, time: float, *, forecast: bool) -> float:
     """Many ghosts are each paler than few, and all pale as they look further ahead (by half in one second)."""
     if layer.role == "ghost":
         return (0.55 / len(layer.bodies) ** 0.4) * (0.4 + 0.6 * 0.5 ** max(time - layer.start, 0.0))
+    if layer.role == "key":
+        return KEY
     return PALE if layer.role == "truth" and forecast else 1.0
 
 

@@ -19,15 +19,16 @@ import viser
 from jaxtyping import Float
 
 from kinema.atomic import write_bytes
-from kinema.viz.camera import shot_of
+from kinema.viz.camera import Shot, shot_of
 from kinema.viz.figure import Figure
 from kinema.viz.layers import Drawable, Layer, Panel, duration_of, panel_of
 from kinema.viz.raster import cell_of
 from kinema.viz.shapes import UP, ball, cylinder
-from kinema.viz.style import LIGHT, Side, rgb
+from kinema.viz.style import LIGHT, Side, Theme, rgb
 
 _GHOST_OPACITY = 0.25
 _EXPORT_FPS = 25.0
+Place = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -97,25 +98,38 @@ def open_scene(what: Drawable, *, port: int = 8080, host: str = "127.0.0.1") -> 
     panel = panel_of(what)
     server = _server(host, port)
     shot = shot_of(panel.layers)
-    camera = shot.at(duration_of(panel.layers) / 2)
     server.scene.set_up_direction("+y")
     server.gui.configure_theme(show_logo=False, show_share_button=False)  # sharing would go through a foreign server
-    server.initial_camera.fov = camera.lens or 0.5
-    away = 1.25 * camera.height / 2 / np.tan(server.initial_camera.fov / 2)
-    server.initial_camera.position = tuple(camera.target + away * camera.axes[2])
-    server.initial_camera.look_at = tuple(camera.target)
+    place, target, lens = stand(shot, duration_of(panel.layers) / 2)
+    server.initial_camera.fov = lens
+    server.initial_camera.position, server.initial_camera.look_at = place, target
     server.initial_camera.up = (0.0, 1.0, 0.0)
-    cell = cell_of(shot.stature)
-    server.scene.add_grid(
-        "/ground", 40 * cell, 40 * cell, plane="xz", cell_size=cell, section_size=4 * cell, cell_color=rgb(LIGHT.grid),
-        section_color=rgb(LIGHT.grid), position=(0.0, shot.floor, 0.0),
-    )  # fmt: skip
+    add_ground(server.scene, shot)
     scene = Scene(server, panel)
     for layer in panel.layers:
         for index in range(len(layer.bodies)):
-            scene.bodies.append(_add_body(server, layer, index))
+            scene.bodies.append(add_body(server.scene, layer, index))
     scene.pose(0.0)
     return scene
+
+
+def stand(shot: Shot, time: float) -> tuple[Place, Place, float]:
+    """Where a camera stands for a shot, where it looks, both in metres, and its angle of view in radians."""
+    camera = shot.at(time)
+    lens = camera.lens or 0.5
+    away = 1.25 * camera.height / 2 / np.tan(lens / 2)
+    x, y, z = (camera.target + away * camera.axes[2]).tolist()
+    along, up, across = camera.target.tolist()
+    return (x, y, z), (along, up, across), lens
+
+
+def add_ground(scene: viser.SceneApi, shot: Shot, theme: Theme = LIGHT) -> None:
+    """The grid on the floor."""
+    cell, line = cell_of(shot.stature), rgb(theme.grid)
+    scene.add_grid(
+        "/ground", 40 * cell, 40 * cell, plane="xz", cell_size=cell, section_size=4 * cell, cell_color=line,
+        section_color=line, position=(0.0, shot.floor, 0.0),
+    )  # fmt: skip
 
 
 def serve(
@@ -173,25 +187,35 @@ def _quietly() -> Generator[None]:
         yield
 
 
-def _add_body(server: viser.ViserServer, layer: Layer, index: int) -> Body:
+def add_body(
+    scene: viser.SceneApi,
+    layer: Layer,
+    index: int,
+    *,
+    theme: Theme = LIGHT,
+    opacity: float | None = None,
+    under: str = "",
+) -> Body:
+    """One body of a layer in a scene, below the node `under`; `opacity` is 0.25 for ghosts where nothing is said."""
     poses = layer.bodies[index]
     known = np.isfinite(poses).all((-1, -2))
     first = poses[int(known.argmax())] if known.any() else np.zeros_like(poses[0])
-    palette = LIGHT.roles[layer.role]
-    opacity = _GHOST_OPACITY if layer.role == "ghost" else None
+    palette = theme.roles[layer.role]
+    if opacity is None and layer.role == "ghost":
+        opacity = _GHOST_OPACITY
     middles, turns, lengths = _sticks(first, layer.figure)
     rods = _rods(layer.figure)
     radii = np.array([rod.radius for rod in rods])
     vertices, faces = cylinder()
-    name = f"/{layer.name}/{index + 1}"
+    name = f"{under}/{layer.name}/{index + 1}"
     colours = np.array([rgb(palette.side(rod.side)) for rod in rods], dtype=np.uint8).reshape(-1, 3)
-    bones = server.scene.add_batched_meshes_simple(
+    bones = scene.add_batched_meshes_simple(
         f"{name}/bones", vertices, faces, turns, middles, batched_scales=np.stack((radii, lengths, radii), -1),
         batched_colors=colours, opacity=opacity, lod="off",
     )  # fmt: skip
     places, sizes, tints = _balls(first, layer.figure)
     vertices, faces = ball()
-    balls = server.scene.add_batched_meshes_simple(
+    balls = scene.add_batched_meshes_simple(
         f"{name}/joints", vertices, faces, np.tile([1.0, 0, 0, 0], (len(places), 1)), places,
         batched_scales=np.repeat(sizes[:, None], 3, 1),
         batched_colors=np.array([rgb(palette.side(side)) for side in tints], dtype=np.uint8),

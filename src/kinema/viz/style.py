@@ -12,7 +12,7 @@ from typing import Literal
 
 from kinema.errors import unknown_name
 
-Role = Literal["truth", "forecast", "ghost", "observed", "baseline"]
+Role = Literal["truth", "forecast", "ghost", "observed", "baseline", "key"]
 Side = Literal["left", "right", "spine"]
 ThemeName = Literal["light", "dark"]
 Colour = tuple[int, int, int]
@@ -59,6 +59,7 @@ LIGHT = Theme(
         "forecast": Palette(left="#0b7a61", right="#4fb596", spine="#0a5545"),
         "ghost": Palette(left="#12a17f", right="#12a17f", spine="#12a17f"),
         "baseline": Palette(left="#94487c", right="#c98db7", spine="#763a63"),
+        "key": Palette(left="#868c98", right="#868c98", spine="#868c98"),
     },
 )
 DARK = Theme(
@@ -75,9 +76,11 @@ DARK = Theme(
         "forecast": Palette(left="#3ccfa8", right="#1d8c70", spine="#a5ecd7"),
         "ghost": Palette(left="#2fc7a0", right="#2fc7a0", spine="#2fc7a0"),
         "baseline": Palette(left="#dd92c6", right="#9a5886", spine="#efc3e1"),
+        "key": Palette(left="#8c94a3", right="#8c94a3", spine="#8c94a3"),
     },
 )
 PALE = 0.32  # opacity of the truth behind a solid forecast
+KEY = 0.42  # opacity of key poses, which stand where they are all the time
 THEMES: dict[str, Theme] = {"light": LIGHT, "dark": DARK}
 
 
