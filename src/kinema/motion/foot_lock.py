@@ -25,7 +25,6 @@ _SHORTEST = 0.07  # seconds: a contact that is shorter is a touch, a gap that is
 _REACH = 0.995  # of the leg's length: a knee that is quite straight has no side to bend to
 _STRAIGHT = 0.02  # metres between the knee and the line from hip to ankle, within which a leg counts as straight
 _SETTLED = 0.015  # metres from its usual place within which a part of the foot has come down
-_STRAY = 0.08  # metres: who goes farther than that in one contact slides on purpose
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,17 @@ class _Leg:
     knee: int
     heel: int
     toe: int
+
+
+def settled_contacts(motion: Motion, contacts: Bool[Tensor, "frame 4"] | None = None) -> Bool[Tensor, "frame 4"]:
+    """In which frames heels and toes will be locked: contacts without trembles, without the frames in which a part of
+    the foot still comes down or lifts off, and without those that slide on purpose. Arguments as `lock_feet`."""
+    legs = _legs(motion)
+    contacts = foot_contacts(motion) if contacts is None else contacts
+    least = max(1, round(_SHORTEST * motion.fps))
+    places = motion.points().positions
+    feet = [joint for leg in legs for joint in (leg.heel, leg.toe)]
+    return torch.stack([_settled(contacts[:, part], places[:, joint], least) for part, joint in enumerate(feet)], -1)
 
 
 @dataclass(frozen=True)
@@ -55,13 +65,8 @@ def lock_feet(motion: Motion, contacts: Bool[Tensor, "frame 4"] | None = None, *
     within `fade` seconds. Raises UsageError for a batch of clips, and where the skeleton has no legs.
     """
     legs = _legs(motion)
-    if contacts is None:
-        contacts = foot_contacts(motion)
-    least = max(1, round(_SHORTEST * motion.fps))
-    down = torch.stack([_evened(contacts[:, place], least) for place in range(4)], -1)
+    down = settled_contacts(motion, contacts)
     places, turns = _world(motion)
-    for i, leg in enumerate(legs):
-        _settle(down[:, 2 * i : 2 * i + 2], places[:, [leg.heel, leg.toe]])
     moves, twists = zip(*(_foot(places, down[:, 2 * i : 2 * i + 2], leg) for i, leg in enumerate(legs)), strict=True)
     frames = max(1, round(fade * motion.fps))
     masks = [down[:, 2 * i : 2 * i + 2].any(-1) for i in range(2)]
@@ -111,18 +116,16 @@ def _runs(mask: Bool[Tensor, " frame"]) -> list[tuple[int, int]]:
     return list(zip(edges[::2], edges[1::2], strict=True))
 
 
-def _settle(down: Bool[Tensor, "frame 2"], feet: Float[Tensor, "frame 2 3"]) -> None:
-    """Narrows contacts, in place: without the frames in which a part comes down or lifts off, without slides."""
-    for part in range(2):
-        for start, stop in _runs(down[:, part]):
-            place = feet[start:stop, part]
-            near = ((place - place.median(0).values).norm(dim=-1) < _SETTLED).nonzero()[:, 0]
-            first, last = (int(near[0]), int(near[-1]) + 1) if len(near) else (0, 0)
-            kept = place[first:last]
-            if len(near) and float((kept - kept.mean(0)).norm(dim=-1).max()) > _STRAY:
-                first = last = 0
-            down[start : start + first, part] = False
-            down[start + last : stop, part] = False
+def _settled(down: Bool[Tensor, " frame"], place: Float[Tensor, "frame 3"], least: int) -> Bool[Tensor, " frame"]:
+    """Contacts of one part of a foot, without the frames in which it comes down or lifts off, and without slides."""
+    down = _evened(down, least)
+    kept = torch.zeros_like(down)
+    for start, stop in _runs(down):
+        here = place[start:stop]
+        near = ((here - here.median(0).values).norm(dim=-1) < _SETTLED).nonzero()[:, 0]
+        if 2 * len(near) > stop - start:  # else it slides on purpose
+            kept[start + int(near[0]) : start + int(near[-1]) + 1] = True
+    return kept
 
 
 def _foot(
@@ -178,7 +181,9 @@ def _drop(places: Tensor, legs: tuple[_Leg, _Leg], moves: list[Tensor], frames: 
     needed = torch.zeros(len(places))
     for leg, move in zip(legs, moves, strict=True):
         hip, goal = places[:, leg.hip], places[:, leg.heel] + move
-        reach = _REACH * (_length(places, leg.hip, leg.knee) + _length(places, leg.knee, leg.heel))
+        longest = _length(places, leg.hip, leg.knee) + _length(places, leg.knee, leg.heel)
+        # A leg that was straighter before may stay so.
+        reach = torch.maximum(_REACH * longest, _length(places, leg.hip, leg.heel))
         level = (goal - hip)[:, [0, 2]].norm(dim=-1)
         high = (reach.square() - level.square()).clamp(min=0).sqrt()
         short = (hip[:, 1] - goal[:, 1] - high).clamp(min=0) * (move != 0).any(-1)

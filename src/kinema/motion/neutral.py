@@ -70,7 +70,7 @@ def neutral_pose(body: Motion) -> Motion:
     if stands_at_rest(body.skeleton):
         return _straightened(body.skeleton, body.fps)
     if _is_rest(body):
-        return fit_rotations(rest_pose(kinema24(), body.fps).points(), body.skeleton)
+        return fit_rotations(_straightened(kinema24(), body.fps).points(), body.skeleton)
     return _by_clip(body)
 
 
