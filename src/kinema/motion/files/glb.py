@@ -1,8 +1,8 @@
 """Binary glTF (GLB): an animated, skinned body that Blender, Unity, Unreal and web viewers open.
 
 One node per joint, at its rest offset and unturned; rotations (quaternions xyzw) and the path of the root as animation
-channels, key times in seconds; an octahedron per bone as the visible skin. Metres, y up, right-handed, as glTF wants.
-Only written, never read.
+channels, key times in seconds; a capsule per bone as the visible skin (`glb_body`). Metres, y up, right-handed, as glTF
+wants. Only written, never read.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from kinema.atomic import write_bytes
 from kinema.errors import UsageError
 from kinema.geometry.kinematics import forward_kinematics
 from kinema.geometry.rotations import rotmat_to_quat_xyzw
+from kinema.motion.files.glb_body import Part, body_parts
+from kinema.motion.ik import has_joint
 from kinema.motion.motion import Motion
 from kinema.motion.skeleton import Skeleton
 from kinema.version import VERSION
 
-_FLOAT, _USHORT = 5126, 5123
+_KINDS = {np.dtype(np.float32): 5126, np.dtype(np.uint16): 5123, np.dtype(np.uint32): 5125}
 _TYPES = {1: "SCALAR", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
-_FAR = 0.1  # metres: a joint whose offset wanders further is carried, not held by a bone
 
 
 def save(motion: Motion, path: Path | str) -> None:
@@ -53,14 +54,15 @@ class _Buffer:
     def add(self, array: NDArray[Any], *, target: int | None = None, bounds: bool = False) -> int:
         """The index of the accessor that holds `array` (element, component)."""
         array = array[:, None] if array.ndim == 1 else array
-        array = np.ascontiguousarray(array, dtype=np.uint16 if array.dtype.kind in "iu" else np.float32)
+        whole = np.uint16 if array.dtype.kind in "iu" and array.max() < 2**16 - 1 else np.uint32
+        array = np.ascontiguousarray(array, dtype=whole if array.dtype.kind in "iu" else np.float32)
         self.data += b"\0" * (-len(self.data) % 4)
         view: dict[str, Any] = {"buffer": 0, "byteOffset": len(self.data), "byteLength": array.nbytes}
         if target is not None:
             view["target"] = target
         accessor: dict[str, Any] = {
             "bufferView": len(self.views),
-            "componentType": _USHORT if array.dtype == np.uint16 else _FLOAT,
+            "componentType": _KINDS[array.dtype],
             "count": len(array),
             "type": _TYPES[array.shape[1]],
         }
@@ -75,6 +77,7 @@ class _Buffer:
 def _document(motion: Motion) -> tuple[dict[str, Any], bytes]:
     skeleton, buffer = motion.skeleton, _Buffer()
     rest = _rest_places(skeleton)
+    parts = body_parts(motion, rest)
     joints = list(range(len(skeleton)))
     local = [rest[0], *(skeleton.offsets[joint].numpy() for joint in joints[1:])]
     nodes: list[dict[str, Any]] = []
@@ -91,8 +94,8 @@ def _document(motion: Motion) -> tuple[dict[str, Any], bytes]:
         "scene": 0,
         "scenes": [{"nodes": [0, len(skeleton)]}],
         "nodes": nodes,
-        "meshes": [{"name": "bones", "primitives": [_skin(motion, rest, buffer)]}],
-        "materials": [{"name": "bone", "pbrMetallicRoughness": _MATERIAL}],
+        "meshes": [{"name": "body", "primitives": [_primitive(i, part, buffer) for i, part in enumerate(parts)]}],
+        "materials": [_MATERIALS[part.side] for part in parts],
         "skins": [{"joints": joints, "skeleton": 0, "inverseBindMatrices": buffer.add(inverse.reshape(-1, 16))}],
         "animations": [_animation(motion, buffer)],
     }
@@ -101,14 +104,25 @@ def _document(motion: Motion) -> tuple[dict[str, Any], bytes]:
     return document, bytes(buffer.data)
 
 
-_MATERIAL = {"baseColorFactor": [0.36, 0.55, 0.85, 1.0], "metallicFactor": 0.0, "roughnessFactor": 0.7}
+def _material(name: str, *colour: float) -> dict[str, Any]:
+    surface = {"baseColorFactor": [*colour, 1.0], "metallicFactor": 0.0, "roughnessFactor": 0.7}
+    return {"name": name, "pbrMetallicRoughness": surface}
+
+
+_MATERIALS = {
+    "": _material("middle", 0.45, 0.47, 0.5),
+    "l": _material("left", 0.1, 0.33, 0.75),
+    "r": _material("right", 0.8, 0.27, 0.08),
+}
 
 
 def _rest_places(skeleton: Skeleton) -> Float[np.ndarray, "joint 3"]:
-    """Joint positions of the rest pose, standing on the ground."""
+    """Joint positions of the rest pose, standing on the ground and above the origin."""
     identity = torch.eye(3).expand(len(skeleton), 3, 3)
     rest, _ = forward_kinematics(identity, torch.zeros(3), skeleton.offsets, skeleton.parents)
     rest[:, 1] -= rest[:, 1].min()
+    middle = skeleton.index("pelvis") if has_joint(skeleton, "pelvis") else 0
+    rest[:, [0, 2]] -= rest[middle, [0, 2]].clone()
     return rest.numpy()
 
 
@@ -138,47 +152,16 @@ def _continuous(quats: Float[np.ndarray, "frame joint 4"]) -> Float[np.ndarray, 
     return np.concatenate((quats[:1], quats[1:] * sign))
 
 
-def _skin(motion: Motion, rest: Float[np.ndarray, "joint 3"], buffer: _Buffer) -> dict[str, Any]:
-    """One octahedron per bone: its tip follows the joint, everything else the joint's parent."""
-    skeleton = motion.skeleton
-    far: set[int] = set()
-    if motion.offsets is not None:
-        away = (motion.offsets - skeleton.offsets).abs().amax((0, 2))
-        far = {joint for joint in range(len(skeleton)) if float(away[joint]) > _FAR}
-    bones = [(parent, joint) for parent, joint in skeleton.bones if joint not in far] or [(0, 0)]
-    corners = [_octahedron(rest[parent], rest[joint]) for parent, joint in bones]
-    faces = np.array(_FACES)
-    places = np.concatenate([corner[faces].reshape(-1, 3) for corner in corners])
-    sides = places.reshape(-1, 3, 3)
-    normals = np.cross(sides[:, 1] - sides[:, 0], sides[:, 2] - sides[:, 0])
-    normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-12)
-    normals[np.linalg.norm(normals, axis=-1) < 0.5] = (0, 1, 0)
-    tip = faces.reshape(-1) == 5
-    owners = np.concatenate([np.where(tip, joint, parent) for parent, joint in bones])
+def _primitive(material: int, part: Part, buffer: _Buffer) -> dict[str, Any]:
+    none = np.zeros_like(part.owners)
     attributes = {
-        "POSITION": buffer.add(places, target=34962, bounds=True),
-        "NORMAL": buffer.add(np.repeat(normals, 3, axis=0), target=34962),
-        "JOINTS_0": buffer.add(np.stack((owners, *[np.zeros_like(owners)] * 3), -1), target=34962),
-        "WEIGHTS_0": buffer.add(np.tile([1.0, 0, 0, 0], (len(owners), 1)), target=34962),
+        "POSITION": buffer.add(part.places, target=34962, bounds=True),
+        "NORMAL": buffer.add(part.normals, target=34962),
+        "JOINTS_0": buffer.add(np.stack((part.owners, none, none, none), -1), target=34962),
+        "WEIGHTS_0": buffer.add(np.tile([1.0, 0, 0, 0], (len(part.owners), 1)), target=34962),
     }
-    return {"attributes": attributes, "material": 0}
-
-
-# Corners: 0 the head of the bone, 1 to 4 a ring about it, 5 the tip. Counter-clockwise seen from outside.
-_FACES = [(0, 2, 1), (0, 3, 2), (0, 4, 3), (0, 1, 4), (5, 1, 2), (5, 2, 3), (5, 3, 4), (5, 4, 1)]
-
-
-def _octahedron(head: Float[np.ndarray, " 3"], tip: Float[np.ndarray, " 3"]) -> Float[np.ndarray, "6 3"]:
-    along = tip - head
-    length = float(np.linalg.norm(along))
-    axis = along / length if length > 0 else np.array([0.0, 1.0, 0.0])
-    side = np.cross(axis, (1.0, 0, 0) if abs(axis[0]) < 0.9 else (0, 1.0, 0))
-    side /= np.linalg.norm(side)
-    width = min(0.12 * length, 0.04)
-    ring = [
-        head + 0.15 * along + width * turned for turned in (side, np.cross(axis, side), -side, -np.cross(axis, side))
-    ]
-    return np.stack((head, *ring, tip))
+    faces = buffer.add(part.faces.reshape(-1), target=34963)
+    return {"attributes": attributes, "indices": faces, "material": material}
 
 
 def _pack(document: dict[str, Any], data: bytes) -> bytes:
