@@ -26,8 +26,8 @@ FAMILIES: dict[str, str] = {
     "bandai": "Hips Spine Chest Neck Head Head_end Shoulder_L UpperArm_L LowerArm_L Hand_L Hand_L_end Shoulder_R "
     "UpperArm_R LowerArm_R Hand_R Hand_R_end UpperLeg_L LowerLeg_L Foot_L Toes_L UpperLeg_R LowerLeg_R Foot_R Toes_R",
     "lafan": "Hips Spine Spine2 Neck Head Head_End LeftShoulder LeftArm LeftForeArm LeftHand LeftHand_End "
-    "RightShoulder RightArm RightForeArm RightHand RightHand_End LeftUpLeg LeftLeg LeftFoot LeftToe RightUpLeg RightLeg RightFoot "
-    "RightToe",
+    "RightShoulder RightArm RightForeArm RightHand RightHand_End LeftUpLeg LeftLeg LeftFoot LeftToe RightUpLeg "
+    "RightLeg RightFoot RightToe",
     "smpl": "pelvis spine1 spine3 neck head head_end left_collar left_shoulder left_elbow left_wrist left_middle3 "
     "right_collar right_shoulder right_elbow right_wrist right_middle3 left_hip left_knee left_ankle left_foot "
     "right_hip right_knee right_ankle right_foot",
@@ -37,8 +37,8 @@ FAMILIES: dict[str, str] = {
     "unreal": "pelvis spine_01 spine_03 neck_01 head head_end clavicle_l upperarm_l lowerarm_l hand_l hand_l_end "
     "clavicle_r upperarm_r lowerarm_r hand_r hand_r_end thigh_l calf_l foot_l ball_l thigh_r calf_r foot_r ball_r",
     "h36m": "Hips Spine Spine1 Neck Head Head_End LeftShoulder LeftArm LeftForeArm LeftHand LeftWrist_End "
-    "RightShoulder RightArm RightForeArm RightHand RightWrist_End LeftUpLeg LeftLeg LeftFoot LeftToeBase RightUpLeg RightLeg "
-    "RightFoot RightToeBase",
+    "RightShoulder RightArm RightForeArm RightHand RightWrist_End LeftUpLeg LeftLeg LeftFoot LeftToeBase RightUpLeg "
+    "RightLeg RightFoot RightToeBase",
 }
 SLANTING = {"l_shoulder": (0.0, 0.0, -0.8), "r_shoulder": (0.0, 0.0, 0.8)}
 """World turns that bring the arms of a T-pose into that of the Unreal mannequin's rest."""

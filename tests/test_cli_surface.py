@@ -27,7 +27,7 @@ def test_the_commands_are_these() -> None:
     commands = {name for name in app if not name.startswith("-")}
     assert commands == {
         "convert", "data", "demo", "doctor", "eval", "forecast", "generate", "inbetween", "info", "models", "recipes",
-    "render", "repair", "train", "upsample", "view",
+    "render", "repair", "retarget", "train", "upsample", "view",
     }  # fmt: skip
 
 
@@ -39,7 +39,7 @@ def test_misuse_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
 
 COMMANDS = [
     "convert", "data", "demo", "doctor", "eval", "forecast", "generate", "inbetween", "info", "models", "recipes",
-    "render", "repair", "train", "upsample", "view",
+    "render", "repair", "retarget", "train", "upsample", "view",
 ]  # fmt: skip
 
 

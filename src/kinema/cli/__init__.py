@@ -30,6 +30,7 @@ _COMMANDS = {
     "generate": ("kinema.cli.generate:generate", "Make motion from an action and a length."),
     "info": ("kinema.cli.files:info", "Say what a motion file holds, and what looks wrong with it."),
     "convert": ("kinema.cli.files:convert", "Convert between BVH, NPZ, GLB and exponential-map text."),
+    "retarget": ("kinema.cli.retarget:retarget", "Carry a motion over to another body."),
     "view": ("kinema.cli.view:view", "Look at a motion: a page that opens from disk, or a live viewer."),
     "render": ("kinema.cli.view:render", "Draw a motion as PNG, GIF or MP4."),
     "train": ("kinema.cli.train:train", "Train a recipe."),

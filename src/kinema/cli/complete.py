@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from kinema.cli.console import note
+from kinema.cli.console import JointMapFile, note
 from kinema.cli.many import ONE, ManyFiles, is_folder, run_many
 from kinema.errors import UsageError
 from kinema.run.clip_files import joined, key_frames, open_source, pair
@@ -33,6 +33,7 @@ def upsample(
     source_fps: float | None = None,
     unit: float | None = None,
     person: str | None = None,
+    map_: JointMapFile = None,
     report: Path | None = None,
     as_json: Json = False,
     many: ManyFiles = ONE,
@@ -63,15 +64,17 @@ def upsample(
         Metres per file unit, where the file does not say (BVH): 0.01 for centimetres.
     person
         Of keypoints with several people: the track id. Default: everybody.
+    map_
+        A joint map (TOML): which joint is which, where names do not say (docs/retarget.md).
     report
         Where the report goes, as JSON.
     as_json
         Write the report on standard output.
     """
-    work = Upsampling(rate, fps, keys, method, seed, source_fps, unit, person)
+    work = Upsampling(rate, fps, keys, method, seed, source_fps, unit, person, map_)
     if is_folder(file):
         return run_many(work, file, out, many, report=report, as_json=as_json)
-    source = open_source(file, fps=source_fps, unit=unit, person=person)
+    source = work.source(file)
     done = work.done(source)
     path = out or source.beside("upsampled")
     source.write(done, path)
@@ -95,6 +98,7 @@ def inbetween(
     method: str = "auto",
     seed: int = 0,
     unit: float | None = None,
+    map_: JointMapFile = None,
     report: Path | None = None,
     as_json: Json = False,
 ) -> None:
@@ -133,6 +137,8 @@ def inbetween(
         Same seed, same motion.
     unit
         Metres per file unit, where the file does not say (BVH): 0.01 for centimetres.
+    map_
+        A joint map (TOML): which joint is which, where names do not say (docs/retarget.md).
     report
         Where the report goes, as JSON.
     as_json
@@ -140,7 +146,7 @@ def inbetween(
     """
     belief: Keys = "soft" if keys == "soft" else "exact"
     at = at if keys in ("exact", "soft") else keys
-    source = open_source(first, fps=None, unit=unit, person=None)
+    source = open_source(first, fps=None, unit=unit, person=None, joint_map=map_)
     if second is None:
         clip = source.only
         known = key_frames(clip.frames, at, every)
@@ -155,7 +161,7 @@ def inbetween(
                 got="none" if frames is None else f"{frames}",
                 cure="Say --frames 30 for a second at 30 per second.",
             )
-        before, after = pair(source, open_source(second, fps=None, unit=unit, person=None), align=align)
+        before, after = pair(source, open_source(second, fps=None, unit=unit, person=None, joint_map=map_), align=align)
         clip, known = joined(before, after, frames, max(before.frames, after.frames) if whole else context + 1)
         if not align:
             note("the second clip stays where its file has it; --align puts it where the first one ends")
@@ -178,6 +184,7 @@ def repair(
     source_fps: float | None = None,
     unit: float | None = None,
     person: str | None = None,
+    map_: JointMapFile = None,
     report: Path | None = None,
     as_json: Json = False,
     many: ManyFiles = ONE,
@@ -208,15 +215,17 @@ def repair(
         Metres per file unit, where the file does not say (BVH): 0.01 for centimetres.
     person
         Of keypoints with several people: the track id. Default: everybody.
+    map_
+        A joint map (TOML): which joint is which, where names do not say (docs/retarget.md).
     report
         Where the report goes, as JSON.
     as_json
         Write the report on standard output.
     """
-    work = Repairing(frames, strength, keys, method, seed, source_fps, unit, person)
+    work = Repairing(frames, strength, keys, method, seed, source_fps, unit, person, map_)
     if is_folder(file):
         return run_many(work, file, out, many, report=report, as_json=as_json)
-    source = open_source(file, fps=source_fps, unit=unit, person=person)
+    source = work.source(file)
     path = out or source.beside("repaired")
     done, found = work.done(source)
     for who, kinds in found.items():

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 from rich.console import Console
+
+JointMapFile = Annotated[Path | None, Parameter(name="--map")]
+"""A joint map on the command line (`kinema.motion.joint_map`)."""
 
 stderr = Console(stderr=True, highlight=False)
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from kinema.cli.console import JointMapFile
 from kinema.cli.many import ONE, ManyFiles, run_many, suffix_of
 from kinema.errors import UsageError
 from kinema.motion import files
@@ -63,6 +64,7 @@ def convert(
     unit: float | None = None,
     source_fps: float | None = None,
     source_skeleton: str | None = None,
+    map_: JointMapFile = None,
     many: ManyFiles = ONE,
 ) -> int:
     """Convert a motion file, or all those of a folder; the formats follow from the suffixes.
@@ -87,11 +89,13 @@ def convert(
         Frames per second of the source, where it does not say or says something wrong.
     source_skeleton
         Skeleton of the catalogue that the source is written for, where it does not say.
+    map_
+        A joint map (TOML): which joint is which, where names do not say (docs/retarget.md).
     """
     target = target or out
     if target is None:
         raise UsageError(expected="a place for the result", got="none", cure="Say kinema convert IN OUT.")
-    work = Converting(fps, to, unit, source_fps, source_skeleton)
+    work = Converting(fps, to, unit, source_fps, source_skeleton, map_)
     if source.is_dir():
         return run_many(work, source, target, many, suffix_of(format_))
     clip = work.done(source)

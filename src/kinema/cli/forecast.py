@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from kinema.cli.console import note
+from kinema.cli.console import JointMapFile, note
 from kinema.cli.many import ONE, ManyFiles, run_many, suffix_of
 from kinema.errors import UsageError, unknown_name
 from kinema.protocols import PROTOCOLS
@@ -39,6 +39,7 @@ def forecast(
     rows: int = 4,
     cols: int = 6,
     unit: float | None = None,
+    map_: JointMapFile = None,
     json_: Annotated[bool, Parameter(name="--json")] = False,
     format_: Annotated[str | None, Parameter(name="--format")] = None,
     many: ManyFiles = ONE,
@@ -84,6 +85,8 @@ def forecast(
         How many samples it shows of each.
     unit
         Metres per file unit, where the file does not say (BVH): 0.01 for centimetres.
+    map_
+        A joint map (TOML): which joint is which, where names do not say (docs/retarget.md).
     json_
         Say on standard output, as JSON, what was written.
     format_
@@ -102,7 +105,7 @@ def forecast(
             _forecast_protocol(model, protocol, data, samples_out)
         return 0
     held = tuple(part.strip() for part in hold.split(",") if part.strip())
-    work = Forecasting(model, seconds, samples, seed, append, held, end, unit)
+    work = Forecasting(model, seconds, samples, seed, append, held, end, unit, map_)
     if file.is_dir():
         return run_many(work, file, out, many, suffix_of(format_ or "bvh"), as_json=json_)
     made = work.open()(Piece(file, out or Path(f"{file.stem}.forecast.bvh")))

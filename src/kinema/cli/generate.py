@@ -10,9 +10,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from kinema.cli.console import note
+from kinema.cli.console import JointMapFile, note
 from kinema.errors import UsageError
-from kinema.motion.motion import Clip
+from kinema.motion.files import load
+from kinema.motion.joint_map import named_by
+from kinema.motion.motion import Clip, Motion
+from kinema.motion.transfer import on_body_of
 from kinema.run.generate import ActionRun, open_action_run
 from kinema.run.generated_files import check_formats, folder_name, write_clips, write_strips
 from kinema.run.open import shipped_models
@@ -34,6 +37,9 @@ def generate(
     per_class: int = 30,
     seed: int = 0,
     out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("generated"),
+    skeleton: Path | None = None,
+    unit: float | None = None,
+    map_: JointMapFile = None,
     formats: str | None = None,
     json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> None:
@@ -63,6 +69,12 @@ def generate(
         Same seed, same motion.
     out
         The folder to write to.
+    skeleton
+        A motion file (BVH, NPZ): the answer is on its skeleton, at its frame rate, with its channel orders.
+    unit
+        Metres per unit of that file, where it does not say (BVH): 0.01 for centimetres.
+    map_
+        A joint map (TOML): which joint of that file is which, where names do not say (docs/retarget.md).
     formats
         What to write: bvh, glb, npz, gif, mp4, png, with commas between. Default: all but MP4; with --all, NPZ and
         pictures.
@@ -81,8 +93,9 @@ def generate(
     run = open_action_run(model or (what if ways else None) or _default_model())
     wanted = check_formats((formats or (_ALL if all_ else _ONE)).split(","))
     length = seconds if seconds is not None else run.trained / run.fps
+    body = None if skeleton is None else named_by(load(skeleton, unit=unit), map_)
     if all_:
-        _report(run, _everything(run, style, length, per_class, seed, out, wanted), out, json_=json_)
+        _report(run, _everything(run, style, length, per_class, seed, out, wanted, body), out, json_=json_)
         return
     named = action if action is not None else what
     if schedule is not None:
@@ -96,6 +109,7 @@ def generate(
     else:
         raise UsageError(expected="an action", got="none", cure=f"{run.name} knows {', '.join(run.actions)}.")
     _warn(run, length, samples)
+    clips = _onto(clips, body, set())
     written, notes = write_clips(clips, out, name, wanted)
     for line in notes:
         note(line)
@@ -103,7 +117,14 @@ def generate(
 
 
 def _everything(
-    run: ActionRun, style: str | None, length: float, count: int, seed: int, out: Path, formats: tuple[str, ...]
+    run: ActionRun,
+    style: str | None,
+    length: float,
+    count: int,
+    seed: int,
+    out: Path,
+    formats: tuple[str, ...],
+    body: Motion | None,
 ) -> list[Path]:
     _warn(run, length, count)
     rows: list[tuple[str, Clip]] = []
@@ -111,6 +132,7 @@ def _everything(
     told: set[str] = set()
     for place, name in enumerate(one for one in run.actions if one not in run.styles):
         clips = run.generate({name: 1.0, **_styles(style)}, length, samples=count, seed=seed * 1009 + place)
+        clips = _onto(clips, body, told)
         files, notes = write_clips(clips, out / folder_name(name), folder_name(name), formats)
         rows.append((name, clips))
         written += files
@@ -120,6 +142,18 @@ def _everything(
                 note(line)
     write_strips(rows, out / "all.png")
     return [*written, out / "all.png"]
+
+
+def _onto(clips: Clip, body: Motion | None, told: set[str]) -> Clip:
+    """The clips on the user's own body, where there is one; what does not match is said once."""
+    if body is None:
+        return clips
+    moved, pairing = on_body_of(clips, body)
+    for line in pairing.lines()[1:]:
+        if line not in told:
+            told.add(line)
+            note(line)
+    return moved
 
 
 def _mixture(text: str) -> dict[str, float]:

@@ -220,7 +220,7 @@ def _check(points: Points, skeleton: Skeleton, match: Match, reference: Motion |
         raise UsageError(
             expected=f"at least four joints of {skeleton.name} that match by name, its root or pelvis among them",
             got=f"{len(match.sources)} matches with {points.skeleton.name}",
-            cure="Give one of the skeletons aliases for the canonical names (kinema.motion.names.CANON17).",
+            cure="Say which joint is which in a joint map: --map FILE.toml (docs/retarget.md).",
         )
     if reference is not None and not reference.skeleton.same_tree(skeleton):
         raise UsageError(

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import cast
 
 from kinema.errors import FormatError, UsageError, unknown_name
+from kinema.motion.edit import AnyClip
 from kinema.motion.names import CANON17, EXTREMITIES
 from kinema.motion.skeleton import Skeleton
 
@@ -79,6 +80,11 @@ class JointMap:
                     cure="Correct that line: names stand on the right as `kinema info FILE --json` lists them.",
                 )
         return self.onto(one, strict=False), self.onto(other, strict=False)
+
+
+def named_by(clip: AnyClip, file: Path | str | None) -> AnyClip:
+    """A clip whose joints go by the names of a map as well; as it is where there is no map. Raises what `onto` does."""
+    return clip if file is None else replace(clip, skeleton=read_joint_map(file).onto(clip.skeleton))
 
 
 def read_joint_map(path: Path | str) -> JointMap:

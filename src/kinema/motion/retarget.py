@@ -43,7 +43,7 @@ def leg_length(skeleton: Skeleton) -> float:
         raise UsageError(
             expected="a skeleton with knees and ankles",
             got=skeleton.name,
-            cure="Give it aliases for l_knee, l_ankle, r_knee, r_ankle.",
+            cure="Say which joints l_knee, l_ankle, r_knee, r_ankle are in a joint map: --map FILE.toml.",
         )
     bones = skeleton.bone_lengths[skeleton.indices([f"{side}_{part}" for side in "lr" for part in _LEG])]
     return float(bones.sum()) / 2

@@ -13,6 +13,7 @@ from torch import Tensor
 from kinema.errors import UsageError
 from kinema.motion.edit import facing, shift, turn
 from kinema.motion.files import keypoints, load_clip, save
+from kinema.motion.joint_map import named_by
 from kinema.motion.motion import Clip, Motion, Points, concatenate
 from kinema.run.complete import Completed, Keys
 
@@ -63,14 +64,16 @@ class Source:
         keypoints.write(points, path, self.people, at)
 
 
-def open_source(path: Path, *, fps: float | None, unit: float | None, person: str | None) -> Source:
-    """Read a motion file, or the people of a video."""
+def open_source(
+    path: Path, *, fps: float | None, unit: float | None, person: str | None, joint_map: Path | None = None
+) -> Source:
+    """Read a motion file, or the people of a video. A joint map names the joints of a motion."""
     if keypoints.is_keypoints(path):
         read = keypoints.read(path, fps=fps)
         return Source(path, dict(read.people) if person is None else {person: read.person(person)}, read)
     if person is not None:
         raise UsageError(expected="keypoints of video with --person", got=path.name, cure="Leave --person out.")
-    return Source(path, {"": load_clip(path, fps=fps, unit=unit)})
+    return Source(path, {"": named_by(load_clip(path, fps=fps, unit=unit), joint_map)})
 
 
 def key_frames(count: int, at: str | None, every: int | None) -> Bool[Tensor, " frame"]:
@@ -126,7 +129,7 @@ def pair(first: Source, second: Source, *, align: bool) -> tuple[Motion, Motion]
         raise UsageError(
             expected=f"two clips of one skeleton ({len(before.skeleton)} joints in {first.file.name})",
             got=f"{len(after.skeleton)} joints in {second.file.name}, or other names",
-            cure="Carry one over first: kinema convert IN OUT --to SKELETON.",
+            cure=f"Carry one over first: kinema retarget {second.file.name} {first.file.name} -o OUT.bvh.",
         )
     if abs(before.fps - after.fps) > 1e-4 * before.fps:
         raise UsageError(

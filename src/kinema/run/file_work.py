@@ -14,6 +14,7 @@ from kinema.motion import files
 from kinema.motion.catalog import skeleton as catalogue_skeleton
 from kinema.motion.damage import find_damage
 from kinema.motion.edit import resample
+from kinema.motion.joint_map import named_by
 from kinema.motion.motion import Clip, Motion
 from kinema.motion.retarget import to_skeleton
 from kinema.motion.skeleton import Skeleton
@@ -37,6 +38,7 @@ class Forecasting:
     hold: tuple[str, ...] = ()
     end: Path | None = None
     unit: float | None = None
+    joint_map: Path | None = None
 
     def stamp(self) -> Mapping[str, Any]:
         """All but the file. Raises KinemaError where there is no such model, or the last pose cannot be read."""
@@ -50,7 +52,7 @@ class Forecasting:
         wishes = Wishes(hold=self.hold, end=None if self.end is None else files.load(self.end, unit=self.unit))
 
         def do(piece: Piece) -> Made:
-            clip = files.load(piece.source, unit=self.unit)
+            clip = named_by(files.load(piece.source, unit=self.unit), self.joint_map)
             answer = run.answer(clip, seconds=self.seconds, samples=self.samples, seed=self.seed, wishes=wishes)
             ahead = answer.samples
             told = {"model": run.name, "frames": ahead.frames, "fps": ahead.fps, "notes": list(answer.notes)}
@@ -81,6 +83,7 @@ class Upsampling:
     source_fps: float | None = None
     unit: float | None = None
     person: str | None = None
+    joint_map: Path | None = None
 
     def stamp(self) -> Mapping[str, Any]:
         """All but the file. Raises UsageError where rate or fps is missing, or both are said; for an unknown method."""
@@ -92,10 +95,14 @@ class Upsampling:
         method = _method(self.method)
 
         def do(piece: Piece) -> Made:
-            source = open_source(piece.source, fps=self.source_fps, unit=self.unit, person=self.person)
+            source = self.source(piece.source)
             return _written(source, self.done(source, method), piece.target)
 
         return do
+
+    def source(self, file: Path) -> Source:
+        """The file, read."""
+        return open_source(file, fps=self.source_fps, unit=self.unit, person=self.person, joint_map=self.joint_map)
 
     def done(self, source: Source, method: str | Run | None = None) -> dict[str, Completed]:
         """Every clip of a file at its new rate. Raises UsageError where that is not above the file's."""
@@ -130,6 +137,7 @@ class Repairing:
     source_fps: float | None = None
     unit: float | None = None
     person: str | None = None
+    joint_map: Path | None = None
 
     def stamp(self) -> Mapping[str, Any]:
         """All but the file. Raises UsageError where no method is so called."""
@@ -140,12 +148,16 @@ class Repairing:
         method = _method(self.method)
 
         def do(piece: Piece) -> Made:
-            source = open_source(piece.source, fps=self.source_fps, unit=self.unit, person=self.person)
+            source = self.source(piece.source)
             done, found = self.done(source, method)
             made = _written(source, done, piece.target)
             return Made(made.files, {**made.facts, "found": found})
 
         return do
+
+    def source(self, file: Path) -> Source:
+        """The file, read."""
+        return open_source(file, fps=self.source_fps, unit=self.unit, person=self.person, joint_map=self.joint_map)
 
     def done(
         self, source: Source, method: str | Run | None = None
@@ -179,6 +191,7 @@ class Converting:
     unit: float | None = None
     source_fps: float | None = None
     source_skeleton: str | None = None
+    joint_map: Path | None = None
 
     def stamp(self) -> Mapping[str, Any]:
         """All but the file. Raises UsageError for a skeleton that is not in the catalogue."""
@@ -199,6 +212,7 @@ class Converting:
     def done(self, source: Path) -> Clip:
         """The clip of a file, converted. Raises UsageError where positions alone are to change their skeleton."""
         clip = files.load_clip(source, fps=self.source_fps, unit=self.unit, skeleton=_skeleton(self.source_skeleton))
+        clip = named_by(clip, self.joint_map)
         if self.fps is not None:
             clip = resample(clip, self.fps)  # pyright: ignore[reportArgumentType] - each kind stays of its kind
         if (body := _skeleton(self.to)) is None:

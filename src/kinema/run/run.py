@@ -18,7 +18,9 @@ from kinema.data.tasks import known_frames
 from kinema.errors import UsageError
 from kinema.models.base import Model
 from kinema.motion.edit import resample
+from kinema.motion.ik import has_joint
 from kinema.motion.motion import Clip, Motion, Points, concatenate
+from kinema.motion.names import CANON17
 from kinema.motion.represent import Representation, RootPositionsConfig, RotationVectorsConfig, root_free
 from kinema.motion.represent_centred import CentredPositions
 from kinema.motion.represent_heading import HeadingRotations
@@ -156,6 +158,9 @@ class Run:
             notes.append(
                 f"trained for {self.trained / rate:.2f} s; beyond it the answer is fed back and grows less sure"
             )
+        if unseen := self._unseen(clip):
+            notes.append(f"no joint of {clip.skeleton.name} is known as {', '.join(unseen)}: {self.name} sees them at "
+                         "rest; a joint map (--map) says which they are")  # fmt: skip
         ahead = self._ahead(own, frames, samples, seed, wishes)
         future = _at_rate(own, ahead, clip.fps, max(1, round(seconds * clip.fps)))
         if self.model.deterministic and samples > 1:
@@ -181,6 +186,13 @@ class Run:
         # Resampling counts from the first frame on; turned round, it counts from the last.
         recent = _reversed(resample(_reversed(tail), rate))
         return recent[max(0, recent.frames - frames) :]
+
+    def _unseen(self, clip: Motion) -> list[str]:
+        """Parts of the body that the model's skeleton has and the clip's has not, by canonical name."""
+        if self.representation is None or clip.skeleton.same_tree(self.representation.skeleton):
+            return []
+        body = self.representation.skeleton
+        return [name for name in CANON17 if has_joint(body, name) and not has_joint(clip.skeleton, name)]
 
     def _ahead(self, own: Motion, frames: int, samples: int, seed: int, wishes: Wishes | None) -> Motion:
         """The frames after `own`, on its skeleton and where it stands; batch shape (samples,)."""
