@@ -12,6 +12,7 @@ from PIL import Image
 
 from kinema.cli import main
 from kinema.motion.files import load
+from kinema.run.open import shipped_models
 
 
 @pytest.fixture(scope="module")
@@ -37,16 +38,42 @@ def test_it_leaves_what_it_says(left: Path) -> None:
 
 
 def test_the_model_beats_holding_still(left: Path) -> None:
-    report = json.loads((left / "report.json").read_text())
-    mean = report["errors"]["mean"]
-    assert report["horizons_ms"] == [100, 200, 400]
-    assert all(ours < still for ours, still in zip(mean["simlpe-cmu"], mean["zero-velocity"], strict=True))
-    assert mean["simlpe-cmu"][0] < 0.7 * mean["zero-velocity"][0]
+    scores = json.loads((left / "report.json").read_text())["parts"]["Forecast: one best"]["scores"]
+    ours, still = scores["simlpe-cmu"], scores["zero-velocity"]
+    assert list(ours) == ["100 ms", "200 ms", "400 ms"]
+    assert all(ours[when] < still[when] for when in ours)
+    assert ours["100 ms"] < 0.7 * still["100 ms"]
+
+
+def test_every_part_says_who_made_it(left: Path) -> None:
+    parts = json.loads((left / "report.json").read_text())["parts"]
+    assert list(parts) == ["Forecast: many futures", "Forecast: one best", "In-between", "Repair", "Generate"]
+    text = (left / "index.html").read_text()
+    for title, part in parts.items():
+        assert part["made_by"], title
+        assert all(line in text.replace("&#x27;", "'") for line in part["made_by"])
+    for system, title in (
+        ("smrnet", "Forecast: many futures"),
+        ("render-in-between", "In-between"),
+        ("render-in-between", "Repair"),
+        ("posegpt", "Generate"),
+        ("action-gan", "Generate"),
+    ):
+        line = next(line for line in parts[title]["made_by"] if system in line)
+        assert ("no trained weights" in line) == (system not in shipped_models())
+
+
+def test_filling_beats_the_trivial_answer(left: Path) -> None:
+    parts = json.loads((left / "report.json").read_text())["parts"]
+    between, repair = parts["In-between"]["scores"], parts["Repair"]["scores"]
+    assert between["auto"]["error, cm"] < 0.5 * between["hold"]["error, cm"]
+    for kind, came in (("faults", "faults: as they came"), ("shaking", "shaking: as it came")):
+        assert repair[f"{kind}: repaired"]["error, cm"] < repair[came]["error, cm"]
 
 
 def test_the_bvh_holds_the_clip_and_its_future(left: Path) -> None:
     clip = load(left / "forecast.bvh")
-    assert (clip.frames, clip.fps) == (132, 60.0)
+    assert (clip.frames, clip.fps) == (168, 60.0)
     step = (clip.root[1:] - clip.root[:-1]).norm(dim=-1)
     assert float(step.max()) < 0.06  # nothing jumps where the forecast begins
     lowest = clip.points().positions[..., 1].amin()

@@ -19,7 +19,7 @@ def demo(
     out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("kinema-demo"),
     seed: int = 0,
 ) -> None:
-    """Forecast procedural motion with the shipped model; no data, no network, no GPU.
+    """Forecast, fill, repair and generate with what is shipped; no data, no network, no GPU.
 
     Parameters
     ----------
@@ -29,16 +29,21 @@ def demo(
         Another seed, another performer.
     """
     stderr.print("loading torch ...")
-    from kinema.run.demo import BASELINE, MODEL
+    from kinema.run.demo import MODEL
     from kinema.run.demo import demo as run
 
     done = run(out, seed=seed, say=lambda text: stderr.print(f"{text} ..."))
-    table = Table("mean joint error, mm", *(f"{1000 * horizon:.0f} ms" for horizon in done.horizons), box=None)
-    for action, by in done.errors.items():
-        for name in (MODEL, BASELINE):
-            table.add_row(f"{action}: {name}", *(f"{value:.0f}" for value in by[name]))
     console = Console()
-    console.print(table)
+    for title, lines in done.told.items():
+        print(f"\n{title}")
+        for line in lines:
+            print(f"  {line}")
+        if title in done.scores:
+            page = done.scores[title].table()
+            table = Table(*page.columns, box=None)
+            for row in page.rows:
+                table.add_row(*row)
+            console.print(table)
     print(f"\nleft in {done.folder} ({done.seconds:.0f} s):")
     for name in done.files:
         print(f"  {done.folder / name}")

@@ -100,7 +100,7 @@ def write_strip(image: Image.Image, panel: Panel, times: Sequence[float], layout
 def _legend(draw: ImageDraw.ImageDraw, panel: Panel, right: float, top: float, left: float, colours: Theme) -> None:
     """What the colours after the boundary mean, from right to left, as far as there is room."""
     font, place = font_of(13), right
-    pale = any(layer.role == "forecast" for layer in panel.layers)
+    pale = any(layer.role in ("forecast", "baseline") for layer in panel.layers)
     for layer in panel.layers:
         if layer.role == "observed":
             continue

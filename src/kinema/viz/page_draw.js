@@ -224,7 +224,7 @@ function drawBody(ctx, layer, camera, pose, colours, opacity) {
   }
 }
 
-// Over ghosts the truth is solid; where a solid forecast is there, it is the truth that steps back and turns pale.
+// Over ghosts the truth is solid; where another solid body is there, it is the truth that steps back and turns pale.
 function opacityOf(layer, time, forecast, colours) {
   if (layer.role === "key") return colours.key;
   if (layer.role === "ghost") return (0.55 / layer.bodies ** 0.4) * (0.4 + 0.6 * 0.5 ** Math.max(time - layer.start, 0));
@@ -237,7 +237,7 @@ function drawPanel(ctx, panel, view, time, width, height, colours) {
   ctx.fillRect(0, 0, width, height);
   if (!camera.flat) drawGround(ctx, panel, camera, colours);
   const seen = panel.ordered.filter(layer => layer.shown && poseAt(layer, 0, time, pose));
-  const forecast = seen.some(layer => layer.role === "forecast");
+  const forecast = seen.some(layer => layer.role === "forecast" || layer.role === "baseline");
   const items = seen.map(layer => [layer, opacityOf(layer, time, forecast, colours)]);
   items.sort((a, b) => (a[1] === 1) - (b[1] === 1)); // what is translucent lies behind what is solid
   for (const [layer, opacity] of camera.flat ? [] : items) {

@@ -44,7 +44,7 @@ function build(panel) {
   const about = element("div", { class: "about" });
   if (panel.title) about.append(element(`h${page.level}`, {}, panel.title));
   if (panel.caption) about.append(element("p", {}, panel.caption));
-  const forecast = panel.layers.some(layer => layer.role === "forecast");
+  const forecast = panel.layers.some(layer => layer.role === "forecast" || layer.role === "baseline");
   const chips = element("div", { class: "chips", role: "group", "aria-label": `Layers of ${panel.title}` });
   for (const side of panel.layers.length > 1 ? [] : ["left", "right"]) {
     const dot = element("b", { style: `background:var(--${panel.layers[0].role}-${side})` });

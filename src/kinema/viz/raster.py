@@ -136,12 +136,12 @@ def forecast_panel(
 def paint(canvas: Canvas, panel: Panel, time: float, camera: Camera, floor: float) -> None:
     """Every layer of a panel at a time: shadows first, then ghosts, then solid bodies.
 
-    Over ghosts the truth is solid; where a solid forecast is there, it is the truth that steps back and turns pale.
+    Over ghosts the truth is solid; where another solid body is there, it is the truth that steps back and turns pale.
     """
     ordered = sorted(panel.layers, key=lambda layer: _ORDER.index(layer.role))
     seen = [(layer, poses) for layer in ordered if (poses := layer.at(time)) is not None]
     flat = all(layer.points.positions.shape[-1] == 2 for layer in panel.layers)
-    forecast = any(layer.role == "forecast" for layer, _ in seen)
+    forecast = any(layer.role in ("forecast", "baseline") for layer, _ in seen)
     opacities = [_opacity(layer, time, forecast=forecast) for layer, _ in seen]
     for (layer, poses), opacity in zip(seen, opacities, strict=True):
         for pose in poses if opacity == 1 and not flat else ():
