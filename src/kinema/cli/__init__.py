@@ -22,7 +22,7 @@ app = App(
 )
 
 _COMMANDS = {
-    "demo": ("kinema.cli.demo:demo", "Forecast a motion and leave a page, a picture, a GIF, a BVH and a GLB."),
+    "demo": ("kinema.cli.demo:demo", "All that is shipped, at work: leaves a page, a picture, a GIF, a BVH and a GLB."),
     "forecast": ("kinema.cli.forecast:forecast", "Say what a body will do next."),
     "upsample": ("kinema.cli.complete:upsample", "Slow motion: say what happens between the frames of a clip."),
     "inbetween": ("kinema.cli.complete:inbetween", "Say the movement between two poses, or between key frames."),
