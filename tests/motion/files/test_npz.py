@@ -192,9 +192,9 @@ def test_sniff(tmp_path: Path, write_bvh: Writer) -> None:
         assert files.sniff(tmp_path / f"clip{suffix}") == name
     (tmp_path / "rows.txt").write_text("1,2,3\n")
     assert files.sniff(tmp_path / "rows.txt") == "expmap"
-    (tmp_path / "clip.fbx").write_text("?")
+    (tmp_path / "clip.abc").write_text("?")
     with pytest.raises(UsageError, match=r"suffix among .*\.bvh"):
-        files.sniff(tmp_path / "clip.fbx")
+        files.sniff(tmp_path / "clip.abc")
 
 
 @pytest.mark.parametrize("suffix", [".bvh", ".txt", ".glb"])

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from kinema.errors import FormatError, KinemaError, UsageError, unknown_name
 from kinema.motion.catalog import skeleton as catalogue_skeleton
-from kinema.motion.files import bvh, expmap, glb, keypoints, npz
+from kinema.motion.files import bvh, expmap, fbx, glb, keypoints, npz, table
 from kinema.motion.files.bvh_units import UNITS
 from kinema.motion.motion import Clip, Motion, Points
+from kinema.motion.rest import Rest, resting
 from kinema.motion.skeleton import Skeleton
 
-__all__ = ["FORMATS", "Format", "LoadOptions", "load", "load_clip", "load_points", "save", "sniff"]
+__all__ = ["FORMATS", "Format", "LoadOptions", "SaveOptions", "load", "load_clip", "load_points", "save", "sniff"]
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,20 @@ class LoadOptions:
 
 
 @dataclass(frozen=True)
+class SaveOptions:
+    """What a caller wishes of a file: the rest pose that it is written with, the Blender that writes FBX."""
+
+    rest: Rest = "auto"
+    blender: Path | str | None = None
+
+
+@dataclass(frozen=True)
 class Format:
     """A row of the table: file suffixes, and the functions that load and save (None: not possible)."""
 
     suffixes: tuple[str, ...]
     load: Callable[[Path, LoadOptions], Clip] | None
-    save: Callable[[Clip, Path], None] | None
+    save: Callable[[Clip, Path, SaveOptions], None] | None
 
 
 def _load_bvh(path: Path, options: LoadOptions) -> Clip:
@@ -64,25 +73,48 @@ def _load_expmap(path: Path, options: LoadOptions) -> Clip:
     return expmap.load(path, skeleton, options.fps, unit)
 
 
-def _save_expmap(clip: Clip, path: Path) -> None:
+def _save_expmap(clip: Clip, path: Path, options: SaveOptions) -> None:
+    del options
     motion = _with_rotations(clip, path)
     unit = next((unit for name, unit in _EXPMAP.values() if name == motion.skeleton.name), 1.0)
     expmap.save(motion, path, unit)
 
 
-def _save_bvh(clip: Clip, path: Path) -> None:
-    bvh.save(_with_rotations(clip, path), path)
+def _save_bvh(clip: Clip, path: Path, options: SaveOptions) -> None:
+    motion = _with_rotations(clip, path)
+    own = motion.layout is not None and motion.layout.joints == motion.skeleton.joints
+    bvh.save(resting(motion, options.rest, has_own=own), path)
 
 
-def _save_glb(clip: Clip, path: Path) -> None:
-    glb.save(_with_rotations(clip, path), path)
+def _save_glb(clip: Clip, path: Path, options: SaveOptions) -> None:
+    glb.save(resting(_with_rotations(clip, path), options.rest, has_own=False), path)
+
+
+def _save_fbx(clip: Clip, path: Path, options: SaveOptions) -> None:
+    motion = resting(_with_rotations(clip, path), options.rest, has_own=False)
+    fbx.save(motion, path, blender=options.blender)
+
+
+def _save_npz(clip: Clip, path: Path, options: SaveOptions) -> None:
+    del options
+    npz.save(clip, path)
+
+
+def _load_table(path: Path, options: LoadOptions) -> Clip:
+    return table.load(path, fps=options.fps)
+
+
+def _save_table(clip: Clip, path: Path, options: SaveOptions) -> None:
+    del options
+    table.save(clip, path)
 
 
 def _load_keypoints(path: Path, options: LoadOptions) -> Clip:
     return keypoints.read(path, fps=options.fps).person()
 
 
-def _save_keypoints(clip: Clip, path: Path) -> None:
+def _save_keypoints(clip: Clip, path: Path, options: SaveOptions) -> None:
+    del clip, options
     raise UsageError(
         expected=f"the keypoints that {path.name} is to look like",
         got="a clip alone, which does not say what the file held besides",
@@ -92,9 +124,11 @@ def _save_keypoints(clip: Clip, path: Path) -> None:
 
 FORMATS: dict[str, Format] = {
     "bvh": Format((".bvh",), _load_bvh, _save_bvh),
-    "npz": Format((".npz",), _load_npz, npz.save),
-    "expmap": Format((".txt", ".csv"), _load_expmap, _save_expmap),
+    "npz": Format((".npz",), _load_npz, _save_npz),
+    "csv": Format((".csv",), _load_table, _save_table),
+    "expmap": Format((".txt",), _load_expmap, _save_expmap),
     "glb": Format((".glb",), None, _save_glb),
+    "fbx": Format((".fbx",), None, _save_fbx),
     "keypoints": Format((".json",), _load_keypoints, _save_keypoints),
 }
 """Every format by name."""
@@ -163,15 +197,25 @@ def load_points(
     return load_clip(path, format=format, fps=fps, unit=unit, skeleton=skeleton).points()
 
 
-def save(clip: Clip, path: Path | str, *, format: str | None = None) -> None:  # noqa: A002
+def save(
+    clip: Clip,
+    path: Path | str,
+    *,
+    format: str | None = None,  # noqa: A002
+    rest: Rest = "auto",
+    blender: Path | str | None = None,
+) -> None:
     """Write a clip, atomically, in the format of the suffix or the one that is named.
 
-    Raises UsageError for an unknown suffix, and where the format cannot hold the clip (positions only, a batch).
+    `rest` is the rest pose of BVH, GLB and FBX: "tpose"; "source", that of the clip's skeleton; or "auto", a T-pose
+    unless a BVH is written whose clip came from one. `blender` is the program that writes FBX, see
+    `kinema.motion.files.blender.find_blender`. Raises UsageError for an unknown suffix, where the format cannot hold
+    the clip (positions only, a batch), and where a T-pose is asked for that cannot be told.
     """
     path = Path(path)
     row = _row(format or _by_suffix(path))
     assert row.save is not None
-    row.save(clip, path)
+    row.save(clip, path, SaveOptions(rest, blender))
 
 
 def sniff(path: Path | str) -> str:
@@ -193,7 +237,19 @@ def sniff(path: Path | str) -> str:
         return "bvh"
     if path.suffix.lower() == ".glb":
         raise FormatError(where=path.name, expected="a GLB", got="something else", cure="Give its true format.")
+    if path.suffix.lower() == ".csv":
+        return "csv" if table.is_table(head) or not _is_number(head) else "expmap"
     return _by_suffix(path)
+
+
+def _is_number(head: bytes) -> bool:
+    """Whether a text begins with a number, as benchmark rows do."""
+    words = head.replace(b",", b" ").split(maxsplit=1)
+    try:
+        float(words[0] if words else b"")
+    except ValueError:
+        return False
+    return True
 
 
 def _sniff_zip(path: Path) -> str:

@@ -1,0 +1,47 @@
+"""FBX, through the user's Blender: the format is closed, and Blender writes it well.
+
+The clip goes to Blender as a GLB (`glb`) and comes back as an FBX of the same bones, skin, rate and frames, without
+leaf bones and without thinning of the curves. Only written, never read.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+from kinema.atomic import atomic_path
+from kinema.errors import KinemaError
+from kinema.motion.files import glb
+from kinema.motion.files.blender import find_blender, run_in_blender
+from kinema.motion.motion import Motion
+
+SECONDS = 300.0
+"""How long Blender may take for one clip; starting it alone may take a quarter of a minute."""
+_SCRIPT = Path(__file__).with_name("fbx_in_blender.py")
+
+
+def save(motion: Motion, path: Path | str, *, blender: Path | str | None = None, seconds: float = SECONDS) -> None:
+    """Write a clip as FBX, atomically. `blender` is its program, or a Python that has bpy; see `find_blender`.
+
+    Raises UsageError for a clip with batch axes or a program that is not there, KinemaError where there is no Blender,
+    where it fails or takes longer than `seconds`, and where it wrote other frames or bones than it was given.
+    """
+    program = find_blender(blender)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        there, made, report = folder / "clip.glb", folder / "clip.fbx", folder / "report.json"
+        glb.save(motion, there)
+        job = {"source": str(there), "target": str(made), "report": str(report), "fps": motion.fps}
+        run_in_blender(program, _SCRIPT, job, folder, seconds=seconds)
+        said = json.loads(report.read_text()) if report.is_file() else {}
+        found = said.get("frames"), said.get("bones")
+        if not made.is_file() or found != (motion.frames, len(motion.skeleton)):
+            raise KinemaError(
+                expected=f"an FBX of {motion.frames} frames and {len(motion.skeleton)} bones",
+                got=f"{found[0]} frames and {found[1]} bones" if made.is_file() else f"no file from {program.name}",
+                cure="Write .glb and look at it in Blender.",
+            )
+        with atomic_path(path) as beside:
+            shutil.copyfile(made, beside)
