@@ -14,7 +14,7 @@ from kinema.models.action_gan import ActionGAN
 from kinema.models.action_gan_pose import PoseGAN
 from kinema.models.base import FeatureShape
 from kinema.nn.adversarial import gradient_penalty, real_gradient
-from kinema.nn.latent_walk import LatentWalk, PooledReader, PoseDecoder
+from kinema.nn.latent_walk import LatentWalk, PooledReader, PoseDecoder, trailing_mean
 from kinema.recipes import RECIPES, recipe
 
 SHAPE = FeatureShape(6, 2, classes=3, fps=30.0)
@@ -234,3 +234,13 @@ def test_the_recipes_of_the_issue_are_there() -> None:
     faithful = recipe("action-gan-faithful")
     assert [turn.repeats for turn in faithful.stages[0].optim] == [5, 1]  # pyright: ignore
     assert [turn.repeats for turn in faithful.stages[1].optim] == [1, 2]  # pyright: ignore
+
+
+def test_a_trailing_mean_stills_shaking_keeps_a_pose_and_looks_back_alone() -> None:
+    still = torch.full((1, 9, 2), 0.3)
+    assert trailing_mean(still, 0.5).sub(still).abs().max() < 1e-6
+    shaken = torch.tensor([1.0, -1.0]).repeat(20)[None, :, None]
+    assert trailing_mean(shaken, 0.5)[:, 10:].abs().max() < 0.34  # (1 - k) / (1 + k) at the highest frequency
+    longer = torch.cat((shaken, torch.randn(1, 5, 1)), 1)
+    assert torch.equal(trailing_mean(longer, 0.5)[:, :40], trailing_mean(shaken, 0.5))
+    assert trailing_mean(shaken, 0.0) is shaken

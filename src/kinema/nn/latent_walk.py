@@ -162,6 +162,16 @@ class PooledReader(nn.Module):
         return self.leave(self.features(frames, extra))
 
 
+def trailing_mean(x: Float[Tensor, "B T L"], kept: float) -> Float[Tensor, "B T L"]:
+    """y_0 = x_0, y_t = kept y_(t-1) + (1 - kept) x_t: an exponential mean of the past; x itself where `kept` is 0."""
+    if not kept:
+        return x
+    path = [x[:, 0]]
+    for here in x[:, 1:].unbind(1):
+        path.append(torch.lerp(here, path[-1], kept))
+    return torch.stack(path, 1)
+
+
 def spread_linear(enter: int, leave: int) -> nn.Linear:
     """A linear map with weights N(0, 0.02) and no bias to begin with."""
     layer = nn.Linear(enter, leave)
