@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1] / "src" / "kinema"
-SHARED = {"errors", "batch", "atomic", "pickles", "version"}
+SHARED = {"errors", "archives", "batch", "atomic", "documents", "pickles", "version"}
 ALLOWED = {
     "geometry": set(),
     "motion": {"geometry"},
@@ -19,6 +19,7 @@ ALLOWED = {
     "training": {"data", "metrics", "models.base", "motion"},
     "recipes": {"geometry", "motion", "nn", "data", "metrics", "viz", "models", "protocols", "training"},
     "run": {"geometry", "motion", "nn", "data", "metrics", "viz", "models", "protocols", "training", "recipes"},
+    "studio": {"api", "motion", "viz", "models", "run"},
 }
 FILES = [path for room in ALLOWED for path in sorted((ROOT / room).rglob("*.py"))]
 

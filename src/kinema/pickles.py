@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import math
 import pickle
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any, cast
@@ -18,7 +17,9 @@ from typing import IO, Any, cast
 import numpy as np
 import torch
 
+from kinema.archives import Archive, open_archive, read_header
 from kinema.errors import FormatError
+from kinema.pickle_scan import check_pickle
 from kinema.pickled_arrays import ALLOWED, Call, Finished, StandIn
 
 _STORAGES = {
@@ -33,8 +34,7 @@ def read_pickle(path: Path) -> object:
 
     Raises FormatError where it asks for anything else, naming it, or is damaged; nothing of it is run.
     """
-    with path.open("rb") as file:
-        return _read(file, str(path))
+    return _read(path.read_bytes(), str(path))
 
 
 def read_object_npz(path: Path, key: str) -> object:
@@ -43,15 +43,10 @@ def read_object_npz(path: Path, key: str) -> object:
     Raises FormatError where there is no such array or its pickle asks for anything but arrays and containers.
     """
     where = f"{path}, {key}"
-    try:
-        with zipfile.ZipFile(path) as archive:
-            keys = [name.removesuffix(".npy") for name in archive.namelist()]
-            if key not in keys:
-                raise _refused(str(path), f"an array called {key}", ", ".join(keys) or "an empty archive")
-            with archive.open(f"{key}.npy") as file:
-                found = _read(_after_header(file, where), where)
-    except zipfile.BadZipFile as error:
-        raise _refused(str(path), "an NPZ archive", str(error)) from error
+    with open_archive(path) as archive:
+        if key not in archive.keys:
+            raise _refused(str(path), f"an array called {key}", ", ".join(archive.keys) or "an empty archive")
+        found = _read(_after_header(archive.member(f"{key}.npy"), where), where)
     if not isinstance(found, np.ndarray) or found.shape != () or found.dtype != object:
         raise _refused(where, "one object", type(found).__name__)
     return cast("object", found[()])
@@ -63,36 +58,32 @@ def read_torch(path: Path) -> object:
     Raises FormatError where it asks for anything but tensors, arrays and containers, or is damaged; nothing of it is
     run.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            inside = [name for name in names if name == "data.pkl" or name.endswith("/data.pkl")]
-            if len(inside) != 1:
-                raise _refused(str(path), "one data.pkl in the archive", f"{len(inside)}")
-            folder = inside[0].removesuffix("data.pkl")
-            if f"{folder}byteorder" in names and archive.read(f"{folder}byteorder").strip() != b"little":
-                raise _refused(str(path), "numbers of little-endian order", "another order")
-            return _read(io.BytesIO(archive.read(inside[0])), str(path), _Storages(archive, folder, str(path)))
-    except zipfile.BadZipFile as error:
-        raise _refused(str(path), "a zip file as PyTorch has saved them since 1.6", str(error)) from error
+    with open_archive(path, "a zip file as PyTorch has saved them since 1.6") as archive:
+        inside = [name for name in archive.names if name == "data.pkl" or name.endswith("/data.pkl")]
+        if len(inside) != 1:
+            raise _refused(str(path), "one data.pkl in the archive", f"{len(inside)}")
+        folder = inside[0].removesuffix("data.pkl")
+        if f"{folder}byteorder" in archive.names and archive.member(f"{folder}byteorder").strip() != b"little":
+            raise _refused(str(path), "numbers of little-endian order", "another order")
+        return _read(archive.member(inside[0]), str(path), _Storages(archive, folder, str(path)))
 
 
-def _after_header(file: IO[bytes], where: str) -> IO[bytes]:
-    """The file behind the header of an array of objects. Raises FormatError where it is an array of another kind."""
+def _after_header(data: bytes, where: str) -> bytes:
+    """What stands behind the header of an array of objects. Raises FormatError where it is an array of another kind."""
+    file = io.BytesIO(data)
     try:
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        _, _, dtype = read(file)
+        _, _, dtype = read_header(file)
     except (ValueError, EOFError) as error:
         raise _refused(where, "an array of numpy's format", str(error).split("\n")[0]) from error
     if not dtype.hasobject:
         raise _refused(where, "an array that holds one object", f"an array of {dtype}")
-    return file
+    return data[file.tell() :]
 
 
-def _read(file: IO[bytes], where: str, storages: _Storages | None = None) -> object:
+def _read(data: bytes, where: str, storages: _Storages | None = None) -> object:
     try:
-        return Finished().of(_Restricted(file, where, storages).load())
+        check_pickle(data)
+        return Finished().of(_Restricted(io.BytesIO(data), where, storages).load())
     except FormatError:
         raise
     # Damage shows as any error there is, from IndexError to MemoryError.
@@ -145,7 +136,7 @@ class _StorageKind(StandIn):
 class _Storages:
     """The numbers of tensors, by key, each read once."""
 
-    def __init__(self, archive: zipfile.ZipFile, folder: str, where: str) -> None:
+    def __init__(self, archive: Archive, folder: str, where: str) -> None:
         self._archive, self._folder, self._where = archive, folder, where
         self._read: dict[str, torch.Tensor] = {}
 
@@ -155,7 +146,7 @@ class _Storages:
         if tag != "storage" or not isinstance(kind, _StorageKind) or not isinstance(key, str):
             raise _refused(self._where, "a reference to a tensor's numbers", repr(pid)[:80])
         if key not in self._read:
-            numbers = bytearray(self._archive.read(f"{self._folder}data/{key}"))
+            numbers = bytearray(self._archive.member(f"{self._folder}data/{key}"))
             row = torch.frombuffer(numbers, dtype=kind.dtype) if numbers else torch.empty(0, dtype=kind.dtype)
             if len(row) != count:
                 raise _refused(self._where, f"{count} numbers in data/{key}", f"{len(row)}")

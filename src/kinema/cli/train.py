@@ -107,16 +107,15 @@ def train(
 
 
 def _recipe(name: str, data: Path | None, *, tiny: bool) -> Recipe:
-    import json
-
+    from kinema.documents import read_json
     from kinema.recipes import Recipe, recipe
     from kinema.recipes.codec import from_json
 
     file = Path(name)
     if file.suffix == ".json":
         try:
-            found = from_json(json.loads(file.read_text(encoding="utf-8")), Recipe)
-        except (OSError, ValueError) as error:
+            found = from_json(read_json(file), Recipe)
+        except OSError as error:
             raise UsageError(expected=f"a recipe in {file}", got=str(error), cure="Check the file.") from error
     else:
         found = recipe(name)

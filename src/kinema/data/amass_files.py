@@ -8,8 +8,6 @@ SMPL and SMPL-H releases (`*_poses.npz`) write `poses` (frame, 72 or 156) and `m
 from __future__ import annotations
 
 import re
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kinema.archives import Archive, open_archive
 from kinema.errors import FormatError
 from kinema.geometry.rotations import rotvec_to_rotmat
 from kinema.motion import catalog
@@ -36,7 +35,6 @@ _OTHER_NAMES = {
     "biomotionlabntroje": "bmlrub", "dfaust67": "dfaust", "mpihdm05": "hdm05", "mpilimits": "poseprior",
     "mpimosh": "mosh", "ssmsynced": "ssm", "tcdhandmocap": "tcdhands", "transitionsmocap": "transitions",
 }  # fmt: skip
-_BROKEN = (ValueError, zipfile.BadZipFile, zlib.error, OSError, EOFError, KeyError, IndexError)
 
 
 @dataclass(frozen=True)
@@ -82,12 +80,10 @@ def read_header(path: Path, name: str) -> Header | str:
 
     Raises FormatError where it is no archive, or poses and rate are not what they should be.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            shapes = {entry.removesuffix(".npy"): _shape(archive, entry) for entry in _entries(archive)}
-            rate = next((_number(archive, f"{one}.npy") for one in RATES if one in shapes), None)
-    except _BROKEN as error:
-        raise broken(path, "an NPZ archive of arrays", str(error).split("\n")[0].rstrip(".")) from error
+    wanted = ("poses", *RATES, *(part for part, _ in _PARTS))
+    with open_archive(path, "an NPZ archive of arrays") as archive:
+        shapes = {key: archive.shape(key) for key in wanted if key in archive.keys}
+        rate = next((float(archive.array(one).reshape(-1)[0]) for one in RATES if one in shapes), None)
     frames, width = _poses_shape(path, shapes)
     if not width:
         return "no poses"
@@ -137,15 +133,12 @@ def read_take(header: Header) -> Take:
     Raises FormatError where arrays are damaged, do not fit together, or hold NaN or infinity.
     """
     path = header.path
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            names = set(archive.files)
-            poses = archive["poses"] if "poses" in names else np.hstack([archive[part] for part, _ in _PARTS])
-            trans = archive["trans"] if "trans" in names else None
-            betas = archive["betas"] if "betas" in names else np.zeros(0)
-            gender = _gender(archive, names)
-    except _BROKEN as error:
-        raise broken(path, "an NPZ archive of plain arrays", str(error).split("\n")[0].rstrip(".")) from error
+    with open_archive(path, "an NPZ archive of plain arrays") as archive:
+        names = set(archive.keys)
+        poses = archive.array("poses") if "poses" in names else np.hstack([archive.array(one) for one, _ in _PARTS])
+        trans = archive.array("trans") if "trans" in names else None
+        betas = archive.array("betas") if "betas" in names else np.zeros(0)
+        gender = _gender(archive, names)
     if trans is None or trans.shape != (header.frames, 3):
         got = "none" if trans is None else f"one of shape {trans.shape}"
         raise broken(path, f"an array 'trans' of shape ({header.frames}, 3)", got)
@@ -166,27 +159,6 @@ def broken(path: Path, expected: str, got: str) -> FormatError:
     return FormatError(where=str(path), expected=expected, got=got, cure="The file is damaged: copy it again.")
 
 
-def _entries(archive: zipfile.ZipFile) -> list[str]:
-    wanted = ("poses", *RATES, *(part for part, _ in _PARTS))
-    return [f"{name}.npy" for name in wanted if f"{name}.npy" in archive.namelist()]
-
-
-def _shape(archive: zipfile.ZipFile, entry: str) -> tuple[int, ...]:
-    with archive.open(entry) as file:
-        return _array_shape(file)
-
-
-def _array_shape(file: Any) -> tuple[int, ...]:
-    version = np.lib.format.read_magic(file)
-    read: Any = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    return read(file)[0]
-
-
-def _number(archive: zipfile.ZipFile, entry: str) -> float:
-    with archive.open(entry) as file:
-        return float(np.lib.format.read_array(file, allow_pickle=False).reshape(-1)[0])
-
-
 def _poses_shape(path: Path, shapes: dict[str, tuple[int, ...]]) -> tuple[int, int]:
     if "poses" in shapes:
         shape = shapes["poses"]
@@ -195,21 +167,21 @@ def _poses_shape(path: Path, shapes: dict[str, tuple[int, ...]]) -> tuple[int, i
         return shape[0], shape[1]
     if any(part not in shapes for part, _ in _PARTS):
         return 0, 0
-    frames = shapes["root_orient"][0]
+    frames = (*shapes["root_orient"], 0)[0]
     for part, width in _PARTS:
         if shapes[part] != (frames, width):
             raise broken(path, f"{part} of shape ({frames}, {width})", f"shape {shapes[part]}")
     return frames, sum(width for _, width in _PARTS)
 
 
-def _gender(archive: Any, names: set[str]) -> str:
+def _gender(archive: Archive, names: set[str]) -> str:
     if "gender" not in names:
         return "neutral"
     try:
-        value = archive["gender"]
-    except ValueError:  # an object array, which only a pickle could hold: the body is then the neutral one
+        value = archive.array("gender")
+    except FormatError:  # an object array, which only a pickle could hold: the body is then the neutral one
         return "neutral"
-    said = value.reshape(-1)[0]
+    said = value.reshape(-1)[0] if value.size else ""
     return (said.decode("ascii", "replace") if isinstance(said, bytes) else str(said)).lower()
 
 

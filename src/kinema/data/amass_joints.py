@@ -8,6 +8,7 @@ caller's to say (`fps`). HDF5 is read by h5py, of the extra `data`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from kinema.data.archive import require_h5py
+from kinema.data.archive import h5_array, open_h5
 from kinema.data.source import Split, check_split, file_stamp, missing_data
 from kinema.errors import FormatError
 from kinema.motion import catalog
@@ -60,9 +61,8 @@ class AmassJoints:
         check_split(split)
         with self._open() as file:
             for dataset in _LISTS[split]:
-                if dataset in file:
-                    for motion in sorted(file[dataset]):
-                        yield self._points(file[dataset][motion], f"{dataset}/{motion}")
+                for motion in sorted(file[dataset]) if dataset in file else ():
+                    yield self._points(file[dataset][motion], f"{dataset}/{motion}")
 
     def names(self) -> dict[Split, tuple[str, ...]]:
         """The data sets of each split that the file holds."""
@@ -75,9 +75,7 @@ class AmassJoints:
 
     def _points(self, group: Any, name: str) -> Points:
         where = f"{Path(self.file).name}, {name}"
-        if "joints" not in group:
-            raise _damaged(where, "an array 'joints'", ", ".join(group) or "nothing")
-        array = np.asarray(group["joints"])
+        array = h5_array(group, "joints", Path(self.file))
         if array.ndim != 3 or array.shape[1:] != (JOINTS, 3) or not len(array) or array.dtype.kind != "f":
             raise _damaged(f"{where}/joints", f"real numbers of shape (frame, {JOINTS}, 3)",
                            f"{array.dtype} of shape {array.shape}")  # fmt: skip
@@ -90,15 +88,11 @@ class AmassJoints:
             positions = torch.stack((positions[..., 0], positions[..., 2], -positions[..., 1]), -1)
         return Points(self.skeleton, positions, self.fps, identity=f"amass/{name}")
 
-    def _open(self) -> Any:
+    def _open(self) -> AbstractContextManager[Any]:
         path = Path(self.file)
         if not path.is_file():
             raise missing_data("AMASS_3D_joints.h5 ({dataset}/{motion}/joints)", f"no file at {path}", _ORIGIN)
-        h5py = require_h5py()
-        try:
-            return h5py.File(path, "r")
-        except OSError as error:
-            raise _damaged(path.name, "an HDF5 file", str(error).split("\n")[0]) from error
+        return open_h5(path)
 
 
 def _damaged(where: str, expected: str, got: str) -> FormatError:

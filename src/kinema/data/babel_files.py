@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from kinema.data.source import LABELS
+from kinema.documents import read_json
 from kinema.errors import FormatError
 
 CLASS_FILE = "action_label_2_idx.json"
@@ -37,7 +37,7 @@ class Sequence:
 
 def read_sequences(path: Path) -> Iterator[Sequence]:
     """The entries of a file, by id. Raises FormatError naming the entry and the field that is not as it should be."""
-    entries = _read_json(path)
+    entries = read_json(path)
     if not isinstance(entries, dict):
         raise _wrong(path, "", "a dict of sequences", type(entries).__name__)
     for name, entry in sorted(cast("dict[str, Any]", entries).items()):
@@ -47,8 +47,10 @@ def read_sequences(path: Path) -> Iterator[Sequence]:
         annotation: Any = cast("dict[str, Any]", entry)
         by_frame = annotation.get("frame_ann") is not None
         chosen = annotation["frame_ann"] if by_frame else annotation.get("seq_ann")
-        labels = (chosen or {}).get("labels") or ()
-        read = tuple(_label(path, name, label) for label in labels)
+        labels = chosen.get("labels") if isinstance(chosen, dict) else chosen
+        if labels is not None and not isinstance(labels, list):
+            raise _wrong(path, name, "labels, a list", repr(chosen)[:60])
+        read = tuple(_label(path, name, label) for label in cast("list[Any]", labels or []))
         yield Sequence(name, place.split("/", 1)[1], read, by_frame)
 
 
@@ -56,7 +58,7 @@ def class_list(folder: Path, count: int) -> tuple[str, ...]:
     """The first `count` categories by frequency; see `Babel`. Ties stand in alphabetical order."""
     path = folder / CLASS_FILE
     if path.is_file():
-        places = _read_json(path)
+        places = read_json(path)
         if not isinstance(places, dict) or not all(isinstance(place, int) for place in places.values()):
             raise _wrong(path, "", "a dict of category: place", "another")
         ranked = sorted(cast("dict[str, int]", places), key=cast("dict[str, int]", places).__getitem__)
@@ -86,13 +88,6 @@ def _seconds(path: Path, name: str, value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
         raise _wrong(path, name, "times in seconds, 0 or more", repr(value))
     return float(value)
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise _wrong(path, "", "JSON", str(error)) from error
 
 
 def _wrong(path: Path, name: str, expected: str, got: str) -> FormatError:

@@ -169,18 +169,21 @@ class _Pack:
     def __init__(self, path: Path) -> None:
         self.place = str(path)
         self.paths = (path,)
-        arrays = read_archive(path, ("expmap", "start", "name"))
+        arrays = read_archive(path, {"expmap": ("numbers", 2), "start": ("whole numbers", 1), "name": ("texts", 1)})
         self._rows, start = arrays["expmap"], arrays["start"]
         names = [str(name) for name in arrays["name"]]
-        if self._rows.ndim != 2 or self._rows.shape[1] != COLUMNS:
+        if self._rows.shape[1] != COLUMNS:
             expected = f"{COLUMNS} columns (a translation and 38 rotation vectors)"
             raise _unlike(f"{path}: expmap", expected, f"{self._rows.shape[-1]}")
-        if len(start) != len(names) + 1 or int(start[-1]) != len(self._rows) or bool((np.diff(start) < 1).any()):
+        rising = len(start) == len(names) + 1 and int(start[0]) == 0 and not bool((np.diff(start) < 1).any())
+        if not rising or int(start[-1]) != len(self._rows):
             expected = f"{len(names) + 1} rising row numbers that end at {len(self._rows)}"
             raise _unlike(f"{path}: start", expected, f"{len(start)}, the last {start[-1:]}")
         self._span = {name: (int(start[i]), int(start[i + 1])) for i, name in enumerate(names)}
         self.names = tuple(names)
         trials = arrays.get("trial", np.array([""] * len(names)))
+        if trials.shape != (len(names),):
+            raise _unlike(f"{path}: trial", f"one for each of {len(names)} names", f"shape {trials.shape}")
         self.trials: Mapping[str, str] = {n: str(trial) for n, trial in zip(names, trials, strict=True) if str(trial)}
 
     def motion(self, name: str, skeleton: Skeleton) -> Motion:

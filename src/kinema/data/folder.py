@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import logging
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from kinema.data.source import Source, Split, check_split, data_folder, file_stamp, missing_data
+from kinema.documents import read_table
 from kinema.errors import FormatError, KinemaError, SkeletonError, UsageError
 from kinema.motion import files
 from kinema.motion.motion import Motion
@@ -143,25 +143,15 @@ def read_labels(path: Path) -> dict[str, str]:
     if not path.is_file():
         raise missing_data("a CSV file with the columns file, action", f"no file {path}", "Write it, or leave it out.")
     labels: dict[str, str] = {}
-    with path.open(encoding="utf-8-sig", newline="") as text:
-        reader = csv.DictReader(text)
-        if not {"file", "action"} <= set(reader.fieldnames or ()):
+    for line, cells in read_table(path, ("file", "action"), "file, action"):
+        if not cells["file"] or not cells["action"]:
             raise FormatError(
-                where=f"{path}:1",
-                expected="the columns file, action",
-                got=", ".join(reader.fieldnames or ("an empty file",)),
-                cure="Write them as the first line.",
+                where=f"{path}:{line}",
+                expected="a file and an action",
+                got="an empty cell",
+                cure="Fill it, or take the line out.",
             )
-        for row in reader:
-            file, action = (row["file"] or "").strip(), (row["action"] or "").strip()
-            if not file or not action:
-                raise FormatError(
-                    where=f"{path}:{reader.line_num}",
-                    expected="a file and an action",
-                    got="an empty cell",
-                    cure="Fill it, or take the line out.",
-                )
-            labels[file] = action
+        labels[cells["file"]] = cells["action"]
     return labels
 
 

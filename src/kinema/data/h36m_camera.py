@@ -8,6 +8,7 @@ The data are licensed to each user by their authors and may not be passed on; no
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +19,7 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from kinema.data.archive import require_h5py
+from kinema.data.archive import h5_array, open_h5
 from kinema.data.source import Source, Split, check_split, data_folder, file_stamp, missing_data
 from kinema.errors import FormatError, MissingDataError
 from kinema.motion import catalog
@@ -129,26 +130,27 @@ class H36MCamera(Source):
         return takes
 
     def _seen(self, path: Path, subject: int) -> tuple[Float[np.ndarray, "T 32 2"], Float[np.ndarray, "T 32"]]:
-        with open_h5(path) as file:
-            positions: NDArray[np.float64] = np.asarray(file.get("3D_positions", 0.0), dtype=np.float64)
-        if positions.ndim != 2 or positions.shape[0] != 96 or positions.shape[1] <= _SKIPPED:
+        with _open(path) as file:
+            positions = h5_array(file, "3D_positions", path)
+        numbers = positions.dtype.kind == "f" and bool(np.isfinite(positions).all())
+        if not numbers or positions.ndim != 2 or positions.shape[0] != 96 or positions.shape[1] <= _SKIPPED:
             raise FormatError(
                 where=f"{path}: 3D_positions",
-                expected=f"96 rows and more than {_SKIPPED} columns",
-                got=f"shape {positions.shape}",
+                expected=f"96 rows and more than {_SKIPPED} columns of finite numbers",
+                got=f"{positions.dtype} of shape {positions.shape}" + ("" if numbers else ", not all of them finite"),
                 cure="The file is not of this layout, or cut short: make it again.",
             )
-        return self._cameras[subject].see(positions.T.reshape(-1, 32, 3))
+        return self._cameras[subject].see(positions.T.astype(np.float64).reshape(-1, 32, 3))
 
     @cached_property
     def _cameras(self) -> dict[int, Camera]:
         path, found = self.folder / "cameras.h5", dict[int, Camera]()
-        with open_h5(path) as file:
+        with _open(path) as file:
             for subject in (*TRAIN, *TEST):
                 for number in range(1, 5):
                     group = file.get(f"subject{subject}/camera{number}")
-                    if group is not None and _name(group) == CAMERA:
-                        found[subject] = _camera(group)
+                    if group is not None and _name(group, path) == CAMERA:
+                        found[subject] = _camera(group, path)
         lacking = [subject for subject in (*TRAIN, *TEST) if subject not in found]
         if lacking:
             raise FormatError(
@@ -160,23 +162,26 @@ class H36MCamera(Source):
         return found
 
 
-def open_h5(path: Path) -> Any:
-    """An HDF5 file opened for reading. Raises UsageError without h5py, MissingDataError, FormatError."""
-    h5py = require_h5py()
+def _open(path: Path) -> AbstractContextManager[Any]:
     if not path.is_file():
         raise MissingDataError(expected=f"a file {path}", got="none", cure=_ORIGIN)
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        cure = "The file is damaged: copy it again."
-        raise FormatError(where=str(path), expected="an HDF5 file", got=str(error), cure=cure) from error
+    return open_h5(path)
 
 
-def _name(group: Any) -> str:
-    return "".join(chr(int(code)) for code in np.asarray(group["Name"]).reshape(-1))
+def _name(group: Any, path: Path) -> str:
+    return "".join(chr(int(code)) for code in h5_array(group, "Name", path).reshape(-1) if 0 <= code < 128)
 
 
-def _camera(group: Any) -> Camera:
-    numbers = {key: np.asarray(group[key], dtype=np.float64) for key in ("R", "T", "f", "c", "k", "p")}
-    flat = {key: value.reshape(-1) for key, value in numbers.items()}
-    return Camera(numbers["R"].T, flat["T"], flat["f"], flat["c"], flat["k"], flat["p"])
+def _camera(group: Any, path: Path) -> Camera:
+    flat: dict[str, NDArray[np.float64]] = {}
+    for key, count in {"R": 9, "T": 3, "f": 2, "c": 2, "k": 3, "p": 2}.items():
+        array = h5_array(group, key, path)
+        if array.size != count or array.dtype.kind not in "fiu" or not np.isfinite(array).all():
+            raise FormatError(
+                where=f"{path}, {group.name}/{key}",
+                expected=f"{count} finite numbers",
+                got=f"{array.dtype} of shape {array.shape}",
+                cure="Get the benchmark's cameras.h5.",
+            )
+        flat[key] = array.reshape(-1).astype(np.float64)
+    return Camera(flat["R"].reshape(3, 3).T, flat["T"], flat["f"], flat["c"], flat["k"], flat["p"])

@@ -6,18 +6,19 @@ weights of it.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
+from numpy.typing import NDArray
 
+from kinema.archives import read_npz
 from kinema.data.folder import Folder, split_of
 from kinema.data.packs import RotationPack
 from kinema.data.source import LABELS, Source, Split, check_split, file_stamp, missing_data
+from kinema.documents import read_table
 from kinema.errors import FormatError, UsageError
 from kinema.motion.motion import Motion
 from kinema.motion.skeleton import Skeleton
@@ -93,12 +94,20 @@ class LabelledPack(Source):
     @cached_property
     def _style_arrays(self) -> dict[str, Any]:
         path = self._pack.path
-        with np.load(path, allow_pickle=False) as file:
-            if not {"style", "styles"} <= set(file.files):
-                raise UsageError(
-                    expected="a pack with styles (bandai1, bandai2)", got=self.pack, cure='Take label="content".'
-                )
-            return {key: file[key] for key in ("name", "style", "styles")}
+        arrays = read_npz(path, ("name", "style", "styles"))
+        if not {"style", "styles"} <= set(arrays):
+            raise UsageError(
+                expected="a pack with styles (bandai1, bandai2)", got=self.pack, cure='Take label="content".'
+            )
+        names, style, styles = arrays["name"], arrays["style"], arrays["styles"]
+        if style.shape != names.shape or styles.ndim != 1 or not _within(style, len(styles)):
+            raise FormatError(
+                where=f"{path}: style",
+                expected=f"one of {styles.size} styles for each of {names.size} clips",
+                got=f"{style.dtype} of shape {style.shape}",
+                cure="The pack is damaged: copy or build it again.",
+            )
+        return arrays
 
 
 @dataclass(frozen=True)
@@ -181,24 +190,18 @@ class LabelledFolder(Folder):
 
 def read_segments(table: Path, known: set[str]) -> Iterator[Segment]:
     """The lines of a labels file. Raises FormatError for a cell that is wrong or a file that is not in `known`."""
-    with table.open(encoding="utf-8-sig", newline="") as text:
-        reader = csv.DictReader(text)
-        if not {"file", "action"} <= set(reader.fieldnames or ()):
-            got = ", ".join(reader.fieldnames or ("an empty file",))
-            raise _wrong(table, 1, "the columns file, action[, style][, start, end]", got)
-        for row in reader:
-            cells = {key: (value or "").strip() for key, value in row.items() if key}
-            if not cells["file"] or not cells["action"]:
-                raise _wrong(table, reader.line_num, "a file and an action", "an empty cell")
-            if cells["file"] not in known:
-                expected = "the name of a file below the folder, with forward slashes"
-                raise _wrong(table, reader.line_num, expected, f"'{cells['file']}', which is not there")
-            labels = tuple(filter(None, (cells["action"], cells.get("style", ""))))
-            start = _seconds(table, reader.line_num, cells.get("start", ""), 0.0)
-            end = _seconds(table, reader.line_num, cells.get("end", ""), None)
-            if end is not None and end <= (start or 0.0):
-                raise _wrong(table, reader.line_num, "an end after the start", f"{start} to {end}")
-            yield Segment(cells["file"], labels, start or 0.0, end)
+    for line, cells in read_table(table, ("file", "action"), "file, action[, style][, start, end]"):
+        if not cells["file"] or not cells["action"]:
+            raise _wrong(table, line, "a file and an action", "an empty cell")
+        if cells["file"] not in known:
+            expected = "the name of a file below the folder, with forward slashes"
+            raise _wrong(table, line, expected, f"'{cells['file']}', which is not there")
+        labels = tuple(filter(None, (cells["action"], cells.get("style", ""))))
+        start = _seconds(table, line, cells.get("start", ""), 0.0)
+        end = _seconds(table, line, cells.get("end", ""), None)
+        if end is not None and end <= (start or 0.0):
+            raise _wrong(table, line, "an end after the start", f"{start} to {end}")
+        yield Segment(cells["file"], labels, start or 0.0, end)
 
 
 def _seconds(table: Path, line: int, cell: str, default: float | None) -> float | None:
@@ -211,6 +214,10 @@ def _seconds(table: Path, line: int, cell: str, default: float | None) -> float 
     if not 0 <= value < float("inf"):
         raise _wrong(table, line, "a time in seconds, 0 or more", f"'{cell}'")
     return value
+
+
+def _within(places: NDArray[Any], count: int) -> bool:
+    return places.dtype.kind in "iu" and bool(((places >= 0) & (places < count)).all())
 
 
 def _wrong(table: Path, line: int, expected: str, got: str) -> FormatError:

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from kinema.data.archive import read_archive
+from kinema.data.archive import Kind, read_archive
 from kinema.data.source import SPLITS, Source, Split, check_split, data_folder, file_stamp, missing_data
 from kinema.errors import FormatError, unknown_name
 from kinema.geometry.rotations import rotvec_to_rotmat
@@ -29,10 +29,12 @@ from kinema.motion.names import CANON17
 from kinema.motion.skeleton import Skeleton
 
 RADIANS_PER_STEP = math.pi / 32767
-_KEYS = (
-    "rot", "root", "start", "parents", "offsets", "joints", "skel", "label", "labels", "split", "name", "jumps",
-    "canon17", "fps",
-)  # fmt: skip
+_ARRAYS: dict[str, tuple[Kind, int]] = {
+    "rot": ("numbers", 3), "root": ("numbers", 2), "start": ("whole numbers", 1), "parents": ("whole numbers", 1),
+    "offsets": ("numbers", 3), "joints": ("texts", 1), "skel": ("whole numbers", 1), "label": ("whole numbers", 1),
+    "labels": ("texts", 1), "split": ("whole numbers", 1), "name": ("texts", 1), "jumps": ("whole numbers", 1),
+    "canon17": ("whole numbers", 1), "fps": ("numbers", 0),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ class RotationPack(Source):
 
     @cached_property
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
-        arrays = read_archive(self.path, _KEYS)
+        arrays = read_archive(self.path, _ARRAYS)
         _check_layout(self.path, arrays)
         return arrays
 
@@ -181,9 +183,9 @@ def _check_layout(path: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:
         raise _damaged(f"{path}: start", f"rising row numbers from 0 to {frames}", f"{start[0]} to {start[-1]}")
     if arrays["rot"].dtype != np.int16:
         raise _damaged(f"{path}: rot", "16-bit integers (radians = value * pi / 32767)", str(arrays["rot"].dtype))
-    bounds = {"skel": len(arrays["offsets"]), "label": len(arrays["labels"]), "split": len(SPLITS)}
+    bounds = {"skel": len(arrays["offsets"]), "label": len(arrays["labels"]), "split": len(SPLITS), "canon17": joints}
     for key, count in bounds.items():
-        if clips and not (int(arrays[key].min()) >= 0 and int(arrays[key].max()) < count):
+        if arrays[key].size and not (int(arrays[key].min()) >= 0 and int(arrays[key].max()) < count):
             raise _damaged(f"{path}: {key}", f"numbers from 0 to {count - 1}", f"{arrays[key].max()} among them")
     if not np.isfinite(arrays["root"]).all():
         raise _damaged(f"{path}: root", "finite numbers", "NaN or infinity")

@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Literal
 
 import numpy as np
@@ -22,6 +23,7 @@ from torch import Tensor
 
 from kinema.atomic import atomic_path, write_text
 from kinema.data.source import Source, Split
+from kinema.documents import read_json
 from kinema.errors import KinemaError, UsageError
 from kinema.geometry.rotations import rotvec_to_rotmat
 from kinema.motion.edit import resample
@@ -261,12 +263,13 @@ def _write(folder: Path, built: WindowSet, about: dict[str, Any], probe: list[fl
 
 def _is_fresh(folder: Path, about: dict[str, Any], probe: list[float]) -> bool:
     try:
-        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        features = np.load(folder / "features.npy", mmap_mode="r")
+        index = read_json(folder / "index.json")
+        opened = WindowSet.open(folder)
         return (
             index["about"] == about
             and np.allclose(index["probe"], probe, atol=1e-4)
-            and features.shape == (index["clips"][-1]["stop"], about["width"])
+            and opened.features.shape == (opened.clips[-1].stop, about["width"])
+            and all(map(str, opened.actions))
         )
-    except (OSError, ValueError, KeyError, IndexError, TypeError):
-        return False
+    except (KinemaError, OSError, ValueError, LookupError, TypeError, AttributeError, SyntaxError, TokenError):
+        return False  # damaged: it is made anew

@@ -13,7 +13,6 @@ NPZ without pickle; or HDF5 with the same names (extra `data`: h5py).
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +23,9 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from kinema.archives import open_archive
 from kinema.atomic import atomic_path
-from kinema.data.archive import read_archive, require_h5py
+from kinema.data.archive import Kind, check_arrays, h5_array, open_h5, read_archive, require_h5py
 from kinema.errors import FormatError, UsageError, unknown_name
 from kinema.motion.files.expmap import motion_to_rows
 from kinema.motion.motion import Motion, Points
@@ -36,7 +36,11 @@ from kinema.protocols.scoring import Windows, answered
 Arrays = dict[str, NDArray[Any]]
 SUFFIXES = (".npz", ".h5")
 _OTHERWISE = ", or choose a name that ends in .npz"
-_KEYS = ("observed", "truth", "prediction", "action", "start", "fps", "joint_names", "parents", "rest_offsets")
+_ARRAYS: dict[str, tuple[Kind, int]] = {
+    "observed": ("numbers", 4), "truth": ("numbers", 4), "prediction": ("numbers", 4), "action": ("texts", 1),
+    "start": ("whole numbers", 1), "fps": ("numbers", 0), "joint_names": ("texts", 1), "parents": ("whole numbers", 1),
+    "rest_offsets": ("numbers", 2), "skeleton": ("texts", 0),
+}  # fmt: skip
 
 
 @runtime_checkable
@@ -121,15 +125,25 @@ def load_samples(path: Path) -> Arrays:
     """The arrays of a sample file. Raises FormatError where it is damaged or another kind of file."""
     check_suffix(path)
     if path.suffix == ".npz":
-        return read_archive(path, _KEYS)
-    h5py = require_h5py(_OTHERWISE)
-    try:
-        with h5py.File(path, "r") as file:
-            arrays = {key: np.asarray(value[()]) for key, value in file.items()}
-    except OSError as error:
-        cure = "The file is damaged or of another kind: write it again."
-        raise FormatError(where=str(path), expected="an HDF5 file", got=str(error), cure=cure) from error
-    return {key: _text(value) if value.dtype.kind in "OS" else value for key, value in arrays.items()}
+        arrays = read_archive(path, _ARRAYS)
+        _check_shapes(arrays, path)
+        return arrays
+    with open_h5(path, _OTHERWISE) as file:
+        found = {key: h5_array(file, key, path) for key in file}
+    arrays = {key: _text(value) if value.dtype.kind in "OS" else value for key, value in found.items()}
+    check_arrays(str(path), arrays, _ARRAYS)
+    _check_shapes(arrays, path)
+    return arrays
+
+
+def _check_shapes(arrays: Arrays, path: Path) -> None:
+    windows, joints = len(arrays["action"]), len(arrays["joint_names"])
+    expected = {key: (windows, arrays[key].shape[1], joints, 3) for key in ("observed", "truth", "prediction")}
+    expected |= {"start": (windows,), "parents": (joints,), "rest_offsets": (joints, 3)}
+    for key, shape in expected.items():
+        if arrays[key].shape != shape or not windows:
+            got, cure = f"shape {arrays[key].shape}", "The file is damaged or of another kind: write it again."
+            raise FormatError(where=f"{path}: {key}", expected=f"shape {shape}", got=got, cure=cure)
 
 
 def is_sample_file(path: Path) -> bool:
@@ -137,9 +151,9 @@ def is_sample_file(path: Path) -> bool:
     if path.suffix == ".h5":
         return path.is_file()
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return set(_KEYS) <= set(archive.files)
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile):
+        with open_archive(path) as archive:
+            return set(_ARRAYS) <= set(archive.keys)
+    except FormatError:
         return False
 
 

@@ -24,7 +24,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from kinema.atomic import atomic_path, write_text
-from kinema.errors import CheckpointError, MissingDataError
+from kinema.documents import read_json
+from kinema.errors import CheckpointError, FormatError, MissingDataError
 from kinema.motion.skeleton import Skeleton
 from kinema.version import VERSION
 
@@ -94,9 +95,9 @@ class RunFolder:
                 cure="Give the folder that `kinema train` wrote.",
             )
         try:
-            facts = json.loads(file.read_bytes())
-        except ValueError as error:
-            raise _damaged(file, f"text that is not JSON ({error})") from error
+            facts = read_json(file)
+        except FormatError as error:
+            raise _damaged(file, f"text that is not JSON ({error.got})") from error
         if not isinstance(facts, dict):
             raise _damaged(file, "JSON that is not an object")
         found = cast("dict[str, Any]", facts)

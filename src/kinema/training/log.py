@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from kinema.atomic import write_text
-from kinema.errors import UsageError
+from kinema.documents import parse_json
+from kinema.errors import FormatError, UsageError
 
 
 class Reporter(Protocol):
@@ -35,7 +36,7 @@ class JsonLines:
     """Appends to a log of one JSON object per line; lines after `step`, of a run that was cut short, are dropped."""
 
     def __init__(self, file: Path, step: int) -> None:
-        kept = [line for line in _lines(file) if json.loads(line)["step"] <= step]
+        kept = [line for line, at in _lines(file) if at <= step]
         write_text(file, "".join(line + "\n" for line in kept))
         self._file = file.open("a", encoding="utf-8")
 
@@ -112,15 +113,19 @@ def on_terminal() -> bool:
     return sys.stderr.isatty()
 
 
-def _lines(file: Path) -> Iterator[str]:
+def _lines(file: Path) -> Iterator[tuple[str, float]]:
+    """Lines and their steps, up to the one that was being written when the run was killed, or is damaged."""
     if not file.exists():
         return
-    for line in file.read_text(encoding="utf-8").splitlines():
+    for line in file.read_bytes().split(b"\n"):
         try:
-            json.loads(line)
-        except ValueError:  # the line that was being written when the run was killed
+            entry = parse_json(line, file.name)
+        except FormatError:
             return
-        yield line
+        step = cast("dict[str, Any]", entry).get("step") if isinstance(entry, dict) else None
+        if not isinstance(step, int | float):
+            return
+        yield line.decode(), step
 
 
 def _numbers(entry: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:

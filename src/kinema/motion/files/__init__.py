@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from kinema.archives import open_archive
 from kinema.errors import FormatError, KinemaError, UsageError, unknown_name
 from kinema.motion.catalog import skeleton as catalogue_skeleton
 from kinema.motion.files import bvh, expmap, fbx, glb, keypoints, npz, table
@@ -260,12 +260,9 @@ def _sniff_zip(path: Path) -> str:
             got="a zip archive",
             cure="Unpack it and give the file inside (an NPZ is a zip too: then rename it to .npz).",
         )
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if any(name.endswith(".npy") for name in archive.namelist()):
-                return "npz"
-    elif path.suffix.lower() == ".npz":
-        return "npz"  # damaged: let its reader say how
+    with open_archive(path, "an NPZ archive" if path.suffix.lower() == ".npz" else "a zip archive") as archive:
+        if any(name.endswith(".npy") for name in archive.names):
+            return "npz"
     raise FormatError(where=path.name, expected="a motion file", got="a zip archive", cure="Unpack it first.")
 
 

@@ -24,6 +24,7 @@ CHANNEL_NAMES: dict[str, str] = {
 _MOTION = re.compile(rb"^[ \t]*MOTION\b", re.IGNORECASE | re.MULTILINE)
 _FRAMES = re.compile(rb"\s*Frames\s*:[ \t]*(\S*)[^\n]*", re.IGNORECASE)
 _FRAME_TIME = re.compile(rb"\s*Frame\s+Time\s*:[ \t]*(\S*)[^\n]*", re.IGNORECASE)
+MOST_JOINTS = 10_000  # a body with hands, face and cloth has a few hundred
 _TOKEN = re.compile(r"[{}]|[^\s{}]+")
 
 
@@ -78,6 +79,8 @@ class _Hierarchy:
         self.at = 1  # after HIERARCHY
         self.bvh = BvhText()
         self.open_joints: list[int] = []
+        self.place: dict[str, int] = {}  # of every joint by name
+        self.last_number: dict[str, int] = {}  # given to joints that share a name
 
     def read(self) -> BvhText:
         """The tree. Raises FormatError."""
@@ -117,13 +120,18 @@ class _Hierarchy:
             called = f"{bvh.joints[parent]}_end"
         elif not called:
             self.fail("a joint name", "none", "Name every joint.")
-        elif any(bvh.joints[above] == called for above in self.open_joints):
+        elif self.place.get(called) in self.open_joints:
             self.fail("a tree", f"a cycle: '{called}' hangs below itself", "Rename one of the two joints.")
-        elif called in bvh.joints:
+        elif called in self.place:
             bvh.notes.append(f"line {self._line()}: a second joint is called '{called}'; it was given a number")
-        unique, number = called, 2
-        while unique in bvh.joints:
-            unique, number = f"{called}{number}", number + 1
+        if len(bvh.joints) == MOST_JOINTS:
+            self.fail(f"at most {MOST_JOINTS} joints", "more", "Split the file: kinema holds one body per clip.")
+        unique, number = called, self.last_number.get(called, 1)
+        while unique in self.place:
+            number += 1
+            unique = f"{called}{number}"
+        self.last_number[called] = number
+        self.place[unique] = len(bvh.joints)
         if (word := self._take()) != "{":
             self.fail(f"an opening brace after '{called}'", f"'{word}'", "A brace is missing.")
         self.open_joints.append(len(bvh.joints))
@@ -135,7 +143,7 @@ class _Hierarchy:
     def _channels(self) -> None:
         joint = self.open_joints[-1]
         count = self._take()
-        if not count.isdigit():
+        if not _is_count(count):
             self.fail("the number of channels", f"'{count}'", "Write CHANNELS, a number, and as many channel names.")
         names: list[str] = []
         for _ in range(int(count)):
@@ -190,7 +198,7 @@ def _read_motion(bvh: BvhText, data: bytes, start: int, name: str) -> None:
     if frames is None:
         _fail(name, line(start) + 1, "'Frames:' after MOTION", _glimpse(data[start:]), "The file is cut short.")
     declared = frames.group(1).decode(errors="replace")
-    if not declared.isdigit():
+    if not _is_count(declared):
         _fail(name, line(frames.start(1)), "a whole number of frames", f"'{declared}'", "Correct the Frames line.")
     time = _FRAME_TIME.match(data, frames.end())
     if time is None:
@@ -253,6 +261,10 @@ def _explain(rows: list[bytes], width: int, declared: int, first_line: int, name
         frame += 1
     got = "zero frames" if declared == 0 else f"none ('Frames:' says {declared})"
     _fail(name, first_line, "at least one frame of numbers", got, "The file is cut short: copy or export it again.")
+
+
+def _is_count(word: str) -> bool:
+    return word.isdecimal() and len(word) < 19
 
 
 def _float(word: str) -> float | None:

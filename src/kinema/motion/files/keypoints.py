@@ -8,7 +8,6 @@ is zeroed. The files do not say how many frames there are in a second: `fps` doe
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kinema.documents import read_json
 from kinema.errors import FormatError, KinemaWarning, UsageError, unknown_name
 from kinema.motion.files import keypoints_instances, keypoints_openpose, keypoints_results
 from kinema.motion.files.keypoints_people import Recording, Sighting, between, box_area, damaged, frame_number, relabel
@@ -128,11 +128,9 @@ def _recording(path: Path, size: tuple[float, float] | None) -> Recording:
     if path.is_dir():
         return keypoints_openpose.read(path)
     try:
-        page: Any = json.loads(path.read_text(encoding="utf-8-sig"))
+        page = read_json(path)
     except FileNotFoundError as error:
         raise UsageError(expected="a keypoint file", got=f"no file at {path}", cure="Check the path.") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise damaged(path.name, "JSON", str(error), "The file is cut short or of another kind.") from error
     sample = cast("Any", page[0] if isinstance(page, list) and page else page)
     keys: set[str] = set(sample) if isinstance(sample, dict) else set()
     if "annotations" in keys or {"image_id", "keypoints"} & keys:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from kinema.atomic import write_text
+from kinema.documents import read_json
 from kinema.motion.catalog.keypoint_layouts import Layout, layout
 from kinema.motion.files.keypoints_people import Recording, Sighting, damaged, field, follow, in_order, numbers
 
@@ -55,10 +56,7 @@ def write(recording: Recording, folder: Path) -> None:
 
 def parse(path: Path) -> dict[str, Any]:
     """The JSON object of one frame's file. Raises FormatError where it is none."""
-    try:
-        page = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise damaged(path.name, "JSON", str(error), "The file is cut short or of another kind.") from error
+    page = read_json(path)
     if not isinstance(page, dict):
         raise damaged(path.name, "an object with the field 'people'", type(page).__name__)
     return page  # pyright: ignore[reportUnknownVariableType]

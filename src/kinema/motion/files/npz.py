@@ -17,8 +17,6 @@ Leading axes (...) are a batch. Always written in metres, y up.
 from __future__ import annotations
 
 import warnings
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +27,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kinema.archives import read_npz
 from kinema.atomic import atomic_path
 from kinema.errors import FormatError, KinemaWarning
 from kinema.geometry.kinematics import forward_kinematics
@@ -80,7 +79,7 @@ def load(
     the argument wins. Raises FormatError naming the key where one is missing, pickled, misshapen or not finite.
     """
     path = Path(path)
-    file = _File(path.name, _arrays(path))
+    file = _File(path.name, read_npz(path))
     rate = fps if fps is not None else file.rate()
     scale = unit if unit is not None else file.scale()
     body = skeleton if skeleton is not None else file.skeleton(scale)
@@ -167,7 +166,10 @@ class _File:
     def skeleton(self, scale: float) -> Skeleton:
         """The body that the file describes; without rest offsets, the bones of its first frame."""
         cure = "Give the body: skeleton=kinema.motion.catalog.skeleton(NAME)."
-        joints = tuple(str(joint) for joint in self.need("joint_names", cure))
+        names = self.need("joint_names", cure)
+        if names.dtype.kind not in "US" or names.ndim != 1:
+            raise self.error("joint_names", "one name for each joint", f"{names.dtype} {names.shape}", cure)
+        joints = tuple(str(joint) for joint in names)
         numbers = self.need("parents", cure)
         if numbers.dtype.kind not in "iu" or numbers.ndim != 1:
             raise self.error("parents", "one whole number for each joint", f"{numbers.dtype} {numbers.shape}", cure)
@@ -181,22 +183,3 @@ class _File:
             ]
             offsets = first - first[[max(parent, 0) for parent in parents]]
         return Skeleton(self.text("skeleton") or "file", joints, parents, torch.from_numpy(offsets * scale))
-
-
-def _arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Every array of the archive, read without pickle."""
-    arrays: dict[str, NDArray[Any]] = {}
-    key = ""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            for key in archive.files:
-                arrays[key] = archive[key]
-    except ValueError as error:
-        where = f"{path.name}, key '{key}'" if key else path.name
-        got = "a pickled object, which is refused because it could run code" if "pickle" in str(error) else str(error)
-        raise FormatError(where=where, expected="plain arrays", got=got, cure="Save it without objects.") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, AttributeError) as error:
-        got = f"a damaged archive ({error})"
-        cure = "The file is cut short or of another kind: copy or export it again."
-        raise FormatError(where=path.name, expected="an NPZ archive", got=got, cure=cure) from error
-    return arrays

@@ -9,8 +9,6 @@ nothing is run; pickles of sparse matrices or of chumpy's arrays are refused by 
 from __future__ import annotations
 
 import re
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +20,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kinema.archives import read_npz
 from kinema.errors import FormatError, MissingDataError
 from kinema.motion import catalog
 from kinema.motion.skeleton import Skeleton
@@ -81,6 +80,8 @@ def load(path: Path | str) -> SmplBody:
     template = _numbers(path, "v_template", found)
     shapes = _numbers(path, "shapedirs", found)
     regressor = _numbers(path, "J_regressor", found)
+    if min(template.ndim, shapes.ndim, regressor.ndim) == 0:
+        raise _wrong(path, "v_template, shapedirs, J_regressor", "arrays", "a single number")
     vertices, joints = template.shape[0], regressor.shape[0]
     expected = {"v_template": (vertices, 3), "shapedirs": (vertices, 3, shapes.shape[-1])}
     expected["J_regressor"] = (joints, vertices)
@@ -126,11 +127,7 @@ def _body(path: Path, joints: int, found: Mapping[str, Any]) -> str:
 
 
 def _read_npz(path: Path) -> dict[str, Any]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {key: archive[key] for key in _KEYS if key in archive.files}
-    except (ValueError, zipfile.BadZipFile, zlib.error, OSError, EOFError) as error:
-        raise _wrong(path, None, "an NPZ of plain arrays", str(error).split("\n")[0].rstrip(".")) from error
+    return dict(read_npz(path, _KEYS))
 
 
 def _read_pickle(path: Path) -> dict[str, Any]:

@@ -1,0 +1,373 @@
+"""Every reader, small sound files for it, and what may become of them."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from fuzz_mutate import (
+    BYTES,
+    JSON,
+    NPZ,
+    TEXT,
+    Mutator,
+    bomb,
+    deep_joints,
+    inside_zip,
+    npy_pickle,
+    pickled,
+    safetensors,
+)
+from safetensors.torch import save_file
+
+from kinema.cli.train import _recipe
+from kinema.data import babel_files, h36m_camera, labelled
+from kinema.data.amass_files import read_header, read_take
+from kinema.data.amass_joints import AmassJoints
+from kinema.data.cmu_forecast import _Pack
+from kinema.data.folder import read_labels
+from kinema.data.packs import RotationPack
+from kinema.data.position_archive import PositionArchive
+from kinema.data.synthetic import Synthetic, perform
+from kinema.data.windows import WindowSet
+from kinema.motion import catalog
+from kinema.motion.files import keypoints, load_clip, save, smpl, sniff
+from kinema.motion.files.summary import summarise
+from kinema.motion.represent import RootPositions
+from kinema.pickles import read_object_npz, read_pickle, read_torch
+from kinema.protocols.samples import load_samples, sample_of
+from kinema.recipes import RECIPES
+from kinema.recipes.codec import to_json
+from kinema.run.saved import load_model
+from kinema.run.train import Means, train
+from kinema.training.checkpoint import RunFolder
+from kinema.training.log import JsonLines
+from little_amass import model_arrays, write_model, write_take
+from positions_archive import take, write_archive
+from small_bvh import SMALL_BVH, small_bvh_rows
+
+
+@dataclass(frozen=True)
+class Reader:
+    """`write` puts sound files into a folder and names those that are spoilt; `read` is given the spoilt one."""
+
+    write: Callable[[Path], Sequence[Path]]
+    read: Callable[[Path], object]
+    mutators: tuple[Mutator, ...]
+    rare: tuple[Mutator, ...] = ()  # one in thirty: they are slow to make
+
+
+def _bvh(folder: Path) -> list[Path]:
+    rows = "\n".join(small_bvh_rows(8))
+    path = folder / "walk.bvh"
+    path.write_text(f"{SMALL_BVH}MOTION\nFrames: 8\nFrame Time: 0.0333333\n{rows}\n")
+    save(perform("walk", seconds=0.3, fps=30.0, seed=3), folder / "whole.bvh")
+    return [path, path, folder / "whole.bvh"]
+
+
+def _npz(folder: Path) -> list[Path]:
+    motion = perform("walk", seconds=0.3, fps=30.0, seed=3)
+    save(motion, folder / "a.npz")
+    save(motion.points(), folder / "b.npz")
+    return [folder / "a.npz", folder / "b.npz"]
+
+
+def _expmap(folder: Path) -> list[Path]:
+    rows = np.random.default_rng(0).normal(0, 0.3, (6, 117))
+    (folder / "a.txt").write_text("\n".join(",".join(f"{one:.5f}" for one in row) for row in rows) + "\n")
+    return [folder / "a.txt"]
+
+
+def _keypoints(folder: Path) -> list[Path]:
+    chance = np.random.default_rng(0)
+
+    def spots(count: int, width: int = 3) -> Any:
+        return (chance.random((count, width)) * [100.0, 100.0, 1.0, 1.0][:width]).tolist()
+
+    def flat(count: int) -> list[float]:
+        return [one for spot in spots(count) for one in spot]
+
+    record = {"category_id": 1, "score": 2.5, "idx": 7, "box": [1.0, 2.0, 30.0, 40.0]}
+    names = ("x", "y", "z", "visibility")
+    coco = [{"image_id": i, "keypoints": flat(17), "id": i, **record} for i in range(3)]
+    frames = [{"pose_landmarks": [dict(zip(names, one, strict=True)) for one in spots(33, 4)]} for _ in range(2)]
+    two = [{"keypoints": spots(17, 2), "keypoint_scores": [0.5] * 17, "bbox": [[0, 1, 2, 3]]} for _ in range(2)]
+    pages: dict[str, Any] = {
+        "alpha.json": [{"image_id": f"{i}.jpg", "keypoints": flat(17), **record} for i in range(4)],
+        "two.json": [{"image_id": f"{i // 2}.jpg", "keypoints": flat(17), "score": 1.0} for i in range(6)],
+        "coco.json": {"images": [{"id": i, "file_name": f"{i}.jpg"} for i in range(3)], "annotations": coco},
+        "mmpose.json": {"meta_info": {}, "instance_info": [{"frame_id": i, "instances": two} for i in range(3)]},
+        "mediapipe.json": {"frames": frames, "width": 640, "height": 480},
+    }
+    (folder / "openpose").mkdir()
+    for i in range(3):
+        person = {"person_id": [-1], "pose_keypoints_2d": flat(25), "hand_left_keypoints_2d": flat(21)}
+        pages[f"openpose/a_{i:04d}_keypoints.json"] = {"version": 1.3, "people": [person]}
+    for name, page in pages.items():
+        (folder / name).write_text(json.dumps(page))
+    return [folder / name for name in pages]
+
+
+def _read_keypoints(path: Path) -> None:
+    keypoints.read(path.parent if "openpose" in path.parts else path, fps=25.0)
+
+
+def _glb(folder: Path) -> list[Path]:
+    save(perform("walk", seconds=0.2, fps=30.0, seed=3), folder / "a.glb")
+    return [folder / "a.glb"]
+
+
+def _labels(folder: Path) -> list[Path]:
+    (folder / "a.csv").write_text(
+        "file,action,style,start,end\n" + "".join(f"{i}.bvh,walk,old,{i}.5,9\n" for i in range(6))
+    )
+    return [folder / "a.csv"]
+
+
+def _read_labels(path: Path) -> None:
+    read_labels(path)
+    list(labelled.read_segments(path, {f"{i}.bvh" for i in range(6)}))
+
+
+def _checkpoint(folder: Path) -> list[Path]:
+    chosen = RECIPES["simlpe"]().tiny().with_steps(2)
+    train(chosen, folder / "run", means=Means(device="cpu"))
+    run = folder / "run"
+    return [run / "config.json", run / "config.json", run / "model.safetensors", *run.glob("state*"), run / "log.jsonl"]
+
+
+def _read_checkpoint(path: Path) -> None:
+    load_model(path.parent)
+    RunFolder(path.parent).state()
+    JsonLines(path.parent / "log.jsonl", 1).close()
+
+
+def _recipes(folder: Path) -> list[Path]:
+    paths = [folder / f"{name}.json" for name in RECIPES]
+    for path in paths:
+        path.write_text(json.dumps(to_json(RECIPES[path.stem]())))
+    return paths
+
+
+def _pickles(folder: Path) -> list[Path]:
+    holdings = {
+        "S1": {"Walking": np.arange(24, dtype=np.float32).reshape(2, 4, 3)},
+        "o": np.array([{1: 2}, None], object),
+        "more": (1, 2.5, "text", b"bytes", [1, {2}], np.float32(3)),
+    }
+    paths = [folder / f"{protocol}.pkl" for protocol in range(6)]
+    for path in paths:
+        path.write_bytes(pickle.dumps(holdings, protocol=int(path.stem)))
+    return paths
+
+
+def _torch_file(folder: Path) -> list[Path]:
+    torch.save({"a": torch.randn(3, 4), "b": [torch.arange(5), {"c": torch.ones(2).half()}]}, folder / "a.pt")
+    return [folder / "a.pt"]
+
+
+_ARCHIVE = PositionArchive("a.npz", 17, "positions", "somewhere")
+
+
+def _positions(folder: Path) -> list[Path]:
+    write_archive(folder / "a.npz", {"S1": {"Walking 1": take(6, 17, 0), "Sitting": take(4, 17, 1)}})
+    return [folder / "a.npz"]
+
+
+def _read_positions(path: Path) -> None:
+    read_object_npz(path, "positions_3d")
+    for takes in _ARCHIVE.read(path).values():
+        for name, array in takes.items():
+            _ARCHIVE.positions(array, name)
+
+
+def _amass(folder: Path) -> list[Path]:
+    return [write_take(folder / f"{body}.npz", body=body, frames=8) for body in ("smpl", "smplh", "smplx")]
+
+
+def _read_amass(path: Path) -> None:
+    header = read_header(path, f"CMU/{path.name}")
+    if not isinstance(header, str):
+        read_take(header).motion()
+
+
+def _babel(folder: Path) -> list[Path]:
+    labels = [
+        {"act_cat": ["walk", "turn"], "start_t": 0.0, "end_t": 2.5},
+        {"act_cat": None, "start_t": 2.5, "end_t": 3},
+    ]
+    page = {
+        str(i): {
+            "feat_p": f"a/CMU/{i}.npz",
+            "frame_ann": {"labels": labels} if i % 2 else None,
+            "seq_ann": {"labels": [{"act_cat": ["sit"]}]},
+        }
+        for i in range(4)
+    }
+    (folder / "train.json").write_text(json.dumps(page))
+    (folder / "action_label_2_idx.json").write_text(json.dumps({"walk": 0, "sit": 1}))
+    return [folder / "train.json", folder / "train.json", folder / "action_label_2_idx.json"]
+
+
+def _read_babel(path: Path) -> None:
+    list(babel_files.read_sequences(path.parent / "train.json"))
+    babel_files.class_list(path.parent, 60)
+
+
+def _smpl(folder: Path) -> list[Path]:
+    with (folder / "a.pkl").open("wb") as file:
+        pickle.dump(model_arrays("smpl"), file, protocol=2)
+    return [write_model(folder / "a.npz", "smpl"), folder / "a.pkl"]
+
+
+def _pack(folder: Path) -> list[Path]:
+    chance = np.random.default_rng(0)
+    body = catalog.skeleton("smpl24")
+    joints = len(body)
+    np.savez_compressed(
+        folder / "bandai2.npz",
+        rot=chance.integers(-9000, 9000, (9, joints, 3)).astype(np.int16),
+        root=chance.normal(size=(9, 3)).astype(np.float32),
+        start=np.array([0, 4, 9]),
+        parents=np.array(body.parents),
+        offsets=body.offsets.numpy()[None],
+        joints=np.array(body.joints),
+        skel=np.zeros(2, int),
+        label=np.array([1, 0]),
+        labels=np.array(["walk", "run"]),
+        split=np.zeros(2, int),
+        name=np.array(["a", "b"]),
+        jumps=np.zeros(2, int),
+        canon17=np.arange(17),
+        fps=np.float32(30),
+        meta=np.array("{}"),
+        style=np.array([0, 1]),
+        styles=np.array(["x", "y"]),
+    )
+    return [folder / "bandai2.npz"]
+
+
+def _read_pack(path: Path) -> None:
+    list(RotationPack("bandai2", str(path.parent)).clips("train"))
+    list(labelled.LabelledPack("bandai2", str(path.parent), label="both").clips("train"))
+
+
+def _cmu(folder: Path) -> list[Path]:
+    rows = np.random.default_rng(0).normal(0, 0.3, (9, 117)).astype(np.float32)
+    names = np.array(["train/running/running_1", "test/running/running_1"])
+    np.savez_compressed(
+        folder / "a.npz", expmap=rows, start=np.array([0, 4, 9]), name=names, trial=np.array(["", "1_1"])
+    )
+    return [folder / "a.npz"]
+
+
+def _read_cmu(path: Path) -> None:
+    pack = _Pack(path)
+    for name in pack.names:
+        pack.motion(name, catalog.skeleton("cmu38"))
+
+
+def _samples(folder: Path) -> list[Path]:
+    import h5py
+
+    arrays: dict[str, Any] = {key: np.ones((2, 3, 4, 3), np.float32) for key in ("observed", "truth", "prediction")}
+    arrays |= {
+        "start": np.arange(2),
+        "fps": np.array(25.0),
+        "parents": np.arange(-1, 3),
+        "rest_offsets": np.ones((4, 3)),
+    }
+    arrays |= {
+        "action": np.array(["walk", "run"]),
+        "joint_names": np.array(["a", "b", "c", "d"]),
+        "skeleton": np.array("x"),
+    }
+    np.savez(folder / "a.npz", **arrays)
+    with h5py.File(folder / "a.h5", "w") as file:
+        for key, value in arrays.items():
+            file[key] = value.astype("S") if value.dtype.kind == "U" else value  # as h5py keeps texts
+    return [folder / "a.npz", folder / "a.h5"]
+
+
+def _h5(folder: Path) -> list[Path]:
+    import h5py
+
+    standing = np.zeros((3, 52, 3))
+    standing[:, 15] = (0.1, -0.2, 1.6)
+    with h5py.File(folder / "joints.h5", "w") as file:
+        file["CMU/a.npz/joints"] = standing
+        file["SFU/b.npz/joints"] = standing
+    with h5py.File(folder / "cameras.h5", "w") as file:
+        for subject in (*h36m_camera.TRAIN, *h36m_camera.TEST):
+            group = file.create_group(f"subject{subject}/camera1")
+            group["R"], group["T"] = np.eye(3), np.array([[0.0], [5000.0], [0.0]])
+            group["f"], group["c"], group["k"], group["p"] = (
+                np.ones((2, 1)),
+                np.ones((2, 1)),
+                np.zeros((3, 1)),
+                np.zeros((2, 1)),
+            )
+            group["Name"] = np.array([[ord(letter)] for letter in h36m_camera.CAMERA], dtype=np.uint16)
+    with h5py.File(folder / "Walking.h5", "w") as file:
+        file["3D_positions"] = np.random.default_rng(0).normal(size=(96, 310)) * 300 + 900
+    return [folder / "joints.h5", folder / "cameras.h5", folder / "Walking.h5"]
+
+
+def _read_h5(path: Path) -> None:
+    if path.name == "joints.h5":
+        list(AmassJoints(str(path), fps=60).recordings("train"))
+        return
+    h36m_camera.H36MCamera(str(path.parent))._seen(path.parent / "Walking.h5", 1)
+
+
+_PLACES = RootPositions(catalog.skeleton("smpl24"), 30.0, catalog.skeleton("smpl24").joints)
+
+
+def _cache(folder: Path) -> list[Path]:
+    _read_cache(folder / "x" / "y")
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def _read_cache(path: Path) -> None:
+    source = Synthetic(clips_per_action=1, seconds=0.3, fps=30.0, actions=("walk",))
+    places = RootPositions(source.skeleton, 30.0, source.skeleton.joints)
+    WindowSet.build(source, "train", places, cache=path.parents[1]).windows(4)
+
+
+def _safetensors(folder: Path) -> list[Path]:
+    (folder / "run").mkdir()
+    save_file({"a": torch.ones(3), "b": torch.zeros(2, 2).half()}, folder / "run" / "model.safetensors")
+    needed = dict.fromkeys(("kinema", "recipe", "stage", "skeleton", "trained_on", "licence"), "")
+    config = {"format_version": 1, "step": 1, "weights": "model.safetensors", **needed}
+    (folder / "run" / "config.json").write_text(json.dumps(config))
+    return [folder / "run" / "model.safetensors"]
+
+
+READERS: dict[str, Reader] = {
+    "bvh": Reader(_bvh, summarise, TEXT, (deep_joints,)),
+    "npz": Reader(_npz, summarise, NPZ, (bomb,)),
+    "expmap": Reader(_expmap, lambda path: load_clip(path, fps=120.0), TEXT),
+    "keypoints": Reader(_keypoints, _read_keypoints, JSON),
+    "glb": Reader(_glb, sniff, BYTES),
+    "labels": Reader(_labels, _read_labels, TEXT),
+    "checkpoint": Reader(_checkpoint, _read_checkpoint, (*JSON, safetensors, safetensors)),
+    "safetensors": Reader(_safetensors, lambda path: RunFolder(path.parent).weights(), (*BYTES, *[safetensors] * 5)),
+    "recipe": Reader(_recipes, lambda path: _recipe(str(path), None, tiny=False), JSON),
+    "pickle": Reader(_pickles, read_pickle, (*BYTES, *[pickled] * 4)),
+    "torch": Reader(_torch_file, read_torch, (*NPZ, *[inside_zip(pickled)] * 5), (bomb,)),
+    "positions": Reader(_positions, _read_positions, (*NPZ, *[inside_zip(npy_pickle)] * 5), (bomb,)),
+    "amass": Reader(_amass, _read_amass, NPZ, (bomb,)),
+    "babel": Reader(_babel, _read_babel, JSON),
+    "smpl": Reader(_smpl, smpl.load, (*NPZ, pickled), (bomb,)),
+    "pack": Reader(_pack, _read_pack, NPZ, (bomb,)),
+    "cmu": Reader(_cmu, _read_cmu, NPZ, (bomb,)),
+    "samples": Reader(_samples, lambda path: sample_of(load_samples(path)), NPZ, (bomb,)),
+    "h5": Reader(_h5, _read_h5, BYTES),
+    "cache": Reader(_cache, _read_cache, (*JSON, *BYTES)),
+}
