@@ -26,8 +26,8 @@ def test_help_imports_no_torch() -> None:
 def test_the_commands_are_these() -> None:
     commands = {name for name in app if not name.startswith("-")}
     assert commands == {
-        "convert", "data", "demo", "doctor", "eval", "forecast", "generate", "inbetween", "info", "models", "recipes",
-    "render", "repair", "retarget", "train", "upsample", "view",
+        "convert", "data", "demo", "doctor", "eval", "export", "forecast", "generate", "inbetween", "info", "models",
+    "recipes", "render", "repair", "retarget", "studio", "train", "upsample", "view",
     }  # fmt: skip
 
 
@@ -38,8 +38,8 @@ def test_misuse_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 COMMANDS = [
-    "convert", "data", "demo", "doctor", "eval", "forecast", "generate", "inbetween", "info", "models", "recipes",
-    "render", "repair", "retarget", "train", "upsample", "view",
+    "convert", "data", "demo", "doctor", "eval", "export", "forecast", "generate", "inbetween", "info", "models",
+    "recipes", "render", "repair", "retarget", "studio", "train", "upsample", "view",
 ]  # fmt: skip
 
 

@@ -32,12 +32,14 @@ _COMMANDS = {
     "convert": ("kinema.cli.files:convert", "Convert between BVH, NPZ, GLB and exponential-map text."),
     "retarget": ("kinema.cli.retarget:retarget", "Carry a motion over to another body."),
     "view": ("kinema.cli.view:view", "Look at a motion: a page that opens from disk, or a live viewer."),
+    "studio": ("kinema.cli.studio:studio", "A live page: open a motion, ask a model, look, compare, take away."),
     "render": ("kinema.cli.view:render", "Draw a motion as PNG, GIF or MP4."),
     "train": ("kinema.cli.train:train", "Train a recipe."),
     "eval": ("kinema.cli.eval:evaluate", "Score a model by a named protocol, next to the published rows."),
     "data": ("kinema.cli.data:app", "Check a data set; rebuild benchmark files from a BVH."),
     "recipes": ("kinema.cli.models:recipes", "List the recipes."),
-    "models": ("kinema.cli.models:models", "List the models that are shipped, and the baselines."),
+    "models": ("kinema.cli.models:app", "List the models that are shipped, and the baselines; send and fetch models."),
+    "export": ("kinema.cli.export:export", "Write a model as ONNX, for programs without torch."),
     "doctor": ("kinema.cli.doctor:doctor", "Check the installation."),
 }
 for _name, (_target, _help) in _COMMANDS.items():

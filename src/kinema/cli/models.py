@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
+from kinema.errors import UsageError
 from kinema.models.baselines import BASELINES
 from kinema.recipes import RECIPES
 from kinema.recipes.codec import to_json
 from kinema.run.generate import stored_actions
-from kinema.run.open import model_card, open_run, shipped_models
+from kinema.run.hub import pull as bring
+from kinema.run.hub import push as send
+from kinema.run.open import model_card, model_folder, open_run, shipped_models
 
+app = App(name="models", help="The models that are shipped, and the baselines; models to and from the hub.")
 JsonFlag = Annotated[bool, Parameter(name="--json")]
 
 
+@app.default
 def models(name: str | None = None, which: str | None = None, *, json_: JsonFlag = False) -> None:
     """List the shipped models and the baselines; with a NAME (or `show NAME`), print that model's card and actions.
 
@@ -47,6 +53,39 @@ def models(name: str | None = None, which: str | None = None, *, json_: JsonFlag
     for row in rows:
         table.add_row(*(str(value) for value in row.values()))
     Console().print(table)
+
+
+@app.command
+def push(model: str, target: str, /, *, private: Annotated[bool, Parameter(negative=())] = False) -> None:
+    """Send a model to the hub, or to a folder of the same layout: config, weights as safetensors, card.
+
+    Parameters
+    ----------
+    model
+        A shipped model or a run folder.
+    target
+        hub:USER/NAME, or a folder.
+    private
+        Where the repository is new: for your eyes only.
+    """
+    folder = model_folder(model)
+    if folder is None:
+        raise UsageError(expected="a model with weights", got=f"{model}, a formula", cure="Name a run folder.")
+    print(send(folder, target, private=private))
+
+
+@app.command
+def pull(source: str, /, *, out: Annotated[Path, Parameter(name=["--out", "-o"])]) -> None:
+    """Bring a model from the hub, or from a folder of the same layout, to a folder that all verbs take as a model.
+
+    Parameters
+    ----------
+    source
+        hub:USER/NAME, hub:USER/NAME@REVISION, or a folder. (The verbs take hub:USER/NAME as a model, too.)
+    out
+        The folder: new, or empty.
+    """
+    print(bring(source, out))
 
 
 def recipes(name: str | None = None, *, json_: JsonFlag = False) -> None:

@@ -56,7 +56,9 @@ class Generator(nn.Module):
         context = functional.linear(
             self.long_term(past[:, : self.config.long_frames])[:, : self.config.hidden], long, self.enter.bias
         )
-        window = _Window(self.short_term, past, shared=self.config.masks == "frame" or not self.training)
+        # Computed once, rows are thousands of little operations: an exported graph takes whole windows instead.
+        shared = (self.config.masks == "frame" or not self.training) and not torch.compiler.is_exporting()
+        window = _Window(self.short_term, past, shared=shared)
         last, answers = past[:, -1], list[Poses]()
         while len(answers) < frames:
             # As many steps at once as there are frames that the encoder does not look at.

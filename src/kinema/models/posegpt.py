@@ -212,11 +212,12 @@ class PoseGPT(Model):
             else:
                 given, first = tokens[:, step - 1 : step], step - base
             x = self.inputs(torch.cat((given, given)) if guided else given, told, first=first)
-            chosen = self._choose(self.run(x, memories)[:, -1], uniform[:, step], guided=guided)
+            chosen = self.choose(self.run(x, memories)[:, -1], uniform[:, step], guided=guided)
             tokens[:, step] = torch.where((step < counts)[:, None], known[:, step], chosen)
         return tokens
 
-    def _choose(self, hidden: Tensor, uniform: Float[Tensor, "R K"], *, guided: bool) -> Int[Tensor, "R K"]:
+    def choose(self, hidden: Tensor, uniform: Float[Tensor, "R K"], *, guided: bool) -> Int[Tensor, "R K"]:
+        """The codes of a token, book after book; where `guided`, the second half of `hidden` was told no action."""
         codes: list[Tensor] = []
         for book in range(self.books):
             given = [torch.cat((code, code)) for code in codes] if guided else codes

@@ -160,8 +160,14 @@ class PoseTokens(Model):
     ) -> tuple[Float[Tensor, "B N code"], Bool[Tensor, "B N"]]:
         """What is quantised, and which tokens are there."""
         more = -features.shape[1] % self.factor
-        x = self.enter(torch.cat((features, features[:, -1:].expand(-1, more, -1)), 1))
-        mask = functional.pad(valid, (0, more), value=False)
+        whole = torch.cat((features, features[:, -1:].expand(-1, more, -1)), 1)
+        return self.encode_whole(whole, functional.pad(valid, (0, more), value=False))
+
+    def encode_whole(
+        self, features: Float[Tensor, "B T F"], mask: Bool[Tensor, "B T"]
+    ) -> tuple[Float[Tensor, "B N code"], Bool[Tensor, "B N"]]:
+        """The same of a whole number of tokens."""
+        x = self.enter(features)
         for stack in self.encoder:
             x, mask = stack(x, mask)
         return self.to_code(x), mask

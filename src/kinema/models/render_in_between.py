@@ -204,13 +204,17 @@ class RenderInBetween(Model):
     def _encode(self, seen: _Seen, query: Query) -> tuple[Tensor, tuple[Tensor, Tensor], Tensor]:
         """The known frames alone, gathered to the front."""
         there = seen.known.any(-1)
+        if torch.compiler.is_exporting():  # no length in a graph can depend on values: the others stay, unseen
+            return self.encoder(self.enter_known(self._known(seen)), seen.keys.time, there)
         count = max(1, int(there.sum(1).max()))
         order = torch.sort(there.to(torch.uint8), dim=1, descending=True, stable=True).indices[:, :count]
-        off = torch.where(seen.known[..., self.owner], seen.values - seen.smooth, 0.0)
-        inputs = torch.cat((seen.values, off, seen.smooth, seen.trust, seen.exact.float()), -1)
-        visible = there.gather(1, order)
+        inputs, visible = self._known(seen), there.gather(1, order)
         tokens = self.enter_known(inputs.gather(1, order[..., None].expand(-1, -1, inputs.shape[-1])))
         return self.encoder(tokens, seen.keys.time.gather(1, order), visible)
+
+    def _known(self, seen: _Seen) -> Tensor:
+        off = torch.where(seen.known[..., self.owner], seen.values - seen.smooth, 0.0)
+        return torch.cat((seen.values, off, seen.smooth, seen.trust, seen.exact.float()), -1)
 
     def _decode(self, seen: _Seen, query: Query, memory: tuple[Tensor, tuple[Tensor, Tensor], Tensor]) -> Tensor:
         off = torch.where(seen.known[..., self.owner], seen.values - seen.smooth, 0.0)

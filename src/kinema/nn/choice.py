@@ -40,7 +40,7 @@ class Choice:
         """One code per row, by numbers in (0, 1); where `guided`, the second half of the rows is the one without."""
         scores = scores.float()
         if guided:
-            told, untold = scores.chunk(2)
+            told, untold = scores[: uniform.shape[0]], scores[uniform.shape[0] :]
             scores = untold + self.guidance * (told - untold)
         if self.temperature == 0:
             return scores.argmax(-1)

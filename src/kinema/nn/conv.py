@@ -35,8 +35,11 @@ class Halve(nn.Module):
         assert self.conv is not None
         channels = x.transpose(1, 2)
         out = self.conv(nn.functional.pad(channels, (1, 0)) if self.causal else channels)
-        lowest = torch.finfo(out.dtype).min
-        pooled = nn.functional.max_pool1d(out.masked_fill(~mask[:, None], lowest), 2)
+        there = out.masked_fill(~mask[:, None], torch.finfo(out.dtype).min)
+        if torch.compiler.is_exporting():  # pooling would fix the length of the graph's sequences
+            pooled = there.unflatten(-1, (-1, 2)).amax(-1)
+        else:
+            pooled = nn.functional.max_pool1d(there, 2)
         return pooled.masked_fill(~tokens[:, None], 0.0).transpose(1, 2), tokens
 
 

@@ -97,7 +97,7 @@ class PoseEncoder(nn.Module):
         # Seven neighbouring dimensions with their channels: a run of memory, copied as one.
         patches = pairs.unfold(2, _KERNEL, 2).permute(0, 2, 1, 4, 3)
         out = patches.reshape(-1, kernel.numel() // kernel.shape[-1]) @ kernel.flatten(0, 2)
-        out = functional.leaky_relu(out, _SLOPE).view(len(pairs), -1, kernel.shape[-1])
+        out = functional.leaky_relu(out, _SLOPE).view(pairs.shape[0], -1, kernel.shape[-1])
         return functional.dropout(out, self.rates[layer], self.training)
 
 

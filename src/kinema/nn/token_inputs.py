@@ -73,9 +73,8 @@ class TokenInputs(nn.Module):
 
         Raises UsageError where the query's classes are not the model's; a query without classes tells no action.
         """
-        action, length = None, None
+        weights = query.action
         if self.action_table is not None:
-            weights = query.action
             if weights.shape[-1] == 0:
                 weights = weights.new_zeros(len(weights), self.classes)
             if weights.shape[-1] != self.classes:
@@ -84,9 +83,15 @@ class TokenInputs(nn.Module):
                     got=f"{weights.shape[-1]}",
                     cure="Ask with the labels that the model was trained with.",
                 )
+        return self.tell(weights, query.valid.sum(1))
+
+    def tell(self, weights: Float[Tensor, "R class"] | None, frames: Int[Tensor, " R"] | None) -> Told:
+        """What there is to say of label weights and of a length in frames, where there are tables for them."""
+        action, length = None, None
+        if self.action_table is not None and weights is not None:
             action = weights @ self.action_table.weight[: self.classes]
-        if self.length_table is not None:
-            length = self.length_table(query.valid.sum(1).clamp(max=self.config.lengths - 1))
+        if self.length_table is not None and frames is not None:
+            length = self.length_table(frames.clamp(max=self.config.lengths - 1))
         return action, length
 
     def forward(self, tokens: Int[Tensor, "R N K"], told: Told, *, first: int = 0) -> Float[Tensor, "R M D"]:
@@ -96,7 +101,7 @@ class TokenInputs(nn.Module):
         x = self.token_table(torch.where(tokens < 0, 0, rows)).flatten(-2)
         action, length = told
         if first == 0:
-            start = x.new_zeros(len(x), 1, x.shape[-1])
+            start = x.new_zeros(x.shape[0], 1, x.shape[-1])
             x = torch.cat((start if self.config.every_step or action is None else start + action[:, None], x), 1)
         where = torch.arange(first, first + x.shape[1], device=x.device)
         parts = [x]

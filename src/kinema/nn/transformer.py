@@ -122,7 +122,7 @@ class TimedStack(nn.Module):
         memory: tuple[Tensor, tuple[Tensor, Tensor], Tensor] | None = None,
     ) -> tuple[Tensor, tuple[Tensor, Tensor], Tensor]:
         """Tokens with the null in front, their angles and which are visible: what another stack takes as memory."""
-        batch = len(tokens)
+        batch = tokens.shape[0]
         x = torch.cat((self.null.to(tokens.dtype).expand(batch, 1, -1), tokens), 1)
         angles = self.rotary(functional.pad(time, (1, 0)))
         visible = functional.pad(visible, (1, 0), value=True)

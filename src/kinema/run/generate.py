@@ -22,6 +22,7 @@ from kinema.motion.edit import resample
 from kinema.motion.motion import Clip, Motion
 from kinema.motion.represent import Representation
 from kinema.motion.retarget import to_skeleton
+from kinema.run.hub import PREFIX, fetched
 from kinema.run.open import WEIGHTS, shipped_models
 from kinema.run.saved import Loaded, load_model
 
@@ -211,7 +212,7 @@ class ActionRun:
 
 def open_action_run(name: str | Path) -> ActionRun:
     """The model of that name or run folder. Raises UsageError where it knows no actions or is not there."""
-    folder = Path(name)
+    folder = fetched(str(name)) if str(name).startswith(PREFIX) else Path(name)
     if not (folder / "config.json").is_file():
         if str(name) not in shipped_models():
             raise unknown_name("model that makes motion from actions", str(name), shipped_models())

@@ -9,6 +9,7 @@ from kinema.data.tasks import Forecast
 from kinema.errors import MissingDataError, unknown_name
 from kinema.models.baselines import BASELINES
 from kinema.protocols.forecaster import Space
+from kinema.run.hub import PREFIX, called, fetched
 from kinema.run.run import Run
 from kinema.run.saved import load_model
 from kinema.training.checkpoint import CONFIG, RunFolder
@@ -23,14 +24,14 @@ def shipped_models() -> tuple[str, ...]:
 
 
 def open_run(name: str | Path) -> Run:
-    """The model of that name, or of that run folder. Folders win over names where they hold a `config.json`.
+    """The model of that name, run folder, or repository ("hub:USER/NAME"). Folders with a config.json win over names.
 
-    Raises UsageError for an unknown name, MissingDataError for a folder without a model, CheckpointError for a damaged
-    one.
+    Raises UsageError for an unknown name, MissingDataError for a folder or repository without a model, CheckpointError
+    for a damaged one.
     """
     if (folder := model_folder(name)) is None:
         return Run(name=str(name), model=BASELINES[str(name)](), observed=4, only=_ONLY.get(str(name)))
-    return _from_folder(folder, folder.name)
+    return _from_folder(folder, called(str(name)) if str(name).startswith(PREFIX) else folder.name)
 
 
 def model_folder(name: str | Path) -> Path | None:
@@ -38,6 +39,8 @@ def model_folder(name: str | Path) -> Path | None:
 
     Raises UsageError for an unknown name, MissingDataError for a folder without a model.
     """
+    if str(name).startswith(PREFIX):
+        return fetched(str(name))
     folder = Path(name)
     if (folder / CONFIG).is_file():
         return folder

@@ -1,0 +1,5 @@
+"""Models as ONNX graphs, for programs without torch."""
+
+from kinema.run.export.graph import Exported, export
+
+__all__ = ["Exported", "export"]
