@@ -15,7 +15,13 @@ from rich.table import Table
 from kinema.version import VERSION
 
 _NEEDED = ("torch", "numpy", "safetensors", "roma", "jaxtyping", "cyclopts", "rich", "pillow", "viser")
-_EXTRAS = {"av": "MP4 films: pip install 'kinema[video]'", "tensorboard": "curves: pip install 'kinema[train]'"}
+_EXTRAS = {
+    "av": "MP4 films: pip install 'kinema[video]'",
+    "tensorboard": "curves: pip install 'kinema[train]'",
+    "onnxruntime": "ONNX files: pip install 'kinema[export]'",
+    "huggingface_hub": "models of the hub: pip install 'kinema[hub]'",
+    "ray": "jobs on many machines: pip install 'kinema[ray]'",
+}
 
 
 def doctor() -> int:
