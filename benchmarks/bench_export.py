@@ -1,0 +1,65 @@
+"""A pass of each exported part in onnxruntime and in torch, on one core, at the sizes that people use.
+
+`python benchmarks/bench_export.py MODEL ...` (extra `export`; shipped models or run folders; default: those shipped).
+Prints, for every part, the medians in milliseconds, their ratio (above 1: onnxruntime is faster), and how far the
+answers are apart. The two take turns, so that a busy machine is busy for both.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from kinema.run.export.graph import difference, open_session, write_graph
+from kinema.run.export.parts import parts_of
+from kinema.run.open import model_folder
+from kinema.run.saved import load_model
+
+SIZES = {"batch": 1, "sample": 10, "frame": 90, "token": 30}
+ROUNDS = 15
+
+
+def measured(model: str, folder: Path) -> list[tuple[str, float, float, float]]:
+    place = model_folder(model)
+    assert place is not None
+    rows = list[tuple[str, float, float, float]]()
+    for part in parts_of(load_model(place)).values():
+        file = folder / f"{part.name}.onnx"
+        write_graph(part, file, "{}")
+        session = open_session(file, threads=1)
+        example = part.example(SIZES, torch.Generator().manual_seed(0))
+        given = {name: value.numpy() for name, value in example.items()}
+        times: dict[str, list[float]] = {"torch": [], "onnx": []}
+        apart = 0.0
+        for turn in range(ROUNDS + 3):
+            begun = time.perf_counter()
+            with torch.inference_mode():
+                wanted = part.network(**example)
+            middle = time.perf_counter()
+            (found,) = session.run(None, given)
+            end = time.perf_counter()
+            apart = max(apart, difference(wanted, found))
+            if turn >= 3:
+                times["torch"].append(1000 * (middle - begun))
+                times["onnx"].append(1000 * (end - middle))
+        rows.append((part.name, statistics.median(times["torch"]), statistics.median(times["onnx"]), apart))
+    return rows
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    print(f"{'model':28}{'part':12}{'torch ms':>10}{'onnx ms':>10}{'ratio':>8}{'apart':>10}")
+    with tempfile.TemporaryDirectory() as folder:
+        for model in sys.argv[1:] or ["simlpe-cmu", "conv-seq2seq-cmu"]:
+            for part, plain, graph, apart in measured(model, Path(folder)):
+                row = f"{Path(model).name:28}{part:12}{plain:10.2f}{graph:10.2f}{plain / graph:8.2f}{apart:10.1e}"
+                print(row, flush=True)
+
+
+if __name__ == "__main__":
+    main()
