@@ -68,7 +68,7 @@ def view(
     else:
         page([panel], target, title=file.name, lead=panel.caption)
     print(target)
-    if open_ and _has_display():
+    if open_ and has_display():
         webbrowser.open(target.resolve().as_uri())
 
 
@@ -154,7 +154,8 @@ def _sample_panel(file: Path, action: str | None, window: int) -> Panel:
     return replace(panel, caption=facts)
 
 
-def _has_display() -> bool:
+def has_display() -> bool:
+    """Whether a web browser could be seen."""
     return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 

@@ -123,10 +123,10 @@ def stand(shot: Shot, time: float) -> tuple[Place, Place, float]:
     return (x, y, z), (along, up, across), lens
 
 
-def add_ground(scene: viser.SceneApi, shot: Shot, theme: Theme = LIGHT) -> None:
+def add_ground(scene: viser.SceneApi, shot: Shot, theme: Theme = LIGHT) -> viser.GridHandle:
     """The grid on the floor."""
     cell, line = cell_of(shot.stature), rgb(theme.grid)
-    scene.add_grid(
+    return scene.add_grid(
         "/ground", 40 * cell, 40 * cell, plane="xz", cell_size=cell, section_size=4 * cell, cell_color=line,
         section_color=line, position=(0.0, shot.floor, 0.0),
     )  # fmt: skip
