@@ -6,19 +6,13 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from jaxtyping import Float
-from torch import Tensor
-
 from kinema.errors import KinemaWarning
-from kinema.geometry.rotations import angle_between
 from kinema.motion.files import load_clip, sniff
-from kinema.motion.files.bvh_units import STANDING, UNITS, unit_name
+from kinema.motion.files.bvh_units import unit_name
+from kinema.motion.files.doubts import doubts
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.names import CANON17, is_end_point
 from kinema.motion.skeleton import Skeleton
-
-_FLIP = 1.0  # radians in one frame: no body turns a joint so fast, but a bad solver or an Euler flip does
-_BELOW = 0.05  # metres under the ground that are worth a word
 
 
 @dataclass(frozen=True)
@@ -82,7 +76,7 @@ def summarise(
         channel_orders=_orders(layout.channels) if layout else {},
         batch=tuple(clip.batch_shape),
         identity=clip.identity,
-        warnings=(*notes, *_doubts(one, up, height)),
+        warnings=(*notes, *doubts(one, up, height)),
     )
 
 
@@ -129,48 +123,3 @@ def _is_arm(body: Skeleton, joint: int) -> bool:
             return True
         joint = body.parents[joint]
     return False
-
-
-def _doubts(clip: Clip, up: str, height: float) -> list[str]:
-    doubts: list[str] = []
-    if not STANDING[0] <= height <= STANDING[1] and clip.points().positions.shape[-1] == 3:
-        scales = ", ".join(f"{metres:.6g} ({name})" for name, metres in UNITS.items())
-        doubts.append(f"a height of {height:.3g} m is unusual; if the unit is wrong, give --unit in metres: {scales}")
-    if up != "y":
-        doubts.append(f"the body stands along {up}, but kinema takes y to be up; turn it where it was exported")
-    if isinstance(clip, Motion) and clip.frames > 2:
-        doubts += _jumps(clip)
-    doubts += _floor(clip, up)
-    return doubts
-
-
-def _jumps(clip: Motion) -> list[str]:
-    """A first frame that is not part of the motion, and joints that turn faster than any body does."""
-    steps: Float[Tensor, "step joint"] = angle_between(clip.rotations[1:], clip.rotations[:-1])
-    doubts: list[str] = []
-    first, usual = steps[0], steps[1:].median(0).values
-    if float(first.max()) > 0.3 and float(first.mean()) > 5 * float(usual.mean()) + 0.01:
-        doubts.append(
-            f"the first frame looks like a rest pose (T-pose): joints turn {float(first.max()):.1f} rad after it. "
-            "Drop it before you train or measure"
-        )
-        steps = steps[1:]
-    flips = steps > _FLIP
-    if bool(flips.any()):
-        names = [clip.skeleton.joints[joint] for joint in range(len(clip.skeleton)) if bool(flips[:, joint].any())]
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        doubts.append(
-            f"{int(flips.any(1).sum())} frames turn a joint by more than {_FLIP:g} rad at once "
-            f"({', '.join(names[:3])}{more}): flips, or a dropped frame"
-        )
-    return doubts
-
-
-def _floor(clip: Clip, up: str) -> list[str]:
-    positions = clip.points().positions
-    if up != "y" or positions.shape[-1] != 3:
-        return []
-    lowest, joint = positions[..., 1].amin(0).min(0)
-    if float(lowest) < -_BELOW:
-        return [f"'{clip.skeleton.joints[int(joint)]}' goes {-float(lowest):.2f} m below the floor (y = 0)"]
-    return []
