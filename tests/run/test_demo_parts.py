@@ -32,7 +32,8 @@ def test_a_system_without_weights_is_one_line(monkeypatch: pytest.MonkeyPatch) -
     assert all("kinema train" in note.text for note in part.section.notes)
 
 
-def test_a_run_of_ones_own_takes_the_place_of_a_shipped_model(tmp_path: Path) -> None:
+def test_a_run_of_ones_own_takes_the_place_of_a_shipped_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words, "_SAMPLES", 2)
     cast = Cast({name: untrained(name, tmp_path / name, ("walk", "run", "wave")) for name in words.MODELS})
     part = words.generated(cast, 0)
     assert [panel.title for panel in part.section.panels] == ["walk", "run", "wave"] * 2

@@ -57,7 +57,9 @@ def in_between(cast: Cast, seed: int) -> Part:
     scores = Scores(rows, about, 1)
     shown = [_keyed(name, clips[name], done[name][best], known) for name in ("walk, then turn", "kick", "squat")]
     lead = f"A key pose every {gap} is known: the grey bodies. Green is what the method says lies between them."
-    return Part(Section("In-between", shown, lead, (_by(run, "key poses"),), scores.table(), "large"), scores)
+    return Part(
+        Section("In-between", shown, lead, (_by(run, "Key poses are joined"),), scores.table(), "large"), scores
+    )
 
 
 def repaired(cast: Cast, seed: int) -> Part:
@@ -75,12 +77,12 @@ def repaired(cast: Cast, seed: int) -> Part:
         "shaking: as it came": {
             name: complete(clip, known=evidence, method="hold").motion for name, clip in shaken.items()
         },
-        "shaking: repaired": {
-            name: complete(clip, known=evidence, keys="soft", method=run or "auto").motion
-            for name, clip in shaken.items()
-        },
-        "(the truth)": dict(clips),
     }
+    for by in (run, "auto") if run else ("auto",):
+        done[f"shaking: {by if isinstance(by, str) else MODEL}"] = {
+            name: complete(clip, known=evidence, keys="soft", method=by).motion for name, clip in shaken.items()
+        }
+    done["(the truth)"] = dict(clips)
     hurt = {name: (_places(clip) != _places(broken[name])).any(-1).any(-1) for name, clip in clips.items()}
     rows = {who: _both(some, clips, hurt if "faults" in who else None) for who, some in done.items()}
     about = (
@@ -90,7 +92,10 @@ def repaired(cast: Cast, seed: int) -> Part:
     scores = Scores(rows, about, 1)
     panels = _before_and_after(done, clips, found["walk"].any(1), MODEL if run else "auto")
     lead = "Good frames stay as they are; what is missing, leaps or stands still is found and filled anew."
-    notes = (Note("faults: by auto, the curve that errs least; it needs no weights.", model=False), _by(run, "shaking"))
+    notes = (
+        Note("faults: by auto, the curve that errs least; it needs no weights.", model=False),
+        _by(run, "The shaking clip is mended"),
+    )
     return Part(Section("Repair", panels, lead, notes, scores.table()), scores)
 
 
@@ -102,7 +107,7 @@ def _before_and_after(
         ("faults, before", "faults: as they came", "walk", bad, "spikes, a lost arm, a freeze"),
         ("faults, after", "faults: repaired", "walk", bad, "found by itself, filled by auto"),
         ("shaking, before", "shaking: as it came", "bow", None, slow),
-        ("shaking, after", "shaking: repaired", "bow", None, f"by {by}"),
+        ("shaking, after", f"shaking: {by}", "bow", None, f"by {by}"),
     )
     return [_single(title, done[who][clip], truth[clip], some, caption) for title, who, clip, some, caption in shown]
 
@@ -136,8 +141,8 @@ def _model(cast: Cast) -> Run | None:
 
 def _by(run: Run | None, what: str) -> Note:
     if run is not None:
-        return Note(f"{what}: {MODEL}, trained on real motion capture; auto is the best curve for the gap.")
-    return missing(MODEL, f"{what[:1].upper()}{what[1:]} are filled by auto, the classical curve that errs least.")
+        return Note(f"{what} by {MODEL}, trained on real motion capture; auto is the best curve for the gap.")
+    return missing(MODEL, f"{what} by auto instead, the classical curve that errs least.")
 
 
 def _places(clip: Clip) -> Float[Tensor, "frame joint 3"]:
