@@ -1,7 +1,7 @@
 # Two commands for a fresh machine with Python >= 3.11 and make:
-#   make demo   set everything up and forecast a motion; leaves kinema-demo/index.html
+#   make demo   set everything up and show every system at work; leaves kinema-demo/index.html
 #   make test   set everything up and run the tests
-# Both may be repeated; what is installed already is not installed again.
+# Both may be repeated; what is installed already is not installed again. `make docs` builds the documentation site.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -10,7 +10,7 @@ TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint docs bench fuzz kills clean
 
 demo: $(VENV)/.installed
 	$(BIN)/kinema demo
@@ -23,8 +23,17 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+
 bench: $(VENV)/.installed-bench
 	$(BIN)/python -m pytest benchmarks -o python_files='bench_*.py' --benchmark-columns=median,iqr,rounds
+
+fuzz: $(VENV)/.installed-test
+	PYTHONPATH=tests $(BIN)/python tests/fuzz/fuzz_run.py --files 10000
+
+kills: $(VENV)/.installed-test
+	$(BIN)/python tests/kills/kills_run.py --kills 50
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -45,9 +54,14 @@ $(VENV)/.installed-dev: pyproject.toml $(VENV)/.torch
 	$(PIP) install -e '.[test,dev]'
 	touch $@
 
+# The site is made of the pages alone: it needs neither torch nor the package.
+$(VENV)/.installed-docs: pyproject.toml | $(VENV)/bin/python
+	$(PIP) install 'mkdocs>=1.6,<2' 'mkdocs-material>=9.5'
+	touch $@
+
 $(VENV)/.installed-bench: pyproject.toml $(VENV)/.torch
 	$(PIP) install -e '.[test,bench]'
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist kinema-demo
+	rm -rf $(VENV) build dist site kinema-demo
