@@ -39,6 +39,7 @@ from kinema.data.windows import WindowSet
 from kinema.motion import catalog
 from kinema.motion.files import keypoints, load_clip, save, smpl, sniff
 from kinema.motion.files.summary import summarise
+from kinema.motion.joint_map import read_joint_map
 from kinema.motion.represent import RootPositions
 from kinema.pickles import read_object_npz, read_pickle, read_torch
 from kinema.protocols.samples import load_samples, sample_of
@@ -116,6 +117,18 @@ def _keypoints(folder: Path) -> list[Path]:
 
 def _read_keypoints(path: Path) -> None:
     keypoints.read(path.parent if "openpose" in path.parts else path, fps=25.0)
+
+
+def _table(folder: Path) -> list[Path]:
+    motion = perform("walk", seconds=0.2, fps=30.0, seed=3)
+    save(motion, folder / "a.csv")
+    save(motion.points(), folder / "b.csv")
+    return [folder / "a.csv", folder / "b.csv"]
+
+
+def _joint_map(folder: Path) -> list[Path]:
+    (folder / "map.toml").write_text('[joints]\npelvis = "Hips"\nl_hip = "LeftUpLeg"\nhead = "Head"\n')
+    return [folder / "map.toml"]
 
 
 def _glb(folder: Path) -> list[Path]:
@@ -354,6 +367,8 @@ READERS: dict[str, Reader] = {
     "npz": Reader(_npz, summarise, NPZ, (bomb,)),
     "expmap": Reader(_expmap, lambda path: load_clip(path, fps=120.0), TEXT),
     "keypoints": Reader(_keypoints, _read_keypoints, JSON),
+    "table": Reader(_table, load_clip, TEXT),
+    "joint map": Reader(_joint_map, read_joint_map, TEXT),
     "glb": Reader(_glb, sniff, BYTES),
     "labels": Reader(_labels, _read_labels, TEXT),
     "checkpoint": Reader(_checkpoint, _read_checkpoint, (*JSON, safetensors, safetensors)),

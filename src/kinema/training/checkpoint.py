@@ -79,6 +79,7 @@ class RunFolder:
             ".state-*",
             f".{CONFIG}.*",
             f".{LOG}.*",
+            ".tmp??????",  # where safetensors writes what it renames in the end
         ):
             for file in self.path.glob(pattern):
                 if file.name not in kept:

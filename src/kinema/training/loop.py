@@ -204,7 +204,10 @@ class _Fit:
                 got=str(error).splitlines()[-1].strip(),
                 cure="The folder is of another model or damaged: start a new run in another folder.",
             ) from error
-        return int(self.job.folder.facts()["step"])
+        facts = self.job.folder.facts()
+        if self.process.leads:
+            self.job.folder.tidy(keep=(str(facts["weights"]), str(facts["state"])))
+        return int(facts["step"])
 
     def _state(self) -> dict[str, Tensor]:
         state = {f"weights.{name}": value for name, value in self.model.state_dict().items()}

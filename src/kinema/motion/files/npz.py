@@ -133,9 +133,9 @@ class _File:
         """Frames per second."""
         cure = "Give the frame rate: fps=..., --source-fps."
         rate = self.need("fps", cure)
-        if rate.size != 1 or rate.dtype.kind not in "fiu" or not 0 < float(rate) < np.inf:
-            raise self.error("fps", "a number above 0", str(rate), cure)
-        return float(rate)
+        if rate.size != 1 or rate.dtype.kind not in "fiu" or not 0 < rate.item() < np.inf:
+            raise self.error("fps", "a number above 0", str(rate)[:40], cure)
+        return float(rate.item())
 
     def scale(self) -> float:
         """Metres per unit."""
@@ -175,7 +175,11 @@ class _File:
             raise self.error("parents", "one whole number for each joint", f"{numbers.dtype} {numbers.shape}", cure)
         parents = tuple(int(parent) for parent in numbers)
         if "rest_offsets" in self.arrays:
-            offsets = np.asarray(self.arrays["rest_offsets"], dtype=np.float64)
+            offsets = self.arrays["rest_offsets"]
+            if offsets.dtype.kind not in "fiu" or offsets.shape != (len(joints), 3):
+                got = f"{offsets.dtype} of shape {offsets.shape}"
+                raise self.error("rest_offsets", f"numbers of shape ({len(joints)}, 3)", got, cure)
+            offsets = offsets.astype(np.float64)
         else:
             first = self.clip("posed_joints", (len(joints),)).double().numpy()
             first = np.pad(first, [(0, 0)] * (first.ndim - 1) + [(0, 3 - first.shape[-1])]).reshape(-1, len(joints), 3)[

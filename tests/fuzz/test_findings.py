@@ -1,0 +1,260 @@
+"""What the fuzz run has found, each as the smallest file that shows it: a KinemaError now, in three parts."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fuzz_mutate import bomb
+
+from kinema.archives import ROOM, read_npz
+from kinema.data.amass_files import read_header
+from kinema.data.babel_files import read_sequences
+from kinema.data.cmu_forecast import _Pack
+from kinema.data.folder import read_labels
+from kinema.documents import DEEPEST, read_json
+from kinema.errors import FormatError, KinemaError
+from kinema.motion.files import load_clip, save, smpl, sniff
+from kinema.motion.files.bvh_parse import MOST_JOINTS, parse_bvh
+from kinema.motion.files.keypoints import read
+from kinema.pickles import read_object_npz, read_pickle, read_torch
+from kinema.training.checkpoint import RunFolder
+from kinema.training.log import JsonLines
+from small_bvh import SMALL_BVH, small_bvh_rows
+
+pytestmark = pytest.mark.usefixtures("unchecked")
+
+
+def refused(call: Callable[[], object], says: str = "") -> None:
+    with pytest.raises(KinemaError, match=says) as caught:
+        call()
+    assert caught.value.expected
+    assert caught.value.got
+    assert caught.value.cure
+    str(caught.value).encode()
+
+
+def npz(path: Path, **arrays: Any) -> Path:
+    np.savez(path, **arrays)
+    return path
+
+
+def lying(path: Path, shape: str, *, kind: str = "<f4", key: str = "poses") -> Path:
+    """An archive of one array whose header says what is not so."""
+    header = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}".ljust(117).encode() + b"\n"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(
+            f"{key}.npy", np.lib.format.magic(1, 0) + len(header).to_bytes(2, "little") + header + b"12345678"
+        )
+    return path
+
+
+# Archives
+
+
+def test_a_clip_whose_numbers_are_texts_or_tables(tmp_path: Path) -> None:
+    from kinema.data.synthetic import perform
+
+    save(perform("walk", seconds=0.2, fps=30.0, seed=3), tmp_path / "a.npz")
+    whole: dict[str, Any] = dict(np.load(tmp_path / "a.npz"))
+    assert load_clip(npz(tmp_path / "b.npz", **(whole | {"fps": np.array([[30.0]])}))).fps == 30
+    for key in ("fps", "rest_offsets", "joint_names", "parents", "unit", "local_rot_mats", "root_positions"):
+        for value in (np.array("text"), np.array([["x"]]), np.zeros((2, 0)), np.array(np.nan)):
+            refused(lambda key=key, value=value: load_clip(npz(tmp_path / "b.npz", **(whole | {key: value}))))
+
+
+@pytest.mark.parametrize("shape", ["(10995116277760,)", "(-1,)", "(2**60,)", "(3, 3", "(1,)"])
+def test_an_array_that_claims_what_is_not_there(tmp_path: Path, shape: str) -> None:
+    refused(lambda: read_npz(lying(tmp_path / "a.npz", shape)), "NPZ|as many numbers")
+    refused(lambda: load_clip(tmp_path / "a.npz"))
+    refused(lambda: smpl.load(tmp_path / "a.npz"))
+
+
+def test_a_zip_bomb_is_not_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    path.write_bytes(bomb(random.Random(0), b""))
+    assert path.stat().st_size < ROOM / 30
+    for reader in (read_npz, load_clip, smpl.load, read_torch):
+        refused(lambda reader=reader: reader(path))
+    refused(lambda: read_npz(path), "at most 100 times")
+
+
+def test_an_archive_may_unpack_to_what_motion_does(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "a.npz", still=np.zeros((4_000_000,), np.float32))  # sixteen megabytes of nothing
+    assert read_npz(tmp_path / "a.npz")["still"].shape == (4_000_000,)
+
+
+def test_zip_files_of_odd_makes(tmp_path: Path) -> None:
+    save_as = tmp_path / "a.npz"
+    with zipfile.ZipFile(save_as, "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("a.npy", b"x" * 100)
+    refused(lambda: read_npz(save_as), "stored or deflated")
+    whole = io.BytesIO()
+    np.savez(whole, a=np.ones(3))
+    data = bytearray(whole.getvalue())
+    place = data.find(b"PK\x01\x02")
+    for at, value in ((place, 0), (place + 6, 255), (place + 8, 1), (place + 10, 99)):  # magic, version, flags, method
+        spoilt = bytearray(data)
+        spoilt[at] = value
+        save_as.write_bytes(spoilt)
+        refused(lambda: read_npz(save_as))
+        refused(lambda: sniff(tmp_path / "a.npz") and read_npz(save_as))
+        refused(lambda: read_object_npz(save_as, "a"))
+        refused(lambda: read_torch(save_as))
+
+
+def test_texts_of_characters_that_there_are_not(tmp_path: Path) -> None:
+    code = np.array([0x7FFFFFFF, 0xD800], np.uint32).view("<U2")
+    refused(lambda: read_npz(npz(tmp_path / "a.npz", names=code)), "characters that there are not")
+    assert read_npz(npz(tmp_path / "b.npz", names=np.array(["é😀", ""])))["names"].tolist() == ["é😀", ""]
+
+
+def test_arrays_of_another_kind_or_shape(tmp_path: Path) -> None:
+    names, rows = np.array(["train/running/running_1"]), np.zeros((5, 117), np.float32)
+    good: dict[str, Any] = {"expmap": rows, "start": np.array([0, 5]), "name": names}
+    _Pack(npz(tmp_path / "good.npz", **good))
+    for change in (
+        {"expmap": np.array(1.0)}, {"expmap": rows.astype(str)}, {"start": np.array(["0"])}, {"name": np.array("x")},
+        {"start": np.array([[0], [5]])}, {"start": np.array([2, 5])}, {"trial": np.array(["", ""])},
+    ):  # fmt: skip
+        refused(lambda change=change: _Pack(npz(tmp_path / "a.npz", **(good | change))))
+    parts = dict.fromkeys(("root_orient", "pose_body", "pose_jaw", "pose_eye", "pose_hand"), 1.0)
+    refused(lambda: read_header(npz(tmp_path / "b.npz", **parts), "CMU/b"))
+
+
+# JSON, CSV, logs
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 200_000 + "]" * 200_000,
+        '{"a":' * (DEEPEST + 5) + "1" + "}" * (DEEPEST + 5),
+        "9" * 5000,
+        "[1" + "0" * 400 + "]",
+        '["\\ud800"]',
+        "\x00",
+        "",
+    ],
+)
+def test_json_that_is_none(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(text)
+    refused(lambda: read_json(path), "JSON")
+    refused(lambda: read(path, fps=25.0))
+    refused(lambda: list(read_sequences(path)))
+
+
+def test_json_that_is_not_text(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b'{"a": "\xff"}')
+    refused(lambda: read_json(tmp_path / "a.json"), "JSON")
+
+
+def test_babel_with_other_things_for_labels(tmp_path: Path) -> None:
+    for annotation in (3, True, {"labels": 5}, {"labels": {"act_cat": None}}):
+        page = {"1": {"feat_p": "a/b", "frame_ann": annotation, "seq_ann": None}}
+        (tmp_path / "train.json").write_text(json.dumps(page))
+        refused(lambda: list(read_sequences(tmp_path / "train.json")), "labels, a list")
+
+
+def test_a_table_that_is_not_text(tmp_path: Path) -> None:
+    for data in (b"\xfffile,action\n", b"file,action\na.bvh,w\xe9lk\n", b'file,action\na,"' + b"x" * 200_000 + b"\n"):
+        (tmp_path / "labels.csv").write_bytes(data)
+        refused(lambda: read_labels(tmp_path / "labels.csv"), "a table of text")
+
+
+@pytest.mark.parametrize("line", [b"\xff\xfe", b"[1]", b'{"loss": 1}', b'{"step": {}}', b"[" * 100_000, b"1"])
+def test_a_log_that_was_damaged_is_kept_as_far_as_it_is_whole(tmp_path: Path, line: bytes) -> None:
+    (tmp_path / "log.jsonl").write_bytes(b'{"step": 1}\n' + line + b'\n{"step": 2}\n')
+    JsonLines(tmp_path / "log.jsonl", 5).close()
+    assert (tmp_path / "log.jsonl").read_bytes() == b'{"step": 1}\n'
+
+
+# BVH
+
+
+@pytest.mark.parametrize("count", ["²", "9" * 5000])
+def test_counts_that_look_like_digits(count: str) -> None:
+    rows = "\n".join(small_bvh_rows(2))
+    for text in (
+        f"{SMALL_BVH}MOTION\nFrames: {count}\nFrame Time: 0.1\n{rows}\n",
+        f"{SMALL_BVH.replace('CHANNELS 6', f'CHANNELS {count}')}MOTION\nFrames: 2\nFrame Time: 0.1\n{rows}\n",
+    ):
+        refused(lambda text=text: parse_bvh(text.encode(), "a.bvh"), "number")
+
+
+@pytest.mark.parametrize("deep", [True, False])
+@pytest.mark.parametrize("name", ["J", "J{}"])
+def test_more_joints_than_any_body_has(deep: bool, name: str) -> None:
+    one = "JOINT {} {{\nOFFSET 0 1 0\n"
+    many = [one.format(name.format(i)) for i in range(MOST_JOINTS + 5)]
+    inner = "".join(many) + "}\n" * len(many) if deep else "}\n".join(many) + "}\n"
+    text = f"HIERARCHY\nROOT Hips {{\nOFFSET 0 0 0\nCHANNELS 3 Xrotation Yrotation Zrotation\n{inner}}}\nMOTION\n"
+    refused(lambda: parse_bvh(text.encode(), "a.bvh"), "joints|a cycle")
+
+
+# Pickles
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x80\x02Nr\xf0\xff\xff\xff.",  # remembered as number 4294967280: a table of 64 gigabytes
+        b"\x80\x02Np4000000000\n.",
+        b"\x80\x04\x8e" + (2**40).to_bytes(8, "little") + b".",
+        b"\x80\x05\x96" + (2**33).to_bytes(8, "little") + b".",
+        b"\x80\x04\x95" + (2**50).to_bytes(8, "little") + b"N.",
+        b"\x80\x02})" + b"\x85" * 200_000 + b"K\x01s.",  # a tuple of a tuple of ..., hashed by recursion
+        b"\x80\x02)" + b"q\x01\x86h\x01" * 3,
+    ],
+)
+def test_pickles_that_ask_for_too_much(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "a.pkl").write_bytes(data)
+    refused(lambda: read_pickle(tmp_path / "a.pkl"), "a whole pickle")
+
+
+# HDF5
+
+
+def test_hdf5_that_claims_what_is_not_there(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    from kinema.data.amass_joints import AmassJoints
+    from kinema.protocols.samples import load_samples
+
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("CMU/a/joints", shape=(10**9, 52, 3), dtype="f8", chunks=(10, 52, 3))
+        file.create_group("CMU/b/joints")
+    refused(lambda: list(AmassJoints(str(path), fps=60).recordings("train")), "no larger than its file")
+    refused(lambda: load_samples(path), "an array 'CMU'")
+    data = path.read_bytes()
+    for name in (b"SNOD", b"TREE", b"HEAP"):
+        path.write_bytes(data.replace(name, b"XXXX"))
+        refused(lambda: list(AmassJoints(str(path), fps=60).recordings("train")))
+        refused(lambda: load_samples(path))
+
+
+def test_a_killed_run_leaves_no_temporary_tensors(tmp_path: Path) -> None:
+    """Found by killing: the library writes tensors to a hidden file of its own, which outlived the run."""
+    run = RunFolder(tmp_path)
+    (tmp_path / ".tmpsZQxY2").write_bytes(b"half of a checkpoint")
+    run.tidy(keep=("model.safetensors",))
+    assert not list(tmp_path.iterdir())
+
+
+def test_sound_files_are_still_read(tmp_path: Path) -> None:
+    from kinema.data.synthetic import perform
+
+    motion = perform("walk", seconds=0.2, fps=30.0, seed=3)
+    for name in ("a.bvh", "a.npz"):
+        save(motion, tmp_path / name)
+        assert load_clip(tmp_path / name).frames == motion.frames
+    with pytest.raises(FormatError):
+        read_json(tmp_path / "a.bvh")

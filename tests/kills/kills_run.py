@@ -1,0 +1,194 @@
+"""Kills training and jobs at random moments: `make kills`, or `python tests/kills/kills_run.py --kills 50`.
+
+A child trains the tiny recipe (or converts a folder of files) and is sent SIGKILL at a moment drawn by chance; another
+goes on from what it left, is killed too, and so on to the end. After every kill the run must open (or the results that
+are there be whole), and no step or file that was safe may be lost; at the end the weights must be those of a run that
+nobody disturbed, bit by bit, and every logged step must stand in the log once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from kinema.atomic import write_bytes
+from kinema.data.synthetic import perform
+from kinema.motion.files import load, save
+from kinema.motion.motion import Motion
+from kinema.recipes import Recipe, recipe
+from kinema.run.engines import Here
+from kinema.run.jobs import LEDGER, Do, Made, Piece, pieces_in, run_job
+from kinema.run.saved import load_model
+from kinema.run.train import Means, train
+from kinema.training.checkpoint import RunFolder
+
+torch.set_num_threads(1)  # threads do not live through a fork
+STEPS = 30
+
+
+def small(name: str) -> Recipe:
+    """The tiny recipe, saving after every second step: a good part of the time goes into saving."""
+    chosen = recipe(name).tiny().with_steps(STEPS)
+    for stage in chosen.stages:
+        chosen = chosen.with_value(f"stages.{stage.name}.save_every", "2")
+    return chosen
+
+
+def kill_training(name: str, kills: int, chance: random.Random) -> str:
+    """Train, kill, resume, until there were so many kills; a line about it. Raises AssertionError."""
+    chosen, done, runs, lost = small(name), 0, 0, 0
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        begun = time.monotonic()
+        train(chosen, place / "undisturbed", means=Means(device="cpu"))
+        whole = time.monotonic() - begun
+        while done < kills:
+            out, runs, before = place / f"run-{runs}", runs + 1, -1
+            while True:
+                killed = _killed(
+                    lambda out=out: train(chosen, out, resume=RunFolder(out).exists(), means=Means(device="cpu")),
+                    chance.uniform(0, whole) if done < kills else None,
+                )
+                if not killed:
+                    break
+                done += 1
+                at = _step(out)
+                assert at >= before, f"step {before} was saved, and step {at} is what is left"
+                lost, before = lost + (at > 0), at
+            _same(place / "undisturbed", out)
+    return f"{name}: {done} kills in {runs} runs, {lost} of them after a first save; weights identical, nothing lost"
+
+
+def _step(out: Path) -> int:
+    if not RunFolder(out).exists():
+        return -1
+    load_model(out)
+    RunFolder(out).state()
+    return int(RunFolder(out).facts()["step"])
+
+
+def _same(one: Path, other: Path) -> None:
+    for path in one.rglob("*.safetensors"):
+        first, second = load_file(path), load_file(other / path.relative_to(one))
+        assert first.keys() == second.keys(), path
+        for key, value in first.items():
+            assert torch.equal(value, second[key]), f"{path.name}: {key}"
+    for path in one.rglob("log.jsonl"):
+        logged = [[json.loads(line)["step"] for line in (root / path.relative_to(one)).read_text().splitlines()]
+                  for root in (one, other)]  # fmt: skip
+        assert logged[0] == logged[1], f"{path.name}: {logged[1]}"
+    names = [{str(path.relative_to(root)) for path in root.rglob("*")} for root in (one, other)]
+    assert names[0] == names[1], f"files besides: {names[0] ^ names[1]}"
+
+
+class _Slow:
+    """Turns BVH into NPZ, in two steps so that there is time to be killed between them."""
+
+    def stamp(self) -> dict[str, str]:
+        return {"work": "slow"}
+
+    def open(self) -> Do:
+        def do(piece: Piece) -> Made:
+            motion = load(piece.source)
+            save(motion, piece.target)
+            return Made((piece.target,), {"frames": motion.frames})
+
+        return do
+
+
+def kill_jobs(kills: int, chance: random.Random) -> str:
+    """Convert a folder, kill, go on, until there were so many kills; a line about it. Raises AssertionError."""
+    done, runs, kept = 0, 0, 0
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        save(perform("walk", seconds=3.0, fps=60.0, seed=0), place / "in" / "0.bvh")
+        for index in range(1, 12):
+            write_bytes(place / "in" / f"{index}.bvh", (place / "in" / "0.bvh").read_bytes())
+
+        def job(out: Path) -> None:
+            pieces = pieces_in(place / "in", out, patterns=("*.bvh",), suffix=".npz")
+            for outcome in run_job(_Slow(), pieces, out, Here()):
+                assert outcome.status != "failed", outcome.error
+
+        begun = time.monotonic()
+        job(place / "undisturbed")
+        whole = time.monotonic() - begun
+        while done < kills:
+            out, runs, before = place / f"out-{runs}", runs + 1, 0
+            while _killed(lambda out=out: job(out), chance.uniform(0, whole) if done < kills else None):
+                done += 1
+                safe = _safe(out)
+                assert safe >= before, f"{before} files were done, and {safe} are left"
+                kept, before = kept + (safe > 0), safe
+            _same_results(place / "undisturbed", out)
+    return f"jobs: {done} kills in {runs} jobs, {kept} of them with files done; every result whole, nothing done lost"
+
+
+def _safe(out: Path) -> int:
+    """How many files are done and whole; every result that is there, finished or not in the ledger, must be whole."""
+    for path in out.glob("[0-9]*.npz"):
+        assert isinstance(load(path), Motion)
+    ledger = out / LEDGER
+    rows = 0
+    for line in ledger.read_text().splitlines() if ledger.exists() else ():
+        with contextlib.suppress(ValueError):
+            rows += (out / json.loads(line)["target"]).is_file()
+    return rows
+
+
+def _same_results(one: Path, other: Path) -> None:
+    names = [sorted(path.name for path in root.iterdir()) for root in (one, other)]
+    assert names[0] == names[1], names
+    for path in one.glob("*.npz"):
+        assert torch.equal(load(path).rotations, load(other / path.name).rotations), path.name
+
+
+def _killed(do: Callable[[], object], after: float | None) -> bool:
+    """Do it in a child, which is killed `after` so many seconds (None: let it come to its end); whether it was.
+
+    Raises AssertionError where the child itself fails.
+    """
+    child = os.fork()
+    if child == 0:
+        try:
+            do()
+        except BaseException as error:  # noqa: BLE001
+            print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            os._exit(1)
+        os._exit(0)
+    if after is not None:
+        time.sleep(after)
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "the child failed"
+    return os.WIFSIGNALED(status)
+
+
+def main() -> int:
+    """The command line; 1 where something was lost."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--kills", type=int, default=50)
+    options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--recipes", nargs="*", default=["simlpe"])
+    chosen = options.parse_args()
+    chance = random.Random(chosen.seed)
+    for name in chosen.recipes:
+        print(kill_training(name, chosen.kills, chance), flush=True)
+    print(kill_jobs(chosen.kills, chance), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
