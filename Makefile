@@ -10,13 +10,17 @@ TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint docs bench fuzz kills clean
+# Blender, for the tests that open files in it, has an environment of its own: its package wants Python 3.11.
+PYTHON311 ?= $(shell command -v python3.11 || echo $(PYTHON))
+BLENDER := .venv-blender
+
+.PHONY: demo test lint docs bench fuzz kills blender clean
 
 demo: $(VENV)/.installed
 	$(BIN)/kinema demo
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -34,6 +38,14 @@ fuzz: $(VENV)/.installed-test
 
 kills: $(VENV)/.installed-test
 	$(BIN)/python tests/kills/kills_run.py --kills 50
+
+blender: $(BLENDER)/.installed
+
+$(BLENDER)/.installed:
+	$(PYTHON311) -m venv $(BLENDER)
+	$(BLENDER)/bin/python -m pip --disable-pip-version-check --quiet install bpy==5.0.1
+	$(BLENDER)/bin/python -c 'import bpy'
+	touch $@
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
