@@ -16,7 +16,7 @@ from kinema.viz.style import THEMES, Theme, ThemeName
 
 Arrangement = Literal["overlaid", "side by side"]
 _LANE = 0.75  # of the body's height, between two bodies side by side
-_PALE = 0.35  # opacity of what happened, where an answer stands in the same place
+_PALE = 0.5  # opacity of what happened, where an answer stands in the same place
 _LEVEL = np.array([1.0, 0.0, 1.0])
 _MANY = 0.45  # opacity of samples after the first, on top of each other
 
