@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from kinema.cli.many import Many, run_pieces
 from kinema.data.amass import Amass
-from kinema.data.amass_build import Building, build_joints
+from kinema.data.amass_build import Building, write_hdf5
 from kinema.data.amass_files import read_take
+from kinema.data.archive import require_h5py
 from kinema.data.cmu_from_bvh import benchmark_rows
 from kinema.data.h36m_expmap import ORIGIN, H36MExpmap, Inventory
 from kinema.data.h36m_positions import ORIGIN as POSITIONS_ORIGIN
@@ -21,6 +24,8 @@ from kinema.data.humaneva_positions import ORIGIN as HUMANEVA_ORIGIN
 from kinema.data.humaneva_positions import HumanEvaPositions
 from kinema.errors import CheckFailedError, FormatError, UsageError
 from kinema.motion.files.expmap import save_rows
+from kinema.run.amass_job import AmassJoints, amass_pieces
+from kinema.run.engines import EngineName
 
 app = App(name="data", help="Check a data set; rebuild benchmark files from their origin.")
 _SHOWN = 8  # names of a kind before the rest is only counted
@@ -92,8 +97,14 @@ def amass_joints(
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
     fps: float = 60.0,
     as_released: Annotated[bool, Parameter(negative="")] = False,
-) -> None:
+    skip_bad: Annotated[bool, Parameter(negative="")] = False,
+    jobs: int = 1,
+    engine: EngineName = "local",
+) -> int:
     """Build Render-In-Between's file of joint places from your own AMASS; a run that was stopped goes on.
+
+    Beside OUT lie what each recording gave (OUT.parts, until the file is whole) and a report (OUT.report.json). Exit
+    code 1 where a recording is broken.
 
     Parameters
     ----------
@@ -107,13 +118,27 @@ def amass_joints(
         The rate that all recordings are brought to.
     as_released
         Every recording at its own rate and on the male body, as the release was made.
+    skip_bad
+        Put the file together without the recordings that are broken.
+    jobs
+        How many recordings at once.
+    engine
+        Processes of this machine, or actors on the Ray cluster that it belongs to (extra ray).
     """
+    require_h5py()
     how = Building(None if as_released else fps, as_released)
-    done = None
-    for done in build_joints(folder, model, out, how):
-        if done.made:
-            print(f"{done.done} of {done.total}: {done.name}", file=sys.stderr)
-    print(f"{0 if done is None else done.total} recordings: {out}")
+    parts = out.with_name(f"{out.name}.parts")
+    pieces = amass_pieces(folder, parts)
+    report = out.with_name(f"{out.name}.report.json")
+    failed = run_pieces(AmassJoints(model, how), list(pieces.values()), parts, Many(jobs, engine), report)
+    if failed and not skip_bad:
+        print(f"kinema: {out} waits for what is broken: mend it and say the same again, or --skip-bad", file=sys.stderr)
+        return failed
+    whole = {name: piece.target for name, piece in pieces.items() if piece.target.is_file()}
+    write_hdf5(out, whole, how)
+    shutil.rmtree(parts)
+    print(f"{len(whole)} recordings: {out}")
+    return failed
 
 
 def _check_amass(root: Path | None, *, json_: bool) -> None:
@@ -126,8 +151,8 @@ def _check_amass(root: Path | None, *, json_: bool) -> None:
         except FormatError as error:
             damaged.append((header.name, str(error)))
     # What is no archive at all is found among the files that are left out.
-    damaged += [(name, why) for name, why in source.skipped if why.startswith(str(source.folder))]
-    left = [(name, why) for name, why in source.skipped if not why.startswith(str(source.folder))]
+    damaged += [(name, why) for name, why in source.skipped if name in source.damaged]
+    left = [(name, why) for name, why in source.skipped if name not in source.damaged]
     if json_:
         print(json.dumps({"dataset": "amass", "folder": str(source.folder), "body": source.taken_body, "whole": whole,
                           "data_sets": source.actions, "left_out": dict(left), "damaged": dict(damaged)}))  # fmt: skip

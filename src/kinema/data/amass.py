@@ -115,6 +115,11 @@ class Amass(Source):
         """Files that are left out, each with why."""
         return (*self._taken[1], *self._bad.items())
 
+    @property
+    def damaged(self) -> dict[str, Path]:
+        """Of the files that are `skipped` unread, those that are broken, by name."""
+        return self._found[2]
+
     @cached_property
     def by_key(self) -> dict[str, Header]:
         """The recordings by `amass_files.key`, which is the same in every release."""
@@ -147,7 +152,7 @@ class Amass(Source):
     def _taken(self) -> tuple[tuple[Header, ...], tuple[tuple[str, str], ...]]:
         listed = {plain(name) for name in (*self.train, *self.val, *self.test)}
         wanted = {plain(name) for name in self.datasets} or listed
-        found, skipped = self._found
+        found, skipped, _ = self._found
         kept: list[Header] = []
         why = list(skipped)
         for header in found:
@@ -162,8 +167,8 @@ class Amass(Source):
         return tuple(kept), tuple(why)
 
     @cached_property
-    def _found(self) -> tuple[tuple[Header, ...], tuple[tuple[str, str], ...]]:
-        headers, skipped = list[Header](), list[tuple[str, str]]()
+    def _found(self) -> tuple[tuple[Header, ...], tuple[tuple[str, str], ...], dict[str, Path]]:
+        headers, skipped, damaged = list[Header](), list[tuple[str, str]](), dict[str, Path]()
         for path in _files(self.folder):
             name = path.relative_to(self.folder).as_posix().removesuffix(path.suffix)
             try:
@@ -171,14 +176,14 @@ class Amass(Source):
             except FormatError as error:
                 if not self.skip_bad:
                     raise
-                read = str(error)
+                read, damaged[name] = str(error), path
             if isinstance(read, str):
                 skipped.append((name, read))
             else:
                 headers.append(read)
         if not headers:
             raise missing_data(WHAT, f"{len(skipped)} npz files below {self.folder}, none a recording", ORIGIN)
-        return tuple(headers), tuple(skipped)
+        return tuple(headers), tuple(skipped), damaged
 
 
 def model_folder(root: str | None) -> Path | None:

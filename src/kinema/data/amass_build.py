@@ -1,27 +1,24 @@
 """Building Render-In-Between's file of joints (`AmassJoints`) from one's own AMASS and SMPL-H model.
 
-Every recording becomes a file of its own first, beside the target, so that a run that was stopped goes on where it
-was; the HDF5 is put together at the end, whole or not at all.
+Every recording becomes a file of its own first, by a job (`kinema.run.amass_job`); the HDF5 is put together at the end,
+whole or not at all: `{dataset}/{subject}_{name}.npz/joints`, float64 (frame, 52, 3), metres, z up.
 """
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from kinema.atomic import atomic_path, write_text
+from kinema.atomic import atomic_path
 from kinema.data.amass import Amass
-from kinema.data.amass_files import TO_Y_UP, Header, plain, read_take
+from kinema.data.amass_files import TO_Y_UP, plain, read_header, read_take
 from kinema.data.amass_joints import JOINTS, TEST, TRAIN
 from kinema.data.archive import require_h5py
-from kinema.errors import FormatError, UsageError
+from kinema.errors import FormatError
 from kinema.geometry.kinematics import forward_kinematics
 from kinema.motion.edit import resample
 from kinema.motion.files import smpl
@@ -42,48 +39,30 @@ class Building:
     released: bool = False
 
 
-@dataclass(frozen=True)
-class Progress:
-    """One recording of `total`: its name in the file, and whether it was made now or was there."""
+def recordings_of(amass: Path | str) -> dict[str, Path]:
+    """The files of the release's data sets by their names in the HDF5; broken ones are among them and fail when read.
 
-    done: int
-    total: int
-    name: str
-    made: bool
-
-
-def build_joints(
-    amass: Path | str, model: Path | str, out: Path | str, how: Building | None = None
-) -> Iterator[Progress]:
-    """Make the file; each recording is told of as it is done, and the file is there once this is exhausted.
-
-    The middle eight tenths of every recording, as in the release: `{dataset}/{subject}_{name}.npz/joints`, float64
-    (frame, 52, 3), metres, z up. Recordings of other data sets than the release's, and files without poses or rate,
-    are left out. Raises MissingDataError where there is no recording or model, FormatError naming a broken file, or a
-    model that is not SMPL-H's, UsageError where an unfinished run beside `out` was made in another way, KinemaError
-    where h5py is not installed.
+    Files without poses or rate are left out. Raises MissingDataError where there is no recording, FormatError where two
+    would have one name.
     """
-    how = how or Building()
-    h5py, out = require_h5py(), Path(out)
-    source = Amass(str(amass), (), "smplh", None, None, TRAIN, (), TEST)
-    parts = _parts(out, how, model)
-    bodies: dict[str, smpl.SmplBody] = {}
-    names: dict[str, Path] = {}
-    for place, header in enumerate(source.recordings):
-        name = _name(header)
-        if name in names:
-            raise FormatError(where=str(header.path), expected="one recording of each name", got=f"{name} twice",
+    source = Amass(str(amass), (), "smplh", None, None, TRAIN, (), TEST, skip_bad=True)
+    whole = [(header.name, header.path) for header in source.recordings]
+    files: dict[str, Path] = {}
+    for place, path in (*whole, *source.damaged.items()):
+        name = _name(place)
+        if name is None:
+            continue
+        if name in files:
+            raise FormatError(where=str(path), expected="one recording of each name", got=f"{name} twice",
                               cure="Keep one of the two.")  # fmt: skip
-        names[name] = parts / f"{name}.npy"
-        missing = not names[name].is_file()
-        if missing:
-            joints = _joints(header, Path(model), bodies, how)
-            with atomic_path(names[name]) as beside, beside.open("wb") as file:
-                np.save(file, joints)
-        yield Progress(place + 1, len(source.recordings), name, missing)
-    with atomic_path(out) as beside, h5py.File(beside, "w") as file:
-        _fill(file, names, how)
-    shutil.rmtree(parts)
+        files[name] = path
+    return files
+
+
+def write_hdf5(out: Path, parts: dict[str, Path], how: Building) -> None:
+    """The HDF5 of all parts (.npy, by name), whole or not at all. Raises UsageError where h5py is not installed."""
+    with atomic_path(out) as beside, require_h5py().File(beside, "w") as file:
+        _fill(file, parts, how)
 
 
 def _fill(file: Any, names: dict[str, Path], how: Building) -> None:
@@ -93,9 +72,16 @@ def _fill(file: Any, names: dict[str, Path], how: Building) -> None:
             joints.attrs["fps"] = how.fps
 
 
-def _joints(
-    header: Header, model: Path, bodies: dict[str, smpl.SmplBody], how: Building
+def read_joints(
+    path: Path, model: Path, bodies: dict[str, smpl.SmplBody], how: Building
 ) -> Float[np.ndarray, "frame joint 3"]:
+    """The middle eight tenths of a recording as joint places: float64, metres, z up. `bodies` keeps those loaded.
+
+    Raises FormatError for a broken recording or a model that is not SMPL-H's, MissingDataError for a missing model.
+    """
+    header = read_header(path, path.stem)
+    if isinstance(header, str):
+        raise FormatError(where=str(path), expected="a recording", got=header, cure="Leave it out.")
     take = read_take(header)
     gender = "male" if how.released else take.gender
     if gender not in bodies:
@@ -112,22 +98,9 @@ def _joints(
     return (places @ TO_Y_UP.double()).numpy()
 
 
-def _name(header: Header) -> str:
-    """`{dataset}/{subject}_{file}.npz`; the data set in the release's spelling, which its reader looks for."""
-    dataset, *rest = header.name.split("/")
-    dataset = next(name for name in (*TRAIN, *TEST) if plain(name) == plain(dataset))
-    return f"{dataset}/{'_'.join(rest)}.npz"
-
-
-def _parts(out: Path, how: Building, model: Path | str) -> Path:
-    parts = out.with_name(f"{out.name}.parts")
-    said = json.dumps({**asdict(how), "model": str(Path(model).resolve())}, sort_keys=True)
-    note = parts / "how.json"
-    if note.is_file() and (before := note.read_text(encoding="utf-8")) != said:
-        raise UsageError(
-            expected=f"an unfinished run in {parts} that was made with {said}",
-            got=before,
-            cure="Finish it as it was begun, or remove that folder.",
-        )
-    write_text(note, said)
-    return parts
+def _name(place: str) -> str | None:
+    """`{dataset}/{subject}_{file}.npz`, the data set in the release's spelling, which its reader looks for; None for
+    a data set that the release does not have."""
+    dataset, *rest = place.split("/")
+    known = next((name for name in (*TRAIN, *TEST) if plain(name) == plain(dataset)), None)
+    return None if known is None else f"{known}/{'_'.join(rest)}.npz"
