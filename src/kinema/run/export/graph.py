@@ -104,7 +104,8 @@ def page_of(loaded: Loaded, part: Part, name: str) -> dict[str, Any]:
 
 def write_graph(part: Part, file: Path, page: str) -> None:
     """The network as ONNX in one file, `page` in its metadata. Raises KinemaError where it cannot be traced."""
-    words = {word: torch.export.Dim(word) for word in part.words}
+    # Windows of very few frames would need other graphs; a batch of one, or no token yet, do not.
+    words = {word: torch.export.Dim(word, min=4 if word == "frame" else None) for word in part.words}
     example = part.example(_TRACED, torch.Generator().manual_seed(0))
     network = part.network.eval().requires_grad_(False)
     shapes = {port.name: _free(port, words) for port in part.inputs}
