@@ -109,7 +109,7 @@ def generate(
     else:
         raise UsageError(expected="an action", got="none", cure=f"{run.name} knows {', '.join(run.actions)}.")
     _warn(run, length, samples)
-    clips = _onto(clips, body, set())
+    clips = onto(clips, body, set())
     written, notes = write_clips(clips, out, name, wanted)
     for line in notes:
         note(line)
@@ -132,7 +132,7 @@ def _everything(
     told: set[str] = set()
     for place, name in enumerate(one for one in run.actions if one not in run.styles):
         clips = run.generate({name: 1.0, **_styles(style)}, length, samples=count, seed=seed * 1009 + place)
-        clips = _onto(clips, body, told)
+        clips = onto(clips, body, told)
         files, notes = write_clips(clips, out / folder_name(name), folder_name(name), formats)
         rows.append((name, clips))
         written += files
@@ -144,7 +144,7 @@ def _everything(
     return [*written, out / "all.png"]
 
 
-def _onto(clips: Clip, body: Motion | None, told: set[str]) -> Clip:
+def onto(clips: Clip, body: Motion | None, told: set[str]) -> Clip:
     """The clips on the user's own body, where there is one; what does not match is said once."""
     if body is None:
         return clips
