@@ -35,7 +35,7 @@ torch.set_num_threads(1)  # threads do not live through a fork
 
 SECONDS = 5
 MEMORY = 2 << 30
-_PATIENCE = 60  # seconds of the clock for one file, however busy the machine is
+_PATIENCE = 600  # seconds of the clock for one file: a busy machine is no finding
 _RUNS = (
     "os.system",
     "os.exec",

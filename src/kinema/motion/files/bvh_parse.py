@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bisect
 import itertools
+import math
 import re
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -251,7 +252,7 @@ def _explain(rows: list[bytes], width: int, declared: int, first_line: int, name
         where = f"{name}, line {line}, frame {frame}"
         for word in words:
             value = _float(word)
-            if value is None or not np.isfinite(value):
+            if value is None or not math.isfinite(value):
                 cure = "Repair the row, or cut the clip before it."
                 raise FormatError(where=where, expected="finite numbers", got=f"'{word[:40]}'", cure=cure)
         if len(words) != width:

@@ -8,6 +8,7 @@ rate and unit are always given.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import NoReturn
 
@@ -111,7 +112,7 @@ def _explain(rows: list[bytes], width: int, name: str, skeleton: str) -> NoRetur
             )
         for word in words:
             try:
-                fine = bool(np.isfinite(float(word)))
+                fine = math.isfinite(float(word))
             except ValueError:
                 fine = False
             if not fine:
