@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,12 @@ import pytest
 import torch
 
 from command import run
+from kinema.data.synthetic import perform
+from kinema.geometry.rotations import rotvec_to_rotmat
 from kinema.motion import files
+from kinema.motion.edit import rest_pose
+from kinema.motion.rest import has_t_pose, with_rest
+from small_bvh import SMALL_BVH
 
 Writer = Callable[..., Path]
 Captured = pytest.CaptureFixture[str]
@@ -100,6 +107,54 @@ def test_convert_resamples(write_bvh: Writer, tmp_path: Path) -> None:
     assert (slow.fps, slow.frames) == (10.0, 11)
 
 
+def test_a_bvh_keeps_its_rest_pose_unless_a_t_pose_is_asked_for(tmp_path: Path) -> None:
+    walk = perform("walk", seconds=1.0, fps=30.0, seed=3)
+    random = torch.Generator().manual_seed(5)
+    turned = rotvec_to_rotmat(torch.randn(1, len(walk.skeleton), 3, generator=random))
+    odd = with_rest(walk, replace(rest_pose(walk.skeleton), rotations=turned))
+    source = tmp_path / "odd.bvh"
+    files.save(odd, source, rest="source")
+    for name, wish, is_t in (("same.bvh", (), False), ("t.bvh", ("--rest", "tpose"), True)):
+        assert run("convert", source, tmp_path / name, *wish) == 0
+        there = files.load(tmp_path / name)
+        assert has_t_pose(there) is is_t
+        here = files.load(source).points().positions
+        torch.testing.assert_close(there.points().positions, here, atol=2e-6, rtol=0)
+    # An NPZ has no file's rest pose to keep: what is written from it rests in a T.
+    assert run("convert", source, tmp_path / "odd.npz") == 0
+    assert run("convert", tmp_path / "odd.npz", tmp_path / "again.bvh") == 0
+    assert has_t_pose(files.load(tmp_path / "again.bvh"))
+    assert run("convert", tmp_path / "odd.npz", tmp_path / "own.bvh", "--rest", "source") == 0
+    assert not has_t_pose(files.load(tmp_path / "own.bvh"))
+
+
+def test_convert_to_csv_and_back(write_bvh: Writer, tmp_path: Path) -> None:
+    assert run("convert", write_bvh(31), tmp_path / "walk.csv") == 0
+    assert run("convert", tmp_path / "walk.csv", tmp_path / "again.bvh", "--rest", "source") == 0
+    again, first = files.load(tmp_path / "again.bvh", unit=0.01), files.load(tmp_path / "walk.bvh")
+    torch.testing.assert_close(again.points().positions, first.points().positions, atol=2e-6, rtol=0)
+
+
+def test_misuse_of_rest_and_blender(
+    write_bvh: Writer, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nameless = re.sub(r"(ROOT|JOINT) (\w+)", lambda found: f"{found[1]} {found[2][::-1]}", SMALL_BVH)
+    path = write_bvh(4, header=nameless)
+    monkeypatch.delenv("KINEMA_BLENDER", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for target, more, code, says in (
+        ("out.bvh", ("--rest", "tpose"), 2, "at least four joints"),
+        ("out.bvh", ("--rest", "apose"), 2, "rest"),
+        ("out.glb", ("--blender",), 2, "Only FBX is written through Blender"),
+        ("out.fbx", (), 1, "Install Blender, or say where it is (--blender PATH, or KINEMA_BLENDER)"),
+        ("out.fbx", ("--blender",), 1, "none on the search path"),
+        ("out.fbx", ("--blender", tmp_path / "blender"), 2, "nothing that can be run at"),
+    ):
+        assert run("convert", path, tmp_path / target, *more) == code
+        assert says in " ".join(capsys.readouterr().err.split())
+    assert not list(tmp_path.glob("*out.*"))
+
+
 @pytest.mark.shared
 def test_convert_to_another_skeleton(shared_data: Path, tmp_path: Path) -> None:
     source = shared_data / "bvh" / "cmu_02_03.bvh"
@@ -153,7 +208,7 @@ def test_misuse_of_convert(write_bvh: Writer, tmp_path: Path, capsys: Captured) 
     path = write_bvh(4)
     assert run("convert", path, tmp_path / "out.npz", "--to", "canon71") == 2
     assert "canon17" in capsys.readouterr().err
-    assert run("convert", path, tmp_path / "out.fbx") == 2
+    assert run("convert", path, tmp_path / "out.usd") == 2
     assert run("convert", path, tmp_path / "out.npz", "--fps", "0") == 2
     assert not list(tmp_path.glob("out.*"))
 

@@ -16,9 +16,9 @@ from rich.table import Table
 from kinema.cli.console import JointMapFile
 from kinema.cli.many import ONE, ManyFiles, run_many, suffix_of
 from kinema.errors import UsageError
-from kinema.motion import files
 from kinema.motion.catalog import skeleton as catalogue_skeleton
 from kinema.motion.files.summary import Summary, summarise
+from kinema.motion.rest import Rest
 from kinema.motion.skeleton import Skeleton
 from kinema.run.file_work import Converting
 
@@ -65,6 +65,8 @@ def convert(
     source_fps: float | None = None,
     source_skeleton: str | None = None,
     map_: JointMapFile = None,
+    rest: Rest = "auto",
+    blender: bool | Path = False,
     many: ManyFiles = ONE,
 ) -> int:
     """Convert a motion file, or all those of a folder; the formats follow from the suffixes.
@@ -72,13 +74,13 @@ def convert(
     Parameters
     ----------
     source
-        A BVH, NPZ or exponential-map text; or a folder of them.
+        A BVH, NPZ, CSV or exponential-map text; or a folder of them.
     target
-        Where to write: .bvh, .npz, .glb or .txt; or the folder of the results.
+        Where to write: .bvh, .npz, .glb, .csv, .fbx or .txt; or the folder of the results.
     out
         The same, said by name.
     format_
-        Of a folder's results: bvh, npz, glb or txt. Default: that of each file.
+        Of a folder's results: bvh, npz, glb, csv, fbx or txt. Default: that of each file.
     fps
         Resample to this many frames per second; the duration is kept.
     to
@@ -91,15 +93,25 @@ def convert(
         Skeleton of the catalogue that the source is written for, where it does not say.
     map_
         A joint map (TOML): which joint is which, where names do not say (docs/retarget.md).
+    rest
+        The rest pose of BVH, GLB and FBX: tpose; source, that of the source's skeleton; auto, a T-pose unless a BVH
+        becomes a BVH.
+    blender
+        Write FBX through this Blender (the program, or a Python that has bpy); without a path, through the one that
+        KINEMA_BLENDER names or that is on the search path.
     """
     target = target or out
     if target is None:
         raise UsageError(expected="a place for the result", got="none", cure="Say kinema convert IN OUT.")
-    work = Converting(fps, to, unit, source_fps, source_skeleton, map_)
+    through = str(blender) if isinstance(blender, Path) else None
+    if blender and ".fbx" not in (target.suffix.lower(), suffix_of(format_)):
+        got = f"{target.name} and --blender"
+        raise UsageError(expected="an .fbx as the target", got=got, cure="Only FBX is written through Blender.")
+    work = Converting(fps, to, unit, source_fps, source_skeleton, map_, rest, through)
     if source.is_dir():
         return run_many(work, source, target, many, suffix_of(format_))
     clip = work.done(source)
-    files.save(clip, target)
+    work.write(clip, target)
     joints = f"{len(clip.skeleton)} joints"
     print(f"{target}: {clip.frames} frames of {joints} at {clip.fps:g} per second", file=sys.stderr)
     return 0

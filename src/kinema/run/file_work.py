@@ -16,6 +16,7 @@ from kinema.motion.damage import find_damage
 from kinema.motion.edit import resample
 from kinema.motion.joint_map import named_by
 from kinema.motion.motion import Clip, Motion
+from kinema.motion.rest import Rest
 from kinema.motion.retarget import to_skeleton
 from kinema.motion.skeleton import Skeleton
 from kinema.run.clip_files import Source, key_frames, open_source
@@ -192,6 +193,8 @@ class Converting:
     source_fps: float | None = None
     source_skeleton: str | None = None
     joint_map: Path | None = None
+    rest: Rest = "auto"
+    blender: str | None = None
 
     def stamp(self) -> Mapping[str, Any]:
         """All but the file. Raises UsageError for a skeleton that is not in the catalogue."""
@@ -204,10 +207,14 @@ class Converting:
 
         def do(piece: Piece) -> Made:
             clip = self.done(piece.source)
-            files.save(clip, piece.target)
+            self.write(clip, piece.target)
             return Made((piece.target,), {"frames": clip.frames, "joints": len(clip.skeleton), "fps": clip.fps})
 
         return do
+
+    def write(self, clip: Clip, target: Path) -> None:
+        """Save a clip as the wishes say; raises as `kinema.motion.files.save` does."""
+        files.save(clip, target, rest=self.rest, blender=self.blender)
 
     def done(self, source: Path) -> Clip:
         """The clip of a file, converted. Raises UsageError where positions alone are to change their skeleton."""
