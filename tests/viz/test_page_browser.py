@@ -12,7 +12,7 @@ import pytest
 
 from kinema.motion.motion import Points
 from kinema.viz.layers import Panel
-from kinema.viz.page import Link, Table, page
+from kinema.viz.page import Link, Note, Section, Table, page, sections_text
 from kinema.viz.scene import scene_html
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -128,6 +128,30 @@ def test_it_draws_at_every_size_and_theme(
     assert brightness > 200 if scheme == "light" else brightness < 60
     assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")  # nothing sticks out sideways
     tab.screenshot(path=tmp_path / "page.png")
+
+
+def test_sections_have_panels_of_their_own_and_one_clock(open_page: Open, forecast: Panel, tmp_path: Path) -> None:
+    keyed = Panel("keys", forecast.layers[:1], known=[(0.0, 0.1), (0.5, 0.6)], words=("key", "between"))
+    sections = [
+        Section("Many futures", [forecast], "Why.", [Note("smrnet")], Table(["mm", "at 1 s"], [["smrnet", "12"]])),
+        Section("Nothing here", (), "", [Note("posegpt: no weights", model=False)]),
+        Section("Grid", [keyed] * 6, size="small"),
+    ]
+    (tmp_path / "s.html").write_text(sections_text(sections, title="All", lead="One clock."))
+    tab = open_page(tmp_path / "s.html")
+    assert tab.locator(".jumps a").all_inner_texts() == ["Many futures", "Nothing here", "Grid"]
+    assert [tab.locator(f"section.verb:nth-of-type({n}) canvas").count() for n in (1, 2, 3)] == [1, 0, 6]
+    assert tab.locator(".stand-in").all_inner_texts() == ["posegpt: no weights"]
+    assert tab.locator("#grid .bar i").count() == 12
+    tab.locator("#scrub").fill("0.55")
+    tab.locator("#grid").scroll_into_view_if_needed()
+    tab.wait_for_timeout(200)
+    assert tab.locator("#grid .stage").first.inner_text() == "key"
+    assert len(colours(tab, 6)) > 5  # it is drawn once it can be seen
+    box = tab.locator("#play").bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] <= 800  # the controls stay in sight
+    assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_it_plays_by_itself_and_stops(open_page: Open, two_panels: Path) -> None:
