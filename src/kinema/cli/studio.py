@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 import webbrowser
 from pathlib import Path
 from typing import Annotated
@@ -60,4 +61,6 @@ def studio(
         if open_ and has_display():
             webbrowser.open(address)
 
+    # A page may be closed between two pictures.
+    warnings.filterwarnings("ignore", message="Queued a .* on a closed connection")
     serve(desk, first=first, host=host, port=port, ready=ready)

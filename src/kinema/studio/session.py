@@ -49,7 +49,10 @@ class Session:
             self._show(panel, 0.0)
 
     def tick(self, passed: float) -> None:
-        """`passed` seconds have gone by."""
+        """`passed` seconds have gone by. What cannot be drawn stops this page's clock, and no other's."""
+        self._guarded(self._play)(passed)
+
+    def _play(self, passed: float) -> None:
         if not self.playing.on or self.stage.panel is None or not self._lock.acquire(blocking=False):
             return
         try:
@@ -153,6 +156,7 @@ class Session:
             except KinemaError as error:
                 self._say(str(error), "bad")
             except Exception as error:  # noqa: BLE001 - whatever it is, the other pages go on
+                self.playing.on = False
                 self._say(f"{type(error).__name__}: {error}. This is a fault of kinema; please report it.", "bad")
 
         return run
