@@ -62,7 +62,7 @@ class Keyframes:
         until = self._when(self.after.clamp(max=frames - 1)) - self.time[..., None]
         since = torch.where(self.before >= 0, since, FAR)
         until = torch.where(self.after < frames, until, FAR)
-        return torch.cat((since, until), -1).clamp(0, FAR)
+        return torch.cat((since, until), -1).clamp(0.0, FAR)
 
     def fade(self) -> Float[Tensor, "B T J"]:
         """0 at keys, 1 in the middle between two, sin^2 of the way in between; beyond the ends it rises over half a
