@@ -49,7 +49,7 @@ def leg_length(skeleton: Skeleton) -> float:
     return float(bones.sum()) / 2
 
 
-def carry(pose: Clip, onto: Motion, *, turned: bool = False) -> Motion:
+def carry(pose: Clip, onto: Motion, *, turned: bool = False, seen: Motion | None = None) -> Motion:
     """A forecast pose, given without its path, put on the observed body and on the ground in front of it.
 
     `pose` holds the frames after `onto`, at its rate, in the frame of the root of any skeleton with canonical names:
@@ -57,12 +57,14 @@ def carry(pose: Clip, onto: Motion, *, turned: bool = False) -> Motion:
     axes such as samples. Where it is `turned`, the turn of the root was not taken out (`represent_centred`): the pose
     says itself where the body faces, beginning from the last observed heading. The answer is on the skeleton of `onto`,
     with twists from its last frame. Its heading goes on from the observed one and its path follows from the feet
-    (`footing`). Raises UsageError where the rates differ.
+    (`footing`). `seen` is `onto` on the skeleton of `pose`, where that was found before. Raises UsageError where the
+    rates differ.
     """
     _check_rate(pose, onto)
     past = onto[-min(onto.frames, 1 + round(PAST * onto.fps)) :]
     last = past[-1:]
-    seen = to_skeleton(past, pose.skeleton)  # the observation as the model's body had it
+    # The observation as the model's body had it.
+    seen = to_skeleton(past, pose.skeleton) if seen is None else seen[seen.frames - past.frames :]
     shown = seen[-1:] if turned else _without_root(seen[-1:])
     now = fit_rotations(shown.points(), onto.skeleton, reference=last).rotations
     then = fit_rotations(pose.points(), onto.skeleton, reference=last).rotations

@@ -208,7 +208,7 @@ class Run:
             return carry_path(representation.onward(features, past[-1:]), own)
         poses = representation.decode(features)
         poses = root_free(poses) if isinstance(poses, Motion) else poses
-        return carry(poses, own, turned=isinstance(representation, CentredPositions))
+        return carry(poses, own, turned=isinstance(representation, CentredPositions), seen=past)
 
     @torch.inference_mode()
     def _predict(
