@@ -64,7 +64,8 @@ def carry(pose: Clip, onto: Motion, *, turned: bool = False, seen: Motion | None
     past = onto[-min(onto.frames, 1 + round(PAST * onto.fps)) :]
     last = past[-1:]
     # The observation as the model's body had it.
-    seen = to_skeleton(past, pose.skeleton) if seen is None else seen[seen.frames - past.frames :]
+    known = seen is not None and seen.skeleton == pose.skeleton
+    seen = seen[seen.frames - past.frames :] if seen is not None and known else to_skeleton(past, pose.skeleton)
     shown = seen[-1:] if turned else _without_root(seen[-1:])
     now = fit_rotations(shown.points(), onto.skeleton, reference=last).rotations
     then = fit_rotations(pose.points(), onto.skeleton, reference=last).rotations
