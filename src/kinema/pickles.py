@@ -30,7 +30,7 @@ _STORAGES = {
 
 
 def read_pickle(path: Path) -> object:
-    """What a pickle file holds: numbers, text, containers and numpy arrays.
+    """What a pickle file holds: numbers, text, containers, numpy arrays and tensors.
 
     Raises FormatError where it asks for anything else, naming it, or is damaged; nothing of it is run.
     """
@@ -80,6 +80,9 @@ def _after_header(data: bytes, where: str) -> bytes:
     return data[file.tell() :]
 
 
+_MAGIC = 0x1950A86A20F9469CFC6C
+
+
 def _read(data: bytes, where: str, storages: _Storages | None = None) -> object:
     try:
         check_pickle(data)
@@ -95,18 +98,19 @@ def _read(data: bytes, where: str, storages: _Storages | None = None) -> object:
 class _Restricted(pickle.Unpickler):
     """Finds in our own table only, whatever a pickle asks for."""
 
-    def __init__(self, file: IO[bytes], where: str, storages: _Storages | None) -> None:
+    def __init__(self, file: IO[bytes], where: str, storages: _Storages | _Lone | None) -> None:
         # Latin-1 is what arrays of Python 2 need.
         super().__init__(file, encoding="latin1")
         self._where, self._storages = where, storages
 
     def find_class(self, module: str, name: str) -> Any:
         """The stand-in for a global. Raises FormatError, with the global's name, for any that is not in the table."""
-        if self._storages is not None:
-            if module == "torch" and name in _STORAGES:
-                return _StorageKind(_STORAGES[name])
-            if (module, name) in _TENSORS:
-                return Call(_TENSORS[module, name])
+        if self._storages is not None and module == "torch" and name in _STORAGES:
+            return _StorageKind(_STORAGES[name])
+        if (module, name) in _TENSORS:
+            return Call(_TENSORS[module, name])
+        if (module, name) == ("torch.storage", "_load_from_bytes"):
+            return Call(lambda data: _storage_of(data, self._where))
         make = ALLOWED.get((module.replace("numpy._core", "numpy.core").replace("__builtin__", "builtins"), name))
         if make is None:
             raise FormatError(
@@ -152,6 +156,35 @@ class _Storages:
                 raise _refused(self._where, f"{count} numbers in data/{key}", f"{len(row)}")
             self._read[key] = row
         return self._read[key]
+
+
+class _Lone:
+    """The one storage that a pickled tensor carries with it; its numbers come behind the pickles."""
+
+    def __init__(self) -> None:
+        self.kind: torch.dtype | None = None
+
+    def load(self, pid: Any) -> torch.Tensor:
+        """An empty row in its place."""
+        self.kind = pid[1].dtype if isinstance(pid[1], _StorageKind) else None
+        return torch.empty(0)
+
+
+def _storage_of(data: object, where: str) -> torch.Tensor:
+    """The numbers in what PyTorch wrote before 1.6, and still puts into pickles: five pickles, a count, the numbers."""
+    if not isinstance(data, bytes):
+        raise _refused(where, "the bytes of a tensor", type(data).__name__)
+    file, lone, found = io.BytesIO(data), _Lone(), list[Any]()
+    for _ in range(5):
+        check_pickle(data[file.tell() :])
+        found.append(_Restricted(file, where, lone).load())
+    count, kind = int.from_bytes(file.read(8), "little"), lone.kind
+    rest = bytearray(file.read())
+    if found[0] != _MAGIC or found[1] != 1001 or kind is None or len(found[4]) != 1:
+        raise _refused(where, "a tensor as PyTorch pickles it", "another")
+    if len(rest) != count * torch.empty(0, dtype=kind).element_size():
+        raise _refused(where, f"{count} numbers of {kind}", f"{len(rest)} bytes")
+    return torch.frombuffer(rest, dtype=kind) if rest else torch.empty(0, dtype=kind)
 
 
 def _tensor(storage: object, offset: int, size: Any, stride: Any, *_: object) -> torch.Tensor:

@@ -19,6 +19,7 @@ from kinema.data.labelled import LabelledFolder, LabelledPack
 from kinema.data.mixed import Mixed
 from kinema.data.open_motion import OpenMotion
 from kinema.data.packs import RotationPack
+from kinema.data.pose_folder import PoseFolder
 from kinema.data.synthetic import Synthetic
 from kinema.data.tasks import Forecast, Generate
 from kinema.data.viewed import Viewed
@@ -63,6 +64,7 @@ KINDS: dict[str, type] = {
     "Mixed": Mixed,
     "OpenMotion": OpenMotion,
     "PictureKeypoints": PictureKeypointsConfig,
+    "PoseFolder": PoseFolder,
     "PoseGAN": PoseGAN.Config,
     "PoseGPT": PoseGPT.Config,
     "PoseTokens": PoseTokens.Config,
