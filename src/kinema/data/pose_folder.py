@@ -120,7 +120,8 @@ class PoseFolder(Source):
                 raise UsageError(
                     expected=f"one {POSES} of {split} below {self._folder}", got=got, cure="Name a folder."
                 )
-            pairs += [(split, path) for path in found]
+            for path in found:
+                pairs.append((split, path))
         if not pairs:
             raise missing_data(_WHAT, f"no {POSES} below {self._folder}", _ORIGIN)
         return tuple(pairs)
