@@ -32,7 +32,7 @@ from small_bvh import SMALL_BVH, small_bvh_rows
 pytestmark = pytest.mark.usefixtures("unchecked")
 
 
-def refused(call: Callable[[], object], says: str = "") -> None:
+def refused(call: Callable[[], object], says: str = "expected") -> None:
     with pytest.raises(KinemaError, match=says) as caught:
         call()
     assert caught.value.expected
