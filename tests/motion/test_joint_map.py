@@ -67,6 +67,8 @@ def test_one_map_for_two_bodies(walk: Motion, boxes: Motion, tmp_path: Path) -> 
     path = written(tmp_path, '[joints]\nl_knee = ["Bone17", "LeftLeg"]\npet = ["Bone5", "Head_End"]\n')
     one, other = read_joint_map(path).of_both(boxes.skeleton, skeleton("cmu38"))
     assert (one.aliases["l_knee"], other.aliases["l_knee"]) == ("Bone17", "LeftLeg")
+    path = written(tmp_path, '[joints]\nl_knee = "Bone17"\n')
+    assert read_joint_map(path).of_both(boxes.skeleton, skeleton("cmu38"))[1].aliases == skeleton("cmu38").aliases
     assert (one.aliases["pet"], other.aliases["pet"]) == ("Bone5", "Head_End")
 
 

@@ -59,9 +59,9 @@ class JointMap:
                 )
             if own is not None:
                 named[part] = own
-        kept = {
-            part: own for part, own in skeleton.aliases.items() if part not in self.joints and own not in named.values()
-        }
+        # A line that speaks of the other body alone changes nothing here; an empty one makes its part forgotten.
+        gone = {part for part, names in self.joints.items() if not names} | set(named)
+        kept = {part: own for part, own in skeleton.aliases.items() if part not in gone and own not in named.values()}
         aliases = kept | named
         return replace(skeleton, aliases=aliases, mirror=_mirror(skeleton, aliases))
 
