@@ -104,6 +104,20 @@ def test_bfloat16_answers_nearly_the_same() -> None:
     assert 0 < float((near - exact).norm() / exact.norm()) < 0.05
 
 
+def test_squares_in_space_are_least_at_the_mean_and_distances_at_the_median() -> None:
+    truth = torch.zeros(8, 5, 9)
+    truth[0] = 4.0  # one of eight futures is far off: the mean moves, the median stays
+    answers = {"median": torch.zeros(5, 9), "mean": truth.mean(0)}
+    errors = {
+        loss: {
+            name: made(replace(MENDED, loss=loss))._distance(answer - truth).mean() for name, answer in answers.items()
+        }
+        for loss in ("distance", "space")
+    }
+    assert errors["distance"]["median"] < errors["distance"]["mean"]
+    assert errors["space"]["mean"] < errors["space"]["median"]
+
+
 def test_the_faithful_loss_is_the_error_of_the_noise() -> None:
     model = made()
     batch = Batch(query(), query(observed=16).seen)

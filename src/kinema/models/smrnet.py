@@ -121,7 +121,8 @@ class SMRNet(Model):
         windows (all of a batch at once, or row by row: `drop`) go without observation; `uncond_answers` of the samples
         do, and `guidance` w answers u + w (c - u). `loss` "squares" is the mean square error of the network's word,
         "distance" the joint distance of the window that it means plus `velocity` times that of its frame-to-frame
-        differences; of `best_of` noises for a window the best counts. `completion` puts back what is known: in the
+        differences, "space" the squares of both (the least of squares is a mean, as samplers need it; that of distances
+        a median); of `best_of` noises for a window the best counts. `completion` puts back what is known: in the
         estimate of clean data, or with noise added, the true frames or ("padded") the cosine transform of the padded
         window. `precision` is that of answers. Raises UsageError for values that cannot be together.
         """
@@ -150,7 +151,7 @@ class SMRNet(Model):
         drop: Literal["batch", "row"] = "batch"
         uncond_answers: float = 0.0
         guidance: float = 1.0
-        loss: Literal["squares", "distance"] = "squares"
+        loss: Literal["squares", "distance", "space"] = "squares"
         velocity: float = 1.0
         best_of: int = 1
         precision: Literal["float32", "bfloat16"] = "float32"
@@ -208,9 +209,8 @@ class SMRNet(Model):
         estimate = self.coefficients.decode(data_of(config.prediction, said, x, alpha_bar)) + base
         position = self._distance(estimate - truth)
         velocity = self._distance((estimate - truth).diff(dim=-2))
-        error = position + config.velocity * velocity
         return {
-            "loss": error.amin(0).mean(),
+            "loss": (position + config.velocity * velocity).amin(0).mean(),
             "position": position.mean().detach(),
             "velocity": velocity.mean().detach(),
         }
@@ -263,7 +263,7 @@ class SMRNet(Model):
 
     def _distance(self, difference: Float[Tensor, "*b frame feat"]) -> Float[Tensor, "*b"]:
         squared = difference.unflatten(-1, (self._tokens, -1)).square().sum(-1)
-        return (squared + 1e-12).sqrt().mean((-2, -1))
+        return (squared if self.config.loss == "space" else (squared + 1e-12).sqrt()).mean((-2, -1))
 
 
 class _Asked:
