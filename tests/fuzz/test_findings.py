@@ -241,6 +241,37 @@ def test_hdf5_that_claims_what_is_not_there(tmp_path: Path) -> None:
         refused(lambda: load_samples(path))
 
 
+def test_hdf5_texts_that_are_none(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    from kinema.protocols.samples import load_samples
+
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["action"] = np.array([b"\xff\xfe"])
+    refused(lambda: load_samples(tmp_path / "a.h5"), "HDF5")
+
+
+# Checkpoints
+
+
+@pytest.mark.parametrize(
+    "change", [{"trained_on": 0.5}, {"step": []}, {"mirror": []}, {"mirror": [0]}, {"mirror": [10**9]}]
+)
+def test_a_checkpoint_with_other_things_in_its_place(tmp_path: Path, change: dict[str, Any]) -> None:
+    from kinema.run.open import WEIGHTS
+    from kinema.run.saved import load_model
+
+    shipped = WEIGHTS / "simlpe-cmu"
+    facts = json.loads((shipped / "config.json").read_text())
+    mirror = change.get("mirror")
+    facts |= {"skeleton": facts["skeleton"] | change} if mirror is not None else change
+    (tmp_path / "config.json").write_text(json.dumps(facts))
+    (tmp_path / facts["weights"]).write_bytes((shipped / facts["weights"]).read_bytes())
+    if mirror == []:  # found by name, as where it was never given
+        load_model(tmp_path)
+    else:
+        refused(lambda: load_model(tmp_path))
+
+
 def test_a_killed_run_leaves_no_temporary_tensors(tmp_path: Path) -> None:
     """Found by killing: the library writes tensors to a hidden file of its own, which outlived the run."""
     run = RunFolder(tmp_path)

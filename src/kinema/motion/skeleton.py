@@ -158,7 +158,9 @@ class Skeleton:
         if len(set(self.joints)) != len(self.joints):
             double = next(name for name in self.joints if self.joints.count(name) > 1)
             raise SkeletonError(expected="unique joint names", got=f"'{double}' twice", cure="Rename one of them.")
-        if any(not 0 <= other < len(self) or self.mirror[other] != j for j, other in enumerate(self.mirror)):
+        if len(self.mirror) != len(self) or any(
+            not 0 <= other < len(self) or self.mirror[other] != j for j, other in enumerate(self.mirror)
+        ):
             raise SkeletonError(
                 expected="a mirror that is its own inverse",
                 got=str(self.mirror),

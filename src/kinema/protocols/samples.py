@@ -130,7 +130,7 @@ def load_samples(path: Path) -> Arrays:
         return arrays
     with open_h5(path, _OTHERWISE) as file:
         found = {key: h5_array(file, key, path) for key in file}
-    arrays = {key: _text(value) if value.dtype.kind in "OS" else value for key, value in found.items()}
+        arrays = {key: _text(value) if value.dtype.kind in "OS" else value for key, value in found.items()}
     check_arrays(str(path), arrays, _ARRAYS)
     _check_shapes(arrays, path)
     return arrays

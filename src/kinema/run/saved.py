@@ -131,7 +131,9 @@ def load_model(folder: Path) -> Loaded:
         model.load_state_dict(
             {name.removeprefix("model."): value for name, value in weights.items() if name.startswith("model.")}
         )
-    except (KinemaError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        trained_on = frozenset(str(identity) for identity in facts["trained_on"])
+        step = int(facts["step"])
+    except (KinemaError, LookupError, ArithmeticError, AttributeError, TypeError, ValueError, RuntimeError) as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(
@@ -139,10 +141,7 @@ def load_model(folder: Path) -> Loaded:
             got=" ".join(str(error).split()),
             cure="The folder was changed or mixed with another: copy it again, or train it again.",
         ) from error
-    trained_on = frozenset(str(identity) for identity in facts["trained_on"])
-    return Loaded(
-        model.eval(), representation, recipe, stage, trained_on, str(facts["licence"]), int(facts["step"]), facts
-    )
+    return Loaded(model.eval(), representation, recipe, stage, trained_on, str(facts["licence"]), step, facts)
 
 
 def take_statistics(representation: Representation, weights: Mapping[str, Tensor]) -> None:
