@@ -24,9 +24,10 @@ _TOKENS = PoseTokens.Config(
     preset="causal",
     width=128,
     layers=(3,),
-    quantiser=QuantiserConfig(kind="averaged", dim=128, warmup=150),
-    points_weight=1.0,
-    velocity_weight=0.1,
+    quantiser=QuantiserConfig(kind="averaged", books=4, codes=128, dim=256, warmup=150),
+    # Metres and metres per second beside standardised features, of which many hardly move: with less, features win.
+    points_weight=10.0,
+    velocity_weight=0.5,
 )
 _PRIOR = PoseGPT.Config(
     width=128,
@@ -106,7 +107,7 @@ def _compact() -> tuple[Stage, Stage]:
         model=_TOKENS,
         task=_TASK,
         optim=_MENDED,
-        steps=4_000,
+        steps=5_000,
         batch_size=16,
         augment=Augment(mirror=0.5),
         balance="sqrt-actions",
