@@ -1,8 +1,8 @@
 """A pass of each exported part in onnxruntime and in torch, on one core, at the sizes that people use.
 
 `python benchmarks/bench_export.py MODEL ...` (extra `export`; shipped models or run folders; default: those shipped).
-Prints, for every part, the medians in milliseconds, their ratio (above 1: onnxruntime is faster), and how far the
-answers are apart. The two take turns, so that a busy machine is busy for both.
+Prints, for every part, the medians in milliseconds of processor time (one thread each; a busy machine does not count),
+their ratio (above 1: onnxruntime is faster), and how far the answers are apart.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ def measured(model: str, folder: Path) -> list[tuple[str, float, float, float]]:
         times: dict[str, list[float]] = {"torch": [], "onnx": []}
         apart = 0.0
         for turn in range(ROUNDS + 3):
-            begun = time.perf_counter()
+            begun = time.process_time()
             with torch.inference_mode():
                 wanted = part.network(**example)
-            middle = time.perf_counter()
+            middle = time.process_time()
             (found,) = session.run(None, given)
-            end = time.perf_counter()
+            end = time.process_time()
             apart = max(apart, difference(wanted, found))
             if turn >= 3:
                 times["torch"].append(1000 * (middle - begun))
