@@ -21,7 +21,8 @@ NAMES = [
 SIGNATURES = {
     "load": "(path: 'Path | str', *, format: 'str | None' = None, fps: 'float | None' = None,"
     " unit: 'float | None' = None, skeleton: 'Skeleton | None' = None) -> 'Motion'",
-    "save": "(clip: 'Clip', path: 'Path | str', *, format: 'str | None' = None) -> 'None'",
+    "save": "(clip: 'Clip', path: 'Path | str', *, format: 'str | None' = None, rest: 'Rest' = 'auto', "
+    "blender: 'Path | str | None' = None) -> 'None'",
     "open": "(name: 'str | Path' = 'auto') -> 'Opened'",
     "show": "(*what: 'Drawable | Answer | Completed', title: 'str' = 'motion', path: 'Path | str | None' = None)"
     " -> 'Shown'",
