@@ -16,8 +16,9 @@ from kinema.motion.files import load
 from kinema.motion.motion import Motion
 from kinema.studio.answers import Question
 from kinema.studio.controls import words
-from kinema.studio.desk import Desk, Upload, Verb, plain_name
+from kinema.studio.desk import Desk, plain_name
 from kinema.studio.server import is_local
+from kinema.studio.upload import Upload, Verb
 
 Write = Callable[..., Path]
 

@@ -15,7 +15,7 @@ from kinema.models.posegpt import PoseGPT
 from kinema.motion.ik import fit_rotations
 from kinema.motion.motion import Clip, Motion, concatenate
 from kinema.run.complete import Completed
-from kinema.studio.desk import Upload, Verb
+from kinema.studio.upload import Upload, Verb
 from kinema.viz.layers import Layer, Panel
 
 

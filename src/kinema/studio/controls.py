@@ -10,7 +10,8 @@ from typing import Any, cast
 import viser
 
 from kinema.studio.answers import Question, tempers
-from kinema.studio.desk import Desk, Upload, Verb
+from kinema.studio.desk import Desk
+from kinema.studio.upload import Upload, Verb
 
 _WORDS: dict[Verb, str] = {
     "forecast": "Forecast: what comes next",

@@ -12,36 +12,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from kinema.errors import KinemaWarning, UsageError, unknown_name
+from kinema.studio.upload import Upload, Verb
 
 if TYPE_CHECKING:
     from kinema.api import Opened
-    from kinema.motion.motion import Clip
     from kinema.studio.answers import Question, Reply
 
-Verb = Literal["forecast", "inbetween", "upsample", "repair", "generate"]
 VERBS: tuple[Verb, ...] = ("forecast", "inbetween", "upsample", "repair", "generate")
 KINDS: tuple[str, ...] = ("bvh", "glb", "npz")
 """What an answer can be taken away as."""
 MEGABYTE = 1_000_000
-
-
-@dataclass(frozen=True, eq=False)
-class Upload:
-    """A motion that was opened: its file's name, the clip, and what the reader remarked."""
-
-    name: str
-    clip: Clip
-    notes: tuple[str, ...] = ()
-
-    @property
-    def facts(self) -> str:
-        """One line about it."""
-        clip = self.clip
-        size = f"{clip.frames} frames at {clip.fps:.4g} per second, {clip.frames / clip.fps:.2f} s"
-        return f"{self.name}: {len(clip.skeleton)} joints, {size}"
 
 
 @dataclass(eq=False)

@@ -9,8 +9,9 @@ from collections.abc import Callable, Generator
 
 import viser
 
-from kinema.studio.desk import Desk, Upload
+from kinema.studio.desk import Desk
 from kinema.studio.session import Session
+from kinema.studio.upload import Upload
 
 _STEP = 1 / 30  # seconds between two pictures
 _LOCAL = ("127.0.0.1", "localhost", "::1")

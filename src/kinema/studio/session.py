@@ -11,8 +11,9 @@ import viser
 from kinema.errors import KinemaError, UsageError
 from kinema.studio.answers import Reply
 from kinema.studio.controls import Asking, Playing, Taking, words
-from kinema.studio.desk import Desk, Upload
+from kinema.studio.desk import Desk
 from kinema.studio.stage import Arrangement, Stage
+from kinema.studio.upload import Upload
 from kinema.studio.uploads import refuse_large
 from kinema.viz.layers import Layer, Panel
 
