@@ -41,6 +41,8 @@ def test_shape_moves_joints_as_its_vertices_move(tmp_path: Path) -> None:
         ("shapedirs", np.zeros((7, 3, 10)), "'shapedirs'"),
         ("v_template", np.full((208, 3), np.nan), "finite numbers"),
         ("kintree_table", np.zeros((2, 52), dtype=np.int64), "the tree of SMPL"),
+        ("kintree_table", np.zeros((0, 52), dtype=np.int64), "two rows"),
+        ("kintree_table", np.zeros(52, dtype=np.int64), "two rows"),
         ("v_template", np.array([None]), "plain arrays"),
     ],
 )

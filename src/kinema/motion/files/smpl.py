@@ -116,7 +116,10 @@ def find(folder: Path | str, gender: str) -> Path:
 
 
 def _body(path: Path, joints: int, found: Mapping[str, Any]) -> str:
-    parents = tuple(_numbers(path, "kintree_table", found)[0].astype(np.int64).tolist())
+    table = _numbers(path, "kintree_table", found)
+    if table.ndim != 2 or not len(table):
+        raise _wrong(path, "kintree_table", "an array of two rows", f"shape {table.shape}")
+    parents = tuple(table[0].astype(np.int64).tolist())
     for body, name in BODIES.items():
         tree = catalog.skeleton(name).parents
         # The root's parent is written as -1, or as that in 32 bits without a sign.
