@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 import urllib.request
@@ -17,10 +16,6 @@ from kinema.studio.server import serve
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = pytest.mark.browser
 
-FLAGS = [
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader", "--disable-background-networking",
-    "--no-first-run",
-]  # fmt: skip
 PATIENCE = 120_000  # milliseconds: WebGL without a graphics card, on a busy machine
 Write = Callable[..., Path]
 
@@ -39,19 +34,6 @@ def address() -> Iterator[str]:
     yield found[0]
     stop.set()
     thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[sync_api.Browser]:
-    chromium = next(
-        (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
-    )
-    if chromium is None:
-        pytest.skip("no chromium on this machine (Debian: apt-get install chromium)")
-    with sync_api.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 def open_tab(browser: sync_api.Browser, address: str, foreign: list[str]) -> sync_api.Page:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,10 +17,6 @@ from kinema.viz.scene import scene_html
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = pytest.mark.browser
 
-FLAGS = [
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader", "--disable-background-networking",
-    "--no-first-run",
-]  # fmt: skip
 INK = """canvas => { const c = canvas.getContext("2d"), d = c.getImageData(0, 0, canvas.width, canvas.height).data;
   const seen = new Map(); for (let i = 0; i < d.length; i += 4) { const k = `${d[i]},${d[i+1]},${d[i+2]}`;
   seen.set(k, (seen.get(k) || 0) + 1); } return Object.fromEntries([...seen].filter(([, n]) => n > 20)); }"""
@@ -45,19 +40,6 @@ GROUND = """() => {
   return [cut, astray];
 }"""
 Open = Callable[..., "sync_api.Page"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[sync_api.Browser]:
-    chromium = next(
-        (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
-    )
-    if chromium is None:
-        pytest.skip("no chromium on this machine (Debian: apt-get install chromium)")
-    with sync_api.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
