@@ -27,7 +27,7 @@ from kinema.protocols.lafan1 import LAFAN1, heading
 from kinema.protocols.lafan1_published import GOLDEN
 from kinema.protocols.open_inbetween import OPEN_INBETWEEN
 from kinema.protocols.release import offered, release_table, write_release
-from kinema.protocols.upsample_grid import UpsampleGrid, question, windows_of
+from kinema.protocols.upsample_grid import UpsampleGrid, windows_of
 from kinema.run.choose import Cell, Gap, released
 
 
@@ -226,7 +226,7 @@ def test_the_picture_has_y_down_and_looks_at_the_root() -> None:
     assert torch.allclose(project(moved, 0).positions, flat, atol=0.05)
 
 
-def test_a_question_shows_only_keys_and_trusts_only_keys() -> None:
+def test_a_question_shows_only_keys_and_trusts_only_keys(tmp_path: Path) -> None:
     asked: list[tuple[Points, torch.Tensor, torch.Tensor]] = []
 
     @dataclass(frozen=True)
@@ -235,9 +235,10 @@ def test_a_question_shows_only_keys_and_trusts_only_keys() -> None:
             asked.append((clip, known, trust))
             return CLASSICAL["linear"].complete(clip, known)
 
-    batch = next(windows_of(clip(194)))
-    question(batch, "positions", "detector", 0).scores({"spy": Spy("spy")}, 8)
-    seen, known, trust = asked[0]
+    pack(tmp_path, "hdm05")
+    UpsampleGrid(sets=("hdm05",), rates=(8,)).evaluate(Spy("spy", kinds=frozenset({"positions"})), tmp_path)
+    assert [trust is None for _, _, trust in asked] == [True, True, False, False]
+    seen, known, trust = asked[-1]
     assert known.nonzero()[:, 0].tolist() == list(range(0, 97, 8))
     assert bool(seen.positions[:, ~known].isnan().all())
     assert not trust[:, ~known].any()

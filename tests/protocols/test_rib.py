@@ -12,7 +12,7 @@ from kinema.errors import UsageError
 from kinema.motion.edit import face_forward
 from kinema.protocols import COMPLETIONS
 from kinema.protocols.completer import CLASSICAL, Classical
-from kinema.protocols.rib import RIB, keypoints, middle, scores
+from kinema.protocols.rib import RIB, keypoints, middle, question
 
 WALK = face_forward(perform("walk", seconds=3.0, fps=30.0, seed=1))
 
@@ -36,11 +36,17 @@ def test_a_clip_is_the_middle_in_whole_steps() -> None:
 
 def test_lines_through_keys_err_more_at_sixteen_and_hold_most() -> None:
     flat = keypoints(WALK)
-    found = {rate: scores(CLASSICAL, middle(flat, rate), rate) for rate in (8, 16)}  # type: ignore[arg-type]
-    assert 0 < found[8]["mae"]["linear"] < found[16]["mae"]["linear"] < found[16]["mae"]["hold"]
-    assert found[8]["mae"]["linear"] < found[8]["max"]["linear"]
+
+    def errors(rate: int, method: str) -> dict[str, float]:
+        cut = middle(flat, rate)
+        assert cut is not None
+        asked = question(cut, rate, {})
+        return RIB.errors(asked, asked.answer(CLASSICAL[method]))
+
+    assert 0 < errors(8, "linear")["mae"] < errors(16, "linear")["mae"] < errors(16, "hold")["mae"]
+    assert errors(8, "linear")["mae"] < errors(8, "linear")["max"]
 
 
 def test_a_model_of_rotations_has_no_pictures() -> None:
-    with pytest.raises(UsageError, match="keypoints in a picture"):
+    with pytest.raises(UsageError, match="a method that completes picture"):
         RIB.evaluate(replace(Classical("linear"), kinds=frozenset({"rotations"})))
