@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kinema.models.smrnet import Denoiser
+from kinema.nn.denoiser import Denoiser
 from kinema.nn.graph import GraphConvolution, Observation, ResidualLayer, SharedAttention, TwinGraph
 
 
@@ -23,7 +23,7 @@ class Plain(nn.Module):
     def forward(self, x: Tensor, level: Tensor, observation: Tensor | None) -> Tensor:
         """x [B n F], level [B], observation [B n F] or none."""
         network = self.network
-        half = network.config.width // 2
+        half = network.width // 2
         angles = level[:, None].float() * torch.exp(-math.log(10_000) * torch.arange(half) / half)
         condition = network.time(torch.cat((angles.cos(), angles.sin()), -1))[:, None]
         if observation is not None:

@@ -11,10 +11,15 @@ from torch import Tensor, nn
 from kinema.batch import Batch, Query, even_time
 from kinema.errors import UsageError
 from kinema.geometry.frequency import dct_matrix
+from kinema.geometry.rotations import axis_angle_to_rotmat
 from kinema.models.base import FeatureShape
 from kinema.models.smrnet import SMRNet
+from kinema.motion.catalog.kinema import canon17
+from kinema.motion.edit import rest_pose
+from kinema.motion.represent_centred import CentredPositionsConfig
 from kinema.nn.coefficients import Coefficients, padded
 from kinema.nn.completion import Known
+from kinema.run.saved import feature_shape
 from plain_smrnet import Plain
 
 CONFIG = SMRNet.Config(observed=6, predicted=10, coefficients=8, layers=2, width=32, heads=4, steps=4)
@@ -81,8 +86,8 @@ def test_the_fast_form_is_the_plain_form(*, places: bool) -> None:
     x, observation = torch.randn(5, 2, 8, 9), torch.randn(2, 8, 9)
     level = torch.tensor([3, 700])
     with torch.inference_mode():
-        sources = network.sources(network.observe(observation), level)
-        found = network.answer(x, sources, network.folded())
+        embedded = network.embed(observation, torch.zeros(2, 6, 9), torch.ones(2))
+        found = network.answer(x, embedded, network.sources(embedded, level), network.folded())
         for sample in range(5):
             expected = Plain(network)(x[sample], level, observation)
             assert torch.allclose(found[sample], expected, rtol=1e-5, atol=1e-5 * float(expected.abs().max()))
@@ -93,7 +98,8 @@ def test_without_observation_one_token_of_condition_is_as_good_as_n() -> None:
     x, observation, level = torch.randn(1, 2, 8, 9), torch.randn(2, 8, 9), torch.tensor([3, 700])
     with torch.inference_mode():
         expected = Plain(network)(x[0], level, None)
-        assert torch.allclose(network(x, level, observation, torch.zeros(2))[0], expected, rtol=1e-4, atol=1e-5)
+        embedded = network.embed(observation, torch.zeros(2, 6, 9), torch.zeros(2))
+        assert torch.allclose(network(x, level, embedded)[0], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_bfloat16_answers_nearly_the_same() -> None:
@@ -222,6 +228,50 @@ def test_completion_puts_in_exactly_what_the_coefficients_can_say() -> None:
     state = code.decode(known.state(x, 0.36, noise))
     expected = torch.where(mask, 0.6 * truth + 0.8 * code.decode(noise), code.decode(x))
     assert torch.allclose(state, expected, atol=1e-5)
+
+
+def test_the_reading_sees_the_last_pose_that_residual_windows_lack() -> None:
+    """Of differences to the last pose alone, two bodies that move alike are one."""
+    there = query()
+    elsewhere = replace(there, seen=there.seen + 2.0 * (there.trust > 0).repeat_interleave(3, -1))
+    for reading, alike in ((0, True), (16, False)):
+        model = made(replace(MENDED, reading=reading))
+        moved = answers(model, elsewhere) - 2.0
+        assert torch.allclose(moved[:, :, 6:], answers(model, there)[:, :, 6:], atol=1e-3) == alike
+
+
+@pytest.mark.parametrize("free", [0.0, 1.0])
+def test_windows_with_a_heading_of_their_own_turn_with_the_body(free: float) -> None:
+    representation = CentredPositionsConfig(fps=50.0).build(canon17())
+    shape = feature_shape(representation, 0)
+    torch.manual_seed(0)
+    model = replace(MENDED, reading=16, heading="own", uncond_answers=free).build(shape).eval()
+    nn.init.normal_(model.denoiser.leave.weight, std=0.1)
+    pose = representation.encode(rest_pose(canon17(), 50.0)) + 0.1 * torch.randn(2, 16, 48)
+    trust = (torch.arange(16) < 6).float()[None, :, None].expand(2, 16, 16)
+    about = axis_angle_to_rotmat("Y", torch.tensor([0.7, -2.0]))
+
+    def asked(pose: Tensor) -> Query:
+        return replace(query(), seen=pose * trust[..., :1], trust=trust)
+
+    def turned(pose: Tensor) -> Tensor:
+        return (pose.unflatten(-1, (-1, 3)) @ about.mT[:, None]).flatten(-2)
+
+    assert torch.allclose(answers(model, asked(turned(pose))), turned(answers(model, asked(pose))), atol=1e-4)
+    model.config = replace(model.config, heading="room")
+    if free == 0:
+        assert not torch.allclose(answers(model, asked(turned(pose))), turned(answers(model, asked(pose))), atol=1e-2)
+
+
+def test_the_best_of_several_noises_is_the_one_that_is_learnt_from() -> None:
+    batch = Batch(query(), query(observed=16).seen)
+    model = made(replace(MENDED, best_of=6))
+    losses = []
+    for best_of in (1, 6):
+        model.config = replace(model.config, best_of=best_of)
+        torch.manual_seed(3)
+        losses.append(float(model.loss(batch, "model")["loss"].detach()))
+    assert losses[1] < losses[0]
 
 
 def test_the_scale_is_measured_on_the_first_batches_and_then_stands_still() -> None:

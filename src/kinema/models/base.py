@@ -10,26 +10,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from kinema.batch import Batch, Query
-
-
-@runtime_checkable
-class Frame(Protocol):
-    """A frame of reference of a window's own; see `kinema.motion.represent.Anchor`."""
-
-    def into(self, features: Tensor) -> Tensor:
-        """Features as seen from it."""
-        ...
-
-    def back(self, features: Tensor) -> Tensor:
-        """The way back."""
-        ...
+from kinema.nn.window_terms import Frame
 
 
 @dataclass(frozen=True)

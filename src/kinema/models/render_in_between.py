@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kinema.batch import Batch, Query
-from kinema.models.base import FeatureShape, Frame, Model, repeat_samples
+from kinema.models.base import FeatureShape, Model, repeat_samples
 from kinema.nn.keyframes import FAR, Keyframes
 from kinema.nn.transformer import TimedStack
+from kinema.nn.window_terms import Frame
 
 SMOOTHING = 0.08  # seconds: the width of the smooth curve that is shown beside the line and the cubic
 

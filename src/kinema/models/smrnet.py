@@ -12,96 +12,23 @@ network tensors are n x S x W x D: see `kinema.nn.graph`.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
-from torch.nn import functional
+from jaxtyping import Bool, Float
+from torch import Tensor
 
 from kinema.batch import Batch, Query
 from kinema.errors import UsageError
 from kinema.models.base import FeatureShape, Model
-from kinema.nn.coefficients import Coefficients, Padding, padded
-from kinema.nn.completion import Completion, WindowFiller, base_pose, taken, whole_prefix, window_index
+from kinema.nn.coefficients import Coefficients, Padding
+from kinema.nn.completion import Completion, WindowFiller, taken, whole_prefix, window_index
+from kinema.nn.denoiser import Denoiser
 from kinema.nn.diffusion import Denoise, Prediction, Schedule, Solver, Walk, alpha_bars, data_of, levels, noised, target
-from kinema.nn.graph import Observation, ResidualLayer, TwinGraph, sinusoid
+from kinema.nn.window_terms import Frame, Terms, Window
 
-Sources = list[tuple[Tensor, Tensor]]  # keys and values of every layer
 _MEMORY = 2**30  # bytes that activations may take, about
-
-
-class Denoiser(nn.Module):
-    """The network: what of x_t is noise (or data, or v), given the level and an embedded observation."""
-
-    def __init__(self, config: SMRNet.Config, width: int) -> None:
-        super().__init__()
-        tokens, wide = config.coefficients, config.width
-        self.config = config
-        self.enter = nn.Linear(width, wide)
-        self.places = nn.Parameter(torch.zeros(tokens, wide)) if config.places else None
-        self.time = nn.Sequential(nn.Linear(wide, wide), nn.SiLU(), nn.Linear(wide, wide))
-        self.observe = Observation(tokens, width, wide, config.heads, config.dropout, config.attention_dropout)
-        self.layers = nn.ModuleList(
-            ResidualLayer(tokens, wide, config.heads, config.dropout, config.attention_dropout)
-            for _ in range(config.layers)
-        )
-        self.leave = nn.Linear(wide, width)
-        nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)
-        # The last layer hands nothing on. Its map is kept, for the count of parameters, and is not trained.
-        self._layers()[-1].back.requires_grad_(False)
-        if config.start == "awake":
-            for part in self.modules():
-                if isinstance(part, TwinGraph):
-                    part.start_awake()
-
-    def sources(self, embedded: Float[Tensor, "n W D"], level: Int[Tensor, " W"]) -> Sources:
-        """Keys and values of every layer; they belong to a window and a level, whatever the sample."""
-        waves = sinusoid(level, self.config.width)
-        time = self.time(waves.to(embedded.dtype))
-        condition = time + embedded
-        return [layer.sources(condition) for layer in self._layers()]
-
-    def answer(
-        self, x: Float[Tensor, "S W n F"], sources: Sources, heads: Sequence[Tensor] = ()
-    ) -> Float[Tensor, "S W n F"]:
-        """The network's word on x. `heads`, the products of every layer's forecast with the last map, save a product
-        per layer at inference; see `folded`."""
-        stream = self.enter(x.permute(2, 0, 1, 3))
-        if self.places is not None:
-            stream = stream + self.places[:, None, None]
-        layers, total = self._layers(), torch.zeros((), dtype=stream.dtype, device=stream.device)
-        for place, (layer, source) in enumerate(zip(layers, sources, strict=True)):
-            s = layer(stream, source)
-            z = functional.linear(s, heads[place]) if heads else layer.forth(s)
-            total = total + z
-            if place + 1 < len(layers):
-                stream = stream - layer.back(s)
-        answer = total + heads[-1] if heads else self.leave(total)
-        return answer.permute(1, 2, 0, 3)
-
-    def forward(
-        self,
-        x: Float[Tensor, "S W n F"],
-        level: Int[Tensor, " W"],
-        observation: Float[Tensor, "W n F"],
-        known: Float[Tensor, " W"],
-    ) -> Float[Tensor, "S W n F"]:
-        """All of it, for training. `known` is 0 for a window without observation: its n equal keys then act as one."""
-        return self.answer(x, self.sources(self.observe(observation) * known[:, None], level))
-
-    def folded(self) -> list[Tensor]:
-        """leave(sum of forth_l(s_l)) as one map per layer, and the bias of all: two linear maps in a row are one."""
-        with torch.no_grad():
-            maps = [self.leave.weight @ layer.forth.weight for layer in self._layers()]
-            bias = torch.stack([layer.forth.bias for layer in self._layers()]).sum(0)
-            return [*maps, self.leave.weight @ bias + self.leave.bias]
-
-    def _layers(self) -> list[ResidualLayer]:
-        return [layer for layer in self.layers if isinstance(layer, ResidualLayer)]
 
 
 class SMRNet(Model):
@@ -114,9 +41,12 @@ class SMRNet(Model):
     class Config:
         """The defaults are the released code's on Human3.6M: 25 frames seen, 100 answered, 25,318,052 parameters.
 
-        `places` gives the noisy tokens a learnt position; `start` "awake" begins with graph convolutions that let their
-        input through. `steps` is how often the network is asked per answer; `last_step` whether the walk ends in clean
-        data or at the first noise level. `code` "residual" speaks of poses as differences to the last observed one;
+        `places` gives the noisy tokens a learnt position; `reading` is the width of a network that reads the whole
+        observation at once, beside the published way in (0: none; see `kinema.nn.denoiser.Reading`), with a dropout of
+        its own; `heading` "own" turns every window so that its last observed pose faces forward, where the
+        representation can tell. `start` "awake" begins with graph convolutions that let their input through. `steps` is
+        how often the network is asked per answer; `last_step` whether the walk ends in clean data or at the first noise
+        level. `code` "residual" speaks of poses as differences to the last observed one;
         `whiten` puts every coefficient on the scale that it has in the training data. `uncond_fraction` of the training
         windows (all of a batch at once, or row by row: `drop`) go without observation; `uncond_answers` of the samples
         do, and `guidance` w answers u + w (c - u). `loss` "squares" is the mean square error of the network's word,
@@ -136,6 +66,9 @@ class SMRNet(Model):
         dropout: float = 0.3
         attention_dropout: float = 0.3
         places: bool = False
+        reading: int = 0
+        reading_dropout: float = 0.0
+        heading: Literal["room", "own"] = "room"
         start: Literal["small", "awake"] = "small"
         noise_steps: int = 1000
         schedule: Schedule = "cosine"
@@ -181,9 +114,22 @@ class SMRNet(Model):
         super().__init__()
         _require(shape.width % shape.tokens == 0, "as many features for every joint", f"{shape.width}/{shape.tokens}")
         self.config = config
-        self._tokens = shape.tokens
+        self._tokens, self._frame = shape.tokens, shape.frame
         self.coefficients = Coefficients(config.frames, config.coefficients, shape.width, whiten=config.whiten)
-        self.denoiser = Denoiser(config, shape.width)
+        self.denoiser = Denoiser(
+            config.coefficients,
+            shape.width,
+            config.width,
+            layers=config.layers,
+            heads=config.heads,
+            dropout=config.dropout,
+            attention_dropout=config.attention_dropout,
+            places=config.places,
+            awake=config.start == "awake",
+            observed=config.observed,
+            reading=config.reading,
+            reading_dropout=config.reading_dropout,
+        )
         self._alpha_bar = alpha_bars(config.schedule, config.noise_steps)
 
     def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
@@ -193,27 +139,30 @@ class SMRNet(Model):
         index = window_index(length, config.observed, config.frames)
         truth, past = taken(batch.target, index), taken(batch.query.seen, index[:, : config.observed])
         known = (length > 0) * self._kept(len(batch), truth.device)
-        base = base_pose(past, known, residual=config.code == "residual")
+        window = self.terms.of(past, known)
+        truth = window.into(truth)
         if self.training:
-            self.coefficients.measure(truth - base)
-        x0 = self.coefficients.encode(truth - base)[None]
-        observation = self.coefficients.encode(padded(past - base, config.frames, config.padding))
+            self.coefficients.measure(truth)
+        x0 = self.coefficients.encode(truth)[None]
+        embedded = self.denoiser.embed(self.coefficients.encode(window.held), window.past, known)
         level = torch.randint(1, config.noise_steps, (len(batch),), device=truth.device)
         alpha_bar = self._alpha_bar.to(x0)[level][:, None, None]
         noise = torch.randn(config.best_of, *x0.shape[1:], device=x0.device)
-        x = noised(x0.expand_as(noise), noise, alpha_bar)
-        said = self.denoiser(x, level, observation, known).float()
-        if config.loss == "squares":
-            error = (said - target(config.prediction, x0, noise, alpha_bar)).square().mean((-2, -1))
-            return {"loss": error.amin(0).mean()}
-        estimate = self.coefficients.decode(data_of(config.prediction, said, x, alpha_bar)) + base
-        position = self._distance(estimate - truth)
-        velocity = self._distance((estimate - truth).diff(dim=-2))
-        return {
-            "loss": (position + config.velocity * velocity).amin(0).mean(),
-            "position": position.mean().detach(),
-            "velocity": velocity.mean().detach(),
-        }
+
+        def errors(noise: Tensor) -> dict[str, Tensor]:
+            x = noised(x0.expand_as(noise), noise, alpha_bar)
+            said = self.denoiser(x, level, embedded).float()
+            if config.loss == "squares":
+                return {"loss": (said - target(config.prediction, x0, noise, alpha_bar)).square().mean((-2, -1))}
+            missed = self.coefficients.decode(data_of(config.prediction, said, x, alpha_bar)) - truth
+            position, velocity = self._distance(missed), self._distance(missed.diff(dim=-2))
+            return {"loss": position + config.velocity * velocity, "position": position, "velocity": velocity}
+
+        if config.best_of > 1:  # only the best has a gradient, so only the best is computed with one
+            with torch.no_grad():
+                best = errors(noise)["loss"].argmin(0)
+            noise = noise[best, torch.arange(len(batch), device=best.device)][None]
+        return {name: each.mean() for name, each in errors(noise).items()}
 
     @torch.no_grad()
     def predict(
@@ -246,13 +195,20 @@ class SMRNet(Model):
         walk = Walk(self._alpha_bar, config.steps, config.prediction, config.solver, config.last_step)
         return WindowFiller(
             walk=walk,
-            code=self.coefficients,
+            terms=self.terms,
             denoiser=_Asked(self),
             observed=config.observed,
-            padding=config.padding,
             completion=config.completion,
-            residual=config.code == "residual",
         )
+
+    @property
+    def terms(self) -> Terms:
+        """How windows are spoken of."""
+        turned = self._turned if self.config.heading == "own" else None
+        return Terms(self.coefficients, self.config.padding, self.config.code == "residual", turned)
+
+    def _turned(self, past: Float[Tensor, "W N F"]) -> Frame | None:
+        return self._frame(past, past.new_ones(*past.shape[:2], self._tokens)) if self._frame else None
 
     def _kept(self, rows: int, device: torch.device) -> Tensor:
         """1 for windows that keep their observation; in training some lose it."""
@@ -275,15 +231,17 @@ class _Asked:
         self.dtype = torch.bfloat16 if half else torch.float32
         self.heads = [head.to(self.dtype) for head in model.denoiser.folded()]
         self.denoiser = copy.deepcopy(model.denoiser).to(self.dtype) if half else model.denoiser
+        self.coefficients = model.coefficients
 
-    def __call__(self, observation: Float[Tensor, "W n F"], known: Bool[Tensor, " W"]) -> Denoise:
+    def __call__(self, window: Window, known: Bool[Tensor, " W"]) -> Denoise:
         """The network on these windows: the observation is embedded once, keys and values made once a level."""
-        embedded = self.denoiser.observe(observation.to(self.dtype)) * known[:, None].to(self.dtype)
+        held, past = self.coefficients.encode(window.held), window.past
+        embedded = self.denoiser.embed(held.to(self.dtype), past.to(self.dtype), known.to(self.dtype))
         guidance = self.guidance
 
         def word(x: Tensor, level: int, embedded: Tensor) -> Tensor:
             sources = self.denoiser.sources(embedded, torch.full_like(known, level, dtype=torch.long))
-            return self.denoiser.answer(x.to(self.dtype), sources, self.heads).float()
+            return self.denoiser.answer(x.to(self.dtype), embedded, sources, self.heads).float()
 
         def denoise(x: Tensor, level: int) -> Tensor:
             said = word(x, level, embedded)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -19,6 +18,7 @@ from torch import Tensor
 from kinema.errors import UsageError
 from kinema.geometry.kinematics import forward_kinematics
 from kinema.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat
+from kinema.motion.anchor import Anchor
 from kinema.motion.edit import reflections
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.skeleton import Skeleton
@@ -41,51 +41,6 @@ class Statistics:
         """Measured; a feature that varies less than `floor` keeps its scale."""
         std = features.std(0)
         return cls(features.mean(0), torch.where(std < floor, torch.ones_like(std), std))
-
-
-@runtime_checkable
-class Anchor(Protocol):
-    """A frame of reference of a window's own, so that a model need not learn every place in the room."""
-
-    def into(self, features: Float[Tensor, "batch frame feat"]) -> Float[Tensor, "batch frame feat"]:
-        """Features (own units) as seen from the anchor."""
-        ...
-
-    def back(self, features: Float[Tensor, "batch frame feat"]) -> Float[Tensor, "batch frame feat"]:
-        """The way back to the room."""
-        ...
-
-
-@dataclass(frozen=True, eq=False)
-class FloorAnchor:
-    """A place on the floor and a heading.
-
-    `turn` about the vertical and `origin` [batch, 3] act on the features `vectors` (triples that turn only) and on
-    those that are points: the triples before `vectors`, or all where there are no vectors. Other features stay.
-    """
-
-    turn: Float[Tensor, "batch 3 3"]
-    origin: Float[Tensor, "batch 3"]
-    vectors: slice
-
-    def into(self, features: Float[Tensor, "batch frame feat"]) -> Float[Tensor, "batch frame feat"]:
-        """Features (own units) as seen from the anchor."""
-        points, vectors, rest = self._parts(features)
-        points = (points - self.origin[:, None, None]) @ self.turn.transpose(-1, -2)[:, None]
-        return torch.cat((points.flatten(-2), (vectors @ self.turn.transpose(-1, -2)[:, None]).flatten(-2), rest), -1)
-
-    def back(self, features: Float[Tensor, "batch frame feat"]) -> Float[Tensor, "batch frame feat"]:
-        """The way back to the room."""
-        points, vectors, rest = self._parts(features)
-        points = points @ self.turn[:, None] + self.origin[:, None, None]
-        return torch.cat((points.flatten(-2), (vectors @ self.turn[:, None]).flatten(-2), rest), -1)
-
-    def _parts(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        first, stop = self.vectors.start, self.vectors.stop
-        if first == stop:
-            first = stop = features.shape[-1]
-        points, vectors = features[..., :first], features[..., first:stop]
-        return points.unflatten(-1, (-1, 3)), vectors.unflatten(-1, (-1, 3)), features[..., stop:]
 
 
 class Representation(ABC):

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinema.errors import UsageError
+from kinema.motion.anchor import FloorAnchor, floor_anchor, is_left
 from kinema.motion.motion import Clip, Points
 from kinema.motion.represent import Representation, Statistics
 from kinema.motion.skeleton import Skeleton
@@ -33,6 +34,7 @@ class CentredPositions(Representation):
         self._chosen = [joint for joint in skeleton.indices(joints) if joint != 0]
         self.joints = tuple(skeleton.joints[joint] for joint in self._chosen)
         self._swap = skeleton.mirrored_places(self._chosen)
+        self._pairs = _pairs_of_the_trunk(skeleton, self._chosen, self._swap)
         self.width = 3 * len(self._chosen)
         self.statistics = Statistics.none(self.width)
 
@@ -65,6 +67,18 @@ class CentredPositions(Representation):
             places.append(place)
         return Points(self.skeleton, torch.stack(places, -2), self.fps)
 
+    def anchor(self, seen: Float[Tensor, "batch frame feat"], trust: Float[Tensor, "batch frame token"]) -> FloorAnchor:
+        """The last known pose faces +z, at right angles to the lines across hips and shoulders (to all pairs of joints
+        that hang on the middle line). The root is the origin already."""
+        places, known = seen.unflatten(-1, (-1, 3)), (trust > 0).to(seen)
+        left, right = self._pairs
+        both = known[..., left] * known[..., right]
+        across = ((places[..., left, :] - places[..., right, :]) * both[..., None]).sum(-2)
+        up = across.new_tensor([0.0, 1.0, 0.0]).expand_as(across)
+        told = both.amax(-1)
+        last = told * (told.flip(1).cumsum(1).flip(1) == 1)
+        return floor_anchor(torch.zeros_like(across), torch.linalg.cross(across, up, dim=-1), last, vectors=slice(0, 0))
+
     def mirror(self, features: Float[Tensor, "*batch frame feat"]) -> Float[Tensor, "*batch frame feat"]:
         """Left and right joints exchanged, x turned round."""
         chosen = features.unflatten(-1, (-1, 3))[..., self._swap, :]
@@ -85,3 +99,15 @@ class CentredPositionsConfig:
     def build(self, skeleton: Skeleton) -> CentredPositions:
         """The representation on a skeleton, without statistics."""
         return CentredPositions(skeleton, self.fps, self.joints or skeleton.joints)
+
+
+def _pairs_of_the_trunk(skeleton: Skeleton, chosen: Sequence[int], swap: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Places in `chosen` of the left and the right ones of all pairs that hang on a joint of the middle line."""
+    left = [
+        place
+        for place, joint in enumerate(chosen)
+        if skeleton.mirror[joint] != joint
+        and skeleton.mirror[skeleton.parents[joint]] == skeleton.parents[joint]
+        and is_left(skeleton, joint)
+    ]
+    return left, [swap[place] for place in left]

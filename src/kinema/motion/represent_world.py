@@ -14,9 +14,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinema.geometry.rotations import rotmat_to_sixd, sixd_to_rotmat
+from kinema.motion.anchor import FloorAnchor, floor_anchor, is_left
 from kinema.motion.edit import mirror
 from kinema.motion.motion import Clip, Motion, Points
-from kinema.motion.represent import FloorAnchor, Representation, Statistics, with_rotations
+from kinema.motion.represent import Representation, Statistics, with_rotations
 from kinema.motion.skeleton import Skeleton
 
 
@@ -70,7 +71,7 @@ class RootedRotations(Representation):
         """Around the known root: its mean place on the floor becomes the origin, its mean heading +z."""
         known = (trust[..., 0] > 0).to(seen)
         forward = torch.linalg.cross(seen[..., 3:6], seen[..., 6:9], dim=-1)  # the third column: where +z is turned to
-        return _floor_anchor(seen[..., :3], forward, known, vectors=slice(3, 9))
+        return floor_anchor(seen[..., :3], forward, known, vectors=slice(3, 9))
 
 
 class WorldPositions(Representation):
@@ -125,44 +126,17 @@ class WorldPositions(Representation):
         known = (trust > 0).to(seen)
         count = known.sum(-1).clamp(min=1)
         middle = (places * known[..., None]).sum(-2) / count[..., None]
-        left = [token for token, other in enumerate(self._swap) if token != other and self._is_left(token)]
+        left = [
+            token
+            for token, other in enumerate(self._swap)
+            if token != other and is_left(self.skeleton, self._chosen[token])
+        ]
         right = [self._swap[token] for token in left]
         both = known[..., left] * known[..., right]
         across = ((places[..., left, :] - places[..., right, :]) * both[..., None]).sum(-2)
         up = across.new_tensor([0.0, 1.0, 0.0]).expand_as(across)
         forward = torch.linalg.cross(across, up, dim=-1)
-        return _floor_anchor(middle, forward, (known.sum(-1) > 0).to(seen), vectors=slice(0, 0))
-
-    def _is_left(self, token: int) -> bool:
-        joint = self._chosen[token]
-        home = self.skeleton.offsets
-        while joint >= 0:  # the first offset on the way to the root that leaves the middle line tells the side
-            if abs(float(home[joint, 0])) > 1e-3:
-                return float(home[joint, 0]) > 0
-            joint = self.skeleton.parents[joint]
-        return False
-
-
-def _floor_anchor(
-    place: Float[Tensor, "batch frame 3"],
-    forward: Float[Tensor, "batch frame 3"],
-    known: Float[Tensor, "batch frame"],
-    *,
-    vectors: slice,
-) -> FloorAnchor:
-    """An anchor of known places and directions. `vectors` are the features that turn but do not move; before them
-    (or, where there are none of them, everywhere) stand points."""
-    total = known.sum(1).clamp(min=1)
-    origin = (place * known[..., None]).sum(1) / total[:, None]
-    origin = origin * origin.new_tensor([1.0, 0.0, 1.0])  # heights are kept: the floor means something
-    heading = (forward * known[..., None]).sum(1)
-    length = heading[:, [0, 2]].norm(dim=-1)
-    sure = length > 1e-6
-    x = torch.where(sure, heading[:, 0] / length.clamp(min=1e-6), 0.0)
-    z = torch.where(sure, heading[:, 2] / length.clamp(min=1e-6), 1.0)
-    none, one = torch.zeros_like(x), torch.ones_like(x)
-    rows = (torch.stack((z, none, -x), -1), torch.stack((none, one, none), -1), torch.stack((x, none, z), -1))
-    return FloorAnchor(torch.stack(rows, -2), origin, vectors)
+        return floor_anchor(middle, forward, (known.sum(-1) > 0).to(seen), vectors=slice(0, 0))
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from kinema.batch import Query
-from kinema.nn.coefficients import Coefficients, Padding, padded
+from kinema.nn.coefficients import Coefficients
 from kinema.nn.diffusion import Denoise, Walk, noised
 from kinema.nn.noise import RowStreams
+from kinema.nn.window_terms import Terms, Window
 
 Completion = Literal["none", "padded", "noised", "estimate"]
 _LOOSE = 1e-3  # of a frame's variance: what a window of few coefficients may miss of the known frames
@@ -93,32 +94,24 @@ def pull_of(code: Coefficients, mask: Bool[Tensor, "W T F"], observed: int) -> F
     return pull * ahead[:, :, None, None]
 
 
-def base_pose(past: Float[Tensor, "*b N F"], known: Float[Tensor, "*b"], *, residual: bool) -> Float[Tensor, "*b 1 F"]:
-    """The pose that a residual code is a difference to: the last observed one; none where nothing is known."""
-    return past[..., -1:, :] * (known[..., None, None] if residual else 0.0)
-
-
 @dataclass(frozen=True, eq=False)
 class WindowFiller:
     """Fills the unknown part of a query by a diffusion model of windows, of which `observed` frames are the past.
 
-    `denoiser` takes the coefficients of padded observations [W n F] and which of them are known [W], and gives the
-    network's word on noisy coefficients.
+    `denoiser` takes windows and which of them are known [W], and gives the network's word on noisy coefficients.
     """
 
     walk: Walk
-    code: Coefficients
-    denoiser: Callable[[Tensor, Tensor], Denoise]
+    terms: Terms
+    denoiser: Callable[[Window, Tensor], Denoise]
     observed: int
-    padding: Padding
     completion: Completion
-    residual: bool
 
     def fill(
         self, query: Query, base: int, samples: Sequence[int], rows: range, *, free: bool
     ) -> Float[Tensor, "S W frame F"]:
         """The query, window after window; a `free` answer is not conditioned on what is observed, only completed."""
-        observed, frames = self.observed, self.code.frames
+        observed, frames = self.observed, self.terms.code.frames
         length, given, last = whole_prefix(query), known_features(query), query.valid.sum(1)
         answer = query.seen.expand(len(samples), *query.seen.shape)
         index, filled, turn = window_index(length, observed, frames), length, 0
@@ -129,7 +122,7 @@ class WindowFiller:
             streams = RowStreams((base + turn) % 2**60, samples, rows)
             # The first window is the same for all samples; what follows an answer is its own.
             seen = taken(answer[:1] if turn == 0 else answer, index)
-            window = self._windows(seen, mask, known & (not free), streams)
+            window = self._windows(seen, mask, known, streams, free=free)
             place = torch.arange(answer.shape[-2], device=index.device) - index[:, :1]
             fresh = (place >= 0) & (place < frames) & (place + index[:, :1] >= filled[:, None])
             answer = torch.where(fresh[..., None] & ~given, taken(window, place), answer)
@@ -142,9 +135,11 @@ class WindowFiller:
         mask: Bool[Tensor, "W T F"],
         known: Bool[Tensor, " W"],
         streams: RowStreams,
+        *,
+        free: bool,
     ) -> Float[Tensor, "S W T F"]:
         """Samples of windows. Where every sample has a window of its own (s = S > 1) each is a row by itself."""
-        code = self.code
+        code = self.terms.code
         tokens, width = code.scale.shape
         start = streams.draw(tokens, width).to(seen)
         samples, rows = start.shape[:2]
@@ -152,10 +147,9 @@ class WindowFiller:
         shape = (samples // own, own * rows, tokens, width)
         seen, start = seen.flatten(0, 1), start.view(shape)
         mask, known = mask.repeat(own, 1, 1), known.repeat(own)
-        past = seen[:, : self.observed]
-        base = base_pose(past, known.float(), residual=self.residual)
-        filler = padded((past - base) * known[:, None, None], code.frames, self.padding)
-        frames = torch.where(mask, seen - base, filler)
+        told = known & (not free)
+        window = self.terms.of(seen[:, : self.observed] * known[:, None, None], told.float())
+        frames = torch.where(mask, window.into(seen), window.held)
         signal = code.decode(code.encode(frames)) if self.completion == "padded" else frames
         pull = pull_of(code, mask, self.observed) if self.completion == "estimate" else None
         truth = Known(code, frames, mask, signal, pull)
@@ -168,10 +162,10 @@ class WindowFiller:
 
         completed = bool(mask.any())
         x = self.walk.run(
-            self.denoiser(code.encode(filler), known),
+            self.denoiser(window, told),
             start,
             draw=draw,
             estimate=truth.estimate if completed and self.completion == "estimate" else None,
             state=state if completed and self.completion in ("padded", "noised") else None,
         )
-        return (code.decode(x) + base).view(samples, rows, code.frames, width)
+        return window.back(code.decode(x)).view(samples, rows, code.frames, width)

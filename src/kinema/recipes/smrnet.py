@@ -85,6 +85,9 @@ def smrnet() -> Recipe:
         dropout=0.0,
         attention_dropout=0.0,
         places=True,
+        reading=512,
+        reading_dropout=0.2,
+        heading="own",
         start="awake",
         prediction="x0",
         solver="dpm++",
@@ -96,6 +99,7 @@ def smrnet() -> Recipe:
         uncond_fraction=0.1,
         drop="row",
         loss="distance",
+        best_of=8,
     )
     stage = Stage(
         name="model",
@@ -104,7 +108,7 @@ def smrnet() -> Recipe:
         optim=Optim(lr=6e-4, betas=(0.9, 0.99), warmup_steps=200, schedule="cosine", clip_norm=1.0),
         steps=8_000,
         batch_size=_BATCH,
-        augment=Augment(mirror=0.5, yaw=3.1416),
+        augment=Augment(mirror=0.5),
         ema=0.999,
         precision="bfloat16",
     )

@@ -15,9 +15,11 @@ import torch
 from torch import Tensor
 
 from kinema.errors import CheckpointError, KinemaError
-from kinema.models.base import FeatureShape, Frame, Model
+from kinema.models.base import FeatureShape, Model
+from kinema.motion.anchor import Anchor
 from kinema.motion.edit import rest_pose
-from kinema.motion.represent import Anchor, Representation, Statistics
+from kinema.motion.represent import Representation, Statistics
+from kinema.nn.window_terms import Frame
 from kinema.recipes import Recipe, Stage
 from kinema.recipes.codec import from_json, to_json
 from kinema.training.checkpoint import RunFolder, skeleton_from_json, skeleton_to_json

@@ -7,8 +7,7 @@ from torch import Tensor, nn
 
 from kinema.models.smrnet import SMRNet
 from kinema.motion.represent import Representation
-from kinema.nn.coefficients import padded
-from kinema.nn.completion import Known, base_pose
+from kinema.nn.completion import Known
 from kinema.nn.diffusion import alpha_bars, data_of, levels
 from kinema.run.export.ports import Axis, Part, Port, Sizes, numbers
 
@@ -27,9 +26,9 @@ class _Denoiser(nn.Module):
         model, config = self.model, self.model.config
         seen = self.representation.standardise(past)
         known = torch.ones_like(seen[:, 0, 0])
-        seen = seen - base_pose(seen, known, residual=config.code == "residual")
-        frames = padded(seen, config.frames, config.padding)
-        embedded = model.denoiser.observe(model.coefficients.encode(frames))
+        window = model.terms.of(seen, known)
+        frames = window.held
+        embedded = model.denoiser.embed(model.coefficients.encode(frames), window.past, known)
         said = self._word(noisy, level, embedded)
         if config.guidance != 1:
             alone = self._word(noisy, level, torch.zeros_like(embedded))
@@ -42,7 +41,7 @@ class _Denoiser(nn.Module):
 
     def _word(self, noisy: Tensor, level: Tensor, embedded: Tensor) -> Tensor:
         denoiser = self.model.denoiser
-        return denoiser.answer(noisy, denoiser.sources(embedded, level), self.heads)
+        return denoiser.answer(noisy, embedded, denoiser.sources(embedded, level), self.heads)
 
 
 class _Frames(nn.Module):
@@ -53,8 +52,8 @@ class _Frames(nn.Module):
     def forward(self, clean: Tensor, past: Tensor) -> Tensor:
         seen = self.representation.standardise(past)
         known = torch.ones_like(seen[:, 0, 0])
-        base = base_pose(seen, known, residual=self.model.config.code == "residual")
-        return self.representation.restore(self.model.coefficients.decode(clean) + base)
+        window = self.model.terms.of(seen, known)
+        return self.representation.restore(window.back(self.model.coefficients.decode(clean)))
 
 
 def denoiser_part(model: SMRNet, representation: Representation) -> Part:
