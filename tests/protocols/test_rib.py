@@ -25,6 +25,8 @@ def test_a_clip_is_the_middle_in_whole_steps() -> None:
     flat = keypoints(WALK)
     assert flat.fps == 60
     assert flat.positions.shape[-2:] == (19, 2)
+    head, ankle = (flat.positions[:, flat.skeleton.index(name), 1] for name in ("head", "l_ankle"))
+    assert bool((head < ankle).all())  # y down
     assert middle(flat[:160], 16).frames == 145  # type: ignore[union-attr]
     assert middle(flat[:16], 16) is None
     long = replace(flat, positions=flat.positions.repeat(3, 1, 1))

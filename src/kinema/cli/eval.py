@@ -23,6 +23,7 @@ def evaluate(
     data: Path | None = None,
     json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
     out: Path | None = None,
+    answers: Path | None = None,
 ) -> None:
     """Score a model by a named protocol, next to the published rows.
 
@@ -42,12 +43,15 @@ def evaluate(
         Write the scores to standard output as JSON, and the tables to standard error.
     out
         Also write the whole report, baselines and published rows by action included: a .md or a .json file.
+    answers
+        Of rib and upsample-grid: an .h5 file for truth, answer and straight lines of every clip (gt, pred, interp).
+        `kinema render` draws one of them.
     """
     if out is not None and out.suffix not in (".md", ".json"):
         raise UsageError(
             expected="a file that ends in .md or .json", got=str(out), cure="Name another file with --out."
         )
-    report = score(model, protocol, data)
+    report = score(model, protocol, data, answers)
     if out is not None:
         write_text(
             out, markdown(report) if out.suffix == ".md" else json.dumps(report.to_json(full=True), indent=2) + "\n"

@@ -15,9 +15,11 @@ from kinema.atomic import atomic_path
 from kinema.errors import UsageError
 from kinema.motion.files import load_clip
 from kinema.motion.motion import Clip
+from kinema.protocols.answers import is_answer_file, load_answer
 from kinema.protocols.samples import is_sample_file, load_samples, sample_of
 from kinema.viz import film, raster
-from kinema.viz.layers import Panel, layers_of_clip
+from kinema.viz.camera import side_by_side
+from kinema.viz.layers import Layer, Panel, layers_of_clip
 from kinema.viz.page import page
 
 _SIZES = {".png": 320, ".gif": 360, ".mp4": 720}
@@ -86,6 +88,7 @@ def render(
     fps: float | None = None,
     action: str | None = None,
     window: int = 0,
+    clip: str | None = None,
 ) -> None:
     """Draw a motion: a film strip (.png), a loop (.gif) or a film (.mp4).
 
@@ -113,6 +116,9 @@ def render(
         Of a sample file (`kinema forecast --samples-out`): the action; default: the first.
     window
         Of a sample file: which window of the action, from 0.
+    clip
+        Of a file of answers (`kinema eval --answers`): which clip; default: the first. The truth stands between the
+        answer and straight lines.
     """
     target = output or file.with_suffix(".gif")
     kind = target.suffix.lower()
@@ -123,8 +129,12 @@ def render(
         raise UsageError(expected="a size of 64 to 4096 pixels", got=f"{height}", cure="Change --size.")
     if frames is not None and frames < 1:
         raise UsageError(expected="at least one frame", got=f"{frames}", cure="Change --frames.")
-    sampled = is_sample_file(file)
-    panel = _sample_panel(file, action, window) if sampled else _panel(file, load_clip(file, fps=fps))
+    if is_answer_file(file):
+        panel = _answer_panel(file, clip, view)
+    elif is_sample_file(file):
+        panel = _sample_panel(file, action, window)
+    else:
+        panel = _panel(file, load_clip(file, fps=fps))
     if kind == ".png":
         picture = raster.strip(
             panel, count=frames or 8, height=height, theme=theme, view=view, start=from_, stop=to, sharpness=_SHARP
@@ -152,6 +162,17 @@ def _sample_panel(file: Path, action: str | None, window: int) -> Panel:
     panel = raster.forecast_panel(sample.whole, sample.prediction, now=now, title="", role="forecast")
     facts = f"{sample.action}, frame {sample.start + sample.observed}: prediction beside what happened"
     return replace(panel, caption=facts)
+
+
+def _answer_panel(file: Path, clip: str | None, view: str) -> Panel:
+    """A clip of a file of answers: the truth between the answer and straight lines."""
+    found = load_answer(file, clip)
+    layers = (
+        Layer(found.model, found.answer, "forecast"),
+        Layer("truth", found.truth, "observed"),
+        Layer("straight lines", found.lines, "baseline"),
+    )
+    return Panel("", side_by_side(layers, view), caption=f"{found.name}: {found.model}, truth, straight lines")
 
 
 def has_display() -> bool:

@@ -43,7 +43,12 @@ class Cell:
     @property
     def name(self) -> str:
         """The condition in one line."""
-        return " ".join(f"{key} {value}" if value[:1].isdigit() else value for key, value in self.where.items())
+        return cell_name(self.where)
+
+
+def cell_name(where: Mapping[str, str]) -> str:
+    """A condition in one line: what is a number is told with what it counts."""
+    return " ".join(f"{key} {value}" if value[:1].isdigit() else value for key, value in where.items())
 
 
 @dataclass(frozen=True)

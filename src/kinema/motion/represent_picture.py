@@ -49,8 +49,9 @@ class PictureKeypoints(Representation):
     """18 joints relative to the middle of the hips, then its place: 38 numbers, y up, a unit about a metre.
 
     The camera stands 4 m before the origin (`geometry.camera.project`); 3-D clips are projected as they stand (see
-    `data.viewed`), 2-D points of `skeleton19` are taken as they are. `decode` gives 2-D points of `skeleton19`. With
-    `own_scale` a window is seen from its own place and size. Raises UsageError where a joint has no counterpart.
+    `data.viewed`). 2-D points of `skeleton19`, which `decode` gives and `encode` takes too, have y down like all points
+    of a picture. With `own_scale` a window is seen from its own place and size. Raises UsageError where a joint has no
+    counterpart.
     """
 
     space = "positions"
@@ -77,19 +78,20 @@ class PictureKeypoints(Representation):
         """x and y, joint after joint."""
         positions = clip.points().positions
         if positions.shape[-1] == 2:
-            hips, joints = positions[..., :1, :], positions[..., [2, 1, *range(3, 19)], :]
+            upright = positions * positions.new_tensor([1.0, -1])
+            hips, joints = upright[..., :1, :], upright[..., [2, 1, *range(3, 19)], :]
         else:
             seen = project(positions, focal=self.focal, distance=self.distance)
             hips, joints = seen[..., :1, :], seen[..., self._chosen, :]
         return torch.cat((joints - hips, hips), -2).flatten(-2)
 
     def decode(self, features: Float[Tensor, "*batch frame feat"]) -> Points:
-        """2-D points of `skeleton19`."""
+        """2-D points of `skeleton19`, y down."""
         places = features.unflatten(-1, (19, 2))
         hips = places[..., 18:, :]
         joints = places[..., :18, :] + hips
         ordered = torch.cat((hips, joints[..., [1, 0, *range(2, 18)], :]), -2)
-        return Points(self.picture, ordered, self.fps)
+        return Points(self.picture, ordered * ordered.new_tensor([1.0, -1]), self.fps)
 
     def mirror(self, features: Float[Tensor, "*batch frame feat"]) -> Float[Tensor, "*batch frame feat"]:
         """Joints exchanged, x turned round."""

@@ -1,4 +1,4 @@
-"""What `rib` and `upsample-grid` share: every r-th frame of a clip is given, methods say the rest, answers are scored."""
+"""What `rib` and `upsample-grid` share: every r-th frame of a clip is given, methods say the rest and are scored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from kinema.errors import UsageError
-from kinema.metrics.cells import Cell, CellReport, Scores, merged
+from kinema.metrics.cells import Cell, CellReport, Scores, cell_name, merged
 from kinema.motion.motion import Clip, Motion
 from kinema.protocols.completer import CLASSICAL, Completer, Kind
 from kinema.protocols.gaps import blanked
@@ -39,6 +39,11 @@ class Question:
     def windows(self) -> int:
         """How many they are."""
         return self.truth.batch_shape[0]
+
+    @property
+    def cell(self) -> str:
+        """The name of its cell."""
+        return cell_name(self.where)
 
     def answer(self, one: Completer) -> Clip:
         """What a method says, which is handed the known frames alone."""

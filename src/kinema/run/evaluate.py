@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kinema.errors import unknown_name
+from kinema.errors import UsageError, unknown_name
 from kinema.metrics.report import Reported
 from kinema.protocols import COMPLETIONS, GENERATIONS, PROTOCOLS
+from kinema.protocols.answers import write_answers
 from kinema.protocols.forecaster import Forecaster
+from kinema.protocols.grid import Grid
 from kinema.protocols.nearest import NAME as NEAREST
 from kinema.protocols.stochastic import StochasticProtocol
 from kinema.run.completing import open_completer
@@ -19,15 +21,20 @@ from kinema.run.run import Run
 BESIDE = ("zero-velocity", "running-average-2", "running-average-4")  # shown beside every model
 
 
-def evaluate(model: str | Path | Forecaster, protocol: str, data: Path | str | None = None) -> Reported:
+def evaluate(
+    model: str | Path | Forecaster, protocol: str, data: Path | str | None = None, answers: Path | None = None
+) -> Reported:
     """Score a model (a baseline's name, a shipped model's name, a run folder, or an opened one) under a protocol.
 
     Stochastic protocols know one baseline more, "nearest-neighbour", which needs their training recordings; those
     of completion know the classical methods ("linear", "squad" ...) and models, not the baselines that only forecast.
 
-    `data` is the folder with the protocol's data (default: the one that KINEMA_DATA names). Raises UsageError for an
-    unknown model or protocol, MissingDataError where data or weights are not there.
+    `data` is the folder with the protocol's data (default: the one that KINEMA_DATA names); `answers`, of rib and
+    upsample-grid, an HDF5 file to keep truth and answers in. Raises UsageError for an unknown model or protocol,
+    MissingDataError where data or weights are not there.
     """
+    if answers is not None:
+        return _evaluate_and_keep(model, protocol, data, answers)
     if protocol in GENERATIONS and isinstance(model, (str, Path)):
         return GENERATIONS[protocol].evaluate(open_action_run(model), JudgeTeacher(), data)
     if protocol in COMPLETIONS and isinstance(model, (str, Path, Run)):
@@ -42,3 +49,18 @@ def evaluate(model: str | Path | Forecaster, protocol: str, data: Path | str | N
         return benchmark.evaluate(open_run(model) if isinstance(model, (str, Path)) else model, data, others)
     forecaster = open_run(model) if isinstance(model, (str, Path)) else model
     return benchmark.evaluate(forecaster, data, [open_run(name) for name in BESIDE])
+
+
+def _evaluate_and_keep(
+    model: str | Path | Forecaster, protocol: str, data: Path | str | None, answers: Path
+) -> Reported:
+    grids: dict[str, Grid] = {name: one for name, one in COMPLETIONS.items() if isinstance(one, Grid)}
+    if protocol not in grids or not isinstance(model, (str, Path, Run)):
+        raise UsageError(
+            expected=f"a protocol whose answers can be kept: {' or '.join(grids)}",
+            got=protocol,
+            cure="Leave --answers out; `kinema forecast --protocol --samples-out` keeps forecasts.",
+        )
+    completer = open_completer(model)
+    with write_answers(answers, protocol, completer.name) as keep:
+        return grids[protocol].evaluate(completer, data, keep=keep)

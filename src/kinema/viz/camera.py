@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
 
 from kinema.errors import unknown_name
+from kinema.motion.motion import Points
 from kinema.viz.layers import Layer, duration_of
 
 View = Literal["front", "side", "three-quarter"]
@@ -113,6 +114,21 @@ def shot_of(
     start = Camera(np.zeros(3), azimuth, 0.0 if flat else rise, 2.0 * stature, lens)
     camera, lift = _fit(start, _clouds(layers, times, targets, floor), aspect, margin)
     return Shot(camera, times, targets + lift, floor, stature)
+
+
+def side_by_side(layers: Sequence[Layer], view: str = "three-quarter") -> tuple[Layer, ...]:
+    """The layers, each moved so far to the right of the one before, as the camera sees it, that none stands before
+    another."""
+    right = shot_of(layers, view=view).camera.axes[0]
+    wide = max(float(np.ptp(layer.bodies @ right, axis=-1).max()) for layer in layers)
+    return tuple(
+        replace(layer, points=_moved(layer.points, 1.1 * wide * place * right)) for place, layer in enumerate(layers)
+    )
+
+
+def _moved(points: Points, by: Float[np.ndarray, "3"]) -> Points:
+    step = points.positions.new_tensor(by[: points.positions.shape[-1]].tolist())
+    return replace(points, positions=points.positions + step)
 
 
 def _floor(layers: Sequence[Layer]) -> float:
