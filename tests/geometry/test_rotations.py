@@ -149,6 +149,44 @@ def test_shortest_arc_of_opposite_directions_and_of_nothing(axis):
     torch.testing.assert_close(rot.shortest_arc(start, torch.zeros(3)), torch.eye(3))
 
 
+@given(VECTORS, VECTORS, VECTORS)
+def test_an_arc_by_way_is_two_shortest_arcs(one, other, third):
+    start, middle, end = (torch.nn.functional.normalize(torch.tensor(each), dim=-1) for each in (one, other, third))
+    lengths = torch.stack([each.norm(dim=-1) for each in (start, middle, end, start + middle, middle + end)])
+    usable = (lengths[:3] > 0.9).all(0) & (lengths[3:] > 1e-2).all(0)
+    start, middle, end = start[usable], middle[usable], end[usable]
+    turn = rot.arc_by_way(start, middle, end)
+    assert is_rotation(turn)
+    both = rot.shortest_arc(middle, end) @ rot.shortest_arc(start, middle)
+    torch.testing.assert_close(turn, both, atol=1e-6, rtol=0)
+
+
+def test_an_arc_by_way_of_the_opposite_and_of_nothing():
+    x, y, _ = torch.eye(3)
+    nothing = torch.zeros(3)
+    for start, middle, end in ((x, -x, y), (x, y, -y), (x, -x, x)):
+        turn = rot.arc_by_way(start, middle, end)
+        assert is_rotation(turn)
+        torch.testing.assert_close(turn @ start, end, atol=1e-6, rtol=0)
+    torch.testing.assert_close(rot.arc_by_way(x, y, nothing), rot.shortest_arc(x, y))
+    torch.testing.assert_close(rot.arc_by_way(nothing, x, y), rot.shortest_arc(x, y))
+
+
+@pytest.mark.parametrize("count", [3, 200])
+def test_the_nearest_rotation_agrees_with_scipy(count):
+    """Few matrices go another way than many; a reflection is not an answer, and what is no number stays none."""
+    matrix = torch.randn(count, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    found = rot.nearest_rotation(matrix)
+    assert is_rotation(found)
+    for each, one in zip(matrix, found, strict=True):
+        expected, _ = Rotation.align_vectors(each.T.numpy(), np.eye(3))
+        np.testing.assert_allclose(one.numpy(), expected.as_matrix(), atol=1e-9)
+    matrix[1, 0, 0] = torch.nan
+    broken = rot.nearest_rotation(matrix)
+    assert broken[1].isnan().any()
+    torch.testing.assert_close(broken[0], found[0])
+
+
 @pytest.mark.parametrize("axis", "XYZ")
 def test_axis_angle_agrees_with_euler(axis):
     angle = torch.linspace(-3, 3, 7)

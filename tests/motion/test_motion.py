@@ -1,9 +1,12 @@
 """`Motion` and `Points`: shapes, slices, batches."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from kinema.errors import UsageError
+from kinema.geometry.rotations import rotvec_to_rotmat
 from kinema.motion.catalog import skeleton
 from kinema.motion.edit import rest_pose
 from kinema.motion.motion import Motion, Points, concatenate, stack
@@ -35,6 +38,15 @@ def test_points_are_forward_kinematics(clip):
     torch.testing.assert_close(bones.norm(dim=-1), clip.skeleton.bone_lengths[1:].expand(6, -1))
     assert points.points() is points
     assert (points.action, points.identity, points.fps) == ("walk", "set/one", 20.0)
+
+
+def test_places_are_the_points_of_some_joints(clip):
+    turned = rotvec_to_rotmat(torch.linspace(-2, 2, clip.rotations[..., 0].numel()).reshape(6, -1, 3))
+    moving = clip.skeleton.offsets + torch.arange(6.0)[:, None, None]
+    for motion in (replace(clip, rotations=turned), replace(clip, rotations=turned, offsets=moving)):
+        for joints in ([0], [5, 3], clip.skeleton.indices(("r_toe", "l_hip", "r_toe")), range(len(clip.skeleton))):
+            wanted = motion.points().positions[..., list(joints), :]
+            torch.testing.assert_close(motion.places(joints), wanted, rtol=0, atol=0)
 
 
 def test_batches_come_apart_and_together(clip):

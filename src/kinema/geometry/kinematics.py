@@ -1,7 +1,8 @@
 """Forward kinematics: from local rotations to joint positions.
 
-Column vectors: R_j = R_parent @ L_j and p_j = p_parent + R_parent @ offset_j. A plain loop over the joints is the
-fastest form at the sizes of a human body (gathering whole levels of the tree at once is slower).
+Column vectors: R_j = R_parent @ L_j and p_j = p_parent + R_parent @ offset_j. A plain loop over the joints is fastest at
+the sizes of a human body (gathering whole levels of the tree at once is slower), where the arrays are taken apart once:
+indexed joint by joint, the backward pass would fill an array of all joints for each of them.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ def forward_kinematics(
 
     The root stands at `root`; its own offset is not used.
     """
-    positions, turned = [root], [rotations[..., 0, :, :]]
+    local, bones = rotations.unbind(-3), offsets[..., None].unbind(-3)
+    positions, turned = [root], [local[0]]
     for joint, parent in enumerate(parents[1:], start=1):
-        step = turned[parent] @ offsets[..., joint, :, None]
-        positions.append(positions[parent] + step[..., 0])
-        turned.append(turned[parent] @ rotations[..., joint, :, :])
+        positions.append(positions[parent] + (turned[parent] @ bones[joint])[..., 0])
+        turned.append(turned[parent] @ local[joint])
     return torch.stack(positions, -2), torch.stack(turned, -3)
 
 

@@ -126,11 +126,44 @@ def shortest_arc(start: Float[Tensor, "*#b 3"], end: Float[Tensor, "*#b 3"]) -> 
     odd = (near < 2e-6) | (near + apart < 3)  # half a turn, or no direction
     if not bool(odd.any()):
         return turn
-    other = torch.where(a[..., :1].abs() < 0.9, a.new_tensor([1.0, 0, 0]), a.new_tensor([0, 1.0, 0]))
-    axis = torch.nn.functional.normalize(torch.linalg.cross(a, other), dim=-1)  # half a turn: any axis across will do
+    axis = _normal(a)  # half a turn: any axis across will do
     flip = 2 * axis[..., :, None] * axis[..., None, :] - eye
     turn = torch.where((near < 2e-6)[..., None, None], flip, turn)
     return torch.where((near + apart < 3)[..., None, None], eye, turn)
+
+
+def arc_by_way(
+    start: Float[Tensor, "*#b 3"], middle: Float[Tensor, "*#b 3"], end: Float[Tensor, "*#b 3"]
+) -> Float[Tensor, "*b 3 3"]:
+    """The shortest arc from `start` to `middle` and then that from `middle` to `end`.
+
+    `middle` has length 1, the others too, or 0 where there is no arc to it. An arc is two reflections, in one of its
+    ends and half-way. Of the four, those in `middle` cancel each other.
+    """
+    starts, ends = torch.broadcast_tensors(start + middle, middle + end)
+    half = torch.stack((starts, ends))
+    length = half.norm(dim=-1, keepdim=True)
+    if bool((length < 1.4e-3).any()):  # half a turn: any normal will do
+        half = torch.where(length < 1.4e-3, _normal(middle), half)
+    half = torch.nn.functional.normalize(half, dim=-1)
+    first, second = torch.eye(3).to(half) - 2 * half[..., :, None] * half[..., None, :]
+    return second @ first
+
+
+def _normal(vector: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 3"]:
+    """A unit vector at a right angle to one of length 1 or 0."""
+    other = torch.where(vector[..., :1].abs() < 0.9, vector.new_tensor([1.0, 0, 0]), vector.new_tensor([0, 1.0, 0]))
+    return torch.nn.functional.normalize(torch.linalg.cross(vector, other) + 1e-9 * other, dim=-1)  # of 0: any
+
+
+def nearest_rotation(rotmat: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 3 3"]:
+    """The rotation of least squares (Kabsch 1976, Procrustes): the one nearest to a sum or a mean of rotations."""
+    few = rotmat.shape[:-2].numel() < 128  # for many, the closed form is faster
+    if not few or rotmat.requires_grad or not bool(rotmat.isfinite().all()):
+        return cast("Tensor", roma.special_procrustes(rotmat))
+    left, _, right = torch.linalg.svd(rotmat)
+    proper = torch.linalg.det(left @ right)[..., None, None]
+    return torch.cat((left[..., :2], proper * left[..., 2:]), -1) @ right
 
 
 def angle_between(a: Float[Tensor, "*b 3 3"], b: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b"]:

@@ -213,8 +213,8 @@ def t_pose(skeleton: Skeleton, fps: float = 30.0) -> Motion:
     """One frame of the rest pose, the arms turned sideways where the catalogue knows that they are not (h36m32)."""
     pose = rest_pose(skeleton, fps)
     if skeleton.same_tree(h36m32()):
-        for name, turned in H36M32_T_POSE.items():
-            pose.rotations[:, skeleton.index(name)] = rotvec_to_rotmat(torch.tensor(turned))
+        turned = torch.tensor(list(H36M32_T_POSE.values()))
+        pose.rotations[:, skeleton.indices(list(H36M32_T_POSE))] = rotvec_to_rotmat(turned)
     return pose
 
 

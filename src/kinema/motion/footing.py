@@ -8,16 +8,18 @@ a body whose feet leave the ground flies on with the speed that it had.
 from __future__ import annotations
 
 import math
-from typing import cast
 
-import roma
+import numpy as np
+import numpy.typing as npt
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinema.geometry.rotations import axis_angle_to_rotmat, rotmat_to_rotvec, slerp
+from kinema.geometry.rotations import axis_angle_to_rotmat, nearest_rotation, rotmat_to_rotvec, slerp
 from kinema.motion.ik import has_joint
 from kinema.motion.motion import Motion
+
+Array = npt.NDArray[np.floating]
 
 GRAVITY = 9.81  # metres per second squared
 _FEET = (("l_ankle", "r_ankle"), ("l_toe", "r_toe"))
@@ -41,7 +43,7 @@ def steady_heading(
     ages = torch.arange(recent.shape[-3] - 1, -1, -1).to(recent) / fps
     rate = _turning_rate(recent, ages)
     now = axis_angle_to_rotmat("Y", rate[..., None] * ages) @ recent  # each turned on to the present
-    mean = cast(Tensor, roma.special_procrustes(now.mean(-3)))
+    mean = nearest_rotation(now.mean(-3))
     time = torch.arange(1, frames + 1).to(recent) / fps
     fade = 1 - torch.exp(-time / _TURN)
     steady = slerp(recent[..., -1:, :, :], mean[..., None, :, :], fade)
@@ -59,31 +61,56 @@ def body_path(past: Motion, ahead: Motion) -> Float[Tensor, "*batch frame 3"]:
     if feet.shape[-2] == 0:
         time = step * torch.arange(1, ahead.frames + 1).to(place)[:, None]
         return place[..., None, :] + speed[..., None, :] * time * speed.new_tensor([1.0, 0.0, 1.0])
-    feet_last = feet_before[..., -1, :, :].expand(*batch, -1, 3)
+    feet = torch.cat((feet_before[..., -1:, :, :].expand(*batch, -1, -1, 3), feet.expand(*batch, -1, -1, 3)), -3)
+    height = feet[..., 1:, :, 1] - floor[..., None, :]
+    lowest = height.amin(-1)
     # How far the lowest foot is above its floor now: a slip of the estimate, or a flight.
-    gap = (place[..., 1:2] + feet_last[..., 1] - floor).amin(-1)
+    gap = (place[..., 1:2] + feet[..., 0, :, 1] - floor).amin(-1)
     settling = torch.where(gap < 2 * _CONTACT, gap, torch.zeros_like(gap))
-    path: list[Tensor] = []
-    for frame in range(ahead.frames):
-        now = feet[..., frame, :, :].expand(*batch, -1, 3)
-        height = now[..., 1] - floor
-        carried = speed[..., None, :] + (now - feet_last) / step  # how fast each foot would go at the body's old speed
-        score = -(height - height.amin(-1, keepdim=True)) / _LOW - carried[..., ::2].norm(dim=-1) / _SLOW
-        stands = torch.softmax(score, -1)[..., None]
-        level = -height.amin(-1) + settling * math.exp(-(frame + 1) * step / _SETTLE)
-        flying = place[..., 1] + speed[..., 1] * step - GRAVITY * step**2
-        up = torch.maximum(level, flying)
-        grip = torch.exp(-(up - level) / _CONTACT)[..., None]
-        planted = -(stands * (now - feet_last)).sum(-2) / step
-        grip = grip * (1 - math.exp(-step / _INERTIA))
-        along = grip * planted + (1 - grip) * speed
-        moved = torch.stack((place[..., 0] + along[..., 0] * step, up, place[..., 2] + along[..., 2] * step), -1)
+    time = step * torch.arange(1, ahead.frames + 1).to(place)
+    level = -lowest + settling[..., None] * torch.exp(-time / _SETTLE)
+    raised = (height - lowest[..., None]) / _LOW
+    return _followed(place, speed, feet.diff(dim=-3) / step, raised, level, step)
+
+
+def _followed(
+    place: Float[Tensor, "*batch 3"],
+    speed: Float[Tensor, "*batch 3"],
+    swing: Float[Tensor, "*batch frame foot 3"],
+    raised: Float[Tensor, "*batch frame foot"],
+    level: Float[Tensor, "*batch frame"],
+    step: float,
+) -> Float[Tensor, "*batch frame 3"]:
+    """Where the root goes, frame after frame.
+
+    `swing` is the feet's velocity relative to the root, `raised` how far each is above the lowest, in units of _LOW,
+    `level` the root's height with the lowest foot on the floor. In numpy: these are hundreds of operations on a few
+    numbers each, which take torch several times as long.
+    """
+    here, going = place.numpy(force=True), speed.numpy(force=True)
+    swings, highs, levels = (
+        each.movedim(axis, 0).numpy(force=True) for each, axis in ((swing, -3), (raised, -2), (level, -1))
+    )
+    hold, push = 1 - math.exp(-step / _INERTIA), 1 - math.exp(-step / _PUSH)
+    path: list[Array] = []
+    for foot, high, ground in zip(swings, highs, levels, strict=True):
+        over = np.linalg.norm(going[..., None, ::2] + foot[..., ::2], axis=-1)  # at the body's old speed
+        score = -high - over / _SLOW
+        stands = np.exp(score - score.max(-1, keepdims=True))
+        stands /= stands.sum(-1, keepdims=True)
+        flying = here[..., 1] + going[..., 1] * step - GRAVITY * step**2
+        up = np.maximum(ground, flying)
+        grip = hold * np.exp((ground - up) / _CONTACT)[..., None]
+        planted = -(stands[..., None] * foot).sum(-2)
+        along = grip * planted + (1 - grip) * going
+        moved = here + along * step
+        moved[..., 1] = up
         # A glimpse of speed is not momentum: the ground changes it over some frames, the air does not.
-        drift = speed + (1 - math.exp(-step / _PUSH)) * (along - speed)
-        speed = torch.stack((drift[..., 0], (up - place[..., 1]) / step, drift[..., 2]), -1)
-        place, feet_last = moved, now
-        path.append(place)
-    return torch.stack(path, -2)
+        going = going + push * (along - going)
+        going[..., 1] = (up - here[..., 1]) / step
+        here = moved
+        path.append(here)
+    return torch.from_numpy(np.stack(path, -2)).to(place)
 
 
 def _observed(past: Motion) -> tuple[Tensor, Tensor]:
@@ -101,13 +128,13 @@ def _feet(motion: Motion) -> Tensor:
     """Ankles and toes, as far as the skeleton has them in pairs, relative to the root."""
     pairs = [pair for pair in _FEET if all(has_joint(motion.skeleton, name) for name in pair)]
     joints = [motion.skeleton.index(name) for pair in pairs for name in pair]
-    return motion.points().positions[..., joints, :] - motion.root[..., None, :]
+    return motion.places(joints) - motion.root[..., None, :]
 
 
 def _speed(past: Motion) -> Tensor:
     """The body's velocity at the end, over the last tenth of a second. (Above some pelvises stands a fixed joint.)"""
     joint = past.skeleton.index("pelvis") if has_joint(past.skeleton, "pelvis") else 0
-    body = past.points().positions[..., joint, :]
+    body = past.places([joint])[..., 0, :]
     frames = min(past.frames - 1, max(1, round(past.fps / 10)))
     if frames < 1:
         return torch.zeros_like(body[..., -1, :])

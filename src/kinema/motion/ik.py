@@ -2,22 +2,21 @@
 
 From the root outwards, every joint is turned so that the bones that leave it point where the positions say: one bone
 by the shortest arc, several by the rotation of least squares (Kabsch 1976). What positions cannot tell, the twist of a
-bone about itself and joints that the positions do not know, is taken from a reference pose. Frames and batch axes are
-solved at once.
+bone about itself and joints that the positions do not know, is taken from a reference pose. Frames, batch axes and the
+joints of one depth are solved at once.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple
 
-import roma
 import torch
 from torch import Tensor
 
 from kinema.errors import UsageError
 from kinema.geometry.kinematics import forward_kinematics
-from kinema.geometry.rotations import identity_rotmat, shortest_arc
+from kinema.geometry.rotations import arc_by_way, identity_rotmat, nearest_rotation
 from kinema.motion.motion import Motion, Points
 from kinema.motion.names import CANON17, EXTREMITIES
 from kinema.motion.skeleton import Skeleton
@@ -48,6 +47,14 @@ class _Bone:
     to: int
     along: Tensor
     loose: bool
+
+
+class _Wish(NamedTuple):
+    """A direction in a joint's own frame, the world's direction that it should have, and how much that weighs."""
+
+    along: Tensor
+    end: Tensor
+    weight: float
 
 
 def match_joints(source: Skeleton, target: Skeleton) -> Match:
@@ -86,21 +93,15 @@ def fit_rotations(points: Points, skeleton: Skeleton, *, reference: Motion | Non
     """
     match = match_joints(points.skeleton, skeleton)
     _check(points, skeleton, match, reference)
-    where = {joint: points.positions[..., list(of), :].mean(-2) for joint, of in match.sources.items()}
-    frames = points.positions.shape[:-2]
-    home = _home(skeleton, reference).to(points.positions).expand(*frames, -1, -1, -1)
+    places = points.positions.unbind(-2)
+    where = {joint: (places[of[0]] + places[of[-1]]) / 2 for joint, of in match.sources.items()}
+    home = _home(skeleton, reference).to(points.positions)
     same_tree = points.skeleton.same_tree(skeleton)
-    turned: list[Tensor] = []
-    solved: list[Tensor] = []
-    for joint, parent in enumerate(skeleton.parents):
-        local = home[..., joint, :, :]
-        if joint in where:
-            bones = _bones_of(joint, skeleton, where, home)
-            wanted = _wanted(joint, bones, skeleton, where, same_tree=same_tree)
-            local = _turn(local, wanted, turned[parent] if parent >= 0 else None)
-        solved.append(local)
-        turned.append(local if parent < 0 else turned[parent] @ local)
-    rotations = torch.stack(solved, -3)
+    wishes: dict[int, list[_Wish]] = {}
+    for joint in where:
+        if bones := _bones_of(joint, skeleton, where, home):
+            wishes[joint] = _wished(joint, bones, skeleton, where, same_tree=same_tree)
+    rotations = _solved(skeleton, wishes, home, points.positions.shape[:-2])
     root = _root(rotations, skeleton, points, match)
     return Motion(skeleton, rotations, root, points.fps, points.action, points.identity)
 
@@ -108,25 +109,25 @@ def fit_rotations(points: Points, skeleton: Skeleton, *, reference: Motion | Non
 def _bones_of(joint: int, skeleton: Skeleton, where: dict[int, Tensor], home: Tensor) -> list[_Bone]:
     """The bones to the nearest known joints below; joints between, unknown or at the same place, keep their turn."""
     found: list[_Bone] = []
-    offsets = skeleton.offsets.to(home)
-    start = torch.zeros_like(home[..., 0, :, 0])
-    frame = torch.eye(3).to(home).expand_as(home[..., 0, :, :])
-    pending = [(child, start, frame, False) for child in skeleton.children[joint]]
+    offsets, lengths = skeleton.offsets.to(home), skeleton.bone_lengths
+    # With each joint where its bone begins, and how it is turned there; None as long as that is the joint's own frame.
+    pending: list[tuple[int, tuple[Tensor, Tensor] | None]] = [(child, None) for child in skeleton.children[joint]]
     while pending:
-        child, foot, frame, loose = pending.pop(0)
-        along = foot + (frame @ offsets[child])
-        if child in where and float(along.norm(dim=-1).amax()) > _SHORT:
-            found.append(_Bone(child, along, loose))
-            continue
-        below = frame @ home[..., child, :, :]
-        pending += [(further, along, below, True) for further in skeleton.children[child]]
+        child, between = pending.pop(0)
+        along = offsets[child] if between is None else between[0] + between[1] @ offsets[child]
+        length = lengths[child] if between is None else along.norm(dim=-1).amax()
+        if child in where and float(length) > _SHORT:
+            found.append(_Bone(child, along, between is not None))
+        elif skeleton.children[child]:
+            turn = home[..., child, :, :] if between is None else between[1] @ home[..., child, :, :]
+            pending += [(further, (along, turn)) for further in skeleton.children[child]]
     return found
 
 
-def _wanted(
+def _wished(
     joint: int, bones: list[_Bone], skeleton: Skeleton, where: dict[int, Tensor], *, same_tree: bool
-) -> list[tuple[Tensor, Tensor, float]]:
-    """Pairs of a direction in the joint's frame and the world's direction that it should have, each with a weight.
+) -> list[_Wish]:
+    """What the bones that leave a joint want of it.
 
     Between different bodies a pair of sides tells its line across only: hips and shoulders branch off at other heights
     in every scheme, which would tilt the trunk. Hips are firm; shoulders rise with the arms and say little but where
@@ -134,48 +135,86 @@ def _wanted(
     """
     ends = {bone.to for bone in bones}
     pairs = [bone for bone in bones if skeleton.mirror[bone.to] in ends - {bone.to}]
-    wanted: list[tuple[Tensor, Tensor, float]] = []
+    wishes: list[_Wish] = []
     for bone in bones:
         if same_tree or bone not in pairs:
             loose = same_tree and bone.loose and bone not in pairs
-            wanted.append((bone.along, where[bone.to] - where[joint], _LOOSE if loose else 1.0))
+            wishes.append(_Wish(bone.along, where[bone.to] - where[joint], _LOOSE if loose else 1.0))
     if same_tree or not pairs:
-        return wanted
+        return wishes
     for left in pairs:
         right = next(bone for bone in pairs if bone.to == skeleton.mirror[left.to])
         if left.to < right.to:
             firm = 1.0 if joint == min(where) else _LOOSE
-            wanted.append((left.along - right.along, where[left.to] - where[right.to], firm))
+            wishes.append(_Wish(left.along - right.along, where[left.to] - where[right.to], firm))
     if len(bones) == len(pairs):  # nothing on the middle line: the middle of the pair has to do
         middle = torch.stack([where[bone.to] for bone in pairs]).mean(0) - where[joint]
-        wanted.append((torch.stack([bone.along for bone in pairs]).mean(0), middle, 1.0))
-    return wanted
+        wishes.append(_Wish(torch.stack([bone.along for bone in pairs]).mean(0), middle, 1.0))
+    return wishes
 
 
-def _turn(home: Tensor, wanted: list[tuple[Tensor, Tensor, float]], above: Tensor | None) -> Tensor:
-    """The local rotation nearest to `home` that gives the wanted directions; `above` is the parent's global turn."""
-    if not wanted:
-        return home
-    starts = [torch.nn.functional.normalize((home @ along[..., None])[..., 0], dim=-1) for along, _, _ in wanted]
-    ends = [end if above is None else (above.transpose(-1, -2) @ end[..., None])[..., 0] for _, end, _ in wanted]
-    ends = [torch.nn.functional.normalize(end, dim=-1) for end in ends]
-    if len(wanted) == 1:
-        return _arc(starts[0], ends[0]) @ home
-    correlation = _PRIOR * torch.eye(3, dtype=torch.float64, device=home.device)
-    for start, end, (_, _, weight) in zip(starts, ends, wanted, strict=True):
-        correlation = correlation + weight * end.double()[..., :, None] * start.double()[..., None, :]
-    return cast(Tensor, roma.special_procrustes(correlation)).to(home) @ home
+def _solved(skeleton: Skeleton, wishes: dict[int, list[_Wish]], home: Tensor, frames: torch.Size) -> Tensor:
+    """The local rotations [*frames, joint, 3, 3] nearest to `home` that fulfil the wishes, from the root outwards."""
+    wishes = _in_parents_frame(wishes, home)
+    solved = list(home.expand(*frames, -1, -1, -1).unbind(-3))
+    turned = {-1: torch.eye(3).to(home).expand_as(solved[0])}  # global turns; the root hangs on the world
+    for level in skeleton.levels:
+        one = [joint for joint in level if len(wishes.get(joint, ())) == 1]
+        more = [joint for joint in level if len(wishes.get(joint, ())) > 1]
+        for joints, turn in ((one, _arcs), (more, _least_squares)):
+            if joints:
+                above = torch.stack([turned[skeleton.parents[joint]] for joint in joints], -3)
+                local = turn([wishes[joint] for joint in joints], above) @ home[..., joints, :, :]
+                for joint, each in zip(joints, local.unbind(-3), strict=True):
+                    solved[joint] = each
+        if inner := [joint for joint in level if skeleton.children[joint]]:
+            above = torch.stack([turned[skeleton.parents[joint]] for joint in inner], -3)
+            turned |= zip(inner, (above @ torch.stack([solved[joint] for joint in inner], -3)).unbind(-3), strict=True)
+    return torch.stack(solved, -3)
 
 
-def _arc(start: Tensor, end: Tensor) -> Tensor:
-    """Turns `start` to `end` without twist, by way of the clip's mean direction.
+def _in_parents_frame(wishes: dict[int, list[_Wish]], home: Tensor) -> dict[int, list[_Wish]]:
+    """The same wishes with unit vectors, and `along` as the home pose has it in the frame of the joint's parent."""
+    flat = [(joint, wish) for joint, wished in wishes.items() for wish in wished]
+    if not flat:
+        return {}
+    along = torch.stack([wish.along.expand(*home.shape[:-3], 3) for _, wish in flat], -2)
+    starts = _unit((home[..., [joint for joint, _ in flat], :, :] @ along[..., None])[..., 0])
+    ends = _unit(torch.stack([wish.end for _, wish in flat], -2))
+    found: dict[int, list[_Wish]] = {joint: [] for joint in wishes}
+    for (joint, wish), start, end in zip(flat, starts.unbind(-2), ends.unbind(-2), strict=True):
+        found[joint].append(_Wish(start, end, wish.weight))
+    return found
+
+
+def _arcs(wishes: list[list[_Wish]], above: Tensor) -> Tensor:
+    """Turns [*b, frame, joint, 3, 3] of joints with one wish, without twist, by way of the clip's mean direction.
 
     The shortest arc flips where a limb passes the opposite of its reference direction, and an arm that hangs in the
     reference may well be raised. By way of the mean, what must not be passed is the opposite of the mean.
     """
-    middle = torch.nn.functional.normalize(end.mean(-2, keepdim=True) + _HOME * start, dim=-1)
+    end = torch.stack([wish.end for (wish,) in wishes], -2)
+    end = (above.transpose(-1, -2) @ end[..., None])[..., 0]
+    start = torch.stack([wish.along for (wish,) in wishes], -2)
+    middle = _unit(end.mean(-3, keepdim=True) + _HOME * start)
     middle = torch.where(middle.norm(dim=-1, keepdim=True) > 0.5, middle, start)
-    return shortest_arc(middle, end) @ shortest_arc(start, middle)
+    return arc_by_way(start, middle, end)
+
+
+def _least_squares(wishes: list[list[_Wish]], above: Tensor) -> Tensor:
+    """Turns [*b, frame, joint, 3, 3] of joints with several wishes."""
+    into = above.transpose(-1, -2).double().unbind(-3)
+    correlations: list[Tensor] = []
+    for wished, turn in zip(wishes, into, strict=True):
+        ends = torch.stack([wish.weight * wish.end for wish in wished], -1).double()
+        starts = torch.stack([wish.along for wish in wished], -2).double()
+        correlations.append(turn @ (ends @ starts))
+    together = torch.stack(correlations, -3) + _PRIOR * torch.eye(3).to(correlations[0])
+    return nearest_rotation(together).to(above)
+
+
+def _unit(vector: Tensor) -> Tensor:
+    return torch.nn.functional.normalize(vector, dim=-1)
 
 
 def _root(rotations: Tensor, skeleton: Skeleton, points: Points, match: Match) -> Tensor:

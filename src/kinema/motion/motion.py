@@ -77,6 +77,19 @@ class Motion:
         positions, _ = forward_kinematics(self.rotations, self.root, offsets.to(self.root), self.skeleton.parents)
         return Points(self.skeleton, positions, self.fps, self.action, self.identity)
 
+    def places(self, joints: Sequence[int]) -> Float[Tensor, "*batch frame chosen 3"]:
+        """Positions of some of the joints: `points` for what they hang on alone."""
+        needed, pending = {0}, set(joints)
+        while pending - needed:
+            needed |= pending
+            pending = {self.skeleton.parents[joint] for joint in needed - {0}}
+        order = sorted(needed)
+        part = {joint: place for place, joint in enumerate(order)}
+        parents = [-1, *(part[self.skeleton.parents[joint]] for joint in order[1:])]
+        offsets = (self.skeleton.offsets if self.offsets is None else self.offsets)[..., order, :].to(self.root)
+        positions, _ = forward_kinematics(self.rotations[..., order, :, :], self.root, offsets, parents)
+        return positions[..., [part[joint] for joint in joints], :]
+
 
 @dataclass(frozen=True, eq=False)
 class Points:

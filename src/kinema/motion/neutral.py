@@ -8,15 +8,13 @@ different bodies can be compared: how far each is turned away from it.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import cast
 
-import roma
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from kinema.geometry.kinematics import forward_kinematics
-from kinema.geometry.rotations import shortest_arc
+from kinema.geometry.rotations import nearest_rotation, shortest_arc
 from kinema.motion.catalog.kinema import kinema24
 from kinema.motion.contacts import contact_joints, foot_contacts
 from kinema.motion.edit import facing, rest_pose, t_pose, turn
@@ -124,7 +122,7 @@ def _by_clip(body: Motion) -> Motion:
     contacts = foot_contacts(body)
     # Joints that the plain body has not, clavicles and fingers, are as they are on average.
     flat = body.rotations.reshape(-1, len(body.skeleton), 3, 3).double()
-    local = cast(Tensor, roma.special_procrustes(flat.mean(0))).float()
+    local = nearest_rotation(flat.mean(0)).float()
     turns: list[Tensor] = []
     matched = {own[0]: other for other, own in match_joints(body.skeleton, plain).sources.items() if len(own) == 1}
     for joint, parent in enumerate(body.skeleton.parents):
@@ -134,7 +132,7 @@ def _by_clip(body: Motion) -> Motion:
             away = there[..., other, :, :] @ home[other].mT
             chosen = _standing(contacts, plain.joints[other])
             each = (away.mT @ here[..., joint, :, :])[chosen if bool(chosen.any()) else slice(None)]
-            mean = cast(Tensor, roma.special_procrustes(each.reshape(-1, 3, 3).double().mean(0))).float()
+            mean = nearest_rotation(each.reshape(-1, 3, 3).double().mean(0)).float()
             local[joint] = above.mT @ mean
         turns.append(above @ local[joint])
     return replace(rest_pose(body.skeleton, body.fps), rotations=local[None])

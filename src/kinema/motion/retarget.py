@@ -11,7 +11,7 @@ from kinema.errors import UsageError
 from kinema.motion.edit import t_pose
 from kinema.motion.footing import body_path, steady_heading
 from kinema.motion.ik import fit_rotations, has_joint
-from kinema.motion.motion import Clip, Motion
+from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.skeleton import Skeleton
 
 _LEG = ("knee", "ankle")
@@ -28,12 +28,13 @@ def to_skeleton(motion: Motion, skeleton: Skeleton, *, reference: Motion | None 
     """
     if motion.skeleton == skeleton:
         return replace(motion, skeleton=skeleton)
-    posed = fit_rotations(motion.points(), skeleton, reference=reference or t_pose(skeleton))
+    points = motion.points()
+    posed = fit_rotations(points, skeleton, reference=reference or t_pose(skeleton))
     if not all(has_joint(body, f"{side}_hip") for body in (motion.skeleton, skeleton) for side in "lr"):
         return posed
     ratio = leg_length(skeleton) / leg_length(motion.skeleton)
-    here = posed.points().positions[..., skeleton.indices(("l_hip", "r_hip")), :].mean(-2)
-    there = motion.points().positions[..., motion.skeleton.indices(("l_hip", "r_hip")), :].mean(-2)
+    here = posed.places(skeleton.indices(("l_hip", "r_hip"))).mean(-2)
+    there = points.positions[..., motion.skeleton.indices(("l_hip", "r_hip")), :].mean(-2)
     return replace(posed, root=posed.root - here + ratio * there)
 
 
@@ -52,11 +53,11 @@ def leg_length(skeleton: Skeleton) -> float:
 def carry(pose: Clip, onto: Motion, *, turned: bool = False, seen: Motion | None = None) -> Motion:
     """A forecast pose, given without its path, put on the observed body and on the ground in front of it.
 
-    `pose` holds the frames after `onto`, at its rate, in the frame of the root of any skeleton with canonical names:
-    positions relative to the root, of which the turn is taken out (`represent.RootPositions`), with any leading batch
-    axes such as samples. Where it is `turned`, the turn of the root was not taken out (`represent_centred`): the pose
-    says itself where the body faces, beginning from the last observed heading. The answer is on the skeleton of `onto`,
-    with twists from its last frame. Its heading goes on from the observed one and its path follows from the feet
+    `pose` holds the frames after `onto`, one clip, at its rate, in the frame of the root of any skeleton with canonical
+    names: positions relative to the root, of which the turn is taken out (`represent.RootPositions`), with any leading
+    batch axes such as samples. Where it is `turned`, the turn of the root was not taken out (`represent_centred`): the
+    pose says itself where the body faces, beginning from the last observed heading. The answer is on the skeleton of
+    `onto`, with twists from its last frame. Its heading goes on from the observed one, its path follows from the feet
     (`footing`). `seen` is `onto` on the skeleton of `pose`, where that was found before. Raises UsageError where the
     rates differ.
     """
@@ -67,8 +68,7 @@ def carry(pose: Clip, onto: Motion, *, turned: bool = False, seen: Motion | None
     known = seen is not None and seen.skeleton == pose.skeleton
     seen = seen[seen.frames - past.frames :] if seen is not None and known else to_skeleton(past, pose.skeleton)
     shown = seen[-1:] if turned else _without_root(seen[-1:])
-    now = fit_rotations(shown.points(), onto.skeleton, reference=last).rotations
-    then = fit_rotations(pose.points(), onto.skeleton, reference=last).rotations
+    now, then = _fitted_to(shown.points(), pose.points(), last)
     if not turned:
         then = _turned(steady_heading(seen.rotations[..., 0, :, :], onto.fps, then.shape[-4]), then)
         now = _turned(seen.rotations[..., -1:, 0, :, :], now)
@@ -98,6 +98,14 @@ def carry_path(ahead: Motion, onto: Motion) -> Motion:
     # As in `carry`: what the way there and back changes is taken out again.
     rotations = then.rotations @ (now.rotations.transpose(-1, -2) @ last.rotations)
     return replace(onto, rotations=rotations, root=then.root + (last.root - now.root), offsets=offsets)
+
+
+def _fitted_to(now: Points, then: Points, last: Motion) -> tuple[Tensor, Tensor]:
+    """The rotations of one frame and of those that follow it, on the body of `last` with its twists, in one fit."""
+    clips = then.positions.reshape(-1, *then.positions.shape[-3:])
+    both = replace(then, positions=torch.cat((now.positions.expand_as(clips[:1]), clips)))
+    fitted = fit_rotations(both, last.skeleton, reference=last).rotations
+    return fitted[0, :1], fitted[1:].unflatten(0, then.batch_shape) if then.batch_shape else fitted[1]
 
 
 def _check_rate(pose: Clip, onto: Motion) -> None:

@@ -96,6 +96,16 @@ class Skeleton:
         )
 
     @cached_property
+    def levels(self) -> tuple[tuple[int, ...], ...]:
+        """The joints by their depth in the tree, the root first: those of one level do not hang on each other."""
+        depths = [0] * len(self)
+        for joint in range(1, len(self)):
+            depths[joint] = depths[self.parents[joint]] + 1
+        return tuple(
+            tuple(joint for joint, depth in enumerate(depths) if depth == level) for level in range(max(depths) + 1)
+        )
+
+    @cached_property
     def bone_lengths(self) -> Float[Tensor, " joint"]:
         """Length in metres of the bone from the parent to each joint; the root's is 0."""
         lengths = self.offsets.norm(dim=-1)

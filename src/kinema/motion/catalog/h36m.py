@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import torch
 
@@ -95,6 +96,7 @@ _EXTREMITIES = {
 }
 
 
+@cache
 def h36m32() -> Skeleton:
     """The 32 joints of the Human3.6M exponential-map files, in metres; in its rest pose the arms point upwards."""
     offsets = torch.tensor([row[2:] for row in _H36M32], dtype=torch.float64) / 1000
