@@ -187,18 +187,17 @@ def json_node(chance: random.Random, data: bytes) -> bytes:
         page = json.loads(data)
     except (ValueError, RecursionError):
         return flip(chance, data)
-    places: list[tuple[Any, Any]] = []
-    todo = [page]
-    while todo:
-        node = todo.pop()
-        for key in node if isinstance(node, dict) else range(len(node)):
-            places.append((node, key))
-            if isinstance(node[key], dict | list):
-                todo.append(node[key])
+    depths: list[list[tuple[Any, Any]]] = []
+    level = [page]
+    while level:
+        depths.append([(node, key) for node in level for key in (node if isinstance(node, dict) else range(len(node)))])
+        level = [node[key] for node, key in depths[-1] if isinstance(node[key], dict | list)]
+    places = [place for depth in depths for place in depth]
     for _ in range(chance.choice((1, 1, 1, 3))):
         if not places:
             return json.dumps(chance.choice(VALUES)).encode()
-        node, key = chance.choice(places)
+        # As often near the root, where there are few, as among thousands of numbers.
+        node, key = chance.choice(chance.choice([depth for depth in depths if depth]))
         kind = chance.randrange(6)
         if kind == 0 and isinstance(node, dict):
             node.pop(key, None)

@@ -157,6 +157,33 @@ def test_json_that_is_not_text(tmp_path: Path) -> None:
     refused(lambda: read_json(tmp_path / "a.json"), "JSON")
 
 
+_MARK = {"x": 0.1, "y": 0.2}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        {"frames": 5},
+        {"frames": [{"frame": "x", "landmarks": [_MARK] * 33}]},
+        {"frames": [{"frame": None, "landmarks": [_MARK] * 33}]},
+        {"frames": [{"landmarks": 5}]},
+        {"frames": [{"landmarks": {"a": 1}}]},
+        {"frames": [{"landmarks": [0, _MARK]}]},
+        {"frames": [{"landmarks": [None]}]},
+        {"frames": [{"landmarks": [_MARK] * 33}], "width": "a", "height": 2},
+        {"frames": [{"landmarks": [_MARK] * 33}], "width": None, "height": 2},
+        {"instance_info": 5},
+        {"instance_info": [{"frame_id": "x", "instances": []}]},
+        {"instance_info": [{"frame_id": None, "instances": []}]},
+        {"instance_info": [{"frame_id": 1, "instances": 5}]},
+        [{"frame_id": 1, "instances": None}],
+    ],
+)
+def test_keypoints_with_other_things_for_lists_and_numbers(tmp_path: Path, page: Any) -> None:
+    (tmp_path / "a.json").write_text(json.dumps(page))
+    refused(lambda: read(tmp_path / "a.json", fps=25.0, size=None if "width" in page else (10, 10)))
+
+
 def test_babel_with_other_things_for_labels(tmp_path: Path) -> None:
     for annotation in (3, True, {"labels": 5}, {"labels": {"act_cat": None}}):
         page = {"1": {"feat_p": "a/b", "frame_ann": annotation, "seq_ann": None}}

@@ -18,7 +18,17 @@ from jaxtyping import Float
 
 from kinema.atomic import write_text
 from kinema.motion.catalog.keypoint_layouts import LAYOUTS, layout
-from kinema.motion.files.keypoints_people import Recording, Sighting, damaged, field, follow, in_order, numbers
+from kinema.motion.files.keypoints_people import (
+    Recording,
+    Sighting,
+    damaged,
+    field,
+    follow,
+    in_order,
+    listed,
+    numbers,
+    whole,
+)
 
 LANDMARKS = ("pose_landmarks", "poseLandmarks", "landmarks")
 _NUMBERS = ("frame", "frame_id", "index")
@@ -28,14 +38,16 @@ _SIZE_KEY = "_picture"  # in `Recording.head`: width and height that landmarks w
 def read_mmpose(path: Path, page: Any) -> Recording:
     """The people of an MMPose file, already parsed. Raises FormatError naming frame, person and field."""
     head = cast("dict[str, Any]", page) if isinstance(page, dict) else {}
-    pages = cast("list[Any]", field(page, "instance_info", path.name) if head else page)
-    labels = [int(field(one, "frame_id", f"{path.name}, frame {index}")) for index, one in enumerate(pages)]
+    pages = listed(field(page, "instance_info", path.name) if head else page, f"{path.name}, field 'instance_info'")
+    wheres = [f"{path.name}, frame {index}" for index in range(len(pages))]
+    labels = [whole(field(one, "frame_id", where), where) for one, where in zip(pages, wheres, strict=True)]
     places, names = in_order(labels, path.name)
     frames: list[list[Sighting]] = [[] for _ in names]
     records: list[Mapping[str, Any]] = [{} for _ in names]
     count = 0
     for place, label, one in zip(places, labels, pages, strict=True):
-        for index, person in enumerate(field(one, "instances", f"{path.name}, frame {label}")):
+        here = f"{path.name}, frame {label}"
+        for index, person in enumerate(listed(field(one, "instances", here), f"{here}, field 'instances'")):
             where = f"{path.name}, frame {label}, person {index}"
             spots = numbers(field(person, "keypoints", where), f"{where}, field 'keypoints'", multiple=2)
             key = "keypoint_scores"
@@ -72,20 +84,21 @@ def read_mediapipe(path: Path, page: Any, size: tuple[float, float] | None) -> R
     frame is damaged.
     """
     head = cast("dict[str, Any]", page) if isinstance(page, dict) else {}
-    pages = cast("list[Any]", field(page, "frames", path.name) if head else page)
+    pages = listed(field(page, "frames", path.name) if head else page, f"{path.name}, field 'frames'")
     if size is None and "width" in head and "height" in head:
-        size = (float(head["width"]), float(head["height"]))
+        wide, high = numbers([head["width"], head["height"]], f"{path.name}, width and height", multiple=1)[:, 0]
+        size = (float(wide), float(high))
     if size is None:
         raise damaged(
             path.name, "the size of the picture, of which landmarks are shares", "none", "Give it: size=(1920, 1080)."
         )
-    labels = [_number(one, index) for index, one in enumerate(pages)]
+    labels = [_number(one, index, path.name) for index, one in enumerate(pages)]
     places, names = in_order(labels, path.name)
     frames: list[list[Sighting]] = [[] for _ in names]
     records: list[Mapping[str, Any]] = [{} for _ in names]
     for place, label, one in zip(places, labels, pages, strict=True):
         key = _landmark_key(one, f"{path.name}, frame {label}")
-        for index, person in enumerate(_several(one[key])):
+        for index, person in enumerate(_several(one[key], f"{path.name}, frame {label}, field '{key}'")):
             where = f"{path.name}, frame {label}, person {index}, field '{key}'"
             frames[place].append(Sighting(_values(person, where, size), {"landmarks": person}))
         records[place] = dict(one)
@@ -112,9 +125,9 @@ def write_mediapipe(recording: Recording, path: Path) -> None:
     write_text(path, json.dumps({**head, "frames": pages} if head else pages))
 
 
-def _number(one: Any, index: int) -> int:
+def _number(one: Any, index: int, name: str) -> int:
     found = next((one[key] for key in _NUMBERS if isinstance(one, dict) and key in one), index)
-    return int(cast("int", found))
+    return whole(found, f"{name}, number of frame {index}")
 
 
 def _landmark_key(one: Any, where: str) -> str:
@@ -124,15 +137,16 @@ def _landmark_key(one: Any, where: str) -> str:
     return key
 
 
-def _several(value: Any) -> list[Any]:
+def _several(value: Any, where: str) -> list[Any]:
     """The people of a frame: none, one (a list of landmarks), or a list of people."""
     if not value:
         return []
-    return [value] if isinstance(value[0], dict) else list(value)
+    people = listed(value, where)
+    return [people] if isinstance(people[0], dict) else people
 
 
 def _values(person: Any, where: str, size: tuple[float, float]) -> Float[np.ndarray, "33 3"]:
-    if len(person) != 33:
+    if len(listed(person, where)) != 33:
         raise damaged(where, "33 landmarks", f"{len(person)}")
     rows = [[field(mark, "x", where), field(mark, "y", where), mark.get("visibility", 1.0)] for mark in person]
     return numbers(rows, where, multiple=3) * np.array([*size, 1.0])

@@ -78,6 +78,21 @@ def field(record: Json, key: str, where: str) -> Json:
     return record[key]
 
 
+def listed(value: Json, where: str) -> list[Json]:
+    """A value that must be a list. Raises FormatError naming `where`."""
+    if not isinstance(value, list):
+        raise damaged(where, "a list", type(value).__name__)
+    return cast("list[Json]", value)
+
+
+def whole(value: Json, where: str) -> int:
+    """A value that must be a whole number, or the text of one. Raises FormatError naming `where`."""
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise damaged(where, "a whole number", repr(value)[:40]) from error
+
+
 def frame_number(label: str | int) -> int | None:
     """The number of a frame: the last digits of a name (its suffix aside), or the number itself."""
     if isinstance(label, int):
