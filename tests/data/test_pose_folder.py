@@ -45,6 +45,28 @@ def test_sequences_labels_and_axes(tmp_path: Path) -> None:
     assert torch.allclose(torch.linalg.det(train[0].rotations), torch.ones(5, 24), atol=1e-5)
 
 
+def test_one_padded_array_holds_the_same(tmp_path: Path) -> None:
+    written = write(tmp_path / "list" / "train_60", 5, 7)
+    write(tmp_path / "array" / "train_60", 5, 7)
+    folder = tmp_path / "array" / "train_60"
+    (folder / "pose.pkl").unlink()
+    poses, valid = torch.full((2, 9, 75), torch.nan), torch.zeros(2, 9, dtype=torch.int32)
+    for place, rows in enumerate(written):
+        poses[place, : len(rows)], valid[place, : len(rows)] = rows, 1
+    torch.save(poses, folder / "pose.pt")
+    with pytest.raises(FormatError, match=r"valid\.pt"):
+        list(PoseFolder(str(tmp_path / "array")).clips("train"))
+    torch.save(valid, folder / "valid.pt")
+    pairs = zip(*(PoseFolder(str(tmp_path / kind)).clips("train") for kind in ("list", "array")), strict=True)
+    for one, other in pairs:
+        assert torch.equal(one.rotations, other.rotations)
+        assert torch.equal(one.root, other.root)
+        assert one.action == other.action
+    torch.save(valid[:, :8], folder / "valid.pt")
+    with pytest.raises(FormatError, match=r"ones and zeros of shape \(2, 9\)"):
+        list(PoseFolder(str(tmp_path / "array")).clips("train"))
+
+
 @pytest.mark.parametrize(("columns", "joints"), [(75, 24), (159, 52), (168, 55)])
 def test_the_three_bodies(tmp_path: Path, columns: int, joints: int) -> None:
     write(tmp_path, 4, columns=columns)
@@ -67,7 +89,7 @@ def test_pickled_tensors_share_and_slice(tmp_path: Path) -> None:
 
 
 def test_what_is_wrong_is_named(tmp_path: Path) -> None:
-    with pytest.raises(MissingDataError, match=r"no pose\.pkl below"):
+    with pytest.raises(MissingDataError, match=r"no pose\.pkl or pose\.pt below"):
         list(PoseFolder(str(tmp_path)).clips("train"))
     write(tmp_path / "a", 4, 4)
     (tmp_path / "a" / "pose.pkl").write_bytes(pickle.dumps([torch.zeros(4, 75), torch.full((4, 75), torch.nan)]))
@@ -78,5 +100,5 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
         list(PoseFolder(str(tmp_path / "a")).clips("train"))
     write(tmp_path / "b" / "train_60", 4)
     write(tmp_path / "b" / "train_120", 4)
-    with pytest.raises(UsageError, match=r"one pose\.pkl of train"):
+    with pytest.raises(UsageError, match=r"one pose\.pkl or pose\.pt of train"):
         PoseFolder(str(tmp_path / "b")).skeleton  # noqa: B018

@@ -2,7 +2,9 @@
 
 `pose.pkl` is a pickled list of float tensors (frame, 75, 159 or 168): rotation vectors of SMPL, SMPL-H or SMPL-X from
 the root on, then the translation in metres, at 30 frames per second, y **down** as that preprocessing turned it.
-`action.pt` is a tensor (sequence, class) of zeros and ones. Nothing of the pickles is run (`kinema.pickles`).
+Written by `save_into_array` it is `pose.pt` instead, one tensor (sequence, frame, column), with `valid.pt` (sequence,
+frame) of ones where frames are there. `action.pt` is a tensor (sequence, class) of zeros and ones. Nothing of the
+pickles is run (`kinema.pickles`).
 """
 
 from __future__ import annotations
@@ -29,8 +31,8 @@ from kinema.motion.motion import Motion
 from kinema.motion.skeleton import Skeleton
 from kinema.pickles import read_pickle, read_torch
 
-POSES, ACTIONS = "pose.pkl", "action.pt"
-_WHAT = "a folder of PoseGPT's preprocessing (train_60/.../pose.pkl and action.pt, val_60/...)"
+POSES, ARRAY, VALID, ACTIONS = "pose.pkl", "pose.pt", "valid.pt", "action.pt"
+_WHAT = "a folder of PoseGPT's preprocessing (train_60/.../pose.pkl or pose.pt, and action.pt; val_60/...)"
 _ORIGIN = "Run that preprocessing on BABEL and AMASS, or train on these themselves by kinema's source Babel."
 _Y_UP = torch.tensor([1.0, -1.0, -1.0])  # by half a turn about x
 
@@ -39,10 +41,10 @@ _Y_UP = torch.tensor([1.0, -1.0, -1.0])  # by half a turn about x
 class PoseFolder(Source):
     """The sequences below `root` (None: the folder that KINEMA_DATA names), with y up and at `fps`.
 
-    A split is the one `pose.pkl` below a folder whose name begins like it ("train_60"); one that lies in `root` itself
-    is "train". Classes are called as `action_label_2_idx.json` of BABEL says where that lies in `root`, else "class 0",
-    "class 1" ... Raises MissingDataError where there is no pose.pkl, UsageError where a split has several, FormatError
-    naming the sequence that is not laid out so.
+    A split is the one `pose.pkl` or `pose.pt` below a folder whose name begins like it ("train_60"); one that lies in
+    `root` itself is "train". Classes are called as `action_label_2_idx.json` of BABEL says where that lies in `root`,
+    else "class 0", "class 1" ... Raises MissingDataError where there is neither, UsageError where a split has several,
+    FormatError naming the sequence that is not laid out so.
     """
 
     root: str | None = None
@@ -76,7 +78,8 @@ class PoseFolder(Source):
 
     def stamp(self) -> str:
         """The fields, and the state of every file."""
-        files = [file for _, path in self._pairs for file in (path, path.with_name(ACTIONS)) if file.is_file()]
+        beside = [path.with_name(name) for _, path in self._pairs for name in (path.name, VALID, ACTIONS)]
+        files = [file for file in beside if file.is_file()]
         return " ".join((repr(self), *map(file_stamp, files)))
 
     def _motion(self, path: Path, place: int, rows: Tensor, action: str | None, name: str) -> Motion:
@@ -90,6 +93,8 @@ class PoseFolder(Source):
         return Motion(self.skeleton, rotations, rows[:, -3:].float() * _Y_UP, self.fps, action, f"?amass/pose/{name}")
 
     def _sequences(self, path: Path) -> list[Tensor]:
+        if path.name == ARRAY:
+            return _padded(path)
         found = read_pickle(path)
         if not isinstance(found, list) or not found:
             raise _damaged(path, None, "a list of sequences", type(found).__name__)
@@ -113,18 +118,30 @@ class PoseFolder(Source):
         pairs: list[tuple[Split, Path]] = []
         splits: tuple[Split, ...] = ("train", "val", "test")
         for split in splits:
-            found = sorted(self._folder.glob(f"{split}*/**/{POSES}"))
-            found += [self._folder / POSES] if split == "train" and (self._folder / POSES).is_file() else []
+            found = sorted(path for name in (POSES, ARRAY) for path in self._folder.glob(f"{split}*/**/{name}"))
+            found += [self._folder / name for name in (POSES, ARRAY) if split == "train"]
+            found = [path for path in found if path.is_file()]
             if len(found) > 1:
-                got = " and ".join(str(path.parent.relative_to(self._folder)) for path in found[:2])
-                raise UsageError(
-                    expected=f"one {POSES} of {split} below {self._folder}", got=got, cure="Name a folder."
-                )
+                got = " and ".join(str(path.relative_to(self._folder)) for path in found[:2])
+                expected = f"one {POSES} or {ARRAY} of {split} below {self._folder}"
+                raise UsageError(expected=expected, got=got, cure="Name a folder.")
             for path in found:
                 pairs.append((split, path))
         if not pairs:
-            raise missing_data(_WHAT, f"no {POSES} below {self._folder}", _ORIGIN)
+            raise missing_data(_WHAT, f"no {POSES} or {ARRAY} below {self._folder}", _ORIGIN)
         return tuple(pairs)
+
+
+def _padded(path: Path) -> list[Tensor]:
+    """The sequences of one array, without the frames that fill them up."""
+    poses, valid = (read_torch(path), read_torch(path.with_name(VALID)))
+    if not isinstance(poses, Tensor) or poses.dim() != 3 or not len(poses):
+        got = f"shape {tuple(poses.shape)}" if isinstance(poses, Tensor) else type(poses).__name__
+        raise _damaged(path, None, "an array (sequence, frame, column)", got)
+    if not isinstance(valid, Tensor) or valid.shape != poses.shape[:2]:
+        got = f"shape {tuple(valid.shape)}" if isinstance(valid, Tensor) else type(valid).__name__
+        raise _damaged(path.with_name(VALID), None, f"ones and zeros of shape {tuple(poses.shape[:2])}", got)
+    return [rows[there] for rows, there in zip(poses, valid > 0, strict=True)]
 
 
 def _body(path: Path, place: int, rows: object) -> str:
