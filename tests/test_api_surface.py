@@ -27,7 +27,7 @@ SIGNATURES = {
     "show": "(*what: 'Drawable | Answer | Completed', title: 'str' = 'motion', path: 'Path | str | None' = None)"
     " -> 'Shown'",
     "evaluate": "(model: 'str | Path | Forecaster', protocol: 'str', data: 'Path | str | None' = None,"
-    " answers: 'Path | None' = None) -> 'Reported'",
+    " answers: 'Path | None' = None, classifier: 'Path | None' = None) -> 'Reported'",
     "Opened.forecast": "(self, clip: 'Motion', *, seconds: 'float | None' = None, samples: 'int' = 1,"
     " seed: 'int' = 0, hold: 'Sequence[str]' = (), end: 'Motion | None' = None) -> 'Answer'",
     "Opened.inbetween": "(self, first: 'Motion', second: 'Motion | None' = None, *, frames: 'int | None' = None,"

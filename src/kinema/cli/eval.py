@@ -24,6 +24,7 @@ def evaluate(
     json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
     out: Path | None = None,
     answers: Path | None = None,
+    classifier: Path | None = None,
 ) -> None:
     """Score a model by a named protocol, next to the published rows.
 
@@ -46,12 +47,14 @@ def evaluate(
     answers
         Of rib and upsample-grid: an .h5 file for truth, answer and straight lines of every clip (gt, pred, interp).
         `kinema render` draws one of them.
+    classifier
+        Of h36m-stochastic: your own h36m_classifier.pth, for an FID by its features.
     """
     if out is not None and out.suffix not in (".md", ".json"):
         raise UsageError(
             expected="a file that ends in .md or .json", got=str(out), cure="Name another file with --out."
         )
-    report = score(model, protocol, data, answers)
+    report = score(model, protocol, data, answers, classifier)
     if out is not None:
         write_text(
             out, markdown(report) if out.suffix == ".md" else json.dumps(report.to_json(full=True), indent=2) + "\n"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from kinema.data.source import Split
 from kinema.errors import UsageError
+from kinema.metrics.classifier_features import ClassifierFeatures
 from kinema.metrics.report import Leak
 from kinema.metrics.scores import PublishedScores, ScoreReport
 from kinema.metrics.stochastic import CONVENTIONS
@@ -21,7 +22,7 @@ from kinema.protocols.forecaster import Forecaster
 from kinema.protocols.leaks import find_leak
 from kinema.protocols.nearest import NearestFutures
 from kinema.protocols.sampler import Sampler
-from kinema.protocols.stochastic_scores import METRICS, PLACES, means, means_by_group, score
+from kinema.protocols.stochastic_scores import CLASSIFIED, METRICS, PLACES, means, means_by_group, score
 from kinema.protocols.stochastic_takes import open_takes
 from kinema.protocols.stochastic_windows import WindowSet
 
@@ -55,27 +56,33 @@ class StochasticProtocol:
     beside: tuple[str, ...] = ("zero-velocity", "constant-velocity")
 
     def evaluate(
-        self, forecaster: Forecaster | Sampler, data: Path | str | None = None, beside: Sequence[Forecaster] = ()
+        self,
+        forecaster: Forecaster | Sampler,
+        data: Path | str | None = None,
+        beside: Sequence[Forecaster] = (),
+        classifier: ClassifierFeatures | None = None,
     ) -> ScoreReport:
         """Score a model, and others to stand beside it, on the test recordings below `data`.
 
+        With a `classifier`, of Human3.6M, there is an FID by its features, too.
         Raises MissingDataError where they are not there, FormatError where they are damaged, UsageError where the model
         gives no samples or cannot answer on this skeleton and rate.
         """
         asked = [self._sampler(one) for one in (forecaster, *(o for o in beside if o.name != forecaster.name))]
         windows = self.windows(data)
+        metrics = METRICS if classifier is None else METRICS | CLASSIFIED
         scores: dict[str, dict[str, dict[str, float | None]]] = {}
         by_action: dict[str, dict[str, float | None]] = {}
         for one in asked:
-            scored = score(one, windows, samples=self.samples, seed=self.seed)
+            scored = score(one, windows, samples=self.samples, seed=self.seed, classifier=classifier)
             scores[one.name] = means(scored, windows)
             by_action = by_action or means_by_group(scored, windows)
         return ScoreReport(
             protocol=self.name,
             model=forecaster.name,
-            metrics=METRICS,
+            metrics=metrics,
             places=PLACES,
-            shown=tuple(metric for metric in METRICS if not metric.endswith("_rmse")),
+            shown=tuple(metric for metric in metrics if not metric.endswith("_rmse")),
             scores=scores.pop(forecaster.name),
             by_action=by_action,
             beside=scores,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kinema.errors import UsageError, unknown_name
+from kinema.metrics.classifier_features import ClassifierFeatures
 from kinema.metrics.report import Reported
 from kinema.protocols import COMPLETIONS, GENERATIONS, PROTOCOLS
 from kinema.protocols.answers import write_answers
@@ -22,7 +23,11 @@ BESIDE = ("zero-velocity", "running-average-2", "running-average-4")  # shown be
 
 
 def evaluate(
-    model: str | Path | Forecaster, protocol: str, data: Path | str | None = None, answers: Path | None = None
+    model: str | Path | Forecaster,
+    protocol: str,
+    data: Path | str | None = None,
+    answers: Path | None = None,
+    classifier: Path | None = None,
 ) -> Reported:
     """Score a model (a baseline's name, a shipped model's name, a run folder, or an opened one) under a protocol.
 
@@ -30,9 +35,13 @@ def evaluate(
     of completion know the classical methods ("linear", "squad" ...) and models, not the baselines that only forecast.
 
     `data` is the folder with the protocol's data (default: the one that KINEMA_DATA names); `answers`, of rib and
-    upsample-grid, an HDF5 file to keep truth and answers in. Raises UsageError for an unknown model or protocol,
-    MissingDataError where data or weights are not there.
+    upsample-grid, an HDF5 file to keep truth and answers in; `classifier`, of h36m-stochastic, the file of one to
+    measure an FID by. Raises UsageError for an unknown model or protocol, MissingDataError where data or weights are
+    not there.
     """
+    if classifier is not None and protocol != "h36m-stochastic":
+        expected = "h36m-stochastic with a classifier, which knows the joints and actions of Human3.6M"
+        raise UsageError(expected=expected, got=protocol, cure="Leave --classifier out.")
     if answers is not None:
         return _evaluate_and_keep(model, protocol, data, answers)
     if protocol in GENERATIONS and isinstance(model, (str, Path)):
@@ -44,9 +53,10 @@ def evaluate(
     benchmark = PROTOCOLS[protocol]
     if isinstance(benchmark, StochasticProtocol):
         others = [open_run(name) for name in benchmark.beside]
+        judge = None if classifier is None else ClassifierFeatures.read(classifier)
         if model == NEAREST:
-            return benchmark.evaluate(benchmark.nearest(data), data, others)
-        return benchmark.evaluate(open_run(model) if isinstance(model, (str, Path)) else model, data, others)
+            return benchmark.evaluate(benchmark.nearest(data), data, others, judge)
+        return benchmark.evaluate(open_run(model) if isinstance(model, (str, Path)) else model, data, others, judge)
     forecaster = open_run(model) if isinstance(model, (str, Path)) else model
     return benchmark.evaluate(forecaster, data, [open_run(name) for name in BESIDE])
 
