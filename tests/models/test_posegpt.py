@@ -12,7 +12,7 @@ from kinema.batch import Batch, Query, even_time
 from kinema.errors import UsageError
 from kinema.models.base import FeatureShape
 from kinema.models.posegpt import PoseGPT
-from kinema.models.posegpt_tokens import PoseTokens
+from kinema.models.posegpt_tokens import PoseTokens, Straight
 from kinema.nn.blocks import Memory
 from kinema.nn.choice import Choice
 from kinema.nn.quantize import QuantiserConfig
@@ -82,13 +82,14 @@ def reach(output: torch.Tensor, leaf: torch.Tensor) -> list[int]:
     return last
 
 
+@pytest.mark.parametrize("straight", [False, True])
 @pytest.mark.parametrize(
     ("preset", "layers", "factor"), [("causal", (1,), 2), ("online", (1, 1), 4), ("offline", (1,), 2)]
 )
 def test_tokens_of_a_causal_encoder_know_their_own_frames_at_most(
-    preset: Any, layers: tuple[int, ...], factor: int
+    preset: Any, layers: tuple[int, ...], factor: int, *, straight: bool
 ) -> None:
-    model = tokeniser(preset=preset, layers=layers)
+    model = tokeniser(preset=preset, layers=layers, straight=straight)
     frames = torch.randn(1, 16, SHAPE.width, requires_grad=True)
     z, _ = model.encode_vectors(frames, torch.ones(1, 16, dtype=torch.bool))
     found = reach(z, frames)
@@ -100,9 +101,12 @@ def test_tokens_of_a_causal_encoder_know_their_own_frames_at_most(
         assert found[-1] >= allowed[-1] - 1
 
 
+@pytest.mark.parametrize("straight", [False, True])
 @pytest.mark.parametrize(("trim", "ahead"), [("back", 0), ("front", 1)])
-def test_frames_of_an_online_decoder_look_ahead_only_as_the_released_code_does(trim: Any, ahead: int) -> None:
-    model = tokeniser(preset="online", upsample_trim=trim)
+def test_frames_of_an_online_decoder_look_ahead_only_as_the_released_code_does(
+    trim: Any, ahead: int, *, straight: bool
+) -> None:
+    model = tokeniser(preset="online", upsample_trim=trim, straight=straight)
     vectors = torch.randn(1, 8, 8, requires_grad=True)
     found = reach(model.decode_vectors(vectors, torch.ones(1, 8, dtype=torch.bool)), vectors)
     assert found == [min(frame // 2 + ahead * (frame % 2), 7) for frame in range(16)]
@@ -114,6 +118,15 @@ def test_a_past_has_the_same_tokens_with_and_without_its_future() -> None:
         whole = model.encode(frames, torch.ones(2, 16, dtype=torch.bool))
         past = model.encode(frames[:, :10], torch.ones(2, 10, dtype=torch.bool))
         assert torch.equal(whole[:, :5], past)
+
+
+def test_the_straight_way_begins_with_the_poses_themselves() -> None:
+    straight = Straight(2, 16, 32)
+    frames = torch.randn(3, 8, 16)
+    assert torch.allclose(straight.decode(straight.encode(frames)), frames, atol=1e-5)
+    narrow = Straight(2, 16, 8)
+    left = narrow.decode(narrow.encode(frames))
+    assert torch.allclose(narrow.encode(left), narrow.encode(frames), atol=1e-5)  # of what fits, all is kept
 
 
 def test_padding_of_a_clip_changes_none_of_its_tokens() -> None:

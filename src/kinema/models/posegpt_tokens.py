@@ -61,6 +61,32 @@ class Stack(nn.Module):
         return self.leave(self.norm(x)), mask
 
 
+class Straight(nn.Module):
+    """The straight way beside the stacks: the frames of a token, side by side, to its vector and back, linearly.
+
+    At first the one is the transpose of the other, so that training begins with most of every pose in the vector, and
+    the stacks learn what is left.
+    """
+
+    def __init__(self, factor: int, width: int, code: int) -> None:
+        super().__init__()
+        self.factor = factor
+        self.enter, self.leave = (
+            nn.Linear(factor * width, code, bias=False),
+            nn.Linear(code, factor * width, bias=False),
+        )
+        nn.init.orthogonal_(self.enter.weight)
+        self.leave.weight.data.copy_(self.enter.weight.mT)
+
+    def encode(self, features: Float[Tensor, "B T F"]) -> Float[Tensor, "B N code"]:
+        """Vectors of whole tokens."""
+        return self.enter(features.unflatten(1, (-1, self.factor)).flatten(-2))
+
+    def decode(self, vectors: Float[Tensor, "B N code"]) -> Float[Tensor, "B T F"]:
+        """Frames of vectors."""
+        return self.leave(vectors).unflatten(-1, (self.factor, -1)).flatten(1, 2)
+
+
 class PoseTokens(Model):
     """The tokeniser. `encode` gives codes, `decode` features; trained to give back what it was given."""
 
@@ -71,6 +97,7 @@ class PoseTokens(Model):
         `layers` has one entry per halving of the rate. `upsample_trim` "front" keeps the released code's look-ahead of
         one token. `dropout` holds everywhere unless `inner_dropout` says otherwise for the blocks. `places` "sine" is
         the paper's (added before every block); with "rotary", clips longer than those of training are nothing new.
+        `straight` adds a linear way from frames to token and back beside the stacks; see `Straight`.
         Weights: `pose` of the features, `path` of the way's last columns, `points` (metres, needs
         `FeatureShape.points`) and their `velocity` (metres per second), `codebook` of the quantiser. The laws
         "laplacian" and "gaussian" learn a scale per term.
@@ -85,6 +112,7 @@ class PoseTokens(Model):
         halving: Literal["conv", "cat"] = "conv"
         upsample_trim: Trim = "back"
         places: Literal["sine", "rotary"] = "rotary"
+        straight: bool = False
         quantiser: QuantiserConfig = field(default_factory=QuantiserConfig)
         path: int = 4
         law: Law = "l1"
@@ -133,6 +161,7 @@ class PoseTokens(Model):
         body = shape.width - config.path
         self.pose_head = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, body))
         self.path_head = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, config.path))
+        self.straight = Straight(self.factor, shape.width, code) if config.straight else None
         learnt = config.law in ("laplacian", "gaussian") or config.points_law in ("laplacian", "gaussian")
         self.scales = nn.Parameter(torch.zeros(len(_TERMS)), requires_grad=learnt)
 
@@ -170,14 +199,16 @@ class PoseTokens(Model):
         x = self.enter(features)
         for stack in self.encoder:
             x, mask = stack(x, mask)
-        return self.to_code(x), mask
+        z = self.to_code(x)
+        return z if self.straight is None else z + self.straight.encode(features), mask
 
     def decode_vectors(self, vectors: Float[Tensor, "B N code"], mask: Bool[Tensor, "B N"]) -> Float[Tensor, "B T F"]:
         """Features of quantised vectors."""
         x = self.from_code(vectors)
         for stack in self.decoder:
             x, mask = stack(x, mask)
-        return torch.cat((self.pose_head(x), self.path_head(x)), -1).float()
+        answer = torch.cat((self.pose_head(x), self.path_head(x)), -1).float()
+        return answer if self.straight is None else answer + self.straight.decode(vectors)
 
     def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
         """What is lost on the way: features, joints in space (the root's path included), and the quantiser's own."""

@@ -24,10 +24,13 @@ _TOKENS = PoseTokens.Config(
     preset="causal",
     width=128,
     layers=(3,),
-    quantiser=QuantiserConfig(kind="averaged", books=4, codes=128, dim=256, warmup=150),
+    straight=True,
+    quantiser=QuantiserConfig(kind="residual", books=4, codes=128, dim=128, drop=0.0),
+    # A small error of the way, which is four of some 150 numbers, adds up over a window.
+    path_weight=4.0,
     # Metres and metres per second beside standardised features, of which many hardly move: with less, features win.
     points_weight=10.0,
-    velocity_weight=0.5,
+    velocity_weight=3.0,
 )
 _PRIOR = PoseGPT.Config(
     width=128,
