@@ -28,7 +28,7 @@ from kinema.errors import UsageError
 from kinema.models.base import FeatureShape, Model, repeat_samples
 from kinema.nn.adversarial import half_squares, passes_for_real, real_or_fake
 from kinema.nn.pose_conv import SPAN, Padding, PoseEncoder, Rolling
-from kinema.nn.prefix import future_frames, last_frames, roll_out
+from kinema.nn.prefix import future_frames, last_frames, prefix_length, roll_out
 
 Poses = Float[Tensor, "B D"]
 Feed = Callable[[int, Poses], Poses]  # (step, answer) -> the frame that is fed back
@@ -241,9 +241,11 @@ class ConvSeq2Seq(Model):
     ) -> Float[Tensor, "sample batch frame feat"]:
         """One answer, repeated; beyond `predicted` frames the answer is fed back to both encoders."""
         del generator  # deterministic
+        needed = query.seen.shape[1] - int(prefix_length(query).min()) if len(query) else 0
+        frames = min(max(needed, 1), self.config.predicted)
 
         def step(past: Float[Tensor, "B T D"]) -> Float[Tensor, "B P D"]:
-            return self.generator(past, self.config.predicted, lambda _, answer: answer)
+            return self.generator(past, frames, lambda _, answer: answer)
 
         return repeat_samples(roll_out(step, query, self.config.observed), samples)
 

@@ -12,7 +12,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinema.errors import UsageError
-from kinema.geometry.kinematics import forward_kinematics
 from kinema.geometry.rotations import axis_angle_to_rotmat, identity_rotmat, rotvec_to_rotmat, slerp
 from kinema.motion.catalog.h36m import H36M32_T_POSE, h36m32
 from kinema.motion.motion import Clip, Motion, Points
@@ -205,8 +204,7 @@ def drop_rest_frame(motion: Motion) -> Motion:
 def rest_pose(skeleton: Skeleton, fps: float = 30.0) -> Motion:
     """One frame of the rest pose, standing on the floor above the origin."""
     rotations = identity_rotmat((1, len(skeleton)))
-    positions, _ = forward_kinematics(rotations, torch.zeros(1, 3), skeleton.offsets, skeleton.parents)
-    return Motion(skeleton, rotations, torch.tensor([[0.0, -float(positions[..., 1].min()), 0.0]]), fps)
+    return Motion(skeleton, rotations, torch.tensor([[0.0, -float(skeleton.rest_places[:, 1].min()), 0.0]]), fps)
 
 
 def t_pose(skeleton: Skeleton, fps: float = 30.0) -> Motion:

@@ -112,6 +112,14 @@ class Skeleton:
         return torch.cat((lengths.new_zeros(1), lengths[1:]))
 
     @cached_property
+    def rest_places(self) -> Float[Tensor, "joint 3"]:
+        """Where the joints are in the rest pose, metres, with the root at the origin."""
+        places = [torch.zeros(3)]
+        for joint in range(1, len(self)):
+            places.append(places[self.parents[joint]] + self.offsets[joint])
+        return torch.stack(places)
+
+    @cached_property
     def height(self) -> float:
         """A rest-pose-free measure of size in metres: the longest way from any joint to any other along the bones."""
         reach = [0.0] * len(self)
