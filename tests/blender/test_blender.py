@@ -95,7 +95,10 @@ def written(folder: Path, blender: str) -> dict[str, Motion]:
             clips[f"{name}{suffix}"] = clip
     files.save(odd(), folder / "plain.bvh", rest="source")
     clips["plain.bvh"] = odd()
-    for name in ("walk", "odd"):
+    for name, fps in (("film", 24 / 1.001), ("video", 60 / 1.001)):
+        clips[f"{name}.bvh"] = walk(fps)
+        files.save(walk(fps), folder / f"{name}.bvh")
+    for name in ("walk", "odd", "film", "video"):
         files.save(clips[f"{name}.bvh"], folder / f"{name}.fbx", blender=blender)
         clips[f"{name}.fbx"] = clips[f"{name}.bvh"]
     source, made = folder / "walk.bvh", folder / "generated"
@@ -114,7 +117,7 @@ def written(folder: Path, blender: str) -> dict[str, Motion]:
 
 NAMES = (
     "walk.bvh", "walk.glb", "walk.fbx", "fast.bvh", "fast.glb", "odd.bvh", "odd.glb", "odd.fbx", "plain.bvh",
-    "slow.bvh", "next.bvh", "made.bvh",
+    "film.bvh", "film.fbx", "video.bvh", "video.fbx", "slow.bvh", "next.bvh", "made.bvh",
 )  # fmt: skip
 
 

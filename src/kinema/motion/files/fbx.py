@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from kinema.atomic import atomic_path
@@ -32,7 +33,8 @@ def save(motion: Motion, path: Path | str, *, blender: Path | str | None = None,
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         there, made, report = folder / "clip.glb", folder / "clip.fbx", folder / "report.json"
-        glb.save(motion, there)
+        # At a whole rate, so that Blender has a key on every frame: with 23.976 its glTF import has them beside it.
+        glb.save(replace(motion, fps=float(max(1, round(motion.fps)))), there)
         job = {"source": str(there), "target": str(made), "report": str(report), "fps": motion.fps}
         run_in_blender(program, _SCRIPT, job, folder, seconds=seconds)
         said = json.loads(report.read_text()) if report.is_file() else {}

@@ -9,14 +9,14 @@ import bpy  # pyright: ignore[reportMissingImports]
 
 
 def convert(job: dict[str, Any]) -> dict[str, Any]:
-    """Import the job's source at its frame rate and export it; the count of frames and bones."""
+    """Import the job's source, which has a whole rate, and export it at the job's; the count of frames and bones."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
     scene = bpy.context.scene
-    # Blender's rate is a whole number over a base: 23.976 is 24 / 1.001.
-    scene.render.fps = max(1, round(job["fps"]))
-    scene.render.fps_base = scene.render.fps / job["fps"]
+    scene.render.fps, scene.render.fps_base = max(1, round(job["fps"])), 1.0
     bpy.ops.import_scene.gltf(filepath=job["source"], disable_bone_shape=True)
     (body,) = (thing for thing in bpy.data.objects if thing.type == "ARMATURE")
+    # Blender's rate is a whole number over a base: 23.976 is 24 / 1.001.
+    scene.render.fps_base = scene.render.fps / job["fps"]
     first, last = body.animation_data.action.frame_range
     scene.frame_start, scene.frame_end = round(first), round(last)
     bpy.ops.export_scene.fbx(
