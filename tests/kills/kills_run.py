@@ -1,7 +1,7 @@
 """Kills training and jobs at random moments: `make kills`, or `python tests/kills/kills_run.py --kills 50`.
 
-A child trains the tiny recipe (or converts a folder of files) and is sent SIGKILL at a moment drawn by chance; another
-goes on from what it left, is killed too, and so on to the end. After every kill the run must open (or the results that
+A child trains a tiny recipe of one stage or of two (or converts a folder of files, alone or by two processes) and is
+sent SIGKILL at a moment drawn by chance; another goes on from what it left, is killed too, and so on to the end. After every kill the run must open (or the results that
 are there be whole), and no step or file that was safe may be lost; at the end the weights must be those of a run that
 nobody disturbed, bit by bit, and every logged step must stand in the log once.
 """
@@ -28,8 +28,8 @@ from kinema.data.synthetic import perform
 from kinema.motion.files import load, save
 from kinema.motion.motion import Motion
 from kinema.recipes import Recipe, recipe
-from kinema.run.engines import Here
-from kinema.run.jobs import LEDGER, Do, Made, Piece, pieces_in, run_job
+from kinema.run.engines import Here, Processes
+from kinema.run.jobs import LEDGER, Do, Engine, Made, Piece, pieces_in, run_job
 from kinema.run.saved import load_model
 from kinema.run.train import Means, train
 from kinema.training.checkpoint import RunFolder
@@ -49,22 +49,24 @@ def small(name: str) -> Recipe:
 def kill_training(name: str, kills: int, chance: random.Random) -> str:
     """Train, kill, resume, until there were so many kills; a line about it. Raises AssertionError."""
     chosen, done, runs, lost = small(name), 0, 0, 0
+    stages = ["."] + [f"stages/{stage.name}" for stage in chosen.stages[:-1]]
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        begun = time.monotonic()
+        start = time.monotonic()
         train(chosen, place / "undisturbed", means=Means(device="cpu"))
-        whole = time.monotonic() - begun
+        whole = time.monotonic() - start
         while done < kills:
-            out, runs, before = place / f"run-{runs}", runs + 1, -1
+            out, runs, before = place / f"run-{runs}", runs + 1, 0
             while True:
+                begun = [RunFolder(out / stage) for stage in stages if RunFolder(out / stage).exists()]
                 killed = _killed(
-                    lambda out=out: train(chosen, out, resume=RunFolder(out).exists(), means=Means(device="cpu")),
+                    lambda out=out, begun=begun: train(chosen, out, resume=bool(begun), means=Means(device="cpu")),
                     chance.uniform(0, whole) if done < kills else None,
                 )
                 if not killed:
                     break
                 done += 1
-                at = _step(out)
+                at = sum(_step(out / stage) for stage in stages)
                 assert at >= before, f"step {before} was saved, and step {at} is what is left"
                 lost, before = lost + (at > 0), at
             _same(place / "undisturbed", out)
@@ -72,8 +74,9 @@ def kill_training(name: str, kills: int, chance: random.Random) -> str:
 
 
 def _step(out: Path) -> int:
+    """The step of one stage that is safe; 0 where nothing of it was saved yet."""
     if not RunFolder(out).exists():
-        return -1
+        return 0
     load_model(out)
     RunFolder(out).state()
     return int(RunFolder(out).facts()["step"])
@@ -108,7 +111,7 @@ class _Slow:
         return do
 
 
-def kill_jobs(kills: int, chance: random.Random) -> str:
+def kill_jobs(kills: int, chance: random.Random, engine: Engine) -> str:
     """Convert a folder, kill, go on, until there were so many kills; a line about it. Raises AssertionError."""
     done, runs, kept = 0, 0, 0
     with tempfile.TemporaryDirectory() as folder:
@@ -119,7 +122,7 @@ def kill_jobs(kills: int, chance: random.Random) -> str:
 
         def job(out: Path) -> None:
             pieces = pieces_in(place / "in", out, patterns=("*.bvh",), suffix=".npz")
-            for outcome in run_job(_Slow(), pieces, out, Here()):
+            for outcome in run_job(_Slow(), pieces, out, engine):
                 assert outcome.status != "failed", outcome.error
 
         begun = time.monotonic()
@@ -133,7 +136,7 @@ def kill_jobs(kills: int, chance: random.Random) -> str:
                 assert safe >= before, f"{before} files were done, and {safe} are left"
                 kept, before = kept + (safe > 0), safe
             _same_results(place / "undisturbed", out)
-    return f"jobs: {done} kills in {runs} jobs, {kept} of them with files done; every result whole, nothing done lost"
+    return f"jobs by {engine}: {done} kills in {runs} jobs, {kept} of them with files done; every result whole, nothing done lost"
 
 
 def _safe(out: Path) -> int:
@@ -181,12 +184,13 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--kills", type=int, default=50)
     options.add_argument("--seed", type=int, default=0)
-    options.add_argument("--recipes", nargs="*", default=["simlpe"])
+    options.add_argument("--recipes", nargs="*", default=["simlpe", "posegpt"])
     chosen = options.parse_args()
     chance = random.Random(chosen.seed)
     for name in chosen.recipes:
         print(kill_training(name, chosen.kills, chance), flush=True)
-    print(kill_jobs(chosen.kills, chance), flush=True)
+    for engine in (Here(), Processes(2)):
+        print(kill_jobs(chosen.kills, chance, engine), flush=True)
     return 0
 
 
