@@ -16,12 +16,12 @@ from torch import Tensor
 
 from kinema.errors import UsageError, unknown_name
 from kinema.models.baselines import BASELINES
-from kinema.motion.damage import find_damage
 from kinema.motion.motion import Clip, Motion
 from kinema.run.clip_files import Source, joined, pair
 from kinema.run.complete import METHODS, Completed, Keys, complete
 from kinema.run.generate import ActionRun, Schedule, open_action_run
 from kinema.run.open import open_run, shipped_models
+from kinema.run.repair import repair
 from kinema.run.run import Answer, Run
 from kinema.run.wishes import Wishes
 
@@ -146,14 +146,13 @@ class Opened:
         suspicious. `belief` "soft": all frames are evidence, and trembling is smoothed away.
         """
         self._answers("repair", clip)
-        if frames is not None:
-            bad = _named(clip, frames)[:, None].expand(-1, len(clip.skeleton))
-            return self._complete(clip, known=~bad, keys=belief, seed=seed, strength=strength)
-        damage = find_damage(clip, strength=strength)
-        found = [f"{kind} in {count} frames" for kind, count in damage.counts().items() if count]
-        done = self._complete(clip, known=~damage.joints, keys=belief, seed=seed, strength=strength)
-        notes = (", ".join(found) or "nothing looks damaged", *done.report.notes)
-        return replace(done, report=replace(done.report, notes=notes))
+        bad = None if frames is None else _named(clip, frames)
+        method = self.name if self.run is None else self.run
+        done, kinds = repair(clip, bad=bad, strength=strength, keys=belief, method=method, seed=seed)
+        if bad is not None:
+            return done
+        found = ", ".join(f"{kind} in {count} frames" for kind, count in kinds.items()) or "nothing looks damaged"
+        return replace(done, report=replace(done.report, notes=(found, *done.report.notes)))
 
     def generate(
         self,
@@ -183,12 +182,9 @@ class Opened:
         keys: Keys,
         samples: int = 1,
         seed: int,
-        strength: float = 1.0,
     ) -> Completed:
         method = self.name if self.run is None else self.run
-        return complete(
-            clip, known=known, fps=fps, keys=keys, method=method, seed=seed, samples=samples, strength=strength
-        )
+        return complete(clip, known=known, fps=fps, keys=keys, method=method, seed=seed, samples=samples)
 
     def _answers(self, verb: Verb, *clips: object) -> None:
         if verb not in self.verbs:

@@ -16,10 +16,11 @@ from kinema.errors import UsageError
 from kinema.models.base import Model, repeat_samples
 from kinema.motion.motion import Motion, Points
 from kinema.motion.represent import Representation, RootPositionsConfig, RotationVectorsConfig
+from kinema.run.asking import Evidence
 from kinema.run.choose import Cell, Gap, choose
 from kinema.run.complete import complete
 from kinema.run.completing import RunCompleter
-from kinema.run.infill import Evidence, infill
+from kinema.run.infill import infill
 from kinema.run.run import Run
 
 WALK = perform("walk", seconds=2.0, fps=30.0, seed=3)

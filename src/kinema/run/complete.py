@@ -18,10 +18,11 @@ from kinema.errors import UsageError, unknown_name
 from kinema.motion.curves import CURVES, even_times, interpolate, soften
 from kinema.motion.edit import frame_step
 from kinema.motion.motion import Clip, Motion, Points
+from kinema.run.asking import UNTOLD, Evidence
 from kinema.run.choose import Gap, choose, is_curve, released
 from kinema.run.complete_report import Report, report_on
 from kinema.run.gaps import BEYOND, Plan, plan_gaps
-from kinema.run.infill import UNTOLD, Evidence, infill
+from kinema.run.infill import infill
 from kinema.run.open import open_run, shipped_models
 from kinema.run.run import Run
 

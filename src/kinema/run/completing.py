@@ -14,8 +14,9 @@ from kinema.errors import UsageError
 from kinema.motion.curves import even_times, interpolate
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.protocols.completer import CLASSICAL, Completer, Kind
+from kinema.run.asking import Evidence
 from kinema.run.complete import softened, under_model
-from kinema.run.infill import Evidence, infill
+from kinema.run.infill import infill
 from kinema.run.open import open_run
 from kinema.run.run import Run
 

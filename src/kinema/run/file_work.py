@@ -12,7 +12,6 @@ from typing import Any
 from kinema.errors import UsageError
 from kinema.motion import files
 from kinema.motion.catalog import skeleton as catalogue_skeleton
-from kinema.motion.damage import find_damage
 from kinema.motion.edit import resample
 from kinema.motion.joint_map import named_by
 from kinema.motion.motion import Clip, Motion
@@ -23,6 +22,7 @@ from kinema.run.clip_files import Source, key_frames, open_source
 from kinema.run.complete import METHODS, Completed, Keys, complete
 from kinema.run.jobs import Do, Made, Piece
 from kinema.run.open import model_identity, open_run
+from kinema.run.repair import repair
 from kinema.run.run import Answer, Run
 from kinema.run.wishes import Wishes
 
@@ -167,19 +167,17 @@ class Repairing:
         done: dict[str, Completed] = {}
         found: dict[str, dict[str, int]] = {}
         for who, clip in source.clips.items():
-            if self.frames is not None:
-                bad = key_frames(clip.frames, self.frames, None)[:, None].expand(-1, len(clip.skeleton))
-            else:
-                damage = find_damage(clip, strength=self.strength)
-                bad, found[who] = damage.joints, {kind: count for kind, count in damage.counts().items() if count}
-            done[who] = complete(
+            bad = None if self.frames is None else key_frames(clip.frames, self.frames, None)
+            done[who], kinds = repair(
                 clip,
-                known=~bad,
+                bad=bad,
+                strength=self.strength,
                 keys=self.keys,
                 method=method or self.method,
                 seed=self.seed,
-                strength=self.strength,
             )
+            if bad is None:
+                found[who] = kinds
         return done, found
 
 
