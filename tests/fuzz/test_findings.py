@@ -177,6 +177,8 @@ _MARK = {"x": 0.1, "y": 0.2}
         {"instance_info": [{"frame_id": None, "instances": []}]},
         {"instance_info": [{"frame_id": 1, "instances": 5}]},
         [{"frame_id": 1, "instances": None}],
+        {"images": 5, "annotations": [{"image_id": 1, "keypoints": [1] * 51}]},
+        {"images": [{"id": 1}], "annotations": 5},
     ],
 )
 def test_keypoints_with_other_things_for_lists_and_numbers(tmp_path: Path, page: Any) -> None:

@@ -1,9 +1,10 @@
 """Kills training and jobs at random moments: `make kills`, or `python tests/kills/kills_run.py --kills 50`.
 
 A child trains a tiny recipe of one stage or of two (or converts a folder of files, alone or by two processes) and is
-sent SIGKILL at a moment drawn by chance; another goes on from what it left, is killed too, and so on to the end. After every kill the run must open (or the results that
-are there be whole), and no step or file that was safe may be lost; at the end the weights must be those of a run that
-nobody disturbed, bit by bit, and every logged step must stand in the log once.
+sent SIGKILL at a moment drawn by chance; another goes on from what it left, is killed too, and so on to the end. After
+every kill the run must open (or the results that are there be whole), and no step or file that was safe may be lost;
+at the end the weights must be those of a run that nobody disturbed, bit by bit, and every logged step must stand in the
+log once.
 """
 
 from __future__ import annotations
@@ -136,7 +137,9 @@ def kill_jobs(kills: int, chance: random.Random, engine: Engine) -> str:
                 assert safe >= before, f"{before} files were done, and {safe} are left"
                 kept, before = kept + (safe > 0), safe
             _same_results(place / "undisturbed", out)
-    return f"jobs by {engine}: {done} kills in {runs} jobs, {kept} of them with files done; every result whole, nothing done lost"
+    return (
+        f"{engine}: {done} kills in {runs} jobs, {kept} of them with files done; every result whole, nothing done lost"
+    )
 
 
 def _safe(out: Path) -> int:

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from kinema.atomic import write_text
 from kinema.motion.catalog.keypoint_layouts import LAYOUTS, layout
-from kinema.motion.files.keypoints_people import Recording, Sighting, damaged, field, follow, in_order, numbers
+from kinema.motion.files.keypoints_people import Recording, Sighting, damaged, field, follow, in_order, listed, numbers
 
 _TRACKS = ("idx", "track_id")
 
@@ -61,11 +61,8 @@ def write(recording: Recording, path: Path) -> None:
 
 
 def _of_data_set(head: Mapping[str, Any], name: str) -> list[Any]:
-    field(head, "images", name)
-    rows = field(head, "annotations", name)
-    if not isinstance(rows, list):
-        raise damaged(f"{name}, field 'annotations'", "a list", type(rows).__name__)
-    return cast("list[Any]", rows)
+    listed(field(head, "images", name), f"{name}, field 'images'")
+    return listed(field(head, "annotations", name), f"{name}, field 'annotations'")
 
 
 def _by_images(head: Mapping[str, Any], labels: Sequence[str | int], name: str) -> tuple[list[int], list[str | int]]:
