@@ -37,7 +37,7 @@ PARTS = {
     "conv-seq2seq": ("forecast",),
     "smrnet": ("denoiser", "frames"),
     "render-in-between": ("inbetween",),
-    "posegpt": ("step", "encode", "decode"),
+    "posegpt": ("step", "cached", "encode", "decode"),
 }
 
 
@@ -113,20 +113,26 @@ def test_the_walk_around_the_denoiser_is_the_models_own(folder: Path) -> None:
     assert np.abs(found[:, :, config.observed :] - wanted[:, :, config.observed :].numpy()).max() < 1e-4
 
 
-def test_tokens_are_the_models_own_one_after_the_other(folder: Path) -> None:
+@pytest.mark.parametrize("which", ["step", "cached"])
+def test_tokens_are_the_models_own_one_after_the_other(folder: Path, which: str) -> None:
     model = tiny("posegpt").model
     assert isinstance(model, PoseGPT)
-    part, file = written(folder, "posegpt", "step")
+    part, file = written(folder, "posegpt", which)
     session, count = graph.open_session(file), 5
     chance = torch.rand(2, count, model.books, generator=torch.Generator().manual_seed(3))
     names = {port.name for port in part.inputs}
     given: dict[str, Any] = {"action": np.eye(model.inputs.classes, dtype=np.float32)[[0, 1]]}
     length = count * model.factor
     given["frames"] = np.full(2, length)
-    tokens = np.zeros((2, 0, model.books), dtype=np.int64)
+    tokens, cache = np.zeros((2, 0, model.books), dtype=np.int64), np.zeros(0, dtype=np.float32)
+    if which == "cached":
+        (held,) = (port for port in part.inputs if port.name == "cache")
+        cache = np.zeros(held.shape({"batch": 2, "token": 0}), dtype=np.float32)
     for step in range(count):
-        asked = {"tokens": tokens, "uniform": chance[:, step].numpy()} | given
-        chosen = session.run(None, {name: value for name, value in asked.items() if name in names})[0]
+        last = tokens[:, -1:] if step else np.full((2, 1, model.books), 3)
+        asked = {"tokens": tokens, "last": last, "cache": cache, "uniform": chance[:, step].numpy()} | given
+        chosen, *grown = session.run(None, {name: value for name, value in asked.items() if name in names})
+        cache = grown[0] if grown else cache
         tokens = np.concatenate((tokens, chosen[:, None]), 1)
     empty = torch.zeros(2, length, model.shape.width)
     valid = torch.ones(2, length, dtype=torch.bool)

@@ -28,8 +28,8 @@ def export(
     out
         Where to write: .onnx. What goes in and out is said in a file of that name with .json.
     part
-        forecast (siMLPe, ConvSeq2Seq), denoiser or frames (SMRNet), inbetween (Render-In-Between), step, encode or
-        decode (PoseGPT). Default: the first one that the model has.
+        forecast (siMLPe, ConvSeq2Seq), denoiser or frames (SMRNet), inbetween (Render-In-Between), step, cached, encode
+        or decode (PoseGPT). Default: the first one that the model has.
     check
         Compare the answers of onnxruntime with the model's, and fail above 1e-4.
     as_json

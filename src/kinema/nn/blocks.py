@@ -65,7 +65,7 @@ class Block(nn.Module):
         if not self.causal and mask is not None:
             # A row of which nothing is there must look at something.
             shown = (mask | ~mask.any(1, keepdim=True))[:, None]
-        answer = attend(query, key, value, self.heads, mask=shown, causal=self.causal and before == 0)
+        answer = attend(query, key, value, self.heads, mask=shown, causal=self.causal and not before)
         x = x + self.dropout(self.leave(answer))
         return x + self.dropout(self.feed(self.norm_feed(x)))
 

@@ -16,7 +16,7 @@ from kinema.models.simlpe import SiMLPe
 from kinema.models.smrnet import SMRNet
 from kinema.run.export.denoiser import denoiser_part, frames_part
 from kinema.run.export.ports import Part
-from kinema.run.export.tokens import decode_part, encode_part, step_part
+from kinema.run.export.tokens import cached_part, decode_part, encode_part, step_part
 from kinema.run.export.windows import forecast_part, inbetween_part
 from kinema.run.saved import Loaded
 
@@ -34,7 +34,7 @@ def parts_of(loaded: Loaded) -> dict[str, Part]:
         found = [encode_part(model, representation), decode_part(model, representation)]
     elif isinstance(model, PoseGPT) and isinstance(model.tokeniser, PoseTokens):
         halves = (encode_part(model.tokeniser, representation), decode_part(model.tokeniser, representation))
-        found = [step_part(model, loaded.actions), *halves]
+        found = [step_part(model, loaded.actions), cached_part(model, loaded.actions), *halves]
     else:
         raise UsageError(
             expected="a model of siMLPe, ConvSeq2Seq, SMRNet, Render-In-Between (not its released form) or PoseGPT",
