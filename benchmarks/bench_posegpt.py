@@ -1,8 +1,8 @@
 """Sampling 32 motions of 64 and of 240 frames with PoseGPT's prior (256 wide, 8 blocks), with and without a memory.
 
-`python benchmarks/bench_posegpt.py` prints seconds and ratios. "plain" is what the released code does at every step:
-the whole prefix again, attention written out, the condition repeated at every token and mapped with it. The weights
-are the same, the logits equal to 1e-5.
+`python -m pytest benchmarks/bench_posegpt.py -s`; CPU seconds of one thread, goals 10 and 27 times. "plain" is what the
+released code does at every step: the whole prefix again, attention written out, the condition repeated at every token
+and mapped with it. The weights are the same, the logits equal to 1e-5.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -99,25 +100,23 @@ def largest_difference(prior: PoseGPT, asked: Query, tokens: Tensor) -> float:
     return max(float((prior.heads[b](ways[0]) - prior.heads[b](ways[1])).abs().max()) for b in range(prior.books))
 
 
-def main() -> None:
+@pytest.mark.parametrize(("frames", "least"), [(64, 5), (240, 13)])
+def test_sampling(frames: int, least: float) -> None:
+    """Half of the goal is asserted, so that a busy machine is not a failure."""
     torch.set_num_threads(1)
-    prior = model()
-    for frames, goal in ((64, 10), (240, 27)):
-        asked, uniform = question(frames), torch.rand(BATCH, frames // 2, prior.books)
-        seconds: dict[str, list[float]] = {"plain": [], "remembered": []}
-        tokens: dict[str, Tensor] = {}
-        for way, rounds in (("remembered", 3), ("plain", 1)):
-            for _ in range(rounds):
-                begun = time.process_time()
-                tokens[way] = (plain if way == "plain" else remembered)(prior, asked, uniform)
-                seconds[way].append(time.process_time() - begun)
-        slow, fast = min(seconds["plain"]), min(seconds["remembered"])
-        same = float((tokens["plain"] == tokens["remembered"]).float().mean())
-        gap = largest_difference(prior, asked, tokens["remembered"])
-        print(f"32 x {frames} frames: plain {slow:.2f} s, remembered {fast:.3f} s, {slow / fast:.1f}x (goal {goal}), "
-              f"logits differ by {gap:.1e}, tokens equal {same:.2%}")  # fmt: skip
-        assert gap < 1e-5
-
-
-if __name__ == "__main__":
-    main()
+    prior, asked = model(), question(frames)
+    uniform = torch.rand(BATCH, frames // 2, prior.books)
+    seconds: dict[str, float] = {}
+    tokens: dict[str, Tensor] = {}
+    # In turn, so that a busy machine is busy for both.
+    for way in ("remembered", "plain", "remembered"):
+        begun = time.process_time()
+        tokens[way] = (plain if way == "plain" else remembered)(prior, asked, uniform)
+        seconds[way] = min(seconds.get(way, math.inf), time.process_time() - begun)
+    ratio, gap = seconds["plain"] / seconds["remembered"], largest_difference(prior, asked, tokens["remembered"])
+    print(f"\n32 x {frames} frames: plain {seconds['plain']:.2f} s, remembered {seconds['remembered']:.3f} s, "
+          f"{ratio:.1f} times as fast, logits differ by {gap:.1e}")  # fmt: skip
+    assert gap < 1e-5
+    # A draw that falls on the edge between two codes may go either way, and what follows it with it.
+    assert float((tokens["plain"] == tokens["remembered"]).float().mean()) > 0.95
+    assert ratio > least
