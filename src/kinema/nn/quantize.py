@@ -176,7 +176,7 @@ class Residual(Quantiser):
 
     def quantise(self, z: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Book after book."""
-        used = torch.full((len(z), 1), self.books, device=z.device)
+        used = torch.full((z.shape[0], 1), self.books, device=z.device)  # len() would fix the batch of a graph
         if self.training and self.drop:
             few = torch.randint(1, self.books + 1, used.shape, device=z.device)
             used = torch.where(torch.rand(used.shape, device=z.device) < self.drop, few, used)
