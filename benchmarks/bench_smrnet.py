@@ -53,12 +53,13 @@ def best(work: Callable[[], object], repeats: int) -> float:
 def test_one_call_for_fifty_samples() -> None:
     model = awake(SMRNet.Config())
     plain = Plain(model.denoiser)
-    x, observation = torch.randn(SAMPLES, 1, 20, 48), torch.randn(1, 20, 48)
-    every, level = observation.expand(SAMPLES, -1, -1), torch.full((SAMPLES,), 500)
     known = torch.ones(1, dtype=torch.bool)
-    fast = _Asked(model)(observation, known)
+    x, window = torch.randn(SAMPLES, 1, 20, 48), model.terms.of(torch.randn(1, 25, 48), known.float())
+    every = model.coefficients.encode(window.held).expand(SAMPLES, -1, -1)
+    level = torch.full((SAMPLES,), 500)
+    fast = _Asked(model)(window, known)
     model.config = replace(model.config, precision="bfloat16")
-    half = _Asked(model)(observation, known)
+    half = _Asked(model)(window, known)
     expected = plain(x[:, 0], level, every)
 
     def error(found: Tensor) -> float:
