@@ -89,7 +89,8 @@ class Opened:
         """The movement between key poses: from the end of `first` to the start of `second`, or between `keys` of one.
 
         With `second`, `frames` new ones lie between; `context` more known ones on each side tell how the body moved,
-        and `align` moves the second clip to where the first ends. Without it, `keys` are the frames of `first`
+        and `align` moves the second clip to where the first ends; a second clip of another skeleton or rate is brought
+        to those of the first, with a KinemaWarning. Without it, `keys` are the frames of `first`
         (counted from 0) that are known. `belief` "soft": keys are evidence and are smoothed.
         """
         self._answers("inbetween", first, second)

@@ -11,7 +11,10 @@ import torch
 
 from command import run
 from kinema.data.synthetic import perform
+from kinema.errors import KinemaWarning
+from kinema.motion.catalog import skeleton
 from kinema.motion.files import load, save
+from kinema.motion.retarget import to_skeleton
 
 Writer = Callable[..., Path]
 Captured = pytest.CaptureFixture[str]
@@ -110,7 +113,7 @@ def test_keys_of_one_clip(keys: tuple[str, str], kept: int, walk: Path, tmp_path
     assert (report["frames"], report["known"], report["kept"], report["key_deviation"]) == (45, kept, kept, 0.0)
 
 
-def test_bad_keys(walk: Path, write_bvh: Writer, tmp_path: Path, capsys: Captured) -> None:
+def test_bad_keys(walk: Path, capsys: Captured) -> None:
     fails(capsys, "inbetween", walk, says="--keys 0,10,35")
     fails(capsys, "inbetween", walk, "--keys", "10,0", says="frames that rise")
     fails(capsys, "inbetween", walk, "--keys", "0,,3", says="frames that rise")
@@ -118,10 +121,27 @@ def test_bad_keys(walk: Path, write_bvh: Writer, tmp_path: Path, capsys: Capture
     fails(capsys, "inbetween", walk, "--every", 0, says="--every 1")
     fails(capsys, "inbetween", walk, walk, says="--frames 30")
     fails(capsys, "inbetween", walk, walk, "--frames", -3, says="--frames 1 or more")
-    fails(capsys, "inbetween", walk, write_bvh(5, name="small.bvh"), "--frames", 5, says="one skeleton")
-    fast = tmp_path / "fast.bvh"
-    save(perform("walk", seconds=1.0, fps=60.0, seed=3), fast)
-    fails(capsys, "inbetween", walk, fast, "--frames", 5, says="30 frames per second in both")
+
+
+def test_a_second_clip_of_another_body_and_rate_is_brought_to_the_first(walk: Path, tmp_path: Path) -> None:
+    other, out = tmp_path / "other.bvh", tmp_path / "out.bvh"
+    clip = perform("walk", seconds=1.0, fps=60.0, seed=4)
+    save(to_skeleton(clip, skeleton("cmu38")), other)
+    with pytest.warns(KinemaWarning) as said:
+        assert run("inbetween", walk, other, "--frames", 5, "-o", out) == 0
+    rate, body = (str(each.message) for each in said)
+    assert "60 frames per second; it is read at 30" in rate
+    assert "other.bvh has another skeleton and was carried over" in body
+    first, done = load(walk), load(out)
+    assert (done.skeleton.joints, done.fps, done.frames) == (first.skeleton.joints, first.fps, 7)
+    # The pose that is arrived at is that of the other body: limbs point as there.
+    theirs = load(other)
+    for limb in (("l_hip", "l_knee"), ("r_shoulder", "r_elbow"), ("l_knee", "l_ankle")):
+        ours, wanted = (
+            torch.nn.functional.normalize(clip.places(clip.skeleton.indices(limb)).diff(dim=-2)[:, 0], dim=-1)
+            for clip in (done[-1:], theirs[:1])
+        )
+        assert float((ours * wanted).sum()) > 0.99, limb
 
 
 def test_repair_mends_the_spike_and_keeps_the_rest(walk: Path, tmp_path: Path, capsys: Captured) -> None:

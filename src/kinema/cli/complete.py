@@ -112,7 +112,7 @@ def inbetween(
     first
         The clip that is gone out from, or the only one: BVH or NPZ.
     second
-        The clip that is arrived at, on the same skeleton.
+        The clip that is arrived at. One of another skeleton or rate is carried over to those of the first.
     frames
         How many frames lie between the two poses.
     keys

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,11 +11,12 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from kinema.errors import UsageError
-from kinema.motion.edit import facing, shift, turn
+from kinema.errors import KinemaWarning, UsageError
+from kinema.motion.edit import facing, resample, shift, turn
 from kinema.motion.files import keypoints, load_clip, save
 from kinema.motion.joint_map import named_by
 from kinema.motion.motion import Clip, Motion, Points, concatenate
+from kinema.motion.transfer import transfer
 from kinema.run.complete import Completed, Keys
 
 _LARGEST = 1_000_000  # frames between two poses
@@ -120,23 +122,20 @@ def _range(piece: str) -> tuple[int, int] | None:
 
 
 def pair(first: Source, second: Source, *, align: bool) -> tuple[Motion, Motion]:
-    """The two clips to join. With `align` the second stands where the first ended and faces as it did.
+    """The two clips to join, on the body and at the rate of the first.
 
-    Raises UsageError where skeletons or rates differ.
+    With `align` the second stands where the first ended and faces as it did. A second clip of another skeleton is
+    carried over to it (`transfer`), one of another rate is resampled; a KinemaWarning says so. Raises UsageError where
+    too few joints match.
     """
     before, after = first.only, second.only
-    if before.skeleton.joints != after.skeleton.joints or before.skeleton.parents != after.skeleton.parents:
-        raise UsageError(
-            expected=f"two clips of one skeleton ({len(before.skeleton)} joints in {first.file.name})",
-            got=f"{len(after.skeleton)} joints in {second.file.name}, or other names",
-            cure=f"Carry one over first: kinema retarget {second.file.name} {first.file.name} -o OUT.bvh.",
-        )
     if abs(before.fps - after.fps) > 1e-4 * before.fps:
-        raise UsageError(
-            expected=f"{before.fps:g} frames per second in both",
-            got=f"{after.fps:g} in {second.file.name}",
-            cure=f"Resample it first: kinema convert IN OUT --fps {before.fps:g}.",
-        )
+        _tell(f"{second.file.name} has {after.fps:g} frames per second; it is read at {before.fps:g}")
+        after = resample(after, before.fps)
+    if not before.skeleton.same_tree(after.skeleton):
+        after, pairing = transfer(after, before)
+        told = [f"{second.file.name} has another skeleton and was carried over to that of {first.file.name}"]
+        _tell("; ".join([*told, *pairing.lines()]))
     after = replace(after, skeleton=before.skeleton, fps=before.fps, layout=before.layout)
     if align:
         angle = facing(before[-1:])[0] - facing(after[:1])[0]
@@ -144,6 +143,10 @@ def pair(first: Source, second: Source, *, align: bool) -> tuple[Motion, Motion]
         by = (before.root[-1] - after.root[0]) * torch.tensor([1.0, 0.0, 1.0])
         after = shift(after, by)
     return before, after
+
+
+def _tell(note: str) -> None:
+    warnings.warn(note, KinemaWarning, stacklevel=3)
 
 
 def joined(before: Motion, after: Motion, frames: int, known: int) -> tuple[Motion, Bool[Tensor, " frame"]]:
