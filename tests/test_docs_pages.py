@@ -20,8 +20,8 @@ from kinema.recipes.kinds import KINDS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = ("index", "upsample", "repair", "files", "train", "python", "extend")
-NOT_HERE = ("make ", " DATA", " DIR", " RUN")  # what needs more than a test has
+PAGES = ("index", "upsample", "repair", "generate", "files", "train", "python", "extend")
+NOT_HERE = ("make ", " DATA", " DIR", " RUN", " --all ")  # what needs more than a test has
 COMING_FROM = {
     "from-smrnet": "smrnet-faithful",
     "from-conv-seq2seq": "conv-seq2seq-faithful-h36m",
