@@ -115,7 +115,8 @@ class Denoiser(nn.Module):
     ) -> Float[Tensor, "S W n F"]:
         """The network's word on x. `heads`, the products of every layer's forecast with the last map, save a product
         per layer at inference; see `folded`."""
-        stream = self.enter(x.permute(2, 0, 1, 3))
+        # Contiguous: a linear map of a permuted tensor is worked out row by row, with a copy of the weights for each.
+        stream = self.enter(x.permute(2, 0, 1, 3).contiguous())
         if self.places is not None:
             stream = stream + self.places[:, None, None].to(stream)
         if self.reading is not None:
