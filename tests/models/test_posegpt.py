@@ -107,6 +107,8 @@ def test_frames_of_an_online_decoder_look_ahead_only_as_the_released_code_does(
     trim: Any, ahead: int, *, straight: bool
 ) -> None:
     model = tokeniser(preset="online", upsample_trim=trim, straight=straight)
+    if model.straight is not None:
+        torch.nn.init.normal_(model.straight.leave.weight)
     vectors = torch.randn(1, 8, 8, requires_grad=True)
     found = reach(model.decode_vectors(vectors, torch.ones(1, 8, dtype=torch.bool)), vectors)
     assert found == [min(frame // 2 + ahead * (frame % 2), 7) for frame in range(16)]
@@ -120,11 +122,12 @@ def test_a_past_has_the_same_tokens_with_and_without_its_future() -> None:
         assert torch.equal(whole[:, :5], past)
 
 
-def test_the_straight_way_begins_with_the_poses_themselves() -> None:
-    straight = Straight(2, 16, 32)
+@pytest.mark.parametrize("causal", [False, True])
+def test_the_straight_way_begins_with_the_poses_themselves(*, causal: bool) -> None:
+    straight = Straight(2, 16, 32, causal=causal)
     frames = torch.randn(3, 8, 16)
     assert torch.allclose(straight.decode(straight.encode(frames)), frames, atol=1e-5)
-    narrow = Straight(2, 16, 8)
+    narrow = Straight(2, 16, 8, causal=causal)
     left = narrow.decode(narrow.encode(frames))
     assert torch.allclose(narrow.encode(left), narrow.encode(frames), atol=1e-5)  # of what fits, all is kept
 

@@ -27,7 +27,7 @@ from kinema.nn.conv import Double, Halve, Trim
 from kinema.nn.quantize import QuantiserConfig
 
 Law = Literal["l1", "l2", "laplacian", "gaussian"]
-_TERMS = ("root", "body", "path", "points", "velocity")
+_TERMS = ("root", "body", "path", "points", "velocity")  # each has a scale; the acceleration takes the velocity's
 
 
 class Stack(nn.Module):
@@ -64,27 +64,30 @@ class Stack(nn.Module):
 class Straight(nn.Module):
     """The straight way beside the stacks: the frames of a token, side by side, to its vector and back, linearly.
 
-    At first the one is the transpose of the other, so that training begins with most of every pose in the vector, and
-    the stacks learn what is left.
+    The way back sees `reach` tokens: those on either side too, or (causal) those before, so that the errors of single
+    codes, which make a motion shiver, can be averaged out. At first it is the transpose of the way in, the own token
+    alone: training begins with most of every pose in the vector, and the stacks learn what is left.
     """
 
-    def __init__(self, factor: int, width: int, code: int) -> None:
+    def __init__(self, factor: int, width: int, code: int, *, causal: bool, reach: int = 9) -> None:
         super().__init__()
-        self.factor = factor
-        self.enter, self.leave = (
-            nn.Linear(factor * width, code, bias=False),
-            nn.Linear(code, factor * width, bias=False),
-        )
+        self.factor, self.before = factor, reach - 1 if causal else reach // 2
+        self.after = reach - 1 - self.before
+        self.enter = nn.Linear(factor * width, code, bias=False)
+        self.leave = nn.Linear(reach * code, factor * width, bias=False)
         nn.init.orthogonal_(self.enter.weight)
-        self.leave.weight.data.copy_(self.enter.weight.mT)
+        nn.init.zeros_(self.leave.weight)
+        self.leave.weight.data.unflatten(1, (reach, code))[:, self.before] = self.enter.weight.detach().mT
 
     def encode(self, features: Float[Tensor, "B T F"]) -> Float[Tensor, "B N code"]:
         """Vectors of whole tokens."""
         return self.enter(features.unflatten(1, (-1, self.factor)).flatten(-2))
 
     def decode(self, vectors: Float[Tensor, "B N code"]) -> Float[Tensor, "B T F"]:
-        """Frames of vectors."""
-        return self.leave(vectors).unflatten(-1, (self.factor, -1)).flatten(1, 2)
+        """Frames of vectors; beyond the ends, nothing."""
+        count, around = vectors.shape[1], functional.pad(vectors, (0, 0, self.before, self.after))
+        seen = torch.cat([around[:, place : place + count] for place in range(self.before + self.after + 1)], -1)
+        return self.leave(seen).unflatten(-1, (self.factor, -1)).flatten(1, 2)
 
 
 class PoseTokens(Model):
@@ -99,8 +102,8 @@ class PoseTokens(Model):
         the paper's (added before every block); with "rotary", clips longer than those of training are nothing new.
         `straight` adds a linear way from frames to token and back beside the stacks; see `Straight`.
         Weights: `pose` of the features, `path` of the way's last columns, `points` (metres, needs
-        `FeatureShape.points`) and their `velocity` (metres per second), `codebook` of the quantiser. The laws
-        "laplacian" and "gaussian" learn a scale per term.
+        `FeatureShape.points`), their `velocity` (metres per second) and `acceleration` (m/s^2), `codebook` of the
+        quantiser. The laws "laplacian" and "gaussian" learn a scale per term.
         """
 
         preset: Literal["offline", "causal", "online"] = "causal"
@@ -121,6 +124,7 @@ class PoseTokens(Model):
         path_weight: float = 1.0
         points_weight: float = 5.0
         velocity_weight: float = 0.5
+        acceleration_weight: float = 0.0
         codebook_weight: float = 1.0
 
         @property
@@ -161,7 +165,8 @@ class PoseTokens(Model):
         body = shape.width - config.path
         self.pose_head = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, body))
         self.path_head = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, config.path))
-        self.straight = Straight(self.factor, shape.width, code) if config.straight else None
+        causal = config.decoder_causal
+        self.straight = Straight(self.factor, shape.width, code, causal=causal) if config.straight else None
         learnt = config.law in ("laplacian", "gaussian") or config.points_law in ("laplacian", "gaussian")
         self.scales = nn.Parameter(torch.zeros(len(_TERMS)), requires_grad=learnt)
 
@@ -226,9 +231,10 @@ class PoseTokens(Model):
             found = self.shape.points(answer).flatten(-2)
             with torch.no_grad():
                 there = self.shape.points(truth).flatten(-2)
-            speed = [points.diff(dim=1, prepend=points[:, :1]) * self.shape.fps for points in (found, there)]
             parts["points"] = (found, there, config.points_law, config.points_weight)
-            parts["velocity"] = (speed[0], speed[1], config.points_law, config.velocity_weight)
+            for name, weight in (("velocity", config.velocity_weight), ("acceleration", config.acceleration_weight)):
+                found, there = (x.diff(dim=1, prepend=x[:, :1]) * self.shape.fps for x in (found, there))
+                parts[name] = (found, there, config.points_law, weight)
         losses = {
             name: masked_mean(self._surprise(name, found - there, law), valid)
             for name, (found, there, law, _) in parts.items()
@@ -239,7 +245,7 @@ class PoseTokens(Model):
 
     def _surprise(self, term: str, error: Float[Tensor, "B T feat"], law: Law) -> Float[Tensor, "B T"]:
         """The mean negative log-likelihood of errors; where the law has no scale to learn, without its constant."""
-        scale = self.scales[_TERMS.index(term)]
+        scale = self.scales[_TERMS.index("velocity" if term == "acceleration" else term)]
         if law in ("l2", "gaussian"):
             constant = 0.5 * math.log(2 * math.pi) + 0.5 * scale if law == "gaussian" else 0.0
             return constant + 0.5 * (error.square() / scale.exp()).mean(-1)

@@ -28,9 +28,11 @@ _TOKENS = PoseTokens.Config(
     quantiser=QuantiserConfig(kind="residual", books=4, codes=128, dim=128, drop=0.0),
     # A small error of the way, which is four of some 150 numbers, adds up over a window.
     path_weight=4.0,
-    # Metres and metres per second beside standardised features, of which many hardly move: with less, features win.
+    # Metres, metres per second and their change, beside standardised features of which many hardly move: with less,
+    # features win.
     points_weight=10.0,
-    velocity_weight=3.0,
+    velocity_weight=1.0,
+    acceleration_weight=0.05,
 )
 _PRIOR = PoseGPT.Config(
     width=128,
@@ -110,7 +112,7 @@ def _compact() -> tuple[Stage, Stage]:
         model=_TOKENS,
         task=_TASK,
         optim=_MENDED,
-        steps=5_000,
+        steps=4_000,
         batch_size=16,
         augment=Augment(mirror=0.5),
         balance="sqrt-actions",
@@ -121,7 +123,7 @@ def _compact() -> tuple[Stage, Stage]:
         name="prior",
         model=_PRIOR,
         optim=replace(_MENDED, lr=6e-4),
-        steps=3_000,
+        steps=5_000,
         batch_size=32,
         ema=0.999,
     )
