@@ -9,10 +9,15 @@ import torch
 
 from kinema.data.synthetic import perform
 from kinema.errors import UsageError
+from kinema.models.render_in_between import RenderInBetween
 from kinema.motion.edit import face_forward
+from kinema.motion.represent_picture import PictureKeypointsConfig
 from kinema.protocols import COMPLETIONS
 from kinema.protocols.completer import CLASSICAL, Classical
 from kinema.protocols.rib import RIB, keypoints, middle, question
+from kinema.run.completing import RunCompleter
+from kinema.run.run import Run
+from kinema.run.saved import feature_shape
 
 WALK = face_forward(perform("walk", seconds=3.0, fps=30.0, seed=1))
 
@@ -52,3 +57,17 @@ def test_lines_through_keys_err_more_at_sixteen_and_hold_most() -> None:
 def test_a_model_of_rotations_has_no_pictures() -> None:
     with pytest.raises(UsageError, match="a method that completes picture"):
         RIB.evaluate(replace(Classical("linear"), kinds=frozenset({"rotations"})))
+
+
+def test_a_model_of_pictures_that_has_learnt_nothing_answers_the_curve() -> None:
+    representation = PictureKeypointsConfig(fps=30.0).build(WALK.skeleton)
+    model = RenderInBetween.Config().tiny().build(feature_shape(representation, 0))
+    run = RunCompleter(Run("fresh", model, representation, observed=32, trained=32))
+    cut = middle(keypoints(WALK), 8)
+    assert cut is not None
+    asked = question(cut, 8, {})
+    assert "picture" in run.kinds
+    own, curve, lines = (asked.answer(one).points().positions for one in (run, CLASSICAL["pchip"], CLASSICAL["linear"]))
+    assert torch.equal(own[:, asked.known], curve[:, asked.known])
+    # The same curve but for what it goes through: places of joints, or their places relative to the hips.
+    assert (own - curve).abs().mean() < (lines - curve).abs().mean()

@@ -11,11 +11,15 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from kinema.batch import Batch, Query
+from kinema.data.picture import project
 from kinema.data.synthetic import perform
 from kinema.errors import UsageError
 from kinema.models.base import Model, repeat_samples
+from kinema.motion import catalog
 from kinema.motion.motion import Motion, Points
+from kinema.motion.names import CANON17
 from kinema.motion.represent import Representation, RootPositionsConfig, RotationVectorsConfig
+from kinema.motion.represent_picture import PictureKeypointsConfig
 from kinema.run.asking import Evidence
 from kinema.run.choose import Cell, Gap, choose
 from kinema.run.complete import complete
@@ -248,3 +252,43 @@ def test_windows_begin_and_end_at_known_frames() -> None:
     assert len(run.model.asked) > 1
     for query in run.model.asked[:-1]:
         assert (query.trust[0, [0, -1]] == 1).all()
+
+
+def picture_of(skeleton: str) -> tuple[Points, Tensor]:
+    """Somebody who walks, in pixels, as a set of keypoints; and which frames are known."""
+    body = catalog.skeleton(skeleton)
+    canon = {name: place for place, name in enumerate(CANON17)}
+    canonical = WALK[:41].points().positions[:, WALK.skeleton.indices(CANON17)]
+    places = project(Points(catalog.skeleton("canon17"), canonical[None], 30.0), 0).positions[0]
+    named = [next((name for name, own in body.aliases.items() if own == joint), "head") for joint in body.joints]
+    flat = places[:, [canon.get(name, canon["head"]) for name in named]]
+    return Points(body, flat, 30.0), torch.arange(41) % 8 == 0
+
+
+@pytest.mark.parametrize("skeleton", ["coco17", "body25"])
+def test_a_model_of_pictures_completes_any_set_of_keypoints(skeleton: str) -> None:
+    clip, known = picture_of(skeleton)
+    run = run_of(PictureKeypointsConfig(fps=30.0).build(WALK.skeleton), 10.0)
+    holes = replace(clip, positions=torch.where(known[:, None, None], clip.positions, torch.nan))
+    done = complete(holes, known=known, method=run)
+    assert isinstance(done.motion, Points)
+    assert torch.equal(done.motion.positions[known], clip.positions[known])
+    curve = complete(holes, known=known, method="pchip").motion.points().positions
+    moved = (done.motion.positions - curve).abs().amax((0, -1))
+    knee, nose = (clip.skeleton.index(next(name for name in clip.skeleton.joints if part in name.lower()))
+                  for part in ("knee", "eye"))  # fmt: skip
+    assert moved[knee] > 1
+    assert moved[nose] == 0  # joints that the model does not know stay on the curve
+    query = run.model.asked[0]  # type: ignore[union-attr]
+    names = PictureKeypointsConfig(fps=30.0).build(WALK.skeleton).joints
+    told = {name for place, name in enumerate(names) if query.trust[0, 0, place] > 0}
+    assert told == set(names) - {"head", "l_hand", "r_hand"} - ({"l_toe", "r_toe"} if skeleton == "coco17" else set())
+    up = query.seen[0, 0].view(19, 2)
+    assert up[names.index("l_knee"), 1] < 0  # y up for the model, below the hips
+
+
+def test_a_model_of_pictures_needs_hips_and_shoulders() -> None:
+    clip, known = picture_of("coco17")
+    fixed = run_of(PictureKeypointsConfig(fps=30.0, own_scale=False).build(WALK.skeleton))
+    with pytest.raises(UsageError, match="keypoints19"):
+        complete(clip, known=known, method=fixed)

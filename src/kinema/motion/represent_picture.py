@@ -14,7 +14,7 @@ from torch import Tensor
 
 from kinema.errors import UsageError
 from kinema.geometry.camera import project
-from kinema.motion.ik import has_joint
+from kinema.motion.ik import has_joint, match_joints
 from kinema.motion.motion import Motion, Points
 from kinema.motion.represent import Representation, Statistics
 from kinema.motion.skeleton import Skeleton
@@ -31,6 +31,7 @@ _NAMES19 = (
     "hips", "neck", "head", "r_shoulder", "r_elbow", "r_wrist", "l_shoulder", "l_elbow", "l_wrist",
     "r_hip", "r_knee", "r_ankle", "l_hip", "l_knee", "l_ankle", "l_toe", "r_toe", "l_hand", "r_hand",
 )  # fmt: skip
+_FEATURES = [2, 1, *range(3, 19)]  # joints in the order of the features; the middle of the hips goes last
 _TREE19 = (-1, 0, 1, 1, 3, 4, 1, 6, 7, 0, 9, 10, 0, 12, 13, 14, 11, 8, 5)
 
 
@@ -60,6 +61,7 @@ class PictureKeypoints(Representation):
         self.skeleton, self.fps, self.own_scale = skeleton, fps, own_scale
         self.focal, self.distance = focal, distance
         self.picture = skeleton19()
+        self.joints = tuple(_NAMES19[joint] for joint in (*_FEATURES, 0))
         self._chosen = [_first(skeleton, names) for names in JOINTS19]
         self.width = 38
         self.statistics = Statistics.none(38)
@@ -79,7 +81,7 @@ class PictureKeypoints(Representation):
         positions = clip.points().positions
         if positions.shape[-1] == 2:
             upright = positions * positions.new_tensor([1.0, -1])
-            hips, joints = upright[..., :1, :], upright[..., [2, 1, *range(3, 19)], :]
+            hips, joints = upright[..., :1, :], upright[..., _FEATURES, :]
         else:
             seen = project(positions, focal=self.focal, distance=self.distance)
             hips, joints = seen[..., :1, :], seen[..., self._chosen, :]
@@ -92,6 +94,31 @@ class PictureKeypoints(Representation):
         joints = places[..., :18, :] + hips
         ordered = torch.cat((hips, joints[..., [1, 0, *range(2, 18)], :]), -2)
         return Points(self.picture, ordered * ordered.new_tensor([1.0, -1]), self.fps)
+
+    def sources(self, skeleton: Skeleton) -> dict[int, tuple[int, ...]]:
+        """For the joints of `skeleton19` those of another set of keypoints, or the two that they stand midway between.
+
+        Raises UsageError where the hips or the neck cannot be told, and where pictures have a fixed size (`own_scale`).
+        """
+        found = dict(match_joints(skeleton, self.picture).sources)
+        if not skeleton.same_tree(self.picture):
+            if 1 not in found and {3, 6} <= set(found):  # as OpenPose has it: between the shoulders
+                found[1] = (*found[3], *found[6])
+            if not {0, 1} <= set(found) or not self.own_scale:
+                raise UsageError(
+                    expected=f"points of {self.picture.name}, or hips and shoulders for a model of any size of picture",
+                    got=f"{skeleton.name} ({len(skeleton)} joints)",
+                    cure="Use a curve: --method auto, linear, cubic or pchip.",
+                )
+        return found
+
+    def onto(self, clip: Points) -> Points:
+        """2-D points of another set of keypoints as those of `skeleton19`; what it lacks stands at the hips."""
+        found = self.sources(clip.skeleton)
+        places = [
+            clip.positions[..., list(found.get(joint, found[0])), :].mean(-2) for joint in range(len(self.picture))
+        ]
+        return Points(self.picture, torch.stack(places, -2), clip.fps)
 
     def mirror(self, features: Float[Tensor, "*batch frame feat"]) -> Float[Tensor, "*batch frame feat"]:
         """Joints exchanged, x turned round."""

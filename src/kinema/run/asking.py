@@ -14,8 +14,9 @@ from kinema.batch import Query
 from kinema.errors import UsageError
 from kinema.motion.curves import even_times, interpolate
 from kinema.motion.ik import match_joints
-from kinema.motion.motion import Clip, Motion, Points
+from kinema.motion.motion import Clip, Motion
 from kinema.motion.represent import Representation
+from kinema.motion.represent_picture import PictureKeypoints
 from kinema.motion.retarget import to_skeleton
 from kinema.run.run import Run
 
@@ -121,20 +122,23 @@ def doubts(run: Run, evidence: Evidence) -> Float[Tensor, "frame joint"]:
 
 
 def on_body(clip: Clip, representation: Representation) -> Clip:
-    """The clip on the model's skeleton."""
-    if isinstance(clip, Points) or clip.skeleton.same_tree(representation.skeleton):
-        return clip
-    return to_skeleton(clip, representation.skeleton)
-
-
-def features_of(representation: Representation, clip: Clip) -> Float[Tensor, "*batch frame feat"]:
-    """Standardised. Raises UsageError for points on another skeleton than the model's."""
-    if isinstance(clip, Points) and not clip.skeleton.same_tree(representation.skeleton):
+    """The clip on the model's skeleton. Raises UsageError for points that cannot be brought there."""
+    if isinstance(clip, Motion):
+        same = clip.skeleton.same_tree(representation.skeleton)
+        return clip if same else to_skeleton(clip, representation.skeleton)
+    if isinstance(representation, PictureKeypoints) and clip.positions.shape[-1] == 2:
+        return representation.onto(clip)
+    if not clip.skeleton.same_tree(representation.skeleton):
         raise UsageError(
             expected=f"points on the model's skeleton {representation.skeleton.name}",
             got=f"{clip.skeleton.name} ({len(clip.skeleton)} joints)",
             cure="Use a curve: --method auto, linear, cubic or pchip.",
         )
+    return clip
+
+
+def features_of(representation: Representation, clip: Clip) -> Float[Tensor, "*batch frame feat"]:
+    """A clip on the model's skeleton as its features, standardised."""
     return representation.standardise(representation.encode(cast("Motion", clip)))
 
 
@@ -164,10 +168,10 @@ def _trust(
 ) -> Float[Tensor, "*batch model token"]:
     """How sure each token is in the model's frames that stand for known ones; 0 in all others.
 
-    A token of which the clip has no counterpart is as sure as the whole frame is on average.
+    A token of which the clip has no counterpart is as sure as the whole frame is on average; in a picture, unknown.
     """
     sure = evidence.sureness()
-    whole = sure.mean(-1) * evidence.known.all(-1)
+    whole = sure.mean(-1) * evidence.known.all(-1) * (not isinstance(representation, PictureKeypoints))
     sources = _sources(evidence.clip, representation)
     table = torch.stack([sure[..., own].amin(-1) if own else whole for own in sources], -1)
     trust = torch.zeros(*table.shape[:-2], frames, representation.tokens)
@@ -177,10 +181,12 @@ def _trust(
 
 def _sources(clip: Clip, representation: Representation) -> list[list[int]]:
     """The joints of the clip that each token speaks of; none where it has no counterpart."""
-    sources = match_joints(clip.skeleton, representation.skeleton).sources
+    if isinstance(representation, PictureKeypoints):
+        body, sources = representation.picture, representation.sources(clip.skeleton)
+    else:
+        body, sources = representation.skeleton, match_joints(clip.skeleton, representation.skeleton).sources
     names = getattr(representation, "joints", ())
-    known = len(names) == representation.tokens
-    joints = representation.skeleton.indices(names) if known else [-1] * representation.tokens
+    joints = body.indices(names) if len(names) == representation.tokens else [-1] * representation.tokens
     return [list(sources.get(joint, ())) for joint in joints]
 
 

@@ -22,6 +22,7 @@ from kinema.motion.edit import shift
 from kinema.motion.ik import fit_rotations
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.represent import Representation
+from kinema.motion.represent_picture import PictureKeypoints
 from kinema.motion.retarget import leg_length
 from kinema.run.asking import Asked, Evidence, features_of, on_body
 from kinema.run.run import Run
@@ -63,7 +64,7 @@ def infill(
     answer = _predict(asked, features, seed, samples)
     before, after = (representation.decode(representation.restore(each)) for each in (features[None], answer))
     if isinstance(curve, Points):
-        moved = _moved(curve, cast("Points", before), cast("Points", after), way)
+        moved = _moved(curve, cast("Points", before), cast("Points", after), representation, way)
         return (moved.one(0) if samples == 1 else moved), []
     notes: list[str] = []
     if not _holds_path(representation, seen):
@@ -115,9 +116,15 @@ def _rotations(clip: Clip, onto: Motion) -> Motion:
     return fit_rotations(clip.points(), onto.skeleton, reference=still)
 
 
-def _moved(curve: Points, before: Points, after: Points, way: _Way) -> Points:
-    change = (after.positions - before.positions).flatten(-2)
-    settled = way.settled(change).unflatten(-1, (-1, curve.positions.shape[-1]))
+def _moved(curve: Points, before: Points, after: Points, representation: Representation, way: _Way) -> Points:
+    """The curve moved as the model moves it; joints that the model does not know stay on the curve."""
+    change = after.positions - before.positions
+    if isinstance(representation, PictureKeypoints):
+        own = {of[0]: joint for joint, of in representation.sources(curve.skeleton).items() if len(of) == 1}
+        every = change.new_zeros(*change.shape[:-2], *curve.positions.shape[-2:])
+        every[..., list(own), :] = change[..., list(own.values()), :]
+        change = every
+    settled = way.settled(change.flatten(-2)).unflatten(-1, (-1, curve.positions.shape[-1]))
     moved = curve.positions + settled.to(curve.positions)
     sure = None if curve.confidence is None else curve.confidence.expand(moved.shape[:-1])
     return replace(curve, positions=moved, confidence=sure)
