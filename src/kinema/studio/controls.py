@@ -45,7 +45,7 @@ class Asking:
         self.fields: dict[str, Any] = {
             "action": gui.add_dropdown("Action", ("",)),
             "known": gui.add_slider("Known, s", 0.0, 1.0, 0.01, 1.0, hint="Up to when the clip is known"),
-            "seconds": gui.add_slider("Ahead, s", 0.1, 10.0, 0.1, 1.0, hint="How long the answer is"),
+            "seconds": gui.add_slider("Length, s", 0.1, 10.0, 0.1, 1.0, hint="How long the answer is"),
             "every": gui.add_slider("Key every, s", 0.1, 3.0, 0.05, 0.5, hint="Between two keys all is forgotten"),
             "rate": gui.add_slider("Frames, times", 1.0, 16.0, 0.5, 4.0),
             "strength": gui.add_slider("Suspicion", 0.25, 4.0, 0.25, 1.0, hint="2 suspects half as unusual steps"),

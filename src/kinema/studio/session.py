@@ -19,7 +19,8 @@ from kinema.viz.layers import Layer, Panel
 
 Given = TypeVar("Given")
 _WELCOME = "Open a motion: BVH, NPZ, or keypoints as JSON."
-_GREEN = (9, 78, 61)  # viser makes its buttons lighter than the colour that it is given
+# viser makes its buttons lighter than the colour that it is given; on a dark page it leaves them as they are.
+_GREEN = {"light": (9, 78, 61), "dark": (14, 122, 96)}
 _LEAD = 1.0  # seconds before a forecast from which on it is played
 _SLIDER = 0.1  # seconds between two moves of the slider, while it plays
 
@@ -146,7 +147,8 @@ class Session:
     def _theme(self) -> None:
         dark = bool(self.playing.dark.value)
         self.stage.theme = "dark" if dark else "light"
-        self.client.gui.configure_theme(dark_mode=dark, show_logo=False, show_share_button=False, brand_color=_GREEN)
+        green = _GREEN[self.stage.theme]
+        self.client.gui.configure_theme(dark_mode=dark, show_logo=False, show_share_button=False, brand_color=green)
 
     def _guarded(self, step: Callable[[Given], None]) -> Callable[[Given], None]:
         """A step whose errors are shown on the page; the server lives on."""
