@@ -144,10 +144,10 @@ class SMRNet(Model):
         if self.training:
             self.coefficients.measure(truth)
         x0 = self.coefficients.encode(truth)[None]
-        embedded = self.denoiser.embed(self.coefficients.encode(window.held), window.past, known)
         level = torch.randint(1, config.noise_steps, (len(batch),), device=truth.device)
         alpha_bar = self._alpha_bar.to(x0)[level][:, None, None]
         noise = torch.randn(config.best_of, *x0.shape[1:], device=x0.device)
+        embedded = self.denoiser.embed(self.coefficients.encode(window.held), window.past, known)
 
         def errors(noise: Tensor) -> dict[str, Tensor]:
             x = noised(x0.expand_as(noise), noise, alpha_bar)
