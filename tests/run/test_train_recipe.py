@@ -42,6 +42,11 @@ def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
             train(small(), out, means=CPU)
         three_parts(caught.value)
     assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]
+    folder = tmp_path / "new"
+    (folder / "stages").mkdir(parents=True)
+    (folder / "stages" / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="--resume"):
+        train(small(), folder, means=CPU)
 
 
 def test_a_run_that_was_killed_before_its_first_save_can_be_started_again(tmp_path: Path) -> None:
@@ -55,6 +60,19 @@ def test_a_run_that_was_killed_before_its_first_save_can_be_started_again(tmp_pa
     }  # fmt: skip
     with pytest.raises(UsageError, match="--resume"):
         train(small(), tmp_path, means=CPU)
+
+
+def test_so_can_a_run_whose_first_stage_had_saved_nothing(tmp_path: Path) -> None:
+    """Found by killing: the folder of the stage alone was there."""
+    stage = tmp_path / "stages" / "tokens"
+    stage.mkdir(parents=True)
+    (stage / "log.jsonl").write_text("")
+    two = recipe("posegpt").tiny().with_steps(1)
+    with pytest.raises(MissingDataError, match="Start it without --resume"):
+        train(two, tmp_path, resume=True, means=CPU)
+    train(two, tmp_path, means=CPU)
+    assert RunFolder(stage).exists()
+    assert RunFolder(tmp_path).exists()
 
 
 def test_nothing_to_resume(tmp_path: Path) -> None:

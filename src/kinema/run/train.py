@@ -223,7 +223,12 @@ def _check_folder(recipe: Recipe, folders: dict[str, RunFolder], out: Path, *, r
 
 
 def _is_foreign(file: Path) -> bool:
-    """Whether a file is none of those that a run leaves which was killed before its first checkpoint was whole."""
+    """Whether a file is none of those that a run leaves which was killed before its first checkpoint was whole.
+
+    A folder is foreign where something in it is: earlier stages have folders of their own.
+    """
+    if file.is_dir():
+        return any(map(_is_foreign, file.iterdir()))
     return not file.name.startswith((".", LOG, "model-", "state-"))
 
 
