@@ -131,7 +131,8 @@ def kill_jobs(kills: int, chance: random.Random, engine: Engine) -> str:
         whole = time.monotonic() - begun
         while done < kills:
             out, runs, before = place / f"out-{runs}", runs + 1, 0
-            while _killed(lambda out=out: job(out), chance.uniform(0, whole) if done < kills else None):
+            # Processes take most of the time to start; some are let come to their end, too.
+            while _killed(lambda out=out: job(out), chance.uniform(0, 1.5 * whole) if done < kills else None):
                 done += 1
                 safe = _safe(out)
                 assert safe >= before, f"{before} files were done, and {safe} are left"
