@@ -17,6 +17,7 @@ from kinema.models.smrnet import SMRNet
 from kinema.motion.catalog.kinema import canon17
 from kinema.motion.edit import rest_pose
 from kinema.motion.represent_centred import CentredPositionsConfig
+from kinema.motion.skeleton import Skeleton
 from kinema.nn.coefficients import Coefficients, padded
 from kinema.nn.completion import Known
 from kinema.run.saved import feature_shape
@@ -261,6 +262,12 @@ def test_windows_with_a_heading_of_their_own_turn_with_the_body(free: float) -> 
     model.config = replace(model.config, heading="room")
     if free == 0:
         assert not torch.allclose(answers(model, asked(turned(pose))), turned(answers(model, asked(pose))), atol=1e-2)
+
+
+def test_a_body_without_sides_is_taken_as_it_stands() -> None:
+    rope = Skeleton("rope", ("top", "middle", "end"), (-1, 0, 1), torch.tensor([[0.0, 0, 0], [0, -1, 0], [0, -1, 0]]))
+    representation = CentredPositionsConfig(fps=50.0).build(rope)
+    assert representation.anchor(torch.randn(2, 6, 6), torch.ones(2, 6, 2)) is None
 
 
 def test_the_best_of_several_noises_is_the_one_that_is_learnt_from() -> None:

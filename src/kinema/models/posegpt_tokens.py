@@ -227,7 +227,8 @@ class PoseTokens(Model):
             "body": (answer[..., body], truth[..., body], config.law, config.pose_weight),
             "path": (answer[..., -config.path :], truth[..., -config.path :], config.law, config.path_weight),
         }
-        if self.shape.points is not None and (config.points_weight or config.velocity_weight):
+        weights = (config.points_weight, config.velocity_weight, config.acceleration_weight)
+        if self.shape.points is not None and any(weights):
             found = self.shape.points(answer).flatten(-2)
             with torch.no_grad():
                 there = self.shape.points(truth).flatten(-2)

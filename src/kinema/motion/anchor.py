@@ -79,6 +79,17 @@ def floor_anchor(
     return FloorAnchor(torch.stack(rows, -2), origin, vectors)
 
 
+def ahead(
+    places: Float[Tensor, "*b joint 3"], known: Float[Tensor, "*b joint"], left: list[int], right: list[int]
+) -> Float[Tensor, "*b 3"]:
+    """At right angles to the lines from right to left joints of which both are known (1, else 0), in the plane of the
+    floor; as long as these lines are together."""
+    both = known[..., left] * known[..., right]
+    across = ((places[..., left, :] - places[..., right, :]) * both[..., None]).sum(-2)
+    up = across.new_tensor([0.0, 1.0, 0.0]).expand_as(across)
+    return torch.linalg.cross(across, up, dim=-1)
+
+
 def is_left(skeleton: Skeleton, joint: int) -> bool:
     """Whether a joint lies on the body's left: the first offset on the way to the root that leaves the middle tells."""
     while joint >= 0:

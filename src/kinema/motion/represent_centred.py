@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinema.errors import UsageError
-from kinema.motion.anchor import FloorAnchor, floor_anchor, is_left
+from kinema.motion.anchor import FloorAnchor, ahead, floor_anchor, is_left
 from kinema.motion.motion import Clip, Points
 from kinema.motion.represent import Representation, Statistics
 from kinema.motion.skeleton import Skeleton
@@ -67,17 +67,19 @@ class CentredPositions(Representation):
             places.append(place)
         return Points(self.skeleton, torch.stack(places, -2), self.fps)
 
-    def anchor(self, seen: Float[Tensor, "batch frame feat"], trust: Float[Tensor, "batch frame token"]) -> FloorAnchor:
+    def anchor(
+        self, seen: Float[Tensor, "batch frame feat"], trust: Float[Tensor, "batch frame token"]
+    ) -> FloorAnchor | None:
         """The last known pose faces +z, at right angles to the lines across hips and shoulders (to all pairs of joints
-        that hang on the middle line). The root is the origin already."""
+        that hang on the middle line); None where there are none. The root is the origin already."""
         places, known = seen.unflatten(-1, (-1, 3)), (trust > 0).to(seen)
         left, right = self._pairs
-        both = known[..., left] * known[..., right]
-        across = ((places[..., left, :] - places[..., right, :]) * both[..., None]).sum(-2)
-        up = across.new_tensor([0.0, 1.0, 0.0]).expand_as(across)
-        told = both.amax(-1)
+        if not left:
+            return None
+        forward = ahead(places, known, left, right)
+        told = (known[..., left] * known[..., right]).amax(-1)
         last = told * (told.flip(1).cumsum(1).flip(1) == 1)
-        return floor_anchor(torch.zeros_like(across), torch.linalg.cross(across, up, dim=-1), last, vectors=slice(0, 0))
+        return floor_anchor(torch.zeros_like(forward), forward, last, vectors=slice(0, 0))
 
     def mirror(self, features: Float[Tensor, "*batch frame feat"]) -> Float[Tensor, "*batch frame feat"]:
         """Left and right joints exchanged, x turned round."""

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinema.geometry.rotations import rotmat_to_sixd, sixd_to_rotmat
-from kinema.motion.anchor import FloorAnchor, floor_anchor, is_left
+from kinema.motion.anchor import FloorAnchor, ahead, floor_anchor, is_left
 from kinema.motion.edit import mirror
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.represent import Representation, Statistics, with_rotations
@@ -132,10 +132,7 @@ class WorldPositions(Representation):
             if token != other and is_left(self.skeleton, self._chosen[token])
         ]
         right = [self._swap[token] for token in left]
-        both = known[..., left] * known[..., right]
-        across = ((places[..., left, :] - places[..., right, :]) * both[..., None]).sum(-2)
-        up = across.new_tensor([0.0, 1.0, 0.0]).expand_as(across)
-        forward = torch.linalg.cross(across, up, dim=-1)
+        forward = ahead(places, known, left, right)
         return floor_anchor(middle, forward, (known.sum(-1) > 0).to(seen), vectors=slice(0, 0))
 
 
