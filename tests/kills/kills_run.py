@@ -1,10 +1,11 @@
 """Kills training and jobs at random moments: `make kills`, or `python tests/kills/kills_run.py --kills 50`.
 
 A child trains a tiny recipe of one stage or of two (or converts a folder of files, alone or by two processes) and is
-sent SIGKILL at a moment drawn by chance; another goes on from what it left, is killed too, and so on to the end. After
-every kill the run must open (or the results that are there be whole), and no step or file that was safe may be lost;
-at the end the weights must be those of a run that nobody disturbed, bit by bit, and every logged step must stand in the
-log once.
+sent SIGKILL at a moment drawn by chance; another goes on from what it left, is killed too, and so on to the end. Every
+second kill of a job waits until each of its processes has written half a file, and kills them all; the others kill the
+process that shares the work out, whose workers then end by themselves. After every kill the run must open (or the
+results that are there be whole), and no step or file that was safe may be lost; at the end the weights must be those of
+a run that nobody disturbed, bit by bit, and every logged step must stand in the log once.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from kinema.atomic import write_bytes
+from kinema.atomic import atomic_path, write_bytes
 from kinema.data.synthetic import perform
 from kinema.motion.files import load, save
 from kinema.motion.motion import Motion
@@ -37,6 +38,8 @@ from kinema.training.checkpoint import RunFolder
 
 torch.set_num_threads(1)  # threads do not live through a fork
 STEPS = 30
+FILES = 12
+PAUSE = 0.1  # seconds for which a job's file is half written
 
 
 def small(name: str) -> Recipe:
@@ -62,7 +65,7 @@ def kill_training(name: str, kills: int, chance: random.Random) -> str:
                 begun = [RunFolder(out / stage) for stage in stages if RunFolder(out / stage).exists()]
                 killed = _killed(
                     lambda out=out, begun=begun: train(chosen, out, resume=bool(begun), means=Means(device="cpu")),
-                    chance.uniform(0, whole) if done < kills else None,
+                    _after(chance.uniform(0, whole)) if done < kills else None,
                 )
                 if not killed:
                     break
@@ -98,7 +101,7 @@ def _same(one: Path, other: Path) -> None:
 
 
 class _Slow:
-    """Turns BVH into NPZ, in two steps so that there is time to be killed between them."""
+    """Turns BVH into NPZ, and lets every result stand half written for a while."""
 
     def stamp(self) -> dict[str, str]:
         return {"work": "slow"}
@@ -106,7 +109,14 @@ class _Slow:
     def open(self) -> Do:
         def do(piece: Piece) -> Made:
             motion = load(piece.source)
-            save(motion, piece.target)
+            with tempfile.TemporaryDirectory() as aside:
+                save(motion, Path(aside) / "whole.npz")
+                data = (Path(aside) / "whole.npz").read_bytes()
+            with atomic_path(piece.target) as beside, beside.open("wb") as file:
+                file.write(data[: len(data) // 2])
+                file.flush()
+                time.sleep(PAUSE)
+                file.write(data[len(data) // 2 :])
             return Made((piece.target,), {"frames": motion.frames})
 
         return do
@@ -114,11 +124,12 @@ class _Slow:
 
 def kill_jobs(kills: int, chance: random.Random, engine: Engine) -> str:
     """Convert a folder, kill, go on, until there were so many kills; a line about it. Raises AssertionError."""
-    done, runs, kept = 0, 0, 0
+    workers = engine.jobs if isinstance(engine, Processes) else 1
+    done, runs, kept, cut = 0, 0, 0, 0
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         save(perform("walk", seconds=3.0, fps=60.0, seed=0), place / "in" / "0.bvh")
-        for index in range(1, 12):
+        for index in range(1, FILES):
             write_bytes(place / "in" / f"{index}.bvh", (place / "in" / "0.bvh").read_bytes())
 
         def job(out: Path) -> None:
@@ -131,22 +142,53 @@ def kill_jobs(kills: int, chance: random.Random, engine: Engine) -> str:
         whole = time.monotonic() - begun
         while done < kills:
             out, runs, before = place / f"out-{runs}", runs + 1, 0
-            # Processes take most of the time to start; some are let come to their end, too.
-            while _killed(lambda out=out: job(out), chance.uniform(0, 1.5 * whole) if done < kills else None):
-                done += 1
-                safe = _safe(out)
+            while before <= FILES - workers and done < kills:
+                moment = _after(chance.uniform(0, whole))
+                if amid := done % 2 == 0:
+                    moment = _amid(out, workers, chance.randint(before, FILES - workers))
+                if not _killed(lambda out=out: job(out), moment, everyone=amid):
+                    break
+                safe, done, cut = _safe(out), done + 1, cut + (len(_half_written(out)) >= workers)
                 assert safe >= before, f"{before} files were done, and {safe} are left"
                 kept, before = kept + (safe > 0), safe
+            _killed(lambda out=out: job(out), None)
             _same_results(place / "undisturbed", out)
     return (
-        f"{engine}: {done} kills in {runs} jobs, {kept} of them with files done; every result whole, nothing done lost"
+        f"{engine}: {done} kills in {runs} jobs, {kept} of them with files done, {cut} with {workers} or more of them "
+        "half written; every result whole, nothing done lost"
     )
+
+
+def _after(seconds: float) -> Callable[[int], None]:
+    """A moment so many seconds after a child's start."""
+    return lambda _: time.sleep(seconds)
+
+
+def _amid(out: Path, workers: int, done: int) -> Callable[[int], None]:
+    """The moment when so many files are done, and each of the workers has half a file written."""
+
+    def wait(child: int) -> None:
+        while _finished(out) < done or len(_half_written(out)) < workers:
+            ended = os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            assert ended is None, "the job came to its end before that"
+            time.sleep(PAUSE / 20)
+
+    return wait
+
+
+def _half_written(out: Path) -> list[Path]:
+    return [path for path in out.glob(".[0-9]*.npz") if path.stat().st_size]
 
 
 def _safe(out: Path) -> int:
     """How many files are done and whole; every result that is there, finished or not in the ledger, must be whole."""
     for path in out.glob("[0-9]*.npz"):
         assert isinstance(load(path), Motion)
+    return _finished(out)
+
+
+def _finished(out: Path) -> int:
+    """How many files the ledger says are done."""
     ledger = out / LEDGER
     rows = 0
     for line in ledger.read_text().splitlines() if ledger.exists() else ():
@@ -162,22 +204,22 @@ def _same_results(one: Path, other: Path) -> None:
         assert torch.equal(load(path).rotations, load(other / path.name).rotations), path.name
 
 
-def _killed(do: Callable[[], object], after: float | None) -> bool:
-    """Do it in a child, which is killed `after` so many seconds (None: let it come to its end); whether it was.
-
-    Raises AssertionError where the child itself fails.
+def _killed(do: Callable[[], object], moment: Callable[[int], None] | None, *, everyone: bool = False) -> bool:
+    """Do it in a child, which is killed when `moment`, called with its id, returns (None: let it come to its end), and
+    with `everyone` its own children too; whether it was. Raises AssertionError where the child itself fails.
     """
     child = os.fork()
     if child == 0:
+        os.setpgid(0, 0)
         try:
             do()
         except BaseException as error:  # noqa: BLE001
             print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
             os._exit(1)
         os._exit(0)
-    if after is not None:
-        time.sleep(after)
-        os.kill(child, signal.SIGKILL)
+    if moment is not None:
+        moment(child)
+        (os.killpg if everyone else os.kill)(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "the child failed"
     return os.WIFSIGNALED(status)
