@@ -143,12 +143,12 @@ def kill_jobs(kills: int, chance: random.Random, engine: Engine) -> str:
         while done < kills:
             out, runs, before = place / f"out-{runs}", runs + 1, 0
             while before <= FILES - workers and done < kills:
-                moment = _after(chance.uniform(0, whole))
+                moment, left = _after(chance.uniform(0, whole)), _half_written(out)
                 if amid := done % 2 == 0:
                     moment = _amid(out, workers, chance.randint(before, FILES - workers))
                 if not _killed(lambda out=out: job(out), moment, everyone=amid):
                     break
-                safe, done, cut = _safe(out), done + 1, cut + (len(_half_written(out)) >= workers)
+                safe, done, cut = _safe(out), done + 1, cut + (len(_half_written(out) - left) >= workers)
                 assert safe >= before, f"{before} files were done, and {safe} are left"
                 kept, before = kept + (safe > 0), safe
             _killed(lambda out=out: job(out), None)
@@ -166,9 +166,10 @@ def _after(seconds: float) -> Callable[[int], None]:
 
 def _amid(out: Path, workers: int, done: int) -> Callable[[int], None]:
     """The moment when so many files are done, and each of the workers has half a file written."""
+    left = _half_written(out)
 
     def wait(child: int) -> None:
-        while _finished(out) < done or len(_half_written(out)) < workers:
+        while _finished(out) < done or len(_half_written(out) - left) < workers:
             ended = os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             assert ended is None, "the job came to its end before that"
             time.sleep(PAUSE / 20)
@@ -176,8 +177,8 @@ def _amid(out: Path, workers: int, done: int) -> Callable[[int], None]:
     return wait
 
 
-def _half_written(out: Path) -> list[Path]:
-    return [path for path in out.glob(".[0-9]*.npz") if path.stat().st_size]
+def _half_written(out: Path) -> set[Path]:
+    return set(out.glob(".[0-9]*.npz"))
 
 
 def _safe(out: Path) -> int:
@@ -210,13 +211,13 @@ def _killed(do: Callable[[], object], moment: Callable[[int], None] | None, *, e
     """
     child = os.fork()
     if child == 0:
-        os.setpgid(0, 0)
         try:
             do()
         except BaseException as error:  # noqa: BLE001
             print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
             os._exit(1)
         os._exit(0)
+    os.setpgid(child, child)  # a group of its own, with the processes that it will start
     if moment is not None:
         moment(child)
         (os.killpg if everyone else os.kill)(child, signal.SIGKILL)
