@@ -7,7 +7,7 @@ once: indexed joint by joint, the backward pass would fill an array of all joint
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import torch
 from jaxtyping import Float
@@ -24,12 +24,37 @@ def forward_kinematics(
 
     The root stands at `root`; its own offset is not used.
     """
-    local, bones = rotations.unbind(-3), offsets[..., None].unbind(-3)
-    positions, turned = [root], [local[0]]
+    turned = _turned(rotations, parents, range(len(parents)))
+    return _placed(turned, root, offsets, parents), torch.stack(list(turned.values()), -3)
+
+
+def joint_positions(
+    rotations: Float[Tensor, "*b joint 3 3"],
+    root: Float[Tensor, "*b 3"],
+    offsets: Float[Tensor, "*#b joint 3"],
+    parents: Sequence[int],
+) -> Float[Tensor, "*b joint 3"]:
+    """The positions of `forward_kinematics`, without the turns of joints that no bone leaves."""
+    return _placed(_turned(rotations, parents, {0, *parents}), root, offsets, parents)
+
+
+def _turned(rotations: Tensor, parents: Sequence[int], needed: Container[int]) -> dict[int, Tensor]:
+    local = rotations.unbind(-3)
+    turned = {0: local[0]}
     for joint, parent in enumerate(parents[1:], start=1):
-        positions.append(positions[parent] + (turned[parent] @ bones[joint])[..., 0])
-        turned.append(turned[parent] @ local[joint])
-    return torch.stack(positions, -2), torch.stack(turned, -3)
+        if joint in needed:
+            turned[joint] = turned[parent] @ local[joint]
+    return turned
+
+
+def _placed(turned: dict[int, Tensor], root: Tensor, offsets: Tensor, parents: Sequence[int]) -> Tensor:
+    positions = [root]
+    if len(parents) > 1:
+        above = torch.stack([turned[parent] for parent in parents[1:]], -3)
+        bones = (above @ offsets[..., 1:, :, None])[..., 0].unbind(-2)
+        for bone, parent in zip(bones, parents[1:], strict=True):
+            positions.append(positions[parent] + bone)
+    return torch.stack(positions, -2)
 
 
 def global_to_local(rotations: Float[Tensor, "*b joint 3 3"], parents: Sequence[int]) -> Float[Tensor, "*b joint 3 3"]:

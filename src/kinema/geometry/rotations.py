@@ -97,8 +97,11 @@ def rotmat_to_euler(rotmat: Float[Tensor, "*b 3 3"], order: str) -> Float[Tensor
 
 def axis_angle_to_rotmat(axis: str, angle: Float[Tensor, "*b"]) -> Float[Tensor, "*b 3 3"]:
     """Rotation about one of the axes "X", "Y", "Z"."""
-    unit = torch.eye(3, dtype=angle.dtype)["XYZ".index(axis)]
-    return roma.rotvec_to_rotmat(angle[..., None] * unit)
+    about = "XYZ".index(axis)
+    cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
+    rows = [[cos, -sin, zero], [sin, cos, zero], [zero, zero, torch.ones_like(angle)]]  # about Z; the others follow
+    places = [(place - about - 1) % 3 for place in range(3)]
+    return torch.stack([rows[row][column] for row in places for column in places], -1).unflatten(-1, (3, 3))
 
 
 def slerp(
@@ -144,8 +147,9 @@ def arc_by_way(
     half = torch.stack((starts, ends))
     length = half.norm(dim=-1, keepdim=True)
     if bool((length < 1.4e-3).any()):  # half a turn: any normal will do
-        half = torch.where(length < 1.4e-3, _normal(middle), half)
-    half = torch.nn.functional.normalize(half, dim=-1)
+        half = torch.where(length < 1.4e-3, _normal(middle), half / length)
+    else:
+        half = half / length
     first, second = torch.eye(3).to(half) - 2 * half[..., :, None] * half[..., None, :]
     return second @ first
 
@@ -162,7 +166,8 @@ def nearest_rotation(rotmat: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 3 3"]
     if not few or rotmat.requires_grad or not bool(rotmat.isfinite().all()):
         return cast("Tensor", roma.special_procrustes(rotmat))
     left, _, right = torch.linalg.svd(rotmat)
-    proper = torch.linalg.det(left @ right)[..., None, None]
+    x, y, z = (left @ right).unbind(-2)
+    proper = (torch.linalg.cross(x, y) * z).sum(-1)[..., None, None]  # the determinant
     return torch.cat((left[..., :2], proper * left[..., 2:]), -1) @ right
 
 

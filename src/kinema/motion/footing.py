@@ -88,14 +88,14 @@ def _followed(
     numbers each, which take torch several times as long.
     """
     here, going = place.numpy(force=True), speed.numpy(force=True)
-    swings, highs, levels = (
-        each.movedim(axis, 0).numpy(force=True) for each, axis in ((swing, -3), (raised, -2), (level, -1))
+    swings, lows, levels = (
+        each.movedim(axis, 0).numpy(force=True) for each, axis in ((swing, -3), (-raised, -2), (level, -1))
     )
     hold, push = 1 - math.exp(-step / _INERTIA), 1 - math.exp(-step / _PUSH)
     path: list[Array] = []
-    for foot, high, ground in zip(swings, highs, levels, strict=True):
-        over = np.linalg.norm(going[..., None, ::2] + foot[..., ::2], axis=-1)  # at the body's old speed
-        score = -high - over / _SLOW
+    for foot, low, ground in zip(swings, lows, levels, strict=True):
+        over = going[..., None, :] + foot  # at the body's old speed
+        score = low - np.hypot(over[..., 0], over[..., 2]) / _SLOW
         stands = np.exp(score - score.max(-1, keepdims=True))
         stands /= stands.sum(-1, keepdims=True)
         flying = here[..., 1] + going[..., 1] * step - GRAVITY * step**2

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from kinema.errors import UsageError
-from kinema.geometry.kinematics import forward_kinematics
+from kinema.geometry.kinematics import joint_positions
 from kinema.geometry.rotations import arc_by_way, identity_rotmat, nearest_rotation
 from kinema.motion.motion import Motion, Points
 from kinema.motion.names import CANON17, EXTREMITIES
@@ -109,14 +109,16 @@ def fit_rotations(points: Points, skeleton: Skeleton, *, reference: Motion | Non
 def _bones_of(joint: int, skeleton: Skeleton, where: dict[int, Tensor], home: Tensor) -> list[_Bone]:
     """The bones to the nearest known joints below; joints between, unknown or at the same place, keep their turn."""
     found: list[_Bone] = []
-    offsets, lengths = skeleton.offsets.to(home), skeleton.bone_lengths
+    offsets, lengths = skeleton.offsets.to(home), skeleton.bone_lengths.tolist()
     # With each joint where its bone begins, and how it is turned there; None as long as that is the joint's own frame.
     pending: list[tuple[int, tuple[Tensor, Tensor] | None]] = [(child, None) for child in skeleton.children[joint]]
     while pending:
         child, between = pending.pop(0)
+        if child not in where and not skeleton.children[child]:
+            continue
         along = offsets[child] if between is None else between[0] + between[1] @ offsets[child]
-        length = lengths[child] if between is None else along.norm(dim=-1).amax()
-        if child in where and float(length) > _SHORT:
+        length = lengths[child] if between is None else float(along.norm(dim=-1).amax())
+        if child in where and length > _SHORT:
             found.append(_Bone(child, along, between is not None))
         elif skeleton.children[child]:
             turn = home[..., child, :, :] if between is None else between[1] @ home[..., child, :, :]
@@ -224,7 +226,7 @@ def _root(rotations: Tensor, skeleton: Skeleton, points: Points, match: Match) -
     if top == 0 and len(match.sources[top]) == 1:
         return wanted
     origin = torch.zeros_like(rotations[..., 0, :, 0])
-    placed, _ = forward_kinematics(rotations, origin, skeleton.offsets.to(origin), skeleton.parents)
+    placed = joint_positions(rotations, origin, skeleton.offsets.to(origin), skeleton.parents)
     middle = len(match.sources[top]) == 2  # the source has no pelvis, but it has hips
     return wanted - placed[..., skeleton.indices(_MIDDLES["pelvis"]) if middle else [top], :].mean(-2)
 

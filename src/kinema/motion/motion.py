@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinema.errors import UsageError
-from kinema.geometry.kinematics import forward_kinematics
+from kinema.geometry.kinematics import joint_positions
 from kinema.motion.layout import FileLayout
 from kinema.motion.skeleton import Skeleton
 
@@ -74,7 +74,7 @@ class Motion:
     def points(self) -> Points:
         """Joint positions, by forward kinematics."""
         offsets = self.skeleton.offsets if self.offsets is None else self.offsets
-        positions, _ = forward_kinematics(self.rotations, self.root, offsets.to(self.root), self.skeleton.parents)
+        positions = joint_positions(self.rotations, self.root, offsets.to(self.root), self.skeleton.parents)
         return Points(self.skeleton, positions, self.fps, self.action, self.identity)
 
     def places(self, joints: Sequence[int]) -> Float[Tensor, "*batch frame chosen 3"]:
@@ -87,7 +87,7 @@ class Motion:
         part = {joint: place for place, joint in enumerate(order)}
         parents = [-1, *(part[self.skeleton.parents[joint]] for joint in order[1:])]
         offsets = (self.skeleton.offsets if self.offsets is None else self.offsets)[..., order, :].to(self.root)
-        positions, _ = forward_kinematics(self.rotations[..., order, :, :], self.root, offsets, parents)
+        positions = joint_positions(self.rotations[..., order, :, :], self.root, offsets, parents)
         return positions[..., [part[joint] for joint in joints], :]
 
 
