@@ -4,8 +4,12 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+import viser
 
 from kinema.errors import UsageError
+from kinema.viz.camera import shot_of
+from kinema.viz.layers import Panel
+from kinema.viz.scene import add_ground
 from kinema.viz.style import THEMES, Theme, mix, rgb, theme
 
 # Machado, Oliveira and Fernandes 2009, severity 1.0, on linear RGB.
@@ -70,3 +74,20 @@ def test_mix_goes_from_one_end_to_the_other() -> None:
     assert mix("#000000", "#ff8000", 0) == (0, 0, 0)
     assert mix("#000000", "#ff8000", 0.5) == (128, 64, 0)
     assert mix("#000000", "#ff8000", 1) == (255, 128, 0)
+
+
+@pytest.mark.parametrize("colours", THEMES.values(), ids=lambda theme: theme.name)
+def test_the_floor_of_the_live_viewer_can_be_seen(colours: Theme, forecast: Panel) -> None:
+    drawn: dict[str, tuple[int, int, int]] = {}
+
+    class Floor(viser.SceneApi):
+        def __init__(self) -> None:
+            """Without a server."""
+
+        def add_grid(self, *_: object, **given: tuple[int, int, int]) -> viser.GridHandle:  # type: ignore[override]
+            drawn.update(given)
+            return object.__new__(viser.GridHandle)
+
+    add_ground(Floor(), shot_of(forecast.layers), colours)
+    lines = [f"#{bytes(drawn[part]).hex()}" for part in ("cell_color", "section_color")]
+    assert 1.6 < contrast(lines[0], colours.panel) < contrast(lines[1], colours.panel) < 3.5

@@ -24,7 +24,7 @@ from kinema.viz.figure import Figure
 from kinema.viz.layers import Drawable, Layer, Panel, duration_of, panel_of
 from kinema.viz.raster import cell_of
 from kinema.viz.shapes import UP, ball, cylinder
-from kinema.viz.style import LIGHT, Side, Theme, rgb
+from kinema.viz.style import LIGHT, Side, Theme, mix, rgb
 
 _GHOST_OPACITY = 0.25
 _EXPORT_FPS = 25.0
@@ -124,11 +124,11 @@ def stand(shot: Shot, time: float) -> tuple[Place, Place, float]:
 
 
 def add_ground(scene: viser.SceneApi, shot: Shot, theme: Theme = LIGHT) -> viser.GridHandle:
-    """The grid on the floor."""
-    cell, line = cell_of(shot.stature), rgb(theme.grid)
+    """The grid on the floor. Its lines, a pixel wide, fade with the distance: firmer ones than in a picture."""
+    cell, lines = cell_of(shot.stature), [mix(theme.grid, theme.muted, share) for share in (0.25, 0.5)]
     return scene.add_grid(
-        "/ground", 40 * cell, 40 * cell, plane="xz", cell_size=cell, section_size=4 * cell, cell_color=line,
-        section_color=line, position=(0.0, shot.floor, 0.0),
+        "/ground", 40 * cell, 40 * cell, plane="xz", cell_size=cell, section_size=4 * cell, cell_color=lines[0],
+        section_color=lines[1], position=(0.0, shot.floor, 0.0),
     )  # fmt: skip
 
 
