@@ -104,6 +104,13 @@ def test_a_wrong_wish_or_grid_is_misuse(wrong: list[str], smrnet: Path, walk: Pa
     assert "expected" in capsys.readouterr().err
 
 
+def test_a_file_without_a_model_is_told_the_order(walk: Path, capsys: Captured) -> None:
+    assert run("forecast", walk) == 2
+    said = capsys.readouterr().err
+    assert f"'{walk}' alone" in said
+    assert "kinema forecast simlpe-cmu walk.bvh" in said
+
+
 def few(root: str | None, split: str) -> Iterator[Points]:
     del root, split
     for clip in recipe("smrnet").tiny().source.clips("train"):

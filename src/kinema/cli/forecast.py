@@ -95,9 +95,10 @@ def forecast(
     if file is None or protocol is not None or samples_out is not None or grid is not None:
         if file is not None or protocol is None or (samples_out is None) == (grid is None):
             raise UsageError(
-                expected="a motion FILE, or --protocol with --samples-out or --grid",
-                got="both, or half of one" if file or protocol or samples_out or grid else "neither",
-                cure="Name a file to go on from, or a benchmark and where its samples or their picture go.",
+                expected="a model and a motion FILE, or a model and --protocol with --samples-out or --grid",
+                got="both, or half of one" if file or protocol or samples_out or grid else f"'{model}' alone",
+                cure="Name the model and then the file (kinema forecast simlpe-cmu walk.bvh), or a benchmark and where "
+                "its samples or their picture go.",
             )
         if grid is not None:
             _grid(model, protocol, data, grid, rows, cols, seed)

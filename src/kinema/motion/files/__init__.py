@@ -293,7 +293,7 @@ def _with_rotations(clip: Clip, path: Path) -> Motion:
 def _no_file(path: Path) -> UsageError:
     if path.is_dir():
         return UsageError(expected="a motion file", got=f"the folder {path}", cure="Name one file in it.")
-    there = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
-    near = difflib.get_close_matches(path.name, there, n=1)
-    cure = f"Did you mean {path.parent / near[0]}?" if near else "Check the path."
+    there = {other.stem: other for other in sorted(path.parent.glob("*"))}
+    near = difflib.get_close_matches(path.stem, there, n=1)  # without suffixes, by which all files are alike
+    cure = f"Did you mean {there[near[0]]}?" if near else "Check the path."
     return UsageError(expected="a motion file", got=f"no file at {path}", cure=cure)
