@@ -35,6 +35,11 @@ def test_misuse_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("forecast") == 2
     assert run("info", "--nonsense", "x.bvh") == 2
     assert run("nosuchverb") == 2
+    capsys.readouterr()
+    assert run("forecast", "simlpe-cmu", "x.bvh", "--secnds", "3") == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert said.startswith("kinema: Unknown option")
+    assert said.endswith("--seconds? `kinema forecast --help` says what it takes.")
 
 
 COMMANDS = [

@@ -70,4 +70,5 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     cure = f"Did you mean {' or '.join(near)}?" if near else "Choose one of these."
-    return UsageError(expected=f"a {kind} among {', '.join(names)}", got=f"'{name}'", cure=cure)
+    article = "an" if kind[0] in "aeio" else "a"
+    return UsageError(expected=f"{article} {kind} among {', '.join(names)}", got=f"'{name}'", cure=cure)

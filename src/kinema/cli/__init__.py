@@ -9,15 +9,24 @@ from __future__ import annotations
 import sys
 import warnings
 
-from cyclopts import App
+from cyclopts import App, CycloptsError
 
 from kinema.errors import KinemaError, KinemaWarning
 from kinema.version import VERSION
+
+
+def _misused(error: CycloptsError) -> str:
+    """One line, as all our errors are, and where to read on."""
+    command = " ".join(("kinema", *(error.command_chain or ())))
+    said = str(error).strip()
+    return f"kinema: {said}{'' if said.endswith(('.', '?')) else '.'} `{command} --help` says what it takes."
+
 
 app = App(
     name="kinema",
     help="Some of a motion is known; say the rest.",
     version=VERSION,
+    error_formatter=_misused,
     suppress_keyboard_interrupt=False,  # `main` answers it, with exit code 130
 )
 

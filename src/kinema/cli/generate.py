@@ -215,4 +215,4 @@ def _report(run: ActionRun, written: list[Path], out: Path, *, json_: bool) -> N
         json.dump({"model": run.name, "actions": run.actions, "files": [str(path) for path in written]}, sys.stdout)
         print()
     else:
-        print(f"{len(written)} files by {run.name} in {out}")
+        print(f"{len(written)} file{'s' * (len(written) != 1)} by {run.name} in {out}")
