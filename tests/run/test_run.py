@@ -112,6 +112,12 @@ def test_a_time_that_cannot_be_is_refused(walk: Motion, seconds: float) -> None:
         open_run("zero-velocity").answer(walk, seconds=seconds)
 
 
+def test_several_clips_at_once_are_counted(walk: Motion) -> None:
+    three = replace(walk, rotations=walk.rotations.expand(3, -1, -1, -1, -1), root=walk.root.expand(3, -1, -1))
+    with pytest.raises(UsageError, match="expected one clip; got 3 of them at once"):
+        open_run("zero-velocity").answer(three)
+
+
 def test_unknown_models_are_named_with_what_there_is(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="zero-velocity"):
         open_run("zero-velocty")

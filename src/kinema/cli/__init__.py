@@ -38,7 +38,7 @@ _COMMANDS = {
     "repair": ("kinema.cli.complete:repair", "Mend a clip: missing values, spikes, jumps, frozen runs."),
     "generate": ("kinema.cli.generate:generate", "Make motion from an action and a length."),
     "info": ("kinema.cli.files:info", "Say what a motion file holds, and what looks wrong with it."),
-    "convert": ("kinema.cli.files:convert", "Convert between BVH, NPZ, GLB and exponential-map text."),
+    "convert": ("kinema.cli.files:convert", "Convert between BVH, NPZ, CSV, GLB, FBX and exponential-map text."),
     "retarget": ("kinema.cli.retarget:retarget", "Carry a motion over to another body."),
     "view": ("kinema.cli.view:view", "Look at a motion: a page that opens from disk, or a live viewer."),
     "studio": ("kinema.cli.studio:studio", "A live page: open a motion, ask a model, look, compare, take away."),

@@ -53,8 +53,8 @@ def forecast(
     file
         The motion so far: BVH, NPZ or exponential-map text. Or a folder of them; OUT is then the folder of the results.
     out
-        Where to write: .bvh, .npz or .glb. Default: FILE.forecast.bvh in this folder. Of several samples each has a BVH
-        or GLB of its own (OUT-1.bvh, OUT-2.bvh ...), and one NPZ holds them all.
+        Where to write: .bvh, .npz, .csv or .glb. Default: FILE.forecast.bvh in this folder. Of several samples each has
+        a file of its own (OUT-1.bvh, OUT-2.bvh ...), but one NPZ holds them all.
     seconds
         How far to look; default: as far as the model was trained to.
     samples

@@ -47,7 +47,7 @@ def retarget(
     target
         A motion file on the body that is wanted, or the name of a skeleton (smpl24, lafan22, cmu38 ...).
     out
-        Where to write: .bvh, .npz, .glb. Default: SOURCE.retargeted.bvh in this folder.
+        Where to write: .bvh, .npz, .csv, .glb. Default: SOURCE.retargeted.bvh in this folder.
     map_
         A TOML file that says which joint is which, where names do not (docs/retarget.md).
     lock_feet_

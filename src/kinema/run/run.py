@@ -128,11 +128,17 @@ class Run:
         `wishes` are what all samples have in common. Raises UsageError for a batch of clips, for no samples, for a time
         that is not positive, and for wishes that the model does not heed.
         """
-        if clip.batch_shape or samples < 1 or (seconds is not None and not 0 < seconds < math.inf):
+        if clip.batch_shape:
             raise UsageError(
-                expected="one clip, at least one sample and a positive time",
-                got=f"batch shape {tuple(clip.batch_shape)}, {samples} samples, {seconds} seconds",
-                cure="Ask for one clip at a time.",
+                expected="one clip",
+                got=f"{math.prod(clip.batch_shape)} of them at once",
+                cure="Ask about one at a time: clip.one(0). (Several samples are one NPZ, but a BVH or GLB each.)",
+            )
+        if samples < 1 or (seconds is not None and not 0 < seconds < math.inf):
+            raise UsageError(
+                expected="at least one sample and a positive time",
+                got=f"{samples} samples, {'no time' if seconds is None else f'{seconds:g} s'}",
+                cure="Say --samples 1 or more, and --seconds above 0 or not at all.",
             )
         if not self.model.continues:
             raise UsageError(

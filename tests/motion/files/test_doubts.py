@@ -75,3 +75,5 @@ def test_a_flip(walk: Motion) -> None:
     turns = walk.rotations.clone()
     turns[30, 8] = turns[30, 8] @ rotvec_to_rotmat(torch.tensor([0.0, 2.0, 0.0]))
     assert "2 frames turn a joint by more than 1 rad" in told(replace(walk, rotations=turns))
+    turns[31:, 8] = turns[31:, 8] @ rotvec_to_rotmat(torch.tensor([0.0, 2.0, 0.0]))
+    assert "1 frame turns a joint by more than 1 rad" in told(replace(walk, rotations=turns))

@@ -53,8 +53,9 @@ def _jumps(clip: Motion) -> list[str]:
     if bool(flips.any()):
         names = [clip.skeleton.joints[joint] for joint in range(len(clip.skeleton)) if bool(flips[:, joint].any())]
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        count = int(flips.any(1).sum())
         doubts.append(
-            f"{int(flips.any(1).sum())} frames turn a joint by more than {_FLIP:g} rad at once "
+            f"{count} {'frame turns' if count == 1 else 'frames turn'} a joint by more than {_FLIP:g} rad at once "
             f"({', '.join(names[:3])}{more}): flips, or a dropped frame"
         )
     return doubts
