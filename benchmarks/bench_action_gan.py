@@ -15,8 +15,8 @@ from torch import Tensor
 
 from kinema.batch import Query, even_time
 from kinema.models.action_gan import ActionGAN
-from kinema.models.action_gan_pose import PoseGAN
-from kinema.models.base import FeatureShape
+from kinema.models.base import FeatureShape, Model
+from kinema.nn.latent_walk import LOUD
 from kinema.nn.noise import row_noise
 from kinema.recipes import recipe
 
@@ -25,12 +25,14 @@ TOGETHER = 64  # clips at once, as `kinema generate` asks for them
 
 
 def fresh(shape: FeatureShape) -> ActionGAN:
-    """The shipped recipe's network with fresh weights."""
-    first, second = (stage.model for stage in recipe("action-gan").stages)
-    assert isinstance(first, PoseGAN.Config)
-    assert isinstance(second, ActionGAN.Config)
+    """The recipe's network with fresh weights."""
     torch.manual_seed(0)
-    return second.build_on(shape, {"pose": first.build(shape)}).eval()
+    earlier: dict[str, Model] = {}
+    for stage in recipe("action-gan").stages:
+        earlier[stage.name] = stage.build(shape, earlier)
+    model = earlier["motion"].eval()
+    assert isinstance(model, ActionGAN)
+    return model
 
 
 def question(clips: int, shape: FeatureShape) -> Query:
@@ -46,17 +48,19 @@ def question(clips: int, shape: FeatureShape) -> Query:
 
 def frame_after_frame(model: ActionGAN, query: Query) -> Tensor:
     """The same, written as a loop: one step of the LSTM, one step of the walk, a trailing mean of it, one pose."""
-    noise = row_noise(torch.Generator().manual_seed(0), 1, len(query), FRAMES, model.config.noise)[0]
+    noise = row_noise(torch.Generator().manual_seed(0), 1, len(query), FRAMES, model.maker.noise)[0]
+    action = LOUD * query.action
     maker = model.maker
     assert maker.first is not None
     assert maker.back is not None
     assert maker.keep is not None
     stay, keep = 1 - torch.sigmoid(maker.back), torch.sigmoid(maker.keep)
-    here = maker.first(torch.cat((noise[:, 0], query.action), -1))
+    here = maker.first(torch.cat((noise[:, 0], action), -1))
     calmed = torch.tanh(here)
     speed, state, poses = torch.zeros_like(here), None, [model.decoder(calmed, query.action)]
     for t in range(1, FRAMES):
-        out, state = maker.lstm(torch.cat((noise[:, t], query.action), -1)[:, None], state)
+        told = torch.cat((noise[:, t], action, noise[:, 0], torch.tanh(here), speed), -1)
+        out, state = maker.lstm(told[:, None], state)
         speed = keep * speed + (1 - keep) * maker.step(out[:, 0])
         here = stay * here + speed
         calmed = torch.lerp(torch.tanh(here), calmed, model.config.calm)

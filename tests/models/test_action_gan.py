@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -12,9 +12,10 @@ from kinema.batch import Batch, Query, even_time
 from kinema.errors import UsageError
 from kinema.models.action_gan import ActionGAN
 from kinema.models.action_gan_pose import PoseGAN
-from kinema.models.base import FeatureShape
+from kinema.models.action_gan_walk import TaughtWalk
+from kinema.models.base import FeatureShape, Model
 from kinema.nn.adversarial import gradient_penalty, real_gradient
-from kinema.nn.latent_walk import LatentWalk, PooledReader, PoseDecoder, trailing_mean
+from kinema.nn.latent_walk import LOUD, LatentWalk, PooledReader, PoseDecoder, trailing_mean
 from kinema.recipes import RECIPES, recipe
 
 SHAPE = FeatureShape(6, 2, classes=3, fps=30.0)
@@ -79,22 +80,24 @@ def test_a_bias_that_is_not_there_stays_nothing() -> None:
 
 @pytest.mark.parametrize("name", ["action-gan", "action-gan-bandai2"])
 def test_the_critic_reads_any_length_with_under_a_million_weights(name: str) -> None:
-    first, second = (stage.model for stage in recipe(name).stages)
-    assert isinstance(first, PoseGAN.Config)
-    assert isinstance(second, ActionGAN.Config)
     shape = FeatureShape(150, 24, classes=12, fps=30.0)
-    built = second.build_on(shape, {"pose": first.build(shape)})
+    earlier: dict[str, Model] = {}
+    for stage in recipe(name).stages:
+        earlier[stage.name] = stage.build(shape, earlier)
+    built = earlier["motion"]
+    assert isinstance(built, ActionGAN)
     assert count(built.critic) < 1e6
     assert count(built.classifier) < 1e6
     for frames in (3, 50, 77):
-        shown = torch.randn(2, frames, first.latent)
+        shown = torch.randn(2, frames, shape.width)
         assert built.critic(shown, torch.zeros(2, frames, 12)).shape == (2, 1)
 
 
+@pytest.mark.parametrize("kind", ["bounded", "aware"])
 @pytest.mark.parametrize("frames", [2, 300])
-def test_a_bounded_walk_stays_in_the_box_for_any_length(frames: int) -> None:
+def test_a_bounded_walk_stays_in_the_box_for_any_length(frames: int, kind: Literal["bounded", "aware"]) -> None:
     torch.manual_seed(0)
-    walk = LatentWalk(4, 3, 8, 16, walk="bounded", start="learnt", biases=2)
+    walk = LatentWalk(4, 3, 8, 16, walk=kind, start="learnt", biases=2)
     torch.nn.init.normal_(walk.step.weight, std=20.0)
     z, _ = walk(torch.randn(2, frames, 8), torch.zeros(2, frames, 3))
     assert z.abs().max() <= 1
@@ -109,13 +112,108 @@ def test_a_free_walk_leaves_it() -> None:
     assert torch.allclose(z[:, 0] + steps.sum(1), z[:, -1], atol=1e-4)
 
 
+def test_an_aware_walk_is_the_lstm_of_torch_told_where_it_stands() -> None:
+    torch.manual_seed(0)
+    walk = LatentWalk(4, 3, 8, 16, walk="aware", start="learnt", biases=2)
+    noise, action = torch.randn(2, 5, 8), torch.eye(3)[:2, None].expand(-1, 5, -1)
+    z, steps = walk(noise, action)
+    assert walk.keep is not None
+    keep = walk.keep.sigmoid()
+    speed, told = torch.zeros(2, 4), []
+    for t in range(4):
+        told.append(torch.cat((noise[:, t + 1], LOUD * action[:, t + 1], noise[:, 0], z[:, t], speed), -1))
+        speed = keep * speed + (1 - keep) * steps[:, t]
+    assert torch.allclose(walk.step(walk.lstm(torch.stack(told, 1))[0]), steps, atol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "knows"), [("bounded", False), ("aware", True)])
+def test_only_an_aware_walk_knows_where_it_began(kind: Literal["bounded", "aware"], knows: bool) -> None:
+    torch.manual_seed(0)
+    walk = LatentWalk(4, 3, 8, 16, walk=kind, start="learnt", biases=2)
+    noise, action = torch.randn(2, 5, 8), torch.zeros(2, 5, 3)
+    other = torch.cat((noise[:, :1] + 1, noise[:, 1:]), 1)
+    assert torch.equal(walk(noise, action)[1], walk(other, action)[1]) != knows
+
+
+def taught(**changes: Any) -> TaughtWalk:
+    first = pose()
+    torch.manual_seed(1)
+    return replace(TaughtWalk.Config(noise=16, hidden=16, reader=8), **changes).build_on(SHAPE, {"pose": first})
+
+
+def test_a_taught_walk_learns_to_make_a_motion_again() -> None:
+    stage = taught(prior=0.0)
+    z = 0.5 * torch.sin(torch.arange(10) / 2 + torch.arange(4)[:, None])[..., None] * torch.linspace(-1, 1, 12)
+    question = query(10)
+    batch = Batch(question, stage.decoder(z, question.action[:, None].expand(-1, 10, -1)).detach())
+    optimiser = torch.optim.Adam(stage.turn_parameters("maker"), 1e-2)
+    losses: list[float] = []
+    for _ in range(60):
+        optimiser.zero_grad()
+        loss = stage.loss(batch, "maker")["loss"]
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.5 * losses[0]
+    assert not any(p.requires_grad for p in stage.decoder.parameters())
+
+
+def test_noise_that_is_read_is_drawn_to_noise_that_is_drawn() -> None:
+    """The divergence is nothing where mean and deviation are 0 and 1, and the formula elsewhere."""
+    stage = taught()
+    batch = Batch(query(), torch.randn(4, 12, SHAPE.width))
+    torch.nn.init.zeros_(stage.teacher.says.weight)
+    torch.nn.init.zeros_(stage.teacher.says.bias)
+    assert float(stage.loss(batch, "maker")["apart"]) == pytest.approx(0.0, abs=1e-5)
+    with torch.no_grad():
+        stage.teacher.says.bias[:16] = 2.0  # the means
+    assert float(stage.loss(batch, "maker")["apart"]) == pytest.approx(16 * 2.0, rel=1e-4)
+
+
+@pytest.mark.parametrize("judged", ["frames", "latents", "rebuilt"])
+def test_the_second_stage_goes_on_from_the_taught_walk(judged: Literal["frames", "latents", "rebuilt"]) -> None:
+    stage = taught()
+    earlier = {"pose": pose(), "walk": stage}
+    config = replace(SMALL, walk="aware", judged=judged, taught=0.5)
+    made = config.build_on(SHAPE, earlier)
+    assert made.maker is stage.maker
+    held = {id(p) for p in made.turn_parameters("maker")}
+    assert all(id(p) in held for p in stage.teacher.parameters())
+    torch.manual_seed(2)
+    batch = Batch(query(), torch.randn(4, 12, SHAPE.width))
+    made.loss(batch, "maker")["loss"].backward()
+    assert all(p.grad is not None for p in stage.teacher.parameters())
+    assert replace(config, taught=0.0).build_on(SHAPE, earlier).teacher is None
+
+
+def test_what_is_rebuilt_lies_on_the_decoders_surface() -> None:
+    """Judged frames of real motion are decoded ones, as made frames are."""
+    made = model(replace(SMALL, judged="rebuilt")).eval()
+    assert made.encoder is not None
+    frames, action = torch.randn(2, 12, SHAPE.width), torch.eye(3)[:2, None].expand(-1, 12, -1)
+    z = torch.tanh(made.encoder(torch.cat((frames, action), -1)))
+    assert torch.allclose(made.read(frames, action), made.decoder(z, action), atol=1e-6)
+    assert not torch.allclose(made.read(frames, action), frames, atol=1e-2)
+
+
+def test_the_classifier_reads_real_motion_as_it_was_recorded() -> None:
+    """Rebuilt poses may have the action written into them by the decoder, which is told it."""
+    made = model(replace(SMALL, judged="rebuilt")).eval()
+    batch = Batch(query(), torch.randn(4, 12, SHAPE.width))
+    loss = made.loss(batch, "classifier")["loss"]  # first, for it takes the measure of real motion
+    logits = made.classifier(batch.target, batch.query.action[:, None, :0].expand(-1, 12, -1))
+    assert torch.allclose(loss, torch.nn.functional.cross_entropy(logits, batch.query.action), rtol=1e-5)
+
+
 def test_one_frame_can_be_asked_for() -> None:
     assert ask(model(), query(1)).shape == (2, 4, 1, SHAPE.width)
+    assert ask(model(replace(SMALL, walk="aware")), query(1)).shape == (2, 4, 1, SHAPE.width)
     assert ask(model(replace(SMALL, walk="free", start="even", judged="frames")), query(1)).shape[2] == 1
 
 
-def test_a_longer_clip_begins_as_the_shorter_one() -> None:
-    made = model()
+@pytest.mark.parametrize("kind", ["bounded", "aware"])
+def test_a_longer_clip_begins_as_the_shorter_one(kind: Literal["bounded", "aware"]) -> None:
+    made = model(replace(SMALL, walk=kind))
     assert torch.allclose(ask(made, query(30))[:, :, :9], ask(made, query(9)), atol=1e-5)
 
 
@@ -216,8 +314,9 @@ def test_a_decoder_of_another_body_or_none_is_refused() -> None:
         SMALL.build_on(SHAPE, {"pose": other})
     with pytest.raises(UsageError, match="none"):
         SMALL.build(SHAPE)
-    with pytest.raises(UsageError, match="autoencoder"):
-        SMALL.build_on(SHAPE, {"pose": PoseGAN.Config(hidden=16).build(SHAPE)})
+    for config in (SMALL, replace(SMALL, judged="rebuilt"), TaughtWalk.Config()):
+        with pytest.raises(UsageError, match="autoencoder"):
+            config.build_on(SHAPE, {"pose": PoseGAN.Config(hidden=16).build(SHAPE)})
 
 
 def test_decoder_and_encoder_stay_as_the_first_stage_left_them() -> None:

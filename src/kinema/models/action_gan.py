@@ -1,9 +1,10 @@
 """ActionGAN: diverse actions by smooth latent transitions (Yu et al., AAAI 2020, arXiv 1912.10150).
 
-Two stages of one recipe. `PoseGAN` (models.action_gan_pose) learns a decoder from a small latent box to poses, without
+Stages of one recipe. `PoseGAN` (models.action_gan_pose) learns a decoder from a small latent box to poses, without
 regard to time. `ActionGAN` holds that decoder fixed and learns a walk through the box: noise and action go through an
 LSTM that says the step from each latent to the next, so length and diversity are free. A critic sees whole sequences; a
-classifier learnt beside it keeps the action recognisable.
+classifier learnt beside it keeps the action recognisable. Between the two a walk may be taught by real motion
+(`models.action_gan_walk`, which the paper does not have).
 
 Every behaviour of the released code that one would not want is an option, off by default; the recipe
 `action-gan-faithful` turns them on (docs/papers/action_gan.md lists them).
@@ -27,9 +28,9 @@ from kinema.batch import Batch, Query
 from kinema.errors import UsageError
 from kinema.models.base import FeatureShape, Model
 from kinema.nn.adversarial import passes_for_real, real_gradient, real_or_fake
-from kinema.nn.labels import action_by_frame, keep_known
-from kinema.nn.latent_walk import FlatReader, LatentWalk, PooledReader, PoseDecoder, trailing_mean
-from kinema.nn.noise import row_noise
+from kinema.nn.labels import action_by_frame
+from kinema.nn.latent_walk import FlatReader, LatentWalk, PooledReader, PoseDecoder, Walk
+from kinema.nn.walk_teacher import Teacher, decode, encode, pose_decoder, walked
 
 Sequences = Float[Tensor, "B T X"]  # what readers read: frames, or their latents
 
@@ -45,9 +46,11 @@ class ActionGAN(Model):
     class Config:
         """Sizes are the paper's; the defaults of the rest are what the released code should have done.
 
-        `walk`, `start` and `biases`: see `nn.latent_walk.LatentWalk`. `readers` of sequences are "pooled" (any length,
-        under a million weights) or "flat" (`frames` long only). They read decoded "frames", or "latents": real motion
-        is then encoded (the first stage must be an autoencoder). The `classifier` is learnt in a turn of its "own" on
+        `walk`, `start` and `biases`: see `nn.latent_walk.LatentWalk`. Where a stage named "walk" stands before this
+        one, its walk goes on, as that stage has it, and `taught` weighs that stage's loss beside the critic's.
+        `readers` of sequences are "pooled" (any length, under a million weights) or "flat" (`frames` long only). They
+        read decoded "frames"; or "latents", or frames decoded from these ("rebuilt"): real motion is then encoded (the
+        first stage must be an autoencoder). The `classifier` is learnt in a turn of its "own" on
         real motion, or "shared" with the maker, which teaches it to agree. `smooth` weighs the squared differences
         between answers, `magnitude` the squared steps: means per number, or "sum"s over a batch, which depend on its
         size and freeze the motion. `recognised` weighs the cross-entropy of the classifier on answers, `matching` the
@@ -67,11 +70,11 @@ class ActionGAN(Model):
         frames: int = 50
         noise: int = 64
         hidden: int = 256
-        walk: Literal["free", "bounded"] = "bounded"
+        walk: Walk = "bounded"
         start: Literal["even", "learnt"] = "learnt"
         biases: Literal[1, 2] = 2
         readers: Literal["pooled", "flat"] = "pooled"
-        judged: Literal["frames", "latents"] = "latents"
+        judged: Literal["frames", "latents", "rebuilt"] = "latents"
         classifier: Literal["own", "shared"] = "own"
         regulariser: Literal["mean", "sum"] = "mean"
         smooth: float = 0.0
@@ -81,24 +84,23 @@ class ActionGAN(Model):
         penalty: float = 1.0
         blur: float = 0.05
         calm: float = 0.0
+        taught: float = 0.0
 
         def build_on(self, shape: FeatureShape, earlier: Mapping[str, Model]) -> ActionGAN:
             """The model upon a decoder that is trained. Raises UsageError where there is none, or of another body."""
-            pose = earlier.get("pose")
-            decoder, encoder = getattr(pose, "decoder", None), getattr(pose, "encoder", None)
-            if not isinstance(decoder, PoseDecoder) or decoder.width != shape.width:
+            pose, walk = earlier.get("pose"), earlier.get("walk")
+            decoder, encoder = pose_decoder(shape.width, pose), getattr(pose, "encoder", None)
+            if self.judged != "frames" and not isinstance(encoder, nn.Module):
                 raise UsageError(
-                    expected=f"a stage named 'pose' before this one, with a decoder to {shape.width} numbers a frame",
-                    got="none" if not isinstance(decoder, PoseDecoder) else f"a decoder to {decoder.width}",
-                    cure="Train both stages of one recipe, on one skeleton.",
-                )
-            if self.judged == "latents" and not isinstance(encoder, nn.Module):
-                raise UsageError(
-                    expected="an autoencoder in stage 'pose', since latents are judged",
+                    expected=f"an autoencoder in stage 'pose', since {self.judged} are judged",
                     got="a decoder alone",
                     cure="Set its learning to autoencoder, or judged to frames.",
                 )
-            return ActionGAN(self, shape, decoder, encoder if self.judged == "latents" else None)
+            maker, teacher = getattr(walk, "maker", None), getattr(walk, "teacher", None)
+            maker = maker if isinstance(maker, LatentWalk) else None
+            teacher = teacher if isinstance(teacher, Teacher) and self.taught else None
+            read = encoder if teacher or self.judged != "frames" else None
+            return ActionGAN(self, shape, decoder, read, maker, teacher)
 
         def build(self, shape: FeatureShape) -> ActionGAN:
             """Raises UsageError: there must be a decoder (`build_on`)."""
@@ -109,15 +111,22 @@ class ActionGAN(Model):
             return replace(self, noise=max(8, self.noise // 4), hidden=16)
 
     def __init__(
-        self, config: Config, shape: FeatureShape, decoder: PoseDecoder, encoder: nn.Module | None = None
+        self,
+        config: Config,
+        shape: FeatureShape,
+        decoder: PoseDecoder,
+        encoder: nn.Module | None = None,
+        maker: LatentWalk | None = None,
+        teacher: Teacher | None = None,
     ) -> None:
         super().__init__()
         self.config = config
         self.decoder = decoder.requires_grad_(False)
         self.encoder = None if encoder is None else encoder.requires_grad_(False)
+        self.teacher = teacher
         make = (decoder.latent, shape.classes, config.noise, config.hidden)
-        self.maker = LatentWalk(*make, walk=config.walk, start=config.start, biases=config.biases)
-        width = shape.width if encoder is None else decoder.latent
+        self.maker = maker or LatentWalk(*make, walk=config.walk, start=config.start, biases=config.biases)
+        width = decoder.latent if config.judged == "latents" else shape.width
         self.critic = self._reader(width, shape.classes, 1)
         self.classifier = self._reader(width, 0, max(1, shape.classes))
         if config.classifier == "shared":
@@ -125,9 +134,11 @@ class ActionGAN(Model):
 
     def turn_parameters(self, turn: str) -> Iterable[nn.Parameter]:
         """Each turn has its own module; a shared classifier is the maker's."""
-        modules = [getattr(self, turn)]
+        modules: list[nn.Module] = [getattr(self, turn)]
         if turn == "maker" and self.config.classifier == "shared":
             modules.append(self.classifier)
+        if turn == "maker" and self.teacher:
+            modules.append(self.teacher)
         return (p for module in modules for p in module.parameters() if p.requires_grad)
 
     def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
@@ -136,8 +147,10 @@ class ActionGAN(Model):
         real = self.read(batch.target, action)
         self._measure(real)
         if turn == "classifier":
-            return {"loss": self._recognise(self._blurred(real), action, {})}
-        noise = torch.randn(*real.shape[:2], self.config.noise, device=real.device)
+            # The decoder is told the action, and may write it into poses: what is rebuilt would teach to read that.
+            shown = batch.target if self.config.judged == "rebuilt" else real
+            return {"loss": self._recognise(self._blurred(shown), action, {})}
+        noise = torch.randn(*real.shape[:2], self.maker.noise, device=real.device)
         with torch.set_grad_enabled(turn == "maker" and torch.is_grad_enabled()):
             made, steps = self._make(noise, action)
         if turn == "critic":
@@ -151,35 +164,36 @@ class ActionGAN(Model):
             if shared:
                 total = total + self.config.recognised * self._recognise(real, action, {})
             parts["recognised"] = named.detach()
+        if self.teacher and self.encoder:
+            z = encode(self.encoder, batch.target, action)
+            again = self.teacher.loss(self.maker, self.decoder, z, batch.target, action)
+            total = total + self.config.taught * again["loss"]
+            parts["again"] = again["loss"].detach()
         parts["speed"] = (made.diff(dim=1).norm(dim=-1).mean() / real.diff(dim=1).norm(dim=-1).mean()).detach()
         return {"loss": total + self._regularisers(made, steps), **parts}
 
     def read(self, frames: Float[Tensor, "B T D"], action: Float[Tensor, "B T A"]) -> Sequences:
         """What the readers are shown of real motion."""
-        if self.encoder is None:
+        if self.encoder is None or self.config.judged == "frames":
             return frames
-        with torch.no_grad():
-            return torch.tanh(self.encoder(torch.cat((frames, action), -1)))
+        z = encode(self.encoder, frames, action)
+        return z if self.config.judged == "latents" else decode(self.decoder, z, action)
 
     def predict(
         self, query: Query, samples: int, generator: torch.Generator
     ) -> Float[Tensor, "sample batch frame feat"]:
         """Motion of the query's action, of any length; frames that are known exactly come back as they are."""
-        noise = row_noise(generator, samples, len(query), query.seen.shape[1], self.config.noise).to(query.seen)
-        action = action_by_frame(query).expand(samples, -1, -1, -1)
-        z, _ = self.maker(noise.flatten(0, 1), action.flatten(0, 1))
-        z = trailing_mean(z, self.config.calm)
-        return keep_known(query, self.decoder(z, action.flatten(0, 1)).unflatten(0, noise.shape[:2]))
+        return walked(self.maker, self.decoder, query, samples, generator, self.config.calm)
 
     def _make(
         self, noise: Float[Tensor, "B T N"], action: Float[Tensor, "B T A"]
     ) -> tuple[Sequences, Float[Tensor, "B rest L"]]:
         """What the readers are shown of made motion, and the steps of the walk."""
         z, steps = self.maker(noise, action)
-        if self.encoder is not None:
+        if self.config.judged == "latents":
             return z, steps
         by_step = isinstance(self.decoder.norm, nn.BatchNorm1d) and self.training
-        return self.decoder.by_step(z, action) if by_step else self.decoder(z, action), steps
+        return self.decoder.by_step(z, action) if by_step else decode(self.decoder, z, action), steps
 
     def _blurred(self, shown: Sequences) -> Sequences:
         """With noise that is the same along a sequence: it hides which pose is held, and nothing of the motion."""

@@ -5,14 +5,17 @@ Legend: B batch, T frame, L latent, A actions, D pose dimensions, N noise.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 _SPREAD = 0.02  # of fresh weights, as the released code of the action GAN has it
+LOUD = 4.0  # how much louder an aware walk is told its action: ten numbers among two hundred are not heard
 Norm = Literal["layer", "batch"]
+Walk = Literal["free", "bounded", "aware"]
 
 
 class PoseDecoder(nn.Module):
@@ -46,9 +49,11 @@ class LatentWalk(nn.Module):
     """Noise and action -> LSTM -> steps -> latents (Yu et al. 2020, latent transitions).
 
     `walk="free"` adds steps that are clipped to [-1, 1] (the paper's; nothing bounds their sum). "bounded" takes the
-    tanh of a walk with inertia that is drawn back to the middle, so that no latent leaves the box. `start="even"`
-    begins anywhere in the box, "learnt" where a small network says. `biases` is TensorFlow's one bias of an LSTM
-    (342,028 parameters at L 12, A 10, N 64, hidden 256) or torch's two (343,052).
+    tanh of a walk with inertia that is drawn back to the middle, so that no latent leaves the box. Neither LSTM knows
+    where the walk began or has come to; that of an "aware" walk, bounded too, is told in every frame: the first frame's
+    noise, the latent, the speed. `start="even"` begins anywhere in the box, "learnt" where a small network says.
+    `biases` is TensorFlow's one bias of an LSTM (342,028 parameters at L 12, A 10, N 64, hidden 256) or torch's two
+    (343,052).
     """
 
     def __init__(
@@ -58,13 +63,14 @@ class LatentWalk(nn.Module):
         noise: int,
         hidden: int,
         *,
-        walk: Literal["free", "bounded"],
+        walk: Walk,
         start: Literal["even", "learnt"],
         biases: Literal[1, 2],
     ) -> None:
         super().__init__()
         self.latent, self.noise, self.walk = latent, noise, walk
-        self.lstm = nn.LSTM(noise + classes, hidden, batch_first=True)
+        told = noise + 2 * latent if walk == "aware" else 0
+        self.lstm = nn.LSTM(noise + classes + told, hidden, batch_first=True)
         with torch.no_grad():
             for name, weight in self.lstm.named_parameters():
                 nn.init.zeros_(weight) if "bias" in name else nn.init.xavier_uniform_(weight)
@@ -74,9 +80,9 @@ class LatentWalk(nn.Module):
                     weight.requires_grad_(biases == 2)
         self.step = spread_linear(hidden, latent) if walk == "free" else nn.Linear(hidden, latent)
         # How fast a bounded walk is drawn back: a twentieth of the way in a frame to begin with.
-        self.back = nn.Parameter(torch.full((latent,), -3.0)) if walk == "bounded" else None
+        self.back = nn.Parameter(torch.full((latent,), -3.0)) if walk != "free" else None
         # And how much of its speed it keeps from frame to frame: the noise would shake it otherwise.
-        self.keep = nn.Parameter(torch.full((latent,), 1.4)) if walk == "bounded" else None
+        self.keep = nn.Parameter(torch.full((latent,), 1.4)) if walk != "free" else None
         first = nn.Sequential(nn.Linear(noise + classes, hidden), nn.GELU(), nn.Linear(hidden, latent))
         self.first = first if start == "learnt" else None
 
@@ -84,8 +90,10 @@ class LatentWalk(nn.Module):
         self, noise: Float[Tensor, "B T N"], action: Float[Tensor, "B T A"]
     ) -> tuple[Float[Tensor, "B T L"], Float[Tensor, "B rest L"]]:
         """Latents, and the steps between them. The first frame's noise says where the walk begins."""
-        u = torch.cat((noise, action), -1)
+        u = torch.cat((noise, LOUD * action if self.walk == "aware" else action), -1)
         start = self.first(u[:, 0]) if self.first else torch.erf(noise[:, 0, : self.latent] / 2**0.5)
+        if self.walk == "aware":
+            return self._aware(torch.cat((u[:, 1:], noise[:, :1].expand_as(noise[:, 1:])), -1), start)
         still = start.new_zeros(len(start), 0, self.latent)  # a clip of one frame has no step
         steps = self.step(self.lstm(u[:, 1:])[0]) if u.shape[1] > 1 else still
         if self.walk == "free":
@@ -94,15 +102,42 @@ class LatentWalk(nn.Module):
         return torch.tanh(self._drawn_back(start, steps)), steps
 
     def _drawn_back(self, start: Float[Tensor, "B L"], steps: Float[Tensor, "B rest L"]) -> Float[Tensor, "B T L"]:
-        assert self.back is not None
-        assert self.keep is not None
-        stay, keep = 1 - torch.sigmoid(self.back), torch.sigmoid(self.keep)
+        stay, keep = self._inertia()
         here, speed, path = start, torch.zeros_like(start), [start]
         for step in steps.unbind(1):
             speed = keep * speed + (1 - keep) * step
             here = stay * here + speed
             path.append(here)
         return torch.stack(path, 1)
+
+    def _aware(
+        self, given: Float[Tensor, "B rest X"], start: Float[Tensor, "B L"]
+    ) -> tuple[Float[Tensor, "B T L"], Float[Tensor, "B rest L"]]:
+        """The LSTM written out: what it reads in a frame follows from its last step. `given` is known beforehand."""
+        stay, keep = self._inertia()
+        of_input, of_code, *biases = cast("list[Tensor]", self.lstm.all_weights[0])
+        of_given, of_place = of_input.tensor_split([given.shape[-1]], 1)
+        lines = linear(given, of_given, biases[0] + biases[1])
+        weight = torch.cat((of_place, of_code), 1)
+        here, speed, path = start, torch.zeros_like(start), [torch.tanh(start)]
+        code = memory = start.new_zeros(len(start), self.lstm.hidden_size)
+        steps: list[Tensor] = []
+        for line in lines.unbind(1):
+            gates = line + linear(torch.cat((path[-1], speed, code), -1), weight)
+            enter, forget, new, leave = gates.chunk(4, -1)
+            memory = forget.sigmoid() * memory + enter.sigmoid() * new.tanh()
+            code = leave.sigmoid() * memory.tanh()
+            steps.append(self.step(code))
+            speed = keep * speed + (1 - keep) * steps[-1]
+            here = stay * here + speed
+            path.append(torch.tanh(here))
+        return torch.stack(path, 1), torch.stack(steps, 1) if steps else start.new_zeros(len(start), 0, self.latent)
+
+    def _inertia(self) -> tuple[Float[Tensor, " L"], Float[Tensor, " L"]]:
+        """The shares of place and speed that are kept from frame to frame."""
+        assert self.back is not None
+        assert self.keep is not None
+        return 1 - torch.sigmoid(self.back), torch.sigmoid(self.keep)
 
 
 class FlatReader(nn.Module):

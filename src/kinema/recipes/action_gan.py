@@ -10,6 +10,7 @@ from kinema.data.mixed import open_actions
 from kinema.data.tasks import Generate
 from kinema.models.action_gan import ActionGAN
 from kinema.models.action_gan_pose import PoseGAN
+from kinema.models.action_gan_walk import TaughtWalk
 from kinema.motion.names import CANON17
 from kinema.motion.represent_heading import HeadingRotationsConfig
 from kinema.motion.represent_view import ViewedPositionsConfig
@@ -20,9 +21,10 @@ _H36M_JOINTS = (
     "RightUpLeg", "RightLeg", "RightFoot", "LeftUpLeg", "LeftLeg", "LeftFoot", "Spine1", "Neck", "Head_End",
     "LeftArm", "LeftForeArm", "LeftHand", "RightArm", "RightForeArm", "RightHand",
 )  # fmt: skip
+_FRAMES = 64  # of the mended recipes' clips
 _RELEASED = Optim(kind="adam", lr=1e-4, betas=(0.5, 0.9))
 _HALVED = replace(_RELEASED, lr=1e-3, schedule="step", gamma=0.5, milestones=tuple(range(25_000, 125_001, 25_000)))
-_MENDED = Optim(kind="adam", lr=2e-4, betas=(0.0, 0.99), clip_norm=10.0)
+_MENDED = Optim(kind="adam", lr=2e-4, betas=(0.0, 0.99), schedule="cosine", final_lr=2e-5, clip_norm=10.0)
 _AUTOENCODER = Optim(kind="adamw", lr=1e-3, weight_decay=1e-4, warmup_steps=100, schedule="cosine", clip_norm=1.0)
 
 
@@ -96,20 +98,35 @@ def action_gan_bandai2() -> Recipe:
         batch_size=64,
         balance="actions",
     )
-    motion = Stage(
-        name="motion",
-        model=ActionGAN.Config(frames=60, recognised=0.5, calm=0.5),
-        task=Generate(60),
-        optim=(Turn("critic", _MENDED), Turn("classifier", replace(_MENDED, lr=5e-4)), Turn("maker", _MENDED)),
-        steps=8_000,
+    # Windows one after the other from where a recording begins: a hand that is raised was down before.
+    walk = Stage(
+        name="walk",
+        model=TaughtWalk.Config(),
+        task=Generate(_FRAMES),
+        optim=replace(_AUTOENCODER, weight_decay=0.0),
+        steps=1_500,
         batch_size=32,
         balance="actions",
+        stride=_FRAMES,
         ema=0.995,
+        precision="bfloat16",
+    )
+    motion = Stage(
+        name="motion",
+        model=ActionGAN.Config(frames=_FRAMES, walk="aware", judged="rebuilt", recognised=0.5, calm=0.5, taught=1.0),
+        task=Generate(_FRAMES),
+        optim=(Turn("critic", _MENDED), Turn("classifier", replace(_MENDED, lr=5e-4)), Turn("maker", _MENDED)),
+        steps=4_000,
+        batch_size=32,
+        balance="actions",
+        stride=_FRAMES,
+        ema=0.998,
+        precision="bfloat16",
     )
     return Recipe(
         name="action-gan-bandai2",
         source=LabelledPack("bandai2"),
         representation=HeadingRotationsConfig(fps=30.0),
-        stages=(pose, motion),
+        stages=(pose, walk, motion),
         protocols=("action-generation",),
     )

@@ -25,6 +25,7 @@ from kinema.data.tasks import Forecast, Generate
 from kinema.data.viewed import Viewed
 from kinema.models.action_gan import ActionGAN
 from kinema.models.action_gan_pose import PoseGAN
+from kinema.models.action_gan_walk import TaughtWalk
 from kinema.models.classifier import Classifier
 from kinema.models.conv_seq2seq import ConvSeq2Seq
 from kinema.models.posegpt import PoseGPT
@@ -78,6 +79,7 @@ KINDS: dict[str, type] = {
     "SMRNet": SMRNet.Config,
     "SiMLPe": SiMLPe.Config,
     "Synthetic": Synthetic,
+    "TaughtWalk": TaughtWalk.Config,
     "Viewed": Viewed,
     "ViewedPositions": ViewedPositionsConfig,
     "WorldPositions": WorldPositionsConfig,
