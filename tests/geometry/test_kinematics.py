@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinema.geometry.kinematics import forward_kinematics, global_to_local
+from kinema.geometry.kinematics import forward_kinematics, global_to_local, joint_positions
 from kinema.geometry.rotations import rotvec_to_rotmat
 
 PARENTS = (-1, 0, 1, 2, 1, 0, 5)
@@ -25,6 +25,14 @@ def test_a_chain_worked_by_hand():
     positions, turned = forward_kinematics(turns, torch.tensor([5.0, 0.0, 0.0]), offsets, (-1, 0, 1))
     torch.testing.assert_close(positions, torch.tensor([[5.0, 0.0, 0.0], [5.0, 1.0, 0.0], [4.0, 1.0, 0.0]]))
     torch.testing.assert_close(turned[2], turns[0] @ turns[0])
+
+
+@given(st.integers(0, 99))
+def test_positions_alone_are_the_same(seed):
+    turns, root, offsets = body(seed)
+    positions, _ = forward_kinematics(turns, root, offsets, PARENTS)
+    torch.testing.assert_close(joint_positions(turns, root, offsets, PARENTS), positions, atol=0, rtol=0)
+    assert torch.equal(joint_positions(turns[:, :1], root, offsets[:1], (-1,)), root[:, None])
 
 
 @given(st.integers(0, 99), st.floats(0.1, 10.0))

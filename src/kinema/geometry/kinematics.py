@@ -2,7 +2,8 @@
 
 Column vectors: R_j = R_parent @ L_j and p_j = p_parent + R_parent @ offset_j. A plain loop over the joints is fastest
 at the sizes of a human body (gathering whole levels of the tree at once is slower), where the arrays are taken apart
-once: indexed joint by joint, the backward pass would fill an array of all joints for each of them.
+once: indexed joint by joint, the backward pass would fill an array of all joints for each of them. Bones are turned all
+together, when the turns of all joints are known.
 """
 
 from __future__ import annotations
