@@ -62,7 +62,7 @@ def test_exact_keys_are_the_truth_and_doubtful_ones_are_near() -> None:
 
 
 def test_less_confidence_means_more_noise() -> None:
-    plain = Corruption(jitter=0, outliers=0, occlusion=0, swap=0, freeze=0, oversmooth=0, drift=0, untold=0)
+    plain = Corruption(misses=0, occlusion=0, swap=0, freeze=0, oversmooth=0, drift=0, untold=0)
     known, owner = torch.ones(400, 5, dtype=torch.bool), torch.arange(5)
     errors, told = [], []
     for seed in range(20):

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from kinema.batch import Batch, Query, even_time
 from kinema.models.base import FeatureShape, Model
+from kinema.models.gap_reader import GapReader
 from kinema.models.render_in_between import RenderInBetween
 from kinema.models.render_in_between_released import RenderInBetweenCriticised, RenderInBetweenReleased
+from kinema.nn.keyframes import Keyframes
 
 SHAPE = FeatureShape(width=6, tokens=3, owner=(0, 0, 1, 1, 2, 2))
 SMALL = RenderInBetweenReleased.Config().tiny()
@@ -55,8 +57,10 @@ def test_the_released_network_has_its_parameters() -> None:
 
 
 def test_the_mended_network_has_two_to_four_million_parameters() -> None:
-    count = sum(value.numel() for value in RenderInBetween.Config().build(FeatureShape(105, 17)).parameters())
-    assert 2e6 < count < 4e6
+    shape = FeatureShape(105, 17)
+    gaps = GapReader.Config().build(shape)
+    whole = RenderInBetween.Config().build_on(shape, {"gaps": gaps})
+    assert 2e6 < sum(value.numel() for value in whole.parameters()) < 4e6
 
 
 def test_the_three_readings_of_the_self_mask_are_three_models() -> None:
@@ -102,8 +106,11 @@ def test_both_turns_of_the_critic_learn() -> None:
 
 def mended() -> RenderInBetween:
     torch.manual_seed(0)
-    model = RenderInBetween.Config().tiny().build(SHAPE).eval()
-    torch.nn.init.normal_(model.residual.weight, std=0.1)  # as after training
+    gaps = GapReader.Config().tiny().build(SHAPE)
+    model = RenderInBetween.Config().tiny().build_on(SHAPE, {"gaps": gaps}).eval()
+    for part in (model.residual, model.straight, model.weigh, gaps.reading.straight, gaps.reading.leave):
+        for weight in part.parameters():
+            torch.nn.init.normal_(weight, std=0.1)  # as after training
     return model
 
 
@@ -128,12 +135,28 @@ def test_every_pattern_of_keys_gives_finite_numbers_and_meets_exact_keys(
     assert all(bool(value.grad.isfinite().all()) for value in model.parameters() if value.grad is not None)
 
 
-def test_untrained_it_is_the_curve() -> None:
+@pytest.mark.parametrize("kind", [GapReader, RenderInBetween])
+def test_untrained_it_is_the_cubic(kind: type[GapReader | RenderInBetween]) -> None:
     trust = torch.zeros(1, 9, 3)
-    trust[:, ::4] = 0.5
+    trust[:, ::4] = 1.0
     one = batch(trust)
-    found = answer(RenderInBetween.Config().tiny().build(SHAPE).eval(), one.query)[0]
-    assert torch.allclose(found[2], one.target[0, [0, 4]].mean(0), atol=1e-6)
+    found = answer(kind.Config().tiny().build(SHAPE).eval(), one.query)
+    keys = Keyframes(trust > 0, one.query.time, torch.tensor(SHAPE.owner))
+    assert torch.allclose(found, keys.cubic(one.query.seen, monotone=False), atol=1e-6)
+
+
+def test_untrained_it_follows_doubtful_keys_by_local_lines() -> None:
+    trust = torch.full((1, 9, 3), 0.5)
+    one = batch(trust)
+    straight = one.target[:, :1] + torch.arange(9)[None, :, None] * 0.1
+    query = replace(one.query, seen=straight)
+    found = answer(RenderInBetween.Config().tiny().build(SHAPE).eval(), query)
+    assert torch.allclose(found, straight, atol=1e-3)
+    off = straight.clone()
+    off[0, 4, 0] += 1.0
+    missed = replace(query, seen=off, trust=trust.index_put((torch.tensor(0), torch.tensor(4)), torch.tensor(0.02)))
+    found = answer(RenderInBetween.Config().tiny().build(SHAPE).eval(), missed)
+    assert (found - straight).abs().max() < 0.01
 
 
 def test_only_differences_of_time_matter() -> None:
@@ -150,3 +173,18 @@ def test_doubts_are_of_observations_only() -> None:
     trust[:, ::4, 0] = 0.5
     doubts = mended().doubts(batch(trust).query)
     assert (doubts[0, 0, 0] > 0) & (doubts[0, 1] == 0).all() & (doubts[0, 0, 1:] == 0).all()
+
+
+def test_what_is_known_keeps_its_digits_under_autocast() -> None:
+    """Fits and frames of reference are sums that cancel: in bfloat16 they were noise, or no numbers."""
+    torch.manual_seed(0)
+    trust = torch.full((1, 33, 3), 0.5)
+    trust[:, ::3] = 0.9
+    one = batch(trust)
+    far = replace(one, query=replace(one.query, seen=one.query.seen + 100), target=one.target + 100)
+    model = RenderInBetween.Config().tiny().build(SHAPE)
+    exact = model.loss(far, "model")
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = model.loss(far, "model")
+    for name, value in exact.items():
+        assert torch.allclose(rounded[name], value, rtol=1e-2), name

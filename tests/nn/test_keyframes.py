@@ -50,6 +50,7 @@ def test_a_doubtful_value_counts_less_in_the_smooth_curve() -> None:
     time = torch.arange(5.0)[None] * 0.02
     values = torch.tensor([0.0, 0.0, 1.0, 0.0, 0.0])[None, :, None]
     keys = Keyframes(torch.ones(1, 5, 1, dtype=torch.bool), time, torch.zeros(1, dtype=torch.long))
-    even = keys.smooth(values, torch.ones(1, 5, 1), 0.05)[0, 2]
-    doubted = keys.smooth(values, torch.tensor([1.0, 1, 0.1, 1, 1])[None, :, None], 0.05)[0, 2]
+    line = keys.linear(values)
+    even = keys.local_lines(values, torch.ones(1, 5, 1), 0.05, line)[0, 2]
+    doubted = keys.local_lines(values, torch.tensor([1.0, 1, 0.1, 1, 1])[None, :, None], 0.05, line)[0, 2]
     assert 0 < doubted < even < 1

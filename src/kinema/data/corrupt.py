@@ -21,23 +21,24 @@ from kinema.errors import UsageError
 class Corruption:
     """How strong and how frequent each kind is.
 
-    `noise` is the standard deviation (in standardised features) of an observation of confidence 0; it falls in
-    proportion to confidence. `calibration` is the error of the confidence that is told, and in a share `untold` of
-    windows it is 0.5 throughout. The others are the probability that a window has such a fault: `jitter` (correlated
-    in time), `outliers` (tokens far off for a few observations), `occlusion` (spans of a few tokens unseen), `swap`
-    (left and right exchanged), `freeze` (a value repeated), `oversmooth`, `drift` (slowly growing).
-    Raises UsageError where one is negative.
+    Every window has its own noise: its deviation is between a tenth of `noise` (in standardised features) and all of
+    it, more or less by token, more or less correlated in time. Confidence falls with the deviation of a token and with
+    how far off an observation is, both to an extent that differs by window, as detectors do; `calibration` is the
+    error of what is told, and in a share `untold` of windows it is 0.5 throughout. The others are the probability that
+    a window has such a fault: `misses` (tokens far off, by up to `far`, for a while), `occlusion` (spans of a few
+    tokens unseen), `swap` (left and right exchanged), `freeze` (a value repeated), `oversmooth`, `drift` (slowly
+    growing). Raises UsageError where one is negative.
     """
 
     noise: float = 0.08
     calibration: float = 0.1
-    untold: float = 0.25
-    jitter: float = 0.3
-    outliers: float = 0.3
-    occlusion: float = 0.4
+    untold: float = 0.2
+    misses: float = 0.7
+    far: float = 0.4
+    occlusion: float = 0.3
     swap: float = 0.05
     freeze: float = 0.1
-    oversmooth: float = 0.15
+    oversmooth: float = 0.1
     drift: float = 0.15
 
     def __post_init__(self) -> None:
@@ -65,18 +66,20 @@ class Corruption:
             return torch.zeros_like(window), torch.zeros(known.shape)
         seen, shown = window[frames], known[frames]
         seen = torch.where(shown[:, owner], seen, 0.0)
-        confidence, scale = self._confidence(shown.shape, draw)
-        seen = seen + scale[:, owner] * torch.randn(seen.shape, generator=generator)
-        if draw.happens(self.jitter):
-            seen = seen + _correlated(seen.shape, 0.5 * self.noise * draw.uniform(), generator)
+        deviation = (
+            self.noise * 10 ** -draw.uniform() * torch.exp(0.5 * torch.randn(shown.shape[1], generator=generator))
+        )
+        noise = deviation[owner] * _correlated(window.shape, 0.95 * draw.uniform(), generator)[frames]
+        confidence = _confidence(noise, deviation, owner, draw)
+        seen = seen + noise
         if draw.happens(self.drift):
             ramp = torch.linspace(0, 1, len(seen))[:, None] * draw.uniform()
             seen = seen + ramp * self.noise * torch.randn(seen.shape[1], generator=generator)
         if draw.happens(self.oversmooth):
             seen = _smoothed(seen, shown[:, owner], 0.5 + 2 * draw.uniform())
         seen, confidence = self._spans(seen, confidence, owner, partners, draw)
-        if draw.happens(self.outliers):
-            seen, confidence = _with_outliers(seen, confidence, owner, 5 * self.noise, generator)
+        if draw.happens(self.misses):
+            seen, confidence = _with_misses(seen, confidence, frames, owner, self.far * 4 ** -draw.uniform(), draw)
         if draw.happens(self.occlusion):
             shown = shown & ~_occluded(shown, draw)
         told = self._told(confidence, draw) * shown
@@ -84,13 +87,6 @@ class Corruption:
         full_seen[frames] = torch.where((told > 0)[:, owner], seen, 0.0)
         full_told[frames] = told
         return full_seen, full_told
-
-    def _confidence(self, shape: torch.Size, draw: _Draw) -> tuple[Tensor, Tensor]:
-        """True confidence of every observation, and the deviation of its noise: windows differ in how good they are."""
-        level = draw.uniform()
-        spread = 0.25 * torch.rand(shape, generator=draw.generator)
-        confidence = (1 - 0.9 * level + spread - 0.12).clamp(0.02, 0.98)
-        return confidence, self.noise * (1 - confidence)
 
     def _told(self, confidence: Float[Tensor, "T J"], draw: _Draw) -> Float[Tensor, "T J"]:
         error = self.calibration * torch.randn(confidence.shape, generator=draw.generator)
@@ -114,6 +110,8 @@ class Corruption:
             confidence = torch.where(span[:, None] & draw.happens(0.5), 0.6 * confidence, confidence)
         return seen, confidence
 
+
+_POOR = 0.05  # a deviation of which detectors are not sure
 
 # Tokens of `motion.represent_picture.JOINTS19`: elbows, wrists, knees, ankles, toes, hands; the nose; the legs' sides.
 _LIMBS = (3, 4, 6, 7, 9, 10, 12, 13, 14, 15, 16, 17)
@@ -194,14 +192,24 @@ class _Draw:
         return (place >= start) & (place < start + length)
 
 
-def _correlated(shape: torch.Size, deviation: float, generator: torch.Generator) -> Tensor:
-    """AR(1) noise over the observed frames, of the given deviation."""
-    keep = 0.8
+def _correlated(shape: torch.Size, keep: float, generator: torch.Generator) -> Tensor:
+    """AR(1) noise over time, of deviation one; `keep` is the correlation of one frame with the next."""
     fresh = torch.randn(shape, generator=generator)
     lags = torch.arange(shape[0])
     apart = (lags[:, None] - lags).clamp(min=0)
     weight = torch.where(lags[:, None] >= lags, keep ** apart.float(), 0.0)
-    return deviation * (1 - keep**2) ** 0.5 * (weight @ fresh)
+    # What lies before the first frame counts, too.
+    return weight @ torch.cat((fresh[:1], (1 - keep**2) ** 0.5 * fresh[1:]))
+
+
+def _confidence(
+    noise: Float[Tensor, "T F"], deviation: Float[Tensor, " J"], owner: Int64[Tensor, " F"], draw: _Draw
+) -> Float[Tensor, "T J"]:
+    """True confidence: how much it says of a token, and of a single observation, differs by window."""
+    square = torch.zeros(len(noise), len(deviation)).index_add_(1, owner, noise.square())
+    count = torch.zeros(len(deviation)).index_add_(0, owner, torch.ones(len(owner))).clamp(min=1)
+    off = (square / count).sqrt() / deviation.clamp(min=1e-12)
+    return torch.exp(-0.7 * draw.uniform() * off - 0.7 * draw.uniform() * deviation / _POOR).clamp(0.02, 0.98)
 
 
 def _smoothed(seen: Tensor, shown: Tensor, width: float) -> Tensor:
@@ -210,17 +218,21 @@ def _smoothed(seen: Tensor, shown: Tensor, width: float) -> Tensor:
     return (kernel @ (seen * shown)) / (kernel @ shown.to(seen)).clamp(min=1e-6)
 
 
-def _with_outliers(
-    seen: Tensor, confidence: Tensor, owner: Tensor, strength: float, generator: torch.Generator
+def _with_misses(
+    seen: Tensor, confidence: Tensor, frames: Int64[Tensor, " known"], owner: Tensor, far: float, draw: _Draw
 ) -> tuple[Tensor, Tensor]:
-    begins = (torch.rand(confidence.shape, generator=generator) < 0.012).float()
-    length = int(torch.randint(1, 12, (), generator=generator))
-    place = torch.arange(len(begins))
-    after = place[:, None] - place  # a fault lasts `length` observations from where it begins
-    hit = ((after >= 0) & (after < length)).float() @ begins > 0
-    off = strength * torch.randn(seen.shape[1], generator=generator).expand_as(seen)
-    noticed = torch.rand(confidence.shape, generator=generator) < 0.5
-    return torch.where(hit[:, owner], seen + off, seen), torch.where(hit & noticed, 0.3 * confidence, confidence)
+    """Tokens far off, each time by something else, for up to half a second; mostly that is noticed."""
+    generator, chance = draw.generator, 0.01 * draw.uniform()
+    length = int(torch.randint(2, 17, (), generator=generator))
+    place = torch.arange(int(frames[-1]) + 1)
+    begins = (torch.rand(len(place), confidence.shape[1], generator=generator) < chance).float()
+    after = place[:, None] - place  # a fault lasts `length` frames from where it begins
+    lasts = ((after >= 0) & (after < length)).float()
+    # Of two faults at once both count, which is as good as another one.
+    off = begins[:, owner] * far * torch.randn(len(place), len(owner), generator=generator)
+    hit, off = ((lasts @ begins) > 0)[frames], (lasts @ off)[frames]
+    noticed = torch.rand(confidence.shape, generator=generator) < draw.uniform() ** 0.5
+    return seen + off, torch.where(hit & noticed, 0.3 * confidence, confidence)
 
 
 def _occluded(shown: Tensor, draw: _Draw) -> Tensor:

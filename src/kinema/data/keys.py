@@ -18,7 +18,8 @@ from kinema.data.tasks import Task, known_frames
 from kinema.errors import UsageError
 from kinema.motion.represent import Representation
 
-PATTERNS = ("even", "runs", "drops", "all")
+PATTERNS = ("even", "runs", "drops", "all", "gap")
+_AROUND = 14  # frames: the most that are known on either side of a single gap
 
 
 @dataclass(frozen=True)
@@ -27,17 +28,18 @@ class Keys(Task):
 
     In training each window draws a pattern with the chances `mix` ("even": every r-th frame, r from `rates`, small ones
     more often; "runs": short runs of known frames and gaps between, of up to `longest_gap` frames, a gap of n frames
-    with a chance of 1 / n; "drops": single frames are missing; "all": every frame is there, none can be relied upon)
-    and, with the chance `noisy` (always for "all"), the corruption. Exact keys have trust 1, the others their
-    confidence. A share `shortened` of windows ends early (padding). As a plain question (`query`) every `rate`-th frame
-    is known exactly. Raises UsageError for values that cannot be.
+    with a chance of 1 / n; "drops": single frames are missing; "all": every frame is there, none can be relied upon;
+    "gap": nothing but one gap, of any length up to `longest_gap`, with a few frames or one on either side) and, with
+    the chance `noisy` (always for "all"), the corruption. Exact keys have trust 1, the others their confidence. A share
+    `shortened` of windows ends early (padding). As a plain question (`query`) every `rate`-th frame is known exactly.
+    Raises UsageError for values that cannot be.
     """
 
     frames_in_window: int = 64
     rate: int = 8
     rates: tuple[int, int] = (2, 32)
     longest_gap: int = 45
-    mix: tuple[float, float, float, float] = (0.35, 0.35, 0.15, 0.15)
+    mix: tuple[float, float, float, float, float] = (0.35, 0.25, 0.15, 0.15, 0.1)
     noisy: float = 0.5
     shortened: float = 0.1
     corruption: Corruption = field(default_factory=Corruption)
@@ -114,6 +116,13 @@ class Keys(Task):
                 known[at : at + run] = True
                 at += run + steep(1, self.longest_gap)
             return known
+        if pattern == "gap":
+            before, gap, after = (
+                1 if uniform() < single else 1 + int(uniform() * longest)
+                for single, longest in ((0.2, _AROUND), (0.0, self.longest_gap), (0.6, _AROUND))
+            )
+            start = place - int(uniform() * max(1, frames - before - gap - after))
+            return (start >= 0) & (start < before) | (start >= before + gap) & (start < before + gap + after)
         if pattern == "drops":
             return torch.rand(frames, generator=generator) > 0.1 + 0.6 * uniform()
         return torch.ones(frames, dtype=torch.bool)

@@ -8,7 +8,7 @@ affair. Legend: B batch, S sample, T frame, F feat.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -39,6 +39,11 @@ class FeatureShape:
     frame: Callable[[Tensor, Tensor], Frame | None] | None = None
     rest: Callable[[], Tensor] | None = None
 
+    def owners(self) -> tuple[int, ...]:
+        """The token of each feature; equal shares, in order, where the representation does not tell."""
+        share = -(-self.width // max(1, self.tokens))
+        return self.owner or tuple(min(feature // share, self.tokens - 1) for feature in range(self.width))
+
 
 class Model(nn.Module, ABC):
     """Base of all models, learnt or not.
@@ -57,6 +62,10 @@ class Model(nn.Module, ABC):
         """The parameters that a turn optimises; all of them unless a model says otherwise."""
         del turn
         return self.parameters()
+
+    def measure(self, batches: Iterator[Batch]) -> None:
+        """Called once, before training, with endless training batches: for statistics. Most models need none."""
+        del batches
 
     @abstractmethod
     def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:

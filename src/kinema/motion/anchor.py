@@ -40,14 +40,17 @@ class FloorAnchor:
     def into(self, features: Float[Tensor, "*s batch frame feat"]) -> Float[Tensor, "*s batch frame feat"]:
         """Features (own units) as seen from the anchor."""
         points, vectors, rest = self._parts(features)
-        points = (points - self.origin[:, None, None]) @ self.turn.transpose(-1, -2)[:, None]
-        return torch.cat((points.flatten(-2), (vectors @ self.turn.transpose(-1, -2)[:, None]).flatten(-2), rest), -1)
+        with torch.autocast(features.device.type, enabled=False):  # places deserve all their digits
+            turn = self.turn.transpose(-1, -2)[:, None]
+            points = (points - self.origin[:, None, None]) @ turn
+            return torch.cat((points.flatten(-2), (vectors @ turn).flatten(-2), rest), -1)
 
     def back(self, features: Float[Tensor, "*s batch frame feat"]) -> Float[Tensor, "*s batch frame feat"]:
         """The way back to the room."""
         points, vectors, rest = self._parts(features)
-        points = points @ self.turn[:, None] + self.origin[:, None, None]
-        return torch.cat((points.flatten(-2), (vectors @ self.turn[:, None]).flatten(-2), rest), -1)
+        with torch.autocast(features.device.type, enabled=False):
+            points = points @ self.turn[:, None] + self.origin[:, None, None]
+            return torch.cat((points.flatten(-2), (vectors @ self.turn[:, None]).flatten(-2), rest), -1)
 
     def _parts(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         first, stop = self.vectors.start, self.vectors.stop

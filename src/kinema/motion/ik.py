@@ -98,15 +98,18 @@ def fit_rotations(points: Points, skeleton: Skeleton, *, reference: Motion | Non
     home = _home(skeleton, reference).to(points.positions)
     same_tree = points.skeleton.same_tree(skeleton)
     wishes: dict[int, list[_Wish]] = {}
+    leads = {*where}  # joints at or below which something is known
+    for joint in reversed(range(len(skeleton))):
+        leads |= {skeleton.parents[joint]} if joint in leads else set()
     for joint in where:
-        if bones := _bones_of(joint, skeleton, where, home):
+        if bones := _bones_of(joint, skeleton, where, leads, home):
             wishes[joint] = _wished(joint, bones, skeleton, where, same_tree=same_tree)
     rotations = _solved(skeleton, wishes, home, points.positions.shape[:-2])
     root = _root(rotations, skeleton, points, match)
     return Motion(skeleton, rotations, root, points.fps, points.action, points.identity)
 
 
-def _bones_of(joint: int, skeleton: Skeleton, where: dict[int, Tensor], home: Tensor) -> list[_Bone]:
+def _bones_of(joint: int, skeleton: Skeleton, where: dict[int, Tensor], leads: set[int], home: Tensor) -> list[_Bone]:
     """The bones to the nearest known joints below; joints between, unknown or at the same place, keep their turn."""
     found: list[_Bone] = []
     offsets, lengths = skeleton.offsets.to(home), skeleton.bone_lengths.tolist()
@@ -114,7 +117,7 @@ def _bones_of(joint: int, skeleton: Skeleton, where: dict[int, Tensor], home: Te
     pending: list[tuple[int, tuple[Tensor, Tensor] | None]] = [(child, None) for child in skeleton.children[joint]]
     while pending:
         child, between = pending.pop(0)
-        if child not in where and not skeleton.children[child]:
+        if child not in leads:
             continue
         along = offsets[child] if between is None else between[0] + between[1] @ offsets[child]
         length = lengths[child] if between is None else float(along.norm(dim=-1).amax())

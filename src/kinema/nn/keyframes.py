@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 FADE = 0.5  # seconds over which `Keyframes.fade` rises beyond the ends
+_LITTLE = 1e-3
 FAR = 4.0  # seconds: what lies further from a key, or has none, is "far"
 
 
@@ -90,17 +91,21 @@ class Keyframes:
         curve = v * v * (1 + 2 * u) * start + u * u * (1 + 2 * v) * stop + u * v * (v * first - u * last)
         return self._only_known(curve)
 
-    def smooth(
-        self, values: Float[Tensor, "B T F"], trust: Float[Tensor, "B T J"], seconds: float
+    def local_lines(
+        self, values: Float[Tensor, "B T F"], weight: Float[Tensor, "B T J"], reach: float, line: Float[Tensor, "B T F"]
     ) -> Float[Tensor, "B T F"]:
-        """Means of the known values weighted by trust and a Gaussian of time; where no key is near, the line."""
-        apart = (self.time[:, :, None] - self.time[:, None, :]) / seconds
-        kernel = torch.exp(-0.5 * apart.square())
-        weight = trust * self.known
-        # A little of the line keeps the mean from being empty where keys are far.
-        total = kernel @ weight + 1e-3
-        line = self.linear(values)
-        return self._only_known((kernel @ (weight[..., self.owner] * values) + 1e-3 * line) / total[..., self.owner])
+        """At each frame the straight line fitted to the known values around it, by `weight` and a Gaussian of `reach`
+        seconds. A little of `line` keeps the fit from being empty where keys are far."""
+        apart = self.time[:, None, :] - self.time[:, :, None]
+        near = torch.exp(-0.5 * (apart / reach).square())
+        weight = weight * self.known
+        total, lever = near @ weight + _LITTLE, (near * apart) @ weight
+        # One key has no slope: a line through it is flat.
+        spread = (near * apart.square()) @ weight + _LITTLE * total * reach**2
+        weighted = weight[..., self.owner] * values
+        height, slope = near @ weighted + _LITTLE * line, (near * apart) @ weighted
+        scale = total * spread - lever.square()
+        return self._only_known((spread / scale)[..., self.owner] * height - (lever / scale)[..., self.owner] * slope)
 
     def _slopes(self, values: Tensor, *, monotone: bool) -> Tensor:
         """At every key the slope of the curve; at other frames nothing of use."""

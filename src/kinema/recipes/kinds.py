@@ -28,6 +28,7 @@ from kinema.models.action_gan_pose import PoseGAN
 from kinema.models.action_gan_walk import TaughtWalk
 from kinema.models.classifier import Classifier
 from kinema.models.conv_seq2seq import ConvSeq2Seq
+from kinema.models.gap_reader import GapReader
 from kinema.models.posegpt import PoseGPT
 from kinema.models.posegpt_tokens import PoseTokens
 from kinema.models.render_in_between import RenderInBetween
@@ -70,6 +71,7 @@ KINDS: dict[str, type] = {
     "PoseGPT": PoseGPT.Config,
     "PoseTokens": PoseTokens.Config,
     "ReleasedKeys": ReleasedKeys,
+    "GapReader": GapReader.Config,
     "RenderInBetween": RenderInBetween.Config,
     "RenderInBetweenReleased": RenderInBetweenReleased.Config,
     "RootPositions": RootPositionsConfig,

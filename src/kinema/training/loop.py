@@ -68,6 +68,8 @@ def fit(
     progress: it is saved, then KeyboardInterrupt is raised. `compiled` uses torch.compile; `workers` is the number of
     processes that make batches. Raises TrainingError, before the optimiser's step, where a loss is not finite.
     """
+    if not resume:
+        model.measure(map(job.loader.batch, itertools.count(job.stage.steps)))  # batches that training does not use
     run = _Fit(model, job, process or Process(), device or torch.device("cpu"), compiled)
     with torch.random.fork_rng(), _stop_signals() as stop:
         start = run.restore() if resume else 0

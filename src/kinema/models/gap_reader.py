@@ -1,0 +1,143 @@
+"""`GapReader`: the first stage of Render-In-Between, mended. Between exact keys, what differs from the cubic curve.
+
+By itself it completes windows whose keys are exact and whole. Legend: B batch, T frame, F feature, G gap.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from kinema.batch import Batch, Query
+from kinema.models.base import FeatureShape, Model, repeat_samples
+from kinema.nn.gap_reading import GapReading, Gaps
+from kinema.nn.keyframes import Keyframes
+
+
+class GapReader(Model):
+    """The network, with its training. Frames that are not wholly and exactly known are not looked at."""
+
+    completes = True
+
+    @dataclass(frozen=True)
+    class Config:
+        """About two million parameters.
+
+        `terms` are the whitened numbers that stand for a gap and for its correction by `sines`, measured on `measured`
+        batches. `velocity` and `space` weigh the losses beside the L1 of features; distances in space are those of
+        `places` frames of each gap. `easy`: see `loss`.
+        """
+
+        hidden: int = 384
+        layers: int = 3
+        dropout: float = 0.1
+        sines: int = 10
+        terms: tuple[int, int] = (320, 192)
+        measured: int = 40
+        velocity: float = 2.0
+        space: float = 2.0
+        places: int = 3
+        easy: float = 0.02
+
+        def build(self, shape: FeatureShape) -> GapReader:
+            """The network for features of this shape."""
+            return GapReader(self, shape)
+
+        def tiny(self) -> GapReader.Config:
+            """One narrow layer."""
+            return replace(self, hidden=32, layers=1, sines=4, terms=(24, 16), measured=1)
+
+    def __init__(self, config: Config, shape: FeatureShape) -> None:
+        super().__init__()
+        self.config, self.shape = config, shape
+        self.register_buffer("owner", torch.tensor(shape.owners()), persistent=False)
+        self.reading = GapReading(
+            shape.width,
+            shape.tokens,
+            shape.frame,
+            hidden=config.hidden,
+            layers=config.layers,
+            sines=config.sines,
+            terms=config.terms,
+            dropout=config.dropout,
+        )
+
+    owner: Tensor
+
+    def forward(self, query: Query) -> tuple[Float[Tensor, "B T F"], Float[Tensor, "B T F"], Bool[Tensor, "B T"]]:
+        """The answer, the cubic that it corrects, and the keys."""
+        with torch.autocast(query.seen.device.type, enabled=False):
+            curve, known, time = whole_keys(query, self.owner)
+        return self.reading(curve, known, time), curve, known
+
+    def predict(
+        self, query: Query, samples: int, generator: torch.Generator
+    ) -> Float[Tensor, "sample batch frame feat"]:
+        """The whole window. The generator is not used: the answer is one."""
+        del generator
+        answer = self(query)[0]
+        exact = (query.trust >= 1) & query.valid[..., None]
+        answer = torch.where(exact[..., self.owner], query.seen, answer)
+        return repeat_samples(answer.to(query.seen.dtype), samples)
+
+    def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
+        """L1 of features and of their steps, and distances in space, of the frames in gaps.
+
+        A gap counts by its length and the more, the better the cubic fits it: half as much where that is off by `easy`.
+        "left" is what is left of the cubic's error.
+        """
+        del turn
+        answer, curve, known = self(batch.query)
+        with torch.autocast(curve.device.type, enabled=False):
+            gaps = Gaps.of(known)
+            if not len(gaps.row):
+                return {"loss": answer.sum() * 0.0}
+            at, inside = (gaps.row[:, None], gaps.frames), gaps.inside.float()
+            target = batch.target.float()
+            error, before = answer[at] - target[at], (curve[at] - target[at]).abs().mean(-1)
+            count = inside.sum(1)
+            easy = self.config.easy / ((before * inside).sum(1) / count + self.config.easy)
+            share = count * easy / (count * easy).sum()
+
+            def mean(values: Tensor, where: Tensor) -> Tensor:
+                return ((values * where).sum(1) / where.sum(1).clamp(min=1) * share).sum()
+
+            parts = {
+                "features": mean(error.abs().mean(-1), inside),
+                "velocity": mean(error.diff(dim=1).abs().mean(-1), inside[:, 1:] * inside[:, :-1]),
+            }
+            total = parts["features"] + self.config.velocity * parts["velocity"]
+            if self.shape.points is not None and self.config.space:
+                parts["space"] = self._space(answer, target, gaps, share)
+                total = total + self.config.space * parts["space"]
+            parts["left"] = (parts["features"] / mean(before, inside).clamp(min=1e-8)).detach()
+        return {"loss": total, **parts}
+
+    @torch.no_grad()
+    def measure(self, batches: Iterator[Batch]) -> None:
+        """What is common around gaps and in them."""
+        some = itertools.islice(batches, self.config.measured)
+        self.reading.measure((*whole_keys(batch.query, self.owner), batch.target.float()) for batch in some)
+
+    def _space(self, answer: Tensor, target: Tensor, gaps: Gaps, share: Float[Tensor, " G"]) -> Tensor:
+        """The distance of joints in a few frames of each gap."""
+        assert self.shape.points is not None
+        count = gaps.inside.sum(1, keepdim=True)
+        chosen = (torch.rand(len(count), self.config.places, device=count.device) * count).long()
+        at = (gaps.row[:, None], gaps.frames.gather(1, chosen))
+        apart = self.shape.points(answer[at]) - self.shape.points(target[at])
+        return ((apart.square().sum(-1) + 1e-10).sqrt().mean((1, 2)) * share).sum()
+
+
+def whole_keys(query: Query, owner: Tensor) -> tuple[Float[Tensor, "B T F"], Bool[Tensor, "B T"], Float[Tensor, "B T"]]:
+    """The cubic through the frames that are wholly and exactly known, which these are, and the times."""
+    known = ((query.trust >= 1).all(-1)) & query.valid
+    time = (query.time - query.time[:, :1]).float()
+    seen = torch.where(known[..., None], query.seen.float(), 0.0)
+    each = known[..., None].expand(-1, -1, query.trust.shape[-1])
+    return Keyframes(each, time, owner).cubic(seen, monotone=False), known, time
