@@ -88,8 +88,9 @@ class GapReading(nn.Module):
             )
             for _ in range(layers)
         )  # fmt: skip
-        self.leave = nn.Sequential(nn.LayerNorm(hidden), nn.Linear(hidden, self.off.kept))
-        for last in (self.straight, self.leave[1]):
+        answer = nn.Linear(hidden, self.off.kept)
+        self.leave = nn.Sequential(nn.LayerNorm(hidden), answer)
+        for last in (self.straight, answer):
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
 
