@@ -63,6 +63,24 @@ def test_an_order_that_does_not_exist_is_named():
             function(torch.zeros(3) if function is rot.euler_to_rotmat else torch.eye(3), "zxy")
 
 
+def test_the_logarithm_in_single_precision():
+    """With and without gradients, from no turn at all to half a turn."""
+    axis = np.array([2.0, -1.0, 2.0]) / 3
+    for angle, precise in (
+        (0.0, 1e-7),
+        (1e-6, 1e-7),
+        (1e-3, 1e-7),
+        (1.0, 1e-6),
+        (2.79, 2e-6),
+        (2.81, 2e-6),
+        (3.14, 2e-3),
+    ):
+        matrix = torch.tensor(Rotation.from_rotvec(axis * angle).as_matrix(), dtype=torch.float32)
+        for found in (rot.rotmat_to_rotvec(matrix), rot.rotmat_to_rotvec(matrix.clone().requires_grad_()).detach()):
+            np.testing.assert_allclose(found.numpy(), axis * angle, atol=precise)
+    assert not torch.isfinite(rot.rotmat_to_rotvec(torch.full((2, 3, 3), torch.nan))).any()
+
+
 @given(ROTVECS)
 def test_quaternions_are_xyzw_and_agree_with_scipy(rotvec):
     quat = rot.rotvec_to_quat_xyzw(torch.tensor(rotvec))

@@ -36,7 +36,7 @@ def rotvec_to_rotmat(rotvec: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 3 3"]:
 def rotmat_to_rotvec(rotmat: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 3"]:
     """Logarithm, of norm at most pi; finite gradient at 0 and at pi."""
     if not rotmat.requires_grad:
-        # Well away from half a turn the antisymmetric part, 2 sin(angle) axis, says it all in a third of the operations.
+        # Well away from half a turn the antisymmetric part, 2 sin(angle) axis, says it all, in a third of the time.
         skew = rotmat - rotmat.mT
         twice = torch.stack((skew[..., 2, 1], skew[..., 0, 2], skew[..., 1, 0]), -1)
         length = torch.linalg.vector_norm(twice, dim=-1, keepdim=True)
@@ -154,7 +154,7 @@ def arc_by_way(
     """
     starts, ends = torch.broadcast_tensors(start + middle, middle + end)
     half = torch.stack((starts, ends))
-    length = half.norm(dim=-1, keepdim=True)
+    length = torch.linalg.vector_norm(half, dim=-1, keepdim=True)
     if bool((length < 1.4e-3).any()):  # half a turn: any normal will do
         half = torch.where(length < 1.4e-3, _normal(middle), half / length)
     else:

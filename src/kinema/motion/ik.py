@@ -201,9 +201,9 @@ def _arcs(wishes: list[list[_Wish]], above: Tensor) -> Tensor:
     end = torch.stack([wish.end for (wish,) in wishes], -2)
     end = (above.transpose(-1, -2) @ end[..., None])[..., 0]
     start = torch.stack([wish.along for (wish,) in wishes], -2)
-    middle = _unit(end.mean(-3, keepdim=True) + _HOME * start)
-    middle = torch.where(middle.norm(dim=-1, keepdim=True) > 0.5, middle, start)
-    return arc_by_way(start, middle, end)
+    middle = end.mean(-3, keepdim=True) + _HOME * start
+    length = torch.linalg.vector_norm(middle, dim=-1, keepdim=True).clamp_min(1e-12)
+    return arc_by_way(start, torch.where(length > 1e-12, middle / length, start), end)
 
 
 def _least_squares(wishes: list[list[_Wish]], above: Tensor) -> Tensor:
@@ -219,7 +219,7 @@ def _least_squares(wishes: list[list[_Wish]], above: Tensor) -> Tensor:
 
 
 def _unit(vector: Tensor) -> Tensor:
-    return torch.nn.functional.normalize(vector, dim=-1)
+    return vector / torch.linalg.vector_norm(vector, dim=-1, keepdim=True).clamp_min(1e-12)
 
 
 def _root(rotations: Tensor, skeleton: Skeleton, points: Points, match: Match) -> Tensor:
