@@ -61,6 +61,37 @@ def test_exact_keys_are_the_truth_and_doubtful_ones_are_near() -> None:
     assert 0.001 < off.mean() < 0.3
 
 
+def test_a_single_gap_is_all_that_is_asked_for() -> None:
+    window, representation = windows()
+    task = Keys(mix=(0, 0, 0, 0, 1), noisy=0.0, shortened=0.0, longest_gap=30)
+    known = (task.draw(window, representation, SEEDS).query.trust >= 1).all(-1)
+    lengths = []
+    for row in known.tolist():
+        first, last = row.index(True), len(row) - row[::-1].index(True)
+        inner = row[first:last]
+        gap = inner.count(False)
+        assert 1 <= gap <= 30
+        assert not any(inner[inner.index(False) : inner.index(False) + gap])
+        lengths.append(gap)
+    assert min(lengths) < 10 < 20 < max(lengths)
+
+
+def test_misses_are_far_and_mostly_noticed() -> None:
+    alone = Corruption(noise=0, misses=1, occlusion=0, swap=0, freeze=0, oversmooth=0, drift=0, untold=0, calibration=0)
+    known, owner = torch.ones(400, 5, dtype=torch.bool), torch.arange(5)
+    off, told = zip(
+        *(
+            alone.apply(torch.zeros(400, 5), known, owner, (0, 1, 2, 3, 4), torch.Generator().manual_seed(seed))
+            for seed in range(20)
+        ),
+        strict=True,
+    )
+    missed, trust = torch.stack(off).abs() > 0, torch.stack(told)
+    assert 0.005 < missed.float().mean() < 0.2
+    assert 0.05 < torch.stack(off).abs()[missed].mean() < 0.5
+    assert trust[missed].mean() < 0.8 * trust[~missed].mean()
+
+
 def test_less_confidence_means_more_noise() -> None:
     plain = Corruption(misses=0, occlusion=0, swap=0, freeze=0, oversmooth=0, drift=0, untold=0)
     known, owner = torch.ones(400, 5, dtype=torch.bool), torch.arange(5)
