@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -87,6 +87,17 @@ def test_it_does_so_on_a_body_of_another_kind(skeleton: str) -> None:
     assert ahead.skeleton.joints == truth.skeleton.joints
     assert float((ahead.root - truth.root[60:105]).norm(dim=-1).max()) < 0.03
     assert float((ahead.points().positions - truth.points().positions[60:105]).norm(dim=-1).mean()) < 0.03
+
+
+@pytest.mark.parametrize("skeleton", ["cmu38", "kinema24"])
+def test_a_body_whose_offsets_move_keeps_the_last_ones(skeleton: str) -> None:
+    """As in files with positions on every joint (Bandai-Namco's)."""
+    truth = to_skeleton(walk(), catalog.skeleton(skeleton))
+    still = prophet(truth, 60).answer(truth[:60], seconds=0.5).samples
+    moving = replace(truth, offsets=truth.skeleton.offsets.expand(truth.frames, -1, -1).clone())
+    ahead = prophet(truth, 60).answer(moving[:60], seconds=0.5).samples
+    assert ahead.offsets is not None
+    torch.testing.assert_close(ahead.points().positions, still.points().positions, atol=1e-5, rtol=0)
 
 
 def test_at_the_users_rate_nothing_jumps_at_the_seam() -> None:

@@ -90,7 +90,8 @@ def carry_path(ahead: Motion, onto: Motion) -> Motion:
     """
     _check_rate(ahead, onto)
     last = onto[-1:]
-    offsets = None if last.offsets is None else last.offsets.expand(*ahead.rotations.shape[:-2], 3)
+    frames = (*ahead.batch_shape, ahead.frames)
+    offsets = None if last.offsets is None else last.offsets.expand(*frames, -1, 3)
     if ahead.skeleton.same_tree(onto.skeleton):
         return replace(ahead, skeleton=onto.skeleton, offsets=offsets)
     now = to_skeleton(to_skeleton(last, ahead.skeleton), onto.skeleton, reference=last)
