@@ -16,6 +16,7 @@ from kinema.models.action_gan_walk import TaughtWalk
 from kinema.models.base import FeatureShape, Model
 from kinema.nn.adversarial import gradient_penalty, real_gradient
 from kinema.nn.latent_walk import LOUD, LatentWalk, PooledReader, PoseDecoder, trailing_mean
+from kinema.nn.walk_teacher import unlike_in_size
 from kinema.recipes import RECIPES, recipe
 
 SHAPE = FeatureShape(6, 2, classes=3, fps=30.0)
@@ -158,6 +159,16 @@ def test_a_taught_walk_learns_to_make_a_motion_again() -> None:
     assert not any(p.requires_grad for p in stage.decoder.parameters())
 
 
+def test_a_clip_that_moves_less_is_unlike_in_size() -> None:
+    real = torch.randn(3, 20, 4)
+    assert float(unlike_in_size(real + 5, real)) == pytest.approx(0.0, abs=1e-9)
+    assert float(unlike_in_size(-real, real)) == pytest.approx(0.0, abs=1e-9)
+    own = sum(
+        float((x.square().mean(1) / x.square().mean((0, 1))).mean()) for x in (real.diff(n=n, dim=1) for n in (1, 2, 3))
+    )
+    assert float(unlike_in_size(real / 2, real)) == pytest.approx(own / 4, rel=1e-3)
+
+
 def test_noise_that_is_read_is_drawn_to_noise_that_is_drawn() -> None:
     """The divergence is nothing where mean and deviation are 0 and 1, and the formula elsewhere."""
     stage = taught()
@@ -174,7 +185,7 @@ def test_noise_that_is_read_is_drawn_to_noise_that_is_drawn() -> None:
 def test_the_second_stage_goes_on_from_the_taught_walk(judged: Literal["frames", "latents", "rebuilt"]) -> None:
     stage = taught()
     earlier = {"pose": pose(), "walk": stage}
-    config = replace(SMALL, walk="aware", judged=judged, taught=0.5)
+    config = replace(SMALL, walk="aware", judged=judged, taught=0.5, lively=1.0)
     made = config.build_on(SHAPE, earlier)
     assert made.maker is stage.maker
     held = {id(p) for p in made.turn_parameters("maker")}

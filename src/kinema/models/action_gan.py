@@ -47,7 +47,8 @@ class ActionGAN(Model):
         """Sizes are the paper's; the defaults of the rest are what the released code should have done.
 
         `walk`, `start` and `biases`: see `nn.latent_walk.LatentWalk`. Where a stage named "walk" stands before this
-        one, its walk goes on, as that stage has it, and `taught` weighs that stage's loss beside the critic's.
+        one, its walk goes on, as that stage has it, and `taught` weighs that stage's loss beside the critic's; within
+        it `lively` weighs how much clips move.
         `readers` of sequences are "pooled" (any length, under a million weights) or "flat" (`frames` long only). They
         read decoded "frames"; or "latents", or frames decoded from these ("rebuilt"): real motion is then encoded (the
         first stage must be an autoencoder). The `classifier` is learnt in a turn of its "own" on
@@ -85,6 +86,7 @@ class ActionGAN(Model):
         blur: float = 0.05
         calm: float = 0.0
         taught: float = 0.0
+        lively: float = 0.0
 
         def build_on(self, shape: FeatureShape, earlier: Mapping[str, Model]) -> ActionGAN:
             """The model upon a decoder that is trained. Raises UsageError where there is none, or of another body."""
@@ -166,7 +168,7 @@ class ActionGAN(Model):
             parts["recognised"] = named.detach()
         if self.teacher and self.encoder:
             z = encode(self.encoder, batch.target, action)
-            again = self.teacher.loss(self.maker, self.decoder, z, batch.target, action)
+            again = self.teacher.loss(self.maker, self.decoder, z, batch.target, action, self.config.lively)
             total = total + self.config.taught * again["loss"]
             parts["again"] = again["loss"].detach()
         parts["speed"] = (made.diff(dim=1).norm(dim=-1).mean() / real.diff(dim=1).norm(dim=-1).mean()).detach()

@@ -34,8 +34,8 @@ class TaughtWalk(Model):
 
     @dataclass(frozen=True)
     class Config:
-        """`walk` and `start`: see `nn.latent_walk.LatentWalk`. `motion` weighs the error of steps against that of
-        poses, `prior` the divergence of the noise that is read from the noise that is drawn."""
+        """`walk` and `start`: see `nn.latent_walk.LatentWalk`; `motion` and `prior`: see `nn.walk_teacher.Teacher`, of
+        which `reader` is the width."""
 
         noise: int = 64
         hidden: int = 256
@@ -72,9 +72,8 @@ class TaughtWalk(Model):
         self.decoder, self.encoder = decoder.requires_grad_(False), encoder.requires_grad_(False)
         sizes = (decoder.latent, shape.classes, config.noise, config.hidden)
         self.maker = LatentWalk(*sizes, walk=config.walk, start=config.start, biases=2)
-        self.teacher = Teacher(
-            decoder.latent, shape.classes, config.noise, config.reader, motion=config.motion, prior=config.prior
-        )
+        weights = {"motion": config.motion, "prior": config.prior}
+        self.teacher = Teacher(decoder.latent, shape.classes, config.noise, config.reader, **weights)
 
     def turn_parameters(self, turn: str) -> Iterable[nn.Parameter]:
         """The walk's and its teacher's."""

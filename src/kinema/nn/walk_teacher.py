@@ -46,22 +46,43 @@ class Teacher(nn.Module):
         z: Float[Tensor, "B T L"],
         frames: Float[Tensor, "B T D"],
         action: Float[Tensor, "B T A"],
+        lively: float = 0.0,
     ) -> dict[str, Tensor]:
         """The error of poses and of steps of frames (`z` in the box) that are made again from what was read, and how
-        far that lies from noise that is drawn."""
+        far that lies from noise that is drawn; `lively` weighs how much a clip moves (`unlike_in_size`)."""
         mean, spread = self(z, action)
         noise = torch.randn(*z.shape[:2], maker.noise, device=z.device)
         begun = mean + spread * noise[:, 0]
         again, _ = maker(torch.cat((begun[:, None], noise[:, 1:]), 1), action)
-        error = decode(decoder, again, action) - frames
+        made = decode(decoder, again, action)
+        error = made - frames
         pose, step = error.square().mean(), error.diff(dim=1).square().mean()
+        size = unlike_in_size(made, frames) if lively else pose.new_zeros(())
         apart = (mean.square() + spread.square() - 1 - 2 * spread.log()).sum(-1).mean() / 2
         return {
-            "loss": pose + self.motion * step + self.prior * apart,
+            "loss": pose + self.motion * step + lively * size + self.prior * apart,
             "pose": pose.detach(),
             "step": step.detach(),
+            "size": size.detach(),
             "apart": apart.detach(),
         }
+
+
+def unlike_in_size(made: Float[Tensor, "B T D"], real: Float[Tensor, "B T D"]) -> Float[Tensor, ""]:
+    """How much more or less a clip moves than the real one: the squared gap of the root mean squares over time of its
+    first three differences, in units of the batch.
+
+    A squared error is least where movement that cannot be foreseen is left out; this one is not. It helps a walk that
+    knows its poses already, and keeps one that does not from learning them.
+    """
+    gap = real.new_zeros(())
+    for order in (1, 2, 3):
+        own, other = (x.diff(n=order, dim=1) for x in (made, real))
+        unit = other.square().mean((0, 1)).sqrt().clamp_min(1e-3)
+        # The root of nothing has no slope.
+        sizes = [x.square().mean(1).add(1e-8).sqrt() for x in (own, other)]
+        gap = gap + ((sizes[0] - sizes[1]) / unit).square().mean()
+    return gap
 
 
 def walked(
