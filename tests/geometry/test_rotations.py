@@ -81,6 +81,11 @@ def test_the_logarithm_in_single_precision():
     assert not torch.isfinite(rot.rotmat_to_rotvec(torch.full((2, 3, 3), torch.nan))).any()
 
 
+def test_a_logarithm_does_not_depend_on_its_neighbours():
+    small, large = rot.rotvec_to_rotmat(torch.tensor([[0.3, -0.2, 0.1], [3.0, 0.1, 0.0]]))
+    assert torch.equal(rot.rotmat_to_rotvec(torch.stack((small, large)))[0], rot.rotmat_to_rotvec(small))
+
+
 @given(ROTVECS)
 def test_quaternions_are_xyzw_and_agree_with_scipy(rotvec):
     quat = rot.rotvec_to_quat_xyzw(torch.tensor(rotvec))

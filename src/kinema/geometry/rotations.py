@@ -35,15 +35,15 @@ def rotvec_to_rotmat(rotvec: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 3 3"]:
 
 def rotmat_to_rotvec(rotmat: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 3"]:
     """Logarithm, of norm at most pi; finite gradient at 0 and at pi."""
-    if not rotmat.requires_grad:
-        # Well away from half a turn the antisymmetric part, 2 sin(angle) axis, says it all, in a third of the time.
-        skew = rotmat - rotmat.mT
-        twice = torch.stack((skew[..., 2, 1], skew[..., 0, 2], skew[..., 1, 0]), -1)
-        length = torch.linalg.vector_norm(twice, dim=-1, keepdim=True)
-        angle = torch.atan2(length, rotmat.diagonal(dim1=-2, dim2=-1).sum(-1, keepdim=True) - 1)
-        if bool((angle < _NEAR_HALF_TURN).all()):
-            return twice * (angle / length.clamp_min(1e-30))
-    return roma.rotmat_to_rotvec(rotmat)
+    if rotmat.requires_grad:
+        return roma.rotmat_to_rotvec(rotmat)
+    # Well away from half a turn the antisymmetric part, 2 sin(angle) axis, says it all, in a third of the time.
+    skew = rotmat - rotmat.mT
+    twice = torch.stack((skew[..., 2, 1], skew[..., 0, 2], skew[..., 1, 0]), -1)
+    length = torch.linalg.vector_norm(twice, dim=-1, keepdim=True)
+    angle = torch.atan2(length, rotmat.diagonal(dim1=-2, dim2=-1).sum(-1, keepdim=True) - 1)
+    rotvec, away = twice * (angle / length.clamp_min(1e-30)), angle < _NEAR_HALF_TURN
+    return rotvec if bool(away.all()) else torch.where(away, rotvec, roma.rotmat_to_rotvec(rotmat))
 
 
 def quat_xyzw_to_rotmat(quat: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3 3"]:
