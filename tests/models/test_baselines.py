@@ -128,7 +128,8 @@ class TestContract:
     def test_batch_of_one_agrees_with_a_batch(self, name: str, window: Tensor) -> None:
         question = query(window, [0, 3, 9])
         one = ask(name, question.map(lambda tensor: tensor[1:2]))
-        assert torch.equal(one[0], ask(name, question)[1])
+        # To the last digit but one: torch's atan2 rounds otherwise where a register is not full.
+        torch.testing.assert_close(one[0], ask(name, question)[1], atol=1e-6, rtol=0)
 
     def test_padding_changes_nothing(self, name: str, window: Tensor) -> None:
         question = query(window, [0, 3, 9])
