@@ -21,7 +21,7 @@ from kinema.errors import UsageError
 class Corruption:
     """How strong and how frequent each kind is.
 
-    Every window has its own noise: its deviation is between a tenth of `noise` (in standardised features) and all of
+    Every window has its own noise: its deviation is between a quarter of `noise` (in standardised features) and all of
     it, more or less by token, more or less correlated in time. Confidence falls with the deviation of a token and with
     how far off an observation is, both to an extent that differs by window, as detectors do; `calibration` is the
     error of what is told, and in a share `untold` of windows it is 0.5 throughout. The others are the probability that
@@ -30,16 +30,16 @@ class Corruption:
     growing). Raises UsageError where one is negative.
     """
 
-    noise: float = 0.08
+    noise: float = 0.06
     calibration: float = 0.1
-    untold: float = 0.2
+    untold: float = 0.15
     misses: float = 0.7
     far: float = 0.4
-    occlusion: float = 0.3
-    swap: float = 0.05
-    freeze: float = 0.1
-    oversmooth: float = 0.1
-    drift: float = 0.15
+    occlusion: float = 0.2
+    swap: float = 0.03
+    freeze: float = 0.05
+    oversmooth: float = 0.05
+    drift: float = 0.08
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -67,9 +67,9 @@ class Corruption:
         seen, shown = window[frames], known[frames]
         seen = torch.where(shown[:, owner], seen, 0.0)
         deviation = (
-            self.noise * 10 ** -draw.uniform() * torch.exp(0.5 * torch.randn(shown.shape[1], generator=generator))
+            self.noise * 4 ** -draw.uniform() * torch.exp(0.4 * torch.randn(shown.shape[1], generator=generator))
         )
-        noise = deviation[owner] * _correlated(window.shape, 0.95 * draw.uniform(), generator)[frames]
+        noise = deviation[owner] * _correlated(window.shape, 0.4 + 0.5 * draw.uniform(), generator)[frames]
         confidence = _confidence(noise, deviation, owner, draw)
         seen = seen + noise
         if draw.happens(self.drift):
@@ -209,7 +209,7 @@ def _confidence(
     square = torch.zeros(len(noise), len(deviation)).index_add_(1, owner, noise.square())
     count = torch.zeros(len(deviation)).index_add_(0, owner, torch.ones(len(owner))).clamp(min=1)
     off = (square / count).sqrt() / deviation.clamp(min=1e-12)
-    return torch.exp(-0.7 * draw.uniform() * off - 0.7 * draw.uniform() * deviation / _POOR).clamp(0.02, 0.98)
+    return torch.exp(-(0.2 + 0.4 * draw.uniform()) * off - 0.5 * draw.uniform() * deviation / _POOR).clamp(0.02, 0.98)
 
 
 def _smoothed(seen: Tensor, shown: Tensor, width: float) -> Tensor:
@@ -231,8 +231,8 @@ def _with_misses(
     # Of two faults at once both count, which is as good as another one.
     off = begins[:, owner] * far * torch.randn(len(place), len(owner), generator=generator)
     hit, off = ((lasts @ begins) > 0)[frames], (lasts @ off)[frames]
-    noticed = torch.rand(confidence.shape, generator=generator) < draw.uniform() ** 0.5
-    return seen + off, torch.where(hit & noticed, 0.3 * confidence, confidence)
+    noticed = torch.rand(confidence.shape, generator=generator) < 1 - 0.5 * draw.uniform() ** 2
+    return seen + off, torch.where(hit & noticed, 0.2 * confidence, confidence)
 
 
 def _occluded(shown: Tensor, draw: _Draw) -> Tensor:

@@ -22,7 +22,8 @@ from kinema.motion.skeleton import Skeleton
 class Mixed(Source):
     """Clips of several sources on one skeleton and at one rate, under common names.
 
-    `onto` names the catalogue's skeleton that all are brought to (`retarget.to_skeleton`), `fps` the rate. `rename`
+    `onto` names the catalogue's skeleton that all are brought to (`retarget.to_skeleton`), "" the first source's own;
+    `fps` is the rate. `rename`
     says what a label is called here ("dance_salsa" -> "dance"); clips none of whose labels is then among `keep` are
     left out (no `keep`: all labels of all sources). `root` is handed to the sources that have none of their own.
     Raises UsageError for no sources, or a name in `keep` that no source has.
@@ -52,7 +53,7 @@ class Mixed(Source):
     @property
     def skeleton(self) -> Skeleton:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The skeleton that all clips are on."""
-        return catalogued(self.onto)
+        return catalogued(self.onto) if self.onto else self._rooted[0].skeleton
 
     @cached_property
     def actions(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
