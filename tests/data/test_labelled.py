@@ -12,6 +12,7 @@ from little_motion import clips, positions, smooth_motion
 from kinema.data.labelled import LabelledFolder, LabelledPack
 from kinema.data.loader import Loader
 from kinema.data.mixed import OPEN_ACTIONS, Mixed, open_actions
+from kinema.data.packs import RotationPack
 from kinema.data.source import labels_of
 from kinema.data.synthetic import Synthetic
 from kinema.data.tasks import Generate
@@ -98,6 +99,13 @@ def test_a_mix_is_on_one_skeleton_at_one_rate_under_common_names() -> None:
         Mixed((one,), keep=("fly",)).actions  # noqa: B018
     with pytest.raises(UsageError, match="at least one source"):
         Mixed(())
+
+
+def test_a_mix_may_stay_on_the_skeleton_of_its_first_source(shared_data: Path) -> None:
+    root = str(shared_data)
+    mixed = Mixed((RotationPack("cmu_bvh"), Synthetic(1, 2.0, actions=("walk",))), onto="", root=root, keep=("walk",))
+    assert mixed.skeleton == RotationPack("cmu_bvh", root=root).skeleton
+    assert all(clip.skeleton.joints == mixed.skeleton.joints for clip in mixed.clips("val"))
 
 
 def test_a_mix_hands_its_root_to_sources_without_one(shared_data: Path) -> None:

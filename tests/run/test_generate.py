@@ -94,7 +94,7 @@ def test_a_schedule_out_of_order_is_refused(schedule: list[tuple[dict[str, float
 
 
 def test_questions_that_cannot_be() -> None:
-    with pytest.raises(UsageError, match="expected an action of .* Did you mean walk"):
+    with pytest.raises(UsageError, match=r"expected an action of .* Did you mean walk"):
         little().generate({"wlak": 1.0}, 1.0)
     with pytest.raises(UsageError, match="at least one frame"):
         little().generate({"walk": 1.0}, 0.0)
