@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from kinema.batch import Batch, Query, even_time
 from kinema.models.base import FeatureShape, Model
-from kinema.models.gap_reader import GapReader
 from kinema.models.render_in_between import RenderInBetween
+from kinema.models.render_in_between_gaps import GapReader
 from kinema.models.render_in_between_released import RenderInBetweenCriticised, RenderInBetweenReleased
 from kinema.nn.keyframes import Keyframes
 

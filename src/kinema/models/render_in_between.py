@@ -21,41 +21,15 @@ from torch.nn import functional
 
 from kinema.batch import Batch, Query
 from kinema.models.base import FeatureShape, Model, repeat_samples
-from kinema.models.gap_reader import GapReader, whole_keys
+from kinema.models.render_in_between_gaps import GapReader, whole_keys
 from kinema.nn.gap_reading import GapReading
-from kinema.nn.keyframes import FAR, Keyframes
+from kinema.nn.keyframes import Keyframes
+from kinema.nn.seen import Seen
 from kinema.nn.transformer import TimedStack
 from kinema.nn.whitening import Colouring, Whitening
 from kinema.nn.window_terms import Frame
 
-REACHES = (0.06, 0.12, 0.24)  # seconds: over how much of their surroundings local lines are fitted; the middle leads
 _MOST = 6.0  # by what power of e the encoder may change what an observation counts
-
-
-@dataclass(frozen=True, eq=False)
-class _Seen:
-    """A query made ready: values in the window's own frame, the curves through them, and which are exact."""
-
-    values: Tensor
-    trust: Tensor
-    known: Tensor
-    exact: Tensor
-    line: Tensor
-    cubic: Tensor
-    bent: Tensor
-    keys: Keyframes
-    exact_keys: Keyframes
-    frame: Frame | None
-
-    def lines(self, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Local lines through the observations, over each of `REACHES`."""
-        with torch.autocast(weight.device.type, enabled=False):  # sums of products that cancel
-            near, middle, far = (self.keys.local_lines(self.values, weight, reach, self.line) for reach in REACHES)
-        return near, middle, far
-
-    def off(self, middle: Tensor, owner: Tensor) -> Tensor:
-        """How far each observation is from the smooth curve."""
-        return torch.where(self.known[..., owner], self.values - middle, 0.0)
 
 
 class RenderInBetween(Model):
@@ -145,7 +119,7 @@ class RenderInBetween(Model):
         with torch.autocast(query.seen.device.type, enabled=False):
             lines = seen.lines(weight)
             base = self._base(seen, lines[1])
-        terms = self.any_terms(self._any(seen, lines, first[1]))
+        terms = self.any_terms(seen.of_any(lines, first[1]))
         hidden, _, _ = self.decoder(self.enter_any(terms), seen.keys.time, query.valid, memory)
         hidden = hidden[:, 1:]
         with torch.autocast(query.seen.device.type, enabled=False):
@@ -217,8 +191,8 @@ class RenderInBetween(Model):
         for batch in itertools.islice(batches, self.config.measured):
             seen, valid = self._prepare(batch.query), batch.query.valid
             lines = seen.lines(seen.trust.square())
-            of_known.append(self._known(seen, lines)[seen.known.any(-1)])
-            of_any.append(self._any(seen, lines, lines[1])[valid])
+            of_known.append(seen.of_known(lines)[seen.known.any(-1)])
+            of_any.append(seen.of_any(lines, lines[1])[valid])
             target = batch.target.float() if seen.frame is None else seen.frame.into(batch.target.float())
             lacking.append((target - self._base(seen, lines[1]))[valid])
         self.known_terms.measure(torch.cat(of_known))
@@ -243,7 +217,7 @@ class RenderInBetween(Model):
         wrong = (worst > self.config.wrong).to(doubt)
         return _mean(functional.binary_cross_entropy_with_logits(doubt, wrong, reduction="none"), known)
 
-    def _prepare(self, query: Query) -> _Seen:
+    def _prepare(self, query: Query) -> Seen:
         with torch.autocast(query.seen.device.type, enabled=False):
             trust = query.trust.float() * query.valid[..., None]
             known, exact = trust > 0, trust >= 1
@@ -253,7 +227,7 @@ class RenderInBetween(Model):
             time = (query.time - query.time[:, :1]).float()
             keys = Keyframes(known, time, self.owner)
             cubic = keys.cubic(values, monotone=False)
-            return _Seen(
+            return Seen(
                 values=values,
                 trust=trust,
                 known=known,
@@ -276,20 +250,20 @@ class RenderInBetween(Model):
         alone = exact.any(1, keepdim=True) & ~(exact & ~whole[..., None]).any(1, keepdim=True)
         return torch.where(alone[..., self.owner], curve, cubic)
 
-    def _base(self, seen: _Seen, middle: Tensor, *, bent: bool = True) -> Tensor:
+    def _base(self, seen: Seen, middle: Tensor, *, bent: bool = True) -> Tensor:
         """The curve that is corrected: through exact keys, and along evidence."""
         sure = (seen.exact | ~seen.known).all(1, keepdim=True)
         curve = torch.where(sure[..., self.owner], seen.bent if bent else seen.cubic, middle)
         return torch.where(seen.keys.known_at_all[..., self.owner], curve, self.unknown.float())
 
     def _encode(
-        self, seen: _Seen, lines: tuple[Tensor, Tensor, Tensor]
+        self, seen: Seen, lines: tuple[Tensor, Tensor, Tensor]
     ) -> tuple[tuple[Tensor, tuple[Tensor, Tensor], Tensor], Float[Tensor, "B T J"]]:
         """The known frames alone, gathered to the front; and what each observation counts, in the light of the others.
 
         Exact keys count as they are.
         """
-        inputs, time, there = self._known(seen, lines), seen.keys.time, seen.known.any(-1)
+        inputs, time, there = seen.of_known(lines), seen.keys.time, seen.known.any(-1)
         order = None
         if not torch.compiler.is_exporting():  # no length in a graph can depend on values: the others stay, unseen
             count = max(1, int(there.sum(1).max()))
@@ -303,19 +277,6 @@ class RenderInBetween(Model):
                 change = torch.zeros_like(seen.trust).scatter(1, order[..., None].expand_as(change), change)
             weight = seen.trust.square()
             return memory, torch.where(seen.exact, weight, weight * change.exp())
-
-    def _known(self, seen: _Seen, lines: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-        near, middle, far = lines
-        off = seen.off(middle, self.owner)
-        return torch.cat((seen.values, off, near - middle, far - middle, seen.trust, seen.exact.float()), -1)
-
-    def _any(self, seen: _Seen, lines: tuple[Tensor, Tensor, Tensor], first: Tensor) -> Tensor:
-        """What is known of every frame; `first` is the smooth curve before observations were weighed."""
-        near, middle, far = lines
-        apart = seen.keys.distances() / FAR
-        curves = (middle, seen.line - middle, seen.bent - middle, near - middle, far - middle)
-        off = seen.off(first, self.owner)
-        return torch.cat((*curves, off, seen.trust, apart.sqrt(), (-8 * apart).exp()), -1)
 
 
 def _length(vectors: Tensor) -> Tensor:

@@ -28,10 +28,10 @@ from kinema.models.action_gan_pose import PoseGAN
 from kinema.models.action_gan_walk import TaughtWalk
 from kinema.models.classifier import Classifier
 from kinema.models.conv_seq2seq import ConvSeq2Seq
-from kinema.models.gap_reader import GapReader
 from kinema.models.posegpt import PoseGPT
 from kinema.models.posegpt_tokens import PoseTokens
 from kinema.models.render_in_between import RenderInBetween
+from kinema.models.render_in_between_gaps import GapReader
 from kinema.models.render_in_between_released import RenderInBetweenReleased
 from kinema.models.simlpe import SiMLPe
 from kinema.models.smrnet import SMRNet

@@ -10,8 +10,8 @@ from kinema.data.mixed import Mixed
 from kinema.data.packs import RotationPack
 from kinema.data.synthetic import Synthetic
 from kinema.data.viewed import Viewed
-from kinema.models.gap_reader import GapReader
 from kinema.models.render_in_between import RenderInBetween
+from kinema.models.render_in_between_gaps import GapReader
 from kinema.models.render_in_between_released import RenderInBetweenReleased
 from kinema.motion.represent_picture import PictureKeypointsConfig
 from kinema.motion.represent_world import RootedRotationsConfig, WorldPositionsConfig

@@ -15,11 +15,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kinema.geometry.kinematics import forward_kinematics, global_to_local
 from kinema.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat
 from kinema.motion.curves import interpolate
 from kinema.motion.curves.scalar import curve as read
 from kinema.motion.edit import shift
-from kinema.motion.ik import fit_rotations
+from kinema.motion.ik import fit_rotations, match_joints
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.represent import Representation
 from kinema.motion.represent_picture import PictureKeypoints
@@ -97,15 +98,36 @@ def _holds_path(representation: Representation, seen: Clip) -> bool:
 
 def _turned(curve: Motion, seen: Clip, before: Clip, after: Clip, representation: Representation, way: _Way) -> Motion:
     """The curve with each joint turned as the model's answer is turned against the curve as the model had it."""
-    first, then = _rotations(before, curve), _rotations(after, curve)
-    change = rotmat_to_rotvec(first.rotations.transpose(-1, -2) @ then.rotations)
+    if isinstance(before, Motion) and isinstance(after, Motion) and not before.skeleton.same_tree(curve.skeleton):
+        first, then, rotations = before, after, _turned_elsewhere(curve, before, after, way)
+    else:
+        first, then = _rotations(before, curve), _rotations(after, curve)
+        change = rotmat_to_rotvec(first.rotations.transpose(-1, -2) @ then.rotations)
+        change = way.settled(change.flatten(-2)).unflatten(-1, (-1, 3))
+        rotations = curve.rotations @ rotvec_to_rotmat(change).to(curve.rotations)
     path = then.root - first.root if _holds_path(representation, seen) else torch.zeros_like(then.root)
     if not curve.skeleton.same_tree(representation.skeleton):
         path = path * (leg_length(curve.skeleton) / leg_length(representation.skeleton))
-    change, path = way.settled(change.flatten(-2)).unflatten(-1, (-1, 3)), way.settled(path)
-    rotations = curve.rotations @ rotvec_to_rotmat(change).to(curve.rotations)
     offsets = None if curve.offsets is None else curve.offsets.expand(*rotations.shape[:-2], 3)
-    return replace(curve, rotations=rotations, root=curve.root + path.to(curve.root), offsets=offsets)
+    return replace(curve, rotations=rotations, root=curve.root + way.settled(path).to(curve.root), offsets=offsets)
+
+
+def _turned_elsewhere(
+    curve: Motion, before: Motion, after: Motion, way: _Way
+) -> Float[Tensor, "*batch time joint 3 3"]:
+    """Rotations on another tree: a joint is turned in the room as its counterpart is, and what it carries with it."""
+    sources = match_joints(before.skeleton, curve.skeleton).sources
+    parents, led = curve.skeleton.parents, list[int]()
+    for joint, parent in enumerate(parents):
+        own = sources.get(joint, ())
+        led.append(own[0] if len(own) == 1 else led[parent] if parent >= 0 else 0)
+    first, then = (_in_the_room(clip)[..., led, :, :] for clip in (before, after))
+    change = way.settled(rotmat_to_rotvec(then @ first.transpose(-1, -2)).flatten(-2)).unflatten(-1, (-1, 3))
+    return global_to_local(rotvec_to_rotmat(change).to(curve.rotations) @ _in_the_room(curve), parents)
+
+
+def _in_the_room(clip: Motion) -> Float[Tensor, "*batch frame joint 3 3"]:
+    return forward_kinematics(clip.rotations, clip.root, clip.skeleton.offsets, clip.skeleton.parents)[1]
 
 
 def _rotations(clip: Clip, onto: Motion) -> Motion:

@@ -152,14 +152,12 @@ class Run:
                 got=f"{self.name}, which goes on from the past alone",
                 cure="Ask another model, or leave out what is to be held and the end.",
             )
-        notes: list[str] = []
         rate = self.representation.fps if self.representation else clip.fps
         seconds = seconds or (self.trained / rate if self.trained else 1.0)
         frames = max(1, math.ceil(seconds * rate - 1e-6))
         own = self._recent(clip, rate)
-        if own.frames < self.observed:
-            notes.append(f"{own.frames} of the {self.observed} frames that {self.name} looks back are there; "
-                         "the first one was repeated")  # fmt: skip
+        lacking = f"{own.frames} of the {self.observed} frames that {self.name} looks back are there"
+        notes = [f"{lacking}; the first one was repeated"] if own.frames < self.observed else []
         if self.trained and frames > self.trained:
             notes.append(
                 f"trained for {self.trained / rate:.2f} s; beyond it the answer is fed back and grows less sure"
