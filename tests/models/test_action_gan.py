@@ -169,6 +169,17 @@ def test_a_clip_that_moves_less_is_unlike_in_size() -> None:
     assert float(unlike_in_size(real / 2, real)) == pytest.approx(own / 4, rel=1e-3)
 
 
+def test_a_walk_is_taught_on_where_another_stage_left_it() -> None:
+    first = taught()
+    earlier = {"pose": pose(), "walk": first}
+    second = TaughtWalk.Config(noise=16, hidden=16, reader=8, lively=1.0).build_on(SHAPE, earlier)
+    assert second.maker is first.maker
+    assert second.teacher is first.teacher
+    batch = Batch(query(), torch.randn(4, 12, SHAPE.width))
+    plain, lively = (stage.loss(batch, "maker")["size"] for stage in (first, second))
+    assert float(plain) == 0 < float(lively)
+
+
 def test_noise_that_is_read_is_drawn_to_noise_that_is_drawn() -> None:
     """The divergence is nothing where mean and deviation are 0 and 1, and the formula elsewhere."""
     stage = taught()
@@ -184,7 +195,7 @@ def test_noise_that_is_read_is_drawn_to_noise_that_is_drawn() -> None:
 @pytest.mark.parametrize("judged", ["frames", "latents", "rebuilt"])
 def test_the_second_stage_goes_on_from_the_taught_walk(judged: Literal["frames", "latents", "rebuilt"]) -> None:
     stage = taught()
-    earlier = {"pose": pose(), "walk": stage}
+    earlier = {"pose": pose(), "first": taught(), "last": stage}
     config = replace(SMALL, walk="aware", judged=judged, taught=0.5, lively=1.0)
     made = config.build_on(SHAPE, earlier)
     assert made.maker is stage.maker

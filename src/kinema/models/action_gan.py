@@ -26,6 +26,7 @@ from torch.nn import functional
 
 from kinema.batch import Batch, Query
 from kinema.errors import UsageError
+from kinema.models.action_gan_walk import last_walk
 from kinema.models.base import FeatureShape, Model
 from kinema.nn.adversarial import passes_for_real, real_gradient, real_or_fake
 from kinema.nn.labels import action_by_frame
@@ -46,8 +47,8 @@ class ActionGAN(Model):
     class Config:
         """Sizes are the paper's; the defaults of the rest are what the released code should have done.
 
-        `walk`, `start` and `biases`: see `nn.latent_walk.LatentWalk`. Where a stage named "walk" stands before this
-        one, its walk goes on, as that stage has it, and `taught` weighs that stage's loss beside the critic's; within
+        `walk`, `start` and `biases`: see `nn.latent_walk.LatentWalk`. Where a stage that teaches a walk stands before
+        this one, that walk goes on, as it was left, and `taught` weighs that stage's loss beside the critic's; within
         it `lively` weighs how much clips move.
         `readers` of sequences are "pooled" (any length, under a million weights) or "flat" (`frames` long only). They
         read decoded "frames"; or "latents", or frames decoded from these ("rebuilt"): real motion is then encoded (the
@@ -90,7 +91,7 @@ class ActionGAN(Model):
 
         def build_on(self, shape: FeatureShape, earlier: Mapping[str, Model]) -> ActionGAN:
             """The model upon a decoder that is trained. Raises UsageError where there is none, or of another body."""
-            pose, walk = earlier.get("pose"), earlier.get("walk")
+            pose, walk = earlier.get("pose"), last_walk(earlier)
             decoder, encoder = pose_decoder(shape.width, pose), getattr(pose, "encoder", None)
             if self.judged != "frames" and not isinstance(encoder, nn.Module):
                 raise UsageError(
@@ -98,9 +99,8 @@ class ActionGAN(Model):
                     got="a decoder alone",
                     cure="Set its learning to autoencoder, or judged to frames.",
                 )
-            maker, teacher = getattr(walk, "maker", None), getattr(walk, "teacher", None)
-            maker = maker if isinstance(maker, LatentWalk) else None
-            teacher = teacher if isinstance(teacher, Teacher) and self.taught else None
+            maker, teacher = (walk.maker, walk.teacher) if walk else (None, None)
+            teacher = teacher if self.taught else None
             read = encoder if teacher or self.judged != "frames" else None
             return ActionGAN(self, shape, decoder, read, maker, teacher)
 

@@ -34,8 +34,9 @@ class TaughtWalk(Model):
 
     @dataclass(frozen=True)
     class Config:
-        """`walk` and `start`: see `nn.latent_walk.LatentWalk`; `motion` and `prior`: see `nn.walk_teacher.Teacher`, of
-        which `reader` is the width."""
+        """`walk` and `start`: see `nn.latent_walk.LatentWalk`; `motion`, `prior` and `lively`: see
+        `nn.walk_teacher.Teacher`, of which `reader` is the width. Where a stage of this kind stands before this one,
+        its walk and teacher go on, as that stage has them."""
 
         noise: int = 64
         hidden: int = 256
@@ -44,6 +45,7 @@ class TaughtWalk(Model):
         reader: int = 128
         motion: float = 10.0
         prior: float = 5e-3
+        lively: float = 0.0
 
         def build_on(self, shape: FeatureShape, earlier: Mapping[str, Model]) -> TaughtWalk:
             """The model upon an autoencoder of poses. Raises UsageError where there is none, or of another body."""
@@ -56,7 +58,7 @@ class TaughtWalk(Model):
                     got="a decoder alone",
                     cure="Set its learning to autoencoder, or leave this stage out.",
                 )
-            return TaughtWalk(self, shape, decoder, encoder)
+            return TaughtWalk(self, shape, decoder, encoder, last_walk(earlier))
 
         def build(self, shape: FeatureShape) -> TaughtWalk:
             """Raises UsageError: there must be an autoencoder of poses (`build_on`)."""
@@ -66,10 +68,20 @@ class TaughtWalk(Model):
             """A few units, for tests."""
             return replace(self, noise=max(8, self.noise // 4), hidden=16, reader=8)
 
-    def __init__(self, config: Config, shape: FeatureShape, decoder: PoseDecoder, encoder: nn.Module) -> None:
+    def __init__(
+        self,
+        config: Config,
+        shape: FeatureShape,
+        decoder: PoseDecoder,
+        encoder: nn.Module,
+        begun: TaughtWalk | None = None,
+    ) -> None:
         super().__init__()
         self.config = config
         self.decoder, self.encoder = decoder.requires_grad_(False), encoder.requires_grad_(False)
+        if begun:
+            self.maker, self.teacher = begun.maker, begun.teacher
+            return
         sizes = (decoder.latent, shape.classes, config.noise, config.hidden)
         self.maker = LatentWalk(*sizes, walk=config.walk, start=config.start, biases=2)
         weights = {"motion": config.motion, "prior": config.prior}
@@ -83,10 +95,15 @@ class TaughtWalk(Model):
         """How badly motion is made again: see `Teacher.loss`."""
         action = action_by_frame(batch.query)
         z = encode(self.encoder, batch.target, action)
-        return self.teacher.loss(self.maker, self.decoder, z, batch.target, action)
+        return self.teacher.loss(self.maker, self.decoder, z, batch.target, action, self.config.lively)
 
     def predict(
         self, query: Query, samples: int, generator: torch.Generator
     ) -> Float[Tensor, "sample batch frame feat"]:
         """Motion of the query's action, of any length."""
         return walked(self.maker, self.decoder, query, samples, generator)
+
+
+def last_walk(earlier: Mapping[str, Model]) -> TaughtWalk | None:
+    """The walk as the last of these stages that teach one left it."""
+    return next((model for model in reversed([*earlier.values()]) if isinstance(model, TaughtWalk)), None)

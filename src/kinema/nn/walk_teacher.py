@@ -49,7 +49,8 @@ class Teacher(nn.Module):
         lively: float = 0.0,
     ) -> dict[str, Tensor]:
         """The error of poses and of steps of frames (`z` in the box) that are made again from what was read, and how
-        far that lies from noise that is drawn; `lively` weighs how much a clip moves (`unlike_in_size`)."""
+        far that lies from noise that is drawn; `lively` weighs how much a clip moves (`unlike_in_size`), beside
+        the real one as the decoder makes it."""
         mean, spread = self(z, action)
         noise = torch.randn(*z.shape[:2], maker.noise, device=z.device)
         begun = mean + spread * noise[:, 0]
@@ -57,7 +58,7 @@ class Teacher(nn.Module):
         made = decode(decoder, again, action)
         error = made - frames
         pose, step = error.square().mean(), error.diff(dim=1).square().mean()
-        size = unlike_in_size(made, frames) if lively else pose.new_zeros(())
+        size = unlike_in_size(made, decode(decoder, z, action)) if lively else pose.new_zeros(())
         apart = (mean.square() + spread.square() - 1 - 2 * spread.log()).sum(-1).mean() / 2
         return {
             "loss": pose + self.motion * step + lively * size + self.prior * apart,

@@ -111,31 +111,41 @@ def action_gan_bandai2() -> Recipe:
         ema=0.995,
         precision="bfloat16",
     )
+    # From the first step on, `lively` would keep the walk from learning poses.
+    lively = replace(
+        walk,
+        name="lively",
+        model=TaughtWalk.Config(lively=1.0),
+        optim=replace(_MENDED, lr=5e-4, betas=(0.9, 0.99), final_lr=5e-5, clip_norm=1.0),
+        steps=400,
+        ema=0.99,
+    )
     motion = Stage(
         name="motion",
-        # Moments over a whole batch do not ask who moves: with them, runs turn and hands that are raised wave.
+        # Few steps: a critic that goes on makes runs turn (docs/papers/action_gan.md).
         model=ActionGAN.Config(
             frames=_FRAMES,
             walk="aware",
             judged="rebuilt",
-            recognised=2.5,
+            recognised=0.5,
             matching=0.0,
-            taught=5.0,
+            calm=0.5,
+            taught=1.0,
             lively=1.0,
         ),
         task=Generate(_FRAMES),
         optim=(Turn("critic", _MENDED), Turn("classifier", replace(_MENDED, lr=5e-4)), Turn("maker", _MENDED)),
-        steps=500,
+        steps=150,
         batch_size=32,
         balance="actions",
         stride=_FRAMES,
-        ema=0.995,
+        ema=0.99,
         precision="bfloat16",
     )
     return Recipe(
         name="action-gan-bandai2",
         source=LabelledPack("bandai2"),
         representation=HeadingRotationsConfig(fps=30.0),
-        stages=(pose, walk, motion),
+        stages=(pose, walk, lively, motion),
         protocols=("action-generation",),
     )
