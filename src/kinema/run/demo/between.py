@@ -141,7 +141,8 @@ def _model(cast: Cast) -> Run | None:
 
 def _by(run: Run | None, what: str) -> Note:
     if run is not None:
-        return Note(f"{what} by {MODEL}, trained on real motion capture; auto is the best curve for the gap.")
+        learnt = "trained on motion capture and on procedural motion of this kind, other performances"
+        return Note(f"{what} by {MODEL}, {learnt}; auto takes it where it beat every curve, else the best curve.")
     return missing(MODEL, f"{what} by auto instead, the classical curve that errs least.")
 
 
