@@ -98,28 +98,6 @@ def action_gan_bandai2() -> Recipe:
         batch_size=64,
         balance="actions",
     )
-    # Windows one after the other from where a recording begins: a hand that is raised was down before.
-    walk = Stage(
-        name="walk",
-        model=TaughtWalk.Config(),
-        task=Generate(_FRAMES),
-        optim=replace(_AUTOENCODER, weight_decay=0.0),
-        steps=1_500,
-        batch_size=32,
-        balance="actions",
-        stride=_FRAMES,
-        ema=0.995,
-        precision="bfloat16",
-    )
-    # From the first step on, `lively` would keep the walk from learning poses.
-    lively = replace(
-        walk,
-        name="lively",
-        model=TaughtWalk.Config(lively=1.0),
-        optim=replace(_MENDED, lr=5e-4, betas=(0.9, 0.99), final_lr=5e-5, clip_norm=1.0),
-        steps=400,
-        ema=0.99,
-    )
     motion = Stage(
         name="motion",
         # Few steps: a critic that goes on makes runs turn (docs/papers/action_gan.md).
@@ -146,6 +124,32 @@ def action_gan_bandai2() -> Recipe:
         name="action-gan-bandai2",
         source=LabelledPack("bandai2"),
         representation=HeadingRotationsConfig(fps=30.0),
-        stages=(pose, walk, lively, motion),
+        stages=(pose, *_taught_walk(), motion),
         protocols=("action-generation",),
     )
+
+
+def _taught_walk() -> tuple[Stage, Stage]:
+    """The walk by real motion: first its poses, then how much it moves, which from the start would hinder those."""
+    # Windows one after the other from where a recording begins: a hand that is raised was down before.
+    walk = Stage(
+        name="walk",
+        model=TaughtWalk.Config(),
+        task=Generate(_FRAMES),
+        optim=replace(_AUTOENCODER, weight_decay=0.0),
+        steps=1_500,
+        batch_size=32,
+        balance="actions",
+        stride=_FRAMES,
+        ema=0.995,
+        precision="bfloat16",
+    )
+    lively = replace(
+        walk,
+        name="lively",
+        model=TaughtWalk.Config(lively=1.0),
+        optim=replace(_MENDED, lr=5e-4, betas=(0.9, 0.99), final_lr=5e-5, clip_norm=1.0),
+        steps=400,
+        ema=0.99,
+    )
+    return walk, lively
