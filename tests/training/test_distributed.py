@@ -68,6 +68,8 @@ with processes() as process:
     if process.leads:
         print(len(batch))
         torch.save({name: value.grad for name, value in model.named_parameters()}, sys.argv[1])
+    process.wait()  # as `train` does: a process that leaves early may take the other's connection down
+    del losses
 """
 
 
