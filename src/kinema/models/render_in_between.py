@@ -24,7 +24,7 @@ from kinema.models.base import FeatureShape, Model, repeat_samples
 from kinema.models.render_in_between_gaps import GapReader, whole_keys
 from kinema.nn.gap_reading import GapReading
 from kinema.nn.keyframes import Keyframes
-from kinema.nn.seen import Seen
+from kinema.nn.seen import Lines, Seen
 from kinema.nn.transformer import TimedStack
 from kinema.nn.whitening import Colouring, Whitening
 from kinema.nn.window_terms import Frame
@@ -257,7 +257,7 @@ class RenderInBetween(Model):
         return torch.where(seen.keys.known_at_all[..., self.owner], curve, self.unknown.float())
 
     def _encode(
-        self, seen: Seen, lines: tuple[Tensor, Tensor, Tensor]
+        self, seen: Seen, lines: Lines
     ) -> tuple[tuple[Tensor, tuple[Tensor, Tensor], Tensor], Float[Tensor, "B T J"]]:
         """The known frames alone, gathered to the front; and what each observation counts, in the light of the others.
 
