@@ -114,21 +114,24 @@ class RenderInBetween(Model):
     def forward(self, query: Query) -> tuple[Float[Tensor, "B T F"], Float[Tensor, "B T J"], Frame | None]:
         """The answer in the windows' own frames, logits of "this observation is wrong", and the frames."""
         seen = self._prepare(query)
+        return *self._answer(seen, query.valid), seen.frame
+
+    def _answer(self, seen: Seen, valid: Bool[Tensor, "B T"]) -> tuple[Float[Tensor, "B T F"], Float[Tensor, "B T J"]]:
         first = seen.lines(seen.trust.square())
         memory, weight = self._encode(seen, first)
-        with torch.autocast(query.seen.device.type, enabled=False):
+        with torch.autocast(valid.device.type, enabled=False):
             lines = seen.lines(weight)
             base = self._base(seen, lines[1])
         terms = self.any_terms(seen.of_any(lines, first[1]))
-        hidden, _, _ = self.decoder(self.enter_any(terms), seen.keys.time, query.valid, memory)
+        hidden, _, _ = self.decoder(self.enter_any(terms), seen.keys.time, valid, memory)
         hidden = hidden[:, 1:]
-        with torch.autocast(query.seen.device.type, enabled=False):
+        with torch.autocast(valid.device.type, enabled=False):
             residual = self.residual_terms(self.straight(terms) + self.residual(hidden.float()))
             # At exact keys the residual is taken out again, between them in proportion, and it fades towards them: the
             # network knows an exact key from its neighbours, and what it says beside one would be a jump.
             residual = (residual - seen.exact_keys.linear(residual)) * seen.exact_keys.fade()[..., self.owner]
             answer = torch.where(seen.exact[..., self.owner], seen.values, base + residual)
-            return answer, self.doubt(hidden.float()), seen.frame
+            return answer, self.doubt(hidden.float())
 
     def predict(
         self, query: Query, samples: int, generator: torch.Generator
@@ -156,12 +159,13 @@ class RenderInBetween(Model):
         """
         del turn
         query, config = batch.query, self.config
-        answer, doubt, frame = self(query)
+        seen = self._prepare(query)
+        frame, (answer, doubt) = seen.frame, self._answer(seen, query.valid)
         with torch.autocast(query.seen.device.type, enabled=False):
             target = batch.target.float() if frame is None else frame.into(batch.target.float())
             valid = query.valid
             error = answer - target
-            share = self._share(query, target)
+            share = self._share(seen, target, valid)
             moving, turning = valid[:, 1:] & valid[:, :-1], valid[:, 2:] & valid[:, 1:-1] & valid[:, :-2]
             velocity = error.diff(dim=1)
             parts = {
@@ -199,13 +203,12 @@ class RenderInBetween(Model):
         self.any_terms.measure(torch.cat(of_any))
         self.residual_terms.measure(torch.cat(lacking))
 
-    def _share(self, query: Query, target: Tensor) -> Float[Tensor, "B 1 1"]:
+    @torch.no_grad()
+    def _share(self, seen: Seen, target: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"]) -> Float[Tensor, "B 1 1"]:
         """How much each window counts: 1 where the curve fits, half where it is off by `easy`."""
-        with torch.no_grad():
-            seen = self._prepare(query)
-            base = self._base(seen, seen.lines(seen.trust.square())[1], bent=False)
-            off = torch.where(query.valid[..., None], (base - target).abs(), 0.0).mean((1, 2))
-            off = off / query.valid.float().mean(1).clamp(min=1e-3)
+        base = self._base(seen, seen.lines(seen.trust.square())[1], bent=False)
+        off = torch.where(valid[..., None], (base - target).abs(), 0.0).mean((1, 2))
+        off = off / valid.float().mean(1).clamp(min=1e-3)
         return (self.config.easy / (off + self.config.easy))[:, None, None]
 
     def _quality(self, query: Query, target: Tensor, frame: Frame | None, doubt: Tensor) -> Tensor:
