@@ -10,8 +10,10 @@ from little_motion import positions, rotations, smooth_motion
 from torch import Tensor
 
 from kinema.data.augment import Augment, resample_features
+from kinema.data.synthetic import perform
 from kinema.errors import UsageError
 from kinema.motion.represent import RootPositions
+from kinema.motion.represent_world import RootedRotationsConfig
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -146,6 +148,32 @@ def test_a_share_of_the_batch_is_what_the_whole_batch_has(windows: Tensor) -> No
         assert torch.equal(augment.enact(raw[share], 20, positions(), drawn.rows(share)), whole[share])
 
 
+def test_a_grafted_limb_is_wholly_another_windows_and_the_rest_stays() -> None:
+    clips = [perform("wave", seconds=1.0, fps=30.0, seed=seed) for seed in range(5)]
+    body = RootedRotationsConfig(30.0).build(clips[0].skeleton)
+    raw = torch.stack([body.encode(clip) for clip in clips])[:, :20]
+    made = Augment(graft=0.6).apply(raw, 20, body, generator())
+    limbs = [list(limb) for limb in body.limbs]
+    assert len(limbs) == 3
+    assert len({feature for limb in limbs for feature in limb}) == sum(len(limb) for limb in limbs)
+    owners = {body.joints[token] for limb in limbs for token in {body.token_of_feature[feature] for feature in limb}}
+    assert {"l_shoulder", "r_elbow", "head"} <= owners
+    assert not owners & {"pelvis", "l_hip", "r_knee", "chest"}
+    rest = [feature for feature in range(body.width) if not any(feature in limb for limb in limbs)]
+    assert torch.equal(made[..., rest], raw[..., rest])
+    sources = [
+        [[torch.equal(made[row][:, limb], raw[other][:, limb]) for other in range(5)].index(True) for limb in limbs]
+        for row in range(5)
+    ]
+    assert any(source != row for row, own in enumerate(sources) for source in own)
+    assert any(source == row for row, own in enumerate(sources) for source in own)
+
+
+def test_limbs_are_grafted_in_rotations_only() -> None:
+    with pytest.raises(UsageError, match="graft"):
+        Augment(graft=0.5).apply(torch.zeros(2, 5, 18), 5, positions(), generator())
+
+
 def test_turning_rotations_is_refused() -> None:
     for augment in (Augment(yaw=1.0), Augment(tilt=0.1), Augment(scale=(0.9, 1.1))):
         with pytest.raises(UsageError, match="joint positions"):
@@ -161,6 +189,7 @@ def test_turning_rotations_is_refused() -> None:
         {"scale": (1.2, 0.8)},
         {"tilt": -1.0},
         {"noise": math.nan},
+        {"graft": 1.1},
     ],
     ids=str,
 )

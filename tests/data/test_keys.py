@@ -76,34 +76,57 @@ def test_a_single_gap_is_all_that_is_asked_for() -> None:
     assert min(lengths) < 10 < 20 < max(lengths)
 
 
+def spoilt(corruption: Corruption, *, turns: bool = False) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """How far off what is seen is, the confidence, and the window, of twenty draws of one clip."""
+    representation = (RootedRotationsConfig if turns else WorldPositionsConfig)(30.0).build(SOURCE.skeleton)
+    window = representation.encode(CLIP)
+    known = torch.ones(len(window), representation.tokens, dtype=torch.bool)
+    draws = [corruption.apply(window, known, representation, torch.Generator().manual_seed(seed)) for seed in range(20)]
+    seen, told = (torch.stack(part) for part in zip(*draws, strict=True))
+    return seen - window, told, seen
+
+
+ALONE = {"misses": 0, "occlusion": 0, "swap": 0, "freeze": 0, "oversmooth": 0, "drift": 0, "untold": 0}
+
+
 def test_misses_are_far_and_mostly_noticed() -> None:
-    alone = Corruption(noise=0, misses=1, occlusion=0, swap=0, freeze=0, oversmooth=0, drift=0, untold=0, calibration=0)
-    known, owner = torch.ones(400, 5, dtype=torch.bool), torch.arange(5)
-    off, told = zip(
-        *(
-            alone.apply(torch.zeros(400, 5), known, owner, (0, 1, 2, 3, 4), torch.Generator().manual_seed(seed))
-            for seed in range(20)
-        ),
-        strict=True,
-    )
-    missed, trust = torch.stack(off).abs() > 0, torch.stack(told)
+    off, trust, _ = spoilt(Corruption(**{**ALONE, "noise": 0, "misses": 1, "calibration": 0}, place=1.0))
+    off = off.unflatten(-1, (-1, 3)).norm(dim=-1) / 3**0.5
+    missed = off > 1e-5
     assert 0.005 < missed.float().mean() < 0.2
-    assert 0.05 < torch.stack(off).abs()[missed].mean() < 0.5
+    assert 0.05 < off[missed].mean() < 0.5
     assert trust[missed].mean() < 0.8 * trust[~missed].mean()
 
 
 def test_less_confidence_means_more_noise() -> None:
-    plain = Corruption(misses=0, occlusion=0, swap=0, freeze=0, oversmooth=0, drift=0, untold=0)
-    known, owner = torch.ones(400, 5, dtype=torch.bool), torch.arange(5)
-    errors, told = [], []
-    for seed in range(20):
-        seen, trust = plain.apply(
-            torch.zeros(400, 5), known, owner, (0, 1, 2, 3, 4), torch.Generator().manual_seed(seed)
-        )
-        errors.append(seen.abs().flatten())
-        told.append(trust.flatten())
-    stacked = torch.stack((torch.cat(errors), torch.cat(told)))
-    assert torch.corrcoef(stacked)[0, 1] < -0.3
+    off, trust, _ = spoilt(Corruption(**ALONE))
+    off = off.unflatten(-1, (-1, 3)).norm(dim=-1)
+    assert torch.corrcoef(torch.stack((off.flatten(), trust.flatten())))[0, 1] < -0.3
+
+
+def test_spoilt_rotations_are_rotations_and_the_path_is_off_by_itself() -> None:
+    off, trust, seen = spoilt(Corruption(**{**ALONE, "noise": 0.04}, place=0.5), turns=True)
+    first, second = seen[..., 3:].unflatten(-1, (-1, 2, 3)).unbind(-2)
+    ones = torch.ones_like(first[..., 0])
+    assert torch.allclose(first.norm(dim=-1), ones, atol=1e-4)
+    assert torch.allclose(second.norm(dim=-1), ones, atol=1e-4)
+    assert float((first * second).sum(-1).abs().max()) < 1e-4
+    path, turn = off[..., :3].norm(dim=-1), off[..., 3:9].norm(dim=-1)
+    assert torch.corrcoef(torch.stack((turn.flatten(), trust[..., 0].flatten())))[0, 1] < -0.3
+    within = path / path.mean(1, keepdim=True)  # how noisy a window is shows in both
+    assert torch.corrcoef(torch.stack((within.flatten(), (turn / turn.mean(1, keepdim=True)).flatten())))[0, 1] < 0.1
+
+
+def test_hips_taken_for_elsewhere_move_what_is_told_from_them() -> None:
+    picture = PictureKeypointsConfig(30.0).build(SOURCE.skeleton)
+    features = torch.randn(4, 38)
+    off = torch.zeros(4, 38)
+    off[:, -2:] = torch.tensor([0.5, -0.25])
+    before, after = (picture.decode(each).positions for each in (features, picture.disturbed(features, off)))
+    hips = picture.picture.index("pelvis")
+    others = [joint for joint in range(19) if joint != hips]
+    assert torch.allclose(after[:, others], before[:, others], atol=1e-6)
+    assert torch.allclose(after[:, hips] - before[:, hips], torch.tensor([0.5, 0.25]), atol=1e-6)
 
 
 @pytest.mark.parametrize("fault", ["noise", "drop", "flip"])

@@ -13,9 +13,11 @@ from kinema.batch import Batch
 from kinema.data.augment import Augment
 from kinema.data.loader import Loader, step_generator
 from kinema.data.source import mirrored_classes
+from kinema.data.synthetic import Synthetic
 from kinema.data.tasks import Forecast
 from kinema.data.windows import Balance, WindowSet
 from kinema.errors import UsageError
+from kinema.motion.represent_world import RootedRotationsConfig
 
 VARIED = Augment(0.5, 0.5, (0.8, 1.2), (0.9, 1.1), 0.1, 1.0, 0.01)
 
@@ -90,6 +92,23 @@ def test_two_ranks_together_see_the_batch_of_one_process() -> None:
     for rank, part in enumerate(parts):
         assert torch.equal(part.target, whole.target[rank::2])
         assert torch.equal(part.query.seen, whole.query.seen[rank::2])
+
+
+def test_limbs_are_lent_from_rank_to_rank() -> None:
+    source = Synthetic(clips_per_action=4, seconds=2.0, actions=("wave", "walk"))
+    body = RootedRotationsConfig(source.fps).build(source.skeleton)
+    windows = WindowSet.build(source, "train", body)
+
+    def part(rank: int, world: int, graft: float) -> Batch:
+        varied = Augment(mirror=0.5, speed=(0.8, 1.2), graft=graft)
+        return Loader(
+            windows, body, Forecast(8, 4), batch_size=6, seed=0, augment=varied, rank=rank, world=world
+        ).batch(3)
+
+    whole = part(0, 1, 0.7)
+    for rank in range(3):
+        assert torch.equal(part(rank, 3, 0.7).target, whole.target[rank::3])
+    assert not torch.equal(whole.target, part(0, 1, 0.0).target)
 
 
 @pytest.mark.parametrize("mapped", [False, True])

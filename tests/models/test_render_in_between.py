@@ -151,7 +151,7 @@ def test_untrained_it_follows_doubtful_keys_by_local_lines() -> None:
     straight = one.target[:, :1] + torch.arange(9)[None, :, None] * 0.1
     query = replace(one.query, seen=straight)
     found = answer(RenderInBetween.Config().tiny().build(SHAPE).eval(), query)
-    assert torch.allclose(found, straight, atol=1e-3)
+    assert torch.allclose(found, straight, atol=5e-3)
     off = straight.clone()
     off[0, 4, 0] += 1.0
     missed = replace(query, seen=off, trust=trust.index_put((torch.tensor(0), torch.tensor(4)), torch.tensor(0.02)))

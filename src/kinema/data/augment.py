@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from kinema.errors import UsageError
@@ -24,10 +24,11 @@ class Draw:
     when: Float[Tensor, "batch frame"] | None  # in raw frames
     turn: Float[Tensor, "batch 3 3"] | None  # rotation times scale
     noise: Float[Tensor, "batch frame feat"] | None
+    donor: Int64[Tensor, "batch limb"] | None  # the window in the batch that a limb is of
 
-    def rows(self, which: slice) -> Draw:
+    def rows(self, which: slice | Tensor) -> Draw:
         """What was drawn for some of the windows."""
-        parts = (self.reverse, self.mirror, self.when, self.turn, self.noise)
+        parts = (self.reverse, self.mirror, self.when, self.turn, self.noise, self.donor)
         return Draw(*(None if part is None else part[which] for part in parts))
 
 
@@ -39,7 +40,8 @@ class Augment:
     for the pace, 2 being twice as fast: the window is resampled with Catmull-Rom splines on its features. `scale` is a
     range of factors for the body's size, `tilt` the largest turn about x and about z, `yaw` about y (radians): all
     three for features that are positions only. `noise` is the standard deviation of Gaussian noise in the features'
-    own unit (metres, radians); it is part of the window, so the truth has it too.
+    own unit (metres, radians); it is part of the window, so the truth has it too. `graft` is the probability that an
+    arm, or head and neck, are those of another window of the batch, for rotations (see `Representation.limbs`).
 
     Raises UsageError where a probability is outside [0, 1] or a range is empty or not positive.
     """
@@ -51,9 +53,10 @@ class Augment:
     tilt: float = 0.0
     yaw: float = 0.0
     noise: float = 0.0
+    graft: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("reverse", "mirror"):
+        for name in ("reverse", "mirror", "graft"):
             if not 0 <= getattr(self, name) <= 1:
                 raise _wrong(name, "a probability from 0 to 1", getattr(self, name))
         for name in ("speed", "scale"):
@@ -76,12 +79,15 @@ class Augment:
         generator: torch.Generator,
     ) -> Float[Tensor, "batch frame feat"]:
         """Windows of `reach(frames)` raw frames, features in their own units -> varied windows of `frames` frames."""
-        return self.enact(window, frames, representation, self.draw(len(window), frames, representation, generator))
+        draw = self.draw(len(window), frames, representation, generator)
+        window = self.enact(window, frames, representation, draw)
+        return window if draw.donor is None else grafted(window, representation, torch.arange(len(window)), draw.donor)
 
     def draw(self, batch: int, frames: int, representation: Representation, generator: torch.Generator) -> Draw:
         """Everything that is random about a batch, drawn in a fixed order from `generator`.
 
-        Raises UsageError where `scale`, `tilt` or `yaw` are asked of features that are not positions.
+        Raises UsageError where `scale`, `tilt` or `yaw` are asked of features that are not positions, and `graft` of
+        a representation whose limbs are not told apart.
         """
 
         def within(low: float, high: float) -> Float[Tensor, " batch"]:
@@ -102,12 +108,17 @@ class Augment:
         noise = None
         if self.noise:
             noise = self.noise * torch.randn(batch, frames, representation.width, generator=generator)
-        return Draw(reverse, mirror, when, turn, noise)
+        donor = None
+        if self.graft:
+            own = torch.arange(batch)[:, None].expand(-1, _limbs(representation))
+            other = torch.randint(batch, own.shape, generator=generator)
+            donor = torch.where(torch.rand(own.shape, generator=generator) < self.graft, other, own)
+        return Draw(reverse, mirror, when, turn, noise, donor)
 
     def enact(
         self, window: Float[Tensor, "batch reach feat"], frames: int, representation: Representation, draw: Draw
     ) -> Float[Tensor, "batch frame feat"]:
-        """What `draw` says, done. Raises UsageError where the windows are not `reach(frames)` long."""
+        """What `draw` says, but for limbs, done. Raises UsageError where windows are not `reach(frames)` long."""
         if window.shape[1] != self.reach(frames):
             raise UsageError(
                 expected=f"windows of {self.reach(frames)} raw frames for {frames} frames",
@@ -168,6 +179,29 @@ def _turned(window: Float[Tensor, "batch frame feat"], turn: Float[Tensor, "batc
 def _rotation(angles: Float[Tensor, "batch 3"]) -> Float[Tensor, "batch 3 3"]:
     """Rx Rz Ry: first the turn about the vertical, then the tilts."""
     return euler_to_rotmat(angles[:, [0, 2, 1]], "XZY")
+
+
+def grafted(
+    window: Float[Tensor, "batch frame feat"],
+    representation: Representation,
+    own: Int64[Tensor, " some"],
+    donor: Int64[Tensor, "some limb"],
+) -> Float[Tensor, "some frame feat"]:
+    """Some of the windows, with limbs of others."""
+    out = window[own].clone()
+    for limb, features in enumerate(representation.limbs):
+        out[..., features] = window[donor[:, limb]][..., features]
+    return out
+
+
+def _limbs(representation: Representation) -> int:
+    if not representation.limbs:
+        raise UsageError(
+            expected="rotations of a body with shoulders and a neck, for graft",
+            got=f"{type(representation).__name__} on {getattr(representation, 'skeleton', None)}",
+            cure="Leave graft at 0.",
+        )
+    return len(representation.limbs)
 
 
 def _check_positions(representation: Representation) -> None:

@@ -15,22 +15,25 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from kinema.errors import UsageError
+from kinema.motion.represent import Representation
 
 
 @dataclass(frozen=True)
 class Corruption:
     """How strong and how frequent each kind is.
 
-    Every window has its own noise: its deviation is between a quarter of `noise` (in standardised features) and all of
-    it, more or less by token, more or less correlated in time. Confidence falls with the deviation of a token and with
-    how far off an observation is, both to an extent that differs by window, as detectors do; `calibration` is the
-    error of what is told, and in a share `untold` of windows it is 0.5 throughout. The others are the probability that
-    a window has such a fault: `misses` (tokens far off, by up to `far`, for a while), `occlusion` (spans of a few
-    tokens unseen), `swap` (left and right exchanged), `freeze` (a value repeated), `oversmooth`, `drift` (slowly
-    growing). Raises UsageError where one is negative.
+    Every window has its own noise: its deviation is between a quarter of `noise` (in standardised features; of places,
+    `place` times that) and all of it, more or less by token, more or less correlated in time. Confidence falls with the
+    deviation of a token and with how far off an observation is, both to an extent that differs by window, as detectors
+    do; `calibration` is the error of what is told, and in a share `untold` of windows it is 0.5 throughout. Where a
+    token has a place and a turn, each is off by itself, and confidence is that of the turn. The others are the
+    probability that a window has such a fault: `misses` (tokens far off, by up to `far`, for a while), `occlusion`
+    (spans of a few tokens unseen), `swap` (left and right exchanged), `freeze` (a value repeated), `oversmooth`,
+    `drift` (slowly growing). Raises UsageError where one is negative.
     """
 
     noise: float = 0.06
+    place: float = 0.6
     calibration: float = 0.1
     untold: float = 0.15
     misses: float = 0.7
@@ -52,41 +55,59 @@ class Corruption:
         self,
         window: Float[Tensor, "T F"],
         known: Bool[Tensor, "T J"],
-        owner: Int64[Tensor, " F"],
-        partners: tuple[int, ...],
+        representation: Representation,
         generator: torch.Generator,
     ) -> tuple[Float[Tensor, "T F"], Float[Tensor, "T J"]]:
         """A window of which `known` is observed -> what is seen of it, and the confidence told (0 where unknown).
 
-        What is not known is zero in the answer, and is not read.
+        What is seen stands for a pose, as what a detector says does. What is not known is zero in the answer, and is
+        not read.
         """
-        draw = _Draw(generator)
+        draw, owner = _Draw(generator), torch.tensor(representation.token_of_feature)
         frames = known.any(1).nonzero()[:, 0]
-        if not len(frames):
-            return torch.zeros_like(window), torch.zeros(known.shape)
-        seen, shown = window[frames], known[frames]
-        seen = torch.where(shown[:, owner], seen, 0.0)
-        deviation = (
-            self.noise * 4 ** -draw.uniform() * torch.exp(0.4 * torch.randn(shown.shape[1], generator=generator))
-        )
-        noise = deviation[owner] * _correlated(window.shape, 0.4 + 0.5 * draw.uniform(), generator)[frames]
-        confidence = _confidence(noise, deviation, owner, draw)
+        full_seen, full_told = torch.zeros_like(window), torch.zeros(known.shape)
+        if len(frames):
+            shown = known[frames]
+            seen = torch.where(shown[:, owner], window[frames], 0.0)
+            seen, confidence = self._spoilt(seen, frames, shown[:, owner], representation, draw)
+            if draw.happens(self.occlusion):
+                shown = shown & ~_occluded(shown, draw)
+            told = self._told(confidence, draw) * shown
+            full_seen[frames] = torch.where((told > 0)[:, owner], seen, 0.0)
+            full_told[frames] = told
+        return full_seen, full_told
+
+    def _spoilt(
+        self,
+        seen: Float[Tensor, "known F"],
+        frames: Int64[Tensor, " known"],
+        shown: Bool[Tensor, "known F"],
+        representation: Representation,
+        draw: _Draw,
+    ) -> tuple[Float[Tensor, "known F"], Float[Tensor, "known J"]]:
+        generator, disturbed = draw.generator, representation.disturbed
+        source, tokens = torch.tensor(representation.source_of_feature), representation.tokens
+        grain = torch.where(torch.tensor(representation.places), self.place, 1.0)
+        own = torch.randn(int(source.max()) + 1, generator=generator)
+        deviation = self.noise * 4 ** -draw.uniform() * torch.exp(0.4 * own)
+        correlated = _correlated((int(frames[-1]) + 1, len(source)), 0.4 + 0.5 * draw.uniform(), generator)[frames]
+        noise = grain * deviation[source] * correlated
+        noise = torch.where(shown, disturbed(seen, noise) - seen, noise)
+        confidence = _confidence(noise / grain, deviation, source, draw)[:, :tokens]
         seen = seen + noise
         if draw.happens(self.drift):
             ramp = torch.linspace(0, 1, len(seen))[:, None] * draw.uniform()
-            seen = seen + ramp * self.noise * torch.randn(seen.shape[1], generator=generator)
+            seen = disturbed(seen, ramp * self.noise * grain * torch.randn(seen.shape[1], generator=generator))
         if draw.happens(self.oversmooth):
-            seen = _smoothed(seen, shown[:, owner], 0.5 + 2 * draw.uniform())
-        seen, confidence = self._spans(seen, confidence, owner, partners, draw)
+            smooth = _smoothed(seen, shown, 0.5 + 2 * draw.uniform())
+            seen = disturbed(smooth, torch.zeros_like(smooth))
+        seen, confidence = self._spans(seen, confidence, representation, draw)
         if draw.happens(self.misses):
-            seen, confidence = _with_misses(seen, confidence, frames, owner, self.far * 4 ** -draw.uniform(), draw)
-        if draw.happens(self.occlusion):
-            shown = shown & ~_occluded(shown, draw)
-        told = self._told(confidence, draw) * shown
-        full_seen, full_told = torch.zeros_like(window), torch.zeros(known.shape)
-        full_seen[frames] = torch.where((told > 0)[:, owner], seen, 0.0)
-        full_told[frames] = told
-        return full_seen, full_told
+            off, hit = _misses(frames, source, self.far * 4 ** -draw.uniform(), draw)
+            noticed = torch.rand(confidence.shape, generator=generator) < 1 - 0.5 * draw.uniform() ** 2
+            seen = disturbed(seen, grain * off)
+            confidence = torch.where(hit[:, :tokens] & noticed, 0.2 * confidence, confidence)
+        return seen, confidence
 
     def _told(self, confidence: Float[Tensor, "T J"], draw: _Draw) -> Float[Tensor, "T J"]:
         error = self.calibration * torch.randn(confidence.shape, generator=draw.generator)
@@ -95,12 +116,13 @@ class Corruption:
         return (confidence + error).clamp(0.02, 0.98)
 
     def _spans(
-        self, seen: Tensor, confidence: Tensor, owner: Tensor, partners: tuple[int, ...], draw: _Draw
+        self, seen: Tensor, confidence: Tensor, representation: Representation, draw: _Draw
     ) -> tuple[Tensor, Tensor]:
         """Faults that last: exchanged sides and frozen values. Half of them go unnoticed by the detector."""
         if draw.happens(self.swap):
             span = draw.span(len(seen))
-            swapped = seen[:, swapped_features(owner, partners)]
+            owner = torch.tensor(representation.token_of_feature)
+            swapped = seen[:, swapped_features(owner, representation.partners)]
             seen = torch.where(span[:, None], swapped, seen)
             confidence = torch.where(span[:, None] & draw.happens(0.5), 0.6 * confidence, confidence)
         if draw.happens(self.freeze):
@@ -192,7 +214,7 @@ class _Draw:
         return (place >= start) & (place < start + length)
 
 
-def _correlated(shape: torch.Size, keep: float, generator: torch.Generator) -> Tensor:
+def _correlated(shape: tuple[int, int], keep: float, generator: torch.Generator) -> Tensor:
     """AR(1) noise over time, of deviation one; `keep` is the correlation of one frame with the next."""
     fresh = torch.randn(shape, generator=generator)
     lags = torch.arange(shape[0])
@@ -215,24 +237,22 @@ def _confidence(
 def _smoothed(seen: Tensor, shown: Tensor, width: float) -> Tensor:
     place = torch.arange(len(seen), dtype=seen.dtype)
     kernel = torch.exp(-0.5 * ((place[:, None] - place) / width).square())
-    return (kernel @ (seen * shown)) / (kernel @ shown.to(seen)).clamp(min=1e-6)
+    return (kernel @ torch.where(shown, seen, 0.0)) / (kernel @ shown.to(seen)).clamp(min=1e-6)
 
 
-def _with_misses(
-    seen: Tensor, confidence: Tensor, frames: Int64[Tensor, " known"], owner: Tensor, far: float, draw: _Draw
-) -> tuple[Tensor, Tensor]:
-    """Tokens far off, each time by something else, for up to half a second; mostly that is noticed."""
-    generator, chance = draw.generator, 0.01 * draw.uniform()
+def _misses(
+    frames: Int64[Tensor, " known"], source: Int64[Tensor, " F"], far: float, draw: _Draw
+) -> tuple[Float[Tensor, "known F"], Bool[Tensor, "known G"]]:
+    """Far off, each time by something else, for up to half a second; and what is."""
+    generator, chance, groups = draw.generator, 0.01 * draw.uniform(), int(source.max()) + 1
     length = int(torch.randint(2, 17, (), generator=generator))
     place = torch.arange(int(frames[-1]) + 1)
-    begins = (torch.rand(len(place), confidence.shape[1], generator=generator) < chance).float()
+    begins = (torch.rand(len(place), groups, generator=generator) < chance).float()
     after = place[:, None] - place  # a fault lasts `length` frames from where it begins
     lasts = ((after >= 0) & (after < length)).float()
     # Of two faults at once both count, which is as good as another one.
-    off = begins[:, owner] * far * torch.randn(len(place), len(owner), generator=generator)
-    hit, off = ((lasts @ begins) > 0)[frames], (lasts @ off)[frames]
-    noticed = torch.rand(confidence.shape, generator=generator) < 1 - 0.5 * draw.uniform() ** 2
-    return seen + off, torch.where(hit & noticed, 0.2 * confidence, confidence)
+    off = begins[:, source] * far * torch.randn(len(place), len(source), generator=generator)
+    return (lasts @ off)[frames], ((lasts @ begins) > 0)[frames]
 
 
 def _occluded(shown: Tensor, draw: _Draw) -> Tensor:

@@ -73,7 +73,7 @@ class Keys(Task):
         query = self.query(window, representation)
         owner = torch.tensor(representation.token_of_feature)
         rows = [
-            self._row(one, owner, representation.partners, torch.Generator().manual_seed(int(seed)))
+            self._row(one, owner, representation, torch.Generator().manual_seed(int(seed)))
             for one, seed in zip(window, seeds, strict=True)
         ]
         seen, trust, valid = (torch.stack(part) for part in zip(*rows, strict=True))
@@ -81,7 +81,7 @@ class Keys(Task):
         return Batch(replace(query, seen=seen, trust=trust, valid=valid), target)
 
     def _row(
-        self, window: Tensor, owner: Tensor, partners: tuple[int, ...], generator: torch.Generator
+        self, window: Tensor, owner: Tensor, representation: Representation, generator: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
         frames = len(window)
         pattern = PATTERNS[int(torch.multinomial(torch.tensor(self.mix, dtype=torch.float32), 1, generator=generator))]
@@ -91,9 +91,9 @@ class Keys(Task):
         if float(torch.rand((), generator=generator)) < self.shortened:
             length = int(torch.randint(min(8, frames), frames + 1, (), generator=generator))
         valid = torch.arange(frames) < length
-        tokens = (known & valid)[:, None].expand(-1, len(partners))
+        tokens = (known & valid)[:, None].expand(-1, representation.tokens)
         if noisy:
-            seen, trust = self.corruption.apply(window, tokens, owner, partners, generator)
+            seen, trust = self.corruption.apply(window, tokens, representation, generator)
         else:
             seen, trust = torch.where(tokens[:, owner], window, 0.0), tokens.float()
         return seen, trust, valid

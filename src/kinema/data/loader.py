@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from kinema.batch import Batch
-from kinema.data.augment import Augment
+from kinema.data.augment import Augment, Draw, grafted
 from kinema.data.source import labels_of, mirrored_classes
 from kinema.data.tasks import Task
 from kinema.data.windows import Balance, ClipEntry, WindowSet
@@ -83,9 +83,8 @@ class Loader:
         # The last edge may fall short of 1 by rounding.
         chosen = np.minimum(np.searchsorted(self._edges, draws, side="right"), len(self) - 1)
         drawn = self.augment.draw(self.batch_size, self.task.frames, self.representation, generator)
-        raw = self._set.gather(self._windows.start[chosen[self._share]], self._windows.frames)
+        features = self._features(chosen, drawn)
         drawn = drawn.rows(self._share)
-        features = self.augment.enact(raw, self.task.frames, self.representation, drawn)
         seeds = torch.randint(2**62, (self.batch_size,), generator=generator)[self._share]
         batch = self.task.draw(self.representation.standardise(features), self.representation, seeds)
         if not self.task.labelled:
@@ -94,6 +93,19 @@ class Loader:
         if drawn.mirror is not None:  # a left hand that waves has become a right one
             action = torch.where(drawn.mirror[:, None], action[:, self._other_side], action)
         return replace(batch, query=replace(batch.query, action=action))
+
+    def _features(self, chosen: Int64[np.ndarray, " batch"], drawn: Draw) -> Float[Tensor, "own frame feat"]:
+        """This rank's windows; where limbs are grafted, those of other ranks that lend some are made as well."""
+        own = torch.arange(len(chosen))[self._share]
+        needed, place = own, None
+        if drawn.donor is not None:
+            needed, place = torch.cat((own, drawn.donor[own].flatten())).unique(return_inverse=True)
+        raw = self._set.gather(self._windows.start[chosen[needed.numpy()]], self._windows.frames)
+        features = self.augment.enact(raw, self.task.frames, self.representation, drawn.rows(needed))
+        if place is None or drawn.donor is None:
+            return features
+        donors = place[len(own) :].reshape(len(own), -1)
+        return grafted(features, self.representation, place[: len(own)], donors)
 
     def _labels(self, clips: Int64[np.ndarray, " batch"]) -> Float[Tensor, "batch action"]:
         """K-hot labels of clips among the source's actions; all zero for a clip without one."""

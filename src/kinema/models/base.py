@@ -26,8 +26,9 @@ class FeatureShape:
 
     `points` gives the joint positions, metres [*batch, frame, joint, 3], that standardised features
     [*batch, frame, feat] stand for, with gradients. `fps` is the rate of the frames. `owner` is the token of each
-    feature; `frame` gives, from what is known of windows (`seen`, `trust`), their own frame of reference; `rest` the
-    features [feat] of the rest pose. None of these is stored with weights: they come from the representation that is.
+    feature, `source` what it is right or wrong with (`Representation.source_of_feature`); `frame` gives, from what is
+    known of windows (`seen`, `trust`), their own frame of reference; `rest` the features [feat] of the rest pose. None
+    of these is stored with weights: they come from the representation that is.
     """
 
     width: int
@@ -36,6 +37,7 @@ class FeatureShape:
     points: Callable[[Tensor], Tensor] | None = None
     fps: float = 0.0
     owner: tuple[int, ...] = ()
+    source: tuple[int, ...] = ()
     frame: Callable[[Tensor, Tensor], Frame | None] | None = None
     rest: Callable[[], Tensor] | None = None
 

@@ -17,19 +17,17 @@ from dataclasses import dataclass, replace
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from kinema.batch import Batch, Query
 from kinema.models.base import FeatureShape, Model, repeat_samples
-from kinema.models.render_in_between_gaps import GapReader, whole_keys
+from kinema.models.render_in_between_gaps import GapReader
 from kinema.nn.gap_reading import GapReading
-from kinema.nn.keyframes import Keyframes
-from kinema.nn.seen import Lines, Seen
+from kinema.nn.judging import Judging
+from kinema.nn.seen import LEADING, OTHERS, REACHES, Lines, Seen
 from kinema.nn.transformer import TimedStack
 from kinema.nn.whitening import Colouring, Whitening
-from kinema.nn.window_terms import Frame
 
-_MOST = 6.0  # by what power of e the encoder may change what an observation counts
+_LED = 3.0  # the leading lines are all but alone to begin with
 
 
 class RenderInBetween(Model):
@@ -78,11 +76,15 @@ class RenderInBetween(Model):
     def __init__(self, config: Config, shape: FeatureShape, reading: GapReading | None = None) -> None:
         super().__init__()
         self.config, self.shape = config, shape
-        width, tokens, dim = shape.width, shape.tokens, config.dim
+        width, dim = shape.width, config.dim
         of_known, of_any, of_residual = config.terms
-        self.register_buffer("owner", torch.tensor(shape.owners()), persistent=False)
-        self.known_terms = Whitening(4 * width + 2 * tokens, of_known)
-        self.any_terms = Whitening(6 * width + 5 * tokens, of_any)
+        owner, source = torch.tensor(shape.owners()), torch.tensor(shape.source or shape.owners())
+        sources, curves = int(source.max()) + 1, len(REACHES)
+        token = torch.tensor([int(owner[source == each][0]) for each in range(sources)])
+        for name, buffer in (("owner", owner), ("source", source), ("token", token)):
+            self.register_buffer(name, buffer, persistent=False)
+        self.known_terms = Whitening((1 + curves + len(OTHERS)) * width + 2 * sources, of_known)
+        self.any_terms = Whitening((3 + curves) * width + 5 * sources, of_any)
         self.residual_terms = Colouring(width, of_residual)
         self.enter_known = nn.Linear(self.known_terms.kept, dim)
         self.enter_any = nn.Linear(self.any_terms.kept, dim)
@@ -93,16 +95,19 @@ class RenderInBetween(Model):
         self.reading = None if reading is None else reading.requires_grad_(False).eval()
         # What is said of a token of which nothing is known: the rest pose, to begin with.
         self.unknown = nn.Parameter(shape.rest().clone() if shape.rest else torch.zeros(width))
-        self.weigh = nn.Linear(dim, tokens)
+        self.weigh = nn.Linear(dim, sources)
+        self.judging = Judging(source, config.wrong / 2)
+        self.blend = nn.Linear(dim, curves * sources)
         self.straight = nn.Linear(self.any_terms.kept, self.residual_terms.kept)
         self.residual = nn.Linear(dim, self.residual_terms.kept)
-        self.doubt = nn.Linear(dim, tokens)
-        for last in (self.weigh, self.straight, self.residual, self.doubt):
+        for last in (self.weigh, self.blend, self.straight, self.residual):
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
-        nn.init.constant_(self.doubt.bias, -2.0)
+        nn.init.constant_(self.blend.bias[LEADING * sources : (LEADING + 1) * sources], _LED)
 
-    owner: Tensor
+    owner: Tensor  # the token of each feature
+    source: Tensor  # and what it is right or wrong with
+    token: Tensor  # the token of each source
 
     def train(self, mode: bool = True) -> RenderInBetween:
         """Training mode; the reading has learnt already."""
@@ -111,48 +116,53 @@ class RenderInBetween(Model):
             self.reading.eval()
         return self
 
-    def forward(self, query: Query) -> tuple[Float[Tensor, "B T F"], Float[Tensor, "B T J"], Frame | None]:
-        """The answer in the windows' own frames, logits of "this observation is wrong", and the frames."""
+    def forward(self, query: Query) -> Float[Tensor, "B T F"]:
+        """The answer."""
         seen = self._prepare(query)
-        return *self._answer(seen, query.valid), seen.frame
+        answer = self._answer(seen, query.valid)[0]
+        return answer if seen.frame is None else seen.frame.back(answer)
 
-    def _answer(self, seen: Seen, valid: Bool[Tensor, "B T"]) -> tuple[Float[Tensor, "B T F"], Float[Tensor, "B T J"]]:
-        first = seen.lines(seen.trust.square())
-        memory, weight = self._encode(seen, first)
-        with torch.autocast(valid.device.type, enabled=False):
-            lines = seen.lines(weight)
-            base = self._base(seen, lines[1])
-        terms = self.any_terms(seen.of_any(lines, first[1]))
+    def _answer(
+        self, seen: Seen, valid: Bool[Tensor, "B T"]
+    ) -> tuple[Float[Tensor, "B T F"], Float[Tensor, "look B T S"]]:
+        """The answer in the windows' own frames, and what observations count."""
+        memory, first, looks = self._encode(seen)
+        lines = seen.lines(self.judging.counting(seen, looks[-1]))
+        terms = self.any_terms(seen.of_any(lines, first[LEADING]))
         hidden, _, _ = self.decoder(self.enter_any(terms), seen.keys.time, valid, memory)
         hidden = hidden[:, 1:]
         with torch.autocast(valid.device.type, enabled=False):
+            base = self._base(seen, self._blended(lines, hidden.float()))
             residual = self.residual_terms(self.straight(terms) + self.residual(hidden.float()))
+            residual = torch.where(seen.sure[..., self.source], 0.0, residual)
             # At exact keys the residual is taken out again, between them in proportion, and it fades towards them: the
             # network knows an exact key from its neighbours, and what it says beside one would be a jump.
-            residual = (residual - seen.exact_keys.linear(residual)) * seen.exact_keys.fade()[..., self.owner]
-            answer = torch.where(seen.exact[..., self.owner], seen.values, base + residual)
-            return answer, self.doubt(hidden.float())
+            residual = (residual - seen.exact_keys.linear(residual)) * seen.exact_keys.fade()[..., self.source]
+            answer = torch.where(seen.exact[..., self.source], seen.values, base + residual)
+            return answer, looks
 
     def predict(
         self, query: Query, samples: int, generator: torch.Generator
     ) -> Float[Tensor, "sample batch frame feat"]:
         """The whole window. The generator is not used: the answer is one."""
         del generator
-        answer, _, frame = self(query)
-        if frame is not None:
-            answer = frame.back(answer)
+        answer = self(query)
         # There and back again rounds: what is exactly known is copied.
         exact = (query.trust >= 1) & query.valid[..., None]
         answer = torch.where(exact[..., self.owner], query.seen, answer)
         return repeat_samples(answer.to(query.seen.dtype), samples)
 
     def doubts(self, query: Query) -> Float[Tensor, "B T J"]:
-        """For each observation the probability that it is wrong; 0 where nothing is observed."""
-        _, logits, _ = self(query)
-        return torch.sigmoid(logits) * ((query.trust > 0) & query.valid[..., None])
+        """For each observation the probability that it is wrong; 0 where nothing is observed, and of exact keys."""
+        seen = self._prepare(query)
+        spread = self.judging.spread(seen, self._encode(seen)[2][-1])
+        wrong = torch.exp(-self.config.wrong / spread.exp())
+        of_token = torch.zeros_like(query.trust, dtype=wrong.dtype)
+        of_token = of_token.scatter_reduce(-1, self.token.expand(wrong.shape), wrong, "amax")
+        return of_token * ((query.trust > 0) & (query.trust < 1) & query.valid[..., None])
 
     def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
-        """L1 of features, of their velocity and acceleration, distances in space, and the doubts' cross-entropy.
+        """L1 of features, of their velocity and acceleration, distances in space, and the likelihood of observations.
 
         Every valid frame counts, keys included; a window counts the more, the better a curve fits it: half as much
         where that is off by `easy`. Velocities are per frame at the representation's rate.
@@ -160,19 +170,19 @@ class RenderInBetween(Model):
         del turn
         query, config = batch.query, self.config
         seen = self._prepare(query)
-        frame, (answer, doubt) = seen.frame, self._answer(seen, query.valid)
+        frame, (answer, looks) = seen.frame, self._answer(seen, query.valid)
         with torch.autocast(query.seen.device.type, enabled=False):
             target = batch.target.float() if frame is None else frame.into(batch.target.float())
             valid = query.valid
             error = answer - target
             share = self._share(seen, target, valid)
             moving, turning = valid[:, 1:] & valid[:, :-1], valid[:, 2:] & valid[:, 1:-1] & valid[:, :-2]
-            velocity = error.diff(dim=1)
+            velocity, unsure = error.diff(dim=1), (seen.known & ~seen.exact).repeat(2, 1, 1)
             parts = {
                 "features": _mean(error.abs(), valid, share),
                 "velocity": _mean(velocity.abs(), moving, share),
                 "acceleration": _mean(velocity.diff(dim=1).abs(), turning, share),
-                "quality": self._quality(query, target, frame, doubt),
+                "quality": _mean(torch.cat([self.judging.unlikely(seen, look, target) for look in looks]), unsure),
             }
             total = parts["features"] + config.velocity * parts["velocity"] + config.quality * parts["quality"]
             total = total + config.acceleration * parts["acceleration"]
@@ -195,10 +205,10 @@ class RenderInBetween(Model):
         for batch in itertools.islice(batches, self.config.measured):
             seen, valid = self._prepare(batch.query), batch.query.valid
             lines = seen.lines(seen.trust.square())
-            of_known.append(seen.of_known(lines)[seen.known.any(-1)])
-            of_any.append(seen.of_any(lines, lines[1])[valid])
+            of_known.append(seen.of_known(lines, seen.offs(seen.trust.square()))[seen.known.any(-1)])
+            of_any.append(seen.of_any(lines, lines[LEADING])[valid])
             target = batch.target.float() if seen.frame is None else seen.frame.into(batch.target.float())
-            lacking.append((target - self._base(seen, lines[1]))[valid])
+            lacking.append((target - self._base(seen, lines[LEADING]))[valid])
         self.known_terms.measure(torch.cat(of_known))
         self.any_terms.measure(torch.cat(of_any))
         self.residual_terms.measure(torch.cat(lacking))
@@ -206,67 +216,32 @@ class RenderInBetween(Model):
     @torch.no_grad()
     def _share(self, seen: Seen, target: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"]) -> Float[Tensor, "B 1 1"]:
         """How much each window counts: 1 where the curve fits, half where it is off by `easy`."""
-        base = self._base(seen, seen.lines(seen.trust.square())[1], bent=False)
+        base = self._base(seen, seen.leading(seen.trust.square()), bent=False)
         off = torch.where(valid[..., None], (base - target).abs(), 0.0).mean((1, 2))
         off = off / valid.float().mean(1).clamp(min=1e-3)
         return (self.config.easy / (off + self.config.easy))[:, None, None]
 
-    def _quality(self, query: Query, target: Tensor, frame: Frame | None, doubt: Tensor) -> Tensor:
-        known = (query.trust > 0) & query.valid[..., None]
-        seen = query.seen if frame is None else frame.into(query.seen)
-        worst = (seen - target).abs().new_zeros(doubt.shape)
-        index = self.owner.expand(*doubt.shape[:2], -1)
-        worst = worst.scatter_reduce(-1, index, (seen - target).abs(), "amax")
-        wrong = (worst > self.config.wrong).to(doubt)
-        return _mean(functional.binary_cross_entropy_with_logits(doubt, wrong, reduction="none"), known)
-
     def _prepare(self, query: Query) -> Seen:
-        with torch.autocast(query.seen.device.type, enabled=False):
-            trust = query.trust.float() * query.valid[..., None]
-            known, exact = trust > 0, trust >= 1
-            seen = torch.where(known[..., self.owner], query.seen.float(), 0.0)
-            frame = self.shape.frame(seen, trust) if self.shape.frame else None
-            values = seen if frame is None else torch.where(known[..., self.owner], frame.into(seen), 0.0)
-            time = (query.time - query.time[:, :1]).float()
-            keys = Keyframes(known, time, self.owner)
-            cubic = keys.cubic(values, monotone=False)
-            return Seen(
-                values=values,
-                trust=trust,
-                known=known,
-                exact=exact,
-                line=keys.linear(values),
-                cubic=cubic,
-                bent=self._bent(query, cubic, exact, frame),
-                keys=keys,
-                exact_keys=Keyframes(exact, time, self.owner),
-                frame=frame,
-            )
+        return Seen.of(query, self.token, self.source, self.shape.frame, self.reading)
 
-    def _bent(self, query: Query, cubic: Tensor, exact: Tensor, frame: Frame | None) -> Tensor:
-        """The cubic, corrected for tokens that have no exact keys but whole frames."""
-        if self.reading is None:
-            return cubic
-        curve, whole, time = whole_keys(query, self.owner)
-        curve = self.reading(curve, whole, time)
-        curve = curve if frame is None else frame.into(curve)
-        alone = exact.any(1, keepdim=True) & ~(exact & ~whole[..., None]).any(1, keepdim=True)
-        return torch.where(alone[..., self.owner], curve, cubic)
-
-    def _base(self, seen: Seen, middle: Tensor, *, bent: bool = True) -> Tensor:
+    def _base(self, seen: Seen, lines: Tensor, *, bent: bool = True) -> Tensor:
         """The curve that is corrected: through exact keys, and along evidence."""
-        sure = (seen.exact | ~seen.known).all(1, keepdim=True)
-        curve = torch.where(sure[..., self.owner], seen.bent if bent else seen.cubic, middle)
-        return torch.where(seen.keys.known_at_all[..., self.owner], curve, self.unknown.float())
+        curve = torch.where(seen.sure[..., self.source], seen.bent if bent else seen.cubic, lines)
+        return torch.where(seen.keys.known_at_all[..., self.source], curve, self.unknown.float())
+
+    def _blended(self, lines: Lines, hidden: Float[Tensor, "B T D"]) -> Float[Tensor, "B T F"]:
+        """Local lines near and far, mixed as fits each source at each frame."""
+        shares = self.blend(hidden).unflatten(-1, (len(lines), -1)).softmax(-2)[..., self.source]
+        return torch.stack([share * line for share, line in zip(shares.unbind(-2), lines, strict=True)]).sum(0)
 
     def _encode(
-        self, seen: Seen, lines: Lines
-    ) -> tuple[tuple[Tensor, tuple[Tensor, Tensor], Tensor], Float[Tensor, "B T J"]]:
-        """The known frames alone, gathered to the front; and what each observation counts, in the light of the others.
-
-        Exact keys count as they are.
-        """
-        inputs, time, there = seen.of_known(lines), seen.keys.time, seen.known.any(-1)
+        self, seen: Seen
+    ) -> tuple[tuple[Tensor, tuple[Tensor, Tensor], Tensor], Lines, Float[Tensor, "look B T S"]]:
+        """The known frames alone, gathered to the front; the lines that they were told of by; what each observation
+        counts, as it is judged and then in the light of whole poses (see `Judging`)."""
+        judged, offs = self.judging(seen)
+        lines = seen.lines(self.judging.counting(seen, judged))
+        inputs, time, there = seen.of_known(lines, offs), seen.keys.time, seen.known.any(-1)
         order = None
         if not torch.compiler.is_exporting():  # no length in a graph can depend on values: the others stay, unseen
             count = max(1, int(there.sum(1).max()))
@@ -275,11 +250,10 @@ class RenderInBetween(Model):
             time, there = time.gather(1, order), there.gather(1, order)
         memory = self.encoder(self.enter_known(self.known_terms(inputs)), time, there)
         with torch.autocast(inputs.device.type, enabled=False):
-            change = _MOST * torch.tanh(self.weigh(memory[0][:, 1:].float()) / _MOST)
+            change = self.weigh(memory[0][:, 1:].float())
             if order is not None:
                 change = torch.zeros_like(seen.trust).scatter(1, order[..., None].expand_as(change), change)
-            weight = seen.trust.square()
-            return memory, torch.where(seen.exact, weight, weight * change.exp())
+            return memory, lines, torch.stack((judged, judged + change))
 
 
 def _length(vectors: Tensor) -> Tensor:

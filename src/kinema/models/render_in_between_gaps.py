@@ -16,7 +16,7 @@ from torch import Tensor
 from kinema.batch import Batch, Query
 from kinema.models.base import FeatureShape, Model, repeat_samples
 from kinema.nn.gap_reading import GapReading, Gaps
-from kinema.nn.keyframes import Keyframes
+from kinema.nn.seen import whole_keys
 
 
 class GapReader(Model):
@@ -35,14 +35,14 @@ class GapReader(Model):
 
         hidden: int = 384
         layers: int = 3
-        dropout: float = 0.1
+        dropout: float = 0.2
         sines: int = 10
         terms: tuple[int, int] = (320, 192)
         measured: int = 40
         velocity: float = 2.0
         space: float = 2.0
         places: int = 3
-        easy: float = 0.02
+        easy: float = 0.2
 
         def build(self, shape: FeatureShape) -> GapReader:
             """The network for features of this shape."""
@@ -72,7 +72,7 @@ class GapReader(Model):
     def forward(self, query: Query) -> tuple[Float[Tensor, "B T F"], Float[Tensor, "B T F"], Bool[Tensor, "B T"]]:
         """The answer, the cubic that it corrects, and the keys."""
         with torch.autocast(query.seen.device.type, enabled=False):
-            curve, known, time = whole_keys(query, self.owner)
+            curve, known, time = whole_keys(query)
         return self.reading(curve, known, time), curve, known
 
     def predict(
@@ -97,32 +97,28 @@ class GapReader(Model):
             gaps = Gaps.of(known)
             if not len(gaps.row):
                 return {"loss": answer.sum() * 0.0}
-            at, inside = (gaps.row[:, None], gaps.frames), gaps.inside.float()
+            row, frame, (gap, _) = gaps.flat()
             target = batch.target.float()
-            error, before = answer[at] - target[at], (curve[at] - target[at]).abs().mean(-1)
-            count = inside.sum(1)
-            easy = self.config.easy / ((before * inside).sum(1) / count + self.config.easy)
+            error = answer[row, frame] - target[row, frame]
+            before = (curve[row, frame] - target[row, frame]).abs().mean(-1)
+            count = gaps.inside.sum(1)
+            easy = self.config.easy / (_sum(before, gap, count) / count + self.config.easy)
             share = count * easy / (count * easy).sum()
-
-            def mean(values: Tensor, where: Tensor) -> Tensor:
-                return ((values * where).sum(1) / where.sum(1).clamp(min=1) * share).sum()
-
-            parts = {
-                "features": mean(error.abs().mean(-1), inside),
-                "velocity": mean(error.diff(dim=1).abs().mean(-1), inside[:, 1:] * inside[:, :-1]),
-            }
+            each, same = (share / count)[gap], gap[1:] == gap[:-1]
+            step = error.diff(dim=0).abs().mean(-1) * same * (share / (count - 1).clamp(min=1))[gap[1:]]
+            parts = {"features": (error.abs().mean(-1) * each).sum(), "velocity": step.sum()}
             total = parts["features"] + self.config.velocity * parts["velocity"]
             if self.shape.points is not None and self.config.space:
                 parts["space"] = self._space(answer, target, gaps, share)
                 total = total + self.config.space * parts["space"]
-            parts["left"] = (parts["features"] / mean(before, inside).clamp(min=1e-8)).detach()
+            parts["left"] = (parts["features"] / (before * each).sum().clamp(min=1e-8)).detach()
         return {"loss": total, **parts}
 
     @torch.no_grad()
     def measure(self, batches: Iterator[Batch]) -> None:
         """What is common around gaps and in them."""
         some = itertools.islice(batches, self.config.measured)
-        self.reading.measure((*whole_keys(batch.query, self.owner), batch.target.float()) for batch in some)
+        self.reading.measure((*whole_keys(batch.query), batch.target.float()) for batch in some)
 
     def _space(self, answer: Tensor, target: Tensor, gaps: Gaps, share: Float[Tensor, " G"]) -> Tensor:
         """The distance of joints in a few frames of each gap."""
@@ -134,10 +130,5 @@ class GapReader(Model):
         return ((apart.square().sum(-1) + 1e-10).sqrt().mean((1, 2)) * share).sum()
 
 
-def whole_keys(query: Query, owner: Tensor) -> tuple[Float[Tensor, "B T F"], Bool[Tensor, "B T"], Float[Tensor, "B T"]]:
-    """The cubic through the frames that are wholly and exactly known, which these are, and the times."""
-    known = ((query.trust >= 1).all(-1)) & query.valid
-    time = (query.time - query.time[:, :1]).float()
-    seen = torch.where(known[..., None], query.seen.float(), 0.0)
-    each = known[..., None].expand(-1, -1, query.trust.shape[-1])
-    return Keyframes(each, time, owner).cubic(seen, monotone=False), known, time
+def _sum(values: Float[Tensor, " N"], gap: Tensor, count: Tensor) -> Float[Tensor, " G"]:
+    return torch.zeros(len(count), device=values.device).index_add(0, gap, values)

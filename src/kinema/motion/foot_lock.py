@@ -17,8 +17,8 @@ from kinema.errors import UsageError
 from kinema.geometry.kinematics import forward_kinematics
 from kinema.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat, shortest_arc
 from kinema.motion.contacts import contact_joints, foot_contacts
-from kinema.motion.ik import has_joint
 from kinema.motion.motion import Motion
+from kinema.motion.skeleton import has_joint
 
 FADE = 0.15  # seconds before and after a contact in which its correction grows and fades
 _SHORTEST = 0.07  # seconds: a contact that is shorter is a touch, a gap that is shorter is a tremble

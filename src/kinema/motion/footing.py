@@ -16,8 +16,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinema.geometry.rotations import axis_angle_to_rotmat, nearest_rotation, rotmat_to_rotvec, slerp
-from kinema.motion.ik import has_joint
 from kinema.motion.motion import Motion
+from kinema.motion.skeleton import has_joint
 
 Array = npt.NDArray[np.floating]
 

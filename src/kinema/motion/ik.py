@@ -19,7 +19,7 @@ from kinema.geometry.kinematics import joint_positions
 from kinema.geometry.rotations import arc_by_way, identity_rotmat, nearest_rotation
 from kinema.motion.motion import Motion, Points
 from kinema.motion.names import CANON17, EXTREMITIES
-from kinema.motion.skeleton import Skeleton
+from kinema.motion.skeleton import Skeleton, has_joint
 
 _SHORT = 2e-3  # metres: a bone shorter than this has no direction
 _LOOSE = 0.01  # weight of a bone that hangs on a joint of its own at this place (CMU's LowerBack at its Hips)
@@ -75,11 +75,6 @@ def match_joints(source: Skeleton, target: Skeleton) -> Match:
             sources[_canonical(target, canon)] = tuple(_canonical(source, name) for name in middle)
     missing = tuple(name for joint, name in enumerate(target.joints) if joint not in sources)
     return Match(sources, missing)
-
-
-def has_joint(skeleton: Skeleton, name: str) -> bool:
-    """Whether a skeleton has a joint of that name or alias."""
-    return name in skeleton.aliases or name in skeleton.joints
 
 
 def fit_rotations(points: Points, skeleton: Skeleton, *, reference: Motion | None = None) -> Motion:

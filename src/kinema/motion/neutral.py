@@ -18,9 +18,9 @@ from kinema.geometry.rotations import nearest_rotation, shortest_arc
 from kinema.motion.catalog.kinema import kinema24
 from kinema.motion.contacts import contact_joints, foot_contacts
 from kinema.motion.edit import facing, rest_pose, t_pose, turn
-from kinema.motion.ik import fit_rotations, has_joint, match_joints
+from kinema.motion.ik import fit_rotations, match_joints
 from kinema.motion.motion import Motion
-from kinema.motion.skeleton import Skeleton
+from kinema.motion.skeleton import Skeleton, has_joint
 
 _UPRIGHT = 0.8  # cosine between the trunk (and the legs) of a rest pose and the vertical
 _DOWN, _AHEAD = (0.0, -1.0, 0.0), (0.0, 0.0, 1.0)

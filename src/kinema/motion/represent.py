@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 
 import torch
 from jaxtyping import Float
@@ -92,6 +93,28 @@ class Representation(ABC):
     def restore(self, features: Float[Tensor, "*b feat"]) -> Float[Tensor, "*b feat"]:
         """features * std + mean."""
         return features * self.statistics.std.to(features) + self.statistics.mean.to(features)
+
+    @property
+    def places(self) -> tuple[bool, ...]:
+        """Which features are lengths, and no turns."""
+        return (self.space != "rotations",) * self.width
+
+    @property
+    def source_of_feature(self) -> tuple[int, ...]:
+        """What may be wrong by itself: the tokens, and after them the places of those tokens that turn as well."""
+        owner, places = self.token_of_feature, self.places
+        both = sorted(set(compress(owner, places)) & set(compress(owner, (not place for place in places))))
+        extra = {token: self.tokens + count for count, token in enumerate(both)}
+        return tuple(extra.get(token, token) if place else token for token, place in zip(owner, places, strict=True))
+
+    @property
+    def limbs(self) -> tuple[tuple[int, ...], ...]:
+        """The features of arms and head, where another motion's may stand in their place: none by default."""
+        return ()
+
+    def disturbed(self, features: Float[Tensor, "*b feat"], off: Float[Tensor, "*b feat"]) -> Float[Tensor, "*b feat"]:
+        """What is seen of a pose (standardised features) whose parts are off by this: features of a pose again."""
+        return features + off
 
     def check(self, clip: Clip) -> None:
         """Raises UsageError where a clip is of another skeleton or rate."""

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from kinema.errors import UsageError
 from kinema.geometry.camera import project
-from kinema.motion.ik import has_joint, match_joints
+from kinema.motion.ik import match_joints
 from kinema.motion.motion import Motion, Points
 from kinema.motion.represent import Representation, Statistics
-from kinema.motion.skeleton import Skeleton
+from kinema.motion.skeleton import Skeleton, has_joint
 
 # In the order of the features; the middle of the hips, which goes last, is left out. Where a body lacks the first name
 # the next stands for it.
@@ -124,6 +124,13 @@ class PictureKeypoints(Representation):
         """Joints exchanged, x turned round."""
         places = features.unflatten(-1, (19, 2))[..., PARTNERS19, :]
         return (places * places.new_tensor([-1.0, 1])).flatten(-2)
+
+    def disturbed(self, features: Float[Tensor, "*b feat"], off: Float[Tensor, "*b feat"]) -> Float[Tensor, "*b feat"]:
+        """Where the hips are taken for somewhere else, so is what is told from them."""
+        before, after = self.restore(features), self.restore(features + off)
+        joints, hips = after.unflatten(-1, (19, 2)).tensor_split([18], -2)
+        there = before.unflatten(-1, (19, 2))[..., 18:, :]
+        return self.standardise(torch.cat((joints - (hips - there), hips), -2).flatten(-2))
 
     def anchor(
         self, seen: Float[Tensor, "batch frame feat"], trust: Float[Tensor, "batch frame token"]

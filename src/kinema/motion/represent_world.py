@@ -18,7 +18,7 @@ from kinema.motion.anchor import FloorAnchor, ahead, floor_anchor, is_left
 from kinema.motion.edit import mirror
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.represent import Representation, Statistics, with_rotations
-from kinema.motion.skeleton import Skeleton
+from kinema.motion.skeleton import Skeleton, has_joint
 
 
 class RootedRotations(Representation):
@@ -66,6 +66,28 @@ class RootedRotations(Representation):
     def mirror(self, features: Float[Tensor, "*batch frame feat"]) -> Float[Tensor, "*batch frame feat"]:
         """Left and right exchanged, x turned round: see `edit.mirror`."""
         return self.encode(mirror(self.decode(features)))
+
+    @property
+    def places(self) -> tuple[bool, ...]:
+        """The root's path."""
+        return tuple(feature < 3 for feature in range(self.width))
+
+    @property
+    def limbs(self) -> tuple[tuple[int, ...], ...]:
+        """What turns at and below the shoulders, and from the neck up."""
+        found: list[tuple[int, ...]] = []
+        for name in ("l_shoulder", "r_shoulder", "neck"):
+            if has_joint(self.skeleton, name):
+                moved = self.skeleton.below(self.skeleton.index(name))
+                own = [token for token, joint in enumerate(self._chosen) if joint in moved]
+                found.append(tuple(3 + 6 * token + number for token in own for number in range(6)))
+        return tuple(features for features in found if features)
+
+    def disturbed(self, features: Float[Tensor, "*b feat"], off: Float[Tensor, "*b feat"]) -> Float[Tensor, "*b feat"]:
+        """Six numbers stand for a rotation only where they are two directions at right angles."""
+        root, turned = self.restore(features + off).tensor_split([3], -1)
+        turned = rotmat_to_sixd(sixd_to_rotmat(turned.unflatten(-1, (-1, 6)))).flatten(-2)
+        return self.standardise(torch.cat((root, turned), -1))
 
     def anchor(self, seen: Float[Tensor, "batch frame feat"], trust: Float[Tensor, "batch frame token"]) -> FloorAnchor:
         """Around the known root: its mean place on the floor becomes the origin, its mean heading +z."""

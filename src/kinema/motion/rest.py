@@ -13,9 +13,9 @@ import torch
 
 from kinema.errors import UsageError
 from kinema.motion.edit import rest_pose
-from kinema.motion.ik import has_joint
 from kinema.motion.motion import Motion
 from kinema.motion.neutral import global_turns, neutral_pose, stands_at_rest
+from kinema.motion.skeleton import has_joint
 
 Rest = Literal["auto", "tpose", "source"]
 """Which rest pose to write: T-pose where the source file had none of its own, T-pose always, or that of the clip."""

@@ -10,9 +10,9 @@ from torch import Tensor
 from kinema.errors import UsageError
 from kinema.motion.edit import t_pose
 from kinema.motion.footing import body_path, steady_heading
-from kinema.motion.ik import fit_rotations, has_joint
+from kinema.motion.ik import fit_rotations
 from kinema.motion.motion import Clip, Motion, Points
-from kinema.motion.skeleton import Skeleton
+from kinema.motion.skeleton import Skeleton, has_joint
 
 _LEG = ("knee", "ankle")
 PAST = 1.0  # seconds of the observation that `carry` looks at: one stride

@@ -70,6 +70,10 @@ class Skeleton:
             return self._index[self.aliases[name]]
         raise unknown_name("joint", name, self.joints)
 
+    def below(self, joint: int) -> set[int]:
+        """A joint and all that it carries."""
+        return {joint}.union(*(self.below(child) for child in self.children[joint]))
+
     def mirrored_places(self, chosen: Sequence[int]) -> list[int]:
         """For each of the chosen joints the place, among them, of the joint on the other side.
 
@@ -188,3 +192,8 @@ class Skeleton:
             raise SkeletonError(
                 expected="aliases of joints that exist", got=f"{sorted(missing)}", cure="Correct the alias table."
             )
+
+
+def has_joint(skeleton: Skeleton, name: str) -> bool:
+    """Whether a skeleton has a joint of that name or alias."""
+    return name in skeleton.aliases or name in skeleton.joints

@@ -18,12 +18,12 @@ from kinema.errors import UsageError
 from kinema.geometry.kinematics import global_to_local
 from kinema.geometry.rotations import slerp
 from kinema.motion.edit import resample, rest_pose, t_pose
-from kinema.motion.ik import fit_rotations, has_joint
+from kinema.motion.ik import fit_rotations
 from kinema.motion.motion import Clip, Motion
 from kinema.motion.names import CANON17, finer_by_name, is_end_point, side_and_stem
 from kinema.motion.neutral import global_turns, neutral_pose
 from kinema.motion.retarget import leg_length
-from kinema.motion.skeleton import Skeleton
+from kinema.motion.skeleton import Skeleton, has_joint
 
 _TOES = ("l_toe", "r_toe")
 _HIPS, _SHOULDERS = ("l_hip", "r_hip"), ("l_shoulder", "r_shoulder")

@@ -53,6 +53,15 @@ class Gaps:
         frames = left[:, None] + 1 + torch.arange(int((right - left).max()) - 1 if len(row) else 0, device=row.device)
         return cls(row, left, right, frames.clamp(max=length - 1), frames < right[:, None])
 
+    def flat(self) -> tuple[Int64[Tensor, " N"], Int64[Tensor, " N"], tuple[Tensor, Tensor]]:
+        """The window and frame of each frame in a gap, and where `frames` names it."""
+        if torch.compiler.is_exporting():
+            gap = torch.arange(self.row.shape[0], device=self.row.device)
+            at = gap, torch.zeros_like(gap)
+        else:
+            at = self.inside.nonzero(as_tuple=True)
+        return self.row[at[0]], self.frames[at], at
+
     def way(self) -> Float[Tensor, "G n"]:
         """How far each frame is from the left end to the right one, 0 to 1."""
         steps = (self.right - self.left).clamp(min=1)
@@ -113,10 +122,10 @@ class GapReading(nn.Module):
         terms = self.straight(terms) + self.leave(hidden)
         with torch.autocast(curve.device.type, enabled=False):
             waves = most[:, None, None] * self.off(terms).unflatten(-1, (self.sines, self.width))
-            there = curve[gaps.row[:, None], gaps.frames]
-            change = _back(frame, _into(frame, there) + self._sines(gaps) @ waves) - there
-            at = (gaps.row[:, None].expand_as(gaps.frames), gaps.frames)
-            return curve.index_put(at, change * gaps.inside[..., None], accumulate=True)
+            waves = _back(frame, waves) - _back(frame, torch.zeros_like(waves))  # it turns, and does not move
+            change = self._sines(gaps) @ waves
+            row, place, at = gaps.flat()
+            return curve.index_put((row, place), change[at] * gaps.inside[at][..., None], accumulate=True)
 
     @torch.no_grad()
     def measure(self, questions: Iterable[tuple[Tensor, Tensor, Tensor, Tensor]]) -> None:

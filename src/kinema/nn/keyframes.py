@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
 
 FADE = 0.5  # seconds over which `Keyframes.fade` rises beyond the ends
@@ -76,7 +76,7 @@ class Keyframes:
     def linear(self, values: Float[Tensor, "B T F"]) -> Float[Tensor, "B T F"]:
         """Straight lines between the keys."""
         left, right = (self._at(values, end) for end in self.ends)
-        return self._only_known(left + self.way[..., self.owner] * (right - left))
+        return self._only_known(left + self._each(self.way) * (right - left))
 
     def cubic(self, values: Float[Tensor, "B T F"], *, monotone: bool) -> Float[Tensor, "B T F"]:
         """Cubic Hermite curves: Catmull-Rom slopes for uneven keys, or (`monotone`) those of PCHIP, which do not
@@ -84,28 +84,37 @@ class Keyframes:
         slope = self._slopes(values, monotone=monotone)
         left, right = self.ends
         start, stop = self._at(values, left), self._at(values, right)
-        span = (self._when(right) - self._when(left))[..., self.owner]
+        span = self._each(self._when(right) - self._when(left))
         first, last = span * self._at(slope, left), span * self._at(slope, right)
-        u = self.way[..., self.owner]
+        u = self._each(self.way)
         v = 1 - u
         curve = v * v * (1 + 2 * u) * start + u * u * (1 + 2 * v) * stop + u * v * (v * first - u * last)
         return self._only_known(curve)
 
     def local_lines(
-        self, values: Float[Tensor, "B T F"], weight: Float[Tensor, "B T J"], reach: float, line: Float[Tensor, "B T F"]
+        self,
+        values: Float[Tensor, "B T F"],
+        weight: Float[Tensor, "B T J"],
+        reach: float,
+        line: Float[Tensor, "B T F"],
+        *,
+        own: bool = True,
     ) -> Float[Tensor, "B T F"]:
         """At each frame the straight line fitted to the known values around it, by `weight` and a Gaussian of `reach`
-        seconds. A little of `line` keeps the fit from being empty where keys are far."""
+        seconds; without the frame's `own` value, if so asked. A little of `line` keeps the fit from being empty where
+        keys are far."""
         apart = self.time[:, None, :] - self.time[:, :, None]
         near = torch.exp(-0.5 * (apart / reach).square())
+        if not own:
+            near = near * (1 - torch.eye(near.shape[-1], device=near.device))
         weight = weight * self.known
         total, lever = near @ weight + _LITTLE, (near * apart) @ weight
         # One key has no slope: a line through it is flat.
         spread = (near * apart.square()) @ weight + _LITTLE * total * reach**2
-        weighted = weight[..., self.owner] * values
+        weighted = self._each(weight) * values
         height, slope = near @ weighted + _LITTLE * line, (near * apart) @ weighted
         scale = total * spread - lever.square()
-        return self._only_known((spread / scale)[..., self.owner] * height - (lever / scale)[..., self.owner] * slope)
+        return self._only_known(self._each(spread / scale) * height - self._each(lever / scale) * slope)
 
     def _slopes(self, values: Tensor, *, monotone: bool) -> Tensor:
         """At every key the slope of the curve; at other frames nothing of use."""
@@ -116,8 +125,8 @@ class Keyframes:
         has_earlier, has_later = earlier >= 0, later < frames
         earlier, later = earlier.clamp(min=0), later.clamp(max=frames - 1)
         here = self.time[..., None]
-        step_in = torch.where(has_earlier, here - self._when(earlier), 1.0).clamp(min=1e-6)[..., self.owner]
-        step_out = torch.where(has_later, self._when(later) - here, 1.0).clamp(min=1e-6)[..., self.owner]
+        step_in = self._each(torch.where(has_earlier, here - self._when(earlier), 1.0).clamp(min=1e-6))
+        step_out = self._each(torch.where(has_later, self._when(later) - here, 1.0).clamp(min=1e-6))
         arrive = (values - self._at(values, earlier)) / step_in
         leave = (self._at(values, later) - values) / step_out
         if monotone:
@@ -127,7 +136,7 @@ class Keyframes:
             inner = torch.where(same, (first + second) / (first / safe_in + second / safe_out), 0.0)
         else:
             inner = (arrive * step_out + leave * step_in) / (step_in + step_out)
-        has_earlier, has_later = has_earlier[..., self.owner], has_later[..., self.owner]
+        has_earlier, has_later = self._each(has_earlier), self._each(has_later)
         ends = torch.where(has_earlier, arrive, torch.where(has_later, leave, 0.0))
         return torch.where(has_earlier & has_later, inner, ends)
 
@@ -139,7 +148,13 @@ class Keyframes:
         return self.time[..., None].expand(frame.shape).gather(1, frame)
 
     def _at(self, values: Tensor, frame: Int64[Tensor, "B T J"]) -> Tensor:
-        return values.gather(1, frame[..., self.owner])
+        return values.gather(1, self._each(frame))
 
     def _only_known(self, curve: Tensor) -> Tensor:
-        return torch.where(self.known_at_all[..., self.owner], curve, 0.0)
+        return torch.where(self._each(self.known_at_all), curve, 0.0)
+
+    def _each(self, of_token: Shaped[Tensor, "*b J"]) -> Shaped[Tensor, "*b F"]:
+        """For every feature what its token has."""
+        if of_token.shape[-1] == 1:
+            return of_token.expand(*of_token.shape[:-1], len(self.owner))
+        return of_token.gather(-1, self.owner.expand(*of_token.shape[:-1], -1))  # quicker than an index, there and back

@@ -18,13 +18,13 @@ from kinema.data.tasks import known_frames
 from kinema.errors import UsageError
 from kinema.models.base import Model
 from kinema.motion.edit import resample
-from kinema.motion.ik import has_joint
 from kinema.motion.motion import Clip, Motion, Points, concatenate
 from kinema.motion.names import CANON17
 from kinema.motion.represent import Representation, RootPositionsConfig, RotationVectorsConfig, root_free
 from kinema.motion.represent_centred import CentredPositions
 from kinema.motion.represent_heading import HeadingRotations
 from kinema.motion.retarget import PAST, carry, carry_path, to_skeleton
+from kinema.motion.skeleton import has_joint
 from kinema.protocols.forecaster import Space
 from kinema.run.wishes import Known, Wishes
 

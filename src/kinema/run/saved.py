@@ -181,6 +181,7 @@ def feature_shape(representation: Representation, classes: int) -> FeatureShape:
         points,
         representation.fps,
         representation.token_of_feature,
+        representation.source_of_feature,
         frame,
         rest,
     )

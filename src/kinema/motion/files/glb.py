@@ -22,9 +22,8 @@ from kinema.errors import UsageError
 from kinema.geometry.kinematics import forward_kinematics
 from kinema.geometry.rotations import rotmat_to_quat_xyzw
 from kinema.motion.files.glb_body import Part, body_parts
-from kinema.motion.ik import has_joint
 from kinema.motion.motion import Motion
-from kinema.motion.skeleton import Skeleton
+from kinema.motion.skeleton import Skeleton, has_joint
 from kinema.version import VERSION
 
 _KINDS = {np.dtype(np.float32): 5126, np.dtype(np.uint16): 5123, np.dtype(np.uint32): 5125}

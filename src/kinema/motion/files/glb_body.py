@@ -11,10 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from kinema.motion.ik import has_joint
 from kinema.motion.motion import Motion
 from kinema.motion.names import side_and_stem
-from kinema.motion.skeleton import Skeleton
+from kinema.motion.skeleton import Skeleton, has_joint
 
 SIDES = ("", "l", "r")
 """The middle, the body's left, its right: each is a part of its own, so that it can have its own colour."""
