@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -121,7 +122,14 @@ def _recipe(name: str, data: Path | None, *, tiny: bool) -> Recipe:
         found = recipe(name)
     if tiny:
         return found.tiny()
-    return found if data is None else found.with_value("source.root", str(data))
+    if data is None:
+        return found
+    rooted = found.source.rooted(str(data))
+    if rooted == found.source:
+        raise UsageError(
+            expected="no --data", got=str(data), cure=f"{found.name} makes its motion itself: leave it out."
+        )
+    return replace(found, source=rooted)
 
 
 def _keep_freed_memory() -> None:

@@ -102,12 +102,10 @@ class Mixed(Source):
 
     @cached_property
     def _rooted(self) -> tuple[Source, ...]:
-        # Any dataclass source that lies in files has the field `root`; the others are made on demand.
+        own = (getattr(source, "root", None) is not None for source in self.sources)
         return tuple(
-            replace(source, root=self.root)  # pyright: ignore
-            if self.root is not None and getattr(source, "root", self.root) is None
-            else source
-            for source in self.sources
+            source if self.root is None or has else source.rooted(self.root)
+            for source, has in zip(self.sources, own, strict=True)
         )
 
 

@@ -11,8 +11,9 @@ import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
 from kinema.errors import MissingDataError, UsageError
 from kinema.motion.motion import Clip
@@ -48,6 +49,11 @@ class Source(ABC):
         Sources that read files add the size and the time of change of each (`file_stamp`).
         """
         return repr(self)
+
+    def rooted(self, root: str | None) -> Source:
+        """The same recordings, to be found below the folder `root`; itself where it reads none."""
+        here = cast("Any", self)
+        return replace(here, root=root) if any(field.name == "root" for field in fields(here)) else self
 
 
 def mirrored_classes(actions: Sequence[str]) -> list[int]:

@@ -72,6 +72,10 @@ class Viewed(Source):
         """The fields, and the stamp of the source."""
         return f"{self!r} {self.of.stamp()}"
 
+    def rooted(self, root: str | None) -> Viewed:
+        """Of the source's recordings below another folder."""
+        return replace(self, of=self.of.rooted(root))
+
     def _view(self, clip: Motion, name: str) -> Motion:
         seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:7], "big")
         yaw, tilt, size = torch.rand(3, generator=torch.Generator().manual_seed(seed)).tolist()

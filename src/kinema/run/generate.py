@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 from jaxtyping import Float, Int
@@ -194,10 +194,7 @@ class ActionRun:
             raise UsageError(
                 expected="a model that knows what it was trained on", got=self.name, cure="Open it from its run folder."
             )
-        origin = cast("Any", self.origin)
-        if data is not None and any(one.name == "root" for one in fields(origin)):
-            return replace(origin, root=str(data))
-        return self.origin
+        return self.origin if data is None else self.origin.rooted(str(data))
 
     @torch.inference_mode()
     def _features(

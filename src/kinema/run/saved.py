@@ -7,9 +7,9 @@ merely lack the state of their training and may be half precision.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -88,10 +88,7 @@ def constants_of(representation: Representation) -> dict[str, Tensor]:
 
 def portable(recipe: Recipe) -> Recipe:
     """The recipe without the place where this machine keeps the data."""
-    source = cast("Any", recipe.source)
-    if any(field.name == "root" for field in fields(source)):
-        return replace(recipe, source=replace(source, root=None))
-    return recipe
+    return replace(recipe, source=recipe.source.rooted(None))
 
 
 def save_model(
