@@ -82,6 +82,7 @@ def test_lafans_heading_is_where_the_roots_second_axis_points() -> None:
 
 def test_ten_frames_and_the_target_are_given_and_nothing_else() -> None:
     known = known_frames(5)
+    assert known_frames(5, 10).tolist() == [True] * 10 + [False] * 5 + [True] * 10
     assert known.tolist() == [True] * 10 + [False] * 5 + [True]
     hidden = blanked(one_batch()[:16], known)
     assert bool(hidden.rotations[:, 10:15].isnan().all())
@@ -151,9 +152,13 @@ def test_open_inbetween_on_a_small_pack(tmp_path: Path) -> None:
     pack(tmp_path, "hdm05")
     protocol = replace(OPEN_INBETWEEN, sets=("hdm05",), gaps=(5, 15))
     report = protocol.evaluate(CLASSICAL["savgol"], tmp_path)
-    assert [cell.name for cell in report.cells] == ["hdm05 gap 5", "hdm05 gap 15"]
-    assert [cell.windows for cell in report.cells] == [6, 6]
-    near, far = (cell.scores for cell in report.cells)
+    names = ["hdm05 gap 5", "hdm05 gap 15"]
+    assert [cell.name for cell in report.cells] == [*names, *(f"{name} after 10" for name in names)]
+    assert [cell.windows for cell in report.cells] == [6, 6, 6, 6]
+    near, far, _, both = (cell.scores for cell in report.cells)
+    for method in ("hold", "linear"):  # which look at one frame on either side
+        assert both["l2p"][method] == far["l2p"][method]
+    assert both["l2p"]["squad"] != far["l2p"]["squad"]
     for metric in ("l2q", "l2p", "mpjpe_mm"):
         assert far[metric]["hold"] > near[metric]["hold"] > near[metric]["linear"] > 0
     assert near["mpjpe_mm"]["cubic"] < near["mpjpe_mm"]["linear"]
@@ -323,9 +328,14 @@ def test_sides_mean_to_auto_what_they_mean_to_the_table() -> None:
         (row,) = release_table([report])["cells"]
         assert Cell("m", **row).holds(Gap(seconds, sides, False, "rotations"))
     for gap in (5, 15, 30, 45):
-        ((sides, seconds),) = gaps_of(known_frames(gap))
-        (row,) = release_table([stored({str(gap): (2.0, 1.0)})])["cells"]
-        assert Cell("m", **row).holds(Gap(seconds, sides, False, "positions"))
+        for after in (1, 10):
+            ((sides, seconds),) = gaps_of(known_frames(gap, after))
+            report = stored({str(gap): (2.0, 1.0)})
+            for cell in report["cells"] if after > 1 else ():
+                cell["where"]["after"] = str(after)
+            (row,) = release_table([report])["cells"]
+            assert row["sides"] == sides == (1 if after == 1 else 2)
+            assert Cell("m", **row).holds(Gap(seconds, sides, False, "positions"))
 
 
 def test_protocols_are_asked_by_the_names_of_methods(tmp_path: Path) -> None:
@@ -364,7 +374,8 @@ def test_every_stored_report_of_a_shipped_model_offers_only_what_it_won() -> Non
                     grid = "rate" in where
                     seconds = (int(where["rate"]) if grid else int(where["gap"]) + 1) / 30
                     noisy = grid and where["noise"] != "clean"
-                    allowed.append((where.get("kind", ""), int(not grid), noisy, round(seconds, 6)))
+                    sides = 0 if grid else 2 if "after" in where else 1
+                    allowed.append((where.get("kind", ""), sides, noisy, round(seconds, 6)))
         for cell in json.loads(table.read_text())["cells"]:
             key = (cell["sides"], cell["noisy"], round(cell["to"], 6))
             assert key in {entry[1:] for entry in allowed}, f"{table.parent.name}: {cell} was not won"

@@ -1,6 +1,6 @@
 """What the in-betweening protocols share: windows of the LaFAN1 benchmark, the question, and the scores of an answer.
 
-Ten frames are known, then a gap, then one target frame: the errors are those of the frames in the gap alone.
+Ten frames are known, then a gap, then a target frame, or ten: the errors are those of the frames in the gap alone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PAST = 10
 GAPS = (5, 15, 30, 45)
 TEST_WINDOW, TEST_HOP = 65, 40
 TRAIN_WINDOW, TRAIN_HOP = 50, 20
-AFTER = 10  # frames behind the gap that the windows keep; the first of them is the target, the others are not used
+AFTER = 10  # frames behind the gap that the windows keep; the first is the benchmark's target, and uses no others
 
 Heading = Callable[[Motion], Float[Tensor, "*batch frame"]]
 
@@ -61,9 +61,9 @@ def windows(clip: Motion, window: int, hop: int, heading: Heading) -> Iterator[M
     yield turn(cut, -heading(cut)[..., PAST - 1])
 
 
-def known_frames(gap: int) -> Bool[Tensor, " frame"]:
-    """Which frames of a question are given: ten, and the one behind the gap."""
-    known = torch.ones(PAST + gap + 1, dtype=torch.bool)
+def known_frames(gap: int, after: int = 1) -> Bool[Tensor, " frame"]:
+    """Which frames of a question are given: ten, and those behind the gap, of which the benchmark has one."""
+    known = torch.ones(PAST + gap + after, dtype=torch.bool)
     known[PAST : PAST + gap] = False
     return known
 
@@ -81,11 +81,12 @@ def blanked(clip: Motion, known: Bool[Tensor, " frame"]) -> Motion:
 
 @dataclass(eq=False)
 class GapScores:
-    """Adds up what one method says about the windows of one gap, file by file."""
+    """Adds up what one method says about the windows of one gap, file by file. `after` frames behind it are known."""
 
     gap: int
     joints: Sequence[int]
     statistics: Statistics
+    after: int = 1
 
     def __post_init__(self) -> None:
         self._rows: dict[str, list[Tensor]] = {}
@@ -93,7 +94,7 @@ class GapScores:
 
     def add(self, completer: Completer, clips: Motion) -> None:
         """Ask a method about some windows (batch shape (window,)) and keep its errors."""
-        known = known_frames(self.gap)
+        known = known_frames(self.gap, self.after)
         truth = clips[: len(known)]
         inside = slice(PAST, PAST + self.gap)
         if "rotations" in completer.kinds:

@@ -1,11 +1,13 @@
 """`open-inbetween`: the LaFAN1 transition benchmark's question on motion that anybody may use, CMU and HDM05.
 
-Windows, gaps and metrics are LaFAN1's (`protocols.gaps`); recordings are the test splits of the rotation packs, brought
+Windows, gaps and metrics are LaFAN1's (`protocols.gaps`), and each gap is asked again with movement known on both
+sides, which is what two clips are joined by; recordings are the test splits of the rotation packs, brought
 to 30 frames per second; L2P is in units of the training split's deviation; windows face +z at the last known frame.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +19,13 @@ from kinema.metrics.cells import Cell, CellReport
 from kinema.motion.edit import facing, resample
 from kinema.motion.motion import Motion
 from kinema.protocols.completer import CLASSICAL, CURVE_COLUMNS, Completer
-from kinema.protocols.gaps import GAPS, TEST_HOP, TEST_WINDOW, GapScores, Statistics, windows
+from kinema.protocols.gaps import AFTER, GAPS, TEST_HOP, TEST_WINDOW, GapScores, Statistics, windows
 from kinema.protocols.leaks import find_leak
 
 RATE = 30.0
 _NOTES = (
     "Ten frames known, a gap, one target frame; 65-frame windows every 40 frames at 30 Hz; errors of the gap's frames.",
+    "after 10: the same gaps with ten frames known behind them, as between two clips. LaFAN1 does not ask that.",
     "'linear' is slerp for rotations and a straight line for the root. L2Q: signs nearest to the last known frame.",
     "L2P is over the deviation of the training split's windows (50 frames every 20), of the same set.",
 )
@@ -75,17 +78,18 @@ class OpenInbetween:
         joints = range(len(test[0].skeleton))
         statistics = Statistics.of(train, joints, facing)
         batches = [batch for clip in test for batch in windows(clip, TEST_WINDOW, TEST_HOP, facing)]
-        for gap in self.gaps:
+        for after, gap in itertools.product((1, AFTER), self.gaps):
             scores: dict[str, dict[str, float]] = {}
             count = 0
             for name, one in asked.items():
-                sums = GapScores(gap, joints, statistics)
+                sums = GapScores(gap, joints, statistics, after)
                 for batch in batches:
                     sums.add(one, batch)
                 count = sums.windows
                 for metric, value in sums.means().items():
                     scores.setdefault(metric, {})[name] = value
-            yield Cell({"set": pack, "gap": str(gap)}, count, scores)
+            where = {"set": pack, "gap": str(gap)}
+            yield Cell(where if after == 1 else {**where, "after": str(after)}, count, scores)
 
 
 def recordings(pack: str, data: Path | str | None, split: Split) -> Iterator[Motion]:

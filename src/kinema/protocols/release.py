@@ -25,8 +25,8 @@ class Offer:
 
     `space` is what the clip is made of ("rotations", "positions", "picture"); `noisy`: what is known is evidence;
     `sides`: on how many sides of the gap movement is known, counted as `run.gaps` counts: none between the single keys
-    of `upsample-grid`, one (the ten frames before it) in `open-inbetween`; no protocol asks with two. `gain` is by what
-    share the error is smaller than the best classical one: the least over the metrics and sets that decide.
+    of `upsample-grid`, one (the ten frames before it) or both in `open-inbetween`. `gain` is by what share the error is
+    smaller than the best classical one: the least over the metrics and sets that decide.
     """
 
     space: str
@@ -115,7 +115,7 @@ def _renamed(report: Mapping[str, Any], name: str) -> dict[str, Any]:
 def _key(where: Mapping[str, str], space: str) -> tuple[str, int, bool, float]:
     if "rate" in where:
         return where["kind"], 0, where["noise"] != "clean", round(int(where["rate"]) / _RATE, 6)
-    return space, 1, False, round((int(where["gap"]) + 1) / _RATE, 6)
+    return space, 2 if "after" in where else 1, False, round((int(where["gap"]) + 1) / _RATE, 6)
 
 
 def _space(report: Mapping[str, Any]) -> str:
