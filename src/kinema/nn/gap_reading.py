@@ -57,10 +57,10 @@ class Gaps:
         """The window and frame of each frame in a gap, and where `frames` names it."""
         if torch.compiler.is_exporting():
             gap = torch.arange(self.row.shape[0], device=self.row.device)
-            at = gap, torch.zeros_like(gap)
+            place = torch.zeros_like(gap)
         else:
-            at = self.inside.nonzero(as_tuple=True)
-        return self.row[at[0]], self.frames[at], at
+            gap, place = self.inside.nonzero(as_tuple=True)
+        return self.row[gap], self.frames[gap, place], (gap, place)
 
     def way(self) -> Float[Tensor, "G n"]:
         """How far each frame is from the left end to the right one, 0 to 1."""

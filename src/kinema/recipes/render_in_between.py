@@ -29,7 +29,6 @@ _MENDED = Optim(
 )
 # Motion played backwards is another motion, and was learnt at the cost of this one; limbs of another clip are not.
 _VARIED = Augment(mirror=0.5, speed=(0.7, 1.4), graft=0.5)
-_WHOLE = replace(_VARIED, graft=0.0)  # limbs can be told apart in rotations only
 
 
 def render_in_between() -> Recipe:
@@ -71,25 +70,34 @@ def render_in_between() -> Recipe:
 def render_in_between_3d() -> Recipe:
     """Render-In-Between, mended, on joint positions in the room."""
     recipe = render_in_between()
-    stages = tuple(replace(stage, augment=_WHOLE) for stage in recipe.stages)
-    return replace(recipe, name="render-in-between-3d", representation=WorldPositionsConfig(fps=30.0), stages=stages)
+    return replace(
+        recipe,
+        name="render-in-between-3d",
+        representation=WorldPositionsConfig(fps=30.0),
+        stages=_of_places(GapReader.Config(), RenderInBetween.Config()),
+    )
 
 
 def render_in_between_2d() -> Recipe:
     """Render-In-Between, mended, on nineteen keypoints of a picture, from any side."""
     recipe = render_in_between()
-    gaps, model = recipe.stages
-    stages = (
-        replace(gaps, model=GapReader.Config(space=0.0), augment=_WHOLE),
-        replace(model, model=RenderInBetween.Config(space=0.0), augment=_WHOLE),
-    )
     return replace(
         recipe,
         name="render-in-between-2d",
         source=Viewed(recipe.source, views=6),
         representation=PictureKeypointsConfig(fps=30.0),
-        stages=stages,
+        stages=_of_places(GapReader.Config(space=0.0), RenderInBetween.Config(space=0.0)),
         phases=1,
+    )
+
+
+def _of_places(reader: GapReader.Config, model: RenderInBetween.Config) -> tuple[Stage, Stage]:
+    """The same two stages, shorter; another clip's limbs can be put in place of one's own in rotations only."""
+    gaps, noisy = render_in_between().stages
+    whole = replace(_VARIED, graft=0.0)
+    return (
+        replace(gaps, model=reader, augment=whole, steps=2_500),
+        replace(noisy, model=model, augment=whole, steps=2_000),
     )
 
 
