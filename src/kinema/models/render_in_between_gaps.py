@@ -18,6 +18,8 @@ from kinema.models.base import FeatureShape, Model, repeat_samples
 from kinema.nn.gap_reading import GapReading, Gaps
 from kinema.nn.seen import whole_keys
 
+_SHORT = 0.2  # seconds: shorter gaps are not worth the trouble of being exact
+
 
 class GapReader(Model):
     """The network, with its training. Frames that are not wholly and exactly known are not looked at."""
@@ -30,7 +32,7 @@ class GapReader(Model):
 
         `terms` are the whitened numbers that stand for a gap and for its correction by `sines`, measured on `measured`
         batches. `velocity` and `space` weigh the losses beside the L1 of features; distances in space are those of
-        `places` frames of each gap. `easy`: see `loss`.
+        `places` frames of each gap. `easy` is the error of a gap of a second that halves what it counts; see `loss`.
         """
 
         hidden: int = 384
@@ -42,7 +44,7 @@ class GapReader(Model):
         velocity: float = 2.0
         space: float = 2.0
         places: int = 3
-        easy: float = 0.2
+        easy: float = 0.1
 
         def build(self, shape: FeatureShape) -> GapReader:
             """The network for features of this shape."""
@@ -88,8 +90,8 @@ class GapReader(Model):
     def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
         """L1 of features and of their steps, and distances in space, of the frames in gaps.
 
-        A gap counts by its length and the more, the better the cubic fits it: half as much where that is off by `easy`.
-        "left" is what is left of the cubic's error.
+        A gap counts by its length and the more, the better the cubic fits it and others of its length: short gaps, in
+        which little can be wrong, as much as long ones. "left" is what is left of the cubic's error.
         """
         del turn
         answer, curve, known = self(batch.query)
@@ -102,8 +104,8 @@ class GapReader(Model):
             error = answer[row, frame] - target[row, frame]
             before = (curve[row, frame] - target[row, frame]).abs().mean(-1)
             count = gaps.inside.sum(1)
-            easy = self.config.easy / (_sum(before, gap, count) / count + self.config.easy)
-            share = count * easy / (count * easy).sum()
+            share = count / (_sum(before, gap, count) / count + self.config.easy * _usual(batch.query, gaps))
+            share = share / share.sum()
             each, same = (share / count)[gap], gap[1:] == gap[:-1]
             step = error.diff(dim=0).abs().mean(-1) * same * (share / (count - 1).clamp(min=1))[gap[1:]]
             parts = {"features": (error.abs().mean(-1) * each).sum(), "velocity": step.sum()}
@@ -128,6 +130,12 @@ class GapReader(Model):
         at = (gaps.row[:, None], gaps.frames.gather(1, chosen))
         apart = self.shape.points(answer[at]) - self.shape.points(target[at])
         return ((apart.square().sum(-1) + 1e-10).sqrt().mean((1, 2)) * share).sum()
+
+
+def _usual(query: Query, gaps: Gaps) -> Float[Tensor, " G"]:
+    """How the error of a cubic grows with the length of the gap: 1 for a second."""
+    seconds = query.time[gaps.row, gaps.right] - query.time[gaps.row, gaps.left]
+    return seconds.float().clamp(min=_SHORT) ** 1.2
 
 
 def _sum(values: Float[Tensor, " N"], gap: Tensor, count: Tensor) -> Float[Tensor, " G"]:
