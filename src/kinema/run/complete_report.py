@@ -63,7 +63,12 @@ class Report:
         rows: dict[tuple[str, str], list[Segment]] = {}
         for segment in self.segments:
             rows.setdefault((segment.method, segment.why), []).append(segment)
-        said = [f"{self.frames} frames at {self.fps:.6g} per second from {self.known} known ones ({self.kept} kept)"]
+        kept = (
+            f"{self.kept} kept"
+            if self.keys == "exact"
+            else f"taken as evidence, moved by up to {self.key_deviation:.3g}"
+        )
+        said = [f"{self.frames} frames at {self.fps:.6g} per second from {self.known} known ones ({kept})"]
         for (method, why), group in rows.items():
             gaps, frames = sum(one.gaps for one in group), sum(one.last - one.first + 1 for one in group)
             said.append(f"{frames} frames in {gaps} gap{'s' * (gaps > 1)} by {method}: {why}")

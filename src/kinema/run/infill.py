@@ -25,6 +25,7 @@ from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.represent import Representation
 from kinema.motion.represent_picture import PictureKeypoints
 from kinema.motion.retarget import leg_length
+from kinema.motion.skeleton import has_joint
 from kinema.run.asking import Asked, Evidence, features_of, on_body
 from kinema.run.run import Run
 
@@ -105,11 +106,16 @@ def _turned(curve: Motion, seen: Clip, before: Clip, after: Clip, representation
         change = rotmat_to_rotvec(first.rotations.transpose(-1, -2) @ then.rotations)
         change = way.settled(change.flatten(-2)).unflatten(-1, (-1, 3))
         rotations = curve.rotations @ rotvec_to_rotmat(change).to(curve.rotations)
-    path = then.root - first.root if _holds_path(representation, seen) else torch.zeros_like(then.root)
-    if not curve.skeleton.same_tree(representation.skeleton):
-        path = path * (leg_length(curve.skeleton) / leg_length(representation.skeleton))
     offsets = None if curve.offsets is None else curve.offsets.expand(*rotations.shape[:-2], 3)
-    return replace(curve, rotations=rotations, root=curve.root + way.settled(path).to(curve.root), offsets=offsets)
+    out = replace(curve, rotations=rotations, root=curve.root.expand(*rotations.shape[:-3], 3), offsets=offsets)
+    if not _holds_path(representation, seen):
+        return out
+    if curve.skeleton.same_tree(representation.skeleton):
+        return replace(out, root=out.root + way.settled(then.root - first.root).to(out.root))
+    # Roots of two trees may lie anywhere about the hips: it is these that are moved alike.
+    size = leg_length(curve.skeleton) / leg_length(representation.skeleton)
+    path = way.settled(_hips(then) - _hips(first)).to(out.root) * size
+    return replace(out, root=out.root + path - (_hips(out) - _hips(curve)))
 
 
 def _turned_elsewhere(
@@ -124,6 +130,14 @@ def _turned_elsewhere(
     first, then = (_in_the_room(clip)[..., led, :, :] for clip in (before, after))
     change = way.settled(rotmat_to_rotvec(then @ first.transpose(-1, -2)).flatten(-2)).unflatten(-1, (-1, 3))
     return global_to_local(rotvec_to_rotmat(change).to(curve.rotations) @ _in_the_room(curve), parents)
+
+
+def _hips(clip: Motion) -> Float[Tensor, "*batch frame 3"]:
+    """The middle of the hips; the root, where they cannot be told."""
+    names = ("l_hip", "r_hip")
+    if not all(has_joint(clip.skeleton, name) for name in names):
+        return clip.root
+    return clip.points().positions[..., clip.skeleton.indices(names), :].mean(-2)
 
 
 def _in_the_room(clip: Motion) -> Float[Tensor, "*batch frame joint 3 3"]:
