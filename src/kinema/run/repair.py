@@ -1,7 +1,7 @@
 """`repair`: what looks damaged is not known, and `complete` fills it anew.
 
-A model that can tell wrong observations from right ones (Render-In-Between's quality head) is asked, too: with exact
-keys what it doubts is given up, with soft ones it weighs as little as it is believed.
+A model that can tell wrong observations from right ones (Render-In-Between) is asked, too: with exact keys what it
+doubts is given up, with soft ones it weighs as little as it is believed.
 """
 
 from __future__ import annotations
