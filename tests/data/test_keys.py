@@ -202,18 +202,3 @@ def test_the_picture_of_a_view_is_the_projection() -> None:
     large = representation.anchor(3 * features[None] + 0, torch.ones(1, len(features), 19))
     assert large is not None
     assert torch.allclose(anchor.into(features[None]), large.into(3 * features[None]), atol=1e-5)
-
-
-def test_absent_tokens_are_never_seen_and_required_ones_stay() -> None:
-    picture = PictureKeypointsConfig(30.0).build(SOURCE.skeleton)
-    window, known = torch.randn(20, 38), torch.ones(20, 19, dtype=torch.bool)
-    alone = Corruption(**ALONE, absent=1.0)
-    counts: list[int] = []
-    for seed in range(20):
-        seen, told = alone.apply(window, known, picture, torch.Generator().manual_seed(seed))
-        gone = ~(told > 0).any(0)
-        assert bool(((told > 0).all(0) | gone).all())
-        assert not gone[[1, 18]].any()
-        assert not seen.unflatten(-1, (19, 2))[:, gone].any()
-        counts.append(int(gone.sum()))
-    assert min(counts) < 4 < max(counts) < 14

@@ -29,8 +29,7 @@ class Corruption:
     token has a place and a turn, each is off by itself, and confidence is that of the turn. The others are the
     probability that a window has such a fault: `misses` (tokens far off, by up to `far`, for a while), `occlusion`
     (spans of a few tokens unseen), `swap` (left and right exchanged), `freeze` (a value repeated), `oversmooth`,
-    `drift` (slowly growing), `absent` (up to half of the tokens never seen, as in layouts that lack them). Raises
-    UsageError where one is negative.
+    `drift` (slowly growing). Raises UsageError where one is negative.
     """
 
     noise: float = 0.06
@@ -44,7 +43,6 @@ class Corruption:
     freeze: float = 0.05
     oversmooth: float = 0.05
     drift: float = 0.08
-    absent: float = 0.0
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -74,10 +72,6 @@ class Corruption:
             seen, confidence = self._spoilt(seen, frames, shown[:, owner], representation, draw)
             if draw.happens(self.occlusion):
                 shown = shown & ~_occluded(shown, draw)
-            if self.absent and draw.happens(self.absent):
-                gone = torch.rand(shown.shape[1], generator=generator) < 0.5 * draw.uniform()
-                gone[list(representation.required)] = False
-                shown = shown & ~gone
             told = self._told(confidence, draw) * shown
             full_seen[frames] = torch.where((told > 0)[:, owner], seen, 0.0)
             full_told[frames] = told

@@ -108,11 +108,6 @@ class Representation(ABC):
         return tuple(extra.get(token, token) if place else token for token, place in zip(owner, places, strict=True))
 
     @property
-    def required(self) -> tuple[int, ...]:
-        """Tokens without which the others could not be told."""
-        return ()
-
-    @property
     def limbs(self) -> tuple[tuple[int, ...], ...]:
         """The features of arms and head, where another motion's may stand in their place: none by default."""
         return ()

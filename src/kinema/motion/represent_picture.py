@@ -125,11 +125,6 @@ class PictureKeypoints(Representation):
         places = features.unflatten(-1, (19, 2))[..., PARTNERS19, :]
         return (places * places.new_tensor([-1.0, 1])).flatten(-2)
 
-    @property
-    def required(self) -> tuple[int, ...]:
-        """Neck and hips: see `sources`."""
-        return (1, 18)
-
     def disturbed(self, features: Float[Tensor, "*b feat"], off: Float[Tensor, "*b feat"]) -> Float[Tensor, "*b feat"]:
         """Where the hips are taken for somewhere else, so is what is told from them."""
         before, after = self.restore(features), self.restore(features + off)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import cast
 
 from kinema.data.augment import Augment
-from kinema.data.corrupt import Corruption
 from kinema.data.keys import Keys, ReleasedKeys
 from kinema.data.mixed import Mixed
 from kinema.data.packs import RotationPack
@@ -94,14 +92,12 @@ def render_in_between_2d() -> Recipe:
 
 
 def _of_places(reader: GapReader.Config, model: RenderInBetween.Config) -> tuple[Stage, Stage]:
-    """The same two stages, shorter; another clip's limbs can be put in place of one's own in rotations only, and
-    places come in many layouts."""
+    """The same two stages, shorter; another clip's limbs can be put in place of one's own in rotations only."""
     gaps, noisy = render_in_between().stages
     whole = replace(_VARIED, graft=0.0)
-    task = replace(cast("Keys", noisy.task), corruption=Corruption(absent=0.6))
     return (
         replace(gaps, model=reader, augment=whole, steps=2_500),
-        replace(noisy, model=model, task=task, augment=whole, steps=2_000),
+        replace(noisy, model=model, augment=whole, steps=2_000),
     )
 
 
