@@ -281,10 +281,14 @@ def test_a_model_of_pictures_completes_any_set_of_keypoints(skeleton: str) -> No
     assert moved[nose] == 0  # joints that the model does not know stay on the curve
     query = run.model.asked[0]  # type: ignore[union-attr]
     names = PictureKeypointsConfig(fps=30.0).build(WALK.skeleton).joints
-    told = {name for place, name in enumerate(names) if query.trust[0, 0, place] > 0}
-    assert told == set(names) - {"head", "l_hand", "r_hand"} - ({"l_toe", "r_toe"} if skeleton == "coco17" else set())
+    lacking = {"head", "l_hand", "r_hand"} | ({"l_toe", "r_toe"} if skeleton == "coco17" else set())
+    trust = dict(zip(names, query.trust[0, 0].tolist(), strict=True))
+    assert {name for name, sure in trust.items() if sure < 0.1} == lacking
+    assert min(trust.values()) > 0  # a guess is hardly believed, and a body is whole
     up = query.seen[0, 0].view(19, 2)
     assert up[names.index("l_knee"), 1] < 0  # y up for the model, below the hips
+    elbow, wrist, hand = (up[names.index(f"l_{part}")] for part in ("elbow", "wrist", "hand"))
+    assert torch.allclose(hand, wrist + 0.3 * (wrist - elbow), atol=1e-4)  # where the bone before it points
 
 
 def test_a_model_of_pictures_needs_hips_and_shoulders() -> None:

@@ -32,6 +32,7 @@ _NAMES19 = (
     "r_hip", "r_knee", "r_ankle", "l_hip", "l_knee", "l_ankle", "l_toe", "r_toe", "l_hand", "r_hand",
 )  # fmt: skip
 _FEATURES = [2, 1, *range(3, 19)]  # joints in the order of the features; the middle of the hips goes last
+_ONWARD = 0.3  # of a bone: how far beyond its end what hangs there is taken to be
 _TREE19 = (-1, 0, 1, 1, 3, 4, 1, 6, 7, 0, 9, 10, 0, 12, 13, 14, 11, 8, 5)
 
 
@@ -113,11 +114,14 @@ class PictureKeypoints(Representation):
         return found
 
     def onto(self, clip: Points) -> Points:
-        """2-D points of another set of keypoints as those of `skeleton19`; what it lacks stands at the hips."""
-        found = self.sources(clip.skeleton)
-        places = [
-            clip.positions[..., list(found.get(joint, found[0])), :].mean(-2) for joint in range(len(self.picture))
-        ]
+        """2-D points of another set of keypoints as those of `skeleton19`; what it lacks goes on as the bone before it
+        does: nobody knows better, and a model of whole bodies is told of a body."""
+        found, places = self.sources(clip.skeleton), list[Tensor]()
+        for joint, parent in enumerate(_TREE19):
+            if joint in found:
+                places.append(clip.positions[..., list(found[joint]), :].mean(-2))
+            else:
+                places.append(places[parent] + _ONWARD * (places[parent] - places[max(0, _TREE19[parent])]))
         return Points(self.picture, torch.stack(places, -2), clip.fps)
 
     def mirror(self, features: Float[Tensor, "*batch frame feat"]) -> Float[Tensor, "*batch frame feat"]:

@@ -95,6 +95,9 @@ class Asked:
             yield span, query, torch.hann_window(length + 2, periodic=False)[1:-1, None].to(given)
 
 
+_GUESSED = 0.05  # the confidence in a keypoint that a layout does not have
+
+
 @runtime_checkable
 class Doubter(Protocol):
     """A model that can tell wrong observations from right ones."""
@@ -168,10 +171,13 @@ def _trust(
 ) -> Float[Tensor, "*batch model token"]:
     """How sure each token is in the model's frames that stand for known ones; 0 in all others.
 
-    A token of which the clip has no counterpart is as sure as the whole frame is on average; in a picture, unknown.
+    A token of which the clip has no counterpart is as sure as the whole frame is on average; in a picture, where it
+    was put at a guess, hardly at all.
     """
     sure = evidence.sureness()
-    whole = sure.mean(-1) * evidence.known.all(-1) * (not isinstance(representation, PictureKeypoints))
+    whole = sure.mean(-1) * evidence.known.all(-1)
+    if isinstance(representation, PictureKeypoints):
+        whole = _GUESSED * evidence.known.any(-1).to(whole).expand(whole.shape)
     sources = _sources(evidence.clip, representation)
     table = torch.stack([sure[..., own].amin(-1) if own else whole for own in sources], -1)
     trust = torch.zeros(*table.shape[:-2], frames, representation.tokens)
