@@ -7,6 +7,7 @@ from dataclasses import replace
 from kinema.data.augment import Augment
 from kinema.data.keys import Keys, ReleasedKeys
 from kinema.data.mixed import Mixed
+from kinema.data.open_motion import OpenMotion
 from kinema.data.packs import RotationPack
 from kinema.data.synthetic import Synthetic
 from kinema.data.viewed import Viewed
@@ -68,11 +69,10 @@ def render_in_between() -> Recipe:
 
 
 def render_in_between_3d() -> Recipe:
-    """Render-In-Between, mended, on joint positions in the room."""
-    recipe = render_in_between()
-    return replace(
-        recipe,
+    """Render-In-Between, mended, on the places in the room of the seventeen canonical joints."""
+    return Recipe(
         name="render-in-between-3d",
+        source=OpenMotion(fps=30.0),
         representation=WorldPositionsConfig(fps=30.0),
         stages=_of_places(GapReader.Config(), RenderInBetween.Config()),
     )
