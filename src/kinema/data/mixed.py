@@ -102,10 +102,9 @@ class Mixed(Source):
 
     @cached_property
     def _rooted(self) -> tuple[Source, ...]:
-        own = (getattr(source, "root", None) is not None for source in self.sources)
         return tuple(
-            source if self.root is None or has else source.rooted(self.root)
-            for source, has in zip(self.sources, own, strict=True)
+            source.rooted(self.root) if self.root is not None and getattr(source, "root", None) is None else source
+            for source in self.sources
         )
 
 
