@@ -13,10 +13,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from kinema.batch import Query, even_time
-from kinema.models.action_gan import ActionGAN
+from kinema.core.query import Query, even_time
+from kinema.models.action_gan.latent_walk import LOUD
+from kinema.models.action_gan.model import ActionGAN
 from kinema.models.base import FeatureShape, Model
-from kinema.nn.latent_walk import LOUD
 from kinema.nn.noise import row_noise
 from kinema.recipes import recipe
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 
-from kinema.motion.files import bvh
+from kinema.io.bvh import load as bvh
 
 bvhio = pytest.importorskip("bvhio", reason="pip install 'kinema[bench]'")
 pymotion_bvh = pytest.importorskip("pymotion.io.bvh", reason="pip install 'kinema[bench]'")

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from kinema.models.base import FeatureShape
-from kinema.models.conv_seq2seq import ConvSeq2Seq
+from kinema.models.conv_seq2seq.model import ConvSeq2Seq
 
 ROUNDS = 5
 MODELS = {

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import torch
 
-from kinema.run.export.graph import difference, open_session, write_graph
-from kinema.run.export.parts import parts_of
-from kinema.run.open import model_folder
-from kinema.run.saved import load_model
+from kinema.apps.onnx.graph import difference, open_session, write_graph
+from kinema.apps.onnx.parts import parts_of
+from kinema.pipeline.checkpoint import load_model
+from kinema.pipeline.open import model_folder
 
 SIZES = {"batch": 1, "sample": 10, "frame": 90, "token": 30}
 ROUNDS = 15

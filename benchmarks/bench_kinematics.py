@@ -15,8 +15,8 @@ from torch import Tensor
 from kinema.data.synthetic import perform
 from kinema.geometry.kinematics import forward_kinematics, joint_positions
 from kinema.geometry.rotations import rotvec_to_rotmat
-from kinema.motion.catalog import skeleton
-from kinema.motion.ik import fit_rotations
+from kinema.motion.retargeting.inverse_kinematics import fit_rotations
+from kinema.motion.skeletons import skeleton
 
 torch.set_num_threads(1)
 BODY = skeleton("h36m32")

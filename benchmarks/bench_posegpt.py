@@ -14,12 +14,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from kinema.batch import Query, even_time
+from kinema.core.query import Query, even_time
 from kinema.models.base import FeatureShape
-from kinema.models.posegpt import PoseGPT
-from kinema.models.posegpt_tokens import PoseTokens
-from kinema.nn.blocks import Block, Memory
-from kinema.nn.quantize import QuantiserConfig
+from kinema.models.posegpt.model import PoseGPT
+from kinema.models.posegpt.quantizers import QuantiserConfig
+from kinema.models.posegpt.tokenizer import PoseTokens
+from kinema.models.posegpt.transformer import Block, Memory
 from kinema.recipes import recipe
 
 BATCH, CLASSES = 32, 60

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kinema.batch import Batch, Query, even_time
+from kinema.core.query import Batch, Query, even_time
 from kinema.models.base import FeatureShape
-from kinema.models.render_in_between_released import RenderInBetweenReleased
+from kinema.models.render_in_between.released import RenderInBetweenReleased
 
 SHAPE = FeatureShape(38, 19)
 

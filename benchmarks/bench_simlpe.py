@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from kinema.models.base import FeatureShape
-from kinema.models.simlpe import LinearMixing, SiMLPe
+from kinema.models.simlpe.model import LinearMixing, SiMLPe
 
 torch.set_num_threads(1)
 

@@ -16,9 +16,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from kinema.batch import Query, even_time
+from kinema.core.query import Query, even_time
 from kinema.models.base import FeatureShape
-from kinema.models.smrnet import SMRNet, _Asked
+from kinema.models.smrnet.model import SMRNet, _Asked
 from kinema.nn.diffusion import Walk
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))

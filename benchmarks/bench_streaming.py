@@ -16,8 +16,8 @@ import torch
 
 from kinema.data.synthetic import perform
 from kinema.models.baselines import BASELINES
-from kinema.run.open import open_run, shipped_models
-from kinema.run.streaming import Forecaster
+from kinema.pipeline.open import open_run, shipped_models
+from kinema.pipeline.streaming import Forecaster
 
 torch.set_num_threads(1)
 RUNS = tuple(filter(None, os.environ.get("KINEMA_STREAM_RUNS", "").split(":")))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kinema.cli import main
+from kinema.apps.cli import main
 
 
 def run(*arguments: object) -> int:

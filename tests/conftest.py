@@ -18,7 +18,9 @@ torch.set_num_threads(1)
 
 # Before any import of kinema: a shape in a signature that nobody checks is soon a lie. It costs nothing outside the
 # tests. Left out: the rooms above these, which import on demand or speak of `Self`.
-CHECKED = ("batch", "data", "geometry", "metrics", "models", "motion", "nn", "protocols", "viz")
+CHECKED = (
+    "core.query", "data", "geometry", "io", "metrics", "models", "motion", "nn", "protocols", "representations", "viz",
+)  # fmt: skip
 jaxtyping.install_import_hook([f"kinema.{room}" for room in CHECKED], "shapes.check")
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from kinema.motion import catalog
-from kinema.motion.files.smpl import BODIES
+from kinema.io.smpl import BODIES
+from kinema.motion import skeletons as catalog
 
 WIDTHS = {"smpl": 72, "smplh": 156, "smplx": 165}
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kinema.nn.denoiser import Denoiser
-from kinema.nn.graph import GraphConvolution, Observation, ResidualLayer, SharedAttention, TwinGraph
+from kinema.models.smrnet.denoiser import Denoiser
+from kinema.models.smrnet.graph import GraphConvolution, Observation, ResidualLayer, SharedAttention, TwinGraph
 
 
 class Plain(nn.Module):

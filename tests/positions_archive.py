@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from kinema.data.h36m_positions import ACTIONS, SUBJECTS
-from kinema.data.humaneva_positions import TEST, TRAIN
+from kinema.data.sources.h36m_positions import ACTIONS, SUBJECTS
+from kinema.data.sources.humaneva import TEST, TRAIN
 
 
 def take(frames: int, joints: int, seed: int) -> np.ndarray:

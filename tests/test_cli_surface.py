@@ -6,13 +6,13 @@ import sys
 import pytest
 
 from command import run
-from kinema.cli import app
+from kinema.apps.cli import app
 
 
 def test_help_imports_no_torch() -> None:
     code = (
         "import sys\n"
-        "from kinema.cli import main\n"
+        "from kinema.apps.cli import main\n"
         "try: main(['--help'])\n"
         "except SystemExit as stop: assert not stop.code, stop.code\n"
         "assert 'torch' not in sys.modules, 'torch was imported'\n"

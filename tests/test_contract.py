@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from kinema.batch import Batch, Query
+from kinema.core.query import Batch, Query
 from kinema.data.loader import Loader
 from kinema.data.windows import WindowSet
 from kinema.models.base import Model
 from kinema.models.baselines import BASELINES
 from kinema.motion.edit import resample
-from kinema.motion.represent import Representation
+from kinema.pipeline.checkpoint import facts_of, feature_shape, fresh_model, load_model, save_model
 from kinema.recipes import RECIPES, Stage, recipe
-from kinema.run.saved import facts_of, feature_shape, fresh_model, load_model, save_model
+from kinema.representations.base import Representation
 
 
 @dataclass(frozen=True, eq=False)

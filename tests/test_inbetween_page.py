@@ -8,8 +8,8 @@ import pytest
 
 from command import run
 from kinema.data.synthetic import perform
-from kinema.motion.files import load, save
-from kinema.run.choose import Gap, choose
+from kinema.io.formats import load, save
+from kinema.pipeline.method_choice import Gap, choose
 
 PAGE = (Path(__file__).parents[1] / "docs" / "inbetween.md").read_text()
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from kinema.cli import app
+from kinema.apps.cli import app
 from kinema.data.synthetic import perform
-from kinema.motion.files import load, save
+from kinema.io.formats import load, save
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 

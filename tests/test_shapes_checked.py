@@ -4,7 +4,7 @@ import jaxtyping
 import pytest
 import torch
 
-from kinema.batch import even_time
+from kinema.core.query import even_time
 from kinema.geometry.rotations import rotvec_to_rotmat
 
 

@@ -8,46 +8,46 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from kinema.version import VERSION as __version__
+from kinema.core.version import VERSION as __version__
 
 if TYPE_CHECKING:
-    from kinema.api import Opened, open  # noqa: A004  kn.open
-    from kinema.batch import Batch, Query
-    from kinema.errors import KinemaError
-    from kinema.motion.catalog import skeleton
+    from kinema.apps.show import Shown, show
+    from kinema.core.errors import KinemaError
+    from kinema.core.query import Batch, Query
+    from kinema.io.formats import load, save
     from kinema.motion.edit import resample
-    from kinema.motion.files import load, save
     from kinema.motion.motion import Motion, Points
     from kinema.motion.skeleton import Skeleton
+    from kinema.motion.skeletons import skeleton
+    from kinema.pipeline import Answer, Run, evaluate, open_run, train
+    from kinema.pipeline.completion import Completed
+    from kinema.pipeline.pipeline import Opened, open  # noqa: A004  kn.open
+    from kinema.pipeline.streaming import Forecaster
     from kinema.recipes import recipe
-    from kinema.run import Answer, Run, evaluate, open_run, train
-    from kinema.run.complete import Completed
-    from kinema.run.streaming import Forecaster
-    from kinema.shown import Shown, show
 
 _WHERE = {
-    "Answer": "kinema.run",
-    "Batch": "kinema.batch",
-    "Forecaster": "kinema.run.streaming",
-    "Completed": "kinema.run.complete",
-    "KinemaError": "kinema.errors",
+    "Answer": "kinema.pipeline",
+    "Batch": "kinema.core.query",
+    "Forecaster": "kinema.pipeline.streaming",
+    "Completed": "kinema.pipeline.completion",
+    "KinemaError": "kinema.core.errors",
     "Motion": "kinema.motion.motion",
-    "Opened": "kinema.api",
+    "Opened": "kinema.pipeline.pipeline",
     "Points": "kinema.motion.motion",
-    "Query": "kinema.batch",
-    "Run": "kinema.run",
-    "Shown": "kinema.shown",
+    "Query": "kinema.core.query",
+    "Run": "kinema.pipeline",
+    "Shown": "kinema.apps.show",
     "Skeleton": "kinema.motion.skeleton",
-    "evaluate": "kinema.run",
-    "load": "kinema.motion.files",
-    "open": "kinema.api",
-    "open_run": "kinema.run",
+    "evaluate": "kinema.pipeline",
+    "load": "kinema.io.formats",
+    "open": "kinema.pipeline.pipeline",
+    "open_run": "kinema.pipeline",
     "recipe": "kinema.recipes",
     "resample": "kinema.motion.edit",
-    "save": "kinema.motion.files",
-    "show": "kinema.shown",
-    "skeleton": "kinema.motion.catalog",
-    "train": "kinema.run",
+    "save": "kinema.io.formats",
+    "show": "kinema.apps.show",
+    "skeleton": "kinema.motion.skeletons",
+    "train": "kinema.pipeline",
 }
 
 __all__ = [

@@ -1,5 +1,5 @@
 """`python -m kinema`."""
 
-from kinema.cli import main
+from kinema.apps.cli import main
 
 main()

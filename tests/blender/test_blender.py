@@ -15,22 +15,22 @@ import numpy as np
 import pytest
 import torch
 
-import kinema.cli.generate as generate_command
+import kinema.apps.cli.generate as generate_command
 from command import run as kinema
-from kinema.batch import Batch, Query
+from kinema.core.errors import KinemaError
+from kinema.core.query import Batch, Query
 from kinema.data.synthetic import perform
-from kinema.errors import KinemaError
 from kinema.geometry.rotations import rotvec_to_rotmat
+from kinema.io import fbx
+from kinema.io import formats as files
 from kinema.models.base import Model
-from kinema.motion import files
-from kinema.motion.catalog import skeleton
 from kinema.motion.edit import rest_pose
-from kinema.motion.files import fbx
 from kinema.motion.motion import Motion
 from kinema.motion.names import is_end_point
-from kinema.motion.represent import RotationVectors
-from kinema.motion.rest import with_rest
-from kinema.run.generate import ActionRun
+from kinema.motion.retargeting.file_rest_pose import with_rest
+from kinema.motion.skeletons import skeleton
+from kinema.pipeline.generation import ActionRun
+from kinema.representations.base import RotationVectors
 
 pytestmark = [pytest.mark.blender, pytest.mark.xdist_group("blender")]
 ROOT = Path(__file__).parents[2]

@@ -6,14 +6,14 @@ import math
 
 import pytest
 import torch
-from little_motion import positions, rotations, smooth_motion
 from torch import Tensor
 
+from kinema.core.errors import UsageError
 from kinema.data.augment import Augment, resample_features
 from kinema.data.synthetic import perform
-from kinema.errors import UsageError
-from kinema.motion.represent import RootPositions
-from kinema.motion.represent_world import RootedRotationsConfig
+from kinema.representations.base import RootPositions
+from kinema.representations.world import RootedRotationsConfig
+from little_motion import positions, rotations, smooth_motion
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from little_motion import clips, positions, rotations
 
-from kinema.batch import Batch
+from kinema.core.errors import UsageError
+from kinema.core.query import Batch
 from kinema.data.augment import Augment
 from kinema.data.loader import Loader, step_generator
 from kinema.data.source import mirrored_classes
 from kinema.data.synthetic import Synthetic
 from kinema.data.tasks import Forecast
 from kinema.data.windows import Balance, WindowSet
-from kinema.errors import UsageError
-from kinema.motion.represent_world import RootedRotationsConfig
+from kinema.representations.world import RootedRotationsConfig
+from little_motion import clips, positions, rotations
 
 VARIED = Augment(0.5, 0.5, (0.8, 1.2), (0.9, 1.1), 0.1, 1.0, 0.01)
 

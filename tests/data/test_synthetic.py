@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from kinema.core.errors import UsageError
 from kinema.data.synthetic import ACTIONS, Style, Synthetic, perform, sequence
-from kinema.errors import UsageError
-from kinema.motion.catalog import skeleton
 from kinema.motion.motion import Motion
+from kinema.motion.skeletons import skeleton
 
 FPS = 30.0
 SEEDS = (0, 5, 11)

@@ -6,13 +6,13 @@ from dataclasses import fields, replace
 
 import pytest
 import torch
-from little_motion import BODY, Clips, clips, positions, rotations, smooth_motion
 
-from kinema.batch import Query
+from kinema.core.query import Query
 from kinema.data.loader import Loader
 from kinema.data.tasks import Forecast, known_frames
 from kinema.data.windows import WindowSet
-from kinema.motion.represent import Representation
+from kinema.representations.base import Representation
+from little_motion import BODY, Clips, clips, positions, rotations, smooth_motion
 
 
 def same(one: Query, other: Query) -> bool:

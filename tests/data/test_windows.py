@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from little_motion import BODY, Clips, clips, positions, rotations, smooth_motion
 
+from kinema.core.errors import KinemaError, UsageError
 from kinema.data.windows import WindowSet
-from kinema.errors import KinemaError, UsageError
-from kinema.motion.represent import RootPositions
+from kinema.representations.base import RootPositions
+from little_motion import BODY, Clips, clips, positions, rotations, smooth_motion
 
 
 def build(source: Clips, cache: Path | None = None, phases: int = 1, fps: float = 30.0) -> WindowSet:

@@ -26,27 +26,29 @@ from fuzz_mutate import (
 )
 from safetensors.torch import save_file
 
-from kinema.cli.train import _recipe
-from kinema.data import babel_files, h36m_camera, labelled
-from kinema.data.amass_files import read_header, read_take
-from kinema.data.amass_joints import AmassJoints
-from kinema.data.cmu_forecast import _Pack
-from kinema.data.folder import read_labels
-from kinema.data.packs import RotationPack
-from kinema.data.position_archive import PositionArchive
+from kinema.apps.cli.train import _recipe
+from kinema.core.safe_pickle import read_object_npz, read_pickle, read_torch
+from kinema.data.sources import babel_files, labelled
+from kinema.data.sources import h36m_2d as h36m_camera
+from kinema.data.sources.amass_files import read_header, read_take
+from kinema.data.sources.amass_joints import AmassJoints
+from kinema.data.sources.cmu import _Pack
+from kinema.data.sources.folder import read_labels
+from kinema.data.sources.packs import RotationPack
+from kinema.data.sources.videopose3d import PositionArchive
 from kinema.data.synthetic import Synthetic, perform
 from kinema.data.windows import WindowSet
-from kinema.motion import catalog
-from kinema.motion.files import keypoints, load_clip, save, smpl, sniff
-from kinema.motion.files.summary import summarise
-from kinema.motion.joint_map import read_joint_map
-from kinema.motion.represent import RootPositions
-from kinema.pickles import read_object_npz, read_pickle, read_torch
-from kinema.protocols.samples import load_samples, sample_of
+from kinema.io import keypoints, smpl
+from kinema.io.formats import load_clip, save, sniff
+from kinema.io.summary import summarise
+from kinema.motion import skeletons as catalog
+from kinema.motion.retargeting.joint_map import read_joint_map
+from kinema.pipeline.checkpoint import load_model
+from kinema.pipeline.train import Means, train
+from kinema.protocols.forecasting.sample_file import load_samples, sample_of
 from kinema.recipes import RECIPES
 from kinema.recipes.codec import to_json
-from kinema.run.saved import load_model
-from kinema.run.train import Means, train
+from kinema.representations.base import RootPositions
 from kinema.training.checkpoint import RunFolder
 from kinema.training.log import JsonLines
 from little_amass import model_arrays, write_model, write_take

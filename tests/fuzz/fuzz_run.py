@@ -29,7 +29,7 @@ from typing import Any
 import torch
 from fuzz_readers import READERS, Reader
 
-from kinema.errors import KinemaError
+from kinema.core.errors import KinemaError
 
 torch.set_num_threads(1)  # threads do not live through a fork
 

@@ -14,17 +14,18 @@ import numpy as np
 import pytest
 from fuzz_mutate import bomb
 
-from kinema.archives import ROOM, read_npz
-from kinema.data.amass_files import read_header
-from kinema.data.babel_files import read_sequences
-from kinema.data.cmu_forecast import _Pack
-from kinema.data.folder import read_labels
-from kinema.documents import DEEPEST, read_json
-from kinema.errors import FormatError, KinemaError
-from kinema.motion.files import load_clip, save, smpl, sniff
-from kinema.motion.files.bvh_parse import MOST_JOINTS, parse_bvh
-from kinema.motion.files.keypoints import read
-from kinema.pickles import read_object_npz, read_pickle, read_torch
+from kinema.core.errors import FormatError, KinemaError
+from kinema.core.safe_json import DEEPEST, read_json
+from kinema.core.safe_pickle import read_object_npz, read_pickle, read_torch
+from kinema.core.safe_zip import ROOM, read_npz
+from kinema.data.sources.amass_files import read_header
+from kinema.data.sources.babel_files import read_sequences
+from kinema.data.sources.cmu import _Pack
+from kinema.data.sources.folder import read_labels
+from kinema.io import smpl
+from kinema.io.bvh.parser import MOST_JOINTS, parse_bvh
+from kinema.io.formats import load_clip, save, sniff
+from kinema.io.keypoints import read
 from kinema.training.checkpoint import RunFolder
 from kinema.training.log import JsonLines
 from small_bvh import SMALL_BVH, small_bvh_rows
@@ -254,8 +255,8 @@ def test_pickles_that_ask_for_too_much(tmp_path: Path, data: bytes) -> None:
 
 def test_hdf5_that_claims_what_is_not_there(tmp_path: Path) -> None:
     h5py = pytest.importorskip("h5py")
-    from kinema.data.amass_joints import AmassJoints
-    from kinema.protocols.samples import load_samples
+    from kinema.data.sources.amass_joints import AmassJoints
+    from kinema.protocols.forecasting.sample_file import load_samples
 
     path = tmp_path / "a.h5"
     with h5py.File(path, "w") as file:
@@ -272,7 +273,7 @@ def test_hdf5_that_claims_what_is_not_there(tmp_path: Path) -> None:
 
 def test_hdf5_texts_that_are_none(tmp_path: Path) -> None:
     h5py = pytest.importorskip("h5py")
-    from kinema.protocols.samples import load_samples
+    from kinema.protocols.forecasting.sample_file import load_samples
 
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["action"] = np.array([b"\xff\xfe"])
@@ -286,8 +287,8 @@ def test_hdf5_texts_that_are_none(tmp_path: Path) -> None:
     "change", [{"trained_on": 0.5}, {"step": []}, {"mirror": []}, {"mirror": [0]}, {"mirror": [10**9]}]
 )
 def test_a_checkpoint_with_other_things_in_its_place(tmp_path: Path, change: dict[str, Any]) -> None:
-    from kinema.run.open import WEIGHTS
-    from kinema.run.saved import load_model
+    from kinema.pipeline.checkpoint import load_model
+    from kinema.pipeline.open import WEIGHTS
 
     shipped = WEIGHTS / "simlpe-cmu"
     facts = json.loads((shipped / "config.json").read_text())

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from kinema.errors import UsageError
+from kinema.core.errors import UsageError
 from kinema.geometry.camera import project, view
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.transform import Rotation
 
-from kinema.errors import UsageError
+from kinema.core.errors import UsageError
 from kinema.geometry import rotations as rot
 
 ROTVECS = arrays(np.float64, (5, 3), elements=st.floats(-3.0, 3.0))

@@ -25,15 +25,15 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from kinema.atomic import atomic_path, write_bytes
+from kinema.apps.batch.jobs import LEDGER, Do, Engine, Made, Piece, pieces_in, run_job
+from kinema.apps.batch.workers import Here, Processes
+from kinema.core.atomic import atomic_path, write_bytes
 from kinema.data.synthetic import perform
-from kinema.motion.files import load, save
+from kinema.io.formats import load, save
 from kinema.motion.motion import Motion
+from kinema.pipeline.checkpoint import load_model
+from kinema.pipeline.train import Means, train
 from kinema.recipes import Recipe, recipe
-from kinema.run.engines import Here, Processes
-from kinema.run.jobs import LEDGER, Do, Engine, Made, Piece, pieces_in, run_job
-from kinema.run.saved import load_model
-from kinema.run.train import Means, train
 from kinema.training.checkpoint import RunFolder
 
 torch.set_num_threads(1)  # threads do not live through a fork

@@ -10,7 +10,7 @@ import torch
 from scipy import linalg
 from torch import Tensor
 
-from kinema.errors import UsageError
+from kinema.core.errors import UsageError
 from kinema.metrics import distribution
 from kinema.metrics.distribution import Moments, frechet_distance, gaussian_mmd, kernel_distance, median_distance
 

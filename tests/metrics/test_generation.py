@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn.functional import one_hot
 
-from kinema.errors import UsageError
+from kinema.core.errors import UsageError
 from kinema.metrics.dynamics import dynamics, foot_skate, wasserstein
 from kinema.metrics.generation import (
     LEGACY_BANDWIDTHS,

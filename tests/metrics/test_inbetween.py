@@ -8,8 +8,8 @@ import torch
 
 from kinema.geometry.rotations import rotvec_to_rotmat
 from kinema.metrics import inbetween
-from kinema.motion.catalog import skeleton
 from kinema.motion.motion import Motion, Points
+from kinema.motion.skeletons import skeleton
 
 RNG = np.random.default_rng(0)
 

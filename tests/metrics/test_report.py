@@ -7,8 +7,8 @@ import json
 import pytest
 from rich.console import Console
 
-from kinema.errors import UsageError
-from kinema.metrics.report import Leak, Meeting, Published, Report, markdown, mean_over, rich_tables, with_means
+from kinema.core.errors import UsageError
+from kinema.protocols.report import Leak, Meeting, Published, Report, markdown, mean_over, rich_tables, with_means
 
 MEANS = {"mean": ("run", "jump"), "mean_trained": ("run",)}
 

@@ -8,15 +8,15 @@ from typing import Any, Literal
 import pytest
 import torch
 
-from kinema.batch import Batch, Query, even_time
-from kinema.errors import UsageError
-from kinema.models.action_gan import ActionGAN
-from kinema.models.action_gan_pose import PoseGAN
-from kinema.models.action_gan_walk import TaughtWalk
+from kinema.core.errors import UsageError
+from kinema.core.query import Batch, Query, even_time
+from kinema.models.action_gan.latent_walk import LOUD, LatentWalk, PooledReader, PoseDecoder, trailing_mean
+from kinema.models.action_gan.model import ActionGAN
+from kinema.models.action_gan.pose_gan import PoseGAN
+from kinema.models.action_gan.walk_autoencoder import unlike_in_size
+from kinema.models.action_gan.walk_pretraining import TaughtWalk
 from kinema.models.base import FeatureShape, Model
 from kinema.nn.adversarial import gradient_penalty, real_gradient
-from kinema.nn.latent_walk import LOUD, LatentWalk, PooledReader, PoseDecoder, trailing_mean
-from kinema.nn.walk_teacher import unlike_in_size
 from kinema.recipes import RECIPES, recipe
 
 SHAPE = FeatureShape(6, 2, classes=3, fps=30.0)

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from kinema.batch import Batch, Query, even_time
-from kinema.errors import UsageError
+from kinema.core.errors import UsageError
+from kinema.core.query import Batch, Query, even_time
 from kinema.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat
 from kinema.models.baselines import BASELINES, Interpolate, RunningAverage
 

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kinema.batch import Batch, Query, even_time
-from kinema.errors import UsageError
+from kinema.core.errors import UsageError
+from kinema.core.query import Batch, Query, even_time
 from kinema.models.base import FeatureShape
-from kinema.models.conv_seq2seq import ConvSeq2Seq
-from kinema.nn.pose_conv import PoseEncoder
+from kinema.models.conv_seq2seq.model import ConvSeq2Seq
+from kinema.models.conv_seq2seq.pose_conv import PoseEncoder
 from kinema.recipes import recipe
 
 WIDTH, CLASSES = 45, 3

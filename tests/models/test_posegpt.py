@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 import torch
 
-from kinema.batch import Batch, Query, even_time
-from kinema.errors import UsageError
+from kinema.core.errors import UsageError
+from kinema.core.query import Batch, Query, even_time
 from kinema.models.base import FeatureShape
-from kinema.models.posegpt import PoseGPT
-from kinema.models.posegpt_tokens import PoseTokens, Straight
-from kinema.nn.blocks import Memory
-from kinema.nn.choice import Choice
-from kinema.nn.quantize import QuantiserConfig
-from kinema.nn.token_inputs import InputsConfig
+from kinema.models.posegpt.inputs import InputsConfig
+from kinema.models.posegpt.model import PoseGPT
+from kinema.models.posegpt.quantizers import QuantiserConfig
+from kinema.models.posegpt.sampling import Choice
+from kinema.models.posegpt.tokenizer import PoseTokens, Straight
+from kinema.models.posegpt.transformer import Memory
 from kinema.recipes import recipe
 
 SHAPE = FeatureShape(16, 2, classes=3, fps=30.0)

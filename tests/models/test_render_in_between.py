@@ -9,11 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kinema.batch import Batch, Query, even_time
+from kinema.core.query import Batch, Query, even_time
 from kinema.models.base import FeatureShape, Model
-from kinema.models.render_in_between import RenderInBetween
-from kinema.models.render_in_between_gaps import GapReader
-from kinema.models.render_in_between_released import RenderInBetweenCriticised, RenderInBetweenReleased
+from kinema.models.render_in_between.gap_model import GapReader
+from kinema.models.render_in_between.model import RenderInBetween
+from kinema.models.render_in_between.released import RenderInBetweenCriticised, RenderInBetweenReleased
 from kinema.nn.keyframes import Keyframes
 
 SHAPE = FeatureShape(width=6, tokens=3, owner=(0, 0, 1, 1, 2, 2))

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from kinema.batch import Batch, Query, even_time
-from kinema.geometry.frequency import dct_matrix
+from kinema.core.query import Batch, Query, even_time
+from kinema.geometry.dct import dct_matrix
 from kinema.models.base import FeatureShape
-from kinema.models.simlpe import LinearMixing, SiMLPe
-from kinema.nn.distance import joint_distance
+from kinema.models.simlpe.loss import joint_distance
+from kinema.models.simlpe.model import LinearMixing, SiMLPe
 from kinema.recipes import recipe
 from kinema.training.optim import Optim
 

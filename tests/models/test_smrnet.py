@@ -8,19 +8,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from kinema.batch import Batch, Query, even_time
-from kinema.errors import UsageError
-from kinema.geometry.frequency import dct_matrix
+from kinema.core.errors import UsageError
+from kinema.core.query import Batch, Query, even_time
+from kinema.geometry.dct import dct_matrix
 from kinema.geometry.rotations import axis_angle_to_rotmat
 from kinema.models.base import FeatureShape
-from kinema.models.smrnet import SMRNet
-from kinema.motion.catalog.kinema import canon17
+from kinema.models.smrnet.inpainting import Known
+from kinema.models.smrnet.model import SMRNet
 from kinema.motion.edit import rest_pose
-from kinema.motion.represent_centred import CentredPositionsConfig
 from kinema.motion.skeleton import Skeleton
-from kinema.nn.coefficients import Coefficients, padded
-from kinema.nn.completion import Known
-from kinema.run.saved import feature_shape
+from kinema.motion.skeletons.kinema import canon17
+from kinema.nn.dct_coefficients import Coefficients, padded
+from kinema.pipeline.checkpoint import feature_shape
+from kinema.representations.root_centred import CentredPositionsConfig
 from plain_smrnet import Plain
 
 CONFIG = SMRNet.Config(observed=6, predicted=10, coefficients=8, layers=2, width=32, heads=4, steps=4)
@@ -182,7 +182,7 @@ def test_a_sample_depends_on_its_number_and_row_alone() -> None:
 def test_chunks_of_memory_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     model, asked = made(), query(batch=3)
     whole = answers(model, asked, 4)
-    monkeypatch.setattr("kinema.models.smrnet._MEMORY", 3 * 64 * 8 * 32)  # three samples at once
+    monkeypatch.setattr("kinema.models.smrnet.model._MEMORY", 3 * 64 * 8 * 32)  # three samples at once
     assert torch.allclose(answers(model, asked, 4), whole, atol=1e-5)
 
 

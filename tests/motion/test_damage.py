@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from kinema.core.errors import UsageError
 from kinema.data.synthetic import perform
-from kinema.errors import UsageError
 from kinema.geometry.rotations import axis_angle_to_rotmat
 from kinema.motion.damage import find_damage
 from kinema.motion.motion import Motion

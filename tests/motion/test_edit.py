@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation, Slerp
 
-from kinema.errors import UsageError
+from kinema.core.errors import UsageError
 from kinema.geometry.rotations import rotvec_to_rotmat
 from kinema.motion import edit
-from kinema.motion.catalog import SKELETONS, skeleton
-from kinema.motion.layout import FileLayout
+from kinema.motion.bvh_layout import FileLayout
 from kinema.motion.motion import Motion, Points
 from kinema.motion.skeleton import Skeleton
+from kinema.motion.skeletons import SKELETONS, skeleton
 
 SYMMETRIC = sorted(set(SKELETONS) - {"cmu38", "h36m32"})
 
@@ -241,7 +241,7 @@ def test_a_rest_pose_before_the_recording_is_dropped():
 
 @pytest.mark.shared
 def test_cmu_files_lose_their_rest_pose_and_bandai_files_lose_nothing(shared_data):
-    from kinema.motion.files import bvh
+    from kinema.io.bvh import load as bvh
 
     for path in sorted((shared_data / "bvh").glob("*.bvh")):
         clip = bvh.load(path)

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from kinema.errors import UsageError
+from kinema.core.errors import UsageError
 from kinema.geometry.rotations import rotvec_to_rotmat
-from kinema.motion.catalog import skeleton
 from kinema.motion.edit import rest_pose
 from kinema.motion.motion import Motion, Points, concatenate, stack
+from kinema.motion.skeletons import skeleton
 
 
 @pytest.fixture

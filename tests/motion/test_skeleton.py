@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from kinema.errors import SkeletonError, UsageError
-from kinema.motion.catalog import skeleton
+from kinema.core.errors import SkeletonError, UsageError
 from kinema.motion.skeleton import Skeleton
+from kinema.motion.skeletons import skeleton
 
 
 def arm(**changes: object) -> Skeleton:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kinema.errors import UsageError
+from kinema.core.errors import UsageError
 from kinema.nn.diffusion import Prediction, Schedule, Solver, Walk, alpha_bars, data_of, levels, noised, target
 
 MEAN, SPREAD = 2.0, 0.5

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kinema.metrics.report import Meeting
 from kinema.protocols.leaks import archive, find_leak
+from kinema.protocols.report import Meeting
 
 TESTS = {"basketball": "cmu/06_07", "jumping": "?cmu/test/jumping_1"}
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kinema.core.errors import UsageError
 from kinema.data.augment import Augment
-from kinema.errors import UsageError
-from kinema.models.simlpe import SiMLPe
+from kinema.models.simlpe.model import SiMLPe
 from kinema.recipes import RECIPES, Optim, Recipe, Stage, Turn, recipe
 from kinema.recipes.codec import KIND, differences, field_types, from_json, parse, to_json
 from kinema.recipes.kinds import KINDS

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from kinema.cli import app
+from kinema.apps.cli import app
+from kinema.core.errors import MissingDataError, UsageError
 from kinema.data.synthetic import Synthetic
-from kinema.errors import MissingDataError, UsageError
+from kinema.pipeline.checkpoint import portable
 from kinema.recipes import RECIPES, recipe
-from kinema.run.saved import portable
 
 RECORDED = [name for name in sorted(RECIPES) if not isinstance(recipe(name).source, Synthetic)]
 

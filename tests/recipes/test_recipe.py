@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from kinema.core.errors import UsageError
 from kinema.data.augment import Augment
 from kinema.data.synthetic import Synthetic
-from kinema.errors import UsageError
+from kinema.pipeline import Means, open_run, train
 from kinema.recipes import RECIPES, Optim, Recipe, Stage, Turn, recipe
-from kinema.run import Means, open_run, train
 
 
 def test_an_unknown_recipe_is_answered_with_the_nearest() -> None:

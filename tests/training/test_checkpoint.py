@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from toys import SKELETON, facts, same
 
-import kinema.atomic
-from kinema.errors import CheckpointError, KinemaError, MissingDataError
+import kinema.core.atomic
+from kinema.core.errors import CheckpointError, KinemaError, MissingDataError
 from kinema.training.checkpoint import RunFolder, read_tensors, skeleton_from_json, skeleton_to_json, write_tensors
 
 
@@ -68,7 +68,7 @@ def test_a_full_disk_leaves_the_old_checkpoint_whole(
             raise OSError(errno.ENOSPC, "No space left on device")
         real(handle)
 
-    monkeypatch.setattr(kinema.atomic.os, "fsync", fsync)
+    monkeypatch.setattr(kinema.core.atomic.os, "fsync", fsync)
     with pytest.raises(KinemaError, match="no space left on device") as caught:
         save(tmp_path, 8)
     three_parts(caught.value)

@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
+from kinema.pipeline.train import train
 from kinema.recipes import recipe
-from kinema.run.train import train
 from kinema.training.checkpoint import RunFolder
 
 LAUNCHER = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
@@ -49,7 +49,7 @@ import torch
 from kinema.data.loader import Loader
 from kinema.data.windows import WindowSet
 from kinema.recipes import recipe
-from kinema.run.saved import feature_shape
+from kinema.pipeline.checkpoint import feature_shape
 from kinema.training.distributed import losses_of, processes
 
 with processes() as process:

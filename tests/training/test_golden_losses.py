@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from kinema.pipeline.train import Means, train
 from kinema.recipes import RECIPES, recipe
-from kinema.run.train import Means, train
 from kinema.training.checkpoint import RunFolder
 
 GOLDEN = Path(__file__).with_name("golden_losses.json")

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from toys import Listener, ToyGan, ToyModel, job, model, same, stage, windows
 
-from kinema.batch import Batch
-from kinema.errors import CheckpointError, TrainingError, UsageError
+from kinema.core.errors import CheckpointError, TrainingError, UsageError
+from kinema.core.query import Batch
 from kinema.training.checkpoint import RunFolder
 from kinema.training.loop import fit
 from kinema.training.optim import Optim, Turn

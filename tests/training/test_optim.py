@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from kinema.errors import UsageError
+from kinema.core.errors import UsageError
 from kinema.training.optim import Optim, Turn
 
 

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from kinema.batch import Batch, Query
+from kinema.core.query import Batch, Query
 from kinema.data.loader import Loader
 from kinema.data.tasks import Forecast
 from kinema.data.windows import ClipEntry, WindowSet
 from kinema.models.base import FeatureShape, Model, repeat_samples
-from kinema.motion.represent import RootPositions, RootPositionsConfig
 from kinema.motion.skeleton import Skeleton
+from kinema.representations.base import RootPositions, RootPositionsConfig
 from kinema.training.checkpoint import RunFolder, skeleton_to_json
 from kinema.training.loop import Job
 from kinema.training.optim import Optim

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from kinema.core.errors import UsageError
 from kinema.data.synthetic import perform
-from kinema.errors import UsageError
 from kinema.motion.motion import Points
 from kinema.motion.skeleton import Skeleton
 from kinema.viz.camera import VIEWS, Camera, shot_of

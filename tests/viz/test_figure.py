@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from kinema.geometry.kinematics import forward_kinematics
-from kinema.motion.catalog import SKELETONS, skeleton
 from kinema.motion.motion import Points
 from kinema.motion.skeleton import Skeleton
+from kinema.motion.skeletons import SKELETONS, skeleton
 from kinema.viz.figure import figure_of, sides_of, space
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from kinema.errors import UsageError
+from kinema.core.errors import UsageError
 from kinema.motion.motion import Points
 from kinema.viz import film
 from kinema.viz.layers import Panel

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from kinema.errors import UsageError
+from kinema.core.errors import UsageError
 from kinema.motion.motion import Points
 from kinema.viz.caption import clock
 from kinema.viz.layers import Panel

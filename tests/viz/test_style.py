@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import viser
 
-from kinema.errors import UsageError
+from kinema.core.errors import UsageError
 from kinema.viz.camera import shot_of
 from kinema.viz.layers import Panel
 from kinema.viz.scene import add_ground

@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from kinema.errors import UsageError
+from kinema.core.errors import UsageError
 from kinema.geometry.rotations import euler_to_rotmat
-from kinema.motion.represent import Representation
+from kinema.representations.base import Representation
 
 
 @dataclass(frozen=True, eq=False)

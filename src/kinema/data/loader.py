@@ -16,13 +16,13 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from kinema.batch import Batch
+from kinema.core.errors import UsageError
+from kinema.core.query import Batch
 from kinema.data.augment import Augment, Draw, grafted
 from kinema.data.source import labels_of, mirrored_classes
 from kinema.data.tasks import Task
 from kinema.data.windows import Balance, ClipEntry, WindowSet
-from kinema.errors import UsageError
-from kinema.motion.represent import Representation
+from kinema.representations.base import Representation
 
 
 class Loader:

@@ -15,7 +15,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from kinema.errors import MissingDataError, UsageError
+from kinema.core.errors import MissingDataError, UsageError
 from kinema.motion.motion import Clip
 from kinema.motion.skeleton import Skeleton
 

@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from kinema.batch import Batch, Query, even_time
-from kinema.motion.represent import Representation
+from kinema.core.query import Batch, Query, even_time
+from kinema.representations.base import Representation
 
 
 class Task(ABC):

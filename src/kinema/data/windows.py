@@ -21,14 +21,14 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from kinema.atomic import atomic_path, write_text
+from kinema.core.atomic import atomic_path, write_text
+from kinema.core.errors import KinemaError, UsageError
+from kinema.core.safe_json import read_json
 from kinema.data.source import Source, Split
-from kinema.documents import read_json
-from kinema.errors import KinemaError, UsageError
 from kinema.geometry.rotations import rotvec_to_rotmat
 from kinema.motion.edit import resample
 from kinema.motion.motion import Clip, Motion
-from kinema.motion.represent import Representation, Statistics
+from kinema.representations.base import Representation, Statistics
 
 Balance = Literal["windows", "clips", "actions", "sqrt-actions"]
 _VERSION = 1

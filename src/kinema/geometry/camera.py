@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinema.errors import UsageError
+from kinema.core.errors import UsageError
 from kinema.geometry.rotations import euler_to_rotmat
 
 NEAREST = 0.1  # of the camera's distance: nothing is taken to be nearer

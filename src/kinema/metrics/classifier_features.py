@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from kinema.errors import FormatError
-from kinema.pickles import read_torch
+from kinema.core.errors import FormatError
+from kinema.core.safe_pickle import read_torch
 
 POSE = 48  # sixteen joints, relative to the root
 _BLOCK = 1024  # futures at a time

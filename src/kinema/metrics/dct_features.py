@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinema.geometry.frequency import dct
+from kinema.geometry.dct import dct
 
 COEFFICIENTS = 10
 DIMS = 30

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinema.errors import UsageError
+from kinema.core.errors import UsageError
 
 _BLOCK = 2048  # rows of a kernel matrix at a time: 32 MB
 

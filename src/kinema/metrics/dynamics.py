@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinema.errors import UsageError
+from kinema.core.errors import UsageError
 
 _QUANTILES = 2001
 _GROUND = 0.05  # metres above its lowest level within which a foot should stand

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from kinema.errors import UsageError
+from kinema.core.errors import UsageError
 
 LEGACY_BANDWIDTHS: tuple[float, ...] = tuple(10.0**power for power in range(-4, 10))
 _BLOCK = 8_000_000  # numbers held at once by `mmd_legacy`

@@ -13,9 +13,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from kinema.errors import UsageError
+from kinema.core.errors import UsageError
 from kinema.geometry.rotations import rotmat_to_quat_xyzw
-from kinema.motion.curves.spherical import continuous, quat_product
+from kinema.motion.interpolation.quaternions import continuous, quat_product
 from kinema.motion.motion import Motion, Points
 
 ANKLE_HEIGHT, TOE_HEIGHT, SKATE_SPEED = 0.15, 0.10, 0.10  # metres, metres, metres per second (StableMotion, 2025)

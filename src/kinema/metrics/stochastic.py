@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from kinema.errors import UsageError
+from kinema.core.errors import UsageError
 
 Convention = Literal["all-windows", "singletons-dropped", "singletons-nan"]
 CONVENTIONS: dict[Convention, str] = {

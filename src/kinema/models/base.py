@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from kinema.batch import Batch, Query
-from kinema.nn.window_terms import Frame
+from kinema.core.query import Batch, Query
+from kinema.nn.window_frame import Frame
 
 
 @dataclass(frozen=True)

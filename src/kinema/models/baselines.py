@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from kinema.batch import Batch, Query
-from kinema.errors import UsageError, unknown_name
+from kinema.core.errors import UsageError, unknown_name
+from kinema.core.query import Batch, Query
 from kinema.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat, slerp
 from kinema.models.base import Model, repeat_samples
 

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kinema.batch import Batch, Query
+from kinema.core.query import Batch, Query
 from kinema.models.base import FeatureShape, Model, repeat_samples
 from kinema.nn.attention import attend
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from kinema.errors import UsageError
+from kinema.core.errors import UsageError
 from kinema.geometry.rotations import angle_between
 from kinema.motion.motion import Clip, Motion
 

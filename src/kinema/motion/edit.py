@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinema.errors import UsageError
+from kinema.core.errors import UsageError
 from kinema.geometry.rotations import axis_angle_to_rotmat, identity_rotmat, rotvec_to_rotmat, slerp
-from kinema.motion.catalog.h36m import H36M32_T_POSE, h36m32
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.skeleton import Skeleton
+from kinema.motion.skeletons.h36m import H36M32_T_POSE, h36m32
 
 AnyClip = TypeVar("AnyClip", Motion, Points, Motion | Points)
 

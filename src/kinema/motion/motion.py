@@ -2,7 +2,8 @@
 
 Both are frozen and carry any leading batch axes, so ten sampled futures are one clip of batch shape (10,). Metres,
 seconds, radians; right-handed, y up, facing +z. `Motion -> Points` is forward kinematics and free (`points()`);
-`Points -> Motion` is inverse kinematics and is always asked for by name (`kinema.motion.ik`).
+`Points -> Motion` is inverse kinematics and is always asked for by name
+(`kinema.motion.retargeting.inverse_kinematics`).
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinema.errors import UsageError
+from kinema.core.errors import UsageError
 from kinema.geometry.kinematics import joint_positions
-from kinema.motion.layout import FileLayout
+from kinema.motion.bvh_layout import FileLayout
 from kinema.motion.skeleton import Skeleton
 
 

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinema.errors import SkeletonError, UsageError, unknown_name
+from kinema.core.errors import SkeletonError, UsageError, unknown_name
 from kinema.motion.names import canon_by_name, mirror_by_name
 
 

@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinema.errors import UsageError
+from kinema.core.errors import UsageError
 
 Schedule = Literal["cosine", "linear", "sqrt", "sigmoid"]
 Prediction = Literal["epsilon", "x0", "v"]

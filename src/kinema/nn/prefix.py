@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from kinema.batch import Batch, Query
+from kinema.core.query import Batch, Query
 
 Step = Callable[[Float[Tensor, "batch past feat"]], Float[Tensor, "batch next feat"]]
 

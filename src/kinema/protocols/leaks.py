@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from kinema.metrics.report import Leak, Meeting
+from kinema.protocols.report import Leak, Meeting
 
 
 def archive(identity: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kinema.errors import unknown_name
+from kinema.core.errors import unknown_name
 from kinema.recipes.action_gan import (
     action_gan,
     action_gan_bandai2,

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kinema.data.h36m_camera import H36MCamera
-from kinema.data.labelled import LabelledPack
-from kinema.data.mixed import open_actions
+from kinema.data.sources.h36m_2d import H36MCamera
+from kinema.data.sources.labelled import LabelledPack
+from kinema.data.sources.mixed import open_actions
 from kinema.data.tasks import Generate
-from kinema.models.action_gan import ActionGAN
-from kinema.models.action_gan_pose import PoseGAN
-from kinema.models.action_gan_walk import TaughtWalk
+from kinema.models.action_gan.model import ActionGAN
+from kinema.models.action_gan.pose_gan import PoseGAN
+from kinema.models.action_gan.walk_pretraining import TaughtWalk
 from kinema.motion.names import CANON17
-from kinema.motion.represent_heading import HeadingRotationsConfig
-from kinema.motion.represent_view import ViewedPositionsConfig
 from kinema.recipes.recipe import Optim, Recipe, Stage, Turn
+from kinema.representations.heading import HeadingRotationsConfig
+from kinema.representations.projected import ViewedPositionsConfig
 
 _JOINTS = tuple(name for name in CANON17 if name not in ("pelvis", "neck"))  # the released code's 15
 _H36M_JOINTS = (

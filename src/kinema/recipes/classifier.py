@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from kinema.data.augment import Augment
-from kinema.data.labelled import LabelledPack
-from kinema.data.mixed import open_actions
 from kinema.data.source import Source
+from kinema.data.sources.labelled import LabelledPack
+from kinema.data.sources.mixed import open_actions
 from kinema.data.tasks import Generate
 from kinema.models.classifier import Classifier
-from kinema.motion.represent_heading import HeadingRotationsConfig
 from kinema.recipes.recipe import Optim, Recipe, Stage
+from kinema.representations.heading import HeadingRotationsConfig
 
 _OPTIM = Optim(kind="adamw", lr=2e-3, weight_decay=1e-3, warmup_steps=50, schedule="cosine", clip_norm=1.0)
 

@@ -15,7 +15,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, cast
 
-from kinema.errors import UsageError, unknown_name
+from kinema.core.errors import UsageError, unknown_name
 from kinema.recipes.kinds import KINDS
 
 Made = TypeVar("Made")

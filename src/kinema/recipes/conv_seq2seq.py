@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kinema.data.augment import Augment
-from kinema.data.cmu_forecast import CmuForecast
-from kinema.data.h36m_expmap import H36MExpmap
+from kinema.data.sources.cmu import CmuForecast
+from kinema.data.sources.h36m_rotations import H36MExpmap
 from kinema.data.tasks import Forecast
-from kinema.models.conv_seq2seq import ConvSeq2Seq
-from kinema.motion.benchmark_rows import BenchmarkRowsConfig
-from kinema.motion.catalog.cmu import CMU38_VARYING, UNIT
-from kinema.motion.catalog.h36m import H36M32_VARYING
+from kinema.models.conv_seq2seq.model import ConvSeq2Seq
+from kinema.motion.skeletons.cmu import CMU38_VARYING, UNIT
+from kinema.motion.skeletons.h36m import H36M32_VARYING
 from kinema.recipes.recipe import Optim, Recipe, Stage, Turn
+from kinema.representations.cmu_rows import BenchmarkRowsConfig
 
 _ROOT = 6  # columns of the root's path and turn, which stand first and which nobody scores
 _TASK = Forecast(observed=50, predicted=25, labelled=True)

@@ -6,42 +6,42 @@ one's own: `KINDS["MyModel"] = MyModel.Config`.
 
 from __future__ import annotations
 
-from kinema.data.amass import Amass
-from kinema.data.babel import Babel
-from kinema.data.cmu_forecast import CmuForecast
-from kinema.data.folder import Folder
-from kinema.data.h36m_camera import H36MCamera
-from kinema.data.h36m_expmap import H36MExpmap
-from kinema.data.h36m_positions import H36MPositions
-from kinema.data.humaneva_positions import HumanEvaPositions
-from kinema.data.keys import Keys, ReleasedKeys
-from kinema.data.labelled import LabelledFolder, LabelledPack
-from kinema.data.mixed import Mixed
-from kinema.data.open_motion import OpenMotion
-from kinema.data.packs import RotationPack
-from kinema.data.pose_folder import PoseFolder
+from kinema.data.keyframe_task import Keys, ReleasedKeys
+from kinema.data.sources.amass import Amass
+from kinema.data.sources.babel import Babel
+from kinema.data.sources.cmu import CmuForecast
+from kinema.data.sources.folder import Folder
+from kinema.data.sources.h36m_2d import H36MCamera
+from kinema.data.sources.h36m_positions import H36MPositions
+from kinema.data.sources.h36m_rotations import H36MExpmap
+from kinema.data.sources.humaneva import HumanEvaPositions
+from kinema.data.sources.labelled import LabelledFolder, LabelledPack
+from kinema.data.sources.mixed import Mixed
+from kinema.data.sources.open_motion import OpenMotion
+from kinema.data.sources.packs import RotationPack
+from kinema.data.sources.pose_folder import PoseFolder
+from kinema.data.sources.viewed import Viewed
 from kinema.data.synthetic import Synthetic
 from kinema.data.tasks import Forecast, Generate
-from kinema.data.viewed import Viewed
-from kinema.models.action_gan import ActionGAN
-from kinema.models.action_gan_pose import PoseGAN
-from kinema.models.action_gan_walk import TaughtWalk
+from kinema.models.action_gan.model import ActionGAN
+from kinema.models.action_gan.pose_gan import PoseGAN
+from kinema.models.action_gan.walk_pretraining import TaughtWalk
 from kinema.models.classifier import Classifier
-from kinema.models.conv_seq2seq import ConvSeq2Seq
-from kinema.models.posegpt import PoseGPT
-from kinema.models.posegpt_tokens import PoseTokens
-from kinema.models.render_in_between import RenderInBetween
-from kinema.models.render_in_between_gaps import GapReader
-from kinema.models.render_in_between_released import RenderInBetweenReleased
-from kinema.models.simlpe import SiMLPe
-from kinema.models.smrnet import SMRNet
-from kinema.motion.benchmark_rows import BenchmarkRowsConfig
-from kinema.motion.represent import RootPositionsConfig, RotationVectorsConfig
-from kinema.motion.represent_centred import CentredPositionsConfig
-from kinema.motion.represent_heading import HeadingRotationsConfig
-from kinema.motion.represent_picture import PictureKeypointsConfig
-from kinema.motion.represent_view import ViewedPositionsConfig
-from kinema.motion.represent_world import RootedRotationsConfig, WorldPositionsConfig
+from kinema.models.conv_seq2seq.model import ConvSeq2Seq
+from kinema.models.posegpt.model import PoseGPT
+from kinema.models.posegpt.tokenizer import PoseTokens
+from kinema.models.render_in_between.gap_model import GapReader
+from kinema.models.render_in_between.model import RenderInBetween
+from kinema.models.render_in_between.released import RenderInBetweenReleased
+from kinema.models.simlpe.model import SiMLPe
+from kinema.models.smrnet.model import SMRNet
+from kinema.representations.base import RootPositionsConfig, RotationVectorsConfig
+from kinema.representations.cmu_rows import BenchmarkRowsConfig
+from kinema.representations.heading import HeadingRotationsConfig
+from kinema.representations.keypoints_2d import PictureKeypointsConfig
+from kinema.representations.projected import ViewedPositionsConfig
+from kinema.representations.root_centred import CentredPositionsConfig
+from kinema.representations.world import RootedRotationsConfig, WorldPositionsConfig
 
 KINDS: dict[str, type] = {
     "ActionGAN": ActionGAN.Config,

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kinema.data.augment import Augment
-from kinema.data.labelled import LabelledPack
-from kinema.data.mixed import open_actions
+from kinema.data.sources.labelled import LabelledPack
+from kinema.data.sources.mixed import open_actions
 from kinema.data.tasks import Forecast
-from kinema.models.posegpt import PoseGPT
-from kinema.models.posegpt_tokens import PoseTokens
-from kinema.motion.represent_heading import HeadingRotationsConfig
-from kinema.nn.choice import Choice
-from kinema.nn.quantize import QuantiserConfig
-from kinema.nn.token_inputs import InputsConfig
+from kinema.models.posegpt.inputs import InputsConfig
+from kinema.models.posegpt.model import PoseGPT
+from kinema.models.posegpt.quantizers import QuantiserConfig
+from kinema.models.posegpt.sampling import Choice
+from kinema.models.posegpt.tokenizer import PoseTokens
 from kinema.recipes.recipe import Optim, Recipe, Stage
+from kinema.representations.heading import HeadingRotationsConfig
 
 _TASK = Forecast(observed=16, predicted=48, labelled=True)  # both stages learn whole windows, whatever is observed
 _MENDED = Optim(

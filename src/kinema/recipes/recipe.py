@@ -9,12 +9,12 @@ import dataclasses
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar, cast
 
+from kinema.core.errors import UsageError, unknown_name
 from kinema.data.source import Source
 from kinema.data.synthetic import Synthetic
-from kinema.errors import UsageError, unknown_name
-from kinema.motion.represent import Representation
 from kinema.motion.skeleton import Skeleton
 from kinema.recipes import codec
+from kinema.representations.base import Representation
 from kinema.training.optim import Optim, Turn, require
 from kinema.training.stage import Stage
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kinema.data.augment import Augment
-from kinema.data.keys import Keys, ReleasedKeys
-from kinema.data.mixed import Mixed
-from kinema.data.open_motion import OpenMotion
-from kinema.data.packs import RotationPack
+from kinema.data.keyframe_task import Keys, ReleasedKeys
+from kinema.data.sources.mixed import Mixed
+from kinema.data.sources.open_motion import OpenMotion
+from kinema.data.sources.packs import RotationPack
+from kinema.data.sources.viewed import Viewed
 from kinema.data.synthetic import Synthetic
-from kinema.data.viewed import Viewed
-from kinema.models.render_in_between import RenderInBetween
-from kinema.models.render_in_between_gaps import GapReader
-from kinema.models.render_in_between_released import RenderInBetweenReleased
-from kinema.motion.represent_picture import PictureKeypointsConfig
-from kinema.motion.represent_world import RootedRotationsConfig, WorldPositionsConfig
+from kinema.models.render_in_between.gap_model import GapReader
+from kinema.models.render_in_between.model import RenderInBetween
+from kinema.models.render_in_between.released import RenderInBetweenReleased
 from kinema.recipes.recipe import Optim, Recipe, Stage
+from kinema.representations.keypoints_2d import PictureKeypointsConfig
+from kinema.representations.world import RootedRotationsConfig, WorldPositionsConfig
 
 # The joints of the CMU files that turn at all.
 _TURNING = (

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 
 from kinema.data.augment import Augment
-from kinema.data.cmu_forecast import CmuForecast
-from kinema.data.open_motion import OpenMotion
+from kinema.data.sources.cmu import CmuForecast
+from kinema.data.sources.open_motion import OpenMotion
 from kinema.data.synthetic import Synthetic
 from kinema.data.tasks import Forecast
-from kinema.models.simlpe import SiMLPe
-from kinema.motion.catalog import skeleton
-from kinema.motion.catalog.cmu import CMU38_COPIES, CMU38_MODEL_JOINTS
-from kinema.motion.represent import RootPositionsConfig
-from kinema.motion.represent_centred import CentredPositionsConfig
+from kinema.models.simlpe.model import SiMLPe
+from kinema.motion.skeletons import skeleton
+from kinema.motion.skeletons.cmu import CMU38_COPIES, CMU38_MODEL_JOINTS
 from kinema.recipes.recipe import Optim, Recipe, Stage
+from kinema.representations.base import RootPositionsConfig
+from kinema.representations.root_centred import CentredPositionsConfig
 
 _MENDED = Optim(
     kind="adamw", lr=1e-3, betas=(0.9, 0.99), weight_decay=1e-4, warmup_steps=300, schedule="cosine", clip_norm=1.0

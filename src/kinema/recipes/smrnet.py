@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kinema.data.augment import Augment
-from kinema.data.h36m_positions import H36MPositions
-from kinema.data.humaneva_positions import HumanEvaPositions
-from kinema.data.open_motion import OpenMotion
 from kinema.data.source import Source
+from kinema.data.sources.h36m_positions import H36MPositions
+from kinema.data.sources.humaneva import HumanEvaPositions
+from kinema.data.sources.open_motion import OpenMotion
 from kinema.data.tasks import Forecast
-from kinema.models.smrnet import SMRNet
-from kinema.motion.represent_centred import CentredPositionsConfig
+from kinema.models.smrnet.model import SMRNet
 from kinema.recipes.recipe import Optim, Recipe, Stage
+from kinema.representations.root_centred import CentredPositionsConfig
 
 _BATCH = 64
 _PER_EPOCH = 50_000 // _BATCH  # steps

@@ -23,11 +23,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from kinema.atomic import atomic_path, write_text
-from kinema.documents import read_json
-from kinema.errors import CheckpointError, FormatError, MissingDataError
+from kinema.core.atomic import atomic_path, write_text
+from kinema.core.errors import CheckpointError, FormatError, MissingDataError
+from kinema.core.safe_json import read_json
+from kinema.core.version import VERSION
 from kinema.motion.skeleton import Skeleton
-from kinema.version import VERSION
 
 FORMAT_VERSION = 1
 CONFIG = "config.json"

@@ -18,7 +18,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from kinema.batch import Batch
+from kinema.core.query import Batch
 from kinema.models.base import Model
 
 

@@ -11,9 +11,9 @@ from typing import Any, Protocol, cast
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from kinema.atomic import write_text
-from kinema.documents import parse_json
-from kinema.errors import FormatError, UsageError
+from kinema.core.atomic import write_text
+from kinema.core.errors import FormatError, UsageError
+from kinema.core.safe_json import parse_json
 
 
 class Reporter(Protocol):

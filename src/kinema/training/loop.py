@@ -21,9 +21,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from kinema.batch import Batch
+from kinema.core.errors import CheckpointError, TrainingError
+from kinema.core.query import Batch
 from kinema.data.loader import Loader
-from kinema.errors import CheckpointError, TrainingError
 from kinema.models.base import Model
 from kinema.training.checkpoint import RunFolder
 from kinema.training.distributed import Process, losses_of

@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from kinema.errors import UsageError
+from kinema.core.errors import UsageError
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, Self, runtime_checkable
 
+from kinema.core.errors import UsageError
 from kinema.data.augment import Augment
 from kinema.data.tasks import Task
 from kinema.data.windows import Balance
-from kinema.errors import UsageError
 from kinema.models.base import FeatureShape, Model
 from kinema.training.optim import Optim, Turn, require
 

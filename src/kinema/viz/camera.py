@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from kinema.errors import unknown_name
+from kinema.core.errors import unknown_name
 from kinema.motion.motion import Points
 from kinema.viz.layers import Layer, duration_of
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from kinema.atomic import atomic_path
-from kinema.errors import UsageError
+from kinema.core.atomic import atomic_path
+from kinema.core.errors import UsageError
 from kinema.viz.camera import shot_of
 from kinema.viz.layers import Drawable, Panel, duration_of, panel_of
 from kinema.viz.raster import frame

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from kinema.atomic import atomic_path
-from kinema.errors import UsageError
+from kinema.core.atomic import atomic_path
+from kinema.core.errors import UsageError
 from kinema.motion.motion import Points
 from kinema.viz.camera import Camera, Shot, shot_of
 from kinema.viz.canvas import Canvas

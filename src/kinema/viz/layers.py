@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float
 
-from kinema.errors import UsageError
+from kinema.core.errors import UsageError
 from kinema.motion.motion import Motion, Points
 from kinema.viz.figure import Figure, figure_of, space
 from kinema.viz.style import Role

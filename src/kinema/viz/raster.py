@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from kinema.errors import UsageError
+from kinema.core.errors import UsageError
 from kinema.motion.motion import Motion
 from kinema.motion.motion import Points as PointsClip
 from kinema.viz.camera import Camera, Shot, shot_of

@@ -18,7 +18,7 @@ import numpy as np
 import viser
 from jaxtyping import Float
 
-from kinema.atomic import write_bytes
+from kinema.core.atomic import write_bytes
 from kinema.viz.camera import Shot, shot_of
 from kinema.viz.figure import Figure
 from kinema.viz.layers import Drawable, Layer, Panel, duration_of, panel_of

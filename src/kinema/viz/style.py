@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from kinema.errors import unknown_name
+from kinema.core.errors import unknown_name
 
 Role = Literal["truth", "forecast", "ghost", "observed", "baseline", "key"]
 Side = Literal["left", "right", "spine"]

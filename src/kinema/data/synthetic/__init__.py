@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from kinema.core.errors import unknown_name
 from kinema.data.source import SPLITS, Source, Split, check_split
 from kinema.data.synthetic.perform import ACTIONS, perform, sequence
 from kinema.data.synthetic.style import Style
-from kinema.errors import unknown_name
-from kinema.motion.catalog import skeleton as catalogued
 from kinema.motion.motion import Motion
 from kinema.motion.skeleton import Skeleton
+from kinema.motion.skeletons import skeleton as catalogued
 
 __all__ = ["ACTIONS", "Style", "Synthetic", "perform", "sequence"]
 

@@ -12,8 +12,8 @@ from kinema.data.synthetic.channels import Channels
 from kinema.data.synthetic.curves import Array, below, ease
 from kinema.data.synthetic.legs import apply, roll_over_floor, turn, two_bones
 from kinema.data.synthetic.steps import FootTrack
-from kinema.motion.catalog import skeleton as catalogued
 from kinema.motion.skeleton import Skeleton
+from kinema.motion.skeletons import skeleton as catalogued
 
 TOE_HEIGHT = 0.02  # of the toe joint above the sole, and of the heel behind the ankle joint, at size 1 (metres)
 HEEL_BEHIND = 0.05

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from kinema.core.errors import UsageError, unknown_name
 from kinema.data.synthetic import actions_upper, actions_whole
 from kinema.data.synthetic.body import Body, Placement, pose, to_local
 from kinema.data.synthetic.channels import Channels
@@ -17,7 +18,6 @@ from kinema.data.synthetic.moves import Moves, Window
 from kinema.data.synthetic.plan import Act, Plan, earliest, lead, make_plan, weights
 from kinema.data.synthetic.steps import foot_track
 from kinema.data.synthetic.style import Style
-from kinema.errors import UsageError, unknown_name
 from kinema.motion.motion import Motion
 
 _MOVES: Mapping[str, Callable[[Window], Moves]] = {

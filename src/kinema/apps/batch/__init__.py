@@ -1,0 +1,1 @@
+"""Many files: local processes or Ray."""

@@ -1,0 +1,278 @@
+"""The same work on many files: resumable, in any number of processes, and one bad file never stops the rest.
+
+A `Work` says what is done to a file; an engine (`kinema.apps.batch.workers`) says where. What is finished is written
+down in a ledger beside the results: a line for each file with a stamp of its bytes and of everything else that the
+result depends on. A file is skipped where its line bears the same stamp and its results are there, whole. Results are
+written atomically and the line after them, so whatever is cut short is done again, and nothing half-written counts as
+done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import time
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol, TextIO, cast
+
+from kinema.core.atomic import write_text
+from kinema.core.errors import KinemaError, KinemaWarning, UsageError
+from kinema.core.version import VERSION
+
+LEDGER = "kinema-ledger.jsonl"
+Status = Literal["done", "kept", "failed"]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One file of a job, and where its result goes."""
+
+    source: Path
+    target: Path
+
+
+@dataclass(frozen=True)
+class Made:
+    """The files that came of a piece, and what should be known of them (plain JSON data)."""
+
+    files: tuple[Path, ...]
+    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a piece. "kept": it was done before. Where it "failed", `error` has the parts of the error."""
+
+    piece: Piece
+    status: Status
+    files: tuple[Path, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    error: Mapping[str, str] | None = None
+    seconds: float = 0.0
+
+
+Do = Callable[[Piece], Made]
+
+
+class Work(Protocol):
+    """What is done to every file; it can be pickled."""
+
+    def stamp(self) -> Mapping[str, Any]:
+        """All but the file that a result depends on, as JSON data. Raises KinemaError where nothing could be done."""
+        ...
+
+    def open(self) -> Do:
+        """Get ready, once in every process (a model is loaded here); the function writes a piece's results."""
+        ...
+
+
+class Engine(Protocol):
+    """Where work is done."""
+
+    def run(self, work: Work, pieces: Iterable[Piece]) -> Iterator[Outcome]:
+        """Every piece, in any order; pieces are taken as they are needed."""
+        ...
+
+
+def pieces_in(folder: Path, out: Path, *, patterns: Sequence[str], suffix: str | None = None) -> list[Piece]:
+    """The files below `folder` whose names match, each with its place below `out`; `suffix` replaces their own.
+
+    Hidden files, and `out` itself, are left out. Raises UsageError where there is none, where results would replace
+    what they are made of, and where two files would have one result.
+    """
+    folder, out = folder.resolve(), out.resolve()
+    if folder == out:
+        raise UsageError(expected="a folder for the results beside the one that is read", got=f"{out} for both",
+                         cure="Choose another --out.")  # fmt: skip
+    found = sorted({path for pattern in patterns for path in folder.rglob(pattern) if path.is_file()})
+    pieces: dict[Path, Piece] = {}
+    for path in found:
+        place = path.relative_to(folder)
+        if any(part.startswith(".") for part in place.parts) or path.is_relative_to(out):
+            continue
+        target = out / (place if suffix is None else place.with_suffix(suffix))
+        if target in pieces:
+            raise UsageError(
+                expected="files with results of their own",
+                got=f"{pieces[target].source.name} and {path.name}, which would both become {target.name}",
+                cure="Take one kind at a time: --pattern '*.bvh'.",
+            )
+        pieces[target] = Piece(path, target)
+    if not pieces:
+        raise UsageError(
+            expected=f"files called {', '.join(patterns)} in {folder}",
+            got="none" if folder.is_dir() else "no such folder",
+            cure="Name another folder, or say which files by --pattern.",
+        )
+    return list(pieces.values())
+
+
+def run_job(work: Work, pieces: Sequence[Piece], out: Path, engine: Engine) -> Iterator[Outcome]:
+    """Do the work on every piece that is not done yet; those that are come first, as "kept".
+
+    Raises KinemaError where the work cannot be done at all, where `out` cannot be written to, and where another job
+    writes there at this moment.
+    """
+    common = json.dumps({"kinema": VERSION, **work.stamp()}, sort_keys=True)
+    with _Ledger.opened(out) as ledger:
+        _sweep(pieces)
+        stamps: dict[Piece, str] = {}
+        left: list[Piece] = []
+        for piece in pieces:
+            before = ledger.kept(piece.target)
+            stamps[piece] = _stamp(piece, common)
+            if before is not None and before["stamp"] == stamps[piece]:
+                yield Outcome(piece, "kept", tuple(out / name for name in before["files"]), before["facts"])
+            else:
+                left.append(piece)
+        for outcome in engine.run(work, left):
+            if outcome.status == "done":
+                ledger.write(outcome, stamps[outcome.piece])
+            yield outcome
+
+
+def attempt(do: Do, piece: Piece) -> Outcome:
+    """Do it and say what came of it, whatever is wrong with the file. Engines call this."""
+    begun = time.monotonic()
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always", KinemaWarning)
+        try:
+            made, error = do(piece), None
+        except KinemaError as known:
+            made = Made(())
+            error = {"expected": known.expected, "got": known.got, "cure": known.cure, "text": str(known)}
+        except Exception as unknown:  # noqa: BLE001 - a file that breaks us in a new way must not stop the others
+            made, error = Made(()), _unforeseen(unknown)
+    said = [str(one.message) for one in heard if issubclass(one.category, KinemaWarning)]
+    facts = {**made.facts, **({"warnings": said} if said else {})}
+    spent = round(time.monotonic() - begun, 3)
+    return Outcome(piece, "failed" if error else "done", made.files, facts, error, spent)
+
+
+def lost(piece: Piece, how: str) -> Outcome:
+    """The outcome of a piece whose process died over it."""
+    return Outcome(piece, "failed", error=_parts("a process that lives to its end", how, "Look at this file alone."))
+
+
+def report_of(work: Work, outcomes: Sequence[Outcome], seconds: float) -> dict[str, Any]:
+    """A job as JSON data: counts, time, and a row for every file."""
+    count = {status: sum(one.status == status for one in outcomes) for status in ("done", "kept", "failed")}
+    rows = [
+        {
+            "file": str(one.piece.source),
+            "status": one.status,
+            "files": [str(path) for path in one.files],
+            "seconds": one.seconds,
+            **({"facts": dict(one.facts)} if one.facts else {}),
+            **({"error": dict(one.error)} if one.error else {}),
+        }
+        for one in sorted(outcomes, key=lambda one: str(one.piece.source))
+    ]
+    return {**count, "seconds": round(seconds, 3), "kinema": VERSION, "work": dict(work.stamp()), "files": rows}
+
+
+@dataclass
+class _Ledger:
+    """The lines of what is done, by target; one writer at a time."""
+
+    out: Path
+    rows: dict[str, dict[str, Any]]
+    file: TextIO
+
+    @classmethod
+    @contextlib.contextmanager
+    def opened(cls, out: Path) -> Generator[_Ledger]:
+        """The ledger of a folder, which is made where it is missing. A last line that was cut short is dropped."""
+        path = out / LEDGER
+        with _alone(out):
+            rows = {row["target"]: row for row in _rows(path)}
+            write_text(path, "".join(json.dumps(row) + "\n" for row in rows.values()))
+            with path.open("a", encoding="utf-8") as file:
+                yield cls(out, rows, file)
+
+    def kept(self, target: Path) -> dict[str, Any] | None:
+        """The line of a target whose results are all there, of the size that they had."""
+        row = self.rows.get(str(target.relative_to(self.out.resolve())))
+        sizes = cast("dict[str, int]", row["files"]) if row else {}
+        return row if sizes and all(_size(self.out / name) == size for name, size in sizes.items()) else None
+
+    def write(self, outcome: Outcome, stamp: str) -> None:
+        """One more line, safe on disk before the next piece."""
+        root = self.out.resolve()
+        names = {str(path.resolve().relative_to(root)): _size(path) for path in outcome.files}
+        row = {"target": str(outcome.piece.target.relative_to(root)), "stamp": stamp, "files": names}
+        self.file.write(json.dumps({**row, "facts": dict(outcome.facts)}) + "\n")
+        self.file.flush()
+        os.fsync(self.file.fileno())
+
+
+@contextlib.contextmanager
+def _alone(out: Path) -> Generator[None]:
+    """Hold the folder for this process. Raises UsageError where another one holds it."""
+    lock = out / f".{LEDGER}.lock"
+    if not lock.is_file():  # never replaced: a lock is held on the file itself, not on its name
+        write_text(lock, "")
+    with lock.open("a") as file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:  # no such locks on this system: two jobs at once are the user's affair
+            pass
+        except OSError as error:
+            raise UsageError(
+                expected=f"one job at a time in {out}", got="another one that is running there",
+                cure="Wait for it, or choose another --out.",
+            ) from error  # fmt: skip
+        yield
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    if not path.is_file():
+        return
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        with contextlib.suppress(ValueError):
+            row = json.loads(line)
+            if isinstance(row, dict) and {"target", "stamp", "files", "facts"} <= row.keys():
+                yield cast("dict[str, Any]", row)
+
+
+def _stamp(piece: Piece, common: str) -> str:
+    """Of the bytes of the file and of all else that its result depends on."""
+    digest = hashlib.blake2b(common.encode(), digest_size=16)
+    with contextlib.suppress(OSError), piece.source.open("rb") as file:  # what cannot be read fails when it is tried
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _sweep(pieces: Sequence[Piece]) -> None:
+    """Remove what atomic writes that were cut short have left beside the results."""
+    wanted: dict[Path, set[str]] = {}
+    for piece in pieces:
+        wanted.setdefault(piece.target.parent, set()).add(piece.target.name)
+    for folder, names in wanted.items():
+        for file in folder.glob(".*.????????.*") if folder.is_dir() else ():
+            # .walk.bvh.k3jd8w2q.bvh, or .walk-2.bvh.k3jd8w2q.bvh of several results: see `kinema.core.atomic`
+            cut = re.fullmatch(r"\.(.+?)(-\d+)?(\.\w+)\.\w{8}\3", file.name)
+            if cut and {cut[1] + cut[3], cut[1] + (cut[2] or "") + cut[3]} & names:
+                file.unlink(missing_ok=True)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else -1
+
+
+def _parts(expected: str, got: str, cure: str) -> dict[str, str]:
+    return {"expected": expected, "got": got, "cure": cure, "text": f"expected {expected}; got {got}. {cure}"}
+
+
+def _unforeseen(error: Exception) -> dict[str, str]:
+    got = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return _parts("a file that can be read to its end", got, "Try this file alone; if it is whole, this is our fault.")

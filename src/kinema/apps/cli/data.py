@@ -1,0 +1,187 @@
+"""`kinema data`: what of a data set is there, and benchmark files from their origin."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+
+from kinema.apps.batch.amass_joints import AmassJoints, amass_pieces
+from kinema.apps.batch.workers import EngineName
+from kinema.apps.cli.many import Many, run_pieces
+from kinema.core.errors import CheckFailedError, FormatError, UsageError
+from kinema.data.sources.amass import Amass
+from kinema.data.sources.amass_build import Building, write_hdf5
+from kinema.data.sources.amass_files import read_take
+from kinema.data.sources.arrays import require_h5py
+from kinema.data.sources.cmu_rebuild import benchmark_rows
+from kinema.data.sources.h36m_positions import ORIGIN as POSITIONS_ORIGIN
+from kinema.data.sources.h36m_positions import H36MPositions
+from kinema.data.sources.h36m_rotations import ORIGIN, H36MExpmap, Inventory
+from kinema.data.sources.humaneva import ORIGIN as HUMANEVA_ORIGIN
+from kinema.data.sources.humaneva import HumanEvaPositions
+from kinema.io.expmap import save_rows
+
+app = App(name="data", help="Check a data set; rebuild benchmark files from their origin.")
+_SHOWN = 8  # names of a kind before the rest is only counted
+
+
+@app.command
+def check(
+    dataset: Literal["amass", "h36m-expmap", "h36m-positions", "humaneva-positions"],
+    /,
+    *,
+    root: Path | None = None,
+    json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> None:
+    """Say which files of a data set are there and whole. Exit code 4 where one is not.
+
+    Parameters
+    ----------
+    dataset
+        amass: DATASET/SUBJECT/*.npz, every file read to its end. h36m-expmap: Human3.6M's exponential
+        maps, S{1,5,6,7,8,9,11}/ACTION_{1,2}.txt. h36m-positions, humaneva-positions: data_3d_h36m.npz and
+        data_3d_humaneva15.npz.
+    root
+        The folder that holds the data sets, S1, S5 ..., or the file; default: the one that KINEMA_DATA names.
+    json_
+        Say it on standard output as JSON.
+    """
+    if dataset == "amass":
+        _check_amass(root, json_=json_)
+        return
+    found, origin = _inventory(dataset, None if root is None else str(root))
+    total = len(found.whole) + len(found.missing) + len(found.damaged)
+    if json_:
+        print(json.dumps({"dataset": dataset, "folder": str(found.folder), "expected": total, "whole": len(found.whole),
+                          "missing": list(found.missing), "damaged": dict(found.damaged)}))  # fmt: skip
+    else:
+        _show(found, total, "files" if dataset == "h36m-expmap" else "takes")
+    if len(found.whole) < total:
+        raise CheckFailedError(
+            expected=f"{total} {'files' if dataset == 'h36m-expmap' else 'takes'} of {dataset} in {found.folder}",
+            got=f"{len(found.whole)} whole, {len(found.missing)} missing, {len(found.damaged)} damaged",
+            cure=origin,
+        )
+
+
+@app.command(name="cmu-from-bvh")
+def cmu_from_bvh(file: Path, /, *, out: Annotated[Path, Parameter(name=["--out", "-o"])]) -> None:
+    """Rebuild a text file of the CMU forecasting benchmark from its trial's BVH.
+
+    Parameters
+    ----------
+    file
+        The trial in the 2010 MotionBuilder-friendly conversion (cgspeed), T-pose included.
+    out
+        The text file, for example test/washwindow/washwindow_1.txt of a benchmark tree.
+    """
+    if not file.is_file():
+        raise UsageError(expected="a BVH file", got=f"no file at {file}", cure="Check the path.")
+    rows = benchmark_rows(file)
+    save_rows(rows, out)
+    print(f"{len(rows)} rows of {rows.shape[1]} columns: {out}")
+
+
+@app.command(name="amass-joints")
+def amass_joints(
+    folder: Path,
+    /,
+    *,
+    model: Path,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    fps: float = 60.0,
+    as_released: Annotated[bool, Parameter(negative="")] = False,
+    skip_bad: Annotated[bool, Parameter(negative="")] = False,
+    jobs: int = 1,
+    engine: EngineName = "local",
+) -> int:
+    """Build Render-In-Between's file of joint places from your own AMASS; a run that was stopped goes on.
+
+    Beside OUT lie what each recording gave (OUT.parts, until the file is whole) and a report (OUT.report.json). Exit
+    code 1 where a recording is broken.
+
+    Parameters
+    ----------
+    folder
+        AMASS, SMPL-H release: DATASET/SUBJECT/*_poses.npz.
+    model
+        Your SMPL-H model: a file, or a folder with one for each gender.
+    out
+        The HDF5 file.
+    fps
+        The rate that all recordings are brought to.
+    as_released
+        Every recording at its own rate and on the male body, as the release was made.
+    skip_bad
+        Put the file together without the recordings that are broken.
+    jobs
+        How many recordings at once.
+    engine
+        Processes of this machine, or actors on the Ray cluster that it belongs to (extra ray).
+    """
+    require_h5py()
+    how = Building(None if as_released else fps, as_released)
+    parts = out.with_name(f"{out.name}.parts")
+    pieces = amass_pieces(folder, parts)
+    report = out.with_name(f"{out.name}.report.json")
+    failed = run_pieces(AmassJoints(model, how), list(pieces.values()), parts, Many(jobs, engine), report)
+    if failed and not skip_bad:
+        print(f"kinema: {out} waits for what is broken: mend it and say the same again, or --skip-bad", file=sys.stderr)
+        return failed
+    whole = {name: piece.target for name, piece in pieces.items() if piece.target.is_file()}
+    write_hdf5(out, whole, how)
+    shutil.rmtree(parts)
+    print(f"{len(whole)} recordings: {out}")
+    return failed
+
+
+def _check_amass(root: Path | None, *, json_: bool) -> None:
+    damaged, whole = list[tuple[str, str]](), 0
+    source = Amass(None if root is None else str(root), skip_bad=True)
+    for header in source.recordings:
+        try:
+            read_take(header)
+            whole += 1
+        except FormatError as error:
+            damaged.append((header.name, str(error)))
+    # What is no archive at all is found among the files that are left out.
+    damaged += [(name, why) for name, why in source.skipped if name in source.damaged]
+    left = [(name, why) for name, why in source.skipped if name not in source.damaged]
+    if json_:
+        print(json.dumps({"dataset": "amass", "folder": str(source.folder), "body": source.taken_body, "whole": whole,
+                          "data_sets": source.actions, "left_out": dict(left), "damaged": dict(damaged)}))  # fmt: skip
+    else:
+        print(f"{source.folder}: {whole} recordings of {source.taken_body}, of {', '.join(source.actions)}.")
+        _list("left out", [f"{name}: {why}" for name, why in left])
+        _list("damaged", [why for _, why in damaged])
+    if damaged:
+        got = f"{whole} whole, {len(damaged)} damaged"
+        raise CheckFailedError(expected=f"whole files in {source.folder}", got=got, cure="Copy the damaged ones again.")
+
+
+def _inventory(dataset: str, root: str | None) -> tuple[Inventory, str]:
+    """What is there of a data set, and where to get the rest."""
+    if dataset == "h36m-positions":
+        return H36MPositions(root).inventory(), POSITIONS_ORIGIN
+    if dataset == "humaneva-positions":
+        return HumanEvaPositions(root).inventory(), HUMANEVA_ORIGIN
+    return H36MExpmap(root).inventory(), ORIGIN
+
+
+def _show(found: Inventory, total: int, things: str) -> None:
+    print(f"{found.folder}: {len(found.whole)} of {total} {things} are there and whole.")
+    for kind, names in (("missing", found.missing), ("damaged", tuple(why for _, why in found.damaged))):
+        _list(kind, names)
+
+
+def _list(kind: str, names: Sequence[str]) -> None:
+    for name in names[:_SHOWN]:
+        print(f"  {kind}: {name}")
+    if len(names) > _SHOWN:
+        print(f"  {kind}: {len(names) - _SHOWN} more")

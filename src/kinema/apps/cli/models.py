@@ -1,0 +1,123 @@
+"""`kinema models` and `kinema recipes`: what there is."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from rich.console import Console
+from rich.table import Table
+
+from kinema.core.errors import UsageError
+from kinema.models.baselines import BASELINES
+from kinema.pipeline.generation import stored_actions
+from kinema.pipeline.hub import pull as bring
+from kinema.pipeline.hub import push as send
+from kinema.pipeline.open import model_card, model_folder, open_run, shipped_models
+from kinema.recipes import RECIPES
+from kinema.recipes.codec import to_json
+
+app = App(name="models", help="The models that are shipped, and the baselines; models to and from the hub.")
+JsonFlag = Annotated[bool, Parameter(name="--json")]
+
+
+@app.default
+def models(name: str | None = None, which: str | None = None, *, json_: JsonFlag = False) -> None:
+    """List the shipped models and the baselines; with a NAME (or `show NAME`), print that model's card and actions.
+
+    Parameters
+    ----------
+    name
+        A shipped model, or the word show.
+    which
+        After show: the model.
+    json_
+        As JSON on standard output.
+    """
+    name = which if name == "show" else name
+    if name is not None:
+        print(model_card(name))
+        if actions := stored_actions(name):
+            print(f"\nActions: {', '.join(actions)}")
+        return
+    rows = [_row(shipped) for shipped in shipped_models()]
+    rows += [{"model": name, "answers": "any skeleton, any rate", "parameters": 0, "licence": ""} for name in BASELINES]
+    if json_:
+        json.dump(rows, sys.stdout, indent=1)
+        print()
+        return
+    table = Table("model", "answers", "parameters", "licence", box=None)
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    Console().print(table)
+
+
+@app.command
+def push(model: str, target: str, /, *, private: Annotated[bool, Parameter(negative=())] = False) -> None:
+    """Send a model to the hub, or to a folder of the same layout: config, weights as safetensors, card.
+
+    Parameters
+    ----------
+    model
+        A shipped model or a run folder.
+    target
+        hub:USER/NAME, or a folder.
+    private
+        Where the repository is new: for your eyes only.
+    """
+    folder = model_folder(model)
+    if folder is None:
+        raise UsageError(expected="a model with weights", got=f"{model}, a formula", cure="Name a run folder.")
+    print(send(folder, target, private=private))
+
+
+@app.command
+def pull(source: str, /, *, out: Annotated[Path, Parameter(name=["--out", "-o"])]) -> None:
+    """Bring a model from the hub, or from a folder of the same layout, to a folder that all verbs take as a model.
+
+    Parameters
+    ----------
+    source
+        hub:USER/NAME, hub:USER/NAME@REVISION, or a folder. (The verbs take hub:USER/NAME as a model, too.)
+    out
+        The folder: new, or empty.
+    """
+    print(bring(source, out))
+
+
+def recipes(name: str | None = None, *, json_: JsonFlag = False) -> None:
+    """List the recipes; with a NAME, print that recipe as JSON, every value that `--set` can change.
+
+    Parameters
+    ----------
+    name
+        A recipe.
+    json_
+        The list as JSON on standard output.
+    """
+    if name is not None:
+        from kinema.recipes import recipe
+
+        print(json.dumps(to_json(recipe(name)), indent=2))
+        return
+    rows = {key: (build.__doc__ or "").strip().splitlines()[0] for key, build in RECIPES.items()}
+    if json_:
+        json.dump(rows, sys.stdout, indent=1)
+        print()
+        return
+    table = Table("recipe", "what", box=None)
+    for key, what in rows.items():
+        table.add_row(key, what)
+    Console().print(table)
+
+
+def _row(name: str) -> dict[str, str | int]:
+    run = open_run(name)
+    representation = run.representation
+    answers = "" if representation is None else f"{representation.space} of {representation.skeleton.name}"
+    answers += "" if representation is None else f" at {representation.fps:g} fps"
+    parameters = sum(weight.numel() for weight in run.model.parameters())
+    return {"model": name, "answers": answers, "parameters": parameters, "licence": run.licence}

@@ -1,0 +1,94 @@
+"""`kinema retarget`: a motion on another body."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from kinema.apps.cli.console import note
+from kinema.core.errors import unknown_name
+from kinema.io.formats import load_clip, save
+from kinema.motion.edit import rest_pose
+from kinema.motion.feet.contacts import foot_contacts
+from kinema.motion.feet.lock import lock_feet
+from kinema.motion.motion import Motion, Points
+from kinema.motion.retargeting.joint_map import read_joint_map
+from kinema.motion.retargeting.rest_pose import Pairing, as_motion, transfer
+from kinema.motion.skeletons import SKELETONS, skeleton
+
+
+def retarget(
+    source: Path,
+    target: str,
+    /,
+    *,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    map_: Annotated[Path | None, Parameter(name="--map")] = None,
+    lock_feet_: Annotated[bool, Parameter(name="--lock-feet", negative="")] = False,
+    unit: float | None = None,
+    target_unit: float | None = None,
+    source_fps: float | None = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> None:
+    """Carry a motion over to another body: `kinema retarget walk.bvh character.bvh -o out.bvh`.
+
+    Joints are matched by name, each is turned away from a common T-pose as its counterpart is, and the path is scaled
+    by the length of the legs. Frames and rate are those of SOURCE, the skeleton that of TARGET.
+
+    Parameters
+    ----------
+    source
+        The motion: BVH, NPZ (positions too: they become rotations by inverse kinematics) or exponential-map text.
+    target
+        A motion file on the body that is wanted, or the name of a skeleton (smpl24, lafan22, cmu38 ...).
+    out
+        Where to write: .bvh, .npz, .csv, .glb. Default: SOURCE.retargeted.bvh in this folder.
+    map_
+        A TOML file that says which joint is which, where names do not (docs/retarget.md).
+    lock_feet_
+        Keep feet that stand where they stand.
+    unit
+        Metres per unit of SOURCE, where the file does not say (BVH): 0.01 for centimetres.
+    target_unit
+        The same for TARGET.
+    source_fps
+        Frames per second of SOURCE, where it does not say or says something wrong.
+    as_json
+        Say on standard output, as JSON, what was matched and what was written.
+    """
+    clip, body = load_clip(source, unit=unit, fps=source_fps), _body(target, target_unit)
+    if map_ is not None:
+        ours, theirs = read_joint_map(map_).of_both(clip.skeleton, body.skeleton)
+        clip, body = replace(clip, skeleton=ours), replace(body, skeleton=theirs)
+    moved, pairing = transfer(as_motion(clip), body)
+    if lock_feet_:
+        moved = lock_feet(moved, None if clip.batch_shape else foot_contacts(clip))
+    path = out or Path(f"{source.stem}.retargeted.bvh")
+    save(replace(moved, layout=body.layout), path)
+    _report(path, moved, pairing, as_json=as_json)
+
+
+def _body(target: str, unit: float | None) -> Motion:
+    path = Path(target)
+    if not path.exists() and target in SKELETONS:
+        return rest_pose(skeleton(target))
+    if not path.exists() and path.suffix == "":
+        raise unknown_name("motion file, or a skeleton", target, SKELETONS)
+    clip = load_clip(path, unit=unit)
+    return rest_pose(clip.skeleton) if isinstance(clip, Points) else clip
+
+
+def _report(path: Path, moved: Motion, pairing: Pairing, *, as_json: bool) -> None:
+    if as_json:
+        json.dump({"file": str(path), "frames": moved.frames, "fps": moved.fps, **asdict(pairing)}, sys.stdout)
+        print()
+        return
+    for line in pairing.lines():
+        note(line)
+    joints = len(moved.skeleton)
+    print(f"{path}: {moved.frames} frames of {joints} joints at {moved.fps:g} per second")

@@ -1,0 +1,141 @@
+"""`kinema train RECIPE`: train, or go on with training."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from kinema.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from kinema.recipes import Recipe
+
+# glibc gives blocks above 128 KiB back to the kernel as soon as they are freed; a training step then pays for zeroing
+# the same pages again at every layer. Keeping them (32 MiB is the most that glibc accepts as the first threshold) saves
+# a quarter of siMLPe's step at batch 256. The variables are read when a process starts, hence the one re-execution;
+# that they are set is how the second start knows that it is the second.
+_MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(4 << 30)}
+
+
+def train(
+    recipe: str,
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    set_: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=True, negative=())] = None,
+    resume: Annotated[bool, Parameter(negative=())] = False,
+    tiny: Annotated[bool, Parameter(negative=())] = False,
+    data: Path | None = None,
+    steps: int | None = None,
+    seed: int | None = None,
+    threads: int | None = None,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    cache: Path | None = None,
+    workers: int = 0,
+    compile_: Annotated[bool, Parameter(name="--compile", negative=())] = False,
+    tensorboard: Annotated[bool, Parameter(negative=())] = False,
+    progress: bool | None = None,
+) -> int:
+    """Train a recipe into a run folder. With torchrun in front, on several processes.
+
+    Parameters
+    ----------
+    recipe
+        A recipe's name (see `kinema recipes`), or a JSON file with one.
+    out
+        The run folder: new, or the run to go on with.
+    set_
+        Values of the recipe to change, as path=value: `--set stages.model.optim.lr=1e-4 stages.model.ema=0.999`.
+    resume
+        Go on with the run in OUT; give the same recipe and options as at its start.
+    tiny
+        The recipe's small twin: synthetic motion, a small model, a few steps.
+    data
+        Where the recipe's data lie.
+    steps
+        Number of steps of every stage.
+    seed
+        The seed of everything random.
+    threads
+        CPU threads.
+    device
+        Where to compute.
+    cache
+        A folder for encoded windows, to start faster the next time.
+    workers
+        Processes that make batches beside the training itself.
+    compile_
+        Use torch.compile: a slow start, faster steps.
+    tensorboard
+        Write curves for TensorBoard, too.
+    progress
+        Show a bar on standard error; by default where that is a terminal.
+    """
+    _keep_freed_memory()
+    import torch
+
+    from kinema.pipeline.train import Means
+    from kinema.pipeline.train import train as train_recipe
+    from kinema.training.log import on_terminal
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    chosen = _recipe(recipe, data, tiny=tiny)
+    chosen = chosen if steps is None else chosen.with_steps(steps)
+    chosen = chosen if seed is None else chosen.with_value("seed", str(seed))
+    for assignment in set_ or []:
+        path, equals, text = assignment.partition("=")
+        if not equals:
+            raise UsageError(expected="--set path=value", got=f"'{assignment}'", cure="Put = between path and value.")
+        chosen = chosen.with_value(path, text)
+    show = on_terminal() if progress is None else progress
+    means = Means(device, cache, workers, compile_, show, tensorboard)
+    leads = int(os.environ.get("RANK", "0")) == 0
+    try:
+        folder = train_recipe(chosen, out, resume=resume, means=means)
+    except KeyboardInterrupt:
+        if leads:
+            print(f"kinema: interrupted. Go on with the same command and --resume; {out} is whole.", file=sys.stderr)
+        return 130
+    if leads:
+        print(folder)
+    return 0
+
+
+def _recipe(name: str, data: Path | None, *, tiny: bool) -> Recipe:
+    from kinema.core.safe_json import read_json
+    from kinema.recipes import Recipe, recipe
+    from kinema.recipes.codec import from_json
+
+    file = Path(name)
+    if file.suffix == ".json":
+        try:
+            found = from_json(read_json(file), Recipe)
+        except OSError as error:
+            raise UsageError(expected=f"a recipe in {file}", got=str(error), cure="Check the file.") from error
+    else:
+        found = recipe(name)
+    if tiny:
+        return found.tiny()
+    if data is None:
+        return found
+    rooted = found.source.rooted(str(data))
+    if rooted == found.source:
+        raise UsageError(
+            expected="no --data", got=str(data), cure=f"{found.name} makes its motion itself: leave it out."
+        )
+    return replace(found, source=rooted)
+
+
+def _keep_freed_memory() -> None:
+    """Start the same command once more, with glibc told to keep what is freed, unless torch is there already."""
+    own = Path(sys.argv[0])
+    started_by_us = sys.argv[1:2] == ["train"] and (own.stem == "kinema" or own.parent.name == "kinema")
+    wanted = platform.libc_ver()[0] == "glibc" and not any(key in os.environ for key in _MALLOC)
+    if started_by_us and wanted and "torch" not in sys.modules:
+        os.execve(sys.executable, sys.orig_argv, {**os.environ, **_MALLOC})

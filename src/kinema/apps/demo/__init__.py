@@ -1,0 +1,113 @@
+"""The demo: procedural motion, every system that is there, and all that can be looked at. Nothing is pre-computed."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kinema.apps.demo.ahead import BASELINE, ONE_BEST, many_futures, one_best
+from kinema.apps.demo.between import in_between, repaired
+from kinema.apps.demo.part import Cast, Part, Scores
+from kinema.apps.demo.words import generated
+from kinema.core.atomic import atomic_path, write_text
+from kinema.core.version import VERSION
+from kinema.io.formats import save
+from kinema.pipeline.forecasting import Answer
+from kinema.viz.film import gif
+from kinema.viz.layers import Panel
+from kinema.viz.page import Link, sections_text
+from kinema.viz.raster import strip
+
+__all__ = ["BASELINE", "MODEL", "Demo", "demo"]
+
+MODEL = ONE_BEST[0]
+_NOTES = {
+    "poster.png": "the first forecast as a strip",
+    "forecast.gif": "as a film",
+    "forecast.bvh": "for Blender and every animation tool",
+    "forecast.glb": "for the web and game engines",
+}
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What a demo left behind: the folder, its files, and the numbers of every part by the title of its section.
+
+    `told` are the lines that say which system made what, and which is not there; `notes` those of the first forecast.
+    """
+
+    folder: Path
+    files: tuple[str, ...]
+    scores: Mapping[str, Scores]
+    seconds: float
+    told: Mapping[str, tuple[str, ...]]
+    notes: tuple[str, ...] = ()
+
+
+def demo(
+    folder: Path | str,
+    *,
+    seed: int = 0,
+    runs: Mapping[str, Path] | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Demo:
+    """Make motion, ask every system about it, and leave a page, a poster, a GIF, a BVH, a GLB and a report in `folder`.
+
+    `runs` puts run folders in the place of shipped models, by the name of the shipped model ("smrnet" ...).
+    """
+    began, folder, cast = time.perf_counter(), Path(folder), Cast(dict(runs or {}))
+    say("making procedural motion, and the likeliest next moment of it")
+    best, main, panel = one_best(cast, seed)
+    say("sampling many futures")
+    parts = [many_futures(cast, seed), best]
+    say("filling what lies between, mending what is broken")
+    parts += [in_between(cast, seed), repaired(cast, seed)]
+    say("making motion from words")
+    parts.append(generated(cast, seed))
+    say("drawing")
+    files = _write(folder, parts, main, panel)
+    scores = {part.section.title: part.scores for part in parts if part.scores is not None}
+    told = {part.section.title: tuple(note.text for note in part.section.notes) for part in parts}
+    seconds = time.perf_counter() - began
+    _report(folder, scores, told, seconds, seed)
+    return Demo(folder, (*files, "report.json"), scores, seconds, told, main.notes)
+
+
+def _write(folder: Path, parts: Sequence[Part], main: Answer, panel: Panel) -> list[str]:
+    with atomic_path(folder / "poster.png") as beside:
+        strip(panel, count=9, height=360).save(beside, "PNG")
+    gif(folder / "forecast.gif", panel)
+    save(main.whole(), folder / "forecast.bvh")
+    save(main.whole(), folder / "forecast.glb")
+    text = sections_text(
+        [part.section for part in parts],
+        title="kinema: some of a motion is known; say the rest",
+        lead="Five systems, one page, made on this machine just now. The motion is procedural; none of the models has "
+        "seen this body. Numbers stand beside the simplest answer that there is.",
+        links=[Link(name, note) for name, note in _NOTES.items()],
+    )
+    write_text(folder / "index.html", text)
+    return ["index.html", *_NOTES]
+
+
+def _report(
+    folder: Path, scores: Mapping[str, Scores], told: Mapping[str, tuple[str, ...]], seconds: float, seed: int
+) -> None:
+    report = {
+        "kinema": VERSION,
+        "seed": seed,
+        "data": "procedural motion, made by this run; the shipped models were trained on motion capture",
+        "parts": {
+            title: {
+                "made_by": told[title],
+                "measured": scores[title].caption if title in scores else "",
+                "scores": scores[title].rows if title in scores else {},
+            }
+            for title in told
+        },
+        "seconds": round(seconds, 1),
+    }
+    write_text(folder / "report.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")

@@ -1,0 +1,155 @@
+"""What will this body do next? Many futures by diffusion, and one best guess."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kinema.apps.demo.part import SHOWN, Cast, Part, Scores, missing, pose
+from kinema.data.synthetic import perform, sequence
+from kinema.metrics.stochastic import best_of
+from kinema.motion.motion import Motion
+from kinema.pipeline.forecasting import Answer, Run
+from kinema.pipeline.open import open_run
+from kinema.viz.layers import Layer, Panel
+from kinema.viz.page import Note, Section
+
+ONE_BEST = ("simlpe-cmu", "conv-seq2seq-cmu")
+MANY = "smrnet"
+BASELINE = "zero-velocity"
+ACTIONS = ("walk", "run", "jump", "kick", "squat", "bow")
+HORIZONS = (0.1, 0.2, 0.4)  # seconds
+FPS = 60.0
+FAR, SAMPLES = 1.6, 10  # seconds and number of the many futures
+NEAR = 0.8  # seconds of the one best
+_FIRST, _EVERY, _ANCHORS = 1.0, 0.25, 6  # seconds before the first forecast, between two, and how many are scored
+_MANY_STARTS = (1.0, 1.7)  # seconds: where the many futures that are scored begin
+
+
+def hero(seed: int) -> Motion:
+    """The clip that the demo's files are made of: somebody walks, stops and waves."""
+    return sequence([("walk", 3.0), ("wave", 2.5)], fps=FPS, seed=seed)
+
+
+def many_futures(cast: Cast, seed: int) -> Part:
+    """Ten sampled futures about the truth; without a trained model a line that says so."""
+    title, lead = "Forecast: many futures", "A body that was seen for a moment may go on in many ways. Ten of them."
+    found = cast.find(MANY)
+    if found is None:
+        note = missing(MANY, "No classical method says many futures; train it with `kinema train smrnet`.")
+        return Part(Section(title, (), lead, (note,)))
+    run = open_run(found)
+    shown = (
+        ("walk, then wave", hero(seed), 2.0),
+        ("kick", _clip("kick", seed), 1.0),
+        ("squat", _clip("squat", seed), 1.2),
+    )
+    panels = [_fan(name, clip, run, now, seed) for name, clip, now in shown]
+    note = Note(f"{MANY}, a diffusion model trained on real motion capture. It has never seen this body.")
+    about = "Pale: ten samples. Solid: what really happens. Samples know where they start, not where this one leads."
+    scores = _many_scores(run, seed)
+    return Part(Section(title, panels, f"{lead} {about}", (note,), scores.table(), "large"), scores)
+
+
+def one_best(cast: Cast, seed: int) -> tuple[Part, Answer, Panel]:
+    """The likeliest next moment by the two deterministic forecasters; with it the answer that is written to files."""
+    runs = [open_run(cast.find(name) or name) for name in (*ONE_BEST, BASELINE)]
+    clips = {action: _clip(action, seed) for action in ACTIONS}
+    found = {run.name: [pose_errors(run, clip) for clip in clips.values()] for run in runs}
+    heads = [f"{1000 * horizon:.0f} ms" for horizon in HORIZONS]
+    rows = {name: dict(zip(heads, torch.tensor(each).mean(0).tolist(), strict=True)) for name, each in found.items()}
+    scores = Scores(
+        rows,
+        f"Mean error of the pose in mm, in the pelvis' frame, over {', '.join(ACTIONS)}. The last row holds the last "
+        "pose still.",
+    )
+    main = _cut(runs[0], hero(seed), 2.0)
+    parts = [
+        ("walk, then wave", hero(seed), main, runs[0]),
+        ("run", clips["run"], _cut(runs[0], clips["run"], 1.6), runs[0]),
+        ("kick", clips["kick"], _cut(runs[1], clips["kick"], 1.6), runs[1]),
+        ("squat", clips["squat"], _cut(runs[1], clips["squat"], 1.6), runs[1]),
+    ]
+    panels = [_panel(title, clip, answer, run.name) for title, clip, answer, run in parts]
+    notes = [Note(f"{name}, shipped, trained on real motion capture of CMU; trained for 0.42 s.") for name in ONE_BEST]
+    lead = (
+        f"Grey is what was seen, green the likeliest next {NEAR:g} s, and the pale body behind it what really happens."
+    )
+    return Part(Section("Forecast: one best", panels, lead, notes, scores.table()), scores), main, panels[0]
+
+
+def pose_errors(run: Run, clip: Motion) -> list[float]:
+    """Mean distance in millimetres of the canonical joints, in the root's frame, at each of `HORIZONS`.
+
+    Forecasts start at several moments of the clip; each sees the clip up to there and nothing of what follows.
+    """
+    ahead = [round(horizon * clip.fps) - 1 for horizon in HORIZONS]
+    found: list[Tensor] = []
+    for anchor in range(_ANCHORS):
+        now = round((_FIRST + anchor * _EVERY) * clip.fps)
+        answer = run.answer(clip[:now], seconds=max(HORIZONS))
+        truth = pose(clip[now : now + answer.samples.frames])
+        found.append((pose(answer.samples.one(0)) - truth).norm(dim=-1).mean(-1)[ahead])
+    return (1000 * torch.stack(found).mean(0)).tolist()
+
+
+def _many_scores(run: Run, seed: int) -> Scores:
+    """The nearest of ten samples, the first alone, and a body that holds still; millimetres for one joint."""
+    still, rows = open_run(BASELINE), dict[str, list[Tensor]]()
+    for action in ACTIONS:
+        clip = perform(action, seconds=4.0, fps=30.0, seed=seed + 1)
+        for start in _MANY_STARTS:
+            now = round(start * clip.fps)
+            samples = pose(run.answer(clip[:now], seconds=FAR, samples=SAMPLES, seed=seed).samples)
+            truth = pose(clip[now : now + samples.shape[1]])
+            held = pose(still.answer(clip[:now], seconds=FAR).samples)
+            for name, some in (
+                (f"{MANY}, nearest of {SAMPLES}", samples),
+                (f"{MANY}, the first", samples[:1]),
+                (BASELINE, held),
+            ):
+                rows.setdefault(name, []).append(_nearest(some, truth))
+    means = {name: torch.stack(each).mean(0).tolist() for name, each in rows.items()}
+    heads = ("on average", "at the end")
+    return Scores(
+        {name: dict(zip(heads, each, strict=True)) for name, each in means.items()},
+        f"Mean error of the pose in mm over {FAR:g} s, in the pelvis' frame, on {len(ACTIONS)} actions.",
+    )
+
+
+def _nearest(samples: Float[Tensor, "sample frame joint 3"], truth: Float[Tensor, "frame joint 3"]) -> Tensor:
+    """ADE and FDE of the sample that is nearest, in mean millimetres of a joint (root mean square over joints)."""
+    found = best_of(samples.flatten(-2)[:, None], truth.flatten(-2)[None])
+    return 1000 * torch.cat(found) / truth.shape[-2] ** 0.5
+
+
+def _clip(action: str, seed: int) -> Motion:
+    return perform(action, seconds=4.0, fps=FPS, seed=seed)
+
+
+def _cut(run: Run, clip: Motion, now: float) -> Answer:
+    return run.answer(clip[: round(now * clip.fps)], seconds=NEAR)
+
+
+def _fan(title: str, clip: Motion, run: Run, now: float, seed: int) -> Panel:
+    answer = run.answer(clip[: round(now * clip.fps)], seconds=FAR, samples=SAMPLES, seed=seed)
+    ahead = Layer(f"{SAMPLES} futures", answer.samples.points(), "ghost", SHOWN - FAR)
+    return _split(title, clip, answer, SHOWN - FAR, [ahead], f"{FAR:g} s ahead")
+
+
+def _panel(title: str, clip: Motion, answer: Answer, name: str) -> Panel:
+    ahead = Layer("forecast", answer.samples.one(0).points(), "forecast", SHOWN - NEAR)
+    return _split(title, clip, answer, SHOWN - NEAR, [ahead], f"{name}, {NEAR:g} s ahead")
+
+
+def _split(title: str, clip: Motion, answer: Answer, now: float, ahead: Sequence[Layer], caption: str) -> Panel:
+    """What was seen in the `now` seconds before the forecast, what came after, and what was said of it."""
+    known = answer.observed.frames
+    first = max(0, known - round(now * clip.fps))
+    now = (known - first) / clip.fps
+    seen = Layer("observed", clip[first:known].points(), "observed")
+    after = Layer("what happens", clip[known : known + answer.samples.frames].points(), "truth", now)
+    return Panel(title, (seen, after, *ahead), caption, boundary=now)

@@ -1,0 +1,211 @@
+"""What lies between: movement between key poses, and damage that is mended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from kinema.apps.demo.part import SHOWN, Cast, Part, Scores, canonical, missing
+from kinema.data.synthetic import perform, sequence
+from kinema.geometry.rotations import rotvec_to_rotmat
+from kinema.metrics.inbetween import jerk
+from kinema.motion.damage import find_damage
+from kinema.motion.motion import Clip, Motion, Points
+from kinema.pipeline.completion import complete
+from kinema.pipeline.forecasting import Run
+from kinema.pipeline.open import open_run
+from kinema.viz.layers import Layer, Panel
+from kinema.viz.page import Note, Section
+
+MODEL = "render-in-between"
+FPS = 30.0
+ACTIONS = ("walk", "run", "jump", "kick", "squat", "bow")
+_FRAMES = 1 + round(SHOWN * FPS)
+_KEY_EVERY = 12  # frames
+_EVIDENCE_EVERY = 4  # frames of a clip whose detector is slow and shakes
+_SHAKE = (0.07, 0.015)  # radians of every joint, metres of the root
+_TICK = 0.5 / FPS
+
+
+def in_between(cast: Cast, seed: int) -> Part:
+    """Key poses are known, the movement between them is said; the keys stand where they are all the time."""
+    run = _model(cast)
+    clips = {name: perform(name, seconds=SHOWN + 1.0, fps=FPS, seed=seed)[:_FRAMES] for name in ACTIONS}
+    clips["walk, then turn"] = sequence([("walk", 2.0), ("turn", 2.0)], fps=FPS, seed=seed)[30 : 30 + _FRAMES]
+    known = torch.zeros(_FRAMES, dtype=torch.bool)
+    known[::_KEY_EVERY] = True
+    methods: dict[str, str | Run] = {"auto": "auto", "linear": "linear", "hold": "hold"}
+    if run is not None:
+        methods = {MODEL: run, **methods}
+    best = next(iter(methods))
+    done = {name: {who: complete(clip, known=known, method=by).motion for who, by in methods.items()}
+            for name, clip in clips.items()}  # fmt: skip
+    rows = {
+        who: {
+            "error, cm": _mean([100 * _error(done[name][who], clip, ~known) for name, clip in clips.items()]),
+            "jerk, m/s³": _mean([_jerk(done[name][who]) for name in clips]),
+        }
+        for who in methods
+    }
+    rows["(the truth)"] = {"error, cm": 0.0, "jerk, m/s³": _mean([_jerk(clip) for clip in clips.values()])}
+    gap = f"{_KEY_EVERY / FPS:g} s"
+    about = f"Joints of the frames between keys {gap} apart, on {len(clips)} clips; hold is the trivial one."
+    scores = Scores(rows, about, 1)
+    shown = [_keyed(name, clips[name], done[name][best], known) for name in ("walk, then turn", "kick", "squat")]
+    lead = f"A key pose every {gap} is known: the grey bodies. Green is what the method says lies between them."
+    return Part(
+        Section("In-between", shown, lead, (_by(run, "Key poses are joined"),), scores.table(), "large"), scores
+    )
+
+
+def repaired(cast: Cast, seed: int) -> Part:
+    """Two kinds of damage before and after: faults here and there, and a slow detector that shakes."""
+    run = _model(cast)
+    clips = {name: perform(name, seconds=SHOWN + 1.0, fps=FPS, seed=seed + 2)[:_FRAMES] for name in ("walk", "bow")}
+    evidence = torch.zeros(_FRAMES, dtype=torch.bool)
+    evidence[::_EVIDENCE_EVERY] = True
+    broken = {name: damaged(clip, seed) for name, clip in clips.items()}
+    shaken = {name: shaking(clip, seed) for name, clip in clips.items()}
+    found = {name: find_damage(clip).joints for name, clip in broken.items()}
+    done: dict[str, dict[str, Clip]] = {
+        "faults: as they came": dict(broken),
+        "faults: repaired": {name: complete(clip, known=~found[name]).motion for name, clip in broken.items()},
+        "shaking: as it came": {
+            name: complete(clip, known=evidence, method="hold").motion for name, clip in shaken.items()
+        },
+    }
+    for by in (run, "auto") if run else ("auto",):
+        done[f"shaking: {by if isinstance(by, str) else MODEL}"] = {
+            name: complete(clip, known=evidence, keys="soft", method=by).motion for name, clip in shaken.items()
+        }
+    done["(the truth)"] = dict(clips)
+    hurt = {name: (_places(clip) != _places(broken[name])).any(-1).any(-1) for name, clip in clips.items()}
+    rows = {who: _both(some, clips, hurt if "faults" in who else None) for who, some in done.items()}
+    about = (
+        "Joints of the damaged frames (faults) and of all frames (shaking) of two clips, walk and bow. What came in is "
+        "the trivial repair; the jerk of a lost arm cannot be told."
+    )
+    scores = Scores(rows, about, 1)
+    panels = _before_and_after(done, clips, found["walk"].any(1), MODEL if run else "auto")
+    lead = "Good frames stay as they are; what is missing, leaps or stands still is found and filled anew."
+    notes = (
+        Note("faults: by auto, the curve that errs least; it needs no weights.", model=False),
+        _by(run, "The shaking clip is mended"),
+    )
+    return Part(Section("Repair", panels, lead, notes, scores.table()), scores)
+
+
+def _before_and_after(
+    done: Mapping[str, Mapping[str, Clip]], truth: Mapping[str, Motion], bad: Bool[Tensor, " frame"], by: str
+) -> list[Panel]:
+    slow = f"{FPS / _EVIDENCE_EVERY:g} poses a second, none quite right"
+    shown = (
+        ("faults, before", "faults: as they came", "walk", bad, "spikes, a lost arm, a freeze"),
+        ("faults, after", "faults: repaired", "walk", bad, "found by itself, filled by auto"),
+        ("shaking, before", "shaking: as it came", "bow", None, slow),
+        ("shaking, after", f"shaking: {by}", "bow", None, f"by {by}"),
+    )
+    return [_single(title, done[who][clip], truth[clip], some, caption) for title, who, clip, some, caption in shown]
+
+
+def damaged(clip: Motion, seed: int) -> Motion:
+    """A clip with the faults of real capture: spikes in an elbow and a shoulder, an arm lost, everything frozen."""
+    rotations, root = clip.rotations.clone(), clip.root.clone()
+    generator = torch.Generator().manual_seed(seed)
+    for name, frame in (("l_elbow", 8), ("l_shoulder", 15), ("r_knee", 29), ("l_shoulder", 62)):
+        joint = clip.skeleton.index(name)
+        turn = torch.nn.functional.normalize(torch.randn(3, generator=generator), dim=0) * 1.9
+        rotations[frame : frame + 2, joint] = rotvec_to_rotmat(turn) @ rotations[frame : frame + 2, joint]
+    lost = clip.skeleton.indices(["r_shoulder", "r_elbow", "r_wrist"])
+    rotations[34:43, lost] = torch.nan
+    rotations[50:56], root[50:56] = rotations[50], root[50]
+    return replace(clip, rotations=rotations, root=root)
+
+
+def shaking(clip: Motion, seed: int) -> Motion:
+    """A clip as a detector gives it that shakes: every joint and the root, every frame for itself."""
+    generator = torch.Generator().manual_seed(seed)
+    turn = _SHAKE[0] * torch.randn(*clip.rotations.shape[:-1], generator=generator)
+    by = _SHAKE[1] * torch.randn(clip.root.shape, generator=generator)
+    return replace(clip, rotations=clip.rotations @ rotvec_to_rotmat(turn), root=clip.root + by)
+
+
+def _model(cast: Cast) -> Run | None:
+    found = cast.find(MODEL)
+    return None if found is None else open_run(found)
+
+
+def _by(run: Run | None, what: str) -> Note:
+    if run is not None:
+        learnt = "trained on motion capture and on procedural motion of this kind, other performances"
+        return Note(f"{what} by {MODEL}, {learnt}; auto takes it where it beat every curve, else the best curve.")
+    return missing(MODEL, f"{what} by auto instead, the classical curve that errs least.")
+
+
+def _places(clip: Clip) -> Float[Tensor, "frame joint 3"]:
+    return clip.points().positions[..., canonical(clip), :]
+
+
+def _error(clip: Clip, truth: Motion, where: Bool[Tensor, " frame"]) -> float:
+    """Mean distance of joints in metres; a joint that is not there counts as lying where the root is."""
+    places = _places(clip)
+    places = torch.where(places.isfinite(), places, places[:, :1])
+    return float((places - _places(truth)).norm(dim=-1).mean(-1)[where].mean())
+
+
+def _jerk(clip: Clip) -> float:
+    return float(jerk(_places(clip), clip.fps))
+
+
+def _both(
+    done: Mapping[str, Clip], truth: Mapping[str, Motion], where: Mapping[str, Bool[Tensor, " frame"]] | None
+) -> dict[str, float]:
+    every = torch.ones(_FRAMES, dtype=torch.bool)
+    return {
+        "error, cm": _mean(
+            [100 * _error(clip, truth[name], where[name] if where else every) for name, clip in done.items()]
+        ),
+        "jerk, m/s³": _mean([_jerk(clip) for clip in done.values()]),
+    }
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _keyed(title: str, clip: Motion, answer: Clip, known: Bool[Tensor, " frame"]) -> Panel:
+    layers = (
+        Layer("key poses", _still(clip, known), "key"),
+        Layer("what happened", clip.points(), "truth"),
+        Layer("in between", answer.points(), "forecast"),
+    )
+    places = [frame / FPS for frame in known.nonzero()[:, 0].tolist()]
+    spans = [(max(place - _TICK, 0.0), place + _TICK) for place in places]
+    caption = f"{len(places)} keys, {int((~known).sum())} frames between"
+    return Panel(title, layers, caption, known=spans, words=("key", "in between"))
+
+
+def _still(clip: Motion, known: Bool[Tensor, " frame"]) -> Points:
+    """The known poses as bodies that stand still for the whole panel."""
+    points = clip.points()
+    return replace(points, positions=points.positions[known][:, None], fps=FPS / _FRAMES)
+
+
+def _single(title: str, clip: Clip, truth: Motion, bad: Bool[Tensor, " frame"] | None, caption: str) -> Panel:
+    before = title.endswith("before")
+    layers = (
+        Layer("the truth", truth.points(), "truth"),
+        Layer("as it came" if before else "repaired", clip.points(), "baseline" if before else "forecast"),
+    )
+    known = () if bad is None else _runs(~bad)
+    return Panel(title, layers, caption, known=known, words=("good", "damaged" if before else "filled"))
+
+
+def _runs(mask: Bool[Tensor, " frame"]) -> list[tuple[float, float]]:
+    """Beginnings and ends, in seconds, of the runs in which the mask is set."""
+    edges = torch.diff(mask.int(), prepend=mask.new_zeros(1).int(), append=mask.new_zeros(1).int())
+    return [(int(a) / FPS, int(b) / FPS) for a, b in zip((edges == 1).nonzero(), (edges == -1).nonzero(), strict=True)]

@@ -1,0 +1,72 @@
+"""A part of the demo: a section of its page, and the numbers that stand in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jaxtyping import Float
+from torch import Tensor
+
+from kinema.motion.motion import Clip, Motion
+from kinema.motion.names import CANON17
+from kinema.pipeline.open import shipped_models
+from kinema.representations.base import root_free
+from kinema.viz.page import Note, Section, Table
+
+SHOWN = 2.4  # seconds of every panel: one clock plays all of them
+Numbers = Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Numbers by row (who answered) and column (what was measured), each column with `digits` behind the point."""
+
+    rows: Numbers
+    caption: str
+    digits: int = 0
+
+    def table(self) -> Table:
+        """As the page shows them; the best of no column is marked: the reader compares."""
+        columns = list(next(iter(self.rows.values())))
+        cells = [
+            (who, *("-" if row[name] != row[name] else f"{row[name]:.{self.digits}f}" for name in columns))
+            for who, row in self.rows.items()
+        ]
+        return Table(("", *columns), cells, self.caption)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A section, and its numbers where it has any."""
+
+    section: Section
+    scores: Scores | None = None
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Which models may appear: the shipped ones, and runs of one's own in place of them, by the shipped name."""
+
+    runs: Mapping[str, Path] = field(default_factory=dict[str, Path])
+
+    def find(self, name: str) -> Path | str | None:
+        """What to open for that name; None where no weights are there."""
+        return self.runs.get(name) or (name if name in shipped_models() else None)
+
+
+def missing(name: str, instead: str) -> Note:
+    """The line that says that a system is not to be seen, and why."""
+    return Note(f"{name}: no trained weights come with this version. {instead}", model=False)
+
+
+def pose(clip: Motion) -> Float[Tensor, "*batch frame joint 3"]:
+    """Places of the canonical joints in the root's frame, metres."""
+    return root_free(clip).points().positions[..., canonical(clip), :]
+
+
+def canonical(clip: Clip) -> list[int]:
+    """The canonical joints that a clip's skeleton has."""
+    known = {*clip.skeleton.aliases, *clip.skeleton.joints}
+    return clip.skeleton.indices([name for name in CANON17 if name in known])

@@ -1,0 +1,98 @@
+"""Motion from a word: a grid of actions by the two systems that generate."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from kinema.apps.demo.part import SHOWN, Cast, Part, Scores, canonical, missing
+from kinema.data.synthetic import perform
+from kinema.metrics.dynamics import foot_skate, speed
+from kinema.metrics.inbetween import jerk
+from kinema.motion.motion import Clip
+from kinema.pipeline.generation import ActionRun, open_action_run
+from kinema.viz.layers import Layer, Panel
+from kinema.viz.page import Note, Section
+
+MODELS = {"posegpt": "tokens of motion, one after another", "action-gan": "a walk through a box of poses, in one pass"}
+PREFERRED = ("walk", "run", "jump", "dance", "wave", "kick", "squat", "punch", "bow", "sit", "reach", "sneak")
+COUNT, _SAMPLES = 6, 8  # actions of each system, and clips of each that are measured
+_FEET = ("l_ankle", "r_ankle")
+
+
+def generated(cast: Cast, seed: int) -> Part:
+    """Six actions by each system that is there."""
+    runs = {name: open_action_run(found) for name in MODELS if (found := cast.find(name)) is not None}
+    notes = [
+        Note(f"{name}: {MODELS[name]}; it knows {len(run.actions)} labels. Length and seed are all that it is told.")
+        for name, run in runs.items()
+    ]
+    notes += [
+        missing(name, f"Train it with `kinema train {name}`, then `kinema generate walk --model RUN`.")
+        for name in MODELS
+        if name not in runs
+    ]
+    lead = "Nothing is observed: an action and a length go in, motion comes out. Each body is one sample."
+    if not runs:
+        return Part(Section("Generate", (), lead, notes))
+    rows: dict[str, dict[str, float]] = {}
+    panels: list[Panel] = []
+    for name, run in runs.items():
+        seconds = min(SHOWN, run.trained / run.fps) if run.trained else SHOWN
+        made = {one: run.generate({one: 1.0}, seconds, samples=_SAMPLES, seed=seed) for one in _actions(run)}
+        rows[name] = _measured(list(made.values()))
+        panels += [_panel(action, clips, name) for action, clips in made.items()]
+    acted = [_performed(action, seed) for action in PREFERRED if action != "dance"][:COUNT]
+    rows["(performer)"] = _measured(acted)
+    rows["one pose held"] = _measured([_held(clip) for clip in acted])
+    scores = Scores(
+        rows,
+        "Means over joints and clips: how fast, how jerky, how far apart clips of one action are, how fast standing "
+        "feet slide. Good motion is near the performer, who is procedural; one held pose is the trivial answer.",
+        2,
+    )
+    return Part(Section("Generate", panels, lead, notes, scores.table(), "small"), scores)
+
+
+def _actions(run: ActionRun) -> list[str]:
+    """Those that this demo likes best and the run knows; then any others that it knows."""
+    known = [name for name in run.actions if name not in run.styles]
+    liked = [name for name in PREFERRED if name in known]
+    return (liked + [name for name in known if name not in liked])[:COUNT]
+
+
+def _panel(action: str, clips: Clip, name: str) -> Panel:
+    return Panel(action, (Layer(action, clips.one(0).points(), "forecast"),), name)
+
+
+def _performed(action: str, seed: int) -> Clip:
+    clips = [perform(action, seconds=SHOWN, fps=30.0, seed=seed * 100 + each) for each in range(_SAMPLES)]
+    points = [clip.points() for clip in clips]
+    return replace(points[0], positions=torch.stack([one.positions for one in points]))
+
+
+def _held(clip: Clip) -> Clip:
+    """The first pose of the first clip, for as long."""
+    points = clip.points()
+    return replace(points, positions=points.positions[:1, :1].expand_as(points.positions).clone())
+
+
+def _measured(made: list[Clip]) -> dict[str, float]:
+    """Speed m/s, jerk m/s3, pairwise distance cm in the pelvis' place, sliding of standing feet m/s."""
+    found: list[list[float]] = []
+    for clips in made:
+        points = clips.points()
+        places = points.positions[..., canonical(points), :]
+        about = places - places[..., :1, :]
+        apart = (about[:, None] - about[None]).norm(dim=-1).mean((-1, -2))
+        count = len(places)
+        slide = foot_skate(points.positions[..., points.skeleton.indices(_FEET), :], points.fps)
+        found.append([
+            float(speed(places, points.fps).mean()),
+            float(jerk(places, points.fps).mean()),
+            100 * float(apart.sum()) / max(count * (count - 1), 1),
+            float("nan") if slide is None else slide,
+        ])  # fmt: skip
+    heads = ("speed, m/s", "jerk, m/s³", "apart, cm", "sliding, m/s")
+    return dict(zip(heads, torch.tensor(found).mean(0).tolist(), strict=True))

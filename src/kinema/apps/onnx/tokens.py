@@ -1,0 +1,181 @@
+"""Graphs of motion as codes: a tokeniser's two halves, and one step of the model that says the next token, which
+reads all tokens before it anew or remembers what its blocks made of them."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from kinema.apps.onnx.ports import Axis, Example, Part, Port, Sizes, numbers
+from kinema.models.posegpt.inputs import Told
+from kinema.models.posegpt.model import PoseGPT
+from kinema.models.posegpt.tokenizer import PoseTokens
+from kinema.models.posegpt.transformer import Memory
+from kinema.representations.base import Representation
+
+
+class _Encode(nn.Module):
+    def __init__(self, tokens: PoseTokens, representation: Representation) -> None:
+        super().__init__()
+        self.tokens, self.representation = tokens, representation
+
+    def forward(self, frames: Tensor, valid: Tensor) -> Tensor:
+        vectors, mask = self.tokens.encode_whole(self.representation.standardise(frames), valid)
+        _, codes, _ = self.tokens.quantiser.quantise(vectors, mask)
+        return torch.where(mask[..., None], codes, -1)
+
+
+class _Decode(nn.Module):
+    def __init__(self, tokens: PoseTokens, representation: Representation) -> None:
+        super().__init__()
+        self.tokens, self.representation = tokens, representation
+
+    def forward(self, codes: Tensor) -> Tensor:
+        return self.representation.restore(self.tokens.decode(codes))
+
+
+def encode_part(tokens: PoseTokens, representation: Representation) -> Part:
+    """The part "encode": codes of motion."""
+    frames, width = f"{tokens.factor}*token", representation.width
+    inputs = (
+        Port("frames", ("batch", frames, width), "float32", "motion"),
+        Port("valid", ("batch", frames), "bool", "False on padding at the end"),
+    )
+    says = f"from 0 to {tokens.codes - 1}; -1 on padding"
+    outputs = (Port("codes", ("batch", "token", tokens.books), "int64", says),)
+    network = _Encode(tokens, representation)
+    return Part("encode", "Codes of motion.", network, inputs, outputs, numbers(inputs))
+
+
+def decode_part(tokens: PoseTokens, representation: Representation) -> Part:
+    """The part "decode": motion of codes."""
+    inputs = (Port("codes", ("batch", "token", tokens.books), "int64", "-1 where there is none"),)
+    axes: tuple[Axis, ...] = ("batch", f"{tokens.factor}*token", representation.width)
+
+    def example(sizes: Sizes, generator: torch.Generator) -> dict[str, Tensor]:
+        return {"codes": torch.randint(tokens.codes, inputs[0].shape(sizes), generator=generator)}
+
+    outputs = (Port("frames", axes, "float32", "motion"),)
+    return Part("decode", "Motion of codes.", _Decode(tokens, representation), inputs, outputs, example)
+
+
+class _Step(nn.Module):
+    """The next token of every row. All chance is in `uniform`."""
+
+    def __init__(self, model: PoseGPT) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self, tokens: Tensor, uniform: Tensor, action: Tensor | None = None, frames: Tensor | None = None
+    ) -> Tensor:
+        told, guided = self.told(action, frames)
+        if guided:
+            tokens = torch.cat((tokens, tokens))
+        hidden = self.model.run(self.model.inputs(tokens, told))[:, -1]
+        return self.model.choose(hidden, uniform, guided=guided)
+
+    def told(self, action: Tensor | None, frames: Tensor | None) -> tuple[Told, bool]:
+        """What is told, and whether rows stand twice, the second time without an action."""
+        told = self.model.inputs.tell(action, frames)
+        if self.model.config.choice.guidance == 1 or told[0] is None:
+            return told, False
+        return (torch.cat((told[0], 0 * told[0])), None if told[1] is None else torch.cat((told[1], told[1]))), True
+
+
+class _CachedStep(_Step):
+    """The same from the last token and what the blocks made of those before it."""
+
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, last: Tensor, cache: Tensor, uniform: Tensor, action: Tensor | None = None, frames: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        told, guided = self.told(action, frames)
+        last = torch.cat((last, last)) if guided else last
+        first = cache.shape[2]
+        nothing = torch.arange(first, first + 1)[:, None] == 0  # no token came before: whatever `last` says
+        x = torch.where(nothing, self.model.inputs(last[:, :0], told), self.model.inputs(last, told, first=first))
+        memories = [_Past(past) for past in cache.unbind(0)]
+        hidden = self.model.run(x, cast("list[Memory]", memories))[:, -1]
+        grown = torch.stack([memory.pairs for memory in memories])
+        return self.model.choose(hidden, uniform, guided=guided), grown
+
+
+class _Past(Memory):
+    """Keys and values that are given, and a copy with those that come."""
+
+    def __init__(self, past: Tensor) -> None:
+        self.length, self.pairs = past.shape[1], past
+
+    def extend(self, pair: Tensor) -> Tensor:
+        self.pairs = torch.cat((self.pairs, pair), 1)
+        return self.pairs
+
+
+def step_part(model: PoseGPT, actions: tuple[str, ...]) -> Part:
+    """The part "step": the next token."""
+    inputs = [
+        Port("tokens", ("batch", "token", model.books), "int64", f"those so far, at most {model.config.block - 1}"),
+        *_said(model),
+    ]
+    says = "The next token from those before it (none at first). Make as many as are wanted, then ask the part decode."
+    return Part(
+        "step", says, _Step(model), tuple(inputs), (_next(model),), _example(model, inputs), _notes(model, actions)
+    )
+
+
+def cached_part(model: PoseGPT, actions: tuple[str, ...]) -> Part:
+    """The part "cached": the next token, with keys and values of those before it going in and out."""
+    rows = "2*batch" if model.config.choice.guidance != 1 and model.inputs.action_table is not None else "batch"
+    config = model.config
+    held = f"keys and values of every block, for those so far, at most {config.block - 1}: none at first"
+    inputs = [
+        Port("last", ("batch", 1, model.books), "int64", "the last token; at first, anything"),
+        Port("cache", (config.layers, rows, "token", 2 * config.width), "float32", held),
+        *_said(model),
+    ]
+    grown = Port("grown", (config.layers, rows, "token+1", 2 * config.width), "float32", "the cache of the next pass")
+    says = "The next token from the last one and the cache. Make as many as are wanted, then ask the part decode."
+    return Part(
+        "cached", says, _CachedStep(model), tuple(inputs), (_next(model), grown), _example(model, inputs),
+        _notes(model, actions),
+    )  # fmt: skip
+
+
+def _said(model: PoseGPT) -> list[Port]:
+    """What every step is told besides tokens."""
+    chance = "numbers drawn evenly from 0 to 1: all the chance there is"
+    ports = [Port("uniform", ("batch", model.books), "float32", chance)]
+    if model.inputs.action_table is not None:
+        ports.append(Port("action", ("batch", model.inputs.classes), "float32", "weights of `actions`, of sum 1"))
+    if model.inputs.length_table is not None:
+        ports.append(Port("frames", ("batch",), "int64", "how many frames the motion will have"))
+    return ports
+
+
+def _next(model: PoseGPT) -> Port:
+    ended = "; the number of codes: the motion ends here" if model.config.ending == "eos" else ""
+    return Port("next", ("batch", model.books), "int64", f"the next token{ended}")
+
+
+def _notes(model: PoseGPT, actions: tuple[str, ...]) -> dict[str, Any]:
+    return {"books": model.books, "codes": model.codes, "frames_per_token": model.factor, "actions": list(actions)}
+
+
+def _example(model: PoseGPT, inputs: list[Port]) -> Example:
+    def example(sizes: Sizes, generator: torch.Generator) -> dict[str, Tensor]:
+        made: dict[str, Tensor] = {}
+        for port in inputs:
+            shape = port.shape(sizes)
+            if port.name in ("tokens", "last"):
+                made[port.name] = torch.randint(model.codes, shape, generator=generator)
+            elif port.name == "action":
+                made[port.name] = torch.eye(shape[1])[torch.arange(shape[0]) % shape[1]]
+            elif port.name == "frames":
+                made[port.name] = torch.full(shape, 2 * model.factor * (sizes["token"] + 1))
+            else:
+                made[port.name] = torch.rand(shape, generator=generator)
+        return made
+
+    return example

@@ -1,0 +1,131 @@
+"""`Desk`: what the studio does, without a page: open what was uploaded, ask a model, pack the answer as a file.
+
+It keeps nothing about who asks: two pages can share one. What is heavy is imported when it is first needed.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from kinema.apps.studio.upload import Upload, Verb
+from kinema.core.errors import KinemaWarning, UsageError, unknown_name
+
+if TYPE_CHECKING:
+    from kinema.apps.studio.answers import Question, Reply
+    from kinema.pipeline.pipeline import Opened
+
+VERBS: tuple[Verb, ...] = ("forecast", "inbetween", "upsample", "repair", "generate")
+KINDS: tuple[str, ...] = ("bvh", "glb", "npz")
+"""What an answer can be taken away as."""
+MEGABYTE = 1_000_000
+
+
+@dataclass(eq=False)
+class Desk:
+    """What can be asked here: everything that is shipped, and the run folders `models`. Uploads are at most `largest`
+    bytes."""
+
+    models: Sequence[str | Path] = ()
+    largest: int = 64 * MEGABYTE
+    _opened: dict[str, Opened] = field(default_factory=dict[str, "Opened"])
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def read(self, name: str, content: bytes, *, fps: float | None = None) -> Upload:
+        """The motion in an uploaded file; `fps` for a file that does not say.
+
+        Raises UsageError where it is too large, and whatever its reader raises where it is not whole.
+        """
+        self.check_size(name, len(content))
+        name = plain_name(name)
+        with TemporaryDirectory(prefix="kinema-studio-") as folder:
+            path = Path(folder) / name
+            path.write_bytes(content)
+            return self._load(path, fps)
+
+    def open_file(self, path: Path, *, fps: float | None = None) -> Upload:
+        """A motion file of this machine. Raises what its reader raises."""
+        return self._load(path, fps)
+
+    def check_size(self, name: str, size: int) -> None:
+        """Raises UsageError where an upload is too large."""
+        if size > self.largest:
+            raise UsageError(
+                expected=f"a file of at most {self.largest / MEGABYTE:g} MB",
+                got=f"{plain_name(name)} with {size / MEGABYTE:.1f} MB",
+                cure="Cut it (kinema convert), or start the studio with a higher --max-mb.",
+            )
+
+    def menu(self, verb: Verb) -> tuple[str, ...]:
+        """The models that answer a verb: run folders first, then what is shipped, baselines and classical methods."""
+        return tuple(name for name in self._names() if verb in self.open(name).verbs)
+
+    def verbs(self) -> tuple[Verb, ...]:
+        """The verbs that some model answers."""
+        return tuple(verb for verb in VERBS if self.menu(verb))
+
+    def open(self, name: str) -> Opened:
+        """A model of the menu, opened once. Raises UsageError for any other name: a page names no folders."""
+        if name not in self._names():
+            raise unknown_name("model", name, self._names())
+        from kinema.pipeline import pipeline as api
+
+        with self._lock:
+            if name not in self._opened:
+                self._opened[name] = api.open(name)
+            return self._opened[name]
+
+    def ask(self, question: Question, upload: Upload | None) -> Reply:
+        """Put a question to its model. Raises KinemaError where it cannot be answered; see `answers.answer`."""
+        from kinema.apps.studio import answers
+
+        begun = time.perf_counter()
+        return answers.answer(self.open(question.model), question, upload).timed(time.perf_counter() - begun)
+
+    def pack(self, reply: Reply, kind: str, *, sample: int = 0, whole: bool = False) -> tuple[str, bytes]:
+        """A file's name and content: one sample as BVH or GLB, all of them as NPZ; `whole`: behind what was known.
+
+        Raises UsageError for another kind or sample, and where the format cannot hold the answer.
+        """
+        if kind not in KINDS:
+            raise unknown_name("kind of file", kind, KINDS)
+        from kinema.io.formats import save
+
+        clip = reply.packed(sample, together=kind == "npz", whole=whole, turned=kind != "npz")
+        stem = reply.stem if kind == "npz" or reply.count == 1 else f"{reply.stem}-{sample + 1}"
+        with TemporaryDirectory(prefix="kinema-studio-") as folder:
+            path = Path(folder) / f"{stem}.{kind}"
+            save(clip, path)
+            return path.name, path.read_bytes()
+
+    def _names(self) -> tuple[str, ...]:
+        from kinema.models.baselines import BASELINES
+        from kinema.pipeline.completion import METHODS
+        from kinema.pipeline.open import shipped_models
+
+        return tuple(dict.fromkeys((*map(str, self.models), "auto", *shipped_models(), *BASELINES, *METHODS)))
+
+    def _load(self, path: Path, fps: float | None) -> Upload:
+        from kinema.io.formats import load_clip
+
+        with self._lock, warnings.catch_warnings(record=True) as caught:  # the filters are one for all threads
+            warnings.simplefilter("always")
+            clip = load_clip(path, fps=fps)
+        notes = [str(each.message) for each in caught if issubclass(each.category, KinemaWarning)]
+        if clip.batch_shape:
+            notes.append(f"it holds a batch of shape {tuple(clip.batch_shape)}; this is the first of it")
+            clip = clip.one(*(0 for _ in clip.batch_shape))
+        return Upload(path.name, clip, tuple(notes))
+
+
+def plain_name(name: str) -> str:
+    """The last part of a file's name, as any system writes it, short and without what is not printed."""
+    last = PurePosixPath(PureWindowsPath(name).as_posix()).name
+    kept = "".join(letter for letter in last if letter.isprintable() and letter not in '\\/:*?"<>|')
+    return kept[-80:].lstrip(". ") or "upload"

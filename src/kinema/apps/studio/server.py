@@ -1,0 +1,70 @@
+"""The studio's server: a session for every page, one clock for all of them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import time
+from collections.abc import Callable, Generator
+
+import viser
+
+from kinema.apps.studio.desk import Desk
+from kinema.apps.studio.session import Session
+from kinema.apps.studio.upload import Upload
+
+_STEP = 1 / 30  # seconds between two pictures
+_LOCAL = ("127.0.0.1", "localhost", "::1")
+
+
+def is_local(host: str) -> bool:
+    """Whether only this machine can reach a server that is bound to `host`."""
+    return host in _LOCAL
+
+
+def serve(
+    desk: Desk,
+    *,
+    first: Upload | None = None,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    ready: Callable[[str], None] | None = None,
+    keep_on: Callable[[], bool] = lambda: True,
+) -> None:
+    """Serve the studio until `keep_on` says no or Ctrl-C; `first` is the clip that every page begins with.
+
+    `ready` is called once with the address. Where the port is taken the next free one is.
+    """
+    desk.verbs()  # opens what is shipped, before anybody waits for it
+    with _quietly():
+        server = viser.ViserServer(host=host, port=port, label="kinema studio", verbose=False)
+    sessions: dict[int, Session] = {}
+
+    @server.on_client_connect
+    def _(client: viser.ClientHandle) -> None:
+        sessions[client.client_id] = Session(client, desk, first)
+
+    @server.on_client_disconnect
+    def _(client: viser.ClientHandle) -> None:
+        sessions.pop(client.client_id, None)
+
+    try:
+        if ready is not None:
+            ready(f"http://{'localhost' if host == '::1' else host}:{server.get_port()}")
+        before = time.monotonic()
+        while keep_on():
+            time.sleep(_STEP)
+            now = time.monotonic()
+            for session in list(sessions.values()):
+                session.tick(now - before)
+            before = now
+    finally:
+        with _quietly():
+            server.stop()
+
+
+@contextlib.contextmanager
+def _quietly() -> Generator[None]:
+    """Standard output is data: viser's banner does not belong there."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield

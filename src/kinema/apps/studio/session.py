@@ -1,0 +1,168 @@
+"""`Session`: one browser page of the studio, with a clip, a question, an answer and a clock of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+import viser
+
+from kinema.apps.studio.answers import Reply
+from kinema.apps.studio.controls import Asking, Playing, Taking, words
+from kinema.apps.studio.desk import Desk
+from kinema.apps.studio.stage import Arrangement, Stage
+from kinema.apps.studio.upload import Upload
+from kinema.apps.studio.uploads import refuse_large
+from kinema.core.errors import KinemaError, UsageError
+from kinema.viz.layers import Layer, Panel
+
+Given = TypeVar("Given")
+_WELCOME = "Open a motion: BVH, NPZ, or keypoints as JSON."
+# viser makes its buttons lighter than the colour that it is given; on a dark page it leaves them as they are.
+_GREEN = {"light": (9, 78, 61), "dark": (14, 122, 96)}
+_LEAD = 1.0  # seconds before a forecast from which on it is played
+_SLIDER = 0.1  # seconds between two moves of the slider, while it plays
+
+
+class Session:
+    """The state of one client. Its callbacks come from several threads; `_lock` lets one at a time change the stage."""
+
+    def __init__(self, client: viser.ClientHandle, desk: Desk, first: Upload | None = None) -> None:
+        self.client, self.desk = client, desk
+        self.upload: Upload | None = None
+        self.reply: Reply | None = None
+        self.stage = Stage(client)
+        self._lock, self._busy = threading.RLock(), threading.Lock()
+        self._now, self._shown = 0.0, 0.0
+        self._build()
+        if first is not None:
+            self.take(first)
+
+    def take(self, upload: Upload) -> None:
+        """Show a clip that was opened."""
+        panel = Panel("clip", (Layer("clip", upload.clip.points(), "truth"),))
+        _ = panel.layers[0].bodies, panel.layers[0].figure
+        with self._lock:
+            self.upload, self.reply = upload, None
+            self.asking.take(upload)
+            self.shelf.visible = False
+            self._say("\n".join((upload.facts, *upload.notes)), "plain")
+            self._show(panel, 0.0)
+
+    def tick(self, passed: float) -> None:
+        """`passed` seconds have gone by. What cannot be drawn stops this page's clock, and no other's."""
+        self._guarded(self._play)(passed)
+
+    def _play(self, passed: float) -> None:
+        if not self.playing.on or self.stage.panel is None or not self._lock.acquire(blocking=False):
+            return
+        try:
+            self._now = (self._now + passed * self.playing.pace) % self.stage.duration
+            self.stage.pose(self._now)
+            if abs(self._now - self._shown) > _SLIDER * self.playing.pace:
+                self._shown = self.playing.time.value = round(self._now, 2)
+        finally:
+            self._lock.release()
+
+    def _build(self) -> None:
+        gui = self.client.gui
+        gui.set_panel_label("kinema studio")
+        with gui.add_folder("Motion"):
+            self.opener = gui.add_upload_button("Open a file", icon=viser.Icon.UPLOAD, hint="BVH, NPZ or JSON")
+            self.said = gui.add_html(words(_WELCOME, tone="quiet"))
+            with gui.add_folder("If the file does not say", expand_by_default=False):
+                self.rate = gui.add_number("Rate", 0.0, min=0.0, max=1000.0, hint="Frames per second; 0: as it says")
+        with gui.add_folder("Question"):
+            self.asking = Asking(gui, self.desk)
+            self.run = gui.add_button("Run", icon=viser.Icon.PLAYER_PLAY)
+        with gui.add_folder("Look"):
+            self.playing = Playing(gui)
+        self.shelf = gui.add_folder("Take away", visible=False)
+        with self.shelf:
+            self.taking = Taking(gui, self._guarded(self._hand))
+        refuse_large(gui, self.desk.largest, self._guarded(self._too_large))
+        self.opener.on_upload(lambda event: self._guarded(self._uploaded)(event.target.value))
+        self.run.on_click(lambda _: self._guarded(self._ask)(None))
+        self.playing.time.on_update(self._scrubbed)
+        for field in (self.playing.arrangement, self.playing.truth, self.playing.dark):
+            field.on_update(lambda _: self._rearranged())
+        self._theme()
+
+    def _uploaded(self, file: viser.UploadedFile) -> None:
+        rate = float(self.rate.value)
+        self.take(self.desk.read(file.name, file.content, fps=rate if rate > 0 else None))
+
+    def _too_large(self, file: tuple[str, int]) -> None:
+        self.desk.check_size(*file)
+
+    def _ask(self, _: None) -> None:
+        if not self._busy.acquire(blocking=False):
+            return
+        self.run.disabled, self.run.label = True, "Running ..."
+        try:
+            reply = self.desk.ask(self.asking.question, self.upload)
+            with self._lock:
+                self.reply = reply
+                boundary = reply.panel.boundary or 0.0
+                self._show(reply.panel, max(0.0, boundary - _LEAD))
+                self.shelf.visible = True
+                self.taking.offer(reply.count, forecast=reply.before is not None)
+                self._say("\n".join((f"{reply.question.model} in {reply.took:.2f} s", *reply.notes)), "plain")
+        finally:
+            self.run.disabled, self.run.label = False, "Run"
+            self._busy.release()
+
+    def _hand(self, kind: str) -> None:
+        if self.reply is None:
+            raise UsageError(expected="an answer to take away", got="none yet", cure="Press Run first.")
+        whole = self.taking.whole.visible and self.taking.whole.value
+        name, content = self.desk.pack(self.reply, kind, sample=int(self.taking.sample.value) - 1, whole=whole)
+        self.client.send_file_download(name, content, save_immediately=True)
+
+    def _show(self, panel: Panel, time: float, *, look: bool = True) -> None:
+        self._now = self._shown = time
+        self.stage.show(panel, look=look)
+        self.stage.pose(time)
+        self.playing.time.max = max(round(self.stage.duration, 2), 0.02)
+        self.playing.time.value = round(time, 2)
+
+    def _scrubbed(self, event: viser.GuiEvent[viser.GuiSliderHandle[float]]) -> None:
+        if event.client is None or self.stage.panel is None:  # the clock moved it, not a hand
+            return
+        with self._lock:
+            self.playing.run(on=False)
+            self._now = self._shown = min(float(event.target.value), self.stage.duration)
+            self.stage.pose(self._now)
+
+    def _rearranged(self) -> None:
+        with self._lock:
+            before = self.stage.arrangement
+            arrangement: Arrangement = "side by side" if self.playing.arrangement.value != "overlaid" else "overlaid"
+            self.stage.arrangement, self.stage.truth = arrangement, bool(self.playing.truth.value)
+            self._theme()
+            if self.stage.panel is not None:
+                self._show(self.stage.panel, self._now, look=before != arrangement)
+
+    def _theme(self) -> None:
+        dark = bool(self.playing.dark.value)
+        self.stage.theme = "dark" if dark else "light"
+        green = _GREEN[self.stage.theme]
+        self.client.gui.configure_theme(dark_mode=dark, show_logo=False, show_share_button=False, brand_color=green)
+
+    def _guarded(self, step: Callable[[Given], None]) -> Callable[[Given], None]:
+        """A step whose errors are shown on the page; the server lives on."""
+
+        def run(given: Given) -> None:
+            try:
+                step(given)
+            except KinemaError as error:
+                self._say(str(error), "bad")
+            except Exception as error:  # noqa: BLE001 - whatever it is, the other pages go on
+                self.playing.on = False
+                self._say(f"{type(error).__name__}: {error}. This is a fault of kinema; please report it.", "bad")
+
+        return run
+
+    def _say(self, text: str, tone: str) -> None:
+        self.said.content = words(text, tone=tone)

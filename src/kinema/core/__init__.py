@@ -1,0 +1,1 @@
+"""What every other package may import: errors, queries, atomic files, safe readers."""

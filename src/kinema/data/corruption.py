@@ -1,0 +1,266 @@
+"""What detectors, markers and hurried hands do to motion: corruptions of what is observed, with their confidences.
+
+Each works on one window of standardised features and reads only what is observed in it: frames that a model is to find
+must not show in what it is given. Everything random comes from the generator that is handed in.
+Legend: T frame, F feature, J token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from kinema.core.errors import UsageError
+from kinema.representations.base import Representation
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """How strong and how frequent each kind is.
+
+    Every window has its own noise: its deviation is between a quarter of `noise` (in standardised features; of places,
+    `place` times that) and all of it, more or less by token, more or less correlated in time. Confidence falls with the
+    deviation of a token and with how far off an observation is, both to an extent that differs by window, as detectors
+    do; `calibration` is the error of what is told, and in a share `untold` of windows it is 0.5 throughout. Where a
+    token has a place and a turn, each is off by itself, and confidence is that of the turn. The others are the
+    probability that a window has such a fault: `misses` (tokens far off, by up to `far`, for a while), `occlusion`
+    (spans of a few tokens unseen), `swap` (left and right exchanged), `freeze` (a value repeated), `oversmooth`,
+    `drift` (slowly growing). Raises UsageError where one is negative.
+    """
+
+    noise: float = 0.06
+    place: float = 0.6
+    calibration: float = 0.1
+    untold: float = 0.15
+    misses: float = 0.7
+    far: float = 0.4
+    occlusion: float = 0.2
+    swap: float = 0.03
+    freeze: float = 0.05
+    oversmooth: float = 0.05
+    drift: float = 0.08
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not value >= 0:
+                raise UsageError(
+                    expected=f"corruption.{name} of 0 or more", got=f"{value}", cure="Correct the corruption."
+                )
+
+    def apply(
+        self,
+        window: Float[Tensor, "T F"],
+        known: Bool[Tensor, "T J"],
+        representation: Representation,
+        generator: torch.Generator,
+    ) -> tuple[Float[Tensor, "T F"], Float[Tensor, "T J"]]:
+        """A window of which `known` is observed -> what is seen of it, and the confidence told (0 where unknown).
+
+        What is seen stands for a pose, as what a detector says does. What is not known is zero in the answer, and is
+        not read.
+        """
+        draw, owner = _Draw(generator), torch.tensor(representation.token_of_feature)
+        frames = known.any(1).nonzero()[:, 0]
+        full_seen, full_told = torch.zeros_like(window), torch.zeros(known.shape)
+        if len(frames):
+            shown = known[frames]
+            seen = torch.where(shown[:, owner], window[frames], 0.0)
+            seen, confidence = self._spoilt(seen, frames, shown[:, owner], representation, draw)
+            if draw.happens(self.occlusion):
+                shown = shown & ~_occluded(shown, draw)
+            told = self._told(confidence, draw) * shown
+            full_seen[frames] = torch.where((told > 0)[:, owner], seen, 0.0)
+            full_told[frames] = told
+        return full_seen, full_told
+
+    def _spoilt(
+        self,
+        seen: Float[Tensor, "known F"],
+        frames: Int64[Tensor, " known"],
+        shown: Bool[Tensor, "known F"],
+        representation: Representation,
+        draw: _Draw,
+    ) -> tuple[Float[Tensor, "known F"], Float[Tensor, "known J"]]:
+        generator, disturbed = draw.generator, representation.disturbed
+        source, tokens = torch.tensor(representation.source_of_feature), representation.tokens
+        grain = torch.where(torch.tensor(representation.places), self.place, 1.0)
+        own = torch.randn(int(source.max()) + 1, generator=generator)
+        deviation = self.noise * 4 ** -draw.uniform() * torch.exp(0.4 * own)
+        correlated = _correlated((int(frames[-1]) + 1, len(source)), 0.4 + 0.5 * draw.uniform(), generator)[frames]
+        noise = grain * deviation[source] * correlated
+        noise = torch.where(shown, disturbed(seen, noise) - seen, noise)
+        confidence = _confidence(noise / grain, deviation, source, draw)[:, :tokens]
+        seen = seen + noise
+        if draw.happens(self.drift):
+            ramp = torch.linspace(0, 1, len(seen))[:, None] * draw.uniform()
+            seen = disturbed(seen, ramp * self.noise * grain * torch.randn(seen.shape[1], generator=generator))
+        if draw.happens(self.oversmooth):
+            smooth = _smoothed(seen, shown, 0.5 + 2 * draw.uniform())
+            seen = disturbed(smooth, torch.zeros_like(smooth))
+        seen, confidence = self._spans(seen, confidence, representation, draw)
+        if draw.happens(self.misses):
+            off, hit = _misses(frames, source, self.far * 4 ** -draw.uniform(), draw)
+            noticed = torch.rand(confidence.shape, generator=generator) < 1 - 0.5 * draw.uniform() ** 2
+            seen = disturbed(seen, grain * off)
+            confidence = torch.where(hit[:, :tokens] & noticed, 0.2 * confidence, confidence)
+        return seen, confidence
+
+    def _told(self, confidence: Float[Tensor, "T J"], draw: _Draw) -> Float[Tensor, "T J"]:
+        error = self.calibration * torch.randn(confidence.shape, generator=draw.generator)
+        if draw.happens(self.untold):
+            return torch.full_like(confidence, 0.5)
+        return (confidence + error).clamp(0.02, 0.98)
+
+    def _spans(
+        self, seen: Tensor, confidence: Tensor, representation: Representation, draw: _Draw
+    ) -> tuple[Tensor, Tensor]:
+        """Faults that last: exchanged sides and frozen values. Half of them go unnoticed by the detector."""
+        if draw.happens(self.swap):
+            span = draw.span(len(seen))
+            owner = torch.tensor(representation.token_of_feature)
+            swapped = seen[:, swapped_features(owner, representation.partners)]
+            seen = torch.where(span[:, None], swapped, seen)
+            confidence = torch.where(span[:, None] & draw.happens(0.5), 0.6 * confidence, confidence)
+        if draw.happens(self.freeze):
+            span = draw.span(len(seen))
+            start = int(span.nonzero()[0])
+            seen = torch.where(span[:, None], seen[start], seen)
+            confidence = torch.where(span[:, None] & draw.happens(0.5), 0.6 * confidence, confidence)
+        return seen, confidence
+
+
+_POOR = 0.05  # a deviation of which detectors are not sure
+
+# Tokens of `motion.represent_picture.JOINTS19`: elbows, wrists, knees, ankles, toes, hands; the nose; the legs' sides.
+_LIMBS = (3, 4, 6, 7, 9, 10, 12, 13, 14, 15, 16, 17)
+_NOSE = 0
+_RIGHT_LEG, _LEFT_LEG = (8, 9, 10, 15), (11, 12, 13, 14)
+
+
+@dataclass(frozen=True)
+class ReleasedCorruption:
+    """Render-In-Between's own (its released training code): faults of whole key frames, never told.
+
+    For the nineteen tokens of `PictureKeypoints`, in picture units. Noise: `noise_keys` key frames x 5 joints of the
+    limbs get u[0, 1) times `strength`, positive only. Drop: in `drop_keys` key frames 3 joints of the limbs or the nose
+    are put at the origin, which is the clip's mean pelvis. Flip: in `flip_keys` key frames the legs, hips included, are
+    exchanged. Neck, shoulders and the root are never touched. Counts are cut to the number of keys.
+    """
+
+    strength: float = 0.5
+    noise_keys: int = 15
+    drop_keys: int = 15
+    flip_keys: int = 8
+
+    def apply(
+        self, window: Float[Tensor, "T F"], known: Bool[Tensor, "T J"], generator: torch.Generator
+    ) -> tuple[Float[Tensor, "T F"], Float[Tensor, "T J"]]:
+        """See `Corruption.apply`, of features that are not standardised; confidence is 0.5 for every key, for nothing
+        is told about it. Raises UsageError for another layout."""
+        if window.shape[1] != 38 or known.shape[1] != 19:
+            raise UsageError(
+                expected="the nineteen keypoints of a picture, 38 features",
+                got=f"{known.shape[1]} tokens, {window.shape[1]} features",
+                cure="Use the corruption that knows every layout: `Corruption`, of the task Keys.",
+            )
+        keys = known.any(1).nonzero()[:, 0]
+        places = window[keys].unflatten(-1, (19, 2)).clone()
+
+        def some(pool: Sequence[int], count: int) -> Tensor:
+            return torch.tensor(pool)[torch.randperm(len(pool), generator=generator)[:count]]
+
+        rows = range(len(keys))
+        at = (some(rows, self.noise_keys)[:, None], some(_LIMBS, 5))
+        added = self.strength * torch.rand(*torch.broadcast_shapes(at[0].shape, at[1].shape), 2, generator=generator)
+        places[at] += added
+        at = (some(rows, self.drop_keys)[:, None], some((_NOSE, *_LIMBS), 3))
+        places[at] = -places[at[0], 18]  # joints are relative to the middle of the hips
+        flipped, legs = some(rows, self.flip_keys)[:, None], torch.tensor((*_RIGHT_LEG, *_LEFT_LEG))
+        places[flipped, legs] = places[flipped, torch.tensor((*_LEFT_LEG, *_RIGHT_LEG))]
+        seen = torch.zeros_like(window)
+        seen[keys] = places.flatten(-2)
+        return seen, 0.5 * known.float()
+
+
+def swapped_features(owner: Int64[Tensor, " F"], partners: tuple[int, ...]) -> Int64[Tensor, " F"]:
+    """For each feature the one that stands for it on the body's other side (itself where there is none)."""
+    places = [(owner == token).nonzero()[:, 0] for token in range(len(partners))]
+    swapped = torch.arange(len(owner))
+    for token, other in enumerate(partners):
+        if len(places[token]) == len(places[other]):
+            swapped[places[token]] = places[other]
+    return swapped
+
+
+@dataclass(frozen=True, eq=False)
+class _Draw:
+    generator: torch.Generator
+
+    def uniform(self) -> float:
+        return float(torch.rand((), generator=self.generator))
+
+    def happens(self, probability: float) -> bool:
+        return self.uniform() < probability
+
+    def span(self, frames: int) -> Bool[Tensor, " T"]:
+        """Up to a third of the frames, in one piece."""
+        length = 1 + int(self.uniform() * max(1, frames / 3))
+        start = int(self.uniform() * max(1, frames - length + 1))
+        place = torch.arange(frames)
+        return (place >= start) & (place < start + length)
+
+
+def _correlated(shape: tuple[int, int], keep: float, generator: torch.Generator) -> Tensor:
+    """AR(1) noise over time, of deviation one; `keep` is the correlation of one frame with the next."""
+    fresh = torch.randn(shape, generator=generator)
+    lags = torch.arange(shape[0])
+    apart = (lags[:, None] - lags).clamp(min=0)
+    weight = torch.where(lags[:, None] >= lags, keep ** apart.float(), 0.0)
+    # What lies before the first frame counts, too.
+    return weight @ torch.cat((fresh[:1], (1 - keep**2) ** 0.5 * fresh[1:]))
+
+
+def _confidence(
+    noise: Float[Tensor, "T F"], deviation: Float[Tensor, " J"], owner: Int64[Tensor, " F"], draw: _Draw
+) -> Float[Tensor, "T J"]:
+    """True confidence: how much it says of a token, and of a single observation, differs by window."""
+    square = torch.zeros(len(noise), len(deviation)).index_add_(1, owner, noise.square())
+    count = torch.zeros(len(deviation)).index_add_(0, owner, torch.ones(len(owner))).clamp(min=1)
+    off = (square / count).sqrt() / deviation.clamp(min=1e-12)
+    return torch.exp(-(0.2 + 0.4 * draw.uniform()) * off - 0.5 * draw.uniform() * deviation / _POOR).clamp(0.02, 0.98)
+
+
+def _smoothed(seen: Tensor, shown: Tensor, width: float) -> Tensor:
+    place = torch.arange(len(seen), dtype=seen.dtype)
+    kernel = torch.exp(-0.5 * ((place[:, None] - place) / width).square())
+    return (kernel @ torch.where(shown, seen, 0.0)) / (kernel @ shown.to(seen)).clamp(min=1e-6)
+
+
+def _misses(
+    frames: Int64[Tensor, " known"], source: Int64[Tensor, " F"], far: float, draw: _Draw
+) -> tuple[Float[Tensor, "known F"], Bool[Tensor, "known G"]]:
+    """Far off, each time by something else, for up to half a second; and what is."""
+    generator, chance, groups = draw.generator, 0.01 * draw.uniform(), int(source.max()) + 1
+    length = int(torch.randint(2, 17, (), generator=generator))
+    place = torch.arange(int(frames[-1]) + 1)
+    begins = (torch.rand(len(place), groups, generator=generator) < chance).float()
+    after = place[:, None] - place  # a fault lasts `length` frames from where it begins
+    lasts = ((after >= 0) & (after < length)).float()
+    # Of two faults at once both count, which is as good as another one.
+    off = begins[:, source] * far * torch.randn(len(place), len(source), generator=generator)
+    return (lasts @ off)[frames], ((lasts @ begins) > 0)[frames]
+
+
+def _occluded(shown: Tensor, draw: _Draw) -> Tensor:
+    """Spans in which a few neighbouring tokens are unseen."""
+    frames, tokens = shown.shape
+    hidden = torch.zeros_like(shown)
+    for _ in range(1 + int(3 * draw.uniform())):
+        first = int(draw.uniform() * tokens)
+        span = draw.span(frames)
+        hidden[:, first : first + 1 + int(3 * draw.uniform())] |= span[:, None]
+    return hidden

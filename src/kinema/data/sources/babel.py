@@ -1,0 +1,201 @@
+"""BABEL (Punnakkal et al., CVPR 2021): what is done in recordings of AMASS, from frame to frame or as a whole.
+
+`{train,val,test}.json`: sequence id -> `feat_p` (the recording's place, whose first folder is dropped), `frame_ann` or
+else `seq_ann` with `labels`, each of `act_cat` (a list of categories, or null) and, in `frame_ann`, `start_t` and
+`end_t` (seconds). The test file has no public labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from kinema.core.errors import UsageError
+from kinema.data.source import LABELS, SPLITS, Source, Split, check_split, data_folder, file_stamp, missing_data
+from kinema.data.sources.amass import Amass, Body
+from kinema.data.sources.amass_files import Header, key, plain
+from kinema.data.sources.babel_files import Label, Sequence, class_list, read_sequences
+from kinema.motion.motion import Motion
+from kinema.motion.skeleton import Skeleton
+
+WHAT = "BABEL (train.json, val.json)"
+ORIGIN = "Register at babel.is.tue.mpg.de (non-commercial research only, no redistribution)."
+LICENCE = "BABEL and AMASS: non-commercial research only, by a licence of each user's own; nothing may be passed on"
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A window of a recording, frames `first` to `stop` at the source's rate, and what is done in it."""
+
+    sequence: str
+    header: Header
+    first: int
+    stop: int
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a split holds, and what was left out of it: the sequence (and its label), and why."""
+
+    cuts: tuple[Cut, ...]
+    skipped: tuple[tuple[str, str], ...]
+
+    def report(self) -> dict[str, int]:
+        """Why things were left out, and how often; "kept" is the number of windows."""
+        counts = {"kept": len(self.cuts)}
+        for _, why in self.skipped:
+            counts[why] = counts.get(why, 0) + 1
+        return counts
+
+
+@dataclass(frozen=True)
+class Babel(Source):
+    """Labelled windows of the recordings of `amass`, by the json files in the folder `root` (None: KINEMA_DATA's).
+
+    `trimmed` cuts every labelled stretch out, from frame int(start * fps) to int(end * fps), the last included; a
+    sequence that is labelled as a whole only is one stretch with all its labels. Otherwise sequences stay whole, with
+    every label of theirs. Stretches are cut into windows of `frames`, each beginning `overlap` frames before the last
+    one's end; a rest of `minimum` frames or more is a window too. Stretches with none of the first `classes` categories
+    are left out, but for the test split, which has no labels. The categories come from `action_label_2_idx.json` of
+    BABEL's repository where that lies in `root` (category -> place by frequency), else by how many labels of train.json
+    and val.json name them; "transition" is none. `body`, `model` and the folder `amass` are those of `Amass`.
+
+    Raises MissingDataError where json or recordings are not there, FormatError naming the entry that is damaged,
+    UsageError where the windows' lengths do not fit together.
+    """
+
+    root: str | None = None
+    amass: str | None = None
+    classes: Literal[60, 120] = 60
+    trimmed: bool = True
+    fps: float = 30.0
+    frames: int = 900  # thirty seconds: what PoseGPT's authors trained on
+    overlap: int = 0
+    minimum: int = 16
+    body: Body | None = None
+    model: str | None = None
+
+    name = "babel"
+    licence = LICENCE
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.overlap < self.frames and 1 <= self.minimum <= self.frames and self.fps > 0):
+            raise UsageError(
+                expected="0 <= overlap < frames, 1 <= minimum <= frames, fps above 0",
+                got=f"frames={self.frames}, overlap={self.overlap}, minimum={self.minimum}, fps={self.fps:g}",
+                cure="Correct them.",
+            )
+        if self.classes not in (60, 120):
+            raise UsageError(expected="60 or 120 classes", got=f"{self.classes}", cure="These two are BABEL's.")
+
+    @property
+    def skeleton(self) -> Skeleton:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The body of the recordings."""
+        return self._amass.skeleton
+
+    @cached_property
+    def actions(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The kept categories, the most frequent first."""
+        return class_list(self.folder, self.classes)
+
+    def clips(self, split: Split) -> Iterator[Motion]:
+        """The windows of a split, by sequence and time; of several labels, `action` holds all."""
+        last: tuple[Header, Motion] | None = None
+        for cut in self.plan(split).cuts:
+            if last is None or last[0] is not cut.header:
+                last = (cut.header, self._amass.motion(cut.header))
+            yield replace(last[1][cut.first : cut.stop], action=LABELS.join(cut.labels) or None)
+
+    def plan(self, split: Split) -> Plan:
+        """The windows of a split and what was left out, from labels and headers alone."""
+        check_split(split)
+        if split not in self._plans:
+            self._plans[split] = self._make_plan(split)
+        return self._plans[split]
+
+    def stamp(self) -> str:
+        """The fields, and the state of every json file and recording."""
+        files = [path for split in SPLITS if (path := self.folder / f"{split}.json").is_file()]
+        return " ".join((repr(self), *map(file_stamp, files), self._amass.stamp()))
+
+    @cached_property
+    def folder(self) -> Path:
+        """The folder that holds the json files."""
+        root = data_folder(self.root, what=WHAT, origin=ORIGIN)
+        for folder in (root, root / "babel", root / "babel_v1.0_release"):
+            if (folder / "train.json").is_file():
+                return folder
+        raise missing_data(WHAT, f"no train.json in {root}", ORIGIN)
+
+    def _make_plan(self, split: Split) -> Plan:
+        path = self.folder / f"{split}.json"
+        if not path.is_file():
+            raise missing_data(WHAT, f"no {path.name} in {self.folder}", ORIGIN)
+        cuts, skipped = list[Cut](), list[tuple[str, str]]()
+        for sequence in read_sequences(path):
+            header = self._amass.by_key.get(key(sequence.place))
+            if header is None:
+                skipped.append((sequence.name, "no recording in AMASS"))
+                continue
+            total = int((header.frames - 1) / header.fps * self.fps + 1e-6) + 1
+            for first, stop, labels in self._stretches(sequence, total, split, skipped):
+                windows = list(self._windows(first, stop))
+                cuts += [Cut(sequence.name, header, start, end, labels) for start, end in windows]
+                if not windows:
+                    skipped.append((sequence.name, f"shorter than {self.minimum} frames"))
+        return Plan(tuple(cuts), tuple(skipped))
+
+    def _stretches(
+        self, sequence: Sequence, total: int, split: Split, skipped: list[tuple[str, str]]
+    ) -> Iterator[tuple[int, int, tuple[str, ...]]]:
+        if split == "test" or not sequence.labels:
+            if split == "test":
+                yield 0, total, self._kept(sequence.labels)
+            else:
+                skipped.append((sequence.name, "no labels"))
+            return
+        skipped += [(sequence.name, "a label without categories") for one in sequence.labels if not one.categories]
+        if not self.trimmed or not sequence.by_frame:
+            if labels := self._kept(sequence.labels):
+                yield 0, total, labels
+            else:
+                skipped.append((sequence.name, f"none of the {self.classes} categories"))
+            return
+        for label in (one for one in sequence.labels if one.categories):
+            labels = self._kept((label,))
+            if label.start is None or label.end is None:
+                skipped.append((sequence.name, "a label without times"))
+            elif not labels:
+                skipped.append((sequence.name, f"none of the {self.classes} categories"))
+            else:
+                # Unlike the original: exchanged times are put right, not read as one frame.
+                start, end = sorted((label.start, label.end))
+                yield int(start * self.fps), min(int(end * self.fps) + 1, total), labels
+
+    def _kept(self, labels: tuple[Label, ...]) -> tuple[str, ...]:
+        named = {category for label in labels for category in label.categories}
+        return tuple(action for action in self.actions if action in named)
+
+    def _windows(self, first: int, stop: int) -> Iterator[tuple[int, int]]:
+        for start in range(first, stop, self.frames - self.overlap):
+            end = min(start + self.frames, stop)
+            if end - start >= self.minimum:
+                yield start, end
+            if end == stop:
+                return
+
+    @cached_property
+    def _plans(self) -> dict[Split, Plan]:
+        return {}
+
+    @cached_property
+    def _amass(self) -> Amass:
+        root = self.amass if self.amass is not None else self.root
+        # Every data set is welcome: the split is BABEL's.
+        there = {plain(one.name): one.name for one in Amass(root).folder.iterdir() if one.is_dir()}
+        everything = tuple(sorted(there.values()))
+        return Amass(root, (), self.body, self.fps, self.model, train=everything, val=(), test=(), skip_bad=True)

@@ -1,0 +1,140 @@
+"""Human3.6M as exponential maps: the text tree that the forecasting benchmarks share (Jain et al. 2016).
+
+`S{1,5,6,7,8,9,11}/{action}_{1,2}.txt`, 99 columns: root translation in millimetres and 32 rotation vectors, at 50 Hz.
+Two clips of 15 actions by seven subjects: 210 files. The data are licensed to each user by their authors and may not
+be passed on; nothing of them is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from kinema.core.errors import FormatError, MissingDataError, UsageError, unknown_name
+from kinema.data.source import Source, Split, check_split, data_folder, file_stamp, missing_data
+from kinema.io.expmap import load
+from kinema.motion import skeletons as catalog
+from kinema.motion.motion import Motion
+from kinema.motion.skeleton import Skeleton
+
+FPS = 50.0
+UNIT = 1e-3  # metres per unit of the files' translation
+SHORTEST = 150  # rows: what one window of 75 frames takes at half the rate
+SUBJECTS = (1, 5, 6, 7, 8, 9, 11)
+TEST_SUBJECT = 5
+ACTIONS = (
+    "walking", "eating", "smoking", "discussion", "directions", "greeting", "phoning", "posing", "purchases", "sitting",
+    "sittingdown", "takingphoto", "waiting", "walkingdog", "walkingtogether",
+)  # fmt: skip
+CLIPS = (1, 2)
+WHAT = "Human3.6M as exponential maps (the text tree S{1,5,6,7,8,9,11}/ACTION_{1,2}.txt, 99 columns)"
+ORIGIN = (
+    "Register at vision.imar.ro/human3.6m (free for academic use, no redistribution); the exponential-map text files "
+    "are the ones that the Structural-RNN benchmark (Jain et al. 2016) made of its D3 angles."
+)
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What a check found: files that are there and whole, that are not there, and that are damaged (name: why)."""
+
+    folder: Path
+    whole: tuple[str, ...]
+    missing: tuple[str, ...]
+    damaged: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class H36MExpmap(Source):
+    """The benchmark's files below `root` (None: the folder that KINEMA_DATA names; a folder `h36m` in it will do).
+
+    Subject 5 is "test"; `validation` names subjects that are "val"; the others are "train". `actions` narrows the
+    actions down. Raises MissingDataError where a file is not there, FormatError where one is not what it should be,
+    UsageError where an action or a subject is not in the set.
+    """
+
+    root: str | None = None
+    actions: tuple[str, ...] = ACTIONS
+    validation: tuple[int, ...] = (11,)
+
+    name = "h36m_expmap"
+    licence = "Human3.6M: academic use only, by a licence of each user's own; nothing of it may be passed on"
+    fps = FPS
+
+    def __post_init__(self) -> None:
+        for action in self.actions:
+            if action not in ACTIONS:
+                raise unknown_name("Human3.6M action", action, ACTIONS)
+        for subject in self.validation:
+            if subject not in SUBJECTS or subject == TEST_SUBJECT:
+                raise UsageError(
+                    expected=f"validation subjects among {', '.join(map(str, SUBJECTS))}, without {TEST_SUBJECT}",
+                    got=f"{subject}",
+                    cure="Subject 5 is what the benchmark tests on.",
+                )
+
+    @cached_property
+    def skeleton(self) -> Skeleton:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The benchmark's one skeleton, 32 joints."""
+        return catalog.skeleton("h36m32")
+
+    def clips(self, split: Split) -> Iterator[Motion]:
+        """The motions of a split's subjects at 50 Hz: by subject, then action, then clip."""
+        check_split(split)
+        for subject in self.subjects(split):
+            for action in self.actions:
+                for clip in CLIPS:
+                    yield self.motion(subject, action, clip)
+
+    def subjects(self, split: Split) -> tuple[int, ...]:
+        """The subjects of a split."""
+        if split == "test":
+            return (TEST_SUBJECT,)
+        rest = [subject for subject in SUBJECTS if subject != TEST_SUBJECT]
+        return tuple(subject for subject in rest if (subject in self.validation) == (split == "val"))
+
+    def motion(self, subject: int, action: str, clip: int) -> Motion:
+        """One file."""
+        path = self.folder / f"S{subject}" / f"{action}_{clip}.txt"
+        if not path.is_file():
+            raise missing_data(WHAT, f"{self.folder} without {path.relative_to(self.folder)}", ORIGIN)
+        motion = load(path, self.skeleton, FPS, UNIT)
+        if motion.frames < SHORTEST:
+            raise FormatError(
+                where=str(path),
+                expected=f"at least {SHORTEST} rows",
+                got=f"{motion.frames}",
+                cure="The file is cut short: copy it again.",
+            )
+        return replace(motion, action=action, identity=f"h36m/S{subject}/{action}_{clip}")
+
+    def inventory(self) -> Inventory:
+        """Every file that should be there, read to its end. Raises MissingDataError where there is no tree at all."""
+        whole, missing, damaged = list[str](), list[str](), list[tuple[str, str]]()
+        for subject in SUBJECTS:
+            for action in self.actions:
+                for clip in CLIPS:
+                    name = f"S{subject}/{action}_{clip}.txt"
+                    try:
+                        self.motion(subject, action, clip)
+                        whole.append(name)
+                    except MissingDataError:
+                        missing.append(name)
+                    except FormatError as error:
+                        damaged.append((name, str(error)))
+        return Inventory(self.folder, tuple(whole), tuple(missing), tuple(damaged))
+
+    def stamp(self) -> str:
+        """The fields, and the state of every file."""
+        return " ".join((repr(self), *(file_stamp(path) for path in sorted(self.folder.glob("S*/*.txt")))))
+
+    @cached_property
+    def folder(self) -> Path:
+        """The folder that holds S1, S5 ... Raises MissingDataError where there is none."""
+        root = data_folder(self.root, what=WHAT, origin=ORIGIN)
+        for folder in (root, root / "h36m", root / "dataset"):
+            if any((folder / f"S{subject}").is_dir() for subject in SUBJECTS):
+                return folder
+        raise missing_data(WHAT, f"no folder S1, S5 ... in {root}", ORIGIN)

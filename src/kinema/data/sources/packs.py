@@ -1,0 +1,195 @@
+"""Rotation packs: one NPZ file per data set (CMU BVH, HDM05, Bandai 1 and 2), several skeletons of one tree in each.
+
+`rot` int16 (frame, joint, 3): local rotation vectors, radians = value * pi / 32767. `root` float32 metres, y up.
+`start` (clip + 1): clip i is the rows `start[i]:start[i + 1]`. `parents`, `joints`, `offsets` (skeleton, joint, 3)
+metres, `skel` which skeleton a clip uses, `label` into `labels`, `split` 0/1/2, `name`, `jumps` the frames in which a
+joint turns by more than a radian at once, `canon17` the canonical joints' places.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from kinema.core.errors import FormatError, unknown_name
+from kinema.data.source import SPLITS, Source, Split, check_split, data_folder, file_stamp, missing_data
+from kinema.data.sources.arrays import Kind, read_archive
+from kinema.geometry.rotations import rotvec_to_rotmat
+from kinema.motion.motion import Motion
+from kinema.motion.names import CANON17
+from kinema.motion.skeleton import Skeleton
+
+RADIANS_PER_STEP = math.pi / 32767
+_ARRAYS: dict[str, tuple[Kind, int]] = {
+    "rot": ("numbers", 3), "root": ("numbers", 2), "start": ("whole numbers", 1), "parents": ("whole numbers", 1),
+    "offsets": ("numbers", 3), "joints": ("texts", 1), "skel": ("whole numbers", 1), "label": ("whole numbers", 1),
+    "labels": ("texts", 1), "split": ("whole numbers", 1), "name": ("texts", 1), "jumps": ("whole numbers", 1),
+    "canon17": ("whole numbers", 1), "fps": ("numbers", 0),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _About:
+    prefix: str  # of identities
+    licence: str
+    origin: str
+
+
+_BANDAI = (
+    "CC BY-NC 4.0, (c) 2022 Bandai Namco Research Inc.: non-commercial, ship nothing trained on it",
+    "Get the Bandai-Namco-Research-Motiondataset (CC BY-NC 4.0, non-commercial).",
+)
+PACKS: dict[str, _About] = {
+    "cmu_bvh": _About(
+        "cmu",
+        "CMU Graphics Lab Motion Capture Database: free for all uses, the data may not be resold",
+        "Get the recordings from mocap.cs.cmu.edu (free for all uses, no resale).",
+    ),
+    "hdm05": _About(
+        "hdm05",
+        "CC BY-SA 3.0 (HDM05, Mueller et al., CG-2007-2): share alike",
+        "Get HDM05 from resources.mpi-inf.mpg.de/HDM05 (CC BY-SA 3.0).",
+    ),
+    "bandai1": _About("bandai1", *_BANDAI),
+    "bandai2": _About("bandai2", *_BANDAI),
+}
+
+
+@dataclass(frozen=True)
+class RotationPack(Source):
+    """The recordings of `{pack}.npz` in the folder `root` (None: the folder that KINEMA_DATA names).
+
+    `clean_only` leaves out clips in which a joint flips; `exclude` names identities ("cmu/06_07") that are left out of
+    every split, for instance because a benchmark tests on them. Raises UsageError for another pack's name,
+    MissingDataError where the file is not there, FormatError where it is not laid out as a pack.
+    """
+
+    pack: str
+    root: str | None = None
+    clean_only: bool = False
+    exclude: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.pack not in PACKS:
+            raise unknown_name("rotation pack", self.pack, PACKS)
+
+    @property
+    def name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The pack's name."""
+        return self.pack
+
+    @property
+    def licence(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """What may be done with the data."""
+        return PACKS[self.pack].licence
+
+    @property
+    def actions(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The pack's labels, in its own order."""
+        return tuple(str(label) for label in self._arrays["labels"])
+
+    @property
+    def fps(self) -> float:
+        """Frames per second, as the file says."""
+        return float(self._arrays["fps"])
+
+    @property
+    def skeleton(self) -> Skeleton:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The first of the pack's skeletons; the others share its tree and differ in bone lengths."""
+        return self.skeletons[0]
+
+    @cached_property
+    def skeletons(self) -> tuple[Skeleton, ...]:
+        """One for every body in the pack, with the pack's own canon17 table as aliases."""
+        arrays = self._arrays
+        joints = tuple(str(joint) for joint in arrays["joints"])
+        aliases = {canon: joints[int(place)] for canon, place in zip(CANON17, arrays["canon17"], strict=True)}
+        parents = tuple(int(parent) for parent in arrays["parents"])
+        return tuple(
+            Skeleton(self.pack, joints, parents, torch.from_numpy(offsets), aliases=aliases)
+            for offsets in arrays["offsets"]
+        )
+
+    def clips(self, split: Split) -> Iterator[Motion]:
+        """The clips of one split in the file's order."""
+        check_split(split)
+        arrays = self._arrays
+        chosen = arrays["split"] == SPLITS.index(split)
+        if self.clean_only:
+            chosen = chosen & (arrays["jumps"] == 0)
+        return (self._clip(i) for i in map(int, np.flatnonzero(chosen)) if self.identity(i) not in self.exclude)
+
+    def identity(self, clip: int) -> str:
+        """What the clip at that place in the file is a recording of."""
+        name = str(self._arrays["name"][clip])
+        if self.pack == "cmu_bvh" and not re.fullmatch(r"\d+_\d+", name):
+            return f"?cmu/bvh/{name}"  # themed collections whose trial numbers were lost
+        return f"{PACKS[self.pack].prefix}/{name}"
+
+    def stamp(self) -> str:
+        """The fields, and the state of the file."""
+        return f"{self!r} {file_stamp(self.path)}"
+
+    def _clip(self, index: int) -> Motion:
+        arrays = self._arrays
+        begin, end = int(arrays["start"][index]), int(arrays["start"][index + 1])
+        rotvec = torch.from_numpy(arrays["rot"][begin:end].astype(np.float32)) * RADIANS_PER_STEP
+        return Motion(
+            self.skeletons[int(arrays["skel"][index])],
+            rotvec_to_rotmat(rotvec),
+            torch.from_numpy(arrays["root"][begin:end].astype(np.float32)),
+            self.fps,
+            action=self.actions[int(arrays["label"][index])],
+            identity=self.identity(index),
+        )
+
+    @cached_property
+    def path(self) -> Path:
+        """Where the pack's file lies. Raises MissingDataError where it does not."""
+        what = f"the rotation pack {self.pack}.npz (its layout: the docstring of kinema.data.sources.packs)"
+        origin = PACKS[self.pack].origin
+        folder = data_folder(self.root, what=what, origin=origin)
+        path = folder / f"{self.pack}.npz"
+        if not path.is_file():
+            raise missing_data(what, f"no such file in {folder}", origin)
+        return path
+
+    @cached_property
+    def _arrays(self) -> dict[str, npt.NDArray[Any]]:
+        arrays = read_archive(self.path, _ARRAYS)
+        _check_layout(self.path, arrays)
+        return arrays
+
+
+def _check_layout(path: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:
+    frames, joints, clips = len(arrays["rot"]), len(arrays["joints"]), len(arrays["name"])
+    expected = {"rot": (frames, joints, 3), "root": (frames, 3), "start": (clips + 1,), "parents": (joints,)}
+    expected |= dict.fromkeys(("skel", "label", "split", "jumps"), (clips,))
+    expected |= {"canon17": (len(CANON17),), "offsets": (len(arrays["offsets"]), joints, 3)}
+    for key, shape in expected.items():
+        if arrays[key].shape != shape:
+            raise _damaged(f"{path}: {key}", f"shape {shape}", f"shape {arrays[key].shape}")
+    start = arrays["start"]
+    if bool((np.diff(start) < 1).any()) or int(start[0]) != 0 or int(start[-1]) != frames:
+        raise _damaged(f"{path}: start", f"rising row numbers from 0 to {frames}", f"{start[0]} to {start[-1]}")
+    if arrays["rot"].dtype != np.int16:
+        raise _damaged(f"{path}: rot", "16-bit integers (radians = value * pi / 32767)", str(arrays["rot"].dtype))
+    bounds = {"skel": len(arrays["offsets"]), "label": len(arrays["labels"]), "split": len(SPLITS), "canon17": joints}
+    for key, count in bounds.items():
+        if arrays[key].size and not (int(arrays[key].min()) >= 0 and int(arrays[key].max()) < count):
+            raise _damaged(f"{path}: {key}", f"numbers from 0 to {count - 1}", f"{arrays[key].max()} among them")
+    if not np.isfinite(arrays["root"]).all():
+        raise _damaged(f"{path}: root", "finite numbers", "NaN or infinity")
+
+
+def _damaged(where: str, expected: str, got: str) -> FormatError:
+    return FormatError(where=where, expected=expected, got=got, cure="The pack is damaged: copy or build it again.")

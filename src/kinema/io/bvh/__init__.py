@@ -1,0 +1,1 @@
+"""BVH: read, check, write."""

@@ -1,0 +1,125 @@
+"""Exponential-map text: the files of the CMU (117 columns) and Human3.6M (99 columns) forecasting benchmarks.
+
+One frame per row, numbers separated by commas: three of root translation, then one rotation vector per joint. The
+vectors are for row-vector kinematics, the log of the transposed rotation, so they are negated on the way in and out.
+The translation is in ASF units (0.0564444 m) in CMU files and in millimetres in Human3.6M files. No header: skeleton,
+rate and unit are always given.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kinema.core.atomic import write_text
+from kinema.core.errors import FormatError, UsageError
+from kinema.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat
+from kinema.motion.motion import Motion
+from kinema.motion.skeleton import Skeleton
+
+
+def rows_to_motion(
+    rows: Float[Tensor, "frame column"], skeleton: Skeleton, fps: float, unit: float, *, identity: str = ""
+) -> Motion:
+    """A clip from rows of 3 + 3 * joints columns; `unit` is the length of one unit of translation in metres.
+
+    Raises UsageError where the number of columns does not fit the skeleton.
+    """
+    width = 3 + 3 * len(skeleton)
+    if rows.shape[-1] != width:
+        raise UsageError(
+            expected=f"{width} columns for the {len(skeleton)} joints of {skeleton.name}",
+            got=f"{rows.shape[-1]}",
+            cure="Choose the skeleton that the file was written for.",
+        )
+    vectors = rows[..., 3:].unflatten(-1, (-1, 3)).double()
+    rotations = rotvec_to_rotmat(-vectors).float()
+    return Motion(skeleton, rotations, (rows[..., :3].double() * unit).float(), fps, identity=identity)
+
+
+def motion_to_rows(motion: Motion, unit: float) -> Float[Tensor, "*batch frame column"]:
+    """The rows of a clip, in float64; the inverse of `rows_to_motion` for vectors no longer than pi.
+
+    Raises UsageError for a clip whose bones are animated: the format has no place for that.
+    """
+    if motion.offsets is not None:
+        raise UsageError(
+            expected="a clip of constant bones",
+            got="animated offsets",
+            cure="Convert it to a skeleton first (kinema convert IN OUT --to canon17).",
+        )
+    vectors = -rotmat_to_rotvec(motion.rotations.double())
+    return torch.cat((motion.root.double() / unit, vectors.flatten(-2)), -1)
+
+
+def load(path: Path | str, skeleton: Skeleton, fps: float, unit: float) -> Motion:
+    """The clip in an exponential-map text file. Raises FormatError naming the line where a row does not fit."""
+    path = Path(path)
+    rows = _read(path, 3 + 3 * len(skeleton), skeleton.name)
+    return rows_to_motion(torch.from_numpy(rows), skeleton, fps, unit, identity=f"file/{path.stem}")
+
+
+def save(motion: Motion, path: Path | str, unit: float) -> None:
+    """Write a clip as exponential-map text, atomically. Raises UsageError for a batch or for animated bones."""
+    if motion.batch_shape:
+        got = f"a batch of shape {tuple(motion.batch_shape)}"
+        raise UsageError(expected="one clip", got=got, cure="Save one at a time: clip.one(0).")
+    save_rows(motion_to_rows(motion, unit), path)
+
+
+def save_rows(rows: Float[Tensor, "frame column"], path: Path | str) -> None:
+    """Write rows as they are, atomically."""
+    line = ",".join(["%.9g"] * rows.shape[1])
+    write_text(path, "".join(line % tuple(row) + "\n" for row in rows.tolist()))
+
+
+def columns(path: Path | str) -> int:
+    """How many columns the first row of a file has."""
+    with Path(path).open("rb") as file:
+        for row in file:
+            if row.strip():
+                return len(row.replace(b",", b" ").split())
+    return 0
+
+
+def _read(path: Path, width: int, skeleton: str) -> NDArray[np.float64]:
+    rows = path.read_bytes().replace(b",", b" ").split(b"\n")
+    try:
+        values = np.loadtxt(rows, comments=None, ndmin=2) if any(map(bytes.strip, rows)) else np.zeros((0, 0))
+    except ValueError:
+        values = np.zeros((0, 0))
+    if values.shape[1] != width or not np.isfinite(values).all():
+        _explain(rows, width, path.name, skeleton)
+    return values
+
+
+def _explain(rows: list[bytes], width: int, name: str, skeleton: str) -> NoReturn:
+    for line, row in enumerate(rows, start=1):
+        words = row.decode(errors="replace").split()
+        if words and len(words) != width:
+            raise FormatError(
+                where=f"{name}, line {line}",
+                expected=f"{width} columns (3 + 3 for each joint of {skeleton})",
+                got=str(len(words)),
+                cure="Choose the skeleton that the file was written for, or repair the row.",
+            )
+        for word in words:
+            try:
+                fine = math.isfinite(float(word))
+            except ValueError:
+                fine = False
+            if not fine:
+                cure = "Repair the row, or cut the clip before it."
+                raise FormatError(
+                    where=f"{name}, line {line}", expected="finite numbers", got=f"'{word[:40]}'", cure=cure
+                )
+    raise FormatError(
+        where=name, expected="at least one row of numbers", got="an empty file", cure="Copy or export it again."
+    )

@@ -1,0 +1,1 @@
+"""GLB with a skinned body."""

@@ -1,0 +1,98 @@
+"""AlphaPose / Halpe and COCO results: one JSON list with a record for each person and frame.
+
+`image_id` names the frame ("12.jpg", or a number), `keypoints` holds x, y and score of 17, 26, 133 or 136 points. A
+track id stands under `idx` (AlphaPose) or `track_id`. A COCO data set file (`images`, `annotations`) is read too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from kinema.core.atomic import write_text
+from kinema.io.keypoints.tracks import Recording, Sighting, damaged, field, follow, in_order, listed, numbers
+from kinema.motion.skeletons.keypoint_layouts import LAYOUTS, layout
+
+_TRACKS = ("idx", "track_id")
+
+
+def read(path: Path, page: Any) -> Recording:
+    """The people of a results file, already parsed as JSON. Raises FormatError naming record and field."""
+    head: dict[str, Any] = {}
+    if isinstance(page, dict):
+        head = cast("dict[str, Any]", page)
+        page = _of_data_set(head, path.name)
+    rows = cast("list[Any]", page)
+    wheres = [f"{path.name}, record {index}" for index in range(len(rows))]
+    labels = [_label(field(row, "image_id", where), where) for row, where in zip(rows, wheres, strict=True)]
+    places, names = in_order(labels, path.name) if not head else _by_images(head, labels, path.name)
+    frames: list[list[Sighting]] = [[] for _ in names]
+    count = 0
+    for place, row, where in zip(places, rows, wheres, strict=True):
+        where = f"{where} (frame {names[place]}), field 'keypoints'"
+        values = numbers(field(row, "keypoints", where.split(", field")[0]), where, multiple=3)
+        count = count or len(values)
+        if len(values) != count or count not in LAYOUTS:
+            raise damaged(where, f"{count if count in LAYOUTS else _counts()} keypoints", f"{len(values)}")
+        rest = {key: value for key, value in row.items() if key not in ("keypoints", "image_id")}
+        frames[place].append(Sighting(values, rest, _track(rest)))
+    form = "coco" if head or isinstance(names[0], int) else "alphapose"
+    frames = follow(frames, path.name)
+    return Recording(form, layout(LAYOUTS[count]), frames, names, [{} for _ in names], head)
+
+
+def write(recording: Recording, path: Path) -> None:
+    """The list of records, frame by frame; within the images and annotations of a data set where it came from one."""
+    rows: list[dict[str, Any]] = []
+    for label, people in zip(recording.labels, recording.frames, strict=True):
+        for person in people:
+            rows.append({"image_id": label, "keypoints": person.values.reshape(-1).tolist(), **person.record})
+    if not recording.head:
+        write_text(path, json.dumps(rows))
+        return
+    images = cast("list[dict[str, Any]]", recording.head["images"])
+    known = {image["id"]: image for image in images}
+    for number, row in enumerate(rows, start=1):
+        row["id"] = number
+    new = [known.get(label, {**images[0], "id": label, "file_name": f"{label}"}) for label in recording.labels]
+    write_text(path, json.dumps({**recording.head, "images": new, "annotations": rows}))
+
+
+def _of_data_set(head: Mapping[str, Any], name: str) -> list[Any]:
+    listed(field(head, "images", name), f"{name}, field 'images'")
+    return listed(field(head, "annotations", name), f"{name}, field 'annotations'")
+
+
+def _by_images(head: Mapping[str, Any], labels: Sequence[str | int], name: str) -> tuple[list[int], list[str | int]]:
+    """Frames of a data set are its images in the order of their numbers, one after the other."""
+    ids = sorted({_label(field(image, "id", f"{name}, images"), name) for image in head["images"]}, key=str)
+    if all(isinstance(one, int) for one in ids):
+        ids = sorted(ids, key=lambda one: int(one))
+    place = {one: index for index, one in enumerate(ids)}
+    if lost := [label for label in labels if label not in place]:
+        raise damaged(name, "an image for every annotation", f"none with id {lost[0]}")
+    if not ids or not labels:
+        raise damaged(name, "at least one image with a person", "none")
+    return [place[label] for label in labels], list(ids)
+
+
+def _label(value: Any, where: str) -> str | int:
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise damaged(f"{where}, field 'image_id'", "a name or a number", repr(value))
+    return value
+
+
+def _track(record: Mapping[str, Any]) -> str | None:
+    for key in _TRACKS:
+        if key in record:
+            found = record[key]
+            while isinstance(found, list):
+                found = cast("list[Any]", found)[0] if found else None
+            return None if found is None else f"{found:g}" if isinstance(found, float) else str(found)
+    return None
+
+
+def _counts() -> str:
+    return ", ".join(map(str, LAYOUTS))

@@ -1,0 +1,152 @@
+"""MMPose predictions: frames with `instances`, each with `keypoints` [[x, y] ...] and `keypoint_scores`.
+
+A list of {frame_id, instances}, or the same under `instance_info` beside `meta_info`; MediaPipe's landmarks, which
+have no file format of their own, in the form in which its results are usually dumped: a list of frames (or the same
+under `frames`), each with `pose_landmarks` (or `poseLandmarks`, `landmarks`) of one person or of several, in shares of
+the picture's width and height.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from jaxtyping import Float
+
+from kinema.core.atomic import write_text
+from kinema.io.keypoints.tracks import (
+    Recording,
+    Sighting,
+    damaged,
+    field,
+    follow,
+    in_order,
+    listed,
+    numbers,
+    whole,
+)
+from kinema.motion.skeletons.keypoint_layouts import LAYOUTS, layout
+
+LANDMARKS = ("pose_landmarks", "poseLandmarks", "landmarks")
+_NUMBERS = ("frame", "frame_id", "index")
+_SIZE_KEY = "_picture"  # in `Recording.head`: width and height that landmarks were multiplied with
+
+
+def read_mmpose(path: Path, page: Any) -> Recording:
+    """The people of an MMPose file, already parsed. Raises FormatError naming frame, person and field."""
+    head = cast("dict[str, Any]", page) if isinstance(page, dict) else {}
+    pages = listed(field(page, "instance_info", path.name) if head else page, f"{path.name}, field 'instance_info'")
+    wheres = [f"{path.name}, frame {index}" for index in range(len(pages))]
+    labels = [whole(field(one, "frame_id", where), where) for one, where in zip(pages, wheres, strict=True)]
+    places, names = in_order(labels, path.name)
+    frames: list[list[Sighting]] = [[] for _ in names]
+    records: list[Mapping[str, Any]] = [{} for _ in names]
+    count = 0
+    for place, label, one in zip(places, labels, pages, strict=True):
+        here = f"{path.name}, frame {label}"
+        for index, person in enumerate(listed(field(one, "instances", here), f"{here}, field 'instances'")):
+            where = f"{path.name}, frame {label}, person {index}"
+            spots = numbers(field(person, "keypoints", where), f"{where}, field 'keypoints'", multiple=2)
+            key = "keypoint_scores"
+            scores = numbers(field(person, key, where), f"{where}, field '{key}'", multiple=1)
+            count = count or len(spots)
+            if len(spots) != count or count not in LAYOUTS or len(scores) != count:
+                expected = f"{count if count in LAYOUTS else ', '.join(map(str, LAYOUTS))} keypoints, a score for each"
+                raise damaged(f"{where}, field 'keypoints'", expected, f"{len(spots)} and {len(scores)} scores")
+            rest = {k: value for k, value in person.items() if k not in ("keypoints", key)}
+            track = rest.get("track_id")
+            sighting = Sighting(np.hstack((spots, scores)), rest, None if track is None else str(track))
+            frames[place].append(sighting)
+        records[place] = {key: value for key, value in one.items() if key not in ("instances", "frame_id")}
+    shape = layout(LAYOUTS[count or 17])
+    return Recording("mmpose", shape, follow(frames, path.name), names, records, head)
+
+
+def write_mmpose(recording: Recording, path: Path) -> None:
+    """The frames in the form in which they were read."""
+    pages: list[dict[str, Any]] = []
+    for label, people, record in zip(recording.labels, recording.frames, recording.records, strict=True):
+        instances = [
+            {"keypoints": one.values[:, :2].tolist(), "keypoint_scores": one.values[:, 2].tolist(), **one.record}
+            for one in people
+        ]
+        pages.append({"frame_id": label, **record, "instances": instances})
+    write_text(path, json.dumps({**recording.head, "instance_info": pages} if recording.head else pages))
+
+
+def read_mediapipe(path: Path, page: Any, size: tuple[float, float] | None) -> Recording:
+    """The people of a dump of MediaPipe landmarks, in pixels of a picture of `size` (width, height).
+
+    `size` may stand in the file, as `width` and `height`. Raises FormatError where it stands nowhere, and where a
+    frame is damaged.
+    """
+    head = cast("dict[str, Any]", page) if isinstance(page, dict) else {}
+    pages = listed(field(page, "frames", path.name) if head else page, f"{path.name}, field 'frames'")
+    if size is None and "width" in head and "height" in head:
+        wide, high = numbers([head["width"], head["height"]], f"{path.name}, width and height", multiple=1)[:, 0]
+        size = (float(wide), float(high))
+    if size is None:
+        raise damaged(
+            path.name, "the size of the picture, of which landmarks are shares", "none", "Give it: size=(1920, 1080)."
+        )
+    labels = [_number(one, index, path.name) for index, one in enumerate(pages)]
+    places, names = in_order(labels, path.name)
+    frames: list[list[Sighting]] = [[] for _ in names]
+    records: list[Mapping[str, Any]] = [{} for _ in names]
+    for place, label, one in zip(places, labels, pages, strict=True):
+        key = _landmark_key(one, f"{path.name}, frame {label}")
+        for index, person in enumerate(_several(one[key], f"{path.name}, frame {label}, field '{key}'")):
+            where = f"{path.name}, frame {label}, person {index}, field '{key}'"
+            frames[place].append(Sighting(_values(person, where, size), {"landmarks": person}))
+        records[place] = dict(one)
+    head = {**head, _SIZE_KEY: list(size)}
+    return Recording("mediapipe", layout("mediapipe33"), follow(frames, path.name), names, records, head)
+
+
+def write_mediapipe(recording: Recording, path: Path) -> None:
+    """The frames in the form in which they were read; depth and whatever else a landmark holds as it was carried."""
+    width, height = recording.head[_SIZE_KEY]
+    pages: list[dict[str, Any]] = []
+    for label, people, record in zip(recording.labels, recording.frames, recording.records, strict=True):
+        key = next((key for key in LANDMARKS if key in record), LANDMARKS[0])
+        said = [
+            [{**landmark, "x": x / width, "y": y / height, "visibility": sure}
+             for landmark, (x, y, sure) in zip(one.record["landmarks"], one.values.tolist(), strict=True)]
+            for one in people
+        ]  # fmt: skip
+        alone = bool(record.get(key)) and isinstance(record[key][0], dict)
+        page: dict[str, Any] = {**record, key: (said[0] if said else []) if alone else said}
+        named = next((name for name in _NUMBERS if name in record), None)
+        pages.append({**page, named: label} if named else page)
+    head = {k: v for k, v in recording.head.items() if k != _SIZE_KEY}
+    write_text(path, json.dumps({**head, "frames": pages} if head else pages))
+
+
+def _number(one: Any, index: int, name: str) -> int:
+    found = next((one[key] for key in _NUMBERS if isinstance(one, dict) and key in one), index)
+    return whole(found, f"{name}, number of frame {index}")
+
+
+def _landmark_key(one: Any, where: str) -> str:
+    key = next((key for key in LANDMARKS if isinstance(one, dict) and key in one), None)
+    if key is None:
+        raise damaged(f"{where}, field '{LANDMARKS[0]}'", f"a field among {', '.join(LANDMARKS)}", "none of them")
+    return key
+
+
+def _several(value: Any, where: str) -> list[Any]:
+    """The people of a frame: none, one (a list of landmarks), or a list of people."""
+    if not value:
+        return []
+    people = listed(value, where)
+    return [people] if isinstance(people[0], dict) else people
+
+
+def _values(person: Any, where: str, size: tuple[float, float]) -> Float[np.ndarray, "33 3"]:
+    if len(listed(person, where)) != 33:
+        raise damaged(where, "33 landmarks", f"{len(person)}")
+    rows = [[field(mark, "x", where), field(mark, "y", where), mark.get("visibility", 1.0)] for mark in person]
+    return numbers(rows, where, multiple=3) * np.array([*size, 1.0])

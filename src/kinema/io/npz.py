@@ -1,0 +1,189 @@
+"""Kinema NPZ: named arrays, no pickle. A superset of the keys that other motion tools write.
+
+| key | shape | |
+|---|---|---|
+| `posed_joints` | ..., frame, joint, 3 | joint positions |
+| `local_rot_mats`, `global_rot_mats` | ..., frame, joint, 3, 3 | column vectors; absent from a file of positions |
+| `root_positions` | ..., frame, 3 | |
+| `foot_contacts` | ..., frame, 4 | left heel, left toe, right heel, right toe |
+| `fps`, `up`, `unit` | | frames per second, "y", "m" |
+| `joint_names`, `parents`, `rest_offsets`, `skeleton` | joint ... | |
+| `offsets` | ..., frame, joint, 3 | only where bones are animated |
+| `action`, `identity`, `format_version` | | |
+
+Leading axes (...) are a batch. Always written in metres, y up.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kinema.core.atomic import atomic_path
+from kinema.core.errors import FormatError, KinemaWarning
+from kinema.core.safe_zip import read_npz
+from kinema.geometry.kinematics import forward_kinematics
+from kinema.motion.feet.contacts import contact_joints, foot_contacts
+from kinema.motion.motion import Clip, Motion, Points
+from kinema.motion.skeleton import Skeleton
+
+FORMAT_VERSION = 1
+_UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001}
+_Z_UP_TO_Y_UP = torch.tensor([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
+
+
+def save(clip: Clip, path: Path | str) -> None:
+    """Write a clip (with any batch axes) as kinema NPZ, atomically."""
+    skeleton = clip.skeleton
+    arrays: dict[str, Any] = {
+        "posed_joints": clip.points().positions.numpy(),
+        "fps": np.float64(clip.fps),
+        "joint_names": np.array(skeleton.joints),
+        "parents": np.array(skeleton.parents, dtype=np.int64),
+        "rest_offsets": skeleton.offsets.numpy(),
+        "skeleton": np.array(skeleton.name),
+        "up": np.array("y"),
+        "unit": np.array("m"),
+        "identity": np.array(clip.identity),
+        "format_version": np.int64(FORMAT_VERSION),
+    }
+    if clip.action is not None:
+        arrays["action"] = np.array(clip.action)
+    if contact_joints(skeleton) is not None and arrays["posed_joints"].shape[-1] == 3:
+        arrays["foot_contacts"] = foot_contacts(clip).numpy()
+    if isinstance(clip, Motion):
+        offsets = skeleton.offsets if clip.offsets is None else clip.offsets
+        _, turned = forward_kinematics(clip.rotations, clip.root, offsets.to(clip.root), skeleton.parents)
+        arrays |= {"local_rot_mats": clip.rotations.numpy(), "global_rot_mats": turned.numpy()}
+        arrays["root_positions"] = clip.root.numpy()
+        if clip.offsets is not None:
+            arrays["offsets"] = clip.offsets.numpy()
+    with atomic_path(path) as beside, beside.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def load(
+    path: Path | str, *, fps: float | None = None, unit: float | None = None, skeleton: Skeleton | None = None
+) -> Clip:
+    """The clip in an NPZ: a Motion where it holds rotations, else Points.
+
+    `fps`, `unit` (metres per unit) and `skeleton` stand in for keys that a foreign file lacks; where both are there,
+    the argument wins. Raises FormatError naming the key where one is missing, pickled, misshapen or not finite.
+    """
+    path = Path(path)
+    file = _File(path.name, read_npz(path))
+    rate = fps if fps is not None else file.rate()
+    scale = unit if unit is not None else file.scale()
+    body = skeleton if skeleton is not None else file.skeleton(scale)
+    up = file.text("up")
+    if up is None:
+        warnings.warn(f"{path.name}: no key 'up'; y is taken to be up", KinemaWarning, stacklevel=2)
+    elif up not in ("y", "z"):
+        raise file.error("up", "'y' or 'z'", f"'{up}'", "Turn the motion before saving it.")
+    turn = _Z_UP_TO_Y_UP if up == "z" else torch.eye(3)
+    action, identity = file.text("action"), file.text("identity") or f"file/{path.stem}"
+    if "local_rot_mats" not in file.arrays:
+        positions = file.clip("posed_joints", (len(body),))
+        if positions.shape[-1] == 3:
+            positions = positions * scale @ turn.T
+        return Points(body, positions, rate, action, identity)
+    rotations = file.clip("local_rot_mats", (len(body), 3, 3))
+    if up == "z":
+        rotations = rotations.clone()
+        rotations[..., 0, :, :] = turn @ rotations[..., 0, :, :]
+    root = file.clip("root_positions", (3,)) * scale @ turn.T
+    if root.shape[:-1] != rotations.shape[:-3]:
+        got = f"{tuple(root.shape)} beside {tuple(rotations.shape)}"
+        raise file.error("root_positions", "as many frames as local_rot_mats", got, "Save the clip again.")
+    offsets = file.clip("offsets", (len(body), 3)) * scale if "offsets" in file.arrays else None
+    return Motion(body, rotations, root, rate, action, identity, offsets)
+
+
+@dataclass
+class _File:
+    """The arrays of one file, and how to complain about them."""
+
+    name: str
+    arrays: dict[str, NDArray[Any]]
+
+    def error(self, key: str, expected: str, got: str, cure: str) -> FormatError:
+        """The error about one key."""
+        return FormatError(where=f"{self.name}, key '{key}'", expected=expected, got=got, cure=cure)
+
+    def need(self, key: str, cure: str) -> NDArray[Any]:
+        """The array under a key that must be there."""
+        if key not in self.arrays:
+            known = ", ".join(sorted(self.arrays)) or "no keys"
+            raise self.error(key, f"the key '{key}'", known, cure)
+        return self.arrays[key]
+
+    def text(self, key: str) -> str | None:
+        """The text under a key, None where there is none."""
+        return str(self.arrays[key]) if key in self.arrays else None
+
+    def rate(self) -> float:
+        """Frames per second."""
+        cure = "Give the frame rate: fps=..., --source-fps."
+        rate = self.need("fps", cure)
+        if rate.size != 1 or rate.dtype.kind not in "fiu" or not 0 < rate.item() < np.inf:
+            raise self.error("fps", "a number above 0", str(rate)[:40], cure)
+        return float(rate.item())
+
+    def scale(self) -> float:
+        """Metres per unit."""
+        unit = str(self.need("unit", "Give the unit in metres: unit=..., --unit."))
+        if unit not in _UNITS:
+            raise self.error("unit", f"one of {', '.join(_UNITS)}", f"'{unit}'", "Give it in metres: unit=..., --unit.")
+        return _UNITS[unit]
+
+    def clip(self, key: str, tail: tuple[int, ...]) -> Float[Tensor, "..."]:
+        """A float32 tensor whose shape is (..., frame, *tail), or (..., frame, *tail, 2 or 3) for positions."""
+        array = self.need(key, "Save the clip again.")
+        free = 1 if key == "posed_joints" else 0
+        around = len(tail) + free
+        shape = array.shape[-around:]
+        if (
+            array.ndim <= around
+            or shape[: len(tail)] != tail
+            or (free and shape[-1] not in (2, 3))
+            or array.dtype.kind not in "fiu"
+        ):
+            expected = f"numbers of shape (..., frame, {', '.join(map(str, tail))}{', 2 or 3' if free else ''})"
+            raise self.error(key, expected, f"{array.dtype} of shape {array.shape}", "Check the number of joints.")
+        if not np.isfinite(array).all():
+            frame = int(np.argwhere(~np.isfinite(array))[0][array.ndim - around - 1])
+            raise self.error(key, "finite numbers", f"NaN or infinity in frame {frame}", "Repair or cut the clip.")
+        return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+
+    def skeleton(self, scale: float) -> Skeleton:
+        """The body that the file describes; without rest offsets, the bones of its first frame."""
+        cure = "Give the body: skeleton=kinema.motion.skeletons.skeleton(NAME)."
+        names = self.need("joint_names", cure)
+        if names.dtype.kind not in "US" or names.ndim != 1:
+            raise self.error("joint_names", "one name for each joint", f"{names.dtype} {names.shape}", cure)
+        joints = tuple(str(joint) for joint in names)
+        numbers = self.need("parents", cure)
+        if numbers.dtype.kind not in "iu" or numbers.ndim != 1:
+            raise self.error("parents", "one whole number for each joint", f"{numbers.dtype} {numbers.shape}", cure)
+        parents = tuple(int(parent) for parent in numbers)
+        if "rest_offsets" in self.arrays:
+            offsets = self.arrays["rest_offsets"]
+            if offsets.dtype.kind not in "fiu" or offsets.shape != (len(joints), 3):
+                got = f"{offsets.dtype} of shape {offsets.shape}"
+                raise self.error("rest_offsets", f"numbers of shape ({len(joints)}, 3)", got, cure)
+            offsets = offsets.astype(np.float64)
+        else:
+            first = self.clip("posed_joints", (len(joints),)).double().numpy()
+            first = np.pad(first, [(0, 0)] * (first.ndim - 1) + [(0, 3 - first.shape[-1])]).reshape(-1, len(joints), 3)[
+                0
+            ]
+            offsets = first - first[[max(parent, 0) for parent in parents]]
+        return Skeleton(self.text("skeleton") or "file", joints, parents, torch.from_numpy(offsets * scale))

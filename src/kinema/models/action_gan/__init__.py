@@ -1,0 +1,1 @@
+"""The action GAN: actions by latent transitions."""

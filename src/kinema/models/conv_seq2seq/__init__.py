@@ -1,0 +1,1 @@
+"""ConvSeq2Seq: one future, frame by frame."""

@@ -1,0 +1,1 @@
+"""PoseGPT: actions by tokens."""

@@ -1,0 +1,116 @@
+"""What a model of tokens is given at every step: the token before, the place, the action, the length.
+
+Legend: R rows, N tokens, K books, D width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from kinema.core.errors import UsageError
+from kinema.core.query import Query
+from kinema.models.posegpt.transformer import sinusoid, start_small
+
+Told = tuple[Tensor | None, Tensor | None]  # of the action and of the length [R, D]
+
+
+@dataclass(frozen=True)
+class InputsConfig:
+    """`places` "none" is for blocks that turn queries and keys by their place themselves.
+
+    `every_step` tells action and length at every token (otherwise the action stands in for the first token and the
+    length is not told); `concatenate` puts token, place, action and length side by side before a linear map (otherwise
+    they are added). `lengths` is the number of lengths in frames that are told apart, 0 for none; `action_rows` the
+    least size of the table of actions, whose rows start at N(0, `action_start`). `shared_row` keeps the table of
+    PoseGPT's code, in which the last code of a book and "none" of the next share a row. Raises UsageError where
+    `every_step` is off and a length is told or parts are concatenated.
+    """
+
+    places: Literal["learned", "sine", "none"] = "learned"
+    every_step: bool = True
+    concatenate: bool = True
+    lengths: int = 1024
+    action_rows: int = 0
+    action_start: float = 0.02
+    shared_row: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.every_step and (self.concatenate or self.lengths):
+            raise UsageError(
+                expected="action and length told at every step, where they are concatenated or a length is told",
+                got="every_step false",
+                cure="Set every_step, or concatenate to false and lengths to 0.",
+            )
+
+
+class TokenInputs(nn.Module):
+    """Tables of codes, places, actions and lengths, and how they are joined."""
+
+    def __init__(self, config: InputsConfig, dim: int, books: int, codes: int, block: int, classes: int) -> None:
+        super().__init__()
+        self.config, self.dim, self.books, self.codes, self.classes = config, dim, books, codes, classes
+        self.token_table = nn.Embedding(books * (codes + 1), dim // books)
+        self.place_table = nn.Parameter(torch.zeros(block, dim)) if config.places == "learned" else None
+        rows = max(classes, config.action_rows) if classes else 0
+        self.action_table = nn.Embedding(rows, dim) if rows else None
+        self.length_table = nn.Embedding(config.lengths, dim) if config.lengths else None
+        parts = 1 + (config.places != "none") + (rows > 0) + (config.lengths > 0)
+        self.fuse = nn.Linear(parts * dim, dim) if config.concatenate else None
+        for table in (self.token_table, self.length_table, self.fuse):
+            if table is not None:
+                start_small(table)
+        if self.action_table is not None:
+            nn.init.normal_(self.action_table.weight, std=config.action_start)
+
+    def told(self, query: Query) -> Told:
+        """What a query says of action (label weights, several at once) and length.
+
+        Raises UsageError where the query's classes are not the model's; a query without classes tells no action.
+        """
+        weights = query.action
+        if self.action_table is not None:
+            if weights.shape[-1] == 0:
+                weights = weights.new_zeros(len(weights), self.classes)
+            if weights.shape[-1] != self.classes:
+                raise UsageError(
+                    expected=f"weights of {self.classes} actions",
+                    got=f"{weights.shape[-1]}",
+                    cure="Ask with the labels that the model was trained with.",
+                )
+        return self.tell(weights, query.valid.sum(1))
+
+    def tell(self, weights: Float[Tensor, "R class"] | None, frames: Int[Tensor, " R"] | None) -> Told:
+        """What there is to say of label weights and of a length in frames, where there are tables for them."""
+        action, length = None, None
+        if self.action_table is not None and weights is not None:
+            action = weights @ self.action_table.weight[: self.classes]
+        if self.length_table is not None and frames is not None:
+            length = self.length_table(frames.clamp(max=self.config.lengths - 1))
+        return action, length
+
+    def forward(self, tokens: Int[Tensor, "R N K"], told: Told, *, first: int = 0) -> Float[Tensor, "R M D"]:
+        """Inputs at the places from `first` on: at place 0 nothing (so M = N + 1), at place n token n - 1."""
+        step = self.codes if self.config.shared_row else self.codes + 1
+        rows = tokens + 1 + step * torch.arange(self.books, device=tokens.device)
+        x = self.token_table(torch.where(tokens < 0, 0, rows)).flatten(-2)
+        action, length = told
+        if first == 0:
+            start = x.new_zeros(x.shape[0], 1, x.shape[-1])
+            x = torch.cat((start if self.config.every_step or action is None else start + action[:, None], x), 1)
+        where = torch.arange(first, first + x.shape[1], device=x.device)
+        parts = [x]
+        if self.config.places != "none":
+            parts.append(sinusoid(where, x.shape[-1]) if self.place_table is None else self.place_table[where])
+        if self.config.every_step:
+            parts += [part[:, None] for part in (action, length) if part is not None]
+        if self.fuse is None:
+            return sum(parts[1:], parts[0])
+        # A linear map of all parts side by side, each by its own columns: what is told is mapped once, not per token.
+        columns = self.fuse.weight.split(self.dim, 1)
+        return sum((functional.linear(part, own) for part, own in zip(parts, columns, strict=True)), self.fuse.bias)

@@ -1,0 +1,275 @@
+"""PoseGPT's prior (Lucas, Baradel et al., ECCV 2022, section 3.2): the next codes of a motion from those before.
+
+A causal transformer over the tokens of a frozen tokeniser, told the action (label weights, several at once) and the
+length in frames. A past is tokenised and continued; without one, motion is made from nothing.
+
+Legend: R rows (samples x batch), N tokens, K books, D width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol, cast, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from kinema.core.errors import UsageError
+from kinema.core.query import Batch, Query
+from kinema.models.base import FeatureShape, Model
+from kinema.models.posegpt.codebook import masked_mean
+from kinema.models.posegpt.inputs import InputsConfig, TokenInputs
+from kinema.models.posegpt.sampling import Choice
+from kinema.models.posegpt.seam import joined
+from kinema.models.posegpt.transformer import Block, Memory, start_small
+from kinema.nn.noise import row_noise
+from kinema.nn.prefix import prefix_length
+
+
+@runtime_checkable
+class Tokeniser(Protocol):
+    """What the prior needs of a tokeniser."""
+
+    factor: int
+
+    @property
+    def books(self) -> int:
+        """Codes to a token."""
+        ...
+
+    @property
+    def codes(self) -> int:
+        """Choices for a code."""
+        ...
+
+    def encode(self, features: Tensor, valid: Tensor) -> Tensor:
+        """Codes [batch, token, book] of features."""
+        ...
+
+    def decode(self, indices: Tensor) -> Tensor:
+        """Features of codes."""
+        ...
+
+
+class PoseGPT(Model):
+    """The prior with its tokeniser, which is not trained any more."""
+
+    deterministic = False
+
+    @dataclass(frozen=True)
+    class Config:
+        """The defaults are the paper's sizes; `stage` names the stage that trained the tokeniser.
+
+        `inputs` says how action and length are told; without places in them, attention turns by place (rotary).
+        `dependent` lets each book of a token know the books before it. `ending` "eos" lets the model end a motion
+        early. In training, input codes are kept with probability `keep` and replaced by random ones otherwise, and the
+        action is left out with probability `forget`, which `choice.guidance` needs. `blend` is how many frames a
+        continuation takes to leave the observed pose. Sequences beyond `block` tokens go on from their last half.
+        """
+
+        stage: str = "tokens"
+        width: int = 256
+        layers: int = 8
+        heads: int = 4
+        block: int = 512
+        dropout: float = 0.1
+        inputs: InputsConfig = field(default_factory=InputsConfig)
+        head: Literal["linear", "mlp"] = "linear"
+        dependent: bool = True
+        ending: Literal["forced", "eos"] = "forced"
+        keep: float = 1.0
+        forget: float = 0.1
+        choice: Choice = field(default_factory=Choice)
+        blend: int = 10
+
+        def build_on(self, shape: FeatureShape, earlier: Mapping[str, Model]) -> PoseGPT:
+            """The prior upon a trained tokeniser. Raises UsageError where there is none, or settings do not fit it."""
+            tokeniser = earlier.get(self.stage)
+            if not isinstance(tokeniser, Tokeniser):
+                raise UsageError(
+                    expected=f"a stage named '{self.stage}' before this one, that trains a tokeniser",
+                    got=", ".join(earlier) or "no stage at all",
+                    cure="Correct `stage`, or the order of the recipe's stages.",
+                )
+            return PoseGPT(self, shape, tokeniser)
+
+        def build(self, shape: FeatureShape) -> PoseGPT:
+            """Raises UsageError: there must be a tokeniser (`build_on`)."""
+            return self.build_on(shape, {})
+
+        def tiny(self) -> PoseGPT.Config:
+            """A few units, for tests."""
+            choice = replace(self.choice, top_k=min(self.choice.top_k, 8))
+            return replace(self, width=32, layers=2, heads=2, dropout=0.0, choice=choice)
+
+    def __init__(self, config: Config, shape: FeatureShape, tokeniser: Model) -> None:
+        super().__init__()
+        self.config, self.shape = config, shape
+        self.tokeniser = tokeniser.requires_grad_(False)
+        self.books, self.codes, self.factor = self._tokens.books, self._tokens.codes, self._tokens.factor
+        _check(config, self.books, self.codes)
+        dim = config.width
+        self.inputs = TokenInputs(config.inputs, dim, self.books, self.codes, config.block, shape.classes)
+        self.dropout = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(
+            Block(dim, config.heads, config.dropout, causal=True, rotary=config.inputs.places == "none")
+            for _ in range(config.layers)
+        )
+        self.norm = nn.LayerNorm(dim)
+        self.heads = nn.ModuleList(self._head(self.codes + (config.ending == "eos")) for _ in range(self.books))
+        before = self.books - 1 if config.dependent else 0
+        self.within = nn.ModuleList(nn.Embedding(self.codes, dim) for _ in range(before))
+        for table in self.within:
+            start_small(table)
+
+    @property
+    def _tokens(self) -> Tokeniser:
+        return cast("Tokeniser", self.tokeniser)
+
+    def _head(self, outputs: int) -> nn.Module:
+        dim = self.config.width
+        last = nn.Linear(dim, outputs, bias=False)
+        start_small(last)
+        return last if self.config.head == "linear" else nn.Sequential(nn.Linear(dim, dim), nn.GELU(), last)
+
+    def train(self, mode: bool = True) -> PoseGPT:
+        """Training mode, but for the tokeniser, which stays as it is."""
+        super().train(mode)
+        self.tokeniser.eval()
+        return self
+
+    def turn_parameters(self, turn: str) -> Iterable[nn.Parameter]:
+        """All but the tokeniser's."""
+        del turn
+        return [value for name, value in self.named_parameters() if not name.startswith("tokeniser.")]
+
+    def run(self, x: Float[Tensor, "R M D"], memories: list[Memory] | None = None) -> Float[Tensor, "R M D"]:
+        """The blocks."""
+        x = self.dropout(x)
+        for place, block in enumerate(self.blocks):
+            x = block(x, None, None if memories is None else memories[place])
+        return self.norm(x)
+
+    def logits(self, hidden: Float[Tensor, "*b D"], codes: list[Tensor]) -> Float[Tensor, "*b code"]:
+        """Of the book that follows those whose codes are given."""
+        for table, chosen in zip(self.within, codes, strict=False):
+            hidden = hidden + table(chosen.clamp(0, self.codes - 1))
+        return self.heads[len(codes)](hidden)
+
+    def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
+        """Cross-entropy of the true codes, mean over books and tokens; `accuracy` is the share guessed right."""
+        with torch.no_grad():
+            truth = self._tokens.encode(batch.target, batch.query.valid)[:, : self.config.block]
+            given = self._corrupted(truth)
+        told = self.inputs.told(batch.query)
+        if self.training and self.config.forget and told[0] is not None:
+            kept = torch.rand(len(truth), 1, device=truth.device) >= self.config.forget
+            told = (told[0] * kept, told[1])
+        hidden = self.run(self.inputs(given[:, :-1], told))
+        mask = truth[..., 0] >= 0
+        target = truth
+        if self.config.ending == "eos":  # the first token that is not there is the end; those after it are nothing
+            target = truth.masked_fill(~mask[..., None], self.codes)
+            mask = mask | functional.pad(mask, (1, 0), value=True)[:, :-1]
+        scores = [self.logits(hidden, list(target[..., :book].unbind(-1))).float() for book in range(self.books)]
+        each = [functional.cross_entropy(score.transpose(1, 2), target[..., book].clamp(min=0), reduction="none")
+                for book, score in enumerate(scores)]  # fmt: skip
+        right = [(score.argmax(-1) == target[..., book]).float() for book, score in enumerate(scores)]
+        loss = masked_mean(torch.stack(each).mean(0), mask)
+        return {"loss": loss, "accuracy": masked_mean(torch.stack(right).mean(0), mask).detach()}
+
+    def _corrupted(self, tokens: Int[Tensor, "R N K"]) -> Int[Tensor, "R N K"]:
+        if not self.training or self.config.keep >= 1:
+            return tokens
+        other = torch.randint_like(tokens, self.codes)
+        return torch.where(
+            (torch.rand(tokens.shape, device=tokens.device) < self.config.keep) | (tokens < 0), tokens, other
+        )
+
+    @torch.no_grad()
+    def continue_tokens(
+        self, query: Query, known: Int[Tensor, "R N K"], counts: Int[Tensor, " R"], uniform: Float[Tensor, "R N K"]
+    ) -> Int[Tensor, "R N K"]:
+        """Tokens after the first `counts` of each row; `uniform` numbers in (0, 1) are all the chance there is.
+
+        Every token is computed once: the blocks remember keys and values.
+        """
+        config, guided = self.config, self.config.choice.guidance != 1 and self.inputs.action_table is not None
+        told = self.inputs.told(query)
+        if guided:  # the second half of the rows is told no action
+            told = cast("tuple[Tensor, Tensor | None]", told)
+            told = (torch.cat((told[0], 0 * told[0])), None if told[1] is None else torch.cat((told[1], told[1])))
+        tokens, total, base = known.clone(), known.shape[1], 0
+        memories: list[Memory] = []
+        for step in range(int(counts.min()) if len(counts) else total, total):
+            if not memories or step - base == config.block:
+                base = step - config.block // 2 if step >= config.block else 0
+                memories = [Memory(min(config.block, total - base)) for _ in self.blocks]
+                given, first = tokens[:, base:step], 0
+            else:
+                given, first = tokens[:, step - 1 : step], step - base
+            x = self.inputs(torch.cat((given, given)) if guided else given, told, first=first)
+            chosen = self.choose(self.run(x, memories)[:, -1], uniform[:, step], guided=guided)
+            tokens[:, step] = torch.where((step < counts)[:, None], known[:, step], chosen)
+        return tokens
+
+    def choose(self, hidden: Tensor, uniform: Float[Tensor, "R K"], *, guided: bool) -> Int[Tensor, "R K"]:
+        """The codes of a token, book after book; where `guided`, the second half of `hidden` was told no action."""
+        codes: list[Tensor] = []
+        for book in range(self.books):
+            given = [torch.cat((code, code)) for code in codes] if guided else codes
+            scores = self.logits(hidden, given)
+            if book:
+                scores = scores[:, : self.codes]  # the first book alone says whether the motion ends
+            codes.append(self.config.choice.pick(scores, uniform[:, book], guided=guided))
+        return torch.stack(codes, -1)
+
+    @torch.no_grad()
+    def predict(
+        self, query: Query, samples: int, generator: torch.Generator
+    ) -> Float[Tensor, "sample batch frame feat"]:
+        """What is observed as it is, the rest from codes. The past is told in whole tokens, rounded down.
+
+        Raises UsageError where a row has no frame at all.
+        """
+        batch, frames, _ = query.seen.shape
+        length = query.valid.sum(1)
+        if frames == 0 or int(length.min()) == 0:
+            raise UsageError(expected="at least one frame to say", got="a length of 0", cure="Ask for a longer motion.")
+        prefix = prefix_length(query)
+        counts = prefix // self.factor
+        past = torch.arange(frames, device=prefix.device) < (counts * self.factor)[:, None]
+        total = -(-int(length.max()) // self.factor)
+        known = self._tokens.encode(query.seen, past)[:, :total]
+        chance = row_noise(generator, samples, batch, total, self.books).flatten(0, 1).to(query.seen)
+        rows = query.map(lambda tensor: tensor.repeat(samples, *[1] * (tensor.ndim - 1)))
+        tokens = self.continue_tokens(
+            rows, known.repeat(samples, 1, 1), counts.repeat(samples), torch.special.ndtr(chance)
+        )
+        there = torch.arange(total, device=prefix.device) < -(-rows.valid.sum(1) // self.factor)[:, None]
+        there &= (tokens[..., 0] < self.codes).long().cumprod(1).bool()  # an end chosen early
+        there[:, 0] = True
+        answer = self._frames(tokens, there, frames)
+        return joined(rows, answer, prefix.repeat(samples), self.config.blend).unflatten(0, (samples, batch))
+
+    def _frames(self, tokens: Tensor, there: Bool[Tensor, "R N"], frames: int) -> Float[Tensor, "R T F"]:
+        """Decoded; after its end, a motion stands still in its last frame."""
+        tokens = tokens.clamp(max=self.codes - 1).masked_fill(~there[..., None], -1)
+        decoded = self._tokens.decode(tokens)
+        last = there.sum(1)[:, None] * self.factor - 1
+        index = torch.minimum(torch.arange(frames, device=last.device), last)
+        return decoded.gather(1, index[..., None].expand(-1, -1, decoded.shape[2]))
+
+
+def _check(config: PoseGPT.Config, books: int, codes: int) -> None:
+    if config.width % books:
+        raise UsageError(expected=f"a width that {books} books share", got=f"{config.width}", cure="Change the width.")
+    if config.choice.top_k > codes:
+        raise UsageError(
+            expected=f"top_k from 0 (all) to the {codes} codes of a book",
+            got=f"{config.choice.top_k}",
+            cure="Lower it.",
+        )

@@ -1,0 +1,269 @@
+"""Vector quantisers behind one interface: vectors in, the nearest of a finite set of codes out, with gradients.
+
+A quantiser has `books` books of `codes` codes each; a token is one code of every book. `forward(z, mask)` gives the
+quantised vectors (straight-through: the gradient passes as if nothing had been done), the indices, a loss, and how the
+books are used. Where `mask` is False, vectors are 0, indices -1, and nothing is learnt.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from kinema.core.errors import UsageError
+from kinema.models.posegpt.codebook import Book, check_split, gathered, histogram, masked_mean, nearest
+
+_FORGET = 0.99  # per training step, of the usage that perplexity and dead codes are read from
+_DEAD = 0.01  # a code used less than this share of the mean counts as dead
+
+
+@dataclass(frozen=True, eq=False)
+class Quantised:
+    """What a quantiser answers. `stats` are scalars for the log: perplexity and the share of dead codes."""
+
+    vectors: Float[Tensor, "batch token dim"]
+    indices: Int[Tensor, "batch token book"]
+    loss: Float[Tensor, ""]
+    stats: dict[str, Tensor]
+
+
+class Quantiser(nn.Module, ABC):
+    """Base of all quantisers. `usage` is a running histogram of every book."""
+
+    usage: Tensor
+
+    def __init__(self, dim: int, books: int, codes: int) -> None:
+        super().__init__()
+        self.dim, self.books, self.codes = dim, books, codes
+        self.register_buffer("usage", torch.ones(books, codes))
+
+    @abstractmethod
+    def lookup(self, indices: Int[Tensor, "batch token book"]) -> Float[Tensor, "batch token dim"]:
+        """The vectors that tokens stand for; 0 where an index is negative."""
+
+    @abstractmethod
+    def quantise(self, z: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Vectors without gradient tricks, indices, and the loss."""
+
+    def forward(self, z: Float[Tensor, "batch token dim"], mask: Bool[Tensor, "batch token"]) -> Quantised:
+        """The nearest codes. Computed in float32 whatever the precision around."""
+        with torch.autocast(z.device.type, enabled=False):
+            vectors, indices, loss = self.quantise(z.float(), mask)
+            vectors = vectors * mask[..., None]
+            indices = torch.where(mask[..., None], indices, -1)
+            return Quantised(vectors, indices, loss, self._stats(indices, mask))
+
+    @torch.no_grad()
+    def _stats(self, indices: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        counts = torch.stack([histogram(book, self.codes) for book in indices[mask].unbind(-1)])
+        if self.training:
+            self.usage.mul_(_FORGET).add_(counts, alpha=1 - _FORGET)
+        share = self.usage / self.usage.sum(-1, keepdim=True).clamp(min=1e-9)
+        entropy = -(share * share.clamp(min=1e-12).log()).sum(-1)
+        return {"perplexity": entropy.exp().mean(), "dead_codes": (share < _DEAD / self.codes).float().mean()}
+
+
+class Product(Quantiser):
+    """Every book quantises its own part of the vector; codes are learnt by the loss (van den Oord et al. 2017).
+
+    Loss: |sg(z) - c|^2 + beta |z - sg(c)|^2 per token. With `legacy_beta` the weights change places, as in PoseGPT's
+    code (and taming-transformers' "legacy" order): codes then hardly follow, and most die.
+    """
+
+    def __init__(self, dim: int, books: int, codes: int, *, beta: float = 0.25, legacy_beta: bool = False) -> None:
+        super().__init__(dim, books, codes)
+        check_split(dim, books)
+        self.weights = (beta, 1.0) if legacy_beta else (1.0, beta)
+        self.table = nn.Parameter(torch.empty(books, codes, dim // books).uniform_(-1 / codes, 1 / codes))
+
+    def lookup(self, indices: Int[Tensor, "batch token book"]) -> Float[Tensor, "batch token dim"]:
+        """The codes side by side."""
+        return gathered(self.table, indices)
+
+    def quantise(self, z: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Nearest codes by squared distance."""
+        indices = nearest(z.unflatten(-1, (self.books, -1)), self.table)
+        codes = self.lookup(indices)
+        codebook = masked_mean((codes - z.detach()).square().mean(-1), mask)
+        commitment = masked_mean((codes.detach() - z).square().mean(-1), mask)
+        return z + (codes - z).detach(), indices, self.weights[0] * codebook + self.weights[1] * commitment
+
+
+class Averaged(Quantiser):
+    """Product quantisation with codes that are running means (exponential moving average), and dead codes revived.
+
+    For the first `warmup` training steps vectors pass as they are: codes taken from an encoder that has learnt nothing
+    lie all in one place, and hold the encoder there.
+    """
+
+    steps: Tensor
+
+    def __init__(
+        self,
+        dim: int,
+        books: int,
+        codes: int,
+        *,
+        beta: float = 0.25,
+        decay: float = 0.97,
+        dead: float = 0.3,
+        warmup: int = 0,
+    ) -> None:
+        super().__init__(dim, books, codes)
+        check_split(dim, books)
+        self.beta, self.warmup = beta, warmup
+        self.register_buffer("steps", torch.tensor(0))
+        self.tables = nn.ModuleList(Book(codes, dim // books, decay, dead) for _ in range(books))
+
+    def lookup(self, indices: Int[Tensor, "batch token book"]) -> Float[Tensor, "batch token dim"]:
+        """The codes side by side."""
+        return gathered(torch.stack([book.codes for book in self._books]), indices)
+
+    def quantise(self, z: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Nearest codes; in training, the codes then follow."""
+        parts = z.unflatten(-1, (self.books, -1))
+        if self.training and int(self.steps) < self.warmup:
+            self.steps += 1
+            return z, nearest(parts, torch.stack([book.codes for book in self._books])), z.new_zeros(())
+        if self.training:
+            for place, book in enumerate(self._books):
+                book.start(parts[..., place, :][mask].detach())
+        table = torch.stack([book.codes for book in self._books])
+        indices = nearest(parts, table)
+        codes = gathered(table, indices)
+        if self.training:
+            for place, book in enumerate(self._books):
+                book.follow(parts[..., place, :][mask].detach(), indices[..., place][mask])
+        loss = self.beta * masked_mean((codes - z).square().mean(-1), mask)
+        return z + (codes - z).detach(), indices, loss
+
+    @property
+    def _books(self) -> list[Book]:
+        return [book for book in self.tables if isinstance(book, Book)]
+
+
+class Residual(Quantiser):
+    """Every book quantises what the books before it left over (Zeghidour et al. 2021), codes as running means.
+
+    In training a row uses, with probability `drop`, only the first few books, so that these say as much as they can.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        books: int,
+        codes: int,
+        *,
+        beta: float = 0.25,
+        decay: float = 0.97,
+        dead: float = 0.3,
+        drop: float = 0.2,
+    ) -> None:
+        super().__init__(dim, books, codes)
+        self.beta, self.drop = beta, drop
+        self.tables = nn.ModuleList(Book(codes, dim, decay, dead) for _ in range(books))
+
+    def lookup(self, indices: Int[Tensor, "batch token book"]) -> Float[Tensor, "batch token dim"]:
+        """The sum of the codes."""
+        table = torch.stack([book.codes for book in self.tables if isinstance(book, Book)])
+        return gathered(table, indices).unflatten(-1, (self.books, -1)).sum(-2)
+
+    def quantise(self, z: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Book after book."""
+        used = torch.full((z.shape[0], 1), self.books, device=z.device)  # len() would fix the batch of a graph
+        if self.training and self.drop:
+            few = torch.randint(1, self.books + 1, used.shape, device=z.device)
+            used = torch.where(torch.rand(used.shape, device=z.device) < self.drop, few, used)
+        rest, total, loss = z, torch.zeros_like(z), z.new_zeros(())
+        found: list[Tensor] = []
+        for place, book in enumerate(part for part in self.tables if isinstance(part, Book)):
+            counted = mask & (place < used)
+            if self.training:
+                book.start(rest[counted].detach())
+            index = nearest(rest[..., None, :], book.codes[None])[..., 0]
+            code = book.codes[index] * (place < used)[..., None]
+            if self.training:
+                book.follow(rest[counted].detach(), index[counted])
+            loss = loss + self.beta * masked_mean((code - rest).square().mean(-1), counted)
+            rest, total = rest - code, total + code
+            found.append(index)
+        return z + (total - z).detach(), torch.stack(found, -1), loss
+
+
+class Finite(Quantiser):
+    """Finite scalar quantisation (Mentzer et al. 2024): a few bounded numbers, each rounded; there is no table to die.
+
+    Every book rounds `len(levels)` numbers, number i to one of `levels[i]` values; codes = the product of the levels.
+    """
+
+    levels: Tensor
+
+    def __init__(self, dim: int, books: int, levels: tuple[int, ...]) -> None:
+        super().__init__(dim, books, math.prod(levels))
+        if not levels or min(levels) < 2:
+            raise UsageError(expected="at least 2 levels for every number", got=f"{levels}", cure="Give more levels.")
+        self.register_buffer("levels", torch.tensor(levels), persistent=False)
+        self.enter = nn.Linear(dim, books * len(levels))
+        self.leave = nn.Linear(books * len(levels), dim)
+
+    def digits_to_index(self, digits: Int[Tensor, "*b level"]) -> Int[Tensor, "*b"]:
+        """Digit i, from 0 to levels[i] - 1, counts as much as the product of the levels before it."""
+        return (digits * self._places).sum(-1)
+
+    def index_to_digits(self, index: Int[Tensor, "*b"]) -> Int[Tensor, "*b level"]:
+        """The way back."""
+        return index[..., None].div(self._places, rounding_mode="floor") % self.levels
+
+    def lookup(self, indices: Int[Tensor, "batch token book"]) -> Float[Tensor, "batch token dim"]:
+        """The rounded numbers, mapped to vectors."""
+        values = self._values(self.index_to_digits(indices.clamp(min=0)))
+        return self.leave(values.flatten(-2)) * (indices >= 0).all(-1, keepdim=True)
+
+    def quantise(self, z: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Numbers between -1 and 1, rounded; no loss."""
+        bounded = torch.tanh(self.enter(z)).unflatten(-1, (self.books, -1))
+        digits = ((bounded.detach() + 1) / 2 * (self.levels - 1)).round().long()
+        values = bounded + (self._values(digits) - bounded).detach()
+        return self.leave(values.flatten(-2)), self.digits_to_index(digits), z.new_zeros(())
+
+    def _values(self, digits: Tensor) -> Tensor:
+        return 2 * digits / (self.levels - 1) - 1
+
+    @property
+    def _places(self) -> Tensor:
+        return torch.cat((self.levels.new_ones(1), self.levels.cumprod(0)[:-1]))
+
+
+@dataclass(frozen=True)
+class QuantiserConfig:
+    """A quantiser as data. `levels` is of "finite", `legacy_beta` of "product", `warmup` of "averaged",
+    `drop` of "residual", `decay` and `dead` of both."""
+
+    kind: Literal["product", "averaged", "residual", "finite"] = "averaged"
+    books: int = 2
+    codes: int = 256
+    dim: int = 256
+    beta: float = 0.25
+    legacy_beta: bool = False
+    decay: float = 0.97
+    dead: float = 0.3
+    warmup: int = 0
+    drop: float = 0.2
+    levels: tuple[int, ...] = (8, 8, 4)
+
+    def build(self) -> Quantiser:
+        """The quantiser. Raises UsageError where the numbers do not fit together."""
+        size = (self.dim, self.books, self.codes)
+        if self.kind == "product":
+            return Product(*size, beta=self.beta, legacy_beta=self.legacy_beta)
+        if self.kind == "averaged":
+            return Averaged(*size, beta=self.beta, decay=self.decay, dead=self.dead, warmup=self.warmup)
+        if self.kind == "residual":
+            return Residual(*size, beta=self.beta, decay=self.decay, dead=self.dead, drop=self.drop)
+        return Finite(self.dim, self.books, self.levels)

@@ -1,0 +1,1 @@
+"""Render-In-Between: what lies between keys."""

@@ -1,0 +1,125 @@
+"""`Seen`: what is known of windows, made ready: in the window's own frame, with the curves through it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from kinema.core.query import Query
+from kinema.models.render_in_between.gap_network import GapReading
+from kinema.nn.keyframes import FAR, Keyframes
+from kinema.nn.window_frame import Frame
+
+REACHES = (0.06, 0.12, 0.24, 0.5)  # seconds: over how much of their surroundings local lines are fitted
+LEADING = 1  # of these
+OTHERS = (0.24, 0.5, 1.0)  # seconds: likewise, of lines through all observations but the frame's own
+Lines = tuple[Tensor, ...]
+"""Local lines through the observations, over each of `REACHES`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """Values of known sources (0 elsewhere), their trust, which are known and which exactly; straight lines, a cubic
+    and the cubic as corrected (`bent`) through them; `frame` is the windows' own frame of reference."""
+
+    values: Float[Tensor, "B T F"]
+    trust: Float[Tensor, "B T S"]
+    known: Bool[Tensor, "B T S"]
+    exact: Bool[Tensor, "B T S"]
+    line: Float[Tensor, "B T F"]
+    cubic: Float[Tensor, "B T F"]
+    bent: Float[Tensor, "B T F"]
+    keys: Keyframes
+    exact_keys: Keyframes
+    frame: Frame | None
+
+    @classmethod
+    def of(
+        cls,
+        query: Query,
+        token: Int64[Tensor, " S"],
+        source: Int64[Tensor, " F"],
+        framed: Callable[[Tensor, Tensor], Frame | None] | None,
+        reading: GapReading | None,
+    ) -> Seen:
+        """Of a question. `token` is that of each source, `source` that of each feature; see `FeatureShape.frame`."""
+        with torch.autocast(query.seen.device.type, enabled=False):
+            told = query.trust.float() * query.valid[..., None]
+            trust = told[..., token]
+            known, exact = trust > 0, trust >= 1
+            seen = torch.where(known[..., source], query.seen.float(), 0.0)
+            frame = framed(seen, told) if framed else None
+            values = seen if frame is None else torch.where(known[..., source], frame.into(seen), 0.0)
+            time = (query.time - query.time[:, :1]).float()
+            keys = Keyframes(known, time, source)
+            line, cubic = keys.linear(values), keys.cubic(values, monotone=False)
+            bent = cubic if reading is None else _bent(query, cubic, exact[..., source], frame, reading)
+            exact_keys = Keyframes(exact, time, source)
+            return cls(values, trust, known, exact, line, cubic, bent, keys, exact_keys, frame)
+
+    @cached_property
+    def sure(self) -> Bool[Tensor, "B 1 S"]:
+        """What is known exactly or not at all, and is known somewhere: the curves through it are not doubted."""
+        return (self.exact | ~self.known).all(1, keepdim=True) & self.keys.known_at_all
+
+    def lines(self, weight: Float[Tensor, "B T S"]) -> Lines:
+        """Local lines through the observations, each of which counts by its weight."""
+        with torch.autocast(weight.device.type, enabled=False):  # sums of products that cancel
+            return tuple(self.keys.local_lines(self.values, weight, reach, self.line) for reach in REACHES)
+
+    def leading(self, weight: Float[Tensor, "B T S"]) -> Float[Tensor, "B T F"]:
+        """The leading ones of `lines`."""
+        with torch.autocast(weight.device.type, enabled=False):
+            return self.keys.local_lines(self.values, weight, REACHES[LEADING], self.line)
+
+    def offs(self, weight: Float[Tensor, "B T S"]) -> list[Float[Tensor, "B T F"]]:
+        """How far each observation is from the leading line, and from what the others say."""
+        asked = ((REACHES[LEADING], True), *((reach, False) for reach in OTHERS))
+        with torch.autocast(weight.device.type, enabled=False):
+            return [
+                self._off(self.keys.local_lines(self.values, weight, reach, self.line, own=own)) for reach, own in asked
+            ]
+
+    def of_known(self, lines: Lines, offs: list[Float[Tensor, "B T F"]]) -> Float[Tensor, "B T known"]:
+        """What is told of known frames."""
+        return torch.cat((self.values, *offs, *_apart(lines)[1], self.trust, self.exact.float()), -1)
+
+    def of_any(self, lines: Lines, first: Float[Tensor, "B T F"]) -> Float[Tensor, "B T any"]:
+        """What is told of every frame; `first` is the smooth curve before observations were weighed."""
+        leading, others = _apart(lines)
+        apart = self.keys.distances() / FAR
+        curves = (leading, self.line - leading, self.bent - leading, *others)
+        return torch.cat((*curves, self._off(first), self.trust, apart.sqrt(), (-8 * apart).exp()), -1)
+
+    def _off(self, curve: Float[Tensor, "B T F"]) -> Float[Tensor, "B T F"]:
+        """How far each observation is from the smooth curve."""
+        return torch.where(self.known[..., self.keys.owner], self.values - curve, 0.0)
+
+
+def _apart(lines: Lines) -> tuple[Tensor, list[Tensor]]:
+    """The leading lines, and how far the others are from them."""
+    leading = lines[LEADING]
+    return leading, [each - leading for each in lines if each is not leading]
+
+
+def _bent(query: Query, cubic: Tensor, exact: Tensor, frame: Frame | None, reading: GapReading) -> Tensor:
+    """The cubic, corrected for sources that have no exact keys but whole frames."""
+    curve, whole, time = whole_keys(query)
+    curve = reading(curve, whole, time)
+    curve = curve if frame is None else frame.into(curve)
+    alone = exact.any(1, keepdim=True) & ~(exact & ~whole[..., None]).any(1, keepdim=True)
+    return torch.where(alone, curve, cubic)
+
+
+def whole_keys(query: Query) -> tuple[Float[Tensor, "B T F"], Bool[Tensor, "B T"], Float[Tensor, "B T"]]:
+    """The cubic through the frames that are wholly and exactly known, which these are, and the times."""
+    known = ((query.trust >= 1).all(-1)) & query.valid
+    time = (query.time - query.time[:, :1]).float()
+    seen = torch.where(known[..., None], query.seen.float(), 0.0)
+    keys = Keyframes(known[..., None], time, torch.zeros(seen.shape[-1], dtype=torch.long, device=seen.device))
+    return keys.cubic(seen, monotone=False), known, time

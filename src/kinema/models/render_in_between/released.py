@@ -1,0 +1,179 @@
+"""Render-In-Between's motion transformer as its code was released (Ho et al., BMVC 2021): two stages, DETR layers.
+
+An encoder cleans the key frames; straight lines between the cleaned keys are the centre of a residual that a decoder
+adds. Input and output maps are shared by both stages. 1,997,990 parameters for 38 features. What the released code did
+by accident is a named option: what its self-mask means (`self_mask`), positions by the clip's length, no supervision of
+the answer at keys. Legend: B batch, T frame, F feature, D channel.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from kinema.core.query import Batch, Query
+from kinema.models.base import FeatureShape, Model, repeat_samples
+from kinema.models.render_in_between.detr import DetrDecoder, DetrEncoder, PatchCritic, SelfMask, time_waves
+from kinema.nn.keyframes import Keyframes
+
+
+class RenderInBetweenReleased(Model):
+    """The network. What is known exactly (trust 1) comes back as it is; the released code knows no such thing."""
+
+    @dataclass(frozen=True)
+    class Config:
+        """The released configuration.
+
+        `self_mask`: the encoder adds 1 to the score of a frame with itself ("bias", what a boolean identity meant to
+        torch 1.4), hides it from itself ("exclude", what it means since torch 1.5, and what made training NaN where a
+        clip has one key), or does neither ("none"). `positions` are a share of the clip's length ("clip") or seconds
+        ("seconds": one turn per 5.3 s, which is what 321 frames at 60 per second are). `encoder` reads every frame or
+        the keys alone, with the same answer. `head` is how the shared output map begins; with "zero" the centre is the
+        answer at first. `supervision` of the answer is on frames "between" keys or on "all". With `critic` a patch
+        discriminator takes turns (`use_dis`; off in the released configuration).
+        """
+
+        dim: int = 128
+        heads: int = 8
+        hidden: int = 256
+        layers: int = 6
+        dropout: float = 0.1
+        attention_dropout: float = 0.1
+        self_mask: SelfMask = "bias"
+        positions: Literal["clip", "seconds"] = "clip"
+        encoder: Literal["all", "keys"] = "keys"
+        residual: Literal["lerp", "none"] = "lerp"
+        head: Literal["xavier", "zero"] = "xavier"
+        supervision: Literal["between", "all"] = "between"
+        key_weight: float = 2.0
+        weight: float = 5.0
+        critic: bool = False
+        critic_weight: float = 1.0
+
+        def build(self, shape: FeatureShape) -> RenderInBetweenReleased:
+            """The network for features of this width, with the critic where it is on."""
+            return (RenderInBetweenCriticised if self.critic else RenderInBetweenReleased)(self, shape)
+
+        def tiny(self) -> RenderInBetweenReleased.Config:
+            """One layer each, narrow."""
+            return replace(self, dim=32, heads=4, hidden=32, layers=1, dropout=0.0, attention_dropout=0.0)
+
+    def __init__(self, config: Config, shape: FeatureShape) -> None:
+        super().__init__()
+        self.config, self.shape = config, shape
+        self.enter = nn.Linear(shape.width, config.dim)
+        self.leave = nn.Linear(config.dim, shape.width)
+        size = (config.layers, config.dim, config.heads, config.hidden, config.dropout, config.attention_dropout)
+        self.encoder = DetrEncoder(*size)
+        self.decoder = DetrDecoder(*size)
+        for parameter in self.parameters():
+            if parameter.dim() > 1:
+                nn.init.xavier_uniform_(parameter)
+        if config.head == "zero":
+            nn.init.zeros_(self.leave.weight)
+            nn.init.zeros_(self.leave.bias)
+
+    def forward(self, query: Query) -> tuple[Float[Tensor, "B T F"], Float[Tensor, "B T F"]]:
+        """The cleaned keys (at other frames: nothing of use) and the answer."""
+        known = query.observed_frames()
+        seen = torch.where(known[..., None], query.seen, 0.0)
+        waves = self._waves(query)
+        memory, at, shown = self._encode(seen, waves, known)
+        cleaned = self.leave(memory) + seen.gather(1, at[..., None].expand(-1, -1, seen.shape[-1]))
+        keys = torch.zeros_like(seen).scatter(1, at[..., None].expand_as(cleaned), cleaned.to(seen.dtype))
+        # A clip without a key has no centre but zero.
+        owner = torch.zeros(seen.shape[-1], dtype=torch.long, device=seen.device)
+        centre = Keyframes(known[..., None], query.time, owner).linear(keys)
+        memory_waves = waves.gather(1, at[..., None].expand(-1, -1, waves.shape[-1]))
+        hidden = self.decoder(self.enter(centre), waves, query.valid, memory, memory_waves, shown)
+        answer = self.leave(hidden)
+        return keys, answer + centre if self.config.residual == "lerp" else answer
+
+    def predict(
+        self, query: Query, samples: int, generator: torch.Generator
+    ) -> Float[Tensor, "sample batch frame feat"]:
+        """The whole window. The generator is not used: the answer is one."""
+        del generator
+        answer = self(query)[1]
+        exact = (query.trust >= 1).all(-1, keepdim=True) & query.valid[..., None]
+        return repeat_samples(torch.where(exact, query.seen, answer.to(query.seen.dtype)), samples)
+
+    def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
+        """weight * (key_weight * L1(cleaned keys) + L1(answer)), each over its own frames."""
+        del turn
+        return self._reconstruction(batch)[0]
+
+    def _reconstruction(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
+        config, query = self.config, batch.query
+        keys, answer = self(query)
+        known = query.observed_frames()
+        judged = query.valid & ~known if config.supervision == "between" else query.valid
+        denoise = _mean((keys - batch.target).abs(), known)
+        between = _mean((answer - batch.target).abs(), judged)
+        total = config.weight * (config.key_weight * denoise + between)
+        return {"loss": total, "keys": denoise, "between": between}, answer
+
+    def _encode(
+        self, seen: Tensor, waves: Tensor, known: Bool[Tensor, "B T"]
+    ) -> tuple[Tensor, Tensor, Bool[Tensor, "B S"]]:
+        """Memory, the frames it stands for, and which of them are keys."""
+        frames = known.shape[1]
+        if self.config.encoder == "all":
+            at = torch.arange(frames, device=seen.device).expand(len(seen), -1)
+        else:
+            count = max(1, int(known.sum(1).max()))
+            at = torch.sort(known.to(torch.uint8), dim=1, descending=True, stable=True).indices[:, :count]
+        chosen = seen.gather(1, at[..., None].expand(-1, -1, seen.shape[-1]))
+        near = waves.gather(1, at[..., None].expand(-1, -1, waves.shape[-1]))
+        shown = known.gather(1, at)
+        return self.encoder(self.enter(chosen), near, shown, self.config.self_mask), at, shown
+
+    def _waves(self, query: Query) -> Float[Tensor, "B T D"]:
+        time = query.time - query.time[:, :1]
+        if self.config.positions == "clip":
+            longest = torch.where(query.valid, time, 0.0).amax(1, keepdim=True)
+            way = time / (longest + 1e-6)
+        else:
+            way = time / (320 / 60)
+        return time_waves(2 * math.pi * way, self.config.dim)
+
+
+class RenderInBetweenCriticised(RenderInBetweenReleased):
+    """With the patch discriminator: least squares, its own turn first."""
+
+    turns: ClassVar[tuple[str, ...]] = ("critic", "model")
+
+    def __init__(self, config: RenderInBetweenReleased.Config, shape: FeatureShape) -> None:
+        super().__init__(config, shape)
+        self.critic = PatchCritic()
+
+    def turn_parameters(self, turn: str) -> Iterable[nn.Parameter]:
+        """The critic's parameters, or all the others."""
+        if turn == "critic":
+            return self.critic.parameters()
+        return (value for name, value in self.named_parameters() if not name.startswith("critic."))
+
+    def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
+        """The critic's squares against smoothed labels (true 0.9 to 1, made 0 to 0.1), or the model's loss with its."""
+        if turn == "critic":
+            with torch.no_grad():
+                made = self(batch.query)[1]
+            true, false = self.critic(batch.target), self.critic(made)
+            high, low = 0.9 + 0.1 * torch.rand_like(true), 0.1 * torch.rand_like(false)
+            return {"loss": 0.5 * (functional.mse_loss(true, high) + functional.mse_loss(false, low))}
+        losses, answer = self._reconstruction(batch)
+        fooled = (self.critic(answer) - 1).square().mean()
+        return {**losses, "loss": losses["loss"] + self.config.critic_weight * fooled, "critic": fooled}
+
+
+def _mean(values: Float[Tensor, "B T F"], where: Bool[Tensor, "B T"]) -> Tensor:
+    """The mean of the frames that count; 0 where none does."""
+    chosen = where[..., None].expand_as(values)
+    return torch.where(chosen, values, 0.0).sum() / chosen.sum().clamp(min=1)

@@ -1,0 +1,1 @@
+"""siMLPe: one future by a small MLP."""

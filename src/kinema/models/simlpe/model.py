@@ -1,0 +1,182 @@
+"""siMLPe: forecasting by multi-layer perceptrons over time and pose (Guo et al., WACV 2023).
+
+The paper's network ("linear" mixing) transforms the last N observed frames by a DCT over time, mixes them by blocks of
+[linear over time, layer norm over features, residual], transforms back, and adds the last observed frame; there is no
+activation function anywhere. "gelu" mixing keeps that frame and mends what limits it: blocks of two linear maps with a
+GELU between, pre-norm, in turn over time and over the pose; a basis over time that starts as the DCT and is learnt; and
+a hidden width of its own. Longer futures are answered by feeding the answer back.
+
+Legend: N frames seen, P frames answered, T tokens of time, B batch, F features of a pose. Tensors are laid out
+T x B x F: a linear map over time is then one matrix product on T x (B F), and the layer norm runs over contiguous
+memory; nothing inside is ever transposed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from kinema.core.query import Batch, Query
+from kinema.geometry.dct import dct_matrix
+from kinema.models.base import FeatureShape, Model, repeat_samples
+from kinema.models.simlpe.loss import joint_distance
+from kinema.nn.prefix import future_frames, last_frames, roll_out
+
+
+def over_time(matrix: Float[Tensor, "S T"], x: Float[Tensor, "T B F"]) -> Float[Tensor, "S B F"]:
+    """A linear map of the time axis."""
+    return (matrix @ x.flatten(1)).view(-1, *x.shape[1:])
+
+
+class LinearMixing(nn.Module):
+    """The paper's block: x + LayerNorm_F(W x + b), W acting over time."""
+
+    def __init__(self, tokens: int, width: int) -> None:
+        super().__init__()
+        self.mix = nn.Linear(tokens, tokens)
+        self.norm = nn.LayerNorm(width)
+        nn.init.xavier_uniform_(self.mix.weight, gain=1e-8)
+        nn.init.zeros_(self.mix.bias)
+
+    def forward(self, x: Float[Tensor, "T B F"]) -> Float[Tensor, "T B F"]:
+        """One block."""
+        return x + self.norm(over_time(self.mix.weight, x) + self.mix.bias[:, None, None])
+
+
+class TimeMixing(nn.Module):
+    """x + V gelu(W LayerNorm_F(x) + b), W and V acting over time."""
+
+    def __init__(self, tokens: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.enter = nn.Linear(tokens, tokens)
+        self.leave = nn.Linear(tokens, tokens, bias=False)
+        self.dropout = dropout
+        nn.init.xavier_uniform_(self.enter.weight)
+        nn.init.zeros_(self.enter.bias)
+        nn.init.xavier_uniform_(self.leave.weight, gain=0.1)
+
+    def forward(self, x: Float[Tensor, "T B F"]) -> Float[Tensor, "T B F"]:
+        """One block."""
+        hidden = over_time(self.enter.weight, self.norm(x)) + self.enter.bias[:, None, None]
+        hidden = functional.gelu(functional.dropout(hidden, self.dropout, self.training))
+        return x + over_time(self.leave.weight, hidden)
+
+
+class PoseMixing(nn.Module):
+    """x + V gelu(W LayerNorm_F(x) + b) + c, W and V acting over the features of a pose."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.enter = nn.Linear(width, width)
+        self.leave = nn.Linear(width, width)
+        self.dropout = dropout
+        nn.init.xavier_uniform_(self.leave.weight, gain=0.1)
+        nn.init.zeros_(self.leave.bias)
+
+    def forward(self, x: Float[Tensor, "T B F"]) -> Float[Tensor, "T B F"]:
+        """One block."""
+        hidden = functional.dropout(self.enter(self.norm(x)), self.dropout, self.training)
+        return x + self.leave(functional.gelu(hidden))
+
+
+class SiMLPe(Model):
+    """The network. A pass answers `predicted` frames from the last `observed`."""
+
+    @dataclass(frozen=True)
+    class Config:
+        """The defaults are the paper's (sections 3 and 4.2): 50 frames in, 10 out, 48 linear blocks.
+
+        `tokens`, `width` and `dropout` are of "gelu" mixing (0: as many as frames seen, as features): every second of
+        its `layers` is followed by a block over the pose. `weights` says how much each joint counts in the loss (none:
+        all the same).
+        """
+
+        observed: int = 50
+        predicted: int = 10
+        layers: int = 48
+        mixing: Literal["linear", "gelu"] = "linear"
+        tokens: int = 0
+        width: int = 0
+        dropout: float = 0.0
+        weights: tuple[float, ...] = ()
+
+        def build(self, shape: FeatureShape) -> SiMLPe:
+            """The network for features of this width."""
+            return SiMLPe(self, shape)
+
+        def tiny(self) -> SiMLPe.Config:
+            """A few blocks, for tests."""
+            return replace(self, layers=4, width=min(self.width, 32), tokens=min(self.tokens, 16), weights=())
+
+    def __init__(self, config: Config, shape: FeatureShape) -> None:
+        super().__init__()
+        self.config = config
+        linear = config.mixing == "linear"
+        width = shape.width if linear else config.width or shape.width
+        tokens = config.observed if linear else config.tokens or config.observed
+        self.enter = nn.Linear(shape.width, width)
+        blocks: list[nn.Module] = []
+        for layer in range(config.layers):
+            blocks.append(LinearMixing(tokens, width) if linear else TimeMixing(tokens, width, config.dropout))
+            if not linear and layer % 2:
+                blocks.append(PoseMixing(width, config.dropout))
+        self.blocks = nn.Sequential(*blocks)
+        self.leave = nn.Linear(width, shape.width)
+        nn.init.xavier_uniform_(self.leave.weight, gain=1e-8 if linear else 1e-2)
+        nn.init.zeros_(self.leave.bias)
+        self.to_tokens: Tensor
+        self.to_frames: Tensor
+        if linear:
+            basis = dct_matrix(config.observed)
+            self.register_buffer("to_tokens", basis, persistent=False)
+            self.register_buffer("to_frames", basis.T[: config.predicted].contiguous(), persistent=False)
+        else:
+            self.to_tokens = nn.Parameter(_first_basis(config.observed, config.predicted, tokens))
+            self.to_frames = nn.Parameter(0.1 / math.sqrt(tokens) * torch.randn(config.predicted, tokens))
+        weights = torch.tensor(config.weights or (1.0,))
+        self.register_buffer("joint_weights", weights / weights.mean(), persistent=False)
+
+    def forward(self, past: Float[Tensor, "B N F"]) -> Float[Tensor, "B P F"]:
+        """The next `predicted` frames after `past`."""
+        x = past.transpose(0, 1)
+        tokens = self.leave(self.blocks(self.enter(over_time(self.to_tokens, x))))
+        return (over_time(self.to_frames, tokens) + x[-1]).transpose(0, 1)
+
+    def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
+        """Mean joint distance plus mean distance of frame-to-frame differences (paper, equations 6 to 8)."""
+        past = last_frames(batch.query, self.config.observed)
+        truth = future_frames(batch, self.config.predicted)
+        answer = self(past)
+        weights = self.get_buffer("joint_weights")
+        position = joint_distance(answer, truth, weights)
+        velocity = joint_distance(answer.diff(dim=1), truth.diff(dim=1), weights)
+        return {"loss": position + velocity, "position": position.detach(), "velocity": velocity.detach()}
+
+    def predict(
+        self, query: Query, samples: int, generator: torch.Generator
+    ) -> Float[Tensor, "sample batch frame feat"]:
+        """One answer, repeated; frames beyond one pass are answered by feeding the answer back."""
+        del generator  # deterministic
+        return repeat_samples(roll_out(self, query, self.config.observed), samples)
+
+
+def _first_basis(observed: int, predicted: int, tokens: int) -> Float[Tensor, "T N"]:
+    """Where a learnt basis starts: the DCT of the observed frames with the last one held over the horizon.
+
+    Tokens beyond the transform's rows start at random.
+    """
+    held = torch.zeros(observed + predicted, observed)
+    held[:observed] = torch.eye(observed)
+    held[observed:, -1] = 1
+    basis = torch.randn(tokens, observed) / math.sqrt(observed)
+    rows = min(tokens, observed + predicted)
+    basis[:rows] = (dct_matrix(observed + predicted) @ held)[:rows]
+    return basis

@@ -1,0 +1,1 @@
+"""SMRNet: many futures by diffusion."""

@@ -1,0 +1,258 @@
+"""SMRNet: many futures by diffusion over the frequencies of a motion, with stacked motion residual layers.
+
+A window of T = `observed` + `predicted` frames becomes the first n coefficients of its cosine transform; a network is
+asked, level by level, what of them is noise. The observation enters twice: padded to the window and embedded as the
+keys and values of cross attention, and by completion, which puts what is known back at every step. Completion takes any
+mask of frames and joints, so the same model continues a prefix, holds an arm still, or ends in a given pose.
+
+Legend: W windows (rows of a batch), S samples, n tokens (coefficients), T frames, F features, D width. Inside of the
+network tensors are n x S x W x D: see `kinema.models.smrnet.graph`.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from kinema.core.errors import UsageError
+from kinema.core.query import Batch, Query
+from kinema.models.base import FeatureShape, Model
+from kinema.models.smrnet.denoiser import Denoiser
+from kinema.models.smrnet.inpainting import Completion, WindowFiller, taken, whole_prefix, window_index
+from kinema.nn.dct_coefficients import Coefficients, Padding
+from kinema.nn.diffusion import Denoise, Prediction, Schedule, Solver, Walk, alpha_bars, data_of, levels, noised, target
+from kinema.nn.window_frame import Frame, Terms, Window
+
+_MEMORY = 2**30  # bytes that activations may take, about
+
+
+class SMRNet(Model):
+    """The diffusion model. A pass answers `predicted` frames from the last `observed`; longer futures are fed back."""
+
+    deterministic = False
+    completes = True
+
+    @dataclass(frozen=True)
+    class Config:
+        """The defaults are the released code's on Human3.6M: 25 frames seen, 100 answered, 25,318,052 parameters.
+
+        `places` gives the noisy tokens a learnt position; `reading` is the width of a network that reads the whole
+        observation at once, beside the published way in (0: none; see `kinema.models.smrnet.denoiser.Reading`), with a
+        dropout of its own; `heading` "own" turns every window so that its last observed pose faces forward, where the
+        representation can tell. `start` "awake" begins with graph convolutions that let their input through. `steps` is
+        how often the network is asked per answer; `last_step` whether the walk ends in clean data or at the first noise
+        level. `code` "residual" speaks of poses as differences to the last observed one;
+        `whiten` puts every coefficient on the scale that it has in the training data. `uncond_fraction` of the training
+        windows (all of a batch at once, or row by row: `drop`) go without observation; `uncond_answers` of the samples
+        do, and `guidance` w answers u + w (c - u). `loss` "squares" is the mean square error of the network's word,
+        "distance" the joint distance of the window that it means plus `velocity` times that of its frame-to-frame
+        differences, "space" the squares of both (the least of squares is a mean, as samplers need it; that of distances
+        a median); of `best_of` noises for a window the best counts. `completion` puts back what is known: in the
+        estimate of clean data, or with noise added, the true frames or ("padded") the cosine transform of the padded
+        window. `precision` is that of answers. Raises UsageError for values that cannot be together.
+        """
+
+        observed: int = 25
+        predicted: int = 100
+        coefficients: int = 20
+        layers: int = 8
+        width: int = 512
+        heads: int = 8
+        dropout: float = 0.3
+        attention_dropout: float = 0.3
+        places: bool = False
+        reading: int = 0
+        reading_dropout: float = 0.0
+        heading: Literal["room", "own"] = "room"
+        start: Literal["small", "awake"] = "small"
+        noise_steps: int = 1000
+        schedule: Schedule = "cosine"
+        prediction: Prediction = "epsilon"
+        solver: Solver = "ddim"
+        steps: int = 100
+        last_step: Literal["clean", "noisy"] = "noisy"
+        code: Literal["plain", "residual"] = "plain"
+        whiten: bool = False
+        padding: Padding = "last"
+        completion: Completion = "padded"
+        uncond_fraction: float = 0.2
+        drop: Literal["batch", "row"] = "batch"
+        uncond_answers: float = 0.0
+        guidance: float = 1.0
+        loss: Literal["squares", "distance", "space"] = "squares"
+        velocity: float = 1.0
+        best_of: int = 1
+        precision: Literal["float32", "bfloat16"] = "float32"
+
+        def __post_init__(self) -> None:
+            _require(1 <= self.coefficients <= self.frames, f"1 to {self.frames} coefficients", self.coefficients)
+            _require(self.width % (2 * self.heads) == 0, "a width that twice the heads divide", self.width)
+            _require(self.layers >= 1 and self.best_of >= 1, "layers and best_of of 1 or more", self.best_of)
+            plain = self.code == "plain" or self.guidance == 1
+            _require(plain, "guidance 1 where code is residual: nothing to subtract", self.guidance)
+            levels(alpha_bars(self.schedule, self.noise_steps), self.steps, self.last_step)
+
+        @property
+        def frames(self) -> int:
+            """The window: observed and predicted."""
+            return self.observed + self.predicted
+
+        def build(self, shape: FeatureShape) -> SMRNet:
+            """The network for features of this width."""
+            return SMRNet(self, shape)
+
+        def tiny(self) -> SMRNet.Config:
+            """A narrow network that walks in four steps, for tests."""
+            return replace(self, layers=2, width=32, heads=4, coefficients=min(self.coefficients, 12), steps=4)
+
+    def __init__(self, config: Config, shape: FeatureShape) -> None:
+        super().__init__()
+        _require(shape.width % shape.tokens == 0, "as many features for every joint", f"{shape.width}/{shape.tokens}")
+        self.config = config
+        self._tokens, self._frame = shape.tokens, shape.frame
+        self.coefficients = Coefficients(config.frames, config.coefficients, shape.width, whiten=config.whiten)
+        self.denoiser = Denoiser(
+            config.coefficients,
+            shape.width,
+            config.width,
+            layers=config.layers,
+            heads=config.heads,
+            dropout=config.dropout,
+            attention_dropout=config.attention_dropout,
+            places=config.places,
+            awake=config.start == "awake",
+            observed=config.observed,
+            reading=config.reading,
+            reading_dropout=config.reading_dropout,
+        )
+        self._alpha_bar = alpha_bars(config.schedule, config.noise_steps)
+
+    def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
+        """One level for every window, never level 0; see `Config` for what is measured."""
+        config = self.config
+        length = whole_prefix(batch.query)
+        index = window_index(length, config.observed, config.frames)
+        truth, past = taken(batch.target, index), taken(batch.query.seen, index[:, : config.observed])
+        known = (length > 0) * self._kept(len(batch), truth.device)
+        window = self.terms.of(past, known)
+        truth = window.into(truth)
+        if self.training:
+            self.coefficients.measure(truth)
+        x0 = self.coefficients.encode(truth)[None]
+        level = torch.randint(1, config.noise_steps, (len(batch),), device=truth.device)
+        alpha_bar = self._alpha_bar.to(x0)[level][:, None, None]
+        noise = torch.randn(config.best_of, *x0.shape[1:], device=x0.device)
+        embedded = self.denoiser.embed(self.coefficients.encode(window.held), window.past, known)
+
+        def errors(noise: Tensor) -> dict[str, Tensor]:
+            x = noised(x0.expand_as(noise), noise, alpha_bar)
+            said = self.denoiser(x, level, embedded).float()
+            if config.loss == "squares":
+                return {"loss": (said - target(config.prediction, x0, noise, alpha_bar)).square().mean((-2, -1))}
+            missed = self.coefficients.decode(data_of(config.prediction, said, x, alpha_bar)) - truth
+            position, velocity = self._distance(missed), self._distance(missed.diff(dim=-2))
+            return {"loss": position + config.velocity * velocity, "position": position, "velocity": velocity}
+
+        if config.best_of > 1:  # only the best has a gradient, so only the best is computed with one
+            with torch.no_grad():
+                best = errors(noise)["loss"].argmin(0)
+            noise = noise[best, torch.arange(len(batch), device=best.device)][None]
+        return {name: each.mean() for name, each in errors(noise).items()}
+
+    @torch.no_grad()
+    def predict(
+        self, query: Query, samples: int, generator: torch.Generator
+    ) -> Float[Tensor, "sample batch frame feat"]:
+        """Samples of the window; whatever is observed, whole frames or single joints, comes back as it was seen.
+
+        Sample s of row r depends on the generator's seed, s and r alone: not on how many samples or rows are asked for.
+        """
+        config = self.config
+        base = int(torch.randint(2**60, (), generator=generator))
+        coin = torch.Generator().manual_seed(base)
+        free = [float(torch.rand((), generator=coin)) < config.uncond_answers for _ in range(samples)]
+        answer = query.seen.expand(samples, *query.seen.shape).clone()
+        filler = self._filler()
+        at_once = max(1, _MEMORY // (64 * config.coefficients * config.width))
+        rows_at_once, samples_at_once = max(1, at_once // samples), min(samples, at_once)
+        for row in range(0, len(query), rows_at_once):
+            rows = range(row, min(row + rows_at_once, len(query)))
+            part = query.map(lambda tensor, rows=rows: tensor[rows.start : rows.stop])
+            for group in (False, True):
+                chosen = [sample for sample in range(samples) if free[sample] == group]
+                for first in range(0, len(chosen), samples_at_once):
+                    some = chosen[first : first + samples_at_once]
+                    answer[some, rows.start : rows.stop] = filler.fill(part, base, some, rows, free=group)
+        return answer
+
+    def _filler(self) -> WindowFiller:
+        config = self.config
+        walk = Walk(self._alpha_bar, config.steps, config.prediction, config.solver, config.last_step)
+        return WindowFiller(
+            walk=walk,
+            terms=self.terms,
+            denoiser=_Asked(self),
+            observed=config.observed,
+            completion=config.completion,
+        )
+
+    @property
+    def terms(self) -> Terms:
+        """How windows are spoken of."""
+        turned = self._turned if self.config.heading == "own" else None
+        return Terms(self.coefficients, self.config.padding, self.config.code == "residual", turned)
+
+    def _turned(self, past: Float[Tensor, "W N F"]) -> Frame | None:
+        return self._frame(past, past.new_ones(*past.shape[:2], self._tokens)) if self._frame else None
+
+    def _kept(self, rows: int, device: torch.device) -> Tensor:
+        """1 for windows that keep their observation; in training some lose it."""
+        if not self.training or self.config.uncond_fraction == 0:
+            return torch.ones(rows, device=device)
+        coins = torch.rand(1 if self.config.drop == "batch" else rows, device=device)
+        return (coins >= self.config.uncond_fraction).float().expand(rows)
+
+    def _distance(self, difference: Float[Tensor, "*b frame feat"]) -> Float[Tensor, "*b"]:
+        squared = difference.unflatten(-1, (self._tokens, -1)).square().sum(-1)
+        return (squared if self.config.loss == "space" else (squared + 1e-12).sqrt()).mean((-2, -1))
+
+
+class _Asked:
+    """The network made ready to answer: last maps folded, weights in the precision of answers."""
+
+    def __init__(self, model: SMRNet) -> None:
+        half = model.config.precision == "bfloat16"
+        self.guidance = model.config.guidance
+        self.dtype = torch.bfloat16 if half else torch.float32
+        self.heads = [head.to(self.dtype) for head in model.denoiser.folded()]
+        self.denoiser = copy.deepcopy(model.denoiser).to(self.dtype) if half else model.denoiser
+        self.coefficients = model.coefficients
+
+    def __call__(self, window: Window, known: Bool[Tensor, " W"]) -> Denoise:
+        """The network on these windows: the observation is embedded once, keys and values made once a level."""
+        held, past = self.coefficients.encode(window.held), window.past
+        embedded = self.denoiser.embed(held.to(self.dtype), past.to(self.dtype), known.to(self.dtype))
+        guidance = self.guidance
+
+        def word(x: Tensor, level: int, embedded: Tensor) -> Tensor:
+            sources = self.denoiser.sources(embedded, torch.full_like(known, level, dtype=torch.long))
+            return self.denoiser.answer(x.to(self.dtype), embedded, sources, self.heads).float()
+
+        def denoise(x: Tensor, level: int) -> Tensor:
+            said = word(x, level, embedded)
+            if guidance == 1:
+                return said
+            alone = word(x, level, torch.zeros_like(embedded))
+            return alone + guidance * (said - alone)
+
+        return denoise
+
+
+def _require(condition: bool, expected: str, got: object) -> None:
+    if not condition:
+        raise UsageError(expected=expected, got=str(got), cure="Correct the model's config.")

@@ -1,0 +1,1 @@
+"""Contacts, foot locking and the root path that follows from the feet."""

@@ -1,0 +1,237 @@
+"""Feet that stand stay where they stand: two-bone inverse kinematics of the legs, eased in and out.
+
+Of each contact the heel, the toe, or both have one place (the anchor). The foot is moved there, and turned about its
+heel where both are down; thigh and shin follow in the plane in which the knee was bent, so knees keep their side. Hips
+come down where a leg would be too short. Between contacts the correction fades.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from kinema.core.errors import UsageError
+from kinema.geometry.kinematics import forward_kinematics
+from kinema.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat, shortest_arc
+from kinema.motion.feet.contacts import contact_joints, foot_contacts
+from kinema.motion.motion import Motion
+from kinema.motion.skeleton import has_joint
+
+FADE = 0.15  # seconds before and after a contact in which its correction grows and fades
+_SHORTEST = 0.07  # seconds: a contact that is shorter is a touch, a gap that is shorter is a tremble
+_REACH = 0.995  # of the leg's length: a knee that is quite straight has no side to bend to
+_STRAIGHT = 0.02  # metres between the knee and the line from hip to ankle, within which a leg counts as straight
+_SETTLED = 0.015  # metres from its usual place within which a part of the foot has come down
+
+
+@dataclass(frozen=True)
+class _Leg:
+    """The four joints of a leg: hip, knee, heel (the ankle) and toe."""
+
+    hip: int
+    knee: int
+    heel: int
+    toe: int
+
+
+def settled_contacts(motion: Motion, contacts: Bool[Tensor, "frame 4"] | None = None) -> Bool[Tensor, "frame 4"]:
+    """In which frames heels and toes will be locked: contacts without trembles, without the frames in which a part of
+    the foot still comes down or lifts off, and without those that slide on purpose. Arguments as `lock_feet`."""
+    legs = _legs(motion)
+    contacts = foot_contacts(motion) if contacts is None else contacts
+    least = max(1, round(_SHORTEST * motion.fps))
+    places = motion.points().positions
+    feet = [joint for leg in legs for joint in (leg.heel, leg.toe)]
+    return torch.stack([_settled(contacts[:, part], places[:, joint], least) for part, joint in enumerate(feet)], -1)
+
+
+@dataclass(frozen=True)
+class _Body:
+    """A clip in the world: places and turns of all joints."""
+
+    places: Float[Tensor, "frame joint 3"]
+    turns: Float[Tensor, "frame joint 3 3"]
+    parents: tuple[int, ...]
+
+
+def lock_feet(motion: Motion, contacts: Bool[Tensor, "frame 4"] | None = None, *, fade: float = FADE) -> Motion:
+    """The clip with feet that stand kept in place; skeleton, rate and length stay.
+
+    `contacts` are those of `contacts.foot_contacts` (left heel, left toe, right heel, right toe), found in the clip
+    itself where they are not given; trembles shorter than 0.07 s are evened out. The correction grows and fades
+    within `fade` seconds. Raises UsageError for a batch of clips, and where the skeleton has no legs.
+    """
+    legs = _legs(motion)
+    down = settled_contacts(motion, contacts)
+    places, turns = _world(motion)
+    moves, twists = zip(*(_foot(places, down[:, 2 * i : 2 * i + 2], leg) for i, leg in enumerate(legs)), strict=True)
+    frames = max(1, round(fade * motion.fps))
+    masks = [down[:, 2 * i : 2 * i + 2].any(-1) for i in range(2)]
+    moves = [_faded(move, mask, frames) for move, mask in zip(moves, masks, strict=True)]
+    twists = [rotvec_to_rotmat(_faded(twist, mask, frames)) for twist, mask in zip(twists, masks, strict=True)]
+    drop = _drop(places, legs, moves, frames)
+    up = motion.root.new_tensor([0.0, 1.0, 0.0])
+    rotations = motion.rotations.clone()
+    lowered = _Body(places - drop[:, None, None] * up, turns, motion.skeleton.parents)
+    across = places[:, legs[0].hip] - places[:, legs[1].hip]
+    for leg, move, twist in zip(legs, moves, twists, strict=True):
+        _bend(rotations, lowered, leg, across, places[:, leg.heel] + move, twist)
+    return replace(motion, rotations=rotations, root=motion.root - drop[:, None] * up)
+
+
+def _legs(motion: Motion) -> tuple[_Leg, _Leg]:
+    feet = contact_joints(motion.skeleton)
+    needed = [f"{side}_{part}" for side in "lr" for part in ("hip", "knee")]
+    if feet is None or motion.batch_shape or not all(has_joint(motion.skeleton, name) for name in needed):
+        raise UsageError(
+            expected="one clip of a body with hips, knees and ankles of known names",
+            got=f"{motion.skeleton.name}, batch shape {tuple(motion.batch_shape)}",
+            cure="Leave the lock out, or say which joints they are in a joint map (--map FILE.toml).",
+        )
+    hips, knees = (motion.skeleton.indices((f"l_{part}", f"r_{part}")) for part in ("hip", "knee"))
+    return _Leg(hips[0], knees[0], feet[0], feet[1]), _Leg(hips[1], knees[1], feet[2], feet[3])
+
+
+def _world(motion: Motion) -> tuple[Float[Tensor, "frame joint 3"], Float[Tensor, "frame joint 3 3"]]:
+    offsets = motion.skeleton.offsets if motion.offsets is None else motion.offsets
+    return forward_kinematics(motion.rotations, motion.root, offsets.to(motion.root), motion.skeleton.parents)
+
+
+def _evened(mask: Bool[Tensor, " frame"], least: int) -> Bool[Tensor, " frame"]:
+    """The mask without gaps, then without runs, shorter than `least` frames; what touches an end is kept."""
+    mask = mask.clone()
+    for value in (False, True):
+        for start, stop in _runs(mask == value):
+            if stop - start < least and start > 0 and stop < len(mask):
+                mask[start:stop] = not value
+    return mask
+
+
+def _runs(mask: Bool[Tensor, " frame"]) -> list[tuple[int, int]]:
+    """(start, stop) of every run of True."""
+    edges = torch.nn.functional.pad(mask.int(), (1, 1)).diff().nonzero()[:, 0].tolist()
+    return list(zip(edges[::2], edges[1::2], strict=True))
+
+
+def _settled(down: Bool[Tensor, " frame"], place: Float[Tensor, "frame 3"], least: int) -> Bool[Tensor, " frame"]:
+    """Contacts of one part of a foot, without the frames in which it comes down or lifts off, and without slides."""
+    down = _evened(down, least)
+    kept = torch.zeros_like(down)
+    for start, stop in _runs(down):
+        here = place[start:stop]
+        near = ((here - here.median(0).values).norm(dim=-1) < _SETTLED).nonzero()[:, 0]
+        if 2 * len(near) > stop - start:  # else it slides on purpose
+            kept[start + int(near[0]) : start + int(near[-1]) + 1] = True
+    return kept
+
+
+def _foot(
+    places: Tensor, down: Bool[Tensor, "frame 2"], leg: _Leg
+) -> tuple[Float[Tensor, "frame 3"], Float[Tensor, "frame 3"]]:
+    """By what the ankle has to be moved, and the foot turned (rotation vector), in the frames of contact; else 0."""
+    heel, toe = places[:, leg.heel], places[:, leg.toe]
+    move, twist = torch.zeros_like(heel), torch.zeros_like(heel)
+    for start, stop in _runs(down.any(-1)):
+        on_heel, on_toe = down[start:stop, 0], down[start:stop, 1]
+        here, there = heel[start:stop], toe[start:stop]
+        if leg.heel == leg.toe or not bool(on_toe.any()) or not bool(on_heel.any()):
+            place, mask = (here, on_heel) if bool(on_heel.any()) else (there, on_toe)
+            move[start:stop] = place[mask].mean(0) - place
+            continue
+        both = on_heel & on_toe
+        if not bool(both.any()):  # the one right after the other: where they meet counts as both
+            both = on_heel & torch.nn.functional.max_pool1d(on_toe.float()[None], 3, 1, 1)[0].bool()
+        sole = there - here
+        anchor = here[on_heel].mean(0)
+        flat = torch.nn.functional.normalize(sole[both].mean(0), dim=-1) * sole[both].norm(dim=-1).mean()
+        arc = rotmat_to_rotvec(shortest_arc(_unit(sole[both]), _unit(flat).expand_as(sole[both])))
+        # The turn of the frames in which both are down goes on, fading, to those in which one is.
+        turned = torch.zeros_like(sole)
+        turned[both] = arc
+        turned = _faded(turned, both, max(1, len(both) // 3))
+        twist[start:stop] = turned
+        moved = (rotvec_to_rotmat(turned) @ sole[..., None])[..., 0]
+        move[start:stop] = torch.where(on_heel[:, None], anchor - here, anchor + flat - here - moved)
+    return move, twist
+
+
+def _faded(values: Float[Tensor, "frame 3"], mask: Bool[Tensor, " frame"], frames: int) -> Float[Tensor, "frame 3"]:
+    """The values where the mask is; outside it the nearest ones on both sides, fading within so many frames."""
+    out = values * mask[:, None]
+    for start, stop in _runs(~mask):
+        reach = min(frames, stop - start) + 1
+        step = torch.arange(1, stop - start + 1).to(values)
+        if start > 0:
+            out[start:stop] += _ease(1 - step / reach)[:, None] * values[start - 1]
+        if stop < len(mask):
+            out[start:stop] += _ease(1 - step.flip(0) / reach)[:, None] * values[stop]
+    return out
+
+
+def _ease(share: Tensor) -> Tensor:
+    share = share.clamp(0, 1)
+    return share * share * (3 - 2 * share)
+
+
+def _drop(places: Tensor, legs: tuple[_Leg, _Leg], moves: list[Tensor], frames: int) -> Float[Tensor, " frame"]:
+    """How far the hips must come down for both feet to be in reach; smooth, and never less than needed."""
+    needed = torch.zeros(len(places))
+    for leg, move in zip(legs, moves, strict=True):
+        hip, goal = places[:, leg.hip], places[:, leg.heel] + move
+        longest = _length(places, leg.hip, leg.knee) + _length(places, leg.knee, leg.heel)
+        # A leg that was straighter before may stay so.
+        reach = torch.maximum(_REACH * longest, _length(places, leg.hip, leg.heel))
+        level = (goal - hip)[:, [0, 2]].norm(dim=-1)
+        high = (reach.square() - level.square()).clamp(min=0).sqrt()
+        short = (hip[:, 1] - goal[:, 1] - high).clamp(min=0) * (move != 0).any(-1)
+        needed = torch.maximum(needed, short)
+    if not bool(needed.any()):
+        return needed
+    # The greatest of a window, then a mean over a window as wide, is nowhere below what is needed.
+    wide = torch.nn.functional.max_pool1d(needed[None, None], 2 * frames + 1, 1, frames)
+    hann = torch.hann_window(2 * frames + 3, periodic=False)[1:-1]
+    padded = torch.nn.functional.pad(wide, (frames, frames), mode="replicate")
+    return torch.nn.functional.conv1d(padded, (hann / hann.sum())[None, None])[0, 0]
+
+
+def _bend(rotations: Tensor, body: _Body, leg: _Leg, across: Tensor, goal: Tensor, twist: Tensor) -> None:
+    """Writes the local rotations of hip, knee and ankle with which the ankle stands at the goal."""
+    places, turns = body.places, body.turns
+    hip, knee, heel = (places[:, joint] for joint in (leg.hip, leg.knee, leg.heel))
+    thigh, shin = (knee - hip).norm(dim=-1), (heel - knee).norm(dim=-1)
+    way = goal - hip
+    far = torch.minimum(way.norm(dim=-1), (thigh + shin) * (1 - 1e-6)).clamp(min=1e-4)
+    along = _unit(way)
+    aside = _pole(knee - hip, heel - hip, across, along)
+    cosine = ((thigh.square() + far.square() - shin.square()) / (2 * thigh * far)).clamp(-1, 1)
+    sine = (1 - cosine.square()).clamp(min=0).sqrt()
+    bent = hip + thigh[:, None] * (cosine[:, None] * along + sine[:, None] * aside)
+    upper = shortest_arc(_unit(knee - hip), _unit(bent - hip))
+    lower = shortest_arc(_unit(heel - knee), _unit(hip + far[:, None] * along - bent))
+    world = torch.eye(3).to(turns).expand(len(places), 3, 3)
+    for joint, own, above in ((leg.hip, upper, world), (leg.knee, lower, upper), (leg.heel, twist, lower)):
+        parent = body.parents[joint]
+        frame = turns[:, parent] if parent >= 0 else world
+        rotations[:, joint] = frame.mT @ above.mT @ own @ turns[:, joint]
+
+
+def _pole(knee: Tensor, heel: Tensor, across: Tensor, along: Tensor) -> Float[Tensor, "frame 3"]:
+    """Where the knee points to: where it did, and forwards where the leg is straight or was bent back a little."""
+    line = _unit(heel)
+    out = knee - (knee * line).sum(-1, keepdim=True) * line
+    ahead = _unit(torch.linalg.cross(across, -along, dim=-1))
+    straight = torch.exp(-out.square().sum(-1, keepdim=True) / _STRAIGHT**2)
+    back = (out * ahead).sum(-1, keepdim=True).clamp(max=0)
+    pole = out + straight * (_STRAIGHT - 2 * back) * ahead
+    return _unit(pole - (pole * along).sum(-1, keepdim=True) * along)
+
+
+def _length(places: Tensor, start: int, end: int) -> Tensor:
+    return (places[:, end] - places[:, start]).norm(dim=-1)
+
+
+def _unit(vector: Tensor) -> Tensor:
+    return torch.nn.functional.normalize(vector, dim=-1)

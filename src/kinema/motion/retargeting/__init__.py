@@ -1,0 +1,1 @@
+"""One motion on another skeleton."""

@@ -1,0 +1,129 @@
+"""A motion on another body: `to_skeleton` for a clip; `carry` and `carry_path` for a forecast that follows a clip."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from kinema.core.errors import UsageError
+from kinema.motion.edit import t_pose
+from kinema.motion.feet.root_path import body_path, steady_heading
+from kinema.motion.motion import Clip, Motion, Points
+from kinema.motion.retargeting.inverse_kinematics import fit_rotations
+from kinema.motion.skeleton import Skeleton, has_joint
+
+_LEG = ("knee", "ankle")
+PAST = 1.0  # seconds of the observation that `carry` looks at: one stride
+
+
+def to_skeleton(motion: Motion, skeleton: Skeleton, *, reference: Motion | None = None) -> Motion:
+    """The same motion on another skeleton, by canonical joint names and the directions of bones.
+
+    The path is scaled about the world's origin by the ratio of the legs' lengths, so that feet meet the floor y = 0 as
+    before and neither slide nor stretch. Joints without a match (`ik.match_joints` names them) and the twists of bones
+    are those of the last frame of `reference`, by default a T-pose where the catalogue knows one, else the rest pose.
+    Raises UsageError where too few joints match. A skeleton of the same tree and bones gives the motion back.
+    """
+    if motion.skeleton == skeleton:
+        return replace(motion, skeleton=skeleton)
+    points = motion.points()
+    posed = fit_rotations(points, skeleton, reference=reference or t_pose(skeleton))
+    if not all(has_joint(body, f"{side}_hip") for body in (motion.skeleton, skeleton) for side in "lr"):
+        return posed
+    ratio = leg_length(skeleton) / leg_length(motion.skeleton)
+    here = posed.places(skeleton.indices(("l_hip", "r_hip"))).mean(-2)
+    there = points.positions[..., motion.skeleton.indices(("l_hip", "r_hip")), :].mean(-2)
+    return replace(posed, root=posed.root - here + ratio * there)
+
+
+def leg_length(skeleton: Skeleton) -> float:
+    """Mean length in metres of the legs from hip to ankle. Raises UsageError where a skeleton has none."""
+    if not all(has_joint(skeleton, f"{side}_{part}") for side in "lr" for part in _LEG):
+        raise UsageError(
+            expected="a skeleton with knees and ankles",
+            got=skeleton.name,
+            cure="Say which joints l_knee, l_ankle, r_knee, r_ankle are in a joint map: --map FILE.toml.",
+        )
+    bones = skeleton.bone_lengths[skeleton.indices([f"{side}_{part}" for side in "lr" for part in _LEG])]
+    return float(bones.sum()) / 2
+
+
+def carry(pose: Clip, onto: Motion, *, turned: bool = False, seen: Motion | None = None) -> Motion:
+    """A forecast pose, given without its path, put on the observed body and on the ground in front of it.
+
+    `pose` holds the frames after `onto`, one clip, at its rate, in the frame of the root of any skeleton with canonical
+    names: positions relative to the root, of which the turn is taken out (`represent.RootPositions`), with any leading
+    batch axes such as samples. Where it is `turned`, the turn of the root was not taken out (`represent_centred`): the
+    pose says itself where the body faces, beginning from the last observed heading. The answer is on the skeleton of
+    `onto`, with twists from its last frame. Its heading goes on from the observed one, its path follows from the feet
+    (`footing`). `seen` is `onto` on the skeleton of `pose`, where that was found before. Raises UsageError where the
+    rates differ.
+    """
+    _check_rate(pose, onto)
+    past = onto[-min(onto.frames, 1 + round(PAST * onto.fps)) :]
+    last = past[-1:]
+    # The observation as the model's body had it.
+    known = seen is not None and seen.skeleton == pose.skeleton
+    seen = seen[seen.frames - past.frames :] if seen is not None and known else to_skeleton(past, pose.skeleton)
+    shown = seen[-1:] if turned else _without_root(seen[-1:])
+    now, then = _fitted_to(shown.points(), pose.points(), last)
+    if not turned:
+        then = _turned(steady_heading(seen.rotations[..., 0, :, :], onto.fps, then.shape[-4]), then)
+        now = _turned(seen.rotations[..., -1:, 0, :, :], now)
+    # What a way there and back changes (bodies differ) is taken out again: the last observed pose is met exactly.
+    rotations = then @ (now.transpose(-1, -2) @ last.rotations)
+    offsets = None if last.offsets is None else last.offsets.expand(*rotations.shape[:-2], 3)
+    origin = torch.zeros_like(rotations[..., 0, :, 0])
+    ahead = replace(onto, rotations=rotations, root=origin, offsets=offsets)
+    return replace(ahead, root=body_path(past, ahead))
+
+
+def carry_path(ahead: Motion, onto: Motion) -> Motion:
+    """A forecast that says itself where the body goes, put on the observed body, with the forecast's own path.
+
+    `ahead` holds the frames after `onto`, at its rate, where the observation stood when it was brought to the model's
+    skeleton by `to_skeleton`; any leading batch axes. The path and its heights are scaled by the ratio of the legs'
+    lengths, and go on from the last observed place. The answer is on the skeleton of `onto`, with twists from its last
+    frame. Raises UsageError where the rates differ.
+    """
+    _check_rate(ahead, onto)
+    last = onto[-1:]
+    frames = (*ahead.batch_shape, ahead.frames)
+    offsets = None if last.offsets is None else last.offsets.expand(*frames, -1, 3)
+    if ahead.skeleton.same_tree(onto.skeleton):
+        return replace(ahead, skeleton=onto.skeleton, offsets=offsets)
+    now = to_skeleton(to_skeleton(last, ahead.skeleton), onto.skeleton, reference=last)
+    then = to_skeleton(ahead, onto.skeleton, reference=last)
+    # As in `carry`: what the way there and back changes is taken out again.
+    rotations = then.rotations @ (now.rotations.transpose(-1, -2) @ last.rotations)
+    return replace(onto, rotations=rotations, root=then.root + (last.root - now.root), offsets=offsets)
+
+
+def _fitted_to(now: Points, then: Points, last: Motion) -> tuple[Tensor, Tensor]:
+    """The rotations of one frame and of those that follow it, on the body of `last` with its twists, in one fit."""
+    clips = then.positions.reshape(-1, *then.positions.shape[-3:])
+    both = replace(then, positions=torch.cat((now.positions.expand_as(clips[:1]), clips)))
+    fitted = fit_rotations(both, last.skeleton, reference=last).rotations
+    return fitted[0, :1], fitted[1:].unflatten(0, then.batch_shape) if then.batch_shape else fitted[1]
+
+
+def _check_rate(pose: Clip, onto: Motion) -> None:
+    if abs(pose.fps - onto.fps) > 1e-3 * onto.fps:
+        raise UsageError(
+            expected=f"a pose at {onto.fps:g} frames per second",
+            got=f"{pose.fps:g}",
+            cure="Resample one of them first.",
+        )
+
+
+def _turned(root: Tensor, rotations: Tensor) -> Tensor:
+    """Rotations with the root's turned by `root`."""
+    return torch.cat(((root @ rotations[..., 0, :, :])[..., None, :, :], rotations[..., 1:, :, :]), -3)
+
+
+def _without_root(motion: Motion) -> Motion:
+    rotations = motion.rotations.clone()
+    rotations[..., 0, :, :] = torch.eye(3).to(rotations)
+    return replace(motion, rotations=rotations, root=torch.zeros_like(motion.root))

@@ -1,0 +1,137 @@
+"""Joint maps: a small TOML file that says which joint is which, where names do not.
+
+    [joints]
+    pelvis = "Bone001"
+    l_hip = ["Bone014", "thigh.L"]   # the first one that a skeleton has
+    l_clavicle = ""                  # nothing: what was found by name is forgotten
+
+On the left stand the names of `names.CANON17`, `names.EXTREMITIES` and `names.finer_by_name`, or, between two bodies,
+any name of one's own ("tail1") for joints that are the same in both.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+from kinema.core.errors import FormatError, UsageError, unknown_name
+from kinema.motion.edit import AnyClip
+from kinema.motion.names import CANON17, EXTREMITIES
+from kinema.motion.skeleton import Skeleton
+
+_FINER = re.compile(r"[lr]_(clavicle|(thumb|index|middle|ring|little)[1-4])")
+
+
+@dataclass(frozen=True)
+class JointMap:
+    """What a file says: part of the body -> names that it may go by, the first that a skeleton has."""
+
+    name: str
+    joints: Mapping[str, tuple[str, ...]]
+
+    def onto(self, skeleton: Skeleton, *, strict: bool = True) -> Skeleton:
+        """The skeleton with the map's names as aliases, before those that were found by name; its mirror follows them.
+
+        Raises UsageError where two parts would be one joint, where a part is none that is known, or, if `strict`, where
+        the skeleton has none of the names of a part. Between two bodies (`of_both`) a map need not fit each of them.
+        """
+        named: dict[str, str] = {}
+        for part, names in self.joints.items():
+            own = next((name for name in names if name in skeleton.joints), None)
+            if own is None and strict and names:
+                raise UsageError(
+                    expected=f"joints of {skeleton.name} ({', '.join(skeleton.joints)})",
+                    got=f"'{', '.join(names)}' for {part} in {self.name}",
+                    cure="Correct the right side of that line.",
+                )
+            if strict and not _is_part(part):
+                raise unknown_name("part of the body", part, (*CANON17, *EXTREMITIES, "l_clavicle", "r_clavicle"))
+            if own is not None and own in named.values():
+                other = next(other for other, name in named.items() if name == own)
+                raise UsageError(
+                    expected="one joint for each part",
+                    got=f"'{own}' for {other} and for {part} in {self.name}",
+                    cure="Leave one of the two lines out.",
+                )
+            if own is not None:
+                named[part] = own
+        # A line that speaks of the other body alone changes nothing here; an empty one makes its part forgotten.
+        gone = {part for part, names in self.joints.items() if not names} | set(named)
+        kept = {part: own for part, own in skeleton.aliases.items() if part not in gone and own not in named.values()}
+        aliases = kept | named
+        return replace(skeleton, aliases=aliases, mirror=_mirror(skeleton, aliases))
+
+    def of_both(self, one: Skeleton, other: Skeleton) -> tuple[Skeleton, Skeleton]:
+        """Two skeletons with the map's names: each line has to fit one of them, one of one's own names both.
+
+        Raises UsageError for a line that does not, and for what `onto` does.
+        """
+        for part, names in self.joints.items():
+            fits = [any(name in body.joints for name in names) for body in (one, other)]
+            if names and not (any(fits) if _is_part(part) else all(fits)):
+                where = f"{one.name} or {other.name}" if _is_part(part) else f"{one.name} and {other.name}, both"
+                raise UsageError(
+                    expected=f"joints of {where}",
+                    got=f"'{', '.join(names)}' for {part} in {self.name}",
+                    cure="Correct that line: names stand on the right as `kinema info FILE --json` lists them.",
+                )
+        return self.onto(one, strict=False), self.onto(other, strict=False)
+
+
+def named_by(clip: AnyClip, file: Path | str | None) -> AnyClip:
+    """A clip whose joints go by the names of a map as well; as it is where there is no map. Raises what `onto` does."""
+    return clip if file is None else replace(clip, skeleton=read_joint_map(file).onto(clip.skeleton))
+
+
+def read_joint_map(path: Path | str) -> JointMap:
+    """The map in a TOML file. Raises UsageError where there is none, FormatError where it is not one."""
+    path = Path(path)
+    if not path.is_file():
+        raise UsageError(expected="a joint map (TOML)", got=f"no file at {path}", cure="Check the path.")
+    try:
+        table = tomllib.loads(path.read_bytes().decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FormatError(
+            where=path.name, expected="TOML", got=f"something else ({error})", cure="See docs/retarget.md."
+        ) from error
+    rows = table.get("joints")
+    if not isinstance(rows, dict) or set(table) != {"joints"} or not rows:
+        raise FormatError(
+            where=path.name,
+            expected='one table [joints] with lines such as l_hip = "thigh_l"',
+            got=f"{', '.join(table) or 'nothing'}",
+            cure="See docs/retarget.md.",
+        )
+    return JointMap(path.name, {part: _names(path, part, row) for part, row in cast("dict[str, object]", rows).items()})
+
+
+def _names(path: Path, part: str, row: object) -> tuple[str, ...]:
+    names = cast("list[object]", row if isinstance(row, list) else [row])
+    if not all(isinstance(name, str) for name in names):
+        raise FormatError(
+            where=f"{path.name}, {part}",
+            expected="a joint's name in quotes, or a list of them",
+            got=repr(row),
+            cure="Correct that line.",
+        )
+    return tuple(name for name in cast("list[str]", names) if name)
+
+
+def _is_part(name: str) -> bool:
+    return name in CANON17 or name in EXTREMITIES or _FINER.fullmatch(name) is not None
+
+
+def _mirror(skeleton: Skeleton, aliases: Mapping[str, str]) -> tuple[int, ...]:
+    """The skeleton's mirror, with the pairs that the aliases tell; whom they part from somebody mirrors itself."""
+    mirror = list(skeleton.mirror)
+    for part, own in aliases.items():
+        if part.startswith("l_") and (partner := aliases.get(f"r_{part[2:]}")):
+            pair = (skeleton.joints.index(own), skeleton.joints.index(partner))
+            for joint in pair:
+                mirror[mirror[joint]] = mirror[joint]
+            mirror[pair[0]], mirror[pair[1]] = pair[1], pair[0]
+    return tuple(mirror)

@@ -1,0 +1,155 @@
+"""The neutral pose: one stance, a T-pose facing +z, in which any two bodies are alike whatever their files call rest.
+
+What a rotation means depends on the pose in which it is zero: arms sideways (Mixamo, CMU), arms slanting down (the
+Unreal mannequin), every bone along its own x axis (LaFAN1, Bandai, SOMA). Turned into the neutral pose first, joints of
+different bodies can be compared: how far each is turned away from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kinema.geometry.kinematics import forward_kinematics
+from kinema.geometry.rotations import nearest_rotation, shortest_arc
+from kinema.motion.edit import facing, rest_pose, t_pose, turn
+from kinema.motion.feet.contacts import contact_joints, foot_contacts
+from kinema.motion.motion import Motion
+from kinema.motion.retargeting.inverse_kinematics import fit_rotations, match_joints
+from kinema.motion.skeleton import Skeleton, has_joint
+from kinema.motion.skeletons.kinema import kinema24
+
+_UPRIGHT = 0.8  # cosine between the trunk (and the legs) of a rest pose and the vertical
+_DOWN, _AHEAD = (0.0, -1.0, 0.0), (0.0, 0.0, 1.0)
+# Which limbs are straightened, from the trunk outwards: joint, the next one on the limb, where it points to.
+_LIMBS = tuple(
+    (f"{side}_{start}", f"{side}_{end}", way)
+    for side, out in (("l", 1.0), ("r", -1.0))
+    for start, end, way in (
+        ("hip", "knee", _DOWN),
+        ("knee", "ankle", _DOWN),
+        ("shoulder", "elbow", (out, 0.0, 0.0)),
+        ("elbow", "wrist", (out, 0.0, 0.0)),
+    )
+)
+
+
+def stands_at_rest(skeleton: Skeleton) -> bool:
+    """Whether the rest pose is that of somebody who stands: legs down, trunk up, hips and feet where they belong."""
+    needed = [f"{side}_{part}" for side in "lr" for part in ("hip", "knee", "ankle", "shoulder")]
+    if not all(has_joint(skeleton, name) for name in needed):
+        return False
+    places = rest_pose(skeleton).points().positions[0]
+
+    def middle(part: str) -> Tensor:
+        return places[skeleton.indices((f"l_{part}", f"r_{part}"))].mean(0)
+
+    def rises(low: str, high: str) -> bool:
+        way = middle(high) - middle(low)
+        return float(way[1]) > _UPRIGHT * float(way.norm()) > 0
+
+    across = places[skeleton.index("l_hip")] - places[skeleton.index("r_hip")]
+    level = float(across[[0, 2]].norm()) > _UPRIGHT * float(across.norm()) > 0
+    return level and rises("ankle", "knee") and rises("knee", "hip") and rises("hip", "shoulder")
+
+
+def neutral_pose(body: Motion) -> Motion:
+    """One frame of the body of a clip in the neutral pose.
+
+    Where the rest pose stands, limbs are straightened by the shortest arcs from it: trunk, feet and hands keep the
+    angle that they have at rest. Where it does not (bones along local axes), the clip itself says how joints must turn
+    to look like a person: their mean turn against a body that stands, fitted to every frame by the directions of bones.
+    Such a clip has to be of one batch at most; with only a rest pose in it the twists of bones are arbitrary. Raises
+    UsageError where too few joints have known names.
+    """
+    if stands_at_rest(body.skeleton):
+        return _straightened(body.skeleton, body.fps)
+    if _is_rest(body):
+        return fit_rotations(_straightened(kinema24(), body.fps).points(), body.skeleton)
+    return _by_clip(body)
+
+
+def global_turns(motion: Motion) -> Float[Tensor, "*batch frame joint 3 3"]:
+    """Every joint's rotation in the world's axes."""
+    _, turns = forward_kinematics(motion.rotations, motion.root, motion.skeleton.offsets, motion.skeleton.parents)
+    return turns
+
+
+def _straightened(skeleton: Skeleton, fps: float) -> Motion:
+    pose = t_pose(skeleton, fps)
+    pose = turn(pose, -facing(pose)[..., 0])
+    sole = global_turns(pose)
+    for start, end, way in _LIMBS:
+        if has_joint(skeleton, start) and has_joint(skeleton, end):
+            pose = _pointed(pose, skeleton.index(start), skeleton.index(end), torch.tensor(way))
+    feet = contact_joints(skeleton)
+    for ankle, toe in () if feet is None else (feet[:2], feet[2:]):
+        pose = _turned_in_world(pose, ankle, sole[0, ankle] @ global_turns(pose)[0, ankle].mT)
+        if ankle != toe:
+            places = pose.points().positions[0]
+            level = (places[toe] - places[ankle]) * torch.tensor([1.0, 0.0, 1.0])
+            if float(level.norm()) > 0.02:
+                pose = _turned_in_world(pose, ankle, shortest_arc(_unit(level), torch.tensor(_AHEAD)))
+    return pose
+
+
+def _pointed(pose: Motion, joint: int, end: int, way: Tensor) -> Motion:
+    """The pose with one joint turned, so that the bone to `end` points along `way`."""
+    places = pose.points().positions[0]
+    bone = places[end] - places[joint]
+    return pose if float(bone.norm()) < 1e-3 else _turned_in_world(pose, joint, shortest_arc(_unit(bone), way))
+
+
+def _turned_in_world(pose: Motion, joint: int, by: Tensor) -> Motion:
+    """The pose with one joint, and all that hangs on it, turned by a rotation in the world's axes."""
+    parent = pose.skeleton.parents[joint]
+    above = torch.eye(3) if parent < 0 else global_turns(pose)[0, parent]
+    rotations = pose.rotations.clone()
+    rotations[0, joint] = above.mT @ by @ above @ rotations[0, joint]
+    return replace(pose, rotations=rotations)
+
+
+def _by_clip(body: Motion) -> Motion:
+    """The neutral pose of a body whose rest says nothing, from the mean over a clip."""
+    plain = kinema24()
+    stood = _straightened(plain, body.fps)
+    fitted = fit_rotations(body.points(), plain, reference=stood)
+    there, here = global_turns(fitted), global_turns(body)
+    home = global_turns(stood)[0]
+    contacts = foot_contacts(body)
+    # Joints that the plain body has not, clavicles and fingers, are as they are on average.
+    flat = body.rotations.reshape(-1, len(body.skeleton), 3, 3).double()
+    local = nearest_rotation(flat.mean(0)).float()
+    turns: list[Tensor] = []
+    matched = {own[0]: other for other, own in match_joints(body.skeleton, plain).sources.items() if len(own) == 1}
+    for joint, parent in enumerate(body.skeleton.parents):
+        above = torch.eye(3) if parent < 0 else turns[parent]
+        if (other := matched.get(joint)) is not None and plain.children[other]:
+            # away = how the plain body is turned from its neutral pose; the mean of away^T here is the neutral turn.
+            away = there[..., other, :, :] @ home[other].mT
+            chosen = _standing(contacts, plain.joints[other])
+            each = (away.mT @ here[..., joint, :, :])[chosen if bool(chosen.any()) else slice(None)]
+            mean = nearest_rotation(each.reshape(-1, 3, 3).double().mean(0)).float()
+            local[joint] = above.mT @ mean
+        turns.append(above @ local[joint])
+    return replace(rest_pose(body.skeleton, body.fps), rotations=local[None])
+
+
+def _standing(contacts: Tensor, name: str) -> Tensor:
+    """The frames that tell about a joint: of a foot those in which heel and toe are on the ground, else all."""
+    if name[2:] not in ("ankle", "toe"):
+        return torch.ones(contacts.shape[:-1], dtype=torch.bool)
+    heel = 0 if name[0] == "l" else 2
+    return contacts[..., heel] & contacts[..., heel + 1]
+
+
+def _is_rest(body: Motion) -> bool:
+    eye = torch.eye(3).to(body.rotations)
+    return bool((body.rotations[..., 1:, :, :] - eye).abs().max() < 1e-4) if len(body.skeleton) > 1 else True
+
+
+def _unit(vector: Tensor) -> Tensor:
+    return torch.nn.functional.normalize(vector, dim=-1)

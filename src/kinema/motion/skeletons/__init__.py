@@ -1,0 +1,43 @@
+"""The catalogue: skeletons by name, each built when it is asked for.
+
+What a published protocol needs to know of a body (which joints a model sees, which coincide, which stand still) stands
+as constants in the file of its family: `catalog.cmu`, `catalog.h36m`, `catalog.keypoints`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kinema.core.errors import unknown_name
+from kinema.motion.skeleton import Skeleton
+from kinema.motion.skeletons.cmu import cmu38
+from kinema.motion.skeletons.games import bandai21, lafan22
+from kinema.motion.skeletons.h36m import h36m17, h36m32
+from kinema.motion.skeletons.humaneva import humaneva15
+from kinema.motion.skeletons.keypoints import body25, coco17
+from kinema.motion.skeletons.kinema import canon17, kinema24
+from kinema.motion.skeletons.smpl import smpl24, smplh52, smplx55
+
+SKELETONS: dict[str, Callable[[], Skeleton]] = {
+    "bandai21": bandai21,
+    "body25": body25,
+    "canon17": canon17,
+    "cmu38": cmu38,
+    "coco17": coco17,
+    "h36m17": h36m17,
+    "h36m32": h36m32,
+    "humaneva15": humaneva15,
+    "kinema24": kinema24,
+    "lafan22": lafan22,
+    "smpl24": smpl24,
+    "smplh52": smplh52,
+    "smplx55": smplx55,
+}
+"""Name -> builder of every skeleton that kinema knows."""
+
+
+def skeleton(name: str) -> Skeleton:
+    """The skeleton of that name. Raises UsageError, with the names there are, where there is none."""
+    if name not in SKELETONS:
+        raise unknown_name("skeleton", name, SKELETONS)
+    return SKELETONS[name]()

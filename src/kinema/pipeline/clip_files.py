@@ -1,0 +1,180 @@
+"""Files in and out of the three verbs: what goes in comes out in the same layout."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from kinema.core.errors import KinemaWarning, UsageError
+from kinema.io import keypoints
+from kinema.io.formats import load_clip, save
+from kinema.motion.edit import facing, resample, shift, turn
+from kinema.motion.motion import Clip, Motion, Points, concatenate
+from kinema.motion.retargeting.joint_map import named_by
+from kinema.motion.retargeting.rest_pose import transfer
+from kinema.pipeline.completion import Completed, Keys
+
+_LARGEST = 1_000_000  # frames between two poses
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A file that was read: one clip (under the name ""), or the people of a video by track id."""
+
+    file: Path
+    clips: Mapping[str, Clip]
+    people: keypoints.Keypoints | None = None
+
+    @property
+    def only(self) -> Motion:
+        """The one motion. Raises UsageError for keypoints and other points."""
+        clip = next(iter(self.clips.values()))
+        if not isinstance(clip, Motion):
+            raise UsageError(
+                expected="a motion with joint rotations (BVH, NPZ)",
+                got=f"positions only in {self.file.name}",
+                cure="For points use `kinema upsample` or `kinema repair`.",
+            )
+        return clip
+
+    @property
+    def fps(self) -> float:
+        """Frames per second."""
+        return next(iter(self.clips.values())).fps
+
+    @property
+    def keys(self) -> Keys:
+        """How far given frames are to be believed where nobody says: a detector's are evidence."""
+        return "exact" if self.people is None else "soft"
+
+    def beside(self, word: str) -> Path:
+        """Where the answer goes by default: FILE.word.suffix in this folder."""
+        return Path(f"{self.file.stem}.{word}{self.file.suffix}")
+
+    def write(self, done: Mapping[str, Completed], path: Path) -> None:
+        """Write in the layout of the file."""
+        if self.people is None:
+            save(next(iter(done.values())).motion, path)
+            return
+        points = {who: each.motion for who, each in done.items() if isinstance(each.motion, Points)}
+        at = next(iter(done.values())).times * self.fps
+        keypoints.write(points, path, self.people, at)
+
+
+def open_source(
+    path: Path, *, fps: float | None, unit: float | None, person: str | None, joint_map: Path | None = None
+) -> Source:
+    """Read a motion file, or the people of a video. A joint map names the joints of a motion."""
+    if keypoints.is_keypoints(path):
+        read = keypoints.read(path, fps=fps)
+        return Source(path, dict(read.people) if person is None else {person: read.person(person)}, read)
+    if person is not None:
+        raise UsageError(expected="keypoints of video with --person", got=path.name, cure="Leave --person out.")
+    return Source(path, {"": named_by(load_clip(path, fps=fps, unit=unit), joint_map)})
+
+
+def key_frames(count: int, at: str | None, every: int | None) -> Bool[Tensor, " frame"]:
+    """The frames that are named: "0,10,35-40", or every so many and the last.
+
+    Raises UsageError where none is, where one lies outside the clip, and where they do not rise.
+    """
+    if (at is None) == (every is None):
+        raise UsageError(
+            expected="two clips and --frames, or one clip with --keys or --every",
+            got="no key" if at is None else "--keys and --every",
+            cure="Say --keys 0,10,35 or --every 10.",
+        )
+    mask = torch.zeros(count, dtype=torch.bool)
+    if every is not None:
+        if every < 1:
+            raise UsageError(expected="--every 1 or more", got=f"{every}", cure="Say --every 10.")
+        mask[::every] = True
+        mask[-1] = True
+        return mask
+    last = -1
+    for piece in (at or "").split(","):
+        ends = _range(piece.strip())
+        if ends is None or ends[0] > ends[1] or ends[0] <= last:
+            raise UsageError(
+                expected="frames that rise, such as 0,10,35-40, counted from 0",
+                got=f"'{at}'",
+                cure="Sort them and name each once.",
+            )
+        if ends[1] >= count:
+            raise UsageError(
+                expected=f"frames of the clip, 0 to {count - 1}", got=f"{ends[1]}", cure="Frames are counted from 0."
+            )
+        mask[ends[0] : ends[1] + 1] = True
+        last = ends[1]
+    return mask
+
+
+def _range(piece: str) -> tuple[int, int] | None:
+    first, dash, second = piece.partition("-")
+    if not first.isdecimal() or (dash and not second.isdecimal()):
+        return None
+    return int(first), int(second if dash else first)
+
+
+def pair(first: Source, second: Source, *, align: bool) -> tuple[Motion, Motion]:
+    """The two clips to join, on the body and at the rate of the first.
+
+    With `align` the second stands where the first ended and faces as it did. A second clip of another skeleton is
+    carried over to it (`transfer`), one of another rate is resampled; a KinemaWarning says so. Raises UsageError where
+    too few joints match.
+    """
+    before, after = first.only, second.only
+    if abs(before.fps - after.fps) > 1e-4 * before.fps:
+        _tell(f"{second.file.name} has {after.fps:g} frames per second; it is read at {before.fps:g}")
+        after = resample(after, before.fps)
+    if not before.skeleton.same_tree(after.skeleton):
+        after, pairing = transfer(after, before)
+        told = [f"{second.file.name} has another skeleton and was carried over to that of {first.file.name}"]
+        _tell("; ".join([*told, *pairing.lines()]))
+    after = replace(after, skeleton=before.skeleton, fps=before.fps, layout=before.layout)
+    if align:
+        angle = facing(before[-1:])[0] - facing(after[:1])[0]
+        after = turn(after, angle)
+        by = (before.root[-1] - after.root[0]) * torch.tensor([1.0, 0.0, 1.0])
+        after = shift(after, by)
+    return before, after
+
+
+def _tell(note: str) -> None:
+    warnings.warn(note, KinemaWarning, stacklevel=3)
+
+
+def joined(before: Motion, after: Motion, frames: int, known: int) -> tuple[Motion, Bool[Tensor, " frame"]]:
+    """The end of one clip, `frames` unknown ones, the start of the other, and which of them are known."""
+    if known < 1 or frames > _LARGEST:
+        raise UsageError(
+            expected=f"a context of 0 or more, and at most {_LARGEST} frames",
+            got=f"{known - 1} and {frames}",
+            cure="Ask for less.",
+        )
+    start, end = before[-min(known, before.frames) :], after[: min(known, after.frames)]
+    if (start.offsets is None) != (end.offsets is None):
+        start, end = _with_offsets(start), _with_offsets(end)
+    gap = _repeat(start[-1:], frames)
+    mask = torch.ones(start.frames + frames + end.frames, dtype=torch.bool)
+    mask[start.frames : start.frames + frames] = False
+    return concatenate(concatenate(start, gap), end), mask
+
+
+def _with_offsets(clip: Motion) -> Motion:
+    if clip.offsets is not None:
+        return clip
+    return replace(clip, offsets=clip.skeleton.offsets.expand(clip.frames, -1, -1).clone())
+
+
+def _repeat(pose: Motion, frames: int) -> Motion:
+    offsets = None if pose.offsets is None else pose.offsets.expand(frames, -1, -1)
+    return replace(
+        pose, rotations=pose.rotations.expand(frames, -1, -1, -1), root=pose.root.expand(frames, -1), offsets=offsets
+    )

@@ -1,0 +1,255 @@
+"""`complete`: some frames of a clip are known; say the rest, and say how.
+
+One entry for three verbs: slow motion (all frames known, more are asked for), in-betweening (key poses known), repair
+(what is damaged is not known). Method and reason are reported for every gap; nothing falls back silently.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from kinema.core.errors import UsageError, unknown_name
+from kinema.motion.edit import frame_step
+from kinema.motion.interpolation import CURVES, even_times, interpolate, soften
+from kinema.motion.motion import Clip, Motion, Points
+from kinema.pipeline.completion_report import Report, report_on
+from kinema.pipeline.forecasting import Run
+from kinema.pipeline.gap_plan import BEYOND, Plan, plan_gaps
+from kinema.pipeline.method_choice import Gap, choose, is_curve, released
+from kinema.pipeline.model_completion import infill
+from kinema.pipeline.model_query import UNTOLD, Evidence
+from kinema.pipeline.open import open_run, shipped_models
+
+Keys = Literal["exact", "soft"]
+METHODS: tuple[str, ...] = ("auto", *CURVES)
+"""The methods besides models."""
+
+
+@dataclass(frozen=True, eq=False)
+class Completed:
+    """The clip that was asked for, the times of its frames in seconds, and what was done to it.
+
+    With several `samples` the motion has batch shape (samples,), else none.
+    """
+
+    motion: Clip
+    times: Float[Tensor, " time"]
+    report: Report
+
+
+def complete(
+    clip: Clip,
+    *,
+    known: Bool[Tensor, " frame"] | Bool[Tensor, "frame joint"] | None = None,
+    times: Float[Tensor, " frame"] | None = None,
+    at: Float[Tensor, " time"] | None = None,
+    fps: float | None = None,
+    frames: int | None = None,
+    keys: Keys = "exact",
+    trust: Float[Tensor, " frame"] | Float[Tensor, "frame joint"] | None = None,
+    method: str | Run = "auto",
+    seed: int = 0,
+    samples: int = 1,
+    strength: float = 1.0,
+) -> Completed:
+    """Fill a clip from its known frames, at the times `at`, at the rate `fps`, or at `frames` even times.
+
+    `known` (default: whatever is finite and of confidence above 0) speaks of frames or of single joints; `times` are
+    those of the clip's frames in seconds. Keys that are "exact" come back bit for bit wherever their time is asked for;
+    "soft" keys are evidence, weighted by `trust` (default: the confidence of points), and are smoothed first, over
+    `strength` times the distance between two. `method` is "auto", a curve, the name of a model, or a `Run`.
+    Raises UsageError where nothing is known, where times do not rise, and for what is out of range.
+    """
+    _check(clip, keys, samples, strength, method)
+    clock = even_times(clip.frames, clip.fps) if times is None else times.double()
+    wanted, rate = asked_times(clip, clock, at, fps, frames)
+    table = _known(clip, known, trust)
+    interpolate(clip, table, wanted[:1], times=clock, method="hold")  # complains of what cannot be joined at all
+    noisy = keys == "soft"
+    evidence = Evidence(clip, table, clock, confidence(clip, trust) if noisy else None)
+    base = softened(evidence, strength) if noisy else clip
+    plan = _plan(clip, table, clock, wanted, method, noisy=noisy)
+    answer, notes = _follow(base, evidence, wanted, rate, plan, method, seed, samples)
+    answer = _relabelled(answer, clip, rate)
+    return Completed(answer, wanted, report_on(clip, table, clock, answer, wanted, plan, keys, notes))
+
+
+def asked_times(
+    clip: Clip, clock: Float[Tensor, " frame"], at: Tensor | None, fps: float | None, frames: int | None
+) -> tuple[Float[Tensor, " time"], float]:
+    """The times that are asked for, in seconds, and their rate. Raises UsageError for more than one way of asking."""
+    if sum(way is not None for way in (at, fps, frames)) > 1:
+        raise UsageError(
+            expected="one of at, fps and frames", got="more than one", cure="Say in one way what is wanted."
+        )
+    if fps is not None:
+        if not (fps > 0 and math.isfinite(fps)):
+            raise UsageError(expected="a positive frame rate", got=f"{fps:g}", cure="Give frames per second, as 60.")
+        step = frame_step(clip.fps / fps)
+        span = float(clock[-1] - clock[0]) * clip.fps
+        count = int((span + 1e-6) / step) + 1
+        ticks = torch.arange(count, dtype=torch.float64) * step.numerator / step.denominator
+        return clock[0] + ticks / clip.fps, fps
+    if frames is not None:
+        if frames < 1:
+            raise UsageError(expected="at least one frame", got=f"{frames}", cure="Ask for one or more.")
+        span = float(clock[-1] - clock[0])
+        return torch.linspace(float(clock[0]), float(clock[-1]), frames, dtype=torch.float64), (
+            (frames - 1) / span if frames > 1 and span > 0 else clip.fps
+        )
+    if at is None:
+        return clock, clip.fps
+    wanted = at.double()
+    if not len(wanted) or not bool(wanted.isfinite().all()) or not bool((wanted[1:] > wanted[:-1]).all()):
+        raise UsageError(expected="times that rise", got="none, or times out of order", cure="Sort them.")
+    return wanted, (len(wanted) - 1) / float(wanted[-1] - wanted[0]) if len(wanted) > 1 else clip.fps
+
+
+def finite_joints(clip: Clip) -> Bool[Tensor, "frame joint"]:
+    """Which joints of which frames hold numbers, and a confidence above 0."""
+    if isinstance(clip, Points):
+        there = clip.positions.isfinite().all(-1)
+        return there if clip.confidence is None else there & (clip.confidence > 0)
+    there = clip.rotations.isfinite().all(-1).all(-1)
+    there[:, 0] &= clip.root.isfinite().all(-1)
+    return there if clip.offsets is None else there & clip.offsets.isfinite().all(-1)
+
+
+def _check(clip: Clip, keys: str, samples: int, strength: float, method: str | Run) -> None:
+    if clip.batch_shape or samples < 1 or not strength > 0 or keys not in ("exact", "soft"):
+        raise UsageError(
+            expected='one clip, at least one sample, a strength above 0, and keys "exact" or "soft"',
+            got=f'batch shape {tuple(clip.batch_shape)}, {samples} samples, strength {strength:g}, keys "{keys}"',
+            cure="Complete one clip at a time.",
+        )
+    if isinstance(method, str) and method not in METHODS and "/" not in method and method not in shipped_models():
+        raise unknown_name("method or model", method, (*METHODS, *shipped_models()))
+
+
+def _known(clip: Clip, known: Tensor | None, trust: Tensor | None) -> Bool[Tensor, "frame joint"]:
+    table = finite_joints(clip)
+    for given in (known, None if trust is None else trust > 0):
+        if given is not None:
+            if given.shape[0] != clip.frames or given.ndim > 2:
+                raise UsageError(
+                    expected=f"a mask of {clip.frames} frames", got=f"shape {tuple(given.shape)}", cure="Check it."
+                )
+            table = table & (given if given.ndim == 2 else given[:, None])
+    return table
+
+
+def confidence(clip: Clip, trust: Tensor | None = None) -> Float[Tensor, "*batch frame joint"]:
+    """How sure evidence is: what is said of it, else the confidence of points, else as much as nobody says."""
+    if trust is None and isinstance(clip, Points) and clip.confidence is not None:
+        trust = clip.confidence
+    if trust is None:
+        return torch.full((*clip.batch_shape, clip.frames, len(clip.skeleton)), UNTOLD)
+    if trust.ndim < 2:
+        trust = trust[:, None]
+    return trust.expand(*trust.shape[:-1], len(clip.skeleton))
+
+
+def softened(evidence: Evidence, strength: float = 1.0) -> Clip:
+    """Known frames of a clip smoothed by their confidence, over `strength` times the distance between two of them."""
+    keys = evidence.clock[evidence.known.any(1)]
+    if len(keys) < 3:
+        return evidence.clip
+    told = evidence.known.double() if evidence.trust is None else evidence.known * evidence.trust.double()
+    reach = strength * float((keys[1:] - keys[:-1]).median())
+    return soften(_without_nan(evidence.clip), evidence.clock, told, reach=reach)
+
+
+def _without_nan(clip: Clip) -> Clip:
+    if isinstance(clip, Points):
+        return replace(clip, positions=clip.positions.nan_to_num(0.0))
+    eye = torch.eye(3).to(clip.rotations)
+    there = clip.rotations.isfinite().all(-1).all(-1)[..., None, None]
+    return replace(clip, rotations=torch.where(there, clip.rotations, eye), root=clip.root.nan_to_num(0.0))
+
+
+def _plan(clip: Clip, table: Tensor, clock: Tensor, wanted: Tensor, method: str | Run, *, noisy: bool) -> Plan:
+    space = "rotations" if isinstance(clip, Motion) else "picture" if clip.positions.shape[-1] == 2 else "positions"
+    cells = released()
+
+    def pick(gap: Gap) -> tuple[str, str]:
+        if isinstance(method, Run):
+            return method.name, "asked for"
+        return choose(gap, cells) if method == "auto" else (method, "asked for")
+
+    return plan_gaps(table, clock, wanted, pick, noisy=noisy, space=space)
+
+
+def _follow(
+    base: Clip,
+    evidence: Evidence,
+    wanted: Tensor,
+    rate: float,
+    plan: Plan,
+    method: str | Run,
+    seed: int,
+    samples: int,
+) -> tuple[Clip, list[str]]:
+    """Every gap by its method. A frame that is given, or lies beyond the known ones, is the same by any of them."""
+
+    def drawn(name: str) -> Clip:
+        return interpolate(base, evidence.known, wanted, times=evidence.clock, method=name, fps=rate)
+
+    notes: list[str] = []
+    beyond = int((plan.choice == BEYOND).any(1).sum())
+    if beyond:
+        notes.append(f"{beyond} frames lie before the first or after the last known one: the nearest is held there")
+    curves = [name for name in plan.methods if is_curve(name)]
+    answer = drawn(curves[0] if curves else under_model(evidence))
+    for name in curves[1:]:
+        answer = _where(plan.choice == plan.methods.index(name), drawn(name), answer)
+    models = [name for name in plan.methods if not is_curve(name)]
+    for name in models:
+        run = method if isinstance(method, Run) else open_run(name)
+        filled, said = infill(run, answer, evidence, wanted, seed=seed, samples=samples)
+        answer = _where(plan.choice == plan.methods.index(name), filled, answer) if evidence.exact else filled
+        notes += said
+    if samples > 1 and not models:
+        notes.append(f"curves know one answer: the {samples} samples are the same")
+        answer = _repeated(answer, samples)
+    return answer, notes
+
+
+def under_model(evidence: Evidence) -> str:
+    """The curve that a model corrects: one that does not overshoot, and straight lines where keys are evidence."""
+    return "pchip" if evidence.exact else "linear"
+
+
+def _where(mask: Bool[Tensor, "time joint"], yes: Clip, no: Clip) -> Clip:
+    """Joint by joint one clip or the other; `yes` may have a batch axis more."""
+    if isinstance(yes, Points):
+        assert isinstance(no, Points)
+        return replace(yes, positions=torch.where(mask[..., None], yes.positions, no.positions))
+    assert isinstance(no, Motion)
+    offsets = None
+    if yes.offsets is not None and no.offsets is not None:
+        offsets = torch.where(mask[..., None], yes.offsets, no.offsets)
+    rotations = torch.where(mask[..., None, None], yes.rotations, no.rotations)
+    return replace(yes, rotations=rotations, root=torch.where(mask[:, :1], yes.root, no.root), offsets=offsets)
+
+
+def _repeated(clip: Clip, samples: int) -> Clip:
+    def many(values: Tensor) -> Tensor:
+        return values.expand(samples, *values.shape).clone()
+
+    if isinstance(clip, Points):
+        sure = None if clip.confidence is None else many(clip.confidence)
+        return replace(clip, positions=many(clip.positions), confidence=sure)
+    offsets = None if clip.offsets is None else many(clip.offsets)
+    return replace(clip, rotations=many(clip.rotations), root=many(clip.root), offsets=offsets)
+
+
+def _relabelled(answer: Clip, clip: Clip, rate: float) -> Clip:
+    if isinstance(answer, Points) or answer.layout is None or rate == clip.fps:
+        return answer
+    return replace(answer, layout=replace(answer.layout, frame_time=f"{1 / rate:.9g}"))

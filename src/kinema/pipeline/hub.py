@@ -1,0 +1,142 @@
+"""Models that change places: to and from a repository of the hub, or a folder that stands for one.
+
+A repository holds what a shipped model holds and nothing else: config.json, the weights as safetensors, and the card
+README.md. No other file is sent or fetched, and none of these can execute code. "hub:USER/NAME" and
+"hub:USER/NAME@REVISION" are repositories; anything else is a folder.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from kinema.core.atomic import atomic_path, write_text
+from kinema.core.errors import KinemaError, MissingDataError, UsageError
+from kinema.core.optional import require
+from kinema.pipeline.checkpoint import Loaded, load_model
+from kinema.training.checkpoint import CONFIG, RunFolder
+
+PREFIX = "hub:"
+CARD = "README.md"
+_WEIGHTS = "model.safetensors"
+
+
+def push(folder: Path, target: str, *, private: bool = False) -> str:
+    """Send the model of a run folder to a repository (made where it is missing) or a folder; where it is then.
+
+    The state of training stays behind. A run without a card gets a short one. Raises CheckpointError for a damaged
+    model, UsageError for a folder with other things in it, and KinemaError where the hub refuses.
+    """
+    loaded = load_model(folder)
+    if not target.startswith(PREFIX):
+        place = Path(target)
+        if place.is_dir() and any(not _ours(file.name) for file in place.iterdir()):
+            raise UsageError(expected=f"a new or empty folder, or a model's, at {place}", got="other files in it",
+                             cure="Choose another folder.")  # fmt: skip
+        _copy(folder, place, loaded)
+        return str(place)
+    name, revision = _repository(target)
+    hub = _hub()
+    with tempfile.TemporaryDirectory() as made:
+        _copy(folder, Path(made), loaded)
+        try:
+            api = hub.HfApi()
+            api.create_repo(name, private=private, exist_ok=True)
+            api.upload_folder(repo_id=name, folder_path=made, revision=revision)
+        except Exception as error:  # the client's errors have no common base
+            raise KinemaError(
+                expected=f"a repository {name} that may be written to",
+                got=_line(error),
+                cure="Log in first (`hf auth login`), and check the name.",
+            ) from error
+    return target
+
+
+def pull(source: str, out: Path) -> Path:
+    """Bring the model of a repository or folder to a new folder `out`, and see that it can be opened.
+
+    Raises UsageError where `out` holds something, MissingDataError where there is no such model, CheckpointError where
+    it is damaged or of another version.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(expected=f"a new or empty folder at {out}", got="one that holds something",
+                         cure="Choose another --out.")  # fmt: skip
+    folder = fetched(source) if source.startswith(PREFIX) else Path(source)
+    _copy(folder, out, load_model(folder))
+    return out
+
+
+def fetched(source: str) -> Path:
+    """The files of a repository in the hub's own cache; fetched where they are not there yet.
+
+    Raises UsageError where the name is none or the package is missing, MissingDataError where it cannot be fetched.
+    """
+    name, revision = _repository(source)
+    hub = _hub()
+    try:
+        return Path(hub.snapshot_download(name, revision=revision, allow_patterns=[CONFIG, "*.safetensors", CARD]))
+    except Exception as error:  # the client's errors have no common base
+        raise MissingDataError(
+            expected=f"the model {name} of the hub",
+            got=_line(error),
+            cure="Check the name, the network, and (for a private model) that you are logged in.",
+        ) from error
+
+
+def called(source: str) -> str:
+    """What a model of the hub is called."""
+    return _repository(source)[0]
+
+
+def _repository(source: str) -> tuple[str, str | None]:
+    name, _, revision = source.removeprefix(PREFIX).partition("@")
+    user, slash, model = name.partition("/")
+    if not (user and slash and model) or "/" in model:
+        raise UsageError(
+            expected="hub:USER/NAME or hub:USER/NAME@REVISION", got=f"'{source}'", cure="Correct the name."
+        )
+    return name, revision or None
+
+
+def _hub() -> Any:
+    return require("huggingface_hub", "which speaks with the hub", "hub")
+
+
+def _copy(folder: Path, out: Path, loaded: Loaded) -> None:
+    """Weights, card, and the config last: what is cut short is no model yet."""
+    facts = {key: value for key, value in RunFolder(folder).facts().items() if key != "state"}
+    with atomic_path(out / _WEIGHTS) as beside:
+        shutil.copyfile(folder / str(facts["weights"]), beside)
+    card = folder / CARD
+    write_text(out / CARD, card.read_text(encoding="utf-8") if card.is_file() else _card(folder.name, loaded))
+    write_text(out / CONFIG, json.dumps({**facts, "weights": _WEIGHTS}, indent=1) + "\n")
+
+
+def _card(name: str, loaded: Loaded) -> str:
+    """A short card of what is known for certain."""
+    representation, body = loaded.representation, loaded.representation.skeleton
+    parameters = sum(weight.numel() for weight in loaded.model.parameters())
+    return f"""---
+library_name: kinema
+license: other
+tags: [human-motion]
+---
+# {name}
+
+{type(loaded.model).__name__}: {parameters:,} parameters, {loaded.step:,} steps of the recipe `{loaded.recipe.name}`.
+
+* **Skeleton:** `{body.name}`, {len(body)} joints, {representation.fps:g} frames per second.
+* **Training data:** {len(loaded.trained_on)} recordings; their identities are in `config.json`.
+* **Licence of the data:** {loaded.licence or "not said"}
+"""
+
+
+def _ours(name: str) -> bool:
+    return name in (CONFIG, CARD, _WEIGHTS) or name.startswith(".")
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

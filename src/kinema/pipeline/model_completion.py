@@ -1,0 +1,166 @@
+"""A trained model's completion: what it changes about the classical curve, carried over to the user's own clip.
+
+The model is asked with what is known (on its skeleton, at its rate, with the confidence of each joint), and the
+difference between its answer and the curve, both brought back the same way, is what the user's curve is changed by.
+Where the model agrees with the curve, the answer is the curve. Long clips go in overlapping windows whose differences
+are faded into each other by Hann weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kinema.geometry.kinematics import forward_kinematics, global_to_local
+from kinema.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat
+from kinema.motion.edit import shift
+from kinema.motion.interpolation import interpolate
+from kinema.motion.interpolation.splines import curve as read
+from kinema.motion.motion import Clip, Motion, Points
+from kinema.motion.retargeting.bone_directions import leg_length
+from kinema.motion.retargeting.inverse_kinematics import fit_rotations, match_joints
+from kinema.motion.skeleton import has_joint
+from kinema.pipeline.forecasting import Run
+from kinema.pipeline.model_query import Asked, Evidence, features_of, on_body
+from kinema.representations.base import Representation
+from kinema.representations.keypoints_2d import PictureKeypoints
+
+
+@dataclass(frozen=True, eq=False)
+class _Way:
+    """From the model's frames (`grid`) back to the times that are asked for."""
+
+    evidence: Evidence
+    grid: Float[Tensor, " model"]
+    wanted: Float[Tensor, " time"]
+
+    def settled(self, change: Float[Tensor, "*batch model feat"]) -> Float[Tensor, "*batch time feat"]:
+        """A difference at the times asked for; of exact keys, bent so that it is nought at every known time."""
+        rows = change.double().movedim(-2, 0)
+        at = read(rows, self.grid, self.wanted, "linear")
+        if self.evidence.exact:
+            keys = self.evidence.clock[self.evidence.known.all(1)]
+            if len(keys):
+                at = at - read(read(rows, self.grid, keys, "linear"), keys, self.wanted, "linear")
+        return at.movedim(0, -2)
+
+
+def infill(
+    run: Run, curve: Clip, evidence: Evidence, wanted: Float[Tensor, " time"], *, seed: int, samples: int
+) -> tuple[Clip, list[str]]:
+    """The curve, given at the times `wanted`, corrected by a model; unchanged at the times of exact keys.
+
+    The answer has batch shape (samples, *batch) where more than one is asked for, else that of the curve. Raises
+    UsageError where the run has no representation (baselines), and where it cannot read such a clip.
+    """
+    asked = Asked.of(run, evidence, wanted)
+    representation, way = asked.representation, _Way(evidence, asked.grid, wanted)
+    every = torch.ones(curve.frames, dtype=torch.bool)
+    drawn = interpolate(curve, every, asked.grid, times=wanted, method="linear", fps=representation.fps)
+    seen = on_body(drawn, representation)
+    features = features_of(representation, seen)
+    answer = _predict(asked, features, seed, samples)
+    before, after = (representation.decode(representation.restore(each)) for each in (features[None], answer))
+    if isinstance(curve, Points):
+        moved = _moved(curve, cast("Points", before), cast("Points", after), representation, way)
+        return (moved.one(0) if samples == 1 else moved), []
+    notes: list[str] = []
+    if not _holds_path(representation, seen):
+        notes.append(f"{run.name} does not say where the body goes: the root follows the curve")
+    out = _turned(curve, seen, before, after, representation, way)
+    return (out.one(0) if samples == 1 else out), notes
+
+
+@torch.inference_mode()
+def _predict(
+    asked: Asked, features: Float[Tensor, "*batch model feat"], seed: int, samples: int
+) -> Float[Tensor, "sample *batch model feat"]:
+    """The curve's features with the windows' differences to them, faded into each other."""
+    *batch, frames, width = features.shape
+    curve = features.reshape(-1, frames, width)
+    total, weight = curve.new_zeros(samples, *curve.shape), curve.new_zeros(frames, 1)
+    generator = torch.Generator().manual_seed(seed)
+    for span, query, hann in asked.windows():
+        total[:, :, span] += (asked.run.model.predict(query, samples, generator) - curve[:, span]) * hann
+        weight[span] += hann
+    return (curve + total / weight).reshape(samples, *batch, frames, width)
+
+
+def _holds_path(representation: Representation, seen: Clip) -> bool:
+    """Whether features change when the body stands elsewhere."""
+    one = cast("Motion", seen[:1])
+    away = shift(one, torch.ones(*one.batch_shape, 3))
+    return bool((representation.encode(away) - representation.encode(one)).abs().max() > 1e-3)
+
+
+def _turned(curve: Motion, seen: Clip, before: Clip, after: Clip, representation: Representation, way: _Way) -> Motion:
+    """The curve with each joint turned as the model's answer is turned against the curve as the model had it."""
+    if isinstance(before, Motion) and isinstance(after, Motion) and not before.skeleton.same_tree(curve.skeleton):
+        first, then, rotations = before, after, _turned_elsewhere(curve, before, after, way)
+    else:
+        first, then = _rotations(before, curve), _rotations(after, curve)
+        change = rotmat_to_rotvec(first.rotations.transpose(-1, -2) @ then.rotations)
+        change = way.settled(change.flatten(-2)).unflatten(-1, (-1, 3))
+        rotations = curve.rotations @ rotvec_to_rotmat(change).to(curve.rotations)
+    offsets = None if curve.offsets is None else curve.offsets.expand(*rotations.shape[:-2], 3)
+    out = replace(curve, rotations=rotations, root=curve.root.expand(*rotations.shape[:-3], 3), offsets=offsets)
+    if not _holds_path(representation, seen):
+        return out
+    if curve.skeleton.same_tree(representation.skeleton):
+        return replace(out, root=out.root + way.settled(then.root - first.root).to(out.root))
+    # Roots of two trees may lie anywhere about the hips: it is these that are moved alike.
+    size = leg_length(curve.skeleton) / leg_length(representation.skeleton)
+    path = way.settled(_hips(then) - _hips(first)).to(out.root) * size
+    return replace(out, root=out.root + path - (_hips(out) - _hips(curve)))
+
+
+def _turned_elsewhere(
+    curve: Motion, before: Motion, after: Motion, way: _Way
+) -> Float[Tensor, "*batch time joint 3 3"]:
+    """Rotations on another tree: a joint is turned in the room as its counterpart is, and what it carries with it."""
+    sources = match_joints(before.skeleton, curve.skeleton).sources
+    parents, led = curve.skeleton.parents, list[int]()
+    for joint, parent in enumerate(parents):
+        own = sources.get(joint, ())
+        led.append(own[0] if len(own) == 1 else led[parent] if parent >= 0 else 0)
+    first, then = (_in_the_room(clip)[..., led, :, :] for clip in (before, after))
+    change = way.settled(rotmat_to_rotvec(then @ first.transpose(-1, -2)).flatten(-2)).unflatten(-1, (-1, 3))
+    return global_to_local(rotvec_to_rotmat(change).to(curve.rotations) @ _in_the_room(curve), parents)
+
+
+def _hips(clip: Motion) -> Float[Tensor, "*batch frame 3"]:
+    """The middle of the hips; the root, where they cannot be told."""
+    names = ("l_hip", "r_hip")
+    if not all(has_joint(clip.skeleton, name) for name in names):
+        return clip.root
+    return clip.points().positions[..., clip.skeleton.indices(names), :].mean(-2)
+
+
+def _in_the_room(clip: Motion) -> Float[Tensor, "*batch frame joint 3 3"]:
+    return forward_kinematics(clip.rotations, clip.root, clip.skeleton.offsets, clip.skeleton.parents)[1]
+
+
+def _rotations(clip: Clip, onto: Motion) -> Motion:
+    """Decoded features as rotations of the user's skeleton; twists, unknown to positions, cancel out afterwards."""
+    if isinstance(clip, Motion) and clip.skeleton.same_tree(onto.skeleton):
+        return clip
+    still = replace(onto[:1], fps=clip.fps)
+    return fit_rotations(clip.points(), onto.skeleton, reference=still)
+
+
+def _moved(curve: Points, before: Points, after: Points, representation: Representation, way: _Way) -> Points:
+    """The curve moved as the model moves it; joints that the model does not know stay on the curve."""
+    change = after.positions - before.positions
+    if isinstance(representation, PictureKeypoints):
+        own = {of[0]: joint for joint, of in representation.sources(curve.skeleton).items() if len(of) == 1}
+        every = change.new_zeros(*change.shape[:-2], *curve.positions.shape[-2:])
+        every[..., list(own), :] = change[..., list(own.values()), :]
+        change = every
+    settled = way.settled(change.flatten(-2)).unflatten(-1, (-1, curve.positions.shape[-1]))
+    moved = curve.positions + settled.to(curve.positions)
+    sure = None if curve.confidence is None else curve.confidence.expand(moved.shape[:-1])
+    return replace(curve, positions=moved, confidence=sure)

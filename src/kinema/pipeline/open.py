@@ -1,0 +1,93 @@
+"""Opening a model by name or by folder: a baseline, a model that is shipped, or a run of one's own."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from kinema.core.errors import MissingDataError, unknown_name
+from kinema.data.tasks import Forecast
+from kinema.models.baselines import BASELINES
+from kinema.pipeline.checkpoint import load_model
+from kinema.pipeline.forecasting import Run
+from kinema.pipeline.hub import PREFIX, called, fetched
+from kinema.protocols.forecasting.interface import Space
+from kinema.training.checkpoint import CONFIG, RunFolder
+
+WEIGHTS = Path(__file__).parents[1] / "weights"
+_ONLY: dict[str, Space] = {"slerp": "rotations"}
+
+
+def shipped_models() -> tuple[str, ...]:
+    """The names of the models whose weights come with the package."""
+    return tuple(sorted(folder.parent.name for folder in WEIGHTS.glob("*/config.json")))
+
+
+def open_run(name: str | Path) -> Run:
+    """The model of that name, run folder, or repository ("hub:USER/NAME"). Folders with a config.json win over names.
+
+    Raises UsageError for an unknown name, MissingDataError for a folder or repository without a model, CheckpointError
+    for a damaged one.
+    """
+    if (folder := model_folder(name)) is None:
+        return Run(name=str(name), model=BASELINES[str(name)](), observed=4, only=_ONLY.get(str(name)))
+    return _from_folder(folder, called(str(name)) if str(name).startswith(PREFIX) else folder.name)
+
+
+def model_folder(name: str | Path) -> Path | None:
+    """The folder that holds the model of that name or run folder; None for a baseline, which needs none.
+
+    Raises UsageError for an unknown name, MissingDataError for a folder without a model.
+    """
+    if str(name).startswith(PREFIX):
+        return fetched(str(name))
+    folder = Path(name)
+    if (folder / CONFIG).is_file():
+        return folder
+    if str(name) in BASELINES:
+        return None
+    if str(name) in shipped_models():
+        return WEIGHTS / str(name)
+    if folder.is_dir():
+        raise MissingDataError(
+            expected=f"a run folder with config.json and model.safetensors at {folder}",
+            got="a folder without them",
+            cure="Name a folder that `kinema train --out` wrote, or a model of `kinema models`.",
+        )
+    raise unknown_name("model", str(name), (*BASELINES, *shipped_models()))
+
+
+def model_identity(name: str | Path) -> str:
+    """What tells a model from every other of its name: a digest of its files; a baseline's is its name.
+
+    Raises as `open_run`.
+    """
+    if (folder := model_folder(name)) is None:
+        return str(name)
+    digest = hashlib.blake2b(digest_size=16)
+    for file in (CONFIG, str(RunFolder(folder).facts()["weights"])):
+        digest.update((folder / file).read_bytes() if (folder / file).is_file() else b"")
+    return digest.hexdigest()
+
+
+def model_card(name: str) -> str:
+    """The model card (Markdown) of a shipped model. Raises UsageError for an unknown name."""
+    if name not in shipped_models():
+        raise unknown_name("shipped model", name, shipped_models())
+    return (WEIGHTS / name / "README.md").read_text()
+
+
+def _from_folder(folder: Path, name: str) -> Run:
+    loaded = load_model(folder)
+    task = loaded.stage.task
+    observed, trained = (task.observed, task.predicted) if isinstance(task, Forecast) else (task.frames, 0)
+    return Run(
+        name=name,
+        model=loaded.model,
+        representation=loaded.representation,
+        observed=observed,
+        trained=trained,
+        trained_on=loaded.trained_on,
+        licence=loaded.licence,
+        symmetric=loaded.recipe.symmetric,
+    )

@@ -1,0 +1,77 @@
+"""`repair`: what looks damaged is not known, and `complete` fills it anew.
+
+A model that can tell wrong observations from right ones (Render-In-Between) is asked, too: with exact keys what it
+doubts is given up, with soft ones it weighs as little as it is believed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from jaxtyping import Bool
+from torch import Tensor
+from torch.nn import functional
+
+from kinema.motion.damage import find_damage
+from kinema.motion.interpolation import even_times
+from kinema.motion.motion import Clip
+from kinema.pipeline.completion import METHODS, Completed, Keys, complete, confidence, finite_joints
+from kinema.pipeline.forecasting import Run
+from kinema.pipeline.model_query import Doubter, Evidence, doubts
+from kinema.pipeline.open import open_run
+
+_NAMED = 6  # joints whose doubted frames are told
+
+
+def repair(
+    clip: Clip,
+    *,
+    bad: Bool[Tensor, " frame"] | None = None,
+    strength: float = 1.0,
+    keys: Keys = "exact",
+    method: str | Run = "auto",
+    seed: int = 0,
+) -> tuple[Completed, dict[str, int]]:
+    """The clip with its damage filled anew, and in how many frames which kind was found.
+
+    Where the `bad` frames are named, nothing is searched for. `strength` 2 is twice as suspicious. Raises as `complete`
+    does.
+    """
+    if bad is not None:
+        return complete(clip, known=~bad, keys=keys, method=method, seed=seed, strength=strength), {}
+    damage = find_damage(clip, strength=strength)
+    found, gone = damage.counts(), damage.joints
+    method = method if isinstance(method, Run) or method in METHODS else open_run(method)
+    trust, notes = None, list[str]()
+    if isinstance(method, Run) and isinstance(method.model, Doubter):
+        seen = ~gone & finite_joints(clip)
+        wrong = doubts(method, Evidence(clip, seen, even_times(clip.frames, clip.fps), confidence(clip)))
+        # A model that doubts a joint in most frames says nothing of any: only what stands out is given up.
+        doubted = (wrong > 0.5**strength) & (wrong > 2 * wrong.median(0).values) & seen
+        found["doubted"] = int(doubted.any(1).sum())
+        notes = told(doubted, clip, method.name)
+        if keys == "soft":
+            trust = confidence(clip) * (1 - wrong)
+        else:
+            gone = gone | (doubted & (seen & ~doubted).any(0))  # a joint of which nothing were left could not be filled
+    done = complete(clip, known=~gone, keys=keys, trust=trust, method=method, seed=seed, strength=strength)
+    done = replace(done, report=replace(done.report, notes=(*done.report.notes, *notes)))
+    return done, {kind: count for kind, count in found.items() if count}
+
+
+def told(doubted: Bool[Tensor, "frame joint"], clip: Clip, model: str) -> list[str]:
+    """What was doubted, the joints with most frames first: one line."""
+    counts = doubted.sum(0)
+    order = [joint for joint in counts.argsort(descending=True, stable=True).tolist() if counts[joint]]
+    if not order:
+        return []
+    named = [f"{clip.skeleton.joints[joint]} ({_frames(doubted[:, joint])})" for joint in order[:_NAMED]]
+    rest = f" and {len(order) - _NAMED} more joints" if len(order) > _NAMED else ""
+    return [f"{model} doubts, by frames: {', '.join(named)}{rest}"]
+
+
+def _frames(which: Bool[Tensor, " frame"]) -> str:
+    """As 3, 12-20."""
+    edges = functional.pad(which.int(), (1, 1)).diff()
+    runs = zip((edges == 1).nonzero()[:, 0].tolist(), (edges == -1).nonzero()[:, 0].tolist(), strict=True)
+    return ", ".join(f"{first}" if last == first + 1 else f"{first}-{last - 1}" for first, last in runs)

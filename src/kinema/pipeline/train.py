@@ -1,0 +1,248 @@
+"""`train`: from a recipe to a run folder."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from kinema.core.errors import CheckpointError, MissingDataError, UsageError
+from kinema.data.augment import Augment
+from kinema.data.loader import Loader
+from kinema.data.source import Source, Split
+from kinema.data.windows import WindowSet
+from kinema.models.base import Model
+from kinema.pipeline.checkpoint import constants_of, facts_of, feature_shape, portable, take_statistics
+from kinema.recipes import Recipe, Stage
+from kinema.recipes.codec import differences, to_json
+from kinema.representations.base import Representation
+from kinema.training.checkpoint import LOG, RunFolder, skeleton_from_json
+from kinema.training.distributed import Process, processes
+from kinema.training.log import JsonLines, ProgressBar, Reporter, TensorBoard
+from kinema.training.loop import Job, fit
+
+
+@dataclass(frozen=True)
+class Means:
+    """With what a run is made; nothing here changes what it learns (save for rounding, on another device).
+
+    `device` is "auto" (a GPU where there is one), "cpu" or "cuda"; `workers` the number of processes that make batches;
+    `cache` a folder for encoded windows; `progress` shows a bar on standard error.
+    """
+
+    device: str = "auto"
+    cache: Path | None = None
+    workers: int = 0
+    compiled: bool = False
+    progress: bool = False
+    tensorboard: bool = False
+
+
+def train(recipe: Recipe, out: Path | str, *, resume: bool = False, means: Means | None = None) -> Path:
+    """Train every stage of a recipe; the folder `out` is then a run that `open_run` opens.
+
+    The last stage's model lies in `out` itself, those of earlier stages in `out/stages/NAME`. With `resume` a run that
+    was cut short goes on. Under torchrun every process calls this. Raises UsageError where `out` exists and `resume` is
+    not asked for, or the recipe is another one than the folder's; MissingDataError where there is nothing to resume.
+    """
+    out, means = Path(out), means or Means()
+    folders = _folders(recipe, out)
+    with processes() as process:
+        _check_folder(recipe, folders, out, resume=resume)
+        process.wait()
+        ground = _Ground(recipe, means, process)
+        if resume:
+            ground.check_against(folders)
+        earlier: dict[str, Model] = {}
+        for index, stage in enumerate(recipe.stages):
+            folder = folders[stage.name]
+            earlier[stage.name] = ground.train_stage(index, stage, folder, earlier, resume=resume and folder.exists())
+            process.wait()
+    return out
+
+
+@dataclass
+class _Ground:
+    """What all stages of a run share: the encoded windows, the representation with its statistics."""
+
+    recipe: Recipe
+    means: Means
+    process: Process
+    representation: Representation = field(init=False)
+    windows: dict[str, WindowSet] = field(init=False)
+    device: torch.device = field(init=False)
+
+    def __post_init__(self) -> None:
+        recipe = self.recipe
+        self.device = pick_device(self.means.device, self.process)
+        self.representation = recipe.representation.build(recipe.source.skeleton)
+        self.windows = {"train": self._windows("train")}
+        if _has_clips(recipe.source):
+            self.windows["val"] = self._windows("val")
+        if recipe.representation.standardise:
+            self.representation.statistics = self.windows["train"].statistics()
+
+    def check_against(self, folders: dict[str, RunFolder]) -> None:
+        """Take the statistics of a run that is resumed. Raises CheckpointError where it had other data."""
+        for folder in folders.values():
+            if not folder.exists():
+                continue
+            facts = folder.facts()
+            take_statistics(self.representation, folder.weights())
+            if skeleton_from_json(facts["skeleton"]) != self.representation.skeleton:
+                raise _other(folder, "skeleton", facts["skeleton"]["name"], self.representation.skeleton.name)
+            if facts["trained_on"] != sorted(self.windows["train"].identities):
+                found = len(self.windows["train"].identities)
+                raise _other(folder, "recordings", f"{len(facts['trained_on'])} of them", f"{found} others")
+
+    def train_stage(
+        self, index: int, stage: Stage, folder: RunFolder, earlier: dict[str, Model], *, resume: bool
+    ) -> Model:
+        """Build, train and save one stage."""
+        loader, validation = self._loaders(stage)
+        classes = loader.batch(0).query.action.shape[-1]
+        with torch.random.fork_rng():
+            torch.manual_seed(self.recipe.seed * 1000 + index)  # every stage its own start, the same for every process
+            model = stage.build(feature_shape(self.representation, classes), earlier)
+        recipe, source = self.recipe, self.recipe.source
+        facts = facts_of(
+            recipe,
+            stage,
+            self.representation,
+            trained_on=self.windows["train"].identities,
+            licence=source.licence,
+            classes=classes,
+            actions=source.actions if classes else (),
+            styles=source.styles if classes else (),
+            data={"source": source.name, "train": _counts(loader, self.windows["train"])}
+            | ({"val": _counts(validation, self.windows["val"])} if validation else {}),
+        )
+        job = Job(stage, loader, folder, recipe.seed, validation, facts, constants_of(self.representation))
+        start = int(folder.facts()["step"]) if resume else 0
+        with self._reporters(stage, folder, start) as reporters:
+            return fit(
+                model,
+                job,
+                resume=resume,
+                device=self.device,
+                process=self.process,
+                reporters=reporters,
+                compiled=self.means.compiled,
+                workers=self.means.workers,
+            )
+
+    def _windows(self, split: Split) -> WindowSet:
+        recipe, cache = self.recipe, self.means.cache
+        phases = recipe.phases if split == "train" else 1
+        return WindowSet.build(recipe.source, split, self.representation, cache=cache, phases=phases)
+
+    def _loaders(self, stage: Stage) -> tuple[Loader, Loader | None]:
+        def loader(split: str, augment: Augment) -> Loader:
+            return Loader(
+                self.windows[split],
+                self.representation,
+                stage.task,
+                batch_size=stage.batch_size,
+                seed=self.recipe.seed,
+                augment=augment,
+                balance=stage.balance,
+                stride=stage.stride,
+                rank=self.process.rank,
+                world=self.process.world,
+            )
+
+        validation = None
+        if "val" in self.windows:
+            with contextlib.suppress(UsageError):  # recordings that are too short to validate on are no reason to stop
+                validation = loader("val", Augment())
+        return loader("train", stage.augment), validation
+
+    @contextlib.contextmanager
+    def _reporters(self, stage: Stage, folder: RunFolder, start: int) -> Generator[list[Reporter]]:
+        reporters: list[Reporter] = []
+        if self.process.leads:
+            reporters.append(JsonLines(folder.log, start))
+            if self.means.progress:
+                reporters.append(ProgressBar(stage.name, start, stage.steps))
+            if self.means.tensorboard:
+                reporters.append(TensorBoard(folder.path))
+        try:
+            yield reporters
+        finally:
+            for reporter in reporters:
+                reporter.close()
+
+
+def pick_device(name: str, process: Process) -> torch.device:
+    """The device of that name for this process. Raises UsageError where there is none such."""
+    there = torch.cuda.is_available()
+    if name not in ("auto", "cpu", "cuda") or (name == "cuda" and not there):
+        raise UsageError(
+            expected="a device among auto, cpu, cuda",
+            got=f"'{name}'" + (" on a machine without a CUDA device" if name == "cuda" else ""),
+            cure="Leave --device out to take what there is.",
+        )
+    if name == "cpu" or not there:
+        return torch.device("cpu")
+    torch.cuda.set_device(process.local_rank)
+    return torch.device("cuda", process.local_rank)
+
+
+def _folders(recipe: Recipe, out: Path) -> dict[str, RunFolder]:
+    """Where each stage is kept: the last one, which is what the run is for, in the folder itself."""
+    *earlier, last = recipe.stages
+    return {stage.name: RunFolder(out / "stages" / stage.name) for stage in earlier} | {last.name: RunFolder(out)}
+
+
+def _check_folder(recipe: Recipe, folders: dict[str, RunFolder], out: Path, *, resume: bool) -> None:
+    begun = [folder for folder in folders.values() if folder.exists()]
+    if not resume:
+        if out.exists() and (not out.is_dir() or begun or any(map(_is_foreign, out.iterdir()))):
+            raise UsageError(
+                expected=f"a new or empty folder to train into at {out}",
+                got="a folder with files in it" if out.is_dir() else "a file",
+                cure="Choose another --out, or go on with the run there by --resume.",
+            )
+        return
+    if not begun:
+        raise MissingDataError(
+            expected=f"a run to resume in {out}",
+            got="no config.json in it" if out.is_dir() else "no such folder",
+            cure="Start it without --resume.",
+        )
+    for folder in begun:
+        for where, was, wanted in differences(folder.facts()["recipe"], to_json(portable(recipe)))[:1]:
+            raise UsageError(
+                expected=f"the recipe that {folder.path} was started with ({where} = {was!r})",
+                got=f"{where} = {wanted!r}",
+                cure="Repeat the run's own options, or start a new run in another folder.",
+            )
+
+
+def _is_foreign(file: Path) -> bool:
+    """Whether a file is none of those that a run leaves which was killed before its first checkpoint was whole.
+
+    A folder is foreign where something in it is: earlier stages have folders of their own.
+    """
+    if file.is_dir():
+        return any(map(_is_foreign, file.iterdir()))
+    return not file.name.startswith((".", LOG, "model-", "state-"))
+
+
+def _has_clips(source: Source) -> bool:
+    return next(iter(source.clips("val")), None) is not None
+
+
+def _counts(loader: Loader, windows: WindowSet) -> dict[str, int]:
+    return {"clips": len(windows.clips), "frames": len(windows.features), "windows": len(loader)}
+
+
+def _other(folder: RunFolder, what: str, was: str, now: str) -> CheckpointError:
+    return CheckpointError(
+        expected=f"the {what} that the run in {folder.path} was started with ({was})",
+        got=now,
+        cure="Give the data that it was started with, or start a new run in another folder.",
+    )

@@ -1,0 +1,247 @@
+"""The CMU forecasting benchmark (ConvSeq2Seq, Li et al., CVPR 2018), as it is published and as it should be.
+
+`cmu-legacy` scores exactly what the field scores. Every second row of 120 Hz files is taken, row 0 (a T-pose that the
+conversion added) with them, and the result is labelled as if it were 25 Hz: the label 80 ms is 33 ms. Joint positions
+are those of one skeleton whose unit is taken as 70 mm where it is 56.4 mm, and the mean is over 38 joints, six of which
+never move and seven of which coincide with others.
+
+`cmu-physical` takes 60 Hz as 60 Hz: row 0 is dropped, millimetres are millimetres, and only joints that were captured
+are scored: 19 positions (no joint that never moves once the root is removed, no copy, no end of a finger or thumb), and
+the rotations without those of fingers and thumbs. Windows, frames and horizons are otherwise the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kinema.core.errors import KinemaError
+from kinema.data.sources.cmu import BENCHMARK, UNIT, CmuForecast
+from kinema.motion.motion import Motion
+from kinema.motion.skeletons.cmu import CMU38_COPIES, CMU38_NOT_CAPTURED, CMU38_STATIC
+from kinema.protocols.forecasting.interface import Forecaster
+from kinema.protocols.forecasting.published import CMU_PUBLISHED, LABELS_MS
+from kinema.protocols.forecasting.windows import Windows, cut, errors_of, every_second_row
+from kinema.protocols.leaks import find_leak
+from kinema.protocols.report import Leak, Published, Report, Row, all_with_means
+
+RATE = 60.0  # frames per second of every second row
+HORIZON_FRAMES = (2, 4, 8, 10, 14, 25)  # counted from 1: the frames that are called 80, 160, 320, 400, 560, 1000 ms
+TRUE_MS = tuple(round(1000 * frame / RATE) for frame in HORIZON_FRAMES)
+PREDICTED = 25
+WINDOWS = {"8": 50, "all": 10}  # observed frames
+SEED = 1234567890
+
+# LeftHandIndex1, LThumb, RightHandIndex1, RThumb: CMU never captured what turns them, and the thumbs flip by half a
+# turn from one row to the next. (The joints named FingerBase carry the hand, which was.)
+FINGER_ROTATIONS = (25, 27, 34, 36)
+UNSCORED_POSITIONS = (*CMU38_STATIC, *CMU38_COPIES, *CMU38_NOT_CAPTURED)
+
+
+def eight_starts(frames: int) -> list[int]:
+    """Where the eight windows of 75 frames begin in a file of that many frames; they may repeat.
+
+    Eight draws of `randint(0, frames - 75)` from numpy's legacy generator, seeded anew for every action.
+    """
+    generator = np.random.RandomState(SEED)
+    return [int(generator.randint(0, frames - WINDOWS["8"] - PREDICTED)) for _ in range(8)]
+
+
+def all_starts(frames: int) -> list[int]:
+    """Where all windows of 35 frames begin: 0 ... frames - 35."""
+    return list(range(frames - WINDOWS["all"] - PREDICTED + 1))
+
+
+@dataclass(frozen=True)
+class CmuProtocol:
+    """One way of scoring the benchmark's test files.
+
+    `unit_mm` is what a unit of the skeleton file counts for in millimetres, `unscored_positions` and
+    `unscored_rotations` name the joints that are left out of the two metrics, `drop_first` leaves out row 0.
+    """
+
+    name: str
+    what: str
+    unit_mm: float
+    drop_first: bool
+    unscored_positions: tuple[int, ...] = ()
+    unscored_rotations: tuple[int, ...] = ()
+    published: tuple[Published, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def evaluate(
+        self, forecaster: Forecaster, data: Path | str | None = None, beside: Sequence[Forecaster] = ()
+    ) -> Report:
+        """Score a forecaster, and others to stand beside it, on the test files that are below `data`.
+
+        `data` None means the folder that KINEMA_DATA names. Raises MissingDataError where the files are not there,
+        FormatError where they are damaged, UsageError where the forecaster cannot answer on this skeleton.
+        """
+        source = CmuForecast(root=None if data is None else str(data), drop_first=self.drop_first)
+        asked = [forecaster, *(other for other in beside if other.name != forecaster.name)]
+        tests, found = self._found(asked, source)
+        means = {"mean": tuple(tests), "mean_trained": _trained(source, tests)}
+        means = {name: actions for name, actions in means.items() if actions}
+        scores = {name: all_with_means(by_windows, means) for name, by_windows in found.items()}
+        missing = tuple(action for action in source.actions if action not in tests)
+        return Report(
+            protocol=self.name,
+            model=forecaster.name,
+            labels_ms=LABELS_MS,
+            true_ms=TRUE_MS,
+            actions=tuple(tests),
+            missing_actions=missing,
+            means=means,
+            windows=scores.pop(forecaster.name),
+            beside=scores,
+            published=self.published,
+            leak=_leak(forecaster, tests, source),
+            notes=(
+                *_data_notes(source, means, missing),
+                *self.notes,
+                *_published_notes(self.published),
+                *_metric_notes(forecaster),
+            ),
+        )
+
+    def _found(
+        self, asked: Sequence[Forecaster], source: CmuForecast
+    ) -> tuple[dict[str, str], dict[str, dict[str, dict[str, dict[str, Row]]]]]:
+        """Identities of the test files by action; by forecaster, windows, metric and action the errors."""
+        tests: dict[str, str] = {}
+        found: dict[str, dict[str, dict[str, dict[str, Row]]]] = {one.name: {} for one in asked}
+        for clip in source.clips("test"):
+            action = str(clip.action)
+            tests[action] = clip.identity
+            half = every_second_row(clip)
+            for windows in WINDOWS:
+                for one in asked:
+                    for metric, row in self._score(one, half, windows).items():
+                        found[one.name].setdefault(windows, {}).setdefault(metric, {})[action] = row
+        return tests, found
+
+    def _score(self, forecaster: Forecaster, clip: Motion, windows: str) -> dict[str, Row]:
+        """Per metric the mean error over the windows at each horizon."""
+        found: dict[str, list[Tensor]] = {}
+        for some in self.windows_of(clip, windows):
+            errors = errors_of(
+                forecaster,
+                some,
+                unit_mm=self.unit_mm / UNIT,
+                unscored_rotations=self.unscored_rotations,
+                unscored_positions=self.unscored_positions,
+            )
+            for metric, error in errors.items():
+                found.setdefault(metric, []).append(error)
+        horizons = [frame - 1 for frame in HORIZON_FRAMES]
+        return {metric: tuple(torch.cat(errors).mean(0)[horizons].tolist()) for metric, errors in found.items()}
+
+    def tests(self, data: Path | str | None) -> Iterator[Motion]:
+        """The test files that are below `data`, at the protocol's rate."""
+        source = CmuForecast(root=None if data is None else str(data), drop_first=self.drop_first)
+        return (every_second_row(clip) for clip in source.clips("test"))
+
+    def cuts(self, data: Path | str | None, windows: str) -> Iterator[tuple[str, Windows]]:
+        """Action and windows of all test files, a chunk at a time."""
+        return ((str(clip.action), some) for clip in self.tests(data) for some in self.windows_of(clip, windows))
+
+    def windows_of(self, clip: Motion, windows: str) -> Iterator[Windows]:
+        """The windows of one of the `tests`, a chunk at a time. Raises KinemaError where it is too short."""
+        observed = WINDOWS[windows]
+        if clip.frames <= observed + PREDICTED:
+            raise KinemaError(
+                expected=f"a test file of more than {observed + PREDICTED} frames at {RATE:g} Hz",
+                got=f"{clip.frames} in {clip.action}",
+                cure="The file is cut short: copy it again.",
+            )
+        starts = eight_starts(clip.frames) if windows == "8" else all_starts(clip.frames)
+        return cut(clip, starts, observed, PREDICTED)
+
+
+def _trained(source: CmuForecast, tests: Sequence[str] | dict[str, str]) -> tuple[str, ...]:
+    """The tested actions all of whose training files are there."""
+    there = source.names("train")
+    wanted = {action: [n for n in BENCHMARK if n.startswith(f"train/{action}/")] for action in tests}
+    return tuple(action for action, names in wanted.items() if all(name in there for name in names))
+
+
+def _leak(forecaster: Forecaster, tests: dict[str, str], source: CmuForecast) -> Leak:
+    if not forecaster.trained_on:
+        return Leak()
+    # Files of one release are different recordings, whatever their names leave open (a test compares their rows).
+    apart = {clip.identity for clip in replace(source, extra=True).clips("train")}
+    return find_leak(forecaster.trained_on, tests, apart)
+
+
+def _data_notes(source: CmuForecast, means: dict[str, tuple[str, ...]], missing: Sequence[str]) -> tuple[str, ...]:
+    train = [name for name in BENCHMARK if name.startswith("train/")]
+    there = source.names("train")
+    over = [f"'{name}' is the unweighted mean over {len(of)} actions: {', '.join(of)}." for name, of in means.items()]
+    notes = [*over]
+    if missing:
+        notes.append(f"Test files of {len(missing)} of the 8 actions are not there: {', '.join(missing)}.")
+    if lacking := len(train) - sum(name in there for name in train):
+        notes.append(
+            f"{lacking} of the {len(train)} training files are not there, so what was trained on the others is not "
+            "trained as the published rows were; 'mean_trained' is over actions whose training files are complete."
+        )
+    unseen = [a for a in means["mean"] if not any(name.startswith(f"train/{a}/") for name in there)]
+    if unseen:
+        notes.append(f"No training file of {', '.join(unseen)} is there: unseen by what is trained on the others.")
+    return tuple(notes)
+
+
+def _published_notes(published: Sequence[Published]) -> tuple[str, ...]:
+    """What must be known of published rows, each remark once, with the rows that it is about."""
+    about: dict[str, list[str]] = {}
+    for row in published:
+        if row.note:
+            about.setdefault(row.note, []).append(f"{row.label} ({row.windows})")
+    return tuple(f"{', '.join(dict.fromkeys(labels))}: {note}." for note, labels in about.items())
+
+
+def _metric_notes(forecaster: Forecaster) -> tuple[str, ...]:
+    if "rotations" in forecaster.spaces:
+        return ()
+    return (f"{forecaster.name} predicts positions, so there is no Euler error.",)
+
+
+_COMMON = (
+    "'8': eight drawn windows per action, 50 frames observed; 'all': every window, 10 frames observed. 25 predicted.",
+    "The Euler error of 'all' masks constant angles over its 35 frames; that of '8' over its 75, as published.",
+)
+CMU_LEGACY = CmuProtocol(
+    name="cmu-legacy",
+    what="CMU forecasting as published: labels and millimetres of the literature",
+    unit_mm=70.0,
+    drop_first=False,
+    published=CMU_PUBLISHED,
+    notes=(
+        *_COMMON,
+        "Labels are those of the literature; the frames are 60 Hz, so the true times are those in true_ms.",
+        "Millimetres are inflated by 1.24 (a skeleton unit is taken as 70 mm, it is 56.4 mm), and the mean over 38 "
+        "joints holds 6 that never move and 7 that coincide with others.",
+        "Row 0 of every file, a T-pose that the conversion added, is among the frames.",
+        "Published rows: [pdf], [readme], [csv] were read there; [recalled] was written down from memory. Their means "
+        "are taken here over the same actions as ours.",
+    ),
+)
+CMU_PHYSICAL = CmuProtocol(
+    name="cmu-physical",
+    what="CMU forecasting done right: 60 Hz, true millimetres, captured joints only",
+    unit_mm=1000 * UNIT,
+    drop_first=True,
+    unscored_positions=UNSCORED_POSITIONS,
+    unscored_rotations=FINGER_ROTATIONS,
+    notes=(
+        *_COMMON,
+        "Frames are taken at 60 Hz, not resampled; true_ms holds the horizons, labels_ms the frames' published names.",
+        "True millimetres, mean over the 19 captured joints that move; row 0 (a T-pose) is dropped; fingers and "
+        "thumbs, which were never captured, are not scored. No published row is comparable.",
+    ),
+)

@@ -1,0 +1,183 @@
+"""The Human3.6M forecasting benchmark (Jain et al. 2016, Martinez et al. 2017 and all who followed).
+
+Subject 5 is tested, two clips of fifteen actions, every second row of 50 Hz: 25 frames per second, so the labels are
+the true times. Which windows are scored differs from paper to paper and matters (LTD at 400 ms: 61.3, 58.9, 63.5 mm):
+
+* "8": eight draws per action, four from each clip in turn, as the first papers did;
+* "256": the same stream drawn on to 128 from each clip;
+* "all": every window of 35 frames, 10 of them observed.
+
+Errors are the benchmark's: Euler angles of all joints but the root, and the mean distance of 32 joints of one fixed
+skeleton, of which four never move and six coincide with others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kinema.core.errors import KinemaError
+from kinema.data.source import missing_data
+from kinema.data.sources.h36m_rotations import ACTIONS, CLIPS, ORIGIN, TEST_SUBJECT, WHAT, H36MExpmap
+from kinema.motion.motion import Motion
+from kinema.protocols.forecasting.interface import Forecaster
+from kinema.protocols.forecasting.published import H36M_PUBLISHED, LABELS_MS
+from kinema.protocols.forecasting.windows import Windows, cut, errors_of, every_second_row
+from kinema.protocols.leaks import find_leak
+from kinema.protocols.report import Leak, Published, Report, Row, all_with_means
+
+RATE = 25.0
+HORIZON_FRAMES = (2, 4, 8, 10, 14, 25)  # counted from 1: 80, 160, 320, 400, 560, 1000 ms
+PREDICTED = 25
+OBSERVED = {"8": 50, "256": 50, "all": 10}
+DRAWN = {"8": 4, "256": 128}  # windows of each clip
+SEED = 1234567890
+_FIRST, _RESERVED = 16, 150  # a draw keeps clear of the first frames, and of as many at the end as the first paper used
+
+Clips = tuple[Motion, Motion]
+
+
+def drawn_starts(lengths: tuple[int, int], count: int) -> tuple[list[int], list[int]]:
+    """Where the drawn windows of 75 frames begin in the two clips of an action, `count` in each.
+
+    Draws of `randint(16, length - 150)`, one for each clip in turn, from numpy's legacy generator seeded anew for every
+    action. `lengths` are in frames at 25 per second.
+    """
+    generator = np.random.RandomState(SEED)
+    starts: tuple[list[int], list[int]] = ([], [])
+    for _ in range(count):
+        for length, own in zip(lengths, starts, strict=True):
+            own.append(int(generator.randint(_FIRST, length - _RESERVED)))
+    return starts
+
+
+@dataclass(frozen=True)
+class H36MProtocol:
+    """The benchmark as it is published."""
+
+    name: str
+    what: str
+    published: tuple[Published, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def evaluate(
+        self, forecaster: Forecaster, data: Path | str | None = None, beside: Sequence[Forecaster] = ()
+    ) -> Report:
+        """Score a forecaster, and others to stand beside it, on subject 5's files below `data`.
+
+        Actions of which a clip is not there are left out, and named. Raises MissingDataError where no action is whole,
+        FormatError where a file is damaged, UsageError where the forecaster cannot answer on this skeleton.
+        """
+        asked = [forecaster, *(other for other in beside if other.name != forecaster.name)]
+        found: dict[str, dict[str, dict[str, dict[str, Row]]]] = {one.name: {} for one in asked}
+        tests: dict[str, tuple[str, ...]] = {}
+        for action, clips in self.tests(data):
+            tests[action] = tuple(clip.identity for clip in clips)
+            for windows in OBSERVED:
+                for one in asked:
+                    for metric, row in self._score(one, clips, windows).items():
+                        found[one.name].setdefault(windows, {}).setdefault(metric, {})[action] = row
+        means = {"mean": tuple(tests)}
+        scores = {name: all_with_means(by_windows, means) for name, by_windows in found.items()}
+        missing = tuple(action for action in ACTIONS if action not in tests)
+        return Report(
+            protocol=self.name,
+            model=forecaster.name,
+            labels_ms=LABELS_MS,
+            true_ms=LABELS_MS,
+            actions=tuple(tests),
+            missing_actions=missing,
+            means=means,
+            windows=scores.pop(forecaster.name),
+            beside=scores,
+            published=self.published,
+            leak=_leak(forecaster, tests),
+            notes=(*_data_notes(tuple(tests), missing), *self.notes),
+        )
+
+    def tests(self, data: Path | str | None) -> Iterator[tuple[str, Clips]]:
+        """Action and its two clips, at the protocol's rate, where both are there."""
+        source = H36MExpmap(root=None if data is None else str(data))
+        folder = source.folder / f"S{TEST_SUBJECT}"
+        whole = [action for action in ACTIONS if all((folder / f"{action}_{k}.txt").is_file() for k in CLIPS)]
+        if not whole:
+            raise missing_data(WHAT, f"no action with both of its clips in {folder}", ORIGIN)
+        for action in whole:
+            first, second = (every_second_row(source.motion(TEST_SUBJECT, action, k)) for k in CLIPS)
+            yield action, (first, second)
+
+    def cuts(self, data: Path | str | None, windows: str) -> Iterator[tuple[str, Windows]]:
+        """Action and windows of all test files, a chunk at a time."""
+        return ((action, some) for action, clips in self.tests(data) for some in self.windows_of(clips, windows))
+
+    def windows_of(self, clips: Clips, windows: str) -> Iterator[Windows]:
+        """The windows of an action, a chunk at a time. Raises KinemaError where a clip is too short to draw from."""
+        observed = OBSERVED[windows]
+        if windows == "all":
+            starts = [list(range(clip.frames - observed - PREDICTED + 1)) for clip in clips]
+        else:
+            for clip in clips:
+                if clip.frames <= _FIRST + _RESERVED:
+                    raise KinemaError(
+                        expected=f"a test file of more than {2 * (_FIRST + _RESERVED)} rows",
+                        got=f"{2 * clip.frames} in {clip.identity}",
+                        cure="The file is cut short: copy it again.",
+                    )
+            starts = drawn_starts((clips[0].frames, clips[1].frames), DRAWN[windows])
+        for clip, own in zip(clips, starts, strict=True):
+            yield from cut(clip, own, observed, PREDICTED)
+
+    def _score(self, forecaster: Forecaster, clips: Clips, windows: str) -> dict[str, Row]:
+        """Per metric the mean error over the windows at each horizon."""
+        found: dict[str, list[Tensor]] = {}
+        for some in self.windows_of(clips, windows):
+            for metric, errors in errors_of(forecaster, some, unit_mm=1000.0).items():
+                found.setdefault(metric, []).append(errors)
+        horizons = [frame - 1 for frame in HORIZON_FRAMES]
+        return {metric: tuple(torch.cat(errors).mean(0)[horizons].tolist()) for metric, errors in found.items()}
+
+
+def _leak(forecaster: Forecaster, tests: dict[str, tuple[str, ...]]) -> Leak:
+    leaks = [
+        find_leak(forecaster.trained_on, {action: clips[place] for action, clips in tests.items()})
+        for place in range(len(CLIPS))
+    ]
+    return replace(
+        leaks[0],
+        sure=tuple(meeting for leak in leaks for meeting in leak.sure),
+        possible=tuple(meeting for leak in leaks for meeting in leak.possible),
+    )
+
+
+def _data_notes(tests: tuple[str, ...], missing: tuple[str, ...]) -> tuple[str, ...]:
+    over = f"'mean' is the unweighted mean over {len(tests)} actions: {', '.join(tests)}."
+    if not missing:
+        return (over,)
+    return (
+        over,
+        f"Files of {len(missing)} of the {len(ACTIONS)} actions are not there ({', '.join(missing)}): this mean is not "
+        "the published one.",
+    )
+
+
+H36M_LEGACY = H36MProtocol(
+    name="h36m-legacy",
+    what="Human3.6M forecasting as published: 8, 256 and all windows; needs your own licensed copy",
+    published=H36M_PUBLISHED,
+    notes=(
+        "'8' and '256': drawn windows per action, 50 frames observed; 'all': every window, 10 frames observed.",
+        "Euler angles that are constant over a whole window (observed and predicted) are masked, as published.",
+        "Positions are those of one fixed skeleton, the root's path and turn removed; the mean over 32 joints holds 4 "
+        "that never move and 6 that coincide with others.",
+        "Published means over all 15 actions, MPJPE at 80 160 320 400 560 1000 ms, 256 windows: zero velocity 23.8 "
+        "44.4 76.1 88.2 107.4 136.6 [reruns]; ConvSeq2Seq 16.6 33.3 61.4 72.7 90.7 124.2 [recalled]; LTD 11.2 23.4 "
+        "47.9 58.9 79.5 112.7 [pdf]; siMLPe 9.6 21.7 46.3 57.3 75.7 109.4 [quoted in its issue 12].",
+        "Published means over all 15 actions, Euler error at 80 160 320 400 ms, 8 windows: zero velocity .40 .78 1.07 "
+        "1.21; ConvSeq2Seq .38 .68 1.01 1.13 [both recalled]; LTD .27 .51 .83 .95 [readme].",
+    ),
+)

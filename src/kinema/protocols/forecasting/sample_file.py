@@ -1,0 +1,201 @@
+"""The sample file: what was true and what was predicted, per action and window of a protocol.
+
+| key | shape | |
+|---|---|---|
+| `observed`, `truth`, `prediction` | window, frame, joint, 3 | positions in metres, the root removed |
+| `truth_expmap`, `prediction_expmap` | window, frame, joint, 3 | of models of rotations: vectors as in the files |
+| `action`, `start` | window | what is done, and the first frame of the window in its file |
+| `fps`, `protocol`, `model`, `windows`, `format_version` | | |
+| `joint_names`, `parents`, `rest_offsets`, `skeleton` | joint ... | |
+
+NPZ without pickle; or HDF5 with the same names (extra `data`: h5py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from kinema.core.atomic import atomic_path
+from kinema.core.errors import FormatError, UsageError, unknown_name
+from kinema.core.safe_zip import open_archive
+from kinema.data.sources.arrays import Kind, check_arrays, h5_array, open_h5, read_archive, require_h5py
+from kinema.io.expmap import motion_to_rows
+from kinema.motion.motion import Motion, Points
+from kinema.motion.skeleton import Skeleton
+from kinema.protocols.forecasting.interface import Forecaster
+from kinema.protocols.forecasting.windows import Windows, answered
+
+Arrays = dict[str, NDArray[Any]]
+SUFFIXES = (".npz", ".h5")
+_OTHERWISE = ", or choose a name that ends in .npz"
+_ARRAYS: dict[str, tuple[Kind, int]] = {
+    "observed": ("numbers", 4), "truth": ("numbers", 4), "prediction": ("numbers", 4), "action": ("texts", 1),
+    "start": ("whole numbers", 1), "fps": ("numbers", 0), "joint_names": ("texts", 1), "parents": ("whole numbers", 1),
+    "rest_offsets": ("numbers", 2), "skeleton": ("texts", 0),
+}  # fmt: skip
+
+
+@runtime_checkable
+class Windowed(Protocol):
+    """A protocol whose test windows can be listed."""
+
+    @property
+    def name(self) -> str:
+        """What the command line calls it."""
+        ...
+
+    def cuts(self, data: Path | str | None, windows: str) -> Iterator[tuple[str, Windows]]:
+        """Action and windows, a chunk at a time."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One window: `whole` is what was seen and what came, `prediction` starts after `observed` frames."""
+
+    action: str
+    start: int
+    whole: Points
+    prediction: Points
+    observed: int
+
+
+def collect(protocol: Windowed, forecaster: Forecaster, data: Path | str | None, windows: str = "8") -> Arrays:
+    """The arrays of a sample file. Raises what the protocol's `evaluate` raises."""
+    parts: dict[str, list[Any]] = {}
+    last: Windows | None = None
+    for action, some in protocol.cuts(data, windows):
+        turned, points = answered(forecaster, some)
+        assert points is not None, f"{forecaster.name} answers neither in rotations nor in positions"
+        found = {
+            "observed": some.positions[:, : some.observed].numpy(),
+            "truth": some.positions[:, some.observed :].numpy(),
+            "prediction": points.positions.numpy(),
+            "action": np.array([action] * len(some.starts)),
+            "start": np.array(some.starts),
+        }
+        if turned is not None:
+            found["truth_expmap"] = _vectors(some.clips[some.observed :])
+            found["prediction_expmap"] = _vectors(turned)
+        for key, value in found.items():
+            parts.setdefault(key, []).append(value)
+        last = some
+    assert last is not None, "a protocol without windows"
+    body = last.clips.skeleton
+    facts: Arrays = {
+        "fps": np.array(last.clips.fps),
+        "protocol": np.array(protocol.name),
+        "model": np.array(forecaster.name),
+        "windows": np.array(windows),
+        "format_version": np.array(1),
+        "joint_names": np.array(body.joints),
+        "parents": np.array(body.parents),
+        "rest_offsets": body.offsets.numpy(),
+        "skeleton": np.array(body.name),
+    }
+    return {key: np.concatenate(values) for key, values in parts.items()} | facts
+
+
+def save_samples(arrays: Arrays, path: Path) -> None:
+    """Write a sample file, atomically. Raises UsageError for another suffix, or for .h5 without h5py."""
+    check_suffix(path)
+    with atomic_path(path) as beside:
+        if path.suffix == ".npz":
+            with beside.open("wb") as file:
+                np.savez_compressed(file, allow_pickle=False, **arrays)
+            return
+        h5py = require_h5py(_OTHERWISE)
+        with h5py.File(beside, "w") as file:
+            for key, value in arrays.items():
+                if value.dtype.kind == "U":
+                    file.create_dataset(key, data=value.astype(object), dtype=h5py.string_dtype())
+                else:
+                    file.create_dataset(key, data=value)
+
+
+def load_samples(path: Path) -> Arrays:
+    """The arrays of a sample file. Raises FormatError where it is damaged or another kind of file."""
+    check_suffix(path)
+    if path.suffix == ".npz":
+        arrays = read_archive(path, _ARRAYS)
+        _check_shapes(arrays, path)
+        return arrays
+    with open_h5(path, _OTHERWISE) as file:
+        found = {key: h5_array(file, key, path) for key in file}
+        arrays = {key: _text(value) if value.dtype.kind in "OS" else value for key, value in found.items()}
+    check_arrays(str(path), arrays, _ARRAYS)
+    _check_shapes(arrays, path)
+    return arrays
+
+
+def _check_shapes(arrays: Arrays, path: Path) -> None:
+    windows, joints = len(arrays["action"]), len(arrays["joint_names"])
+    expected = {key: (windows, arrays[key].shape[1], joints, 3) for key in ("observed", "truth", "prediction")}
+    expected |= {"start": (windows,), "parents": (joints,), "rest_offsets": (joints, 3)}
+    for key, shape in expected.items():
+        if arrays[key].shape != shape or not windows:
+            got, cure = f"shape {arrays[key].shape}", "The file is damaged or of another kind: write it again."
+            raise FormatError(where=f"{path}: {key}", expected=f"shape {shape}", got=got, cure=cure)
+
+
+def is_sample_file(path: Path) -> bool:
+    """Whether a file is one, by its suffix and its keys."""
+    if path.suffix == ".h5":
+        return path.is_file()
+    try:
+        with open_archive(path) as archive:
+            return set(_ARRAYS) <= set(archive.keys)
+    except FormatError:
+        return False
+
+
+def sample_of(arrays: Arrays, action: str | None = None, window: int = 0) -> Sample:
+    """One window, the first of the first action if nothing else is asked for.
+
+    Raises UsageError where there is no such action or window.
+    """
+    actions = [str(name) for name in arrays["action"]]
+    action = actions[0] if action is None else action
+    if action not in actions:
+        raise unknown_name("action", action, sorted(set(actions)))
+    places = [place for place, name in enumerate(actions) if name == action]
+    if not 0 <= window < len(places):
+        raise UsageError(
+            expected=f"a window from 0 to {len(places) - 1} of {action}", got=f"{window}", cure="Choose one of these."
+        )
+    place = places[window]
+    joints, parents = tuple(map(str, arrays["joint_names"])), tuple(map(int, arrays["parents"]))
+    body = Skeleton(str(arrays["skeleton"]), joints, parents, torch.from_numpy(arrays["rest_offsets"]))
+
+    def points(positions: Float[np.ndarray, "frame joint 3"]) -> Points:
+        return Points(body, torch.from_numpy(positions), float(arrays["fps"]), action)
+
+    seen = arrays["observed"][place]
+    whole = points(np.concatenate((seen, arrays["truth"][place])))
+    return Sample(action, int(arrays["start"][place]), whole, points(arrays["prediction"][place]), len(seen))
+
+
+def check_suffix(path: Path) -> None:
+    """Raises UsageError where a sample file cannot be called so, or what it takes to write it is not installed."""
+    if path.suffix not in SUFFIXES:
+        raise UsageError(expected="a sample file that ends in .npz or .h5", got=str(path), cure="Change the suffix.")
+    if path.suffix == ".h5":
+        require_h5py(_OTHERWISE)
+
+
+def _vectors(clip: Motion) -> Float[np.ndarray, "window frame joint 3"]:
+    """Rotation vectors for row vectors, as the files of the benchmarks have them."""
+    return motion_to_rows(clip, 1.0)[..., 3:].unflatten(-1, (-1, 3)).float().numpy()
+
+
+def _text(value: NDArray[Any]) -> NDArray[Any]:
+    plain = [part.decode() if isinstance(part, bytes) else str(part) for part in value.reshape(-1)]
+    return np.array(plain).reshape(value.shape)

@@ -1,0 +1,91 @@
+"""What the forecasting protocols share: cutting windows out of a test recording, and the two errors of an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kinema.metrics.angles import benchmark_euler, euler_error
+from kinema.metrics.displacement import mpjpe
+from kinema.motion.motion import Motion, Points
+from kinema.protocols.forecasting.interface import Forecaster
+from kinema.representations.base import root_free
+
+_CHUNK = 256  # windows at a time: about 15 MB of rotations
+
+
+def every_second_row(clip: Motion) -> Motion:
+    """The benchmarks' decimation: frames 0, 2, 4 ... at half the rate, exactly as they are."""
+    return replace(clip, rotations=clip.rotations[..., ::2, :, :, :], root=clip.root[..., ::2, :], fps=clip.fps / 2)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Some windows of one file: the clips (batch shape (window,)), and what is true of them, the root removed.
+
+    `starts` are their first frames in the file, `observed` the number of frames that a model is shown.
+    """
+
+    clips: Motion
+    angles: Float[Tensor, "window frame joint 3"]
+    positions: Float[Tensor, "window frame joint 3"]
+    observed: int
+    starts: tuple[int, ...]
+
+    @property
+    def past(self) -> Motion:
+        """What a model is shown."""
+        return self.clips[: self.observed]
+
+
+def cut(clip: Motion, starts: Sequence[int], observed: int, predicted: int) -> Iterator[Windows]:
+    """The windows of a file that begin at `starts`, a chunk at a time."""
+    angles, positions = benchmark_euler(clip.rotations), root_free(clip).points().positions
+    span = torch.arange(observed + predicted)
+    for some in torch.tensor(list(starts)).split(_CHUNK):
+        index = some[:, None] + span
+        clips = replace(clip, rotations=clip.rotations[index], root=clip.root[index])
+        yield Windows(clips, angles[index], positions[index], observed, tuple(some.tolist()))
+
+
+def answered(forecaster: Forecaster, windows: Windows) -> tuple[Motion | None, Points | None]:
+    """What a forecaster says about windows: rotations (None: it has none) and positions, the root removed."""
+    predicted = windows.clips.frames - windows.observed
+    turned: Motion | None = None
+    points: Points | None = None
+    if "rotations" in forecaster.spaces:
+        answer = forecaster.forecast(windows.past, predicted, "rotations")
+        assert isinstance(answer, Motion), f"{forecaster.name} answered positions where rotations were asked"
+        turned = answer
+        points = None if "positions" in forecaster.spaces else root_free(turned).points()
+    if "positions" in forecaster.spaces:
+        points = forecaster.forecast(windows.past, predicted, "positions").points()
+    return turned, points
+
+
+def errors_of(
+    forecaster: Forecaster,
+    windows: Windows,
+    *,
+    unit_mm: float,
+    unscored_rotations: Sequence[int] = (),
+    unscored_positions: Sequence[int] = (),
+) -> dict[str, Float[Tensor, "window frame"]]:
+    """Errors by metric: "euler_rad" of a forecaster of rotations, "mpjpe_mm" where a metre counts `unit_mm`."""
+    turned, points = answered(forecaster, windows)
+    errors: dict[str, Tensor] = {}
+    if turned is not None:
+        scored = _all_but(windows.clips, unscored_rotations)
+        errors["euler_rad"] = euler_error(benchmark_euler(turned.rotations), windows.angles, scored)
+    if points is not None:
+        scored = _all_but(windows.clips, unscored_positions)
+        errors["mpjpe_mm"] = mpjpe(points.positions, windows.positions[:, windows.observed :], scored) * unit_mm
+    return errors
+
+
+def _all_but(clip: Motion, unscored: Sequence[int]) -> list[int]:
+    return [joint for joint in range(len(clip.skeleton)) if joint not in unscored]

@@ -1,0 +1,103 @@
+"""The file of answers: what was true, what a method said and the straight line, clip by clip, as HDF5 (extra `data`).
+
+`{cell}/{recording}` is a group of `gt`, `pred` and `interp`, each of shape (joint, dim, frame) as Render-In-Between's
+evaluation writes them: metres with y up, or units of the picture with y down. Its attributes are `fps` and the body
+(`skeleton`, `joint_names`, `parents`, `rest_offsets`); the file's are `protocol`, `model` and `format_version`.
+Of the windows of a recording the first is kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from kinema.core.atomic import atomic_path
+from kinema.core.errors import FormatError, UsageError, unknown_name
+from kinema.data.sources.arrays import h5_array, open_h5, require_h5py
+from kinema.motion.motion import Clip, Points
+from kinema.motion.skeleton import Skeleton
+from kinema.protocols.inbetweening.grid import Keep, Question
+
+PARTS = ("gt", "pred", "interp")
+_CURE = "The file is damaged or of another kind: write it again by `kinema eval --answers`."
+
+
+@dataclass(frozen=True, eq=False)
+class Answered:
+    """One clip of a file: the truth, the method's answer, and straight lines through what was given."""
+
+    name: str
+    model: str
+    truth: Points
+    answer: Points
+    lines: Points
+
+
+@contextlib.contextmanager
+def write_answers(path: Path, protocol: str, model: str) -> Generator[Keep]:
+    """What keeps answers in a new file, which is there when the block has ended well.
+
+    Raises UsageError for a suffix other than .h5, or without h5py.
+    """
+    if path.suffix != ".h5":
+        raise UsageError(expected="a file of answers that ends in .h5", got=str(path), cure="Change the suffix.")
+    h5py = require_h5py()
+    with atomic_path(path) as beside, h5py.File(beside, "w") as file:
+        file.attrs.update({"protocol": protocol, "model": model, "format_version": 1})
+
+        def keep(question: Question, answers: Mapping[str, Clip]) -> None:
+            if model in answers:
+                name = f"{question.cell}/{question.truth.identity}"
+                _write(file.create_group(name), question.truth, answers[model], answers["linear"])
+
+        yield keep
+
+
+def is_answer_file(path: Path) -> bool:
+    """Whether a file is one, by its suffix and what it says of itself."""
+    if path.suffix != ".h5" or not path.is_file():
+        return False
+    with open_h5(path) as file:
+        return {"protocol", "model"} <= set(file.attrs)
+
+
+def load_answer(path: Path, clip: str | None = None) -> Answered:
+    """One clip of a file, the first where none is named.
+
+    Raises UsageError where there is no such clip, FormatError where the file is damaged.
+    """
+    with open_h5(path) as file:
+        names: list[str] = []
+        file.visit(lambda name: names.append(name.removesuffix("/gt")) if name.endswith("/gt") else None)
+        if not names:
+            raise FormatError(where=str(path), expected="at least one clip", got="none", cure=_CURE)
+        name = clip or names[0]
+        if name not in names:
+            raise unknown_name("clip", name, names)
+        truth, answer, lines = (_read(file[name], part, path) for part in PARTS)
+        return Answered(name, str(file.attrs["model"]), truth, answer, lines)
+
+
+def _write(group: Any, truth: Clip, answer: Clip, lines: Clip) -> None:
+    for part, clip in zip(PARTS, (truth, answer, lines), strict=True):
+        array = clip.points().positions[0].permute(1, 2, 0).float().numpy()
+        group.create_dataset(part, data=array, compression="gzip", shuffle=True)
+    body = truth.skeleton
+    told = {"skeleton": body.name, "joint_names": list(body.joints), "parents": body.parents}
+    group.attrs.update({"fps": truth.fps, **told, "rest_offsets": body.offsets.numpy()})
+
+
+def _read(group: Any, part: str, path: Path) -> Points:
+    told, array = group.attrs, h5_array(group, part, path)
+    joints, parents = tuple(map(str, told["joint_names"])), tuple(map(int, told["parents"]))
+    if array.ndim != 3 or array.shape[0] != len(joints) or array.shape[1] not in (2, 3) or not array.shape[2]:
+        expected, got = f"shape ({len(joints)}, 2 or 3, frames)", f"{array.shape}"
+        raise FormatError(where=f"{path}, {group.name}/{part}", expected=expected, got=got, cure=_CURE)
+    body = Skeleton(str(told["skeleton"]), joints, parents, torch.from_numpy(np.asarray(told["rest_offsets"])))
+    return Points(body, torch.from_numpy(array).float().permute(2, 0, 1).contiguous(), float(told["fps"]))

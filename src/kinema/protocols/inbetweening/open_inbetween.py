@@ -1,0 +1,101 @@
+"""`open-inbetween`: the LaFAN1 transition benchmark's question on motion that anybody may use, CMU and HDM05.
+
+Windows, gaps and metrics are LaFAN1's (`protocols.gaps`), and each gap is asked again with movement known on both
+sides, which is what two clips are joined by; recordings are the test splits of the rotation packs, brought
+to 30 frames per second; L2P is in units of the training split's deviation; windows face +z at the last known frame.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kinema.core.errors import UsageError
+from kinema.data.source import Split
+from kinema.data.sources.packs import RotationPack
+from kinema.motion.edit import facing, resample
+from kinema.motion.motion import Motion
+from kinema.protocols.inbetweening.gaps import AFTER, GAPS, TEST_HOP, TEST_WINDOW, GapScores, Statistics, windows
+from kinema.protocols.inbetweening.interface import CLASSICAL, CURVE_COLUMNS, Completer
+from kinema.protocols.leaks import find_leak
+from kinema.protocols.report_cells import Cell, CellReport
+
+RATE = 30.0
+_NOTES = (
+    "Ten frames known, a gap, one target frame; 65-frame windows every 40 frames at 30 Hz; errors of the gap's frames.",
+    "after 10: the same gaps with ten frames known behind them, as between two clips. LaFAN1 does not ask that.",
+    "'linear' is slerp for rotations and a straight line for the root. L2Q: signs nearest to the last known frame.",
+    "L2P is over the deviation of the training split's windows (50 frames every 20), of the same set.",
+)
+
+
+@dataclass(frozen=True)
+class OpenInbetween:
+    """The protocol; `sets` are rotation packs."""
+
+    name: str = "open-inbetween"
+    what: str = "In-betweening on CMU and HDM05 at 30 Hz: L2Q, L2P, NPSS for gaps of 5, 15, 30 and 45 frames"
+    sets: tuple[str, ...] = ("cmu_bvh", "hdm05")
+    gaps: tuple[int, ...] = GAPS
+
+    def evaluate(
+        self, completer: Completer, data: Path | str | None = None, beside: Sequence[Completer] = ()
+    ) -> CellReport:
+        """Score a method beside the classical ones (and `beside`) on the packs that are below `data`.
+
+        Raises MissingDataError where a pack is not there, UsageError where the method completes no body.
+        """
+        if not completer.kinds & {"rotations", "positions"}:
+            raise UsageError(
+                expected="a method that completes rotations or positions in space",
+                got=f"{completer.name}, which completes {', '.join(sorted(completer.kinds))}",
+                cure="Use the protocol upsample-grid.",
+            )
+        asked = {name: CLASSICAL[name] for name in CURVE_COLUMNS}
+        asked |= {one.name: one for one in (*beside, completer)}
+        cells: list[Cell] = []
+        tests: dict[str, str] = {}
+        for pack in self.sets:
+            test = list(recordings(pack, data, "test"))
+            tests |= {clip.identity: clip.identity for clip in test}
+            cells += self._cells(pack, test, recordings(pack, data, "train"), asked)
+        return CellReport(
+            protocol=self.name,
+            model=completer.name,
+            columns=tuple(asked),
+            classical=tuple(name for name in asked if name in CLASSICAL),
+            deciding=("l2q", "l2p") if "rotations" in completer.kinds else ("l2p",),
+            cells=tuple(cells),
+            notes=_NOTES,
+            leak=find_leak(completer.trained_on, tests, frozenset()),
+        )
+
+    def _cells(
+        self, pack: str, test: Sequence[Motion], train: Iterator[Motion], asked: Mapping[str, Completer]
+    ) -> Iterator[Cell]:
+        joints = range(len(test[0].skeleton))
+        statistics = Statistics.of(train, joints, facing)
+        batches = [batch for clip in test for batch in windows(clip, TEST_WINDOW, TEST_HOP, facing)]
+        for after, gap in itertools.product((1, AFTER), self.gaps):
+            scores: dict[str, dict[str, float]] = {}
+            count = 0
+            for name, one in asked.items():
+                sums = GapScores(gap, joints, statistics, after)
+                for batch in batches:
+                    sums.add(one, batch)
+                count = sums.windows
+                for metric, value in sums.means().items():
+                    scores.setdefault(metric, {})[name] = value
+            where = {"set": pack, "gap": str(gap)}
+            yield Cell(where if after == 1 else {**where, "after": str(after)}, count, scores)
+
+
+def recordings(pack: str, data: Path | str | None, split: Split) -> Iterator[Motion]:
+    """The recordings of a pack's split at 30 frames per second."""
+    source = RotationPack(pack=pack, root=None if data is None else str(data))
+    return (resample(clip, RATE) for clip in source.clips(split))
+
+
+OPEN_INBETWEEN = OpenInbetween()

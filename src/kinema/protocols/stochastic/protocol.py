@@ -1,0 +1,179 @@
+"""Stochastic forecasting: 50 futures of half a second, the best of them and how they vary.
+
+DLow's benchmark on Human3.6M and HumanEva (Yuan and Kitani, ECCV 2020), BeLFusion's on AMASS (ICCV 2023), and
+`open-stochastic`, the same on recordings that anyone may have. The futures that a pose may have had are computed from
+the test windows themselves, so nobody needs the multimodal files that other repositories ask for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kinema.core.errors import UsageError
+from kinema.data.source import Split
+from kinema.metrics.classifier_features import ClassifierFeatures
+from kinema.metrics.stochastic import CONVENTIONS
+from kinema.motion.motion import Points
+from kinema.protocols.forecasting.interface import Forecaster
+from kinema.protocols.leaks import find_leak
+from kinema.protocols.report import Leak
+from kinema.protocols.report_scores import PublishedScores, ScoreReport
+from kinema.protocols.stochastic.datasets import open_takes
+from kinema.protocols.stochastic.interface import Sampler
+from kinema.protocols.stochastic.nearest_neighbour import NearestFutures
+from kinema.protocols.stochastic.scores import CLASSIFIED, METRICS, PLACES, means, means_by_group, score
+from kinema.protocols.stochastic.windows import WindowSet
+
+Takes = Callable[[str | None, Split], Iterator[Points]]
+SAMPLES = 50
+SEED = 0
+
+
+@dataclass(frozen=True)
+class StochasticProtocol:
+    """One benchmark: `takes` gives its recordings as joint places (metres, at `fps`, their action set) by split.
+
+    Windows of `observed` + `predicted` frames begin every `stride` frames; poses nearer than `threshold` (L2 norm over
+    all joints, metres) may have each other's future. `anchors` are what zero velocity gives on the real data as it is
+    published: the check that data and metrics are right.
+    """
+
+    name: str
+    what: str
+    takes: Takes
+    fps: float
+    observed: int
+    predicted: int
+    stride: int
+    threshold: float = 0.5
+    samples: int = SAMPLES
+    seed: int = SEED
+    published: tuple[PublishedScores, ...] = ()
+    anchors: tuple[tuple[str, float], ...] = ()
+    notes: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ("zero-velocity", "constant-velocity")
+
+    def evaluate(
+        self,
+        forecaster: Forecaster | Sampler,
+        data: Path | str | None = None,
+        beside: Sequence[Forecaster] = (),
+        classifier: ClassifierFeatures | None = None,
+    ) -> ScoreReport:
+        """Score a model, and others to stand beside it, on the test recordings below `data`.
+
+        With a `classifier`, of Human3.6M, there is an FID by its features, too.
+        Raises MissingDataError where they are not there, FormatError where they are damaged, UsageError where the model
+        gives no samples or cannot answer on this skeleton and rate.
+        """
+        asked = [self._sampler(one) for one in (forecaster, *(o for o in beside if o.name != forecaster.name))]
+        windows = self.windows(data)
+        metrics = METRICS if classifier is None else METRICS | CLASSIFIED
+        scores: dict[str, dict[str, dict[str, float | None]]] = {}
+        by_action: dict[str, dict[str, float | None]] = {}
+        for one in asked:
+            scored = score(one, windows, samples=self.samples, seed=self.seed, classifier=classifier)
+            scores[one.name] = means(scored, windows)
+            by_action = by_action or means_by_group(scored, windows)
+        return ScoreReport(
+            protocol=self.name,
+            model=forecaster.name,
+            metrics=metrics,
+            places=PLACES,
+            shown=tuple(metric for metric in metrics if not metric.endswith("_rmse")),
+            scores=scores.pop(forecaster.name),
+            by_action=by_action,
+            beside=scores,
+            published=self.published,
+            setting=self._setting(windows),
+            leak=self._leak(asked[0], windows, data),
+            notes=(*_common_notes(windows), *self._anchor_notes(), *self.notes),
+        )
+
+    def windows(self, data: Path | str | None) -> WindowSet:
+        """The test windows."""
+        return WindowSet.cut(
+            self.takes(None if data is None else str(data), "test"),
+            observed=self.observed,
+            predicted=self.predicted,
+            stride=self.stride,
+            threshold=self.threshold,
+        )
+
+    def nearest(self, data: Path | str | None) -> NearestFutures:
+        """The baseline that answers with what followed similar moments of the training recordings."""
+        takes = self.takes(None if data is None else str(data), "train")
+        return NearestFutures.of(takes, observed=self.observed, stride=self.stride)
+
+    def _sampler(self, model: Forecaster | Sampler) -> Sampler:
+        if not isinstance(model, Sampler):
+            raise UsageError(
+                expected="a model that samples futures of joint places",
+                got=f"{model.name}, which forecasts one",
+                cure="Ask a run or a baseline by its name.",
+            )
+        return model
+
+    def _setting(self, windows: WindowSet) -> dict[str, object]:
+        return {
+            "windows": len(windows),
+            "windows_of_several_modes": int(windows.several.sum()),
+            "mean_modes": round(sum(map(len, windows.modes)) / len(windows), 2),
+            "samples": self.samples,
+            "seed": self.seed,
+            "fps": self.fps,
+            "observed": self.observed,
+            "predicted": self.predicted,
+            "stride": self.stride,
+            "threshold_m": self.threshold,
+            "joints": len(windows.skeleton) - 1,
+            "mode_diversity": float(windows.mode_diversity[windows.several].mean()) if windows.several.any() else None,
+            "conventions": dict(CONVENTIONS),
+        }
+
+    def _leak(self, sampler: Sampler, windows: WindowSet, data: Path | str | None) -> Leak:
+        """Every test recording against every training recording."""
+        if not sampler.trained_on:
+            return Leak()
+        # Recordings of one release are different ones, whatever their names leave open.
+        apart = {take.identity for take in self.takes(None if data is None else str(data), "train")}
+        found = Leak()
+        for group, identities in windows.identities.items():
+            for identity in identities:
+                one = find_leak(sampler.trained_on, {group: identity}, apart)
+                found = replace(found, sure=(*found.sure, *one.sure), possible=(*found.possible, *one.possible))
+        return found
+
+    def _anchor_notes(self) -> tuple[str, ...]:
+        if not self.anchors:
+            return ()
+        values = ", ".join(f"{name} {value:g}" for name, value in self.anchors)
+        return (f"Check of data and metrics: zero velocity is published as {values}; else the data are others.",)
+
+
+def _common_notes(windows: WindowSet) -> tuple[str, ...]:
+    ways = "; ".join(f"'{name}': {what}" for name, what in CONVENTIONS.items())
+    return (
+        f"Distances are L2 norms over all {len(windows.skeleton) - 1} joints but the root, metres, not per joint; CMD "
+        "is per joint.",
+        f"Three ways of counting windows whose pose is like no other's, not comparable: {ways}.",
+        f"The futures that a pose may have are those of test windows whose last observed pose is within "
+        f"{windows.threshold:g}, its own among them; no multimodal file is read.",
+        "FID-DCT is the Frechet distance of the first ten DCT coefficients of every coordinate, reduced to 30 "
+        "components fitted on the true futures: deterministic, and never comparable with a published FID.",
+        "Limb stretch and jitter are in percent of the limb's length in the last observed pose.",
+    )
+
+
+OPEN_STOCHASTIC = StochasticProtocol(
+    name="open-stochastic",
+    what="50 futures of 2 s from 0.5 s, on the test splits of CMU and HDM05: anyone can run it",
+    takes=open_takes,
+    fps=50.0,
+    observed=25,
+    predicted=100,
+    stride=25,
+    notes=("No published row is comparable: other recordings, other joints.",),
+)

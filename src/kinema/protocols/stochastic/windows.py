@@ -1,0 +1,158 @@
+"""The windows of a stochastic benchmark, and what is true of them: their futures, and those they might have had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from kinema.core.errors import FormatError, KinemaError
+from kinema.metrics.dct_features import DctFeatures
+from kinema.metrics.distribution import Moments
+from kinema.metrics.stochastic import apd_of_modes, joint_steps, limb_lengths, modes_of
+from kinema.motion.motion import Points
+from kinema.motion.skeleton import Skeleton
+
+
+@dataclass(frozen=True, eq=False)
+class WindowSet:
+    """Windows of several recordings, cut from one array of frames. Legend: take is one recording.
+
+    `places` holds all frames of all recordings, metres relative to the root (the root itself, at 0, among them);
+    `roots` the path that was taken away. `first` is each window's first frame there, `group` its action.
+    """
+
+    skeleton: Skeleton
+    fps: float
+    observed: int
+    predicted: int
+    threshold: float
+    places: Float[Tensor, "frame joint 3"]
+    roots: Float[Tensor, "frame 1 3"]
+    groups: tuple[str, ...]
+    frame_group: Int[Tensor, " frame"]
+    first: Int[Tensor, " window"]
+    seams: Int[Tensor, " _"]  # the first frame of every recording but the first
+    identities: dict[str, tuple[str, ...]]  # group -> its recordings
+
+    @classmethod
+    def cut(cls, takes: Iterable[Points], *, observed: int, predicted: int, stride: int, threshold: float) -> WindowSet:
+        """Windows that begin at frames 0, stride, 2 stride ... of every recording and end before its last frame.
+
+        Recordings that are too short give none and are left out. Raises KinemaError where none is long enough,
+        FormatError where a place is not finite.
+        """
+        length, begin = observed + predicted, 0
+        kept: list[Points] = []
+        first: list[Tensor] = []
+        for take in takes:
+            # Paper: the last start is left out, as range(0, frames - length, stride) does.
+            starts = torch.arange(0, max(0, take.frames - length), stride)
+            if not len(starts):
+                continue
+            if not bool(take.positions.isfinite().all()):
+                raise FormatError(
+                    where=take.identity, expected="finite joint places", got="NaN or infinity", cure="Repair the file."
+                )
+            kept.append(take)
+            first.append(starts + begin)
+            begin += take.frames
+        if not kept:
+            raise KinemaError(
+                expected=f"a test recording of more than {length} frames",
+                got="none",
+                cure="Check that the files are whole.",
+            )
+        groups = tuple(dict.fromkeys(str(take.action) for take in kept))
+        positions = torch.cat([take.positions for take in kept])
+        identities: dict[str, tuple[str, ...]] = {}
+        for take in kept:
+            identities[str(take.action)] = (*identities.get(str(take.action), ()), take.identity)
+        return cls(
+            skeleton=kept[0].skeleton,
+            fps=kept[0].fps,
+            observed=observed,
+            predicted=predicted,
+            threshold=threshold,
+            places=positions - positions[:, :1],
+            roots=positions[:, :1],
+            groups=groups,
+            frame_group=torch.cat([torch.full((take.frames,), groups.index(str(take.action))) for take in kept]),
+            first=torch.cat(first),
+            seams=torch.tensor([take.frames for take in kept]).cumsum(0)[:-1],
+            identities=identities,
+        )
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def past(self, windows: Int[Tensor, " _"]) -> Points:
+        """What a model is shown of some windows, the root's path included."""
+        frames = self.first[windows][:, None] + torch.arange(self.observed)
+        return Points(self.skeleton, self.places[frames] + self.roots[frames], self.fps)
+
+    def future(self, windows: Int[Tensor, " _"]) -> Float[Tensor, "_ frame feat"]:
+        """What happened in some windows: poses without the root, as vectors."""
+        frames = self.first[windows][:, None] + torch.arange(self.observed, self.observed + self.predicted)
+        return self.places[frames, 1:].flatten(-2)
+
+    @cached_property
+    def group(self) -> Int[Tensor, " window"]:
+        """The group of every window."""
+        return self.frame_group[self.first]
+
+    @cached_property
+    def last_seen(self) -> Float[Tensor, "window joint 3"]:
+        """The last observed pose of every window."""
+        return self.places[self.first + self.observed - 1]
+
+    @cached_property
+    def modes(self) -> tuple[Int[Tensor, " _"], ...]:
+        """For every window those whose last observed pose is near: their futures are what might have happened."""
+        return modes_of(self.last_seen[:, 1:].flatten(1), self.threshold)
+
+    @cached_property
+    def several(self) -> Bool[Tensor, " window"]:
+        """The windows with another mode than their own."""
+        return torch.tensor([len(those) > 1 for those in self.modes])
+
+    @cached_property
+    def mode_diversity(self) -> Float[Tensor, " window"]:
+        """APD of the modes of every window."""
+        return apd_of_modes(self.future(torch.arange(len(self))), self.modes)
+
+    @cached_property
+    def usual_steps(self) -> Float[Tensor, " group"]:
+        """Mean movement of joints per frame, metres, over the frames of each group's recordings."""
+        steps = joint_steps(self.places[:, 1:])
+        # A step across the seam of two recordings is none.
+        within = torch.ones(len(steps), dtype=torch.bool)
+        within[self.seams - 1] = False
+        group = self.frame_group[1:]
+        return torch.stack([steps[within & (group == which)].mean() for which in range(len(self.groups))])
+
+    @cached_property
+    def limbs(self) -> tuple[tuple[int, int], ...]:
+        """Bones that have a length in every last observed pose."""
+        bones = [(parent, joint) for joint, parent in enumerate(self.skeleton.parents) if parent >= 0]
+        there = (limb_lengths(self.last_seen, bones) > 1e-3).all(0)
+        return tuple(bone for bone, long in zip(bones, there.tolist(), strict=True) if long)
+
+    @cached_property
+    def limb_lengths(self) -> Float[Tensor, "window limb"]:
+        """The limbs' lengths in the last observed pose of every window."""
+        return limb_lengths(self.last_seen, self.limbs)
+
+    @cached_property
+    def features(self) -> DctFeatures:
+        """The features of futures, fitted on those that happened."""
+        return DctFeatures.fit(self.future(torch.arange(len(self))))
+
+    @cached_property
+    def feature_moments(self) -> Moments:
+        """Mean and covariance of the features of what happened."""
+        return Moments.of(self.features.of(self.future(torch.arange(len(self)))))

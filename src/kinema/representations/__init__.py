@@ -1,0 +1,1 @@
+"""What a frame is as numbers for a model."""

@@ -1,0 +1,272 @@
+"""`Representation`: what a frame is, as numbers for a model.
+
+The one place where a clip becomes features and features become a clip. It is an object, it is stored in the checkpoint
+with its statistics, and nobody else subtracts a root or multiplies by a scale. `encode` and `decode` work frame by
+frame, so features of a long recording can be cached and cut into windows afterwards.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import compress
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kinema.core.errors import UsageError
+from kinema.geometry.kinematics import forward_kinematics
+from kinema.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat
+from kinema.motion.edit import reflections
+from kinema.motion.motion import Clip, Motion, Points
+from kinema.motion.skeleton import Skeleton
+from kinema.representations.anchor import Anchor
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """Mean and standard deviation of every feature over the training frames (std 1 where a feature is constant)."""
+
+    mean: Float[Tensor, " feat"]
+    std: Float[Tensor, " feat"]
+
+    @classmethod
+    def none(cls, width: int) -> Statistics:
+        """Leave the features as they are."""
+        return cls(torch.zeros(width), torch.ones(width))
+
+    @classmethod
+    def of(cls, features: Float[Tensor, "frame feat"], *, floor: float = 1e-4) -> Statistics:
+        """Measured; a feature that varies less than `floor` keeps its scale."""
+        std = features.std(0)
+        return cls(features.mean(0), torch.where(std < floor, torch.ones_like(std), std))
+
+
+class Representation(ABC):
+    """Features of one skeleton at one frame rate. `space` says what `decode` gives: joint positions or rotations."""
+
+    skeleton: Skeleton
+    fps: float
+    width: int
+    space: str  # "positions" or "rotations"
+    statistics: Statistics
+
+    @abstractmethod
+    def encode(self, clip: Clip) -> Float[Tensor, "*batch frame feat"]:
+        """Features of a clip of this skeleton and rate, in their own units, not standardised."""
+
+    @abstractmethod
+    def decode(self, features: Float[Tensor, "*batch frame feat"]) -> Clip:
+        """The clip of features in their own units: a pose in the frame of the root, with the root at the origin."""
+
+    @abstractmethod
+    def mirror(self, features: Float[Tensor, "*batch frame feat"]) -> Float[Tensor, "*batch frame feat"]:
+        """Features (own units) of the mirrored motion: left and right exchanged."""
+
+    @property
+    @abstractmethod
+    def token_of_feature(self) -> tuple[int, ...]:
+        """For each feature the joint (token of `Query.trust`) that it belongs to."""
+
+    @property
+    def tokens(self) -> int:
+        """How many joints `Query.trust` speaks of."""
+        return max(self.token_of_feature) + 1
+
+    @property
+    def partners(self) -> tuple[int, ...]:
+        """For each token the one on the body's other side; itself where none is known."""
+        return tuple(range(self.tokens))
+
+    def anchor(
+        self, seen: Float[Tensor, "batch frame feat"], trust: Float[Tensor, "batch frame token"]
+    ) -> Anchor | None:
+        """Where the known part of windows (own units) stands; None where features have no place in a room."""
+        del seen, trust
+
+    def standardise(self, features: Float[Tensor, "*b feat"]) -> Float[Tensor, "*b feat"]:
+        """(features - mean) / std."""
+        return (features - self.statistics.mean.to(features)) / self.statistics.std.to(features)
+
+    def restore(self, features: Float[Tensor, "*b feat"]) -> Float[Tensor, "*b feat"]:
+        """features * std + mean."""
+        return features * self.statistics.std.to(features) + self.statistics.mean.to(features)
+
+    @property
+    def places(self) -> tuple[bool, ...]:
+        """Which features are lengths, and no turns."""
+        return (self.space != "rotations",) * self.width
+
+    @property
+    def source_of_feature(self) -> tuple[int, ...]:
+        """What may be wrong by itself: the tokens, and after them the places of those tokens that turn as well."""
+        owner, places = self.token_of_feature, self.places
+        both = sorted(set(compress(owner, places)) & set(compress(owner, (not place for place in places))))
+        extra = {token: self.tokens + count for count, token in enumerate(both)}
+        return tuple(extra.get(token, token) if place else token for token, place in zip(owner, places, strict=True))
+
+    @property
+    def limbs(self) -> tuple[tuple[int, ...], ...]:
+        """The features of arms and head, where another motion's may stand in their place: none by default."""
+        return ()
+
+    def disturbed(self, features: Float[Tensor, "*b feat"], off: Float[Tensor, "*b feat"]) -> Float[Tensor, "*b feat"]:
+        """What is seen of a pose (standardised features) whose parts are off by this: features of a pose again."""
+        return features + off
+
+    def check(self, clip: Clip) -> None:
+        """Raises UsageError where a clip is of another skeleton or rate."""
+        if not clip.skeleton.same_tree(self.skeleton):
+            raise UsageError(
+                expected=f"a clip of skeleton {self.skeleton.name}",
+                got=f"one of {clip.skeleton.name} ({len(clip.skeleton)} joints)",
+                cure="Retarget it first (kinema convert IN OUT --to SKELETON).",
+            )
+        if abs(clip.fps - self.fps) > 1e-3 * self.fps:
+            raise UsageError(
+                expected=f"{self.fps:g} frames per second",
+                got=f"{clip.fps:g}",
+                cure="Resample it first (kinema.motion.edit.resample).",
+            )
+
+
+class RootPositions(Representation):
+    """Positions in metres of chosen joints in the frame of the root: the root's own place and turn are removed.
+
+    Joints that are not chosen are answered by `copies` (they coincide with a chosen one) or by the rest pose (nothing
+    moves them once the root is removed). Raises UsageError where a joint is neither.
+    """
+
+    space = "positions"
+
+    def __init__(
+        self, skeleton: Skeleton, fps: float, joints: Sequence[str], copies: dict[str, str] | None = None
+    ) -> None:
+        self.skeleton, self.fps = skeleton, fps
+        self.joints = tuple(joints)
+        self._chosen = skeleton.indices(joints)
+        self.width = 3 * len(self._chosen)
+        self.statistics = Statistics.none(self.width)
+        copies = copies or {}
+        self._source = list(range(len(skeleton)))  # of every joint: itself, or the joint that it coincides with
+        for name, source in copies.items():
+            self._source[skeleton.index(name)] = skeleton.index(source)
+        identity = torch.eye(3).expand(len(skeleton), 3, 3)
+        self._rest, _ = forward_kinematics(identity, torch.zeros(3), skeleton.offsets, skeleton.parents)
+        self._swap = skeleton.mirrored_places(self._chosen)
+
+    @property
+    def token_of_feature(self) -> tuple[int, ...]:
+        """Three features to a joint."""
+        return tuple(joint for joint in range(len(self._chosen)) for _ in range(3))
+
+    def encode(self, clip: Clip) -> Float[Tensor, "*batch frame feat"]:
+        """Positions of the chosen joints, metres, joint after joint."""
+        self.check(clip)
+        positions = root_free(with_rotations(clip)).points().positions
+        return positions[..., self._chosen, :].flatten(-2)
+
+    def decode(self, features: Float[Tensor, "*batch frame feat"]) -> Points:
+        """Positions of all joints, in the frame of the root."""
+        chosen = features.unflatten(-1, (-1, 3))
+        positions = self._rest.to(features).expand(*features.shape[:-1], -1, -1).clone()
+        positions[..., self._chosen, :] = chosen
+        return Points(self.skeleton, positions[..., self._source, :], self.fps)
+
+    def mirror(self, features: Float[Tensor, "*batch frame feat"]) -> Float[Tensor, "*batch frame feat"]:
+        """Joints exchanged, x turned round."""
+        chosen = features.unflatten(-1, (-1, 3))[..., self._swap, :]
+        return (chosen * chosen.new_tensor([-1.0, 1, 1])).flatten(-2)
+
+
+class RotationVectors(Representation):
+    """Exponential maps (radians) of chosen joints; the others keep their rest rotation. The root's path is left out."""
+
+    space = "rotations"
+
+    def __init__(self, skeleton: Skeleton, fps: float, joints: Sequence[str] | None = None) -> None:
+        self.skeleton, self.fps = skeleton, fps
+        self.joints = tuple(joints or skeleton.joints)
+        self._chosen = skeleton.indices(self.joints)
+        self.width = 3 * len(self._chosen)
+        self.statistics = Statistics.none(self.width)
+
+    @property
+    def token_of_feature(self) -> tuple[int, ...]:
+        """Three features to a joint."""
+        return tuple(joint for joint in range(len(self._chosen)) for _ in range(3))
+
+    def encode(self, clip: Clip) -> Float[Tensor, "*batch frame feat"]:
+        """Rotation vectors of the chosen joints, joint after joint."""
+        self.check(clip)
+        return rotmat_to_rotvec(with_rotations(clip).rotations[..., self._chosen, :, :]).flatten(-2)
+
+    def decode(self, features: Float[Tensor, "*batch frame feat"]) -> Motion:
+        """Rotations of all joints; the root stands at the origin."""
+        turned = rotvec_to_rotmat(features.unflatten(-1, (-1, 3)))
+        rotations = torch.eye(3).to(features).expand(*features.shape[:-1], len(self.skeleton), 3, 3).clone()
+        rotations[..., self._chosen, :, :] = turned
+        return Motion(self.skeleton, rotations, features.new_zeros(*features.shape[:-1], 3), self.fps)
+
+    def mirror(self, features: Float[Tensor, "*batch frame feat"]) -> Float[Tensor, "*batch frame feat"]:
+        """Each joint's turn becomes A R_m S, m the joint on the other side: see `edit.mirror`."""
+        swap = [self._chosen.index(self.skeleton.mirror[joint]) for joint in self._chosen]
+        swapped = features.unflatten(-1, (-1, 3))[..., swap, :]
+        above, own = (signs[self._chosen].to(features) for signs in reflections(self.skeleton))
+        if torch.equal(
+            above, own
+        ):  # the usual rest pose: a reflection turns a rotation vector's other components round
+            return (-own * swapped).flatten(-2)
+        turned = above[:, :, None] * rotvec_to_rotmat(swapped) * own[:, None, :]
+        return rotmat_to_rotvec(turned).flatten(-2)
+
+
+def with_rotations(clip: Clip) -> Motion:
+    """The clip itself where it is one of rotations; UsageError where it has positions only."""
+    if isinstance(clip, Motion):
+        return clip
+    raise UsageError(
+        expected="a clip of joint rotations",
+        got=f"positions only ({clip.identity or clip.skeleton.name})",
+        cure="Fit a skeleton first (kinema.motion.retargeting.inverse_kinematics), "
+        "or take a representation of positions (CentredPositions).",
+    )
+
+
+def root_free(clip: Motion) -> Motion:
+    """The clip with the root at the origin and not turned: the pose alone."""
+    rotations = clip.rotations.clone()
+    rotations[..., 0, :, :] = torch.eye(3).to(rotations)
+    return replace(clip, rotations=rotations, root=torch.zeros_like(clip.root))
+
+
+@dataclass(frozen=True)
+class RootPositionsConfig:
+    """`RootPositions` as data: what a recipe and a checkpoint store. No `joints` means every joint.
+
+    With `standardise` the features are given the training set's mean 0 and deviation 1; without, they stay metres.
+    """
+
+    fps: float
+    joints: tuple[str, ...] = ()
+    copies: tuple[tuple[str, str], ...] = ()
+    standardise: bool = False
+
+    def build(self, skeleton: Skeleton) -> RootPositions:
+        """The representation on a skeleton, without statistics."""
+        return RootPositions(skeleton, self.fps, self.joints or skeleton.joints, dict(self.copies))
+
+
+@dataclass(frozen=True)
+class RotationVectorsConfig:
+    """`RotationVectors` as data. No `joints` means every joint."""
+
+    fps: float
+    joints: tuple[str, ...] = ()
+    standardise: bool = True
+
+    def build(self, skeleton: Skeleton) -> RotationVectors:
+        """The representation on a skeleton, without statistics."""
+        return RotationVectors(skeleton, self.fps, self.joints or None)

@@ -1,0 +1,83 @@
+"""The verbs on a folder: results in the same places, a bad file told of, a report, and the right exit code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from command import run
+from kinema.io.formats import load
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def takes(write_bvh: Callable[..., Path], tmp_path: Path) -> Path:
+    folder = tmp_path / "takes"
+    (folder / "deep").mkdir(parents=True)
+    write_bvh(20).rename(folder / "a.bvh")
+    write_bvh(24).rename(folder / "deep" / "b.bvh")
+    return folder
+
+
+VERBS = [
+    (("forecast", "zero-velocity"), ("--seconds", "0.5", "--samples", "2"), 15),
+    (("upsample",), ("--rate", "2"), 47),
+    (("repair",), (), 24),
+    (("convert",), ("--fps", "15"), 12),
+]
+
+
+@pytest.mark.parametrize(("verb", "options", "frames"), VERBS, ids=[verb[0] for verb, _, _ in VERBS])
+def test_a_verb_on_a_folder(
+    verb: tuple[str, ...], options: tuple[str, ...], frames: int, takes: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    (takes / "bad.bvh").write_text("HIERARCHY\nnonsense")
+    out = tmp_path / "out"
+    assert run(*verb, takes, "-o", out, *options) == 1
+    said = capsys.readouterr()
+    assert said.out.strip() == str(out / "kinema-report.json")
+    assert "bad.bvh" in said.err
+    assert "expected ROOT or MOTION" in said.err
+    page = json.loads((out / "kinema-report.json").read_text())
+    assert (page["done"], page["kept"], page["failed"]) == (2, 0, 1)
+    assert load(out / "deep" / ("b-2.bvh" if verb[0] == "forecast" else "b.bvh")).frames == frames
+    (takes / "bad.bvh").unlink()
+    assert run(*verb, takes, "-o", out, *options) == 0
+    assert json.loads((out / "kinema-report.json").read_text())["kept"] == 2
+
+
+def test_formats_patterns_and_places_of_reports(takes: Path, tmp_path: Path, capsys: Captured) -> None:
+    assert run("convert", takes, tmp_path / "npz", "--format", "npz") == 0
+    assert load(tmp_path / "npz/deep/b.npz").frames == 24
+    assert run("forecast", "zero-velocity", takes, "-o", tmp_path / "glb", "--format", "glb", "--pattern", "a.*") == 0
+    assert [path.name for path in (tmp_path / "glb").glob("**/*.glb")] == ["a.glb"]
+    capsys.readouterr()
+    assert (
+        run("upsample", takes, "-o", tmp_path / "up", "--rate", "2", "--report", tmp_path / "told.json", "--json") == 0
+    )
+    assert json.loads(capsys.readouterr().out) == json.loads((tmp_path / "told.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--rate", "2"), "a folder for the results"),
+        (("--rate", "2", "-o", "takes"), "for both"),
+        (("--rate", "2", "-o", "out", "--pattern", "*.fbx"), "files called *.fbx"),
+        (("--rate", "2", "-o", "out", "--jobs", "0"), "--jobs 1 or more"),
+        (("-o", "out"), "--rate or --fps"),
+        (("--rate", "2", "-o", "out", "--method", "slurp"), "slurp"),
+    ],
+)
+def test_misuse_touches_nothing(
+    options: tuple[str, ...], says: str, takes: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.chdir(takes.parent)
+    assert run("upsample", "takes", *options) == 2
+    assert says in capsys.readouterr().err
+    assert not Path("out").exists()
+    assert run("convert", "takes", "out", "--format", "docx") == 2

@@ -1,0 +1,72 @@
+"""The same jobs on a real Ray cluster: of this machine, two cores, on loopback, stopped afterwards."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from test_batch import Doubling
+
+from kinema.apps.batch.jobs import Outcome, pieces_in, run_job
+from kinema.apps.batch.workers import OnRay
+from kinema.core.atomic import write_text
+from kinema.core.errors import UsageError
+
+pytestmark = pytest.mark.ray
+PORT = 26379
+# Ray takes "127.0.0.1" for the machine's address on the network, unless it is told, by this name, that there is none.
+# It listens when it is imported.
+os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+
+
+def test_no_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed (extra ray)")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    write_text(tmp_path / "in/a.txt", "one")
+    pieces = pieces_in(tmp_path / "in", tmp_path / "out", patterns=["*.txt"])
+    with pytest.raises(UsageError, match="a Ray cluster at auto") as caught:
+        list(run_job(Doubling(), pieces, tmp_path / "out", OnRay(1)))
+    assert "ray start --head" in caught.value.cure
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    pytest.importorskip("ray", reason="Ray is not installed (extra ray)")
+    ray = Path(sys.executable).with_name("ray")
+    if not ray.is_file() and not shutil.which("ray"):
+        pytest.skip("the command `ray` is not there")
+    here = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1])])
+    environment = {**os.environ, "PYTHONPATH": here, "OMP_NUM_THREADS": "1", "RAY_worker_niceness": "0"}
+    options = ["--num-cpus", "2", "--node-ip-address", "127.0.0.1", "--include-dashboard", "false",
+               "--object-store-memory", "100000000", "--disable-usage-stats"]  # fmt: skip
+    command = [ray, "start", "--head", "--port", str(PORT), *options]
+    started = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert started.returncode == 0, started.stderr
+    try:
+        yield f"127.0.0.1:{PORT}"
+    finally:
+        subprocess.run([ray, "stop", "--force"], capture_output=True, timeout=120, check=False)
+
+
+def test_a_cluster_does_what_a_process_does(cluster: str, tmp_path: Path) -> None:
+    for name, text in {"a.txt": "one", "b.txt": "bad", "c.txt": "deadly", "d.txt": "two", "e.txt": "six"}.items():
+        write_text(tmp_path / "in" / name, text)
+
+    def job() -> dict[str, Outcome]:
+        pieces = pieces_in(tmp_path / "in", tmp_path / "out", patterns=["*.txt"])
+        return {one.piece.source.name: one for one in run_job(Doubling(), pieces, tmp_path / "out", OnRay(2, cluster))}
+
+    found = job()
+    assert [found[name].status for name in sorted(found)] == ["done", "failed", "failed", "done", "done"]
+    assert found["b.txt"].error is not None
+    assert found["b.txt"].error["cure"] == "Write another."
+    assert found["c.txt"].error is not None
+    assert "process that lives" in found["c.txt"].error["expected"]
+    assert (tmp_path / "out/e.txt").read_text() == "sixsix"
+    again = job()
+    assert [again[name].status for name in sorted(again)] == ["kept", "failed", "failed", "kept", "kept"]
