@@ -199,7 +199,7 @@ def test_a_job_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
         write_text(tmp_path / f"in/{place:02}.txt", str(place))
     (tmp_path / "job.py").write_text(KILLED)
     command = [sys.executable, tmp_path / "job.py", tmp_path / "in", tmp_path / "out"]
-    path = os.pathsep.join([str(TESTS / "run"), str(TESTS)])
+    path = os.pathsep.join([str(TESTS / "apps"), str(TESTS)])
     job = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path})
     assert job.stdout is not None
     told = [job.stdout.readline().strip() for _ in range(8)]
