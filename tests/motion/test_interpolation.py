@@ -14,7 +14,8 @@ from scipy.signal import savgol_filter
 from kinema.core.errors import UsageError
 from kinema.data.synthetic import perform
 from kinema.geometry.rotations import angle_between, axis_angle_to_rotmat, slerp
-from kinema.motion.interpolation import CURVES, even_times, interpolate, smooth, soften
+from kinema.motion import interpolation
+from kinema.motion.interpolation import CURVES, CurveTable, Interpolator, even_times, interpolate, smooth, soften
 from kinema.motion.interpolation.filters import gaussian, one_euro, savitzky_golay
 from kinema.motion.interpolation.quaternions import rotation_curve
 from kinema.motion.interpolation.splines import curve
@@ -97,6 +98,43 @@ def test_splines_err_less_than_straight_lines_on_clean_keys(walk: Motion) -> Non
     }
     assert error["cubic"] < 0.8 * error["linear"]
     assert error["squad"] < 0.8 * error["linear"]
+
+
+@pytest.mark.parametrize("method", CURVES)
+def test_pieces_and_local_keys_say_what_the_whole_curve_says(
+    walk: Motion, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = torch.Generator().manual_seed(2)
+    known = torch.rand(walk.frames, len(walk.skeleton), generator=random) < 0.6
+    known[0], known[-1] = True, True
+    at = torch.linspace(-0.1, 2.1, 301, dtype=torch.float64)
+    pieces = interpolate(walk, known, at, method=method)
+    monkeypatch.setattr(interpolation, "_PIECE", 7)
+    small = interpolate(walk, known, at, method=method)
+    everything = dict.fromkeys(CURVES, walk.frames)  # every key has its say
+    monkeypatch.setattr(interpolation, "_PIECE", 1000)
+    monkeypatch.setattr(interpolation, "_OF_NUMBERS", everything)
+    monkeypatch.setattr(interpolation, "_OF_ROTATIONS", everything)
+    whole = interpolate(walk, known, at, method=method)
+    for other in (pieces, small):
+        # Evaluated in float64 and rounded to float32: they may differ in the last digit (6e-8 for numbers up to 1).
+        torch.testing.assert_close(other.rotations, whole.rotations, atol=1.2e-7, rtol=0)
+        torch.testing.assert_close(other.root, whole.root, atol=1.2e-7, rtol=1.2e-7)
+
+
+def test_every_cell_has_the_curve_that_the_table_names(walk: Motion) -> None:
+    known = torch.arange(walk.frames) % 5 == 0
+    at = torch.linspace(-0.1, 2.0, 200, dtype=torch.float64)
+    table = torch.randint(-1, 3, (200, len(walk.skeleton)), generator=torch.Generator().manual_seed(0))
+    names = ("linear", "squad", "pchip")
+    mixed = interpolate(walk, known, at, method=CurveTable(names, table))
+    for which, name in ((-1, "hold"), *enumerate(names)):
+        alone = interpolate(walk, known, at, method=name)
+        cells = table == which
+        torch.testing.assert_close(mixed.rotations[cells], alone.rotations[cells], atol=1.2e-7, rtol=0)
+        torch.testing.assert_close(mixed.root[cells[:, 0]], alone.root[cells[:, 0]], atol=1.2e-7, rtol=1.2e-7)
+    with pytest.raises(UsageError, match="curve"):
+        Interpolator(walk, known).at(method=CurveTable(("bezier",), table))
 
 
 def test_joints_with_keys_of_their_own_and_confidence() -> None:

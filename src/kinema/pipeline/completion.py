@@ -16,7 +16,7 @@ from torch import Tensor
 
 from kinema.core.errors import UsageError, unknown_name
 from kinema.motion.edit import frame_step
-from kinema.motion.interpolation import CURVES, even_times, interpolate, soften
+from kinema.motion.interpolation import CURVES, CurveTable, Interpolator, even_times, soften
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.pipeline.completion_report import Report, report_on
 from kinema.pipeline.forecasting import Run
@@ -70,14 +70,15 @@ def complete(
     clock = even_times(clip.frames, clip.fps) if times is None else times.double()
     wanted, rate = asked_times(clip, clock, at, fps, frames)
     table = _known(clip, known, trust)
-    interpolate(clip, table, wanted[:1], times=clock, method="hold")  # complains of what cannot be joined at all
+    raw = Interpolator(clip, table, clock)  # complains of what cannot be joined at all
     noisy = keys == "soft"
     evidence = Evidence(clip, table, clock, confidence(clip, trust) if noisy else None)
     base = softened(evidence, strength) if noisy else clip
     plan = _plan(clip, table, clock, wanted, method, noisy=noisy)
-    answer, notes = _follow(base, evidence, wanted, rate, plan, method, seed, samples)
+    curves = Interpolator(base, table, clock) if noisy else raw
+    answer, notes = _follow(curves, evidence, wanted, rate, plan, method, seed, samples)
     answer = _relabelled(answer, clip, rate)
-    return Completed(answer, wanted, report_on(clip, table, clock, answer, wanted, plan, keys, notes))
+    return Completed(answer, wanted, report_on(raw, answer, wanted, plan, keys, notes))
 
 
 def asked_times(
@@ -186,7 +187,7 @@ def _plan(clip: Clip, table: Tensor, clock: Tensor, wanted: Tensor, method: str 
 
 
 def _follow(
-    base: Clip,
+    curves: Interpolator[Clip],
     evidence: Evidence,
     wanted: Tensor,
     rate: float,
@@ -197,17 +198,14 @@ def _follow(
 ) -> tuple[Clip, list[str]]:
     """Every gap by its method. A frame that is given, or lies beyond the known ones, is the same by any of them."""
 
-    def drawn(name: str) -> Clip:
-        return interpolate(base, evidence.known, wanted, times=evidence.clock, method=name, fps=rate)
-
     notes: list[str] = []
     beyond = int((plan.choice == BEYOND).any(1).sum())
     if beyond:
         notes.append(f"{beyond} frames lie before the first or after the last known one: the nearest is held there")
-    curves = [name for name in plan.methods if is_curve(name)]
-    answer = drawn(curves[0] if curves else under_model(evidence))
-    for name in curves[1:]:
-        answer = _where(plan.choice == plan.methods.index(name), drawn(name), answer)
+    drawn = [name for name in plan.methods if is_curve(name)]
+    under = drawn[0] if drawn else under_model(evidence)
+    table = CurveTable([name if is_curve(name) else under for name in plan.methods], plan.choice)
+    answer = curves.at(wanted, method=table, fps=rate)
     models = [name for name in plan.methods if not is_curve(name)]
     for name in models:
         run = method if isinstance(method, Run) else open_run(name)

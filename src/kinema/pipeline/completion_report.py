@@ -8,12 +8,15 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from kinema.core.progress import pieces
 from kinema.motion.feet.contacts import contact_joints
-from kinema.motion.interpolation import interpolate
+from kinema.motion.interpolation import Interpolator
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.pipeline.gap_plan import Plan
 
 _SLIDING = 0.10  # metres per second, of heel and toe both
+_SAME = 1e-6  # seconds
+_PIECE = 2048  # frames measured together
 _LOW = (0.15, 0.10)  # metres above their lowest: heel, toe
 
 
@@ -76,31 +79,25 @@ class Report:
 
 
 def report_on(
-    clip: Clip,
-    known: Bool[Tensor, "frame joint"],
-    clock: Float[Tensor, " frame"],
+    curves: Interpolator[Clip],
     answer: Clip,
     wanted: Float[Tensor, " time"],
     plan: Plan,
     keys: str,
     notes: list[str],
 ) -> Report:
-    """Measure an answer; of several samples, the first."""
+    """Measure an answer; of several samples, the first. `curves` are those through the clip as it came."""
     one = answer.one(0) if answer.batch_shape else answer
-    given = (plan.choice == -1).all(1)
-    points = one.points().positions.double()
-    method = Measured.of(one)
-    straight = _as_it_came(clip, known, clock, wanted, one.fps)
-    before = jerk(straight, one.fps)
-    segments = [method.segment(first, last, plan, before) for first, last in _runs((plan.choice >= 0).any(1), plan)]
-    whole = known.all(1) if bool(known.all(1).any()) else known.any(1)
+    measured = Measured.of(curves, one, wanted)
+    segments = [measured.segment(first, last, plan) for first, last in _runs((plan.choice >= 0).any(1), plan)]
+    whole = curves.known.all(1) if bool(curves.known.all(1).any()) else curves.known.any(1)
     return Report(
         frames=one.frames,
         fps=one.fps,
         known=int(whole.sum()),
-        kept=int(given.sum()),
+        kept=int((plan.choice == -1).all(1).sum()),
         keys=keys,
-        key_deviation=_deviation(clip, known, clock, points, wanted),
+        key_deviation=measured.deviation,
         segments=tuple(segments),
         notes=tuple(notes),
     )
@@ -108,24 +105,43 @@ def report_on(
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """What is known of every frame of the answer."""
+    """What is known of every frame of the answer, and how far keys were moved at most."""
 
+    before: Float[Tensor, " frame"]
     jerk: Float[Tensor, " frame"]
     slides: Bool[Tensor, " frame"] | None
     stretch: Float[Tensor, " frame"] | None
+    deviation: float
 
     @classmethod
-    def of(cls, clip: Clip) -> Measured:
-        """Measure."""
-        points = clip.points()
-        solid = points.positions.shape[-1] == 3
+    def of(cls, curves: Interpolator[Clip], answer: Clip, wanted: Float[Tensor, " time"]) -> Measured:
+        """Measure, piece by piece: places of all joints in all frames would be most of what a long clip needs."""
+        clip, fps = curves.clip, answer.fps
+        solid = isinstance(answer, Motion) or answer.positions.shape[-1] == 3
+        feet, parents = contact_joints(answer.skeleton), list(answer.skeleton.parents[1:])
+        befores, jerks, stands, bones = list[Tensor](), list[Tensor](), list[Tensor](), list[Tensor]()
+        came, deviation = _came_as_is(curves, wanted), 0.0
+        for span in pieces(answer.frames, _PIECE, "measure"):
+            low, high = max(span.start - 1, 0), min(span.stop + 2, answer.frames)  # what a third difference needs
+            own = slice(span.start - low, span.stop - low)
+            places = answer[low:high].points().positions
+            start = clip[low:high] if came else curves.at(wanted[low:high], method="linear", fps=fps)
+            befores.append(jerk(start.points().positions.double(), fps)[own])
+            jerks.append(jerk(places.double(), fps)[own])
+            deviation = max(deviation, _deviation(curves, places[own], wanted[span]))
+            if solid and feet is not None:
+                stands.append(places[own][:, list(feet)].double())
+            if solid:
+                bones.append((places[own][:, 1:] - places[own][:, parents]).double().norm(dim=-1))
         return cls(
-            jerk(points.positions.double(), clip.fps),
-            sliding(points) if solid else None,
-            _stretch(points) if solid else None,
+            torch.cat(befores),
+            torch.cat(jerks),
+            sliding(torch.cat(stands), fps) if stands else None,
+            _stretch(torch.cat(bones)) if solid else None,
+            deviation,
         )
 
-    def segment(self, first: int, last: int, plan: Plan, before: Float[Tensor, " frame"]) -> Segment:
+    def segment(self, first: int, last: int, plan: Plan) -> Segment:
         """One row."""
         span = slice(first, last + 1)
         # Where joints differ, the one with the longest gap speaks for the frame.
@@ -136,7 +152,7 @@ class Measured:
         gaps = _count(plan, span)
         return Segment(
             first, last, gaps, float(longest), plan.methods[choice], plan.reasons[choice],
-            _mean(before[span]), _mean(self.jerk[span]),
+            _mean(self.before[span]), _mean(self.jerk[span]),
             None if self.slides is None else float(self.slides[span].double().mean()),
             None if self.stretch is None else float(self.stretch[span].max()),
         )  # fmt: skip
@@ -152,58 +168,60 @@ def jerk(positions: Float[Tensor, "frame joint dim"], fps: float) -> Float[Tenso
     return out
 
 
-def sliding(points: Points) -> Bool[Tensor, " frame"] | None:
-    """Frames in which a foot slides: heel and toe both low and both moving along the ground. None without ankles."""
-    joints = contact_joints(points.skeleton)
-    if joints is None:
-        return None
-    feet = points.positions[:, list(joints)].double()
+def sliding(feet: Float[Tensor, "frame 4 3"], fps: float) -> Bool[Tensor, " frame"]:
+    """Frames in which a foot slides: heel and toe (of the left, then of the right foot) both low and both moving."""
     if len(feet) < 2:
         return torch.zeros(len(feet), dtype=torch.bool)
-    speed = feet[..., [0, 2]].diff(dim=0).norm(dim=-1) * points.fps
+    speed = feet[..., [0, 2]].diff(dim=0).norm(dim=-1) * fps
     speed = torch.cat((speed, speed[-1:]))
     height = (feet[..., 1] - feet[..., 1].amin(0)).unflatten(1, (2, 2))
     low = (height < height.new_tensor(_LOW)).all(-1)
     return (low & (speed.unflatten(1, (2, 2)) > _SLIDING).all(-1)).any(-1)
 
 
-def _stretch(points: Points) -> Float[Tensor, " frame"]:
+def _stretch(length: Float[Tensor, "frame bone"]) -> Float[Tensor, " frame"]:
     """By how much, of its length, the bone that changes most is away from its median length."""
-    bones = points.positions[:, 1:] - points.positions[:, list(points.skeleton.parents[1:])]
-    length = bones.double().norm(dim=-1)
-    usual = length.nanmedian(0).values
-    kept = usual > 1e-3
-    if not bool(kept.any()):
-        return torch.zeros(len(length), dtype=torch.float64)
-    return ((length - usual).abs()[:, kept] / usual[kept]).nan_to_num(0.0).amax(-1)
+    most = torch.zeros(len(length), dtype=torch.float64)
+    for bone in length.unbind(1):
+        usual = float(bone.nanmedian())
+        if usual > 1e-3:
+            most = torch.maximum(most, ((bone - usual).abs() / usual).nan_to_num(0.0))
+    return most
 
 
-def _as_it_came(
-    clip: Clip, known: Tensor, clock: Tensor, wanted: Tensor, fps: float
-) -> Float[Tensor, "time joint dim"]:
-    """The input at the times asked for: its own frames where it has them, damaged or not, else straight lines."""
-    there = clip.points().positions.isfinite().all(-1).all(-1)
-    if len(clock) == len(wanted) and bool((clock - wanted).abs().max() < 1e-6) and bool(there.all()):
-        return clip.points().positions.double()
-    return interpolate(clip, known, wanted, times=clock, method="linear", fps=fps).points().positions.double()
+def _came_as_is(curves: Interpolator[Clip], wanted: Tensor) -> bool:
+    """Whether the frames that are asked for are those of the clip, and whole, damaged or not."""
+    clock, clip = curves.times, curves.clip
+    if len(clock) != len(wanted) or not bool((clock - wanted).abs().max() < 1e-6):
+        return False
+    if isinstance(clip, Points):
+        return bool(clip.positions.isfinite().all())
+    offsets = clip.offsets is None or bool(clip.offsets.isfinite().all())
+    return offsets and bool(clip.root.isfinite().all()) and bool(clip.rotations.isfinite().all())
 
 
-def _deviation(clip: Clip, known: Tensor, clock: Tensor, answer: Tensor, wanted: Tensor) -> float:
-    near = torch.searchsorted(wanted, clock - 1e-6).clamp(max=len(wanted) - 1)
-    same = (wanted[near] - clock).abs() <= 1e-6
+def _deviation(curves: Interpolator[Clip], places: Tensor, wanted: Tensor) -> float:
+    """How far a joint of a known frame was moved at most, in a piece of the answer."""
+    clock, clip, known = curves.times, curves.clip, curves.known
+    low, high = torch.searchsorted(clock, torch.stack((wanted[0] - _SAME, wanted[-1] + _SAME))).tolist()
+    if high <= low:
+        return 0.0
+    clock, known = clock[low:high], known[low:high]
+    near = torch.searchsorted(wanted, clock - _SAME).clamp(max=len(wanted) - 1)
+    same = (wanted[near] - clock).abs() <= _SAME
     # Forward kinematics mixes joints, so that frames of a Motion count only where they are known whole.
     table = known & known.all(1, keepdim=True) if isinstance(clip, Motion) else known
-    away = (clip.points().positions.double() - answer[near]).norm(dim=-1)[same]
+    away = (clip[low:high].points().positions.double() - places.double()[near]).norm(dim=-1)[same]
     held = away[table[same]]
     return float(held.nan_to_num(0.0).max()) if len(held) else 0.0
 
 
 def _runs(open_: Bool[Tensor, " frame"], plan: Plan) -> list[tuple[int, int]]:
     """First and last of the frames in a row that are open; gaps of one kind that follow each other run on."""
-    kinds = torch.where(open_, plan.choice.amax(1), -1.0).tolist()
+    kinds = torch.where(open_, plan.choice.amax(1), -1).tolist()
     lengths = plan.gap.amax(1).tolist()
     runs: list[tuple[int, int]] = []
-    previous: tuple[float, float] | None = None
+    previous: tuple[int, float] | None = None
     for frame, kind in enumerate(kinds):
         if kind < 0:
             continue

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from kinema.pipeline.method_choice import Gap
 
 GIVEN, BEYOND = -1, -2
 _SAME = 1e-6  # seconds
+_TICKS = 10**6  # in a second: gaps are told apart to the microsecond
 _DENSE = 0.25  # of a gap: known frames nearer to each other than that tell the movement into the gap
 
 
@@ -25,7 +26,7 @@ class Plan:
 
     methods: list[str]
     reasons: list[str]
-    choice: Float[Tensor, "time joint"]
+    choice: Int[Tensor, "time joint"]
     gap: Float[Tensor, "time joint"]
 
 
@@ -39,34 +40,45 @@ def plan_gaps(
     space: str,
 ) -> Plan:
     """Find every gap and pick a method for it; joints that are known in the same frames are looked at together."""
-    choice = torch.full((len(at), known.shape[1]), BEYOND, dtype=torch.float64)
-    length = torch.zeros(len(at), known.shape[1], dtype=torch.float64)
     picks: dict[tuple[str, str], int] = {}
     patterns, group = torch.unique(known, dim=1, return_inverse=True)
+    columns: list[tuple[Tensor, Tensor]] = []
     for which in range(patterns.shape[1]):
         keys = times[patterns[:, which]]
-        members = group == which
+        column = torch.full((len(at),), BEYOND, dtype=torch.int16)
+        gaps = torch.zeros(len(at), dtype=torch.float64)
+        columns.append((column, gaps))
         if not len(keys):
             continue
         index = torch.searchsorted(keys, at + _SAME, right=True) - 1
         near = torch.searchsorted(keys, at - _SAME).clamp(max=len(keys) - 1)
         given = (keys[near] - at).abs() <= _SAME
-        column = torch.full((len(at),), float(BEYOND), dtype=torch.float64)
-        gaps = torch.zeros(len(at), dtype=torch.float64)
         inside = (index >= 0) & (index < len(keys) - 1) & ~given
-        for key in index[inside].unique().tolist():
-            here = inside & (index == key)
-            gap = _gap(keys, key, noisy=noisy, space=space)
-            column[here] = picks.setdefault(pick(gap), len(picks))
-            gaps[here] = gap.seconds
+        if bool(inside.any()):
+            crossed, back = index[inside].unique(return_inverse=True)
+            # Gaps that look alike are asked about once; they are numbered as they come.
+            looks, alike = torch.stack(_looks(keys, crossed), -1).unique(dim=0, return_inverse=True)
+            first = torch.full((len(looks),), len(alike)).scatter_reduce(0, alike, torch.arange(len(alike)), "amin")
+            chosen = torch.empty(len(looks), dtype=torch.int16)
+            seconds = torch.empty(len(looks), dtype=torch.float64)
+            for look in first.argsort().tolist():
+                length, sides = looks[look].tolist()
+                gap = Gap(length / _TICKS, sides, noisy, space, lone=len(keys) == 2)
+                chosen[look], seconds[look] = picks.setdefault(pick(gap), len(picks)), gap.seconds
+            column[inside], gaps[inside] = chosen[alike][back], seconds[alike][back]
         column[given] = GIVEN
-        choice[:, members], length[:, members] = column[:, None], gaps[:, None]
+    if len(columns) == 1:  # a view: of a long clip, whole tables would be larger than the clip
+        choice, length = (each[:, None].expand(-1, known.shape[1]) for each in columns[0])
+    else:
+        choice = torch.stack([column for column, _ in columns], 1)[:, group]
+        length = torch.stack([gaps for _, gaps in columns], 1)[:, group]
     return Plan([method for method, _ in picks], [why for _, why in picks], choice, length)
 
 
-def _gap(keys: Tensor, key: int, *, noisy: bool, space: str) -> Gap:
-    seconds = float(keys[key + 1] - keys[key])
-    before = float(keys[key] - keys[key - 1]) if key > 0 else float("inf")
-    after = float(keys[key + 2] - keys[key + 1]) if key + 2 < len(keys) else float("inf")
-    sides = sum(next_key <= _DENSE * seconds for next_key in (before, after))
-    return Gap(round(seconds, 6), sides, noisy, space, lone=len(keys) == 2)
+def _looks(keys: Float[Tensor, " key"], crossed: Int[Tensor, " gap"]) -> tuple[Tensor, Tensor]:
+    """Of each gap, known by the key before it: its length in microseconds, and on how many sides movement is known."""
+    steps = keys.diff()
+    around = torch.nn.functional.pad(steps, (1, 1), value=float("inf"))
+    length = steps[crossed]
+    sides = sum((around[crossed + side] <= _DENSE * length).long() for side in (0, 2))
+    return (length * _TICKS).round().long(), torch.as_tensor(sides)

@@ -1,33 +1,46 @@
 """Classical completion: a clip from those of its frames that are known, at any times. No learning.
 
-`interpolate` joins known frames by a curve; `smooth` takes trembling out of a clip that is whole; `soften` weighs
-uneven evidence. What they are worth, on clean and on noisy keys, is measured in docs/inbetween.md.
+`interpolate` joins known frames by a curve, and `Interpolator` does so piece by piece; `smooth` takes trembling out of
+a clip that is whole; `soften` weighs uneven evidence. What they are worth, on clean and on noisy keys, is measured in
+docs/inbetween.md.
+
+Only cells that are asked for and not known are evaluated, each with the few keys around it that its curve depends on,
+and a few thousand times at once: the work grows with what is missing, the memory with what is asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Literal, TypeVar, get_args
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, Literal, TypeVar, cast, get_args
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from kinema.core.errors import UsageError, unknown_name
+from kinema.core.progress import pieces
 from kinema.geometry.rotations import quat_xyzw_to_rotmat, rotmat_to_quat_xyzw
 from kinema.motion.interpolation.filters import Smoother, smooth, soften
 from kinema.motion.interpolation.quaternions import rotation_curve
 from kinema.motion.interpolation.splines import curve
 from kinema.motion.motion import Clip, Motion, Points
 
-__all__ = ["CURVES", "Curve", "Smoother", "even_times", "interpolate", "smooth", "soften"]
+__all__ = ["CURVES", "Curve", "CurveTable", "Interpolator", "Smoother", "even_times", "interpolate", "smooth", "soften"]
 
 AnyClip = TypeVar("AnyClip", Motion, Points, Clip)
 Curve = Literal["hold", "linear", "cubic", "pchip", "squad"]
 CURVES: tuple[str, ...] = get_args(Curve)
 """The names of the curves. For positions, and for the path of the root, "squad" is "cubic"."""
 _SAME_TIME = 1e-6  # seconds
+_PIECE = 4096  # times evaluated together
+# How many keys on each side of an interval a curve depends on. The natural spline depends on all keys, but the system
+# of its slopes is diagonally dominant by a factor of two, so that each key further away counts at most half as much:
+# 56 keys away the share is below 2^-53, the rounding of float64.
+_SPLINE = 56
+_OF_NUMBERS = {"hold": 0, "linear": 0, "pchip": 1, "squad": _SPLINE, "cubic": _SPLINE}
+_OF_ROTATIONS = {**_OF_NUMBERS, "squad": 1}
+_DOING = "evaluate curves"
 _Reader = Callable[[Tensor, Tensor, Tensor, str], Tensor]
 
 
@@ -36,12 +49,20 @@ def even_times(frames: int, fps: float) -> Float[Tensor, " frame"]:
     return torch.arange(frames, dtype=torch.float64) / fps
 
 
+@dataclass(frozen=True, eq=False)
+class CurveTable:
+    """Which curve fills which cell: `methods[table[time, joint]]`. Below 0 the nearest known value is held."""
+
+    methods: Sequence[str]
+    table: Int[Tensor, "time joint"]
+
+
 def interpolate(
     clip: AnyClip,
     known: Bool[Tensor, " frame"] | Bool[Tensor, "frame joint"],
     at: Float[Tensor, " time"] | None = None,
     *,
-    method: str = "cubic",
+    method: str | CurveTable = "cubic",
     times: Float[Tensor, " frame"] | None = None,
     fps: float | None = None,
 ) -> AnyClip:
@@ -49,57 +70,145 @@ def interpolate(
 
     `known` speaks of whole frames or of single joints (the root's path goes with joint 0); the unknown may be NaN.
     `times` are those of the clip's frames (default: even at its rate), `at` is the same by default, and `fps` is the
-    rate that the answer is labelled with. Frames at the time of a known one are copies of it, bit for bit.
+    rate that the answer is labelled with. Frames at the time of a known one are copies of it, bit for bit. `method` is
+    one curve, or one for every cell.
     A point that is never known stays NaN, with confidence 0.
     Raises UsageError where nothing is known (of points), or nothing of some joint (of rotations), where times do not
     rise, and for an unknown method.
     """
-    if method not in CURVES:
-        raise unknown_name("curve", method, CURVES)
-    times = even_times(clip.frames, clip.fps) if times is None else times.double()
-    at = times if at is None else at.double()
-    _check(clip, known, times)
-    known = known if known.ndim == 2 else known[:, None]
-    fps = fps or clip.fps
-    if isinstance(clip, Points):
-        positions = _read(clip.positions, -3, known, times, at, method, curve)
-        sure = clip.confidence
-        if sure is not None:
-            calm = "hold" if method == "hold" else "linear"
-            sure = _read(sure[..., None], -3, known, times, at, calm, curve).nan_to_num(0.0)[..., 0]
-        return replace(clip, positions=positions, confidence=sure, fps=fps)
-    offsets = None if clip.offsets is None else _read(clip.offsets, -3, known, times, at, method, curve)
-    return replace(
-        clip,
-        rotations=_read(clip.rotations, -4, known, times, at, method, _turns),
-        root=_read(clip.root[..., None, :], -3, known[:, :1], times, at, method, curve)[..., 0, :],
-        offsets=offsets,
-        fps=fps,
-    )
+    return Interpolator(clip, known, times).at(at, method=method, fps=fps)
 
 
-def _read(values: Tensor, axis: int, known: Tensor, times: Tensor, at: Tensor, method: str, reader: _Reader) -> Tensor:
-    """Values [*batch, frame, joint, ...] at other times; joints that are known in the same frames go together."""
+class Interpolator(Generic[AnyClip]):
+    """The curves through the known frames of a clip; `at` reads them, as often as one likes.
+
+    Arguments and errors as `interpolate`.
+    """
+
+    def __init__(
+        self,
+        clip: AnyClip,
+        known: Bool[Tensor, " frame"] | Bool[Tensor, "frame joint"],
+        times: Float[Tensor, " frame"] | None = None,
+    ) -> None:
+        self.clip = clip
+        self.times = even_times(clip.frames, clip.fps) if times is None else times.double()
+        _check(clip, known, self.times)
+        table = known if known.ndim == 2 else known[:, None]
+        patterns, group = torch.unique(table, dim=1, return_inverse=True)
+        joints = len(clip.skeleton)
+        self.known = table.expand(-1, joints)
+        every = group.expand(joints) if table.shape[1] == 1 else group
+        self._groups = [
+            _Group((every == which).nonzero()[:, 0], rows := patterns[:, which].nonzero()[:, 0], self.times[rows])
+            for which in range(patterns.shape[1])
+        ]
+        first = self._groups[int(every[0])]
+        self._path = [_Group(torch.zeros(1, dtype=torch.int64), first.rows, first.keys)]
+
+    def at(
+        self,
+        at: Float[Tensor, " time"] | None = None,
+        *,
+        method: str | CurveTable = "cubic",
+        fps: float | None = None,
+    ) -> AnyClip:
+        """The clip at the times `at`, in any order. Raises UsageError for an unknown method."""
+        at = self.times if at is None else at.double()
+        choice = method if isinstance(method, CurveTable) else CurveTable((method,), torch.zeros(len(at), 1).long())
+        for name in choice.methods:
+            if name not in CURVES:
+                raise unknown_name("curve", name, CURVES)
+        clip: Clip = self.clip
+        fps = fps or clip.fps
+        if isinstance(clip, Points):
+            positions = _filled(clip.positions, -3, self._groups, at, choice, curve, _DOING)
+            sure = clip.confidence
+            if sure is not None:
+                calm = replace(choice, methods=["hold" if name == "hold" else "linear" for name in choice.methods])
+                sure = _filled(sure[..., None], -3, self._groups, at, calm, curve).nan_to_num_(0.0)[..., 0]
+            return cast("AnyClip", replace(clip, positions=positions, confidence=sure, fps=fps))
+        path = _filled(clip.root[..., None, :], -3, self._path, at, replace(choice, table=choice.table[:, :1]), curve)
+        offsets = None if clip.offsets is None else _filled(clip.offsets, -3, self._groups, at, choice, curve)
+        rotations = _filled(clip.rotations, -4, self._groups, at, choice, _rotations, _DOING)
+        return cast("AnyClip", replace(clip, rotations=rotations, root=path[..., 0, :], offsets=offsets, fps=fps))
+
+
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Joints that are known in the same frames: these frames, and their times."""
+
+    joints: Int[Tensor, " joint"]
+    rows: Int[Tensor, " key"]
+    keys: Float[Tensor, " key"]
+
+
+def _filled(
+    values: Tensor, axis: int, groups: list[_Group], at: Tensor, choice: CurveTable, reader: _Reader, doing: str = ""
+) -> Tensor:
+    """Values [*batch, frame, joint, ...] at other times."""
     first = values.movedim(axis, 0)
     joint = axis + 1 + first.ndim  # the axis of joints, counted from the front
     out = first.new_empty((len(at), *first.shape[1:]))
-    patterns, group = torch.unique(known, dim=1, return_inverse=True)
-    for which in range(patterns.shape[1]):
-        members = torch.arange(first.shape[joint]) if known.shape[1] == 1 else (group == which).nonzero()[:, 0]
-        rows = patterns[:, which].nonzero()[:, 0]
-        if not len(rows):
-            out.index_fill_(joint, members, torch.nan)
-            continue
-        given = first[rows].index_select(joint, members)
-        part = reader(given.double(), times[rows], at, method).to(values)
-        near = (torch.searchsorted(times[rows], at - _SAME_TIME)).clamp(max=len(rows) - 1)
-        same = (times[rows][near] - at).abs() <= _SAME_TIME
-        part[same] = given[near[same]]
-        out.index_copy_(joint, members, part)
+    for span in pieces(len(at), _PIECE, doing):
+        for group in groups:
+            if not len(group.rows):
+                out[span].index_fill_(joint, group.joints, torch.nan)
+                continue
+            every = choice.table.shape[1] == 1
+            columns = choice.table[span] if every else choice.table[span, group.joints]
+            column, own = (columns, None) if every else torch.unique(columns, dim=1, return_inverse=True)
+            for which in range(column.shape[1]):
+                joints = group.joints if own is None else group.joints[own == which]
+                part = _piece(first, joint, joints, group, at[span], choice.methods, column[:, which], reader)
+                out[span].index_copy_(joint, joints, part)
     return out.movedim(0, axis)
 
 
-def _turns(rotations: Tensor, keys: Tensor, at: Tensor, method: str) -> Tensor:
+def _piece(
+    first: Tensor,
+    joint: int,
+    joints: Tensor,
+    group: _Group,
+    at: Tensor,
+    methods: Sequence[str],
+    choice: Int[Tensor, " time"],
+    reader: _Reader,
+) -> Tensor:
+    """Some joints at some times: copies of known frames, and every curve where it is chosen and nothing is known."""
+
+    def taken(which: Tensor) -> Tensor:
+        """The values of those keys."""
+        rows = group.rows[which]
+        if len(joints) == first.shape[joint]:
+            return first[rows]
+        low, high = int(rows.min()), int(rows.max())
+        return first[low : high + 1].index_select(joint, joints)[rows - low]
+
+    near = torch.searchsorted(group.keys, at - _SAME_TIME).clamp(max=len(group.keys) - 1)
+    same = (group.keys[near] - at).abs() <= _SAME_TIME
+    part = taken(near)
+    reach = _OF_ROTATIONS if reader is _rotations else _OF_NUMBERS
+    for which in choice[~same].unique().tolist():
+        place = ((choice == which) & ~same).nonzero()[:, 0]
+        method = methods[which] if which >= 0 else "hold"
+        near = _around(group.keys, at[place], reach[method])
+        part[place] = reader(taken(near).double(), group.keys[near], at[place], method).to(part)
+    return part
+
+
+def _around(keys: Float[Tensor, " key"], at: Float[Tensor, " time"], reach: int) -> Int[Tensor, " some"]:
+    """The keys between which the times lie, and `reach` more on each side."""
+    index = (torch.searchsorted(keys, at.contiguous(), right=True) - 1).clamp(0, max(len(keys) - 2, 0))
+    low, high = (index - reach).clamp(min=0), (index + reach + 1).clamp(max=len(keys) - 1)
+    first = int(low.min())
+    edges = torch.zeros(int(high.max()) - first + 2, dtype=torch.int64)
+    one = torch.ones_like(index)
+    edges.index_add_(0, low - first, one).index_add_(0, high - first + 1, one, alpha=-1)
+    return first + (edges.cumsum(0) > 0).nonzero()[:, 0]
+
+
+def _rotations(rotations: Tensor, keys: Tensor, at: Tensor, method: str) -> Tensor:
     return quat_xyzw_to_rotmat(rotation_curve(rotmat_to_quat_xyzw(rotations), keys, at, method))
 
 

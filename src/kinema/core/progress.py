@@ -1,0 +1,39 @@
+"""Long work in pieces, and who is told how far it has come.
+
+Functions that go through a long clip ask `pieces` for its spans. Nobody listens by default; the command line does on a
+terminal (`kinema.apps.cli.console`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+Listener = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is: frames, rows."""
+
+_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+
+
+@contextmanager
+def heard_by(listener: Listener) -> Iterator[None]:
+    """`listener` is called as work goes on, until the block ends."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+def pieces(count: int, size: int, doing: str = "") -> Iterator[slice]:
+    """Slices of `size` items that cover `count`, in order; the last one takes the rest, up to twice the size.
+
+    Where `doing` says what is done, the listener is told after every piece.
+    """
+    listener = _listener.get() if doing else None
+    starts = list(range(0, max(count - size, 0) + 1, size))
+    for start, stop in zip(starts, [*starts[1:], count], strict=True):
+        yield slice(start, stop)
+        if listener is not None:
+            listener(doing, stop, count)
