@@ -6,7 +6,7 @@ terminal (`kinema.apps.cli.console`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -17,7 +17,7 @@ _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 
 @contextmanager
-def heard_by(listener: Listener) -> Iterator[None]:
+def heard_by(listener: Listener) -> Generator[None]:
     """`listener` is called as work goes on, until the block ends."""
     token = _listener.set(listener)
     try:

@@ -189,7 +189,8 @@ def _piece(
     same = (group.keys[near] - at).abs() <= _SAME_TIME
     part = taken(near)
     reach = _OF_ROTATIONS if reader is _rotations else _OF_NUMBERS
-    for which in choice[~same].unique().tolist():
+    chosen: list[int] = choice[~same].unique().tolist()
+    for which in chosen:
         place = ((choice == which) & ~same).nonzero()[:, 0]
         method = methods[which] if which >= 0 else "hold"
         near = _around(group.keys, at[place], reach[method])
