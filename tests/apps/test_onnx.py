@@ -22,7 +22,7 @@ from kinema.data.tasks import known_frames
 from kinema.models.posegpt.model import PoseGPT
 from kinema.models.smrnet.model import SMRNet
 from kinema.motion.edit import resample
-from kinema.motion.retargeting.bone_directions import to_skeleton
+from kinema.motion.retargeting import retarget
 from kinema.nn.diffusion import Walk
 from kinema.nn.noise import RowStreams
 from kinema.pipeline import open_run
@@ -159,7 +159,7 @@ def test_a_shipped_model_from_the_command_line(tmp_path: Path, capsys: pytest.Ca
     model = open_run("simlpe-cmu")
     assert model.representation is not None
     walk = resample(perform("walk", seconds=2.0, fps=60.0, seed=3), 60.0)
-    clip = to_skeleton(walk, model.representation.skeleton)[-10:]
+    clip = retarget(walk, model.representation.skeleton, by="directions")[-10:]
     past = model.representation.encode(clip)[None]
     found = model.representation.decode(torch.from_numpy(session.run(None, {"past": past.numpy()})[0])[0])
     wanted = model.forecast(clip, 25, "positions")

@@ -58,6 +58,24 @@ def test_batches_come_apart_and_together(clip):
     assert both.points().one(0).frames == 6
 
 
+def test_every_array_follows_a_map(clip):
+    moving = replace(clip, offsets=clip.skeleton.offsets + torch.arange(6.0)[:, None, None])
+    back = moving.map(lambda values, axis: values.flip(axis))
+    torch.testing.assert_close(back.points().positions, moving.points().positions.flip(0))
+    some = torch.tensor([[0, 1, 2], [3, 4, 5]])
+    windows = moving[some]
+    assert (windows.batch_shape, windows.frames) == ((2,), 3)
+    torch.testing.assert_close(windows.points().positions, moving.points().positions[some])
+    assert windows[some[:, :2] % 3].batch_shape == (2, 2)
+    many = moving.expand(4)
+    assert (many.batch_shape, many.frames) == ((4,), 6)
+    torch.testing.assert_close(many.one(3).points().positions, moving.points().positions)
+    sure = Points(clip.skeleton, torch.zeros(6, 24, 2), 20.0, confidence=torch.arange(144.0).reshape(6, 24))
+    assert sure[torch.tensor([4])].confidence[0, 0] == 96
+    assert stack([sure, sure]).confidence.shape == (2, 6, 24)
+    assert stack([moving, clip]).offsets is None  # what one of them lacks
+
+
 def test_concatenation_wants_one_skeleton_and_one_rate(clip):
     assert concatenate(clip, clip[:2]).frames == 8
     with pytest.raises(UsageError, match="fps"):

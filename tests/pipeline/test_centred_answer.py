@@ -13,14 +13,15 @@ from kinema.models.baselines import ConstantVelocity, ZeroVelocity
 from kinema.motion import skeletons as catalog
 from kinema.motion.edit import facing
 from kinema.motion.motion import Motion
-from kinema.motion.retargeting.bone_directions import carry, to_skeleton
+from kinema.motion.retargeting import retarget
+from kinema.motion.retargeting.bone_directions import carry
 from kinema.pipeline.forecasting import Run
 from kinema.representations.root_centred import CentredPositionsConfig
 
 
 def walk(skeleton: str) -> Motion:
     source = Synthetic(clips_per_action=1, seconds=4.0, fps=60.0, actions=("walk",))
-    return to_skeleton(next(iter(source.clips("train"))), catalog.skeleton(skeleton))[:100]
+    return retarget(next(iter(source.clips("train"))), catalog.skeleton(skeleton), by="directions")[:100]
 
 
 def run(model: type[ZeroVelocity | ConstantVelocity]) -> Run:
@@ -41,7 +42,7 @@ def test_a_body_that_is_forecast_to_stand_still_stands_as_it_was_last_seen(skele
 def test_a_turn_that_the_model_forecasts_is_made(skeleton: str) -> None:
     clip = walk(skeleton)
     canon = catalog.skeleton("canon17")
-    seen = to_skeleton(clip, canon)
+    seen = retarget(clip, canon, by="directions")
     last = CentredPositionsConfig(60.0).build(canon)
     angles = torch.linspace(0, math.pi / 2, 31)[1:]
     still = last.decode(last.encode(seen[-1:])).positions

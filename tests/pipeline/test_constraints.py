@@ -10,7 +10,7 @@ from kinema.data.synthetic import perform
 from kinema.motion import skeletons as catalog
 from kinema.motion.edit import facing, turn
 from kinema.motion.motion import Motion
-from kinema.motion.retargeting.bone_directions import to_skeleton
+from kinema.motion.retargeting import retarget
 from kinema.pipeline import Means, Run, open_run, train
 from kinema.pipeline.constraints import ENDING, PARTS, Wishes
 from kinema.recipes import recipe
@@ -58,7 +58,7 @@ def test_all_futures_end_in_the_pose_and_do_not_leap_into_it(smrnet: Run) -> Non
     found = smrnet.answer(past, seconds=1.0, samples=4, seed=3, wishes=Wishes(end=end)).samples
     joints = ("l_knee", "r_ankle", "l_wrist", "r_wrist", "head")
     pose = turn(end[-1:], (facing(past[-1:]) - facing(end[-1:]))[0])
-    expected = about_the_root(to_skeleton(pose, past.skeleton), joints)
+    expected = about_the_root(retarget(pose, past.skeleton, by="directions"), joints)
     stays = round(ENDING * found.fps) - 2
     reached = about_the_root(found, joints)[:, -stays:]
     torch.testing.assert_close(reached, expected.expand_as(reached), atol=0.03, rtol=0)

@@ -16,7 +16,7 @@ from kinema.models.base import Model
 from kinema.motion import skeletons as catalog
 from kinema.motion.edit import facing, resample
 from kinema.motion.motion import Motion
-from kinema.motion.retargeting.bone_directions import to_skeleton
+from kinema.motion.retargeting import retarget
 from kinema.pipeline.forecasting import Run
 from kinema.representations.heading import HeadingRotations
 
@@ -60,7 +60,7 @@ def walk(angle: float = 0.7) -> Motion:
 def prophet(truth: Motion, start: int) -> Run:
     representation = HeadingRotations(catalog.skeleton("kinema24"), FPS)
     same = truth.skeleton.same_tree(representation.skeleton)
-    known = truth if same else to_skeleton(truth, representation.skeleton)
+    known = truth if same else retarget(truth, representation.skeleton, by="directions")
     return Run(
         "prophet",
         Prophet(Known(representation.encode(known)[start:])),
@@ -82,7 +82,7 @@ def test_a_forecast_that_repeats_the_truth_follows_its_path() -> None:
 
 @pytest.mark.parametrize("skeleton", ["cmu38", "smpl24"])
 def test_it_does_so_on_a_body_of_another_kind(skeleton: str) -> None:
-    truth = to_skeleton(walk(), catalog.skeleton(skeleton))
+    truth = retarget(walk(), catalog.skeleton(skeleton), by="directions")
     ahead = prophet(truth, 60).answer(truth[:60], seconds=1.5).samples.one(0)
     assert ahead.skeleton.joints == truth.skeleton.joints
     assert float((ahead.root - truth.root[60:105]).norm(dim=-1).max()) < 0.03
@@ -92,7 +92,7 @@ def test_it_does_so_on_a_body_of_another_kind(skeleton: str) -> None:
 @pytest.mark.parametrize("skeleton", ["cmu38", "kinema24"])
 def test_a_body_whose_offsets_move_keeps_the_last_ones(skeleton: str) -> None:
     """As in files with positions on every joint (Bandai-Namco's)."""
-    truth = to_skeleton(walk(), catalog.skeleton(skeleton))
+    truth = retarget(walk(), catalog.skeleton(skeleton), by="directions")
     still = prophet(truth, 60).answer(truth[:60], seconds=0.5).samples
     moving = replace(truth, offsets=truth.skeleton.offsets.expand(truth.frames, -1, -1).clone())
     ahead = prophet(truth, 60).answer(moving[:60], seconds=0.5).samples

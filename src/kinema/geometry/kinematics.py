@@ -39,6 +39,11 @@ def joint_positions(
     return _placed(_turned(rotations, parents, {0, *parents}), root, offsets, parents)
 
 
+def global_rotations(rotations: Float[Tensor, "*b joint 3 3"], parents: Sequence[int]) -> Float[Tensor, "*b joint 3 3"]:
+    """The global rotations of `forward_kinematics` alone."""
+    return torch.stack(list(_turned(rotations, parents, range(len(parents))).values()), -3)
+
+
 def _turned(rotations: Tensor, parents: Sequence[int], needed: Container[int]) -> dict[int, Tensor]:
     local = rotations.unbind(-3)
     turned = {0: local[0]}

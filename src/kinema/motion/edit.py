@@ -44,19 +44,14 @@ def resample(clip: AnyClip, fps: float) -> AnyClip:
     below = torch.div(ticks, step.denominator, rounding_mode="floor")
     weight = (ticks - below * step.denominator).to(torch.float64) / step.denominator
     above = (below + (weight > 0)).clamp(max=clip.frames - 1)
-    if isinstance(clip, Points):
-        sure = None if clip.confidence is None else _lerp(clip.confidence, below, above, weight, -2)
-        return replace(clip, positions=_lerp(clip.positions, below, above, weight, -3), fps=fps, confidence=sure)
-    layout = clip.layout and replace(clip.layout, frame_time=f"{1 / fps:.9g}")
-    offsets = None if clip.offsets is None else _lerp(clip.offsets, below, above, weight, -3)
-    return replace(
-        clip,
-        rotations=_slerp(clip.rotations, below, above, weight),
-        root=_lerp(clip.root, below, above, weight, -2),
-        offsets=offsets,
-        fps=fps,
-        layout=layout,
-    )
+
+    def read(values: Tensor, axis: int) -> Tensor:
+        return (_slerp if axis == -4 else _lerp)(values, below, above, weight, axis)  # rotations have two axes more
+
+    resampled = replace(clip.map(read), fps=fps)
+    if isinstance(resampled, Motion) and resampled.layout:
+        return replace(resampled, layout=replace(resampled.layout, frame_time=f"{1 / fps:.9g}"))
+    return resampled
 
 
 def mirror(clip: AnyClip) -> AnyClip:
@@ -182,6 +177,13 @@ def on_floor(clip: AnyClip) -> AnyClip:
     return shift(clip, torch.stack((torch.zeros_like(lowest), -lowest, torch.zeros_like(lowest)), -1))
 
 
+def root_free(clip: Motion) -> Motion:
+    """The clip with the root at the origin and not turned: the pose alone."""
+    rotations = clip.rotations.clone()
+    rotations[..., 0, :, :] = torch.eye(3).to(rotations)
+    return replace(clip, rotations=rotations, root=torch.zeros_like(clip.root))
+
+
 def drop_rest_frame(motion: Motion) -> Motion:
     """The clip without the rest pose that some files put before the recording, and without the way out of it.
 
@@ -233,12 +235,12 @@ def _lerp(values: Tensor, below: Tensor, above: Tensor, weight: Tensor, axis: in
     return torch.where(share == 0, start, start + (end - start) * share)
 
 
-def _slerp(rotations: Tensor, below: Tensor, above: Tensor, weight: Tensor) -> Tensor:
-    out = rotations.index_select(-4, below.to(rotations.device))
+def _slerp(rotations: Tensor, below: Tensor, above: Tensor, weight: Tensor, axis: int) -> Tensor:
+    out = rotations.index_select(axis, below.to(rotations.device))
     between = weight.nonzero()[:, 0].to(rotations.device)  # the other frames are copies of input frames
-    end = rotations.index_select(-4, above.to(rotations.device)[between])
+    end = rotations.index_select(axis, above.to(rotations.device)[between])
     share = weight.to(rotations)[between][:, None]
-    return out.index_copy(-4, between, slerp(out.index_select(-4, between), end, share))
+    return out.index_copy(axis, between, slerp(out.index_select(axis, between), end, share))
 
 
 def _has(skeleton: Skeleton, name: str) -> bool:

@@ -8,21 +8,73 @@ seconds, radians; right-handed, y up, facing +z. `Motion -> Points` is forward k
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, ClassVar, TypeVar, cast
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from kinema.core.errors import UsageError
-from kinema.geometry.kinematics import joint_positions
+from kinema.geometry.kinematics import global_rotations, joint_positions
 from kinema.motion.bvh_layout import FileLayout
 from kinema.motion.skeleton import Skeleton
 
+_Some = TypeVar("_Some", bound="_Arrays")
+
+
+class _Arrays:
+    """What `Motion` and `Points` share: arrays with a frame axis, handled together."""
+
+    FRAME_AXES: ClassVar[Mapping[str, int]]
+    """Name of each array -> its frame axis, counted from the end; the first one is never None."""
+    skeleton: Skeleton
+    fps: float
+
+    @property
+    def frames(self) -> int:
+        """Number of frames."""
+        return self._shape[next(iter(self.FRAME_AXES.values()))]
+
+    @property
+    def batch_shape(self) -> torch.Size:
+        """The leading axes: () for one clip, (10,) for ten."""
+        return self._shape[: next(iter(self.FRAME_AXES.values()))]
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the first frame to the last."""
+        return (self.frames - 1) / self.fps
+
+    def map(self: _Some, function: Callable[[Tensor, int], Tensor]) -> _Some:
+        """The clip with `function(values, axis)` in the place of each array; `axis` is its frame axis, negative."""
+        return combine([self], lambda arrays, axis: function(arrays[0], axis))
+
+    def __getitem__(self: _Some, frames: slice | Int[Tensor, "*window frame"]) -> _Some:
+        """Some of the frames: a slice without a step (a rate is changed with `edit.resample`), or frame numbers.
+
+        Frame numbers of shape [window, frame] give as many windows, as the last batch axis. Raises UsageError for a
+        slice with a step, or without a frame.
+        """
+        chosen = _plain_slice(frames, self.frames) if isinstance(frames, slice) else frames
+        return self.map(lambda values, axis: values[(..., chosen, *[slice(None)] * (-axis - 1))])
+
+    def one(self: _Some, *index: int) -> _Some:
+        """One clip of the batch."""
+        return self.map(lambda values, axis: values[index])
+
+    def expand(self: _Some, *batch: int) -> _Some:
+        """The clip with these leading axes, without a copy; its own batch shape must broadcast to them."""
+        return self.map(lambda values, axis: values.expand(*batch, *values.shape[axis:]))
+
+    @property
+    def _shape(self) -> torch.Size:
+        return getattr(self, next(iter(self.FRAME_AXES))).shape
+
 
 @dataclass(frozen=True, eq=False)
-class Motion:
+class Motion(_Arrays):
     """Local joint rotations and the path of the root.
 
     `offsets` is None where bones keep their rest length; a file that animates the place of a joint in its parent's
@@ -30,6 +82,8 @@ class Motion:
     written back the same way. `identity` names the recording ("cmu/06_07"): it is what leak checks compare.
     Raises UsageError where shapes do not fit the skeleton or `fps` is not positive.
     """
+
+    FRAME_AXES: ClassVar = {"rotations": -4, "root": -2, "offsets": -3}
 
     skeleton: Skeleton
     rotations: Float[Tensor, "*batch frame joint 3 3"]
@@ -44,39 +98,15 @@ class Motion:
         frames, joints = self.rotations.shape[-4], self.rotations.shape[-3]
         _check(self.skeleton, joints, frames, self.root.shape[-2], self.fps)
 
-    @property
-    def frames(self) -> int:
-        """Number of frames."""
-        return self.rotations.shape[-4]
-
-    @property
-    def batch_shape(self) -> torch.Size:
-        """The leading axes: () for one clip, (10,) for ten."""
-        return self.rotations.shape[:-4]
-
-    @property
-    def duration(self) -> float:
-        """Seconds from the first frame to the last."""
-        return (self.frames - 1) / self.fps
-
-    def __getitem__(self, frames: slice) -> Motion:
-        """Some of the frames (a slice without a step: a rate is changed with `edit.resample`)."""
-        frames = _plain_slice(frames, self.frames)
-        offsets = None if self.offsets is None else self.offsets[..., frames, :, :]
-        return replace(
-            self, rotations=self.rotations[..., frames, :, :, :], root=self.root[..., frames, :], offsets=offsets
-        )
-
-    def one(self, *index: int) -> Motion:
-        """One clip of the batch."""
-        offsets = None if self.offsets is None else self.offsets[index]
-        return replace(self, rotations=self.rotations[index], root=self.root[index], offsets=offsets)
-
     def points(self) -> Points:
         """Joint positions, by forward kinematics."""
         offsets = self.skeleton.offsets if self.offsets is None else self.offsets
         positions = joint_positions(self.rotations, self.root, offsets.to(self.root), self.skeleton.parents)
         return Points(self.skeleton, positions, self.fps, self.action, self.identity)
+
+    def global_rotations(self) -> Float[Tensor, "*batch frame joint 3 3"]:
+        """Every joint's rotation in the world's axes."""
+        return global_rotations(self.rotations, self.skeleton.parents)
 
     def places(self, joints: Sequence[int]) -> Float[Tensor, "*batch frame chosen 3"]:
         """Positions of some of the joints: `points` for what they hang on alone."""
@@ -93,13 +123,15 @@ class Motion:
 
 
 @dataclass(frozen=True, eq=False)
-class Points:
+class Points(_Arrays):
     """Joint positions in metres (`dim` 3), or in the unit of a picture (`dim` 2).
 
     `confidence` says how far each place is to be believed: 0 unknown (the place is then NaN or of no meaning), 1 exact;
     None where everything is as good as known. Raises UsageError where shapes do not fit the skeleton or `fps` is not
     positive.
     """
+
+    FRAME_AXES: ClassVar = {"positions": -3, "confidence": -2}
 
     skeleton: Skeleton
     positions: Float[Tensor, "*batch frame joint dim"]
@@ -118,32 +150,6 @@ class Points:
                 cure="Check the shapes of the arrays.",
             )
 
-    @property
-    def frames(self) -> int:
-        """Number of frames."""
-        return self.positions.shape[-3]
-
-    @property
-    def batch_shape(self) -> torch.Size:
-        """The leading axes: () for one clip, (10,) for ten."""
-        return self.positions.shape[:-3]
-
-    @property
-    def duration(self) -> float:
-        """Seconds from the first frame to the last."""
-        return (self.frames - 1) / self.fps
-
-    def __getitem__(self, frames: slice) -> Points:
-        """Some of the frames (a slice without a step)."""
-        frames = _plain_slice(frames, self.frames)
-        confidence = None if self.confidence is None else self.confidence[..., frames, :]
-        return replace(self, positions=self.positions[..., frames, :, :], confidence=confidence)
-
-    def one(self, *index: int) -> Points:
-        """One clip of the batch."""
-        confidence = None if self.confidence is None else self.confidence[index]
-        return replace(self, positions=self.positions[index], confidence=confidence)
-
     def points(self) -> Points:
         """Itself, so that whatever draws or measures positions takes both kinds of clip."""
         return self
@@ -152,36 +158,37 @@ class Points:
 Clip = Motion | Points
 
 
-def stack(clips: Sequence[Motion]) -> Motion:
-    """One clip of batch shape (len(clips),) from clips of the same length, rate and skeleton tree."""
+def combine(clips: Sequence[_Some], function: Callable[[list[Tensor], int], Tensor]) -> _Some:
+    """The first clip with `function(arrays, axis)` in the place of each array, `arrays` being those of all clips.
+
+    `axis` is the frame axis of these arrays, negative. An array that one of the clips lacks (offsets, confidence) is
+    None in the answer.
+    """
     first = clips[0]
-    return replace(
-        first,
-        rotations=torch.stack([clip.rotations for clip in clips]),
-        root=torch.stack([clip.root for clip in clips]),
-        offsets=None
-        if first.offsets is None
-        else torch.stack([clip.offsets for clip in clips if clip.offsets is not None]),
-    )
+    found: dict[str, Tensor | None] = {}
+    for name, axis in first.FRAME_AXES.items():
+        arrays: list[Tensor | None] = [getattr(clip, name) for clip in clips]
+        given = [values for values in arrays if values is not None]
+        found[name] = function(given, axis) if len(given) == len(clips) else None
+    return replace(cast("Any", first), **found)
 
 
-def concatenate(first: Motion, second: Motion) -> Motion:
-    """`second` after `first` along the time axis; same skeleton tree and rate. Raises UsageError where they differ."""
-    if not first.skeleton.same_tree(second.skeleton) or abs(first.fps - second.fps) > 1e-6 * first.fps:
-        raise UsageError(
-            expected=f"clips of one skeleton and rate ({first.skeleton.name}, {first.fps:g} fps)",
-            got=f"{second.skeleton.name}, {second.fps:g} fps",
-            cure="Resample or convert one of them first.",
-        )
-    offsets = None
-    if first.offsets is not None and second.offsets is not None:
-        offsets = torch.cat((first.offsets, second.offsets), -3)
-    return replace(
-        first,
-        rotations=torch.cat((first.rotations, second.rotations), -4),
-        root=torch.cat((first.root, second.root), -2),
-        offsets=offsets,
-    )
+def stack(clips: Sequence[_Some]) -> _Some:
+    """One clip of batch shape (len(clips), ...) from clips of the same shape, rate and skeleton tree."""
+    return combine(clips, lambda arrays, axis: torch.stack(arrays))
+
+
+def concatenate(*clips: _Some) -> _Some:
+    """The clips one after the other along the time axis. Raises UsageError where skeleton trees or rates differ."""
+    first = clips[0]
+    for other in clips[1:]:
+        if not first.skeleton.same_tree(other.skeleton) or abs(first.fps - other.fps) > 1e-6 * first.fps:
+            raise UsageError(
+                expected=f"clips of one skeleton and rate ({first.skeleton.name}, {first.fps:g} fps)",
+                got=f"{other.skeleton.name}, {other.fps:g} fps",
+                cure="Resample or convert one of them first.",
+            )
+    return combine(clips, torch.cat)
 
 
 def _plain_slice(frames: slice, count: int) -> slice:

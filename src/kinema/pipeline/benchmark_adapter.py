@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from kinema.core.errors import UsageError
 from kinema.motion.interpolation import even_times, interpolate
-from kinema.motion.motion import Clip, Motion, Points
+from kinema.motion.motion import Clip, Motion, Points, stack
 from kinema.pipeline.completion import softened, under_model
 from kinema.pipeline.forecasting import Run
 from kinema.pipeline.model_completion import infill
@@ -75,11 +75,7 @@ def _softened(evidence: Evidence) -> Clip:
     clip, trust = evidence.clip, evidence.trust
     assert trust is not None
     parts = [softened(Evidence(clip.one(i), evidence.known, evidence.clock, trust[i])) for i in range(len(trust))]
-    if isinstance(clip, Points):
-        return replace(clip, positions=torch.stack([part.points().positions for part in parts]))
-    motions = [cast("Motion", part) for part in parts]
-    rotations, root = (torch.stack([getattr(one, name) for one in motions]) for name in ("rotations", "root"))
-    return replace(clip, rotations=rotations, root=root)
+    return stack(parts)
 
 
 def open_completer(model: str | Path | Run) -> Completer:

@@ -16,8 +16,8 @@ from kinema.io import keypoints
 from kinema.io.formats import load_clip, save
 from kinema.motion.edit import facing, resample, shift, turn
 from kinema.motion.motion import Clip, Motion, Points, concatenate
+from kinema.motion.retargeting import pair_joints, retarget
 from kinema.motion.retargeting.joint_map import named_by
-from kinema.motion.retargeting.rest_pose import transfer
 from kinema.pipeline.completion import Completed, Keys
 
 _LARGEST = 1_000_000  # frames between two poses
@@ -126,7 +126,7 @@ def pair(first: Source, second: Source, *, align: bool) -> tuple[Motion, Motion]
     """The two clips to join, on the body and at the rate of the first.
 
     With `align` the second stands where the first ended and faces as it did. A second clip of another skeleton is
-    carried over to it (`transfer`), one of another rate is resampled; a KinemaWarning says so. Raises UsageError where
+    retargeted to it, one of another rate is resampled; a KinemaWarning says so. Raises UsageError where
     too few joints match.
     """
     before, after = first.only, second.only
@@ -134,8 +134,9 @@ def pair(first: Source, second: Source, *, align: bool) -> tuple[Motion, Motion]
         _tell(f"{second.file.name} has {after.fps:g} frames per second; it is read at {before.fps:g}")
         after = resample(after, before.fps)
     if not before.skeleton.same_tree(after.skeleton):
-        after, pairing = transfer(after, before)
-        told = [f"{second.file.name} has another skeleton and was carried over to that of {first.file.name}"]
+        pairing = pair_joints(after.skeleton, before.skeleton)
+        after = retarget(after, before)
+        told = [f"{second.file.name} has another skeleton and was retargeted to that of {first.file.name}"]
         _tell("; ".join([*told, *pairing.lines()]))
     after = replace(after, skeleton=before.skeleton, fps=before.fps, layout=before.layout)
     if align:
@@ -161,20 +162,13 @@ def joined(before: Motion, after: Motion, frames: int, known: int) -> tuple[Moti
     start, end = before[-min(known, before.frames) :], after[: min(known, after.frames)]
     if (start.offsets is None) != (end.offsets is None):
         start, end = _with_offsets(start), _with_offsets(end)
-    gap = _repeat(start[-1:], frames)
+    gap = start[torch.full((frames,), start.frames - 1)]
     mask = torch.ones(start.frames + frames + end.frames, dtype=torch.bool)
     mask[start.frames : start.frames + frames] = False
-    return concatenate(concatenate(start, gap), end), mask
+    return concatenate(start, gap, end), mask
 
 
 def _with_offsets(clip: Motion) -> Motion:
     if clip.offsets is not None:
         return clip
     return replace(clip, offsets=clip.skeleton.offsets.expand(clip.frames, -1, -1).clone())
-
-
-def _repeat(pose: Motion, frames: int) -> Motion:
-    offsets = None if pose.offsets is None else pose.offsets.expand(frames, -1, -1)
-    return replace(
-        pose, rotations=pose.rotations.expand(frames, -1, -1, -1), root=pose.root.expand(frames, -1), offsets=offsets
-    )

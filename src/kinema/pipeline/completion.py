@@ -214,7 +214,7 @@ def _follow(
         notes += said
     if samples > 1 and not models:
         notes.append(f"curves know one answer: the {samples} samples are the same")
-        answer = _repeated(answer, samples)
+        answer = answer.expand(samples, *answer.batch_shape).map(lambda values, axis: values.clone())
     return answer, notes
 
 
@@ -234,17 +234,6 @@ def _where(mask: Bool[Tensor, "time joint"], yes: Clip, no: Clip) -> Clip:
         offsets = torch.where(mask[..., None], yes.offsets, no.offsets)
     rotations = torch.where(mask[..., None, None], yes.rotations, no.rotations)
     return replace(yes, rotations=rotations, root=torch.where(mask[:, :1], yes.root, no.root), offsets=offsets)
-
-
-def _repeated(clip: Clip, samples: int) -> Clip:
-    def many(values: Tensor) -> Tensor:
-        return values.expand(samples, *values.shape).clone()
-
-    if isinstance(clip, Points):
-        sure = None if clip.confidence is None else many(clip.confidence)
-        return replace(clip, positions=many(clip.positions), confidence=sure)
-    offsets = None if clip.offsets is None else many(clip.offsets)
-    return replace(clip, rotations=many(clip.rotations), root=many(clip.root), offsets=offsets)
 
 
 def _relabelled(answer: Clip, clip: Clip, rate: float) -> Clip:

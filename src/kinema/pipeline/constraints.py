@@ -16,7 +16,7 @@ from kinema.core.errors import UsageError, unknown_name
 from kinema.core.query import Query
 from kinema.motion.edit import facing, turn
 from kinema.motion.motion import Motion
-from kinema.motion.retargeting.bone_directions import to_skeleton
+from kinema.motion.retargeting import retarget
 from kinema.representations.base import Representation
 from kinema.representations.root_centred import CentredPositions
 
@@ -103,5 +103,5 @@ class Wishes:
 
 def _ending(end: Motion, past: Motion) -> Motion:
     """The last pose of a clip on the body of `past`, facing as that does at its end."""
-    pose = to_skeleton(end[-1:], past.skeleton)
+    pose = retarget(end[-1:], past.skeleton, by="directions")
     return replace(turn(pose, facing(past[-1:])[0] - facing(pose)[0]), fps=past.fps)

@@ -17,14 +17,15 @@ from torch import Tensor
 from kinema.core.errors import UsageError
 from kinema.data.tasks import known_frames
 from kinema.models.base import Model
-from kinema.motion.edit import resample
+from kinema.motion.edit import resample, root_free
 from kinema.motion.motion import Clip, Motion, Points, concatenate
 from kinema.motion.names import CANON17
-from kinema.motion.retargeting.bone_directions import PAST, carry, carry_path, to_skeleton
+from kinema.motion.retargeting import retarget
+from kinema.motion.retargeting.bone_directions import PAST, carry, carry_path
 from kinema.motion.skeleton import has_joint
 from kinema.pipeline.constraints import Known, Wishes
 from kinema.protocols.forecasting.interface import Space
-from kinema.representations.base import Representation, RootPositionsConfig, RotationVectorsConfig, root_free
+from kinema.representations.base import Representation, RootPositionsConfig, RotationVectorsConfig
 from kinema.representations.heading import HeadingRotations
 from kinema.representations.root_centred import CentredPositions
 
@@ -205,7 +206,7 @@ class Run:
         else:
             representation = self.representation
             same = own.skeleton.same_tree(representation.skeleton)
-            past = own if same else to_skeleton(own, representation.skeleton)
+            past = own if same else retarget(own, representation.skeleton, by="directions")
         known = wishes.known(representation, past, frames) if wishes else None
         features = self._predict(representation, past, frames, samples, seed, known)
         if isinstance(representation, HeadingRotations):  # it says where the body goes
@@ -268,20 +269,13 @@ def _own_representation(clip: Clip, space: Space) -> Representation:
 
 
 def _reversed(clip: Motion) -> Motion:
-    offsets = None if clip.offsets is None else clip.offsets.flip(-3)
-    return replace(clip, rotations=clip.rotations.flip(-4), root=clip.root.flip(-2), offsets=offsets)
+    return clip.map(lambda values, axis: values.flip(axis))
 
 
 def _at_rate(past: Motion, future: Motion, fps: float, frames: int) -> Motion:
     """`future`, which follows `past`, at another rate: its first frame stands one new frame after `past` ends."""
     last = past[-1:]
-    start = replace(
-        future,
-        rotations=last.rotations.expand(*future.batch_shape, -1, -1, -1, -1),
-        root=last.root.expand(*future.batch_shape, -1, -1),
-        offsets=None if last.offsets is None else last.offsets.expand(*future.batch_shape, -1, -1, -1),
-    )
     if future.offsets is None and last.offsets is not None:
         future = replace(future, offsets=last.offsets.expand(*future.batch_shape, future.frames, -1, -1))
-    resampled = resample(concatenate(start, future), fps)
+    resampled = resample(concatenate(last.expand(*future.batch_shape), future), fps)
     return resampled[1 : min(resampled.frames, frames + 1)]

@@ -20,7 +20,7 @@ from kinema.models.base import Model
 from kinema.models.posegpt.model import Tokeniser
 from kinema.motion.edit import resample
 from kinema.motion.motion import Clip, Motion
-from kinema.motion.retargeting.bone_directions import to_skeleton
+from kinema.motion.retargeting import retarget
 from kinema.pipeline.checkpoint import Loaded, load_model
 from kinema.pipeline.hub import PREFIX, fetched
 from kinema.pipeline.open import WEIGHTS, shipped_models
@@ -141,7 +141,7 @@ class ActionRun:
     def _encoded(self, clip: Clip) -> Float[Tensor, "frame feat"]:
         there = cast("Clip", resample(cast("Motion", clip), self.fps))  # either kind comes back as it was
         if isinstance(there, Motion) and not there.skeleton.same_tree(self.representation.skeleton):
-            there = to_skeleton(there, self.representation.skeleton)
+            there = retarget(there, self.representation.skeleton, by="directions")
         return self.representation.encode(there)
 
     @property

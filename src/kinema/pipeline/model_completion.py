@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinema.geometry.kinematics import forward_kinematics, global_to_local
+from kinema.geometry.kinematics import global_to_local
 from kinema.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat
 from kinema.motion.edit import shift
 from kinema.motion.interpolation import interpolate
@@ -127,9 +127,9 @@ def _turned_elsewhere(
     for joint, parent in enumerate(parents):
         own = sources.get(joint, ())
         led.append(own[0] if len(own) == 1 else led[parent] if parent >= 0 else 0)
-    first, then = (_in_the_room(clip)[..., led, :, :] for clip in (before, after))
+    first, then = (clip.global_rotations()[..., led, :, :] for clip in (before, after))
     change = way.settled(rotmat_to_rotvec(then @ first.transpose(-1, -2)).flatten(-2)).unflatten(-1, (-1, 3))
-    return global_to_local(rotvec_to_rotmat(change).to(curve.rotations) @ _in_the_room(curve), parents)
+    return global_to_local(rotvec_to_rotmat(change).to(curve.rotations) @ curve.global_rotations(), parents)
 
 
 def _hips(clip: Motion) -> Float[Tensor, "*batch frame 3"]:
@@ -138,10 +138,6 @@ def _hips(clip: Motion) -> Float[Tensor, "*batch frame 3"]:
     if not all(has_joint(clip.skeleton, name) for name in names):
         return clip.root
     return clip.points().positions[..., clip.skeleton.indices(names), :].mean(-2)
-
-
-def _in_the_room(clip: Motion) -> Float[Tensor, "*batch frame joint 3 3"]:
-    return forward_kinematics(clip.rotations, clip.root, clip.skeleton.offsets, clip.skeleton.parents)[1]
 
 
 def _rotations(clip: Clip, onto: Motion) -> Motion:

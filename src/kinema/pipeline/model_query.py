@@ -14,7 +14,7 @@ from kinema.core.errors import UsageError
 from kinema.core.query import Query
 from kinema.motion.interpolation import even_times, interpolate
 from kinema.motion.motion import Clip, Motion
-from kinema.motion.retargeting.bone_directions import to_skeleton
+from kinema.motion.retargeting import retarget
 from kinema.motion.retargeting.inverse_kinematics import match_joints
 from kinema.pipeline.forecasting import Run
 from kinema.representations.base import Representation
@@ -128,7 +128,7 @@ def on_body(clip: Clip, representation: Representation) -> Clip:
     """The clip on the model's skeleton. Raises UsageError for points that cannot be brought there."""
     if isinstance(clip, Motion):
         same = clip.skeleton.same_tree(representation.skeleton)
-        return clip if same else to_skeleton(clip, representation.skeleton)
+        return clip if same else retarget(clip, representation.skeleton, by="directions")
     if isinstance(representation, PictureKeypoints) and clip.positions.shape[-1] == 2:
         return representation.onto(clip)
     if not clip.skeleton.same_tree(representation.skeleton):

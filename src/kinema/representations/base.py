@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import compress
 
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor
 from kinema.core.errors import UsageError
 from kinema.geometry.kinematics import forward_kinematics
 from kinema.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat
-from kinema.motion.edit import reflections
+from kinema.motion.edit import reflections, root_free
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.skeleton import Skeleton
 from kinema.representations.anchor import Anchor
@@ -233,13 +233,6 @@ def with_rotations(clip: Clip) -> Motion:
         cure="Fit a skeleton first (kinema.motion.retargeting.inverse_kinematics), "
         "or take a representation of positions (CentredPositions).",
     )
-
-
-def root_free(clip: Motion) -> Motion:
-    """The clip with the root at the origin and not turned: the pose alone."""
-    rotations = clip.rotations.clone()
-    rotations[..., 0, :, :] = torch.eye(3).to(rotations)
-    return replace(clip, rotations=rotations, root=torch.zeros_like(clip.root))
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image, ImageDraw
 
 from kinema.core.atomic import atomic_path
 from kinema.core.errors import UsageError
-from kinema.motion.motion import Points
+from kinema.motion.motion import Points, concatenate
 from kinema.viz.camera import Camera, Shot, shot_of
 from kinema.viz.canvas import Canvas
 from kinema.viz.caption import font_of
@@ -149,5 +148,5 @@ def _write(image: Image.Image, rows: Sequence[Row], time: float | None, colours:
 def _panel(row: Row) -> Panel:
     """A row as one panel of a page: the truth solid, the samples as ghosts of it."""
     seconds = row.seen.frames / row.seen.fps
-    whole = replace(row.truth, positions=torch.cat((row.seen.positions, row.truth.positions)))
+    whole = concatenate(row.seen, row.truth)
     return forecast_panel(whole, row.samples, now=seconds, title=row.title)

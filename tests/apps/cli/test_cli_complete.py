@@ -13,7 +13,7 @@ from command import run
 from kinema.core.errors import KinemaWarning
 from kinema.data.synthetic import perform
 from kinema.io.formats import load, save
-from kinema.motion.retargeting.bone_directions import to_skeleton
+from kinema.motion.retargeting import retarget
 from kinema.motion.skeletons import skeleton
 
 Writer = Callable[..., Path]
@@ -126,12 +126,12 @@ def test_bad_keys(walk: Path, capsys: Captured) -> None:
 def test_a_second_clip_of_another_body_and_rate_is_brought_to_the_first(walk: Path, tmp_path: Path) -> None:
     other, out = tmp_path / "other.bvh", tmp_path / "out.bvh"
     clip = perform("walk", seconds=1.0, fps=60.0, seed=4)
-    save(to_skeleton(clip, skeleton("cmu38")), other)
+    save(retarget(clip, skeleton("cmu38"), by="directions"), other)
     with pytest.warns(KinemaWarning) as said:
         assert run("inbetween", walk, other, "--frames", 5, "-o", out) == 0
     rate, body = (str(each.message) for each in said)
     assert "60 frames per second; it is read at 30" in rate
-    assert "other.bvh has another skeleton and was carried over" in body
+    assert "other.bvh has another skeleton and was retargeted" in body
     first, done = load(walk), load(out)
     assert (done.skeleton.joints, done.fps, done.frames) == (first.skeleton.joints, first.fps, 7)
     # The pose that is arrived at is that of the other body: limbs point as there.

@@ -67,6 +67,24 @@ def test_retarget_answers_in_the_file_of_the_target(walk: Path, tmp_path: Path, 
         assert float((ours - theirs).norm(dim=-1).max()) < 2e-3
 
 
+def test_convert_and_retarget_agree_to_the_bit(walk: Path, tmp_path: Path) -> None:
+    """A skeleton by name, a joint map, positions alone: the two commands write the same files."""
+    files.save(files.load(walk).points(), tmp_path / "points.npz")
+    own = own_body(tmp_path, strange=True)
+    known = {"pelvis": 0, "neck": 3, "head": 4, "l_hip": 16, "l_knee": 17, "l_ankle": 18, "r_hip": 20, "r_knee": 21}
+    known |= {"l_shoulder": 7, "l_elbow": 8, "l_wrist": 9, "r_shoulder": 12, "r_elbow": 13, "r_wrist": 14}
+    known["r_ankle"] = 22
+    lines = [f'{part} = "J{place}"' for part, place in known.items()]
+    (tmp_path / "map.toml").write_text("[joints]\n" + "\n".join(lines))
+    for source, given in ((walk, ()), (tmp_path / "points.npz", ()), (own, ("--map", tmp_path / "map.toml"))):
+        for body in ("smpl24", "cmu38"):
+            for suffix in (".bvh", ".npz"):
+                one, other = tmp_path / f"one{suffix}", tmp_path / f"other{suffix}"
+                assert run("convert", source, one, "--to", body, *given) == 0
+                assert run("retarget", source, body, "-o", other, *given) == 0
+                assert one.read_bytes() == other.read_bytes(), (source.name, body, suffix)
+
+
 def test_retarget_to_the_catalogue_with_feet_locked(walk: Path, tmp_path: Path, capsys: Captured) -> None:
     assert run("retarget", walk, "smpl24", "-o", tmp_path / "out.npz", "--lock-feet") == 0
     out, err = capsys.readouterr()

@@ -13,7 +13,7 @@ from kinema.motion.edit import facing, resample, rest_pose
 from kinema.motion.feet.contacts import contact_joints, foot_contacts
 from kinema.motion.feet.lock import lock_feet, settled_contacts
 from kinema.motion.motion import Motion
-from kinema.motion.retargeting.rest_pose import transfer
+from kinema.motion.retargeting import retarget
 from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons import skeleton
 
@@ -24,7 +24,7 @@ KNEES = ("l_knee", "r_knee")
 def sliding() -> tuple[Motion, torch.Tensor]:
     """A walk on another body whose hips sway and bob, so that feet slide; and when they should stand."""
     walk = resample(perform("walk", seconds=4.0, fps=60.0, seed=3), 60.0)
-    there, _ = transfer(walk, skeleton("smpl24"))
+    there = retarget(walk, skeleton("smpl24"))
     time = torch.arange(walk.frames) / 60.0
     sway = torch.stack((0.01 * torch.sin(5 * time), 0.004 * torch.sin(9 * time), 0.01 * torch.cos(4 * time)), -1)
     return replace(there, root=there.root + sway), foot_contacts(walk)

@@ -9,7 +9,8 @@ from kinema.core.errors import UsageError
 from kinema.data.synthetic import perform
 from kinema.motion.edit import facing, mirror, resample, rest_pose, turn
 from kinema.motion.motion import Motion, Points, concatenate
-from kinema.motion.retargeting.bone_directions import carry, leg_length, to_skeleton
+from kinema.motion.retargeting import retarget
+from kinema.motion.retargeting.bone_directions import carry, leg_length
 from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons import skeleton
 from kinema.representations.base import RootPositions, root_free
@@ -39,18 +40,18 @@ def knee_bend(clip: Motion) -> torch.Tensor:
     )
 
 
-# to_skeleton
+# retarget
 
 
 def test_the_same_body_gives_the_motion_back(walk):
-    same = to_skeleton(walk, walk.skeleton)
+    same = retarget(walk, walk.skeleton, by="directions")
     assert same.rotations is walk.rotations
 
 
 @pytest.mark.parametrize("name", ["cmu38", "h36m32", "h36m17", "smpl24", "smplx55", "lafan22", "bandai21", "canon17"])
 def test_there_and_back(walk, name):
-    there = to_skeleton(walk, skeleton(name))
-    back = to_skeleton(there, walk.skeleton)
+    there = retarget(walk, skeleton(name), by="directions")
+    back = retarget(there, walk.skeleton, by="directions")
     for start, end in (("l_hip", "l_knee"), ("r_knee", "r_ankle"), ("l_shoulder", "l_elbow"), ("r_elbow", "r_wrist")):
         assert (bone(there, start, end) * bone(walk, start, end)).sum(-1).min() > 0.999
         assert (bone(back, start, end) * bone(walk, start, end)).sum(-1).min() > 0.999
@@ -68,7 +69,7 @@ def test_there_and_back(walk, name):
 
 def test_left_stays_left(walk):
     cmu = skeleton("cmu38")
-    one, other = to_skeleton(mirror(walk), cmu), mirror(to_skeleton(walk, cmu))
+    one, other = retarget(mirror(walk), cmu, by="directions"), mirror(retarget(walk, cmu, by="directions"))
     for start, end in (("l_shoulder", "l_elbow"), ("r_knee", "r_ankle")):
         assert (bone(one, start, end) * bone(other, start, end)).sum(-1).min() > 0.99
 
@@ -78,14 +79,14 @@ def test_a_joint_above_the_pelvis_does_no_harm(walk):
     joints, parents = ("World", *body.joints), (-1, *(parent + 1 for parent in body.parents))
     offsets = torch.cat((torch.zeros(1, 3), body.offsets))
     taller = Skeleton("world", joints, parents, offsets, aliases=dict(body.aliases))
-    there = to_skeleton(walk, taller)
+    there = retarget(walk, taller, by="directions")
     assert (there.points().positions[:, 1:] - walk.points().positions).norm(dim=-1).max() < 5e-3
 
 
 def test_too_few_common_joints_are_named(walk):
     chain = Skeleton("chain", ("a", "b"), (-1, 0), torch.tensor([[0.0, 0, 0], [0, 1, 0]]))
     with pytest.raises(UsageError, match="chain"):
-        to_skeleton(walk, chain)
+        retarget(walk, chain, by="directions")
     with pytest.raises(UsageError, match="knees"):
         leg_length(chain)
 
@@ -95,7 +96,7 @@ def test_too_few_common_joints_are_named(walk):
 
 def continued(clip: Motion, start: int, frames: int, body: Skeleton) -> tuple[Motion, Motion, Motion]:
     """The past, the truth after it, and what `carry` makes of the true poses as seen on another body."""
-    model_body = to_skeleton(clip[start : start + frames], body)
+    model_body = retarget(clip[start : start + frames], body, by="directions")
     representation = RootPositions(body, clip.fps, body.joints)
     pose = representation.decode(representation.encode(model_body))
     return clip[:start], clip[start : start + frames], carry(pose, clip[:start])
@@ -160,7 +161,7 @@ def test_a_leap_flies_on_and_lands():
 
 def test_samples_are_a_batch(walk):
     past, _, alone = continued(walk, 40, 25, skeleton("cmu38"))
-    model_body = to_skeleton(walk[40:65], skeleton("cmu38"))
+    model_body = retarget(walk[40:65], skeleton("cmu38"), by="directions")
     pose = root_free(model_body).points()
     samples = Points(pose.skeleton, pose.positions.expand(3, -1, -1, -1), pose.fps)
     ahead = carry(samples, past)
@@ -170,14 +171,14 @@ def test_samples_are_a_batch(walk):
 
 
 def test_one_observed_frame_is_enough(walk):
-    pose = root_free(to_skeleton(walk[41:60], skeleton("cmu38"))).points()
+    pose = root_free(retarget(walk[41:60], skeleton("cmu38"), by="directions")).points()
     ahead = carry(pose, walk[40:41])
     assert torch.isfinite(ahead.root).all()
     assert (ahead.root[0] - walk.root[40]).norm() < 0.1
 
 
 def test_the_world_may_be_turned(walk):
-    pose = root_free(to_skeleton(walk[40:65], skeleton("cmu38"))).points()
+    pose = root_free(retarget(walk[40:65], skeleton("cmu38"), by="directions")).points()
     here = carry(pose, walk[:40])
     there = carry(pose, turn(walk[:40], torch.tensor(math.pi / 3)))
     torch.testing.assert_close(turn(here, torch.tensor(math.pi / 3)).root, there.root, atol=1e-3, rtol=0)

@@ -12,8 +12,8 @@ from kinema.core.errors import FormatError, UsageError
 from kinema.data.synthetic import perform
 from kinema.motion.motion import Motion
 from kinema.motion.names import CANON17
+from kinema.motion.retargeting import pair_joints, retarget
 from kinema.motion.retargeting.joint_map import named_by, read_joint_map
-from kinema.motion.retargeting.rest_pose import transfer
 from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons import skeleton
 
@@ -50,7 +50,7 @@ def test_a_map_makes_a_stranger_known(walk: Motion, boxes: Motion, tmp_path: Pat
     assert known.skeleton.mirror == tuple(
         walk.skeleton.mirror[j] if not walk.skeleton.joints[j].endswith("hand_end") else j for j in range(24)
     )
-    back, pairing = transfer(known, walk.skeleton)
+    back, pairing = retarget(known, walk.skeleton), pair_joints(known.skeleton, walk.skeleton)
     assert len(pairing.matched) == 21
     torch.testing.assert_close(back.points().positions, walk.points().positions, atol=1e-3, rtol=0)
 

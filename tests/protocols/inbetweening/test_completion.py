@@ -383,11 +383,11 @@ def test_every_stored_report_of_a_shipped_model_offers_only_what_it_won() -> Non
 
 def lafan_folder(folder: Path, write: bool = True) -> Path:
     """Walks on LaFAN1's skeleton as BVH files of subjects 1 and 5."""
-    from kinema.motion.retargeting.bone_directions import to_skeleton
+    from kinema.motion.retargeting import retarget
 
     body = catalog.skeleton("lafan22")
     for number, seconds in ((1, 5), (5, 5)):
-        walk = to_skeleton(clip(30 * seconds, number), body)
+        walk = retarget(clip(30 * seconds, number), body, by="directions")
         save(walk, folder / f"walk1_subject{number}.bvh")
     return folder
 

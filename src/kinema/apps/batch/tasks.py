@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,10 @@ from kinema.apps.batch.jobs import Do, Made, Piece
 from kinema.core.errors import UsageError
 from kinema.io import formats as files
 from kinema.motion.edit import resample
-from kinema.motion.motion import Clip, Motion
-from kinema.motion.retargeting.bone_directions import to_skeleton
+from kinema.motion.motion import Clip
+from kinema.motion.retargeting import retarget
 from kinema.motion.retargeting.file_rest_pose import Rest
-from kinema.motion.retargeting.joint_map import named_by
+from kinema.motion.retargeting.joint_map import named_by, read_joint_map
 from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons import skeleton as catalogue_skeleton
 from kinema.pipeline.clip_files import Source, key_frames, open_source
@@ -215,20 +215,17 @@ class Converting:
         files.save(clip, target, rest=self.rest, blender=self.blender)
 
     def done(self, source: Path) -> Clip:
-        """The clip of a file, converted. Raises UsageError where positions alone are to change their skeleton."""
+        """The clip of a file, converted. Raises UsageError where it cannot be brought to the skeleton."""
         clip = files.load_clip(source, fps=self.source_fps, unit=self.unit, skeleton=_skeleton(self.source_skeleton))
-        clip = named_by(clip, self.joint_map)
+        body = _skeleton(self.to)
+        if body is not None and self.joint_map is not None:
+            own, body = read_joint_map(self.joint_map).of_both(clip.skeleton, body)
+            clip = replace(clip, skeleton=own)
+        else:
+            clip = named_by(clip, self.joint_map)
         if self.fps is not None:
             clip = resample(clip, self.fps)  # pyright: ignore[reportArgumentType] - each kind stays of its kind
-        if (body := _skeleton(self.to)) is None:
-            return clip
-        if not isinstance(clip, Motion):
-            raise UsageError(
-                expected="joint rotations to carry over to another skeleton",
-                got=f"joint positions only in {source.name}",
-                cure="Leave --to out.",
-            )
-        return to_skeleton(clip, body)
+        return clip if body is None else retarget(clip, body)
 
 
 def pages(done: Mapping[str, Completed]) -> dict[str, Any]:

@@ -42,7 +42,7 @@ _COMMANDS = {
     "generate": ("kinema.apps.cli.generate:generate", "Make motion from an action and a length."),
     "info": ("kinema.apps.cli.files:info", "Say what a motion file holds, and what looks wrong with it."),
     "convert": ("kinema.apps.cli.files:convert", "Convert between BVH, NPZ, CSV, GLB, FBX and exponential-map text."),
-    "retarget": ("kinema.apps.cli.retarget:retarget", "Carry a motion over to another body."),
+    "retarget": ("kinema.apps.cli.retarget:retarget_file", "Bring a motion to another body."),
     "view": ("kinema.apps.cli.view:view", "Look at a motion: a page that opens from disk, or a live viewer."),
     "studio": ("kinema.apps.cli.studio:studio", "A live page: open a motion, ask a model, look, compare, take away."),
     "render": ("kinema.apps.cli.view:render", "Draw a motion as PNG, GIF or MP4."),

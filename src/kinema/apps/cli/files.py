@@ -84,7 +84,7 @@ def convert(
     fps
         Resample to this many frames per second; the duration is kept.
     to
-        Carry the motion over to this skeleton of the catalogue (canon17, smpl24 ...).
+        Retarget the motion to this skeleton of the catalogue (canon17, smpl24 ...), as `kinema retarget` does.
     unit
         Length of one unit of the source in metres; inferred for BVH where it is not given.
     source_fps

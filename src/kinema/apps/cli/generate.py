@@ -14,9 +14,10 @@ from kinema.apps.cli.console import JointMapFile, note
 from kinema.apps.generated_files import check_formats, folder_name, write_clips, write_strips
 from kinema.core.errors import UsageError
 from kinema.io.formats import load
+from kinema.motion.edit import resample
 from kinema.motion.motion import Clip, Motion
+from kinema.motion.retargeting import as_motion, pair_joints, retarget
 from kinema.motion.retargeting.joint_map import named_by
-from kinema.motion.retargeting.rest_pose import on_body_of
 from kinema.pipeline.generation import ActionRun, open_action_run
 from kinema.pipeline.open import shipped_models
 
@@ -148,12 +149,11 @@ def onto(clips: Clip, body: Motion | None, told: set[str]) -> Clip:
     """The clips on the user's own body, where there is one; what does not match is said once."""
     if body is None:
         return clips
-    moved, pairing = on_body_of(clips, body)
-    for line in pairing.lines()[1:]:
+    for line in pair_joints(clips.skeleton, body.skeleton).lines()[1:]:
         if line not in told:
             told.add(line)
             note(line)
-    return moved
+    return retarget(resample(as_motion(clips), body.fps), body)
 
 
 def _mixture(text: str) -> dict[str, float]:

@@ -13,16 +13,16 @@ from cyclopts import Parameter
 from kinema.apps.cli.console import note
 from kinema.core.errors import unknown_name
 from kinema.io.formats import load_clip, save
-from kinema.motion.edit import rest_pose
 from kinema.motion.feet.contacts import foot_contacts
 from kinema.motion.feet.lock import lock_feet
 from kinema.motion.motion import Motion, Points
+from kinema.motion.retargeting import Pairing, pair_joints, retarget
 from kinema.motion.retargeting.joint_map import read_joint_map
-from kinema.motion.retargeting.rest_pose import Pairing, as_motion, transfer
+from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons import SKELETONS, skeleton
 
 
-def retarget(
+def retarget_file(
     source: Path,
     target: str,
     /,
@@ -35,7 +35,7 @@ def retarget(
     source_fps: float | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> None:
-    """Carry a motion over to another body: `kinema retarget walk.bvh character.bvh -o out.bvh`.
+    """Bring a motion to another body: `kinema retarget walk.bvh character.bvh -o out.bvh`.
 
     Joints are matched by name, each is turned away from a common T-pose as its counterpart is, and the path is scaled
     by the length of the legs. Frames and rate are those of SOURCE, the skeleton that of TARGET.
@@ -62,25 +62,26 @@ def retarget(
         Say on standard output, as JSON, what was matched and what was written.
     """
     clip, body = load_clip(source, unit=unit, fps=source_fps), _body(target, target_unit)
+    there = body.skeleton if isinstance(body, Motion) else body
     if map_ is not None:
-        ours, theirs = read_joint_map(map_).of_both(clip.skeleton, body.skeleton)
-        clip, body = replace(clip, skeleton=ours), replace(body, skeleton=theirs)
-    moved, pairing = transfer(as_motion(clip), body)
+        here, there = read_joint_map(map_).of_both(clip.skeleton, there)
+        clip, body = replace(clip, skeleton=here), replace(body, skeleton=there) if isinstance(body, Motion) else there
+    pairing, moved = pair_joints(clip.skeleton, there), retarget(clip, body)
     if lock_feet_:
         moved = lock_feet(moved, None if clip.batch_shape else foot_contacts(clip))
     path = out or Path(f"{source.stem}.retargeted.bvh")
-    save(replace(moved, layout=body.layout), path)
+    save(moved, path)
     _report(path, moved, pairing, as_json=as_json)
 
 
-def _body(target: str, unit: float | None) -> Motion:
+def _body(target: str, unit: float | None) -> Motion | Skeleton:
     path = Path(target)
     if not path.exists() and target in SKELETONS:
-        return rest_pose(skeleton(target))
+        return skeleton(target)
     if not path.exists() and path.suffix == "":
         raise unknown_name("motion file, or a skeleton", target, SKELETONS)
     clip = load_clip(path, unit=unit)
-    return rest_pose(clip.skeleton) if isinstance(clip, Points) else clip
+    return clip.skeleton if isinstance(clip, Points) else clip
 
 
 def _report(path: Path, moved: Motion, pairing: Pairing, *, as_json: bool) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 from jaxtyping import Float
 from torch import Tensor
 
+from kinema.motion.edit import root_free
 from kinema.motion.motion import Clip, Motion
 from kinema.motion.names import CANON17
 from kinema.pipeline.open import shipped_models
-from kinema.representations.base import root_free
 from kinema.viz.page import Note, Section, Table
 
 SHOWN = 2.4  # seconds of every panel: one clock plays all of them

@@ -10,7 +10,7 @@ from kinema.apps.demo.part import SHOWN, Cast, Part, Scores, canonical, missing
 from kinema.data.synthetic import perform
 from kinema.metrics.dynamics import foot_skate, speed
 from kinema.metrics.inbetween import jerk
-from kinema.motion.motion import Clip
+from kinema.motion.motion import Clip, stack
 from kinema.pipeline.generation import ActionRun, open_action_run
 from kinema.viz.layers import Layer, Panel
 from kinema.viz.page import Note, Section
@@ -68,8 +68,7 @@ def _panel(action: str, clips: Clip, name: str) -> Panel:
 
 def _performed(action: str, seed: int) -> Clip:
     clips = [perform(action, seconds=SHOWN, fps=30.0, seed=seed * 100 + each) for each in range(_SAMPLES)]
-    points = [clip.points() for clip in clips]
-    return replace(points[0], positions=torch.stack([one.positions for one in points]))
+    return stack([clip.points() for clip in clips])
 
 
 def _held(clip: Clip) -> Clip:

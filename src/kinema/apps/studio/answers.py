@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
-import torch
-
 from kinema.apps.studio.upload import Upload, Verb
 from kinema.core.errors import UsageError
 from kinema.models.posegpt.model import PoseGPT
@@ -73,7 +71,7 @@ class Reply:
         if turned and not isinstance(clip, Motion):
             clip = fit_rotations(clip, clip.skeleton)
         if whole and self.before is not None and isinstance(clip, Motion):
-            clip = concatenate(_like(self.before, clip), clip)
+            clip = concatenate(self.before.expand(*clip.batch_shape), clip)
         return clip
 
 
@@ -146,7 +144,7 @@ _WAYS: Mapping[Verb, Callable[[Opened, Question, Upload | None], Reply]] = {
 
 
 def _completed(question: Question, upload: Upload | None, done: Completed, word: str, *notes: str) -> Reply:
-    clips = done.motion if done.motion.batch_shape else _batched(done.motion)
+    clips = done.motion if done.motion.batch_shape else done.motion.expand(1)
     given = Layer("as it came", _clip(upload).points(), "truth")
     panel = Panel(question.verb, (given, *_samples(clips, 0.0)))
     return Reply(question, _stem(upload, word), panel, clips, notes=(*notes, *done.report.lines()))
@@ -158,25 +156,6 @@ def _samples(clips: Clip, start: float) -> tuple[Layer, ...]:
     return tuple(
         Layer(f"sample {place + 1}", points.one(place), "forecast", start) for place in range(clips.batch_shape.numel())
     )
-
-
-def _batched(clip: Clip) -> Clip:
-    if isinstance(clip, Motion):
-        offsets = None if clip.offsets is None else clip.offsets[None]
-        return replace(clip, rotations=clip.rotations[None], root=clip.root[None], offsets=offsets)
-    sure = None if clip.confidence is None else clip.confidence[None]
-    return replace(clip, positions=clip.positions[None], confidence=sure)
-
-
-def _like(before: Motion, clip: Motion) -> Motion:
-    """What was known, once for each clip of the batch."""
-    shape = clip.batch_shape
-
-    def many(values: torch.Tensor) -> torch.Tensor:
-        return values.expand(*shape, *values.shape)
-
-    offsets = None if before.offsets is None else many(before.offsets)
-    return replace(before, rotations=many(before.rotations), root=many(before.root), offsets=offsets)
 
 
 def _tempered(model: Opened, temperature: float) -> Opened:

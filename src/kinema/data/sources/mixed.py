@@ -12,7 +12,7 @@ from kinema.data.sources.labelled import LabelledPack
 from kinema.data.synthetic import Synthetic
 from kinema.motion.edit import resample
 from kinema.motion.motion import Motion
-from kinema.motion.retargeting.bone_directions import to_skeleton
+from kinema.motion.retargeting import retarget
 from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons import skeleton as catalogued
 from kinema.representations.base import with_rotations
@@ -22,11 +22,10 @@ from kinema.representations.base import with_rotations
 class Mixed(Source):
     """Clips of several sources on one skeleton and at one rate, under common names.
 
-    `onto` names the catalogue's skeleton that all are brought to (`retarget.to_skeleton`), "" the first source's own;
-    `fps` is the rate. `rename`
-    says what a label is called here ("dance_salsa" -> "dance"); clips none of whose labels is then among `keep` are
-    left out (no `keep`: all labels of all sources). `root` is handed to the sources that have none of their own.
-    Raises UsageError for no sources, or a name in `keep` that no source has.
+    `onto` names the catalogue's skeleton that all are retargeted to (by the directions of bones), "" the first
+    source's own; `fps` is the rate. `rename` says what a label is called here ("dance_salsa" -> "dance"); clips none of
+    whose labels is then among `keep` are left out (no `keep`: all labels of all sources). `root` is handed to the
+    sources that have none of their own. Raises UsageError for no sources, or a name in `keep` that no source has.
     """
 
     sources: tuple[Source, ...]
@@ -81,7 +80,7 @@ class Mixed(Source):
                 labels = [names.get(label, label) for label in labels_of(clip.action)]
                 if here := [label for label in labels if label in kept]:
                     # The rate comes first: inverse kinematics is then asked about fewer frames.
-                    moved = to_skeleton(resample(with_rotations(clip), self.fps), self.skeleton)
+                    moved = retarget(resample(with_rotations(clip), self.fps), self.skeleton, by="directions")
                     yield replace(moved, action=LABELS.join(here), identity=clip.identity, layout=None)
 
     def stamp(self) -> str:

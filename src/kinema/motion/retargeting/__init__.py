@@ -1,1 +1,48 @@
-"""One motion on another skeleton."""
+"""One motion on another skeleton: `retarget` is the only way, for the command line, the models and Python alike.
+
+Two methods, chosen with `by`. "rotations" (`kinema.motion.retargeting.joint_rotations`) gives each joint the rotation
+away from a neutral T-pose that its counterpart has: limbs point as they did, and wrists, heads and feet keep their
+twist. "directions" (`kinema.motion.retargeting.bone_directions`) fits joint positions alone and loses twists; the
+released models were trained on motion that came this way, so it is what models read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from kinema.motion.edit import rest_pose
+from kinema.motion.motion import Clip, Motion
+from kinema.motion.retargeting.bone_directions import by_directions
+from kinema.motion.retargeting.inverse_kinematics import fit_rotations
+from kinema.motion.retargeting.joint_rotations import Pairing, by_rotations, pair_joints
+from kinema.motion.skeleton import Skeleton
+
+__all__ = ["Method", "Pairing", "as_motion", "pair_joints", "retarget"]
+
+Method = Literal["rotations", "directions"]
+
+
+def retarget(clip: Clip, body: Motion | Skeleton, *, by: Method = "rotations") -> Motion:
+    """The same motion on another skeleton, matched by joint names; any leading batch axes.
+
+    `body` is the target skeleton, or a clip on it: its frames then tell the neutral pose where its rest pose does not
+    stand (bones along local axes), and its file layout is taken over. Frames and rate are those of `clip`. Positions
+    become rotations first, by inverse kinematics. The root trajectory is scaled about the world's origin by the ratio
+    of the leg lengths. A clip on the same skeleton comes back as it is. `pair_joints` tells which joint follows which.
+    Raises UsageError where too few joints match.
+    """
+    motion = as_motion(clip)
+    target = body.skeleton if isinstance(body, Motion) else body
+    if motion.skeleton == target:
+        moved = replace(motion, skeleton=target)
+    elif by == "directions":
+        moved = by_directions(motion, target)
+    else:
+        moved = by_rotations(motion, body if isinstance(body, Motion) else rest_pose(body, motion.fps))
+    return replace(moved, layout=body.layout) if isinstance(body, Motion) else moved
+
+
+def as_motion(clip: Clip) -> Motion:
+    """A clip with rotations: positions become some by inverse kinematics, on the clip's own skeleton."""
+    return clip if isinstance(clip, Motion) else fit_rotations(clip, clip.skeleton)

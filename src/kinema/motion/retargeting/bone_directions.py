@@ -1,4 +1,4 @@
-"""A motion on another body: `to_skeleton` for a clip; `carry` and `carry_path` for a forecast that follows a clip."""
+"""A motion on another body by the directions of its bones, and a forecast put on the body of the clip it follows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from kinema.core.errors import UsageError
-from kinema.motion.edit import t_pose
+from kinema.motion.edit import root_free, t_pose
 from kinema.motion.feet.root_path import body_path, steady_heading
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.retargeting.inverse_kinematics import fit_rotations
@@ -18,13 +18,14 @@ _LEG = ("knee", "ankle")
 PAST = 1.0  # seconds of the observation that `carry` looks at: one stride
 
 
-def to_skeleton(motion: Motion, skeleton: Skeleton, *, reference: Motion | None = None) -> Motion:
+def by_directions(motion: Motion, skeleton: Skeleton, *, reference: Motion | None = None) -> Motion:
     """The same motion on another skeleton, by canonical joint names and the directions of bones.
 
-    The path is scaled about the world's origin by the ratio of the legs' lengths, so that feet meet the floor y = 0 as
-    before and neither slide nor stretch. Joints without a match (`ik.match_joints` names them) and the twists of bones
-    are those of the last frame of `reference`, by default a T-pose where the catalogue knows one, else the rest pose.
-    Raises UsageError where too few joints match. A skeleton of the same tree and bones gives the motion back.
+    The root trajectory is scaled about the world's origin by the ratio of the legs' lengths, so that feet meet the
+    floor y = 0 as before and neither slide nor stretch. Joints without a match (`match_joints` names them) and the
+    twists of bones are those of the last frame of `reference`, by default a T-pose where the catalogue knows one, else
+    the rest pose. Raises UsageError where too few joints match. A skeleton of the same tree and bones gives the motion
+    back.
     """
     if motion.skeleton == skeleton:
         return replace(motion, skeleton=skeleton)
@@ -66,8 +67,8 @@ def carry(pose: Clip, onto: Motion, *, turned: bool = False, seen: Motion | None
     last = past[-1:]
     # The observation as the model's body had it.
     known = seen is not None and seen.skeleton == pose.skeleton
-    seen = seen[seen.frames - past.frames :] if seen is not None and known else to_skeleton(past, pose.skeleton)
-    shown = seen[-1:] if turned else _without_root(seen[-1:])
+    seen = seen[seen.frames - past.frames :] if seen is not None and known else by_directions(past, pose.skeleton)
+    shown = seen[-1:] if turned else root_free(seen[-1:])
     now, then = _fitted_to(shown.points(), pose.points(), last)
     if not turned:
         then = _turned(steady_heading(seen.rotations[..., 0, :, :], onto.fps, then.shape[-4]), then)
@@ -84,7 +85,7 @@ def carry_path(ahead: Motion, onto: Motion) -> Motion:
     """A forecast that says itself where the body goes, put on the observed body, with the forecast's own path.
 
     `ahead` holds the frames after `onto`, at its rate, where the observation stood when it was brought to the model's
-    skeleton by `to_skeleton`; any leading batch axes. The path and its heights are scaled by the ratio of the legs'
+    skeleton by `by_directions`; any leading batch axes. The path and its heights are scaled by the ratio of the legs'
     lengths, and go on from the last observed place. The answer is on the skeleton of `onto`, with twists from its last
     frame. Raises UsageError where the rates differ.
     """
@@ -94,8 +95,8 @@ def carry_path(ahead: Motion, onto: Motion) -> Motion:
     offsets = None if last.offsets is None else last.offsets.expand(*frames, -1, 3)
     if ahead.skeleton.same_tree(onto.skeleton):
         return replace(ahead, skeleton=onto.skeleton, offsets=offsets)
-    now = to_skeleton(to_skeleton(last, ahead.skeleton), onto.skeleton, reference=last)
-    then = to_skeleton(ahead, onto.skeleton, reference=last)
+    now = by_directions(by_directions(last, ahead.skeleton), onto.skeleton, reference=last)
+    then = by_directions(ahead, onto.skeleton, reference=last)
     # As in `carry`: what the way there and back changes is taken out again.
     rotations = then.rotations @ (now.rotations.transpose(-1, -2) @ last.rotations)
     return replace(onto, rotations=rotations, root=then.root + (last.root - now.root), offsets=offsets)
@@ -121,9 +122,3 @@ def _check_rate(pose: Clip, onto: Motion) -> None:
 def _turned(root: Tensor, rotations: Tensor) -> Tensor:
     """Rotations with the root's turned by `root`."""
     return torch.cat(((root @ rotations[..., 0, :, :])[..., None, :, :], rotations[..., 1:, :, :]), -3)
-
-
-def _without_root(motion: Motion) -> Motion:
-    rotations = motion.rotations.clone()
-    rotations[..., 0, :, :] = torch.eye(3).to(rotations)
-    return replace(motion, rotations=rotations, root=torch.zeros_like(motion.root))

@@ -14,7 +14,7 @@ import torch
 from kinema.core.errors import UsageError
 from kinema.motion.edit import rest_pose
 from kinema.motion.motion import Motion
-from kinema.motion.retargeting.neutral_pose import global_turns, neutral_pose, stands_at_rest
+from kinema.motion.retargeting.neutral_pose import neutral_pose, stands_at_rest
 from kinema.motion.skeleton import has_joint
 
 Rest = Literal["auto", "tpose", "source"]
@@ -34,7 +34,7 @@ def with_rest(motion: Motion, pose: Motion) -> Motion:
         raise UsageError(
             expected=f"a rest pose of {skeleton.name}", got=f"one of {pose.skeleton.name}", cure="Retarget it first."
         )
-    turns = global_turns(pose[:1])[0].double()
+    turns = pose[:1].global_rotations()[0].double()
     above = torch.cat((torch.eye(3, dtype=torch.float64)[None], turns[list(skeleton.parents[1:])]))
     rotations = (above @ motion.rotations.double() @ turns.mT).to(motion.rotations)
     rest = (above @ skeleton.offsets.double()[..., None])[..., 0]

@@ -265,5 +265,5 @@ def _check(points: Points, skeleton: Skeleton, match: Match, reference: Motion |
         raise UsageError(
             expected=f"a reference of skeleton {skeleton.name}",
             got=reference.skeleton.name,
-            cure="Retarget the reference first (kinema.motion.retargeting.bone_directions.to_skeleton).",
+            cure="Retarget the reference first: kinema.motion.retargeting.retarget(reference, skeleton).",
         )

@@ -10,10 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
-from kinema.geometry.kinematics import forward_kinematics
 from kinema.geometry.rotations import nearest_rotation, shortest_arc
 from kinema.motion.edit import facing, rest_pose, t_pose, turn
 from kinema.motion.feet.contacts import contact_joints, foot_contacts
@@ -72,22 +70,16 @@ def neutral_pose(body: Motion) -> Motion:
     return _by_clip(body)
 
 
-def global_turns(motion: Motion) -> Float[Tensor, "*batch frame joint 3 3"]:
-    """Every joint's rotation in the world's axes."""
-    _, turns = forward_kinematics(motion.rotations, motion.root, motion.skeleton.offsets, motion.skeleton.parents)
-    return turns
-
-
 def _straightened(skeleton: Skeleton, fps: float) -> Motion:
     pose = t_pose(skeleton, fps)
     pose = turn(pose, -facing(pose)[..., 0])
-    sole = global_turns(pose)
+    sole = pose.global_rotations()
     for start, end, way in _LIMBS:
         if has_joint(skeleton, start) and has_joint(skeleton, end):
             pose = _pointed(pose, skeleton.index(start), skeleton.index(end), torch.tensor(way))
     feet = contact_joints(skeleton)
     for ankle, toe in () if feet is None else (feet[:2], feet[2:]):
-        pose = _turned_in_world(pose, ankle, sole[0, ankle] @ global_turns(pose)[0, ankle].mT)
+        pose = _turned_in_world(pose, ankle, sole[0, ankle] @ pose.global_rotations()[0, ankle].mT)
         if ankle != toe:
             places = pose.points().positions[0]
             level = (places[toe] - places[ankle]) * torch.tensor([1.0, 0.0, 1.0])
@@ -106,7 +98,7 @@ def _pointed(pose: Motion, joint: int, end: int, way: Tensor) -> Motion:
 def _turned_in_world(pose: Motion, joint: int, by: Tensor) -> Motion:
     """The pose with one joint, and all that hangs on it, turned by a rotation in the world's axes."""
     parent = pose.skeleton.parents[joint]
-    above = torch.eye(3) if parent < 0 else global_turns(pose)[0, parent]
+    above = torch.eye(3) if parent < 0 else pose.global_rotations()[0, parent]
     rotations = pose.rotations.clone()
     rotations[0, joint] = above.mT @ by @ above @ rotations[0, joint]
     return replace(pose, rotations=rotations)
@@ -117,8 +109,8 @@ def _by_clip(body: Motion) -> Motion:
     plain = kinema24()
     stood = _straightened(plain, body.fps)
     fitted = fit_rotations(body.points(), plain, reference=stood)
-    there, here = global_turns(fitted), global_turns(body)
-    home = global_turns(stood)[0]
+    there, here = fitted.global_rotations(), body.global_rotations()
+    home = stood.global_rotations()[0]
     contacts = foot_contacts(body)
     # Joints that the plain body has not, clavicles and fingers, are as they are on average.
     flat = body.rotations.reshape(-1, len(body.skeleton), 3, 3).double()

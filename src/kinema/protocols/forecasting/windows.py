@@ -11,16 +11,16 @@ from torch import Tensor
 
 from kinema.metrics.angles import benchmark_euler, euler_error
 from kinema.metrics.displacement import mpjpe
+from kinema.motion.edit import root_free
 from kinema.motion.motion import Motion, Points
 from kinema.protocols.forecasting.interface import Forecaster
-from kinema.representations.base import root_free
 
 _CHUNK = 256  # windows at a time: about 15 MB of rotations
 
 
 def every_second_row(clip: Motion) -> Motion:
     """The benchmarks' decimation: frames 0, 2, 4 ... at half the rate, exactly as they are."""
-    return replace(clip, rotations=clip.rotations[..., ::2, :, :, :], root=clip.root[..., ::2, :], fps=clip.fps / 2)
+    return replace(clip[torch.arange(0, clip.frames, 2)], fps=clip.fps / 2)
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,7 @@ def cut(clip: Motion, starts: Sequence[int], observed: int, predicted: int) -> I
     span = torch.arange(observed + predicted)
     for some in torch.tensor(list(starts)).split(_CHUNK):
         index = some[:, None] + span
-        clips = replace(clip, rotations=clip.rotations[index], root=clip.root[index])
-        yield Windows(clips, angles[index], positions[index], observed, tuple(some.tolist()))
+        yield Windows(clip[index], angles[index], positions[index], observed, tuple(some.tolist()))
 
 
 def answered(forecaster: Forecaster, windows: Windows) -> tuple[Motion | None, Points | None]:

@@ -55,8 +55,7 @@ def windows(clip: Motion, window: int, hop: int, heading: Heading) -> Iterator[M
     if not len(first):
         return
     index = first[:, None] + torch.arange(window)
-    offsets = None if clip.offsets is None else clip.offsets[index]
-    cut = replace(clip, rotations=clip.rotations[index], root=clip.root[index], offsets=offsets)
+    cut = clip[index]
     cut = shift(cut, cut.root.mean(-2) * cut.root.new_tensor([-1.0, 0.0, -1.0]))
     yield turn(cut, -heading(cut)[..., PAST - 1])
 
@@ -70,13 +69,7 @@ def known_frames(gap: int, after: int = 1) -> Bool[Tensor, " frame"]:
 
 def blanked(clip: Motion, known: Bool[Tensor, " frame"]) -> Motion:
     """The clip with NaN in every frame that is not known, so that no method can look."""
-    offsets = None if clip.offsets is None else clip.offsets.clone()
-    rotations, root = clip.rotations.clone(), clip.root.clone()
-    rotations[..., ~known, :, :, :] = torch.nan
-    root[..., ~known, :] = torch.nan
-    if offsets is not None:
-        offsets[..., ~known, :, :] = torch.nan
-    return replace(clip, rotations=rotations, root=root, offsets=offsets)
+    return clip.map(lambda values, axis: torch.where(known.reshape(-1, *[1] * (-axis - 1)), values, torch.nan))
 
 
 @dataclass(eq=False)

@@ -82,7 +82,7 @@ def middle(clip: Points, rate: int) -> Points | None:
 
 def question(clip: Points, rate: int, where: Mapping[str, str]) -> Question:
     """One clip, every `rate`-th frame given exactly."""
-    whole = replace(clip, positions=clip.positions[None])
+    whole = clip.expand(1)
     return Question(where, "picture", whole, whole, torch.arange(clip.frames) % rate == 0)
 
 

@@ -8,7 +8,7 @@ millimetres), and joint rotations with the root's path (`rotations`, scored in m
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -93,8 +93,7 @@ def windows_of(clip: Motion) -> Iterator[Motion]:
     """The windows of a recording, one after the other, as one batch: nothing where it is too short."""
     first = torch.arange(0, clip.frames - WINDOW + 1, WINDOW) if clip.frames >= WINDOW else torch.zeros(0).long()
     if len(first):
-        index = first[:, None] + torch.arange(WINDOW)
-        yield replace(clip, rotations=clip.rotations[index], root=clip.root[index])
+        yield clip[first[:, None] + torch.arange(WINDOW)]
 
 
 def forms(

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from kinema.data.source import Split, missing_data
 from kinema.data.sources.amass import ORIGIN, Amass, model_folder
 from kinema.motion.motion import Points
@@ -29,7 +31,7 @@ def amass_takes(root: str | None, split: Split) -> Iterator[Points]:
         raise missing_data("the SMPL-H models beside AMASS (body_models/smplh/GENDER/model.npz)", "none", ORIGIN)
     for clip in Amass(root, body="smplh", model=str(model)).clips(split):
         step = max(1, round(clip.fps / FPS))
-        thinned = replace(clip, rotations=clip.rotations[::step], root=clip.root[::step], fps=FPS)
+        thinned = replace(clip[torch.arange(0, clip.frames, step)], fps=FPS)
         first = LEFT_OUT if split == "test" else 0
         if thinned.frames > first:
             body = clip.skeleton

@@ -2,7 +2,7 @@
 
 Each matched joint is turned away from the neutral pose (`neutral`) as its counterpart is: R_t = R_s N_s^T N_t, with N
 the joint's turn in the neutral pose. So bones point as they did, and wrists, heads and feet keep their twist, which
-`retarget.to_skeleton` (positions alone, what models see) does not know. The path is scaled by the legs.
+directions of bones alone (`bone_directions`, what models read) do not tell. The path is scaled by the legs.
 """
 
 from __future__ import annotations
@@ -17,12 +17,11 @@ from torch import Tensor
 from kinema.core.errors import UsageError
 from kinema.geometry.kinematics import global_to_local
 from kinema.geometry.rotations import slerp
-from kinema.motion.edit import resample, rest_pose, t_pose
-from kinema.motion.motion import Clip, Motion
+from kinema.motion.edit import t_pose
+from kinema.motion.motion import Motion
 from kinema.motion.names import CANON17, finer_by_name, is_end_point, side_and_stem
 from kinema.motion.retargeting.bone_directions import leg_length
-from kinema.motion.retargeting.inverse_kinematics import fit_rotations
-from kinema.motion.retargeting.neutral_pose import global_turns, neutral_pose
+from kinema.motion.retargeting.neutral_pose import neutral_pose
 from kinema.motion.skeleton import Skeleton, has_joint
 
 _TOES = ("l_toe", "r_toe")
@@ -106,39 +105,21 @@ def pair_joints(source: Skeleton, target: Skeleton) -> Pairing:
     return Pairing(matched, tuple(between), tuple(name for name in rest if not is_end_point(name)), lost)
 
 
-def transfer(motion: Motion, body: Motion | Skeleton) -> tuple[Motion, Pairing]:
-    """The motion on another skeleton, or on that of another clip, and which joint follows which.
+def by_rotations(motion: Motion, body: Motion) -> Motion:
+    """The motion on the skeleton of another clip, by the difference of the two neutral poses.
 
-    A clip's frames serve where its rest pose does not stand (`neutral_pose`). Joints without a counterpart keep their
-    angle at rest, or divide a turn between their neighbours. The root's path is scaled about the world's origin by the
-    ratio of the legs, then raised or lowered so that soles come as low as they did. Any leading batch axes; the rate is
-    the motion's. Raises UsageError where too few joints match.
+    The frames of `body` serve where its rest pose does not stand (`neutral_pose`). Joints without a counterpart keep
+    their angle at rest, or divide a rotation between their neighbours. The root trajectory is scaled about the world's
+    origin by the ratio of the legs, then raised or lowered so that soles come as low as they did. Any leading batch
+    axes. Raises UsageError where too few joints match.
     """
-    other = body if isinstance(body, Motion) else rest_pose(body, motion.fps)
-    pairing = pair_joints(motion.skeleton, other.skeleton)
-    if motion.skeleton == other.skeleton:
-        return replace(motion, skeleton=other.skeleton), pairing
-    home = neutral_pose(other)
-    before, after = global_turns(neutral_pose(motion))[0], global_turns(home)[0]
-    away = global_turns(motion) @ before.mT  # how each joint of the source is turned away from the neutral pose
+    pairing, home = pair_joints(motion.skeleton, body.skeleton), neutral_pose(body)
+    before, after = neutral_pose(motion).global_rotations()[0], home.global_rotations()[0]
+    away = motion.global_rotations() @ before.mT  # how each joint of the source is turned away from the neutral pose
     turns = _turned(away, after, motion.skeleton, home, pairing)
-    rotations = global_to_local(turns, other.skeleton.parents)
-    posed = Motion(other.skeleton, rotations, motion.root, motion.fps, motion.action, motion.identity)
-    return _placed(posed, motion), pairing
-
-
-def on_body_of(clip: Clip, body: Motion) -> tuple[Motion, Pairing]:
-    """A clip on the skeleton of another, at its rate and in its file's layout: names, offsets, channel orders.
-
-    Positions become rotations by inverse kinematics first. Raises UsageError where too few joints match.
-    """
-    there, pairing = transfer(resample(as_motion(clip), body.fps), body)
-    return replace(there, layout=body.layout), pairing
-
-
-def as_motion(clip: Clip) -> Motion:
-    """A clip with rotations: positions become some by inverse kinematics, on the clip's own skeleton (`ik`)."""
-    return clip if isinstance(clip, Motion) else fit_rotations(clip, clip.skeleton)
+    rotations = global_to_local(turns, body.skeleton.parents)
+    posed = Motion(body.skeleton, rotations, motion.root, motion.fps, motion.action, motion.identity)
+    return _placed(posed, motion)
 
 
 def _turned(

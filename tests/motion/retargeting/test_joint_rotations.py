@@ -15,9 +15,10 @@ from kinema.geometry.rotations import angle_between, rotvec_to_rotmat
 from kinema.motion.edit import facing, resample, rest_pose, turn
 from kinema.motion.motion import Motion
 from kinema.motion.names import canon_by_name, finer_by_name
+from kinema.motion.retargeting import as_motion, pair_joints, retarget
 from kinema.motion.retargeting.bone_directions import leg_length
-from kinema.motion.retargeting.neutral_pose import global_turns, neutral_pose, stands_at_rest
-from kinema.motion.retargeting.rest_pose import as_motion, on_body_of, pair_joints, parts, transfer
+from kinema.motion.retargeting.joint_rotations import parts
+from kinema.motion.retargeting.neutral_pose import neutral_pose, stands_at_rest
 from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons import skeleton
 
@@ -61,13 +62,13 @@ def test_every_family_is_known_by_its_names(walk: Motion, family: str) -> None:
     assert {ours: pairing.matched.get(ours) for ours in turning} == {ours: plain[ours] for ours in turning}
     assert (pairing.shared, pairing.resting) == ((), ())
     assert all("Middle" in name or "middle" in name for name in pairing.lost)  # the tips of fingers
-    back, _ = transfer(transfer(walk, clip)[0], walk)
+    back = retarget(retarget(walk, clip), walk)
     torch.testing.assert_close(back.points().positions, walk.points().positions, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("name", ["cmu38", "h36m32", "smpl24", "smplh52", "lafan22", "bandai21", "canon17"])
 def test_bones_point_as_they_did_on_bodies_of_the_catalogue(walk: Motion, name: str) -> None:
-    there, _ = transfer(walk, skeleton(name))
+    there = retarget(walk, skeleton(name))
     bones_agree(there, walk)
     assert float((facing(there) - facing(walk)).abs().max()) < 0.1
     ratio = leg_length(there.skeleton) / leg_length(walk.skeleton)
@@ -78,11 +79,11 @@ def test_bones_point_as_they_did_on_bodies_of_the_catalogue(walk: Motion, name: 
 
 
 def test_a_twist_comes_along(walk: Motion) -> None:
-    """What `to_skeleton` cannot know: the wrist's and the head's own turn."""
-    there, _ = transfer(walk, skeleton("smpl24"))
+    """What the directions of bones cannot tell: the wrist's and the head's own turn."""
+    there = retarget(walk, skeleton("smpl24"))
     for ours, theirs in (("l_wrist", "left_wrist"), ("head", "head"), ("r_elbow", "right_elbow")):
-        before = global_turns(walk)[:, walk.skeleton.index(ours)]
-        after = global_turns(there)[:, there.skeleton.index(theirs)]
+        before = walk.global_rotations()[:, walk.skeleton.index(ours)]
+        after = there.global_rotations()[:, there.skeleton.index(theirs)]
         swing = angle_between(before.mT @ after, (before.mT @ after)[:1].expand_as(before))
         assert float(swing.max()) < 1e-3
         assert float(angle_between(before[1:], before[:1].expand_as(before[1:])).max()) > 0.3
@@ -92,26 +93,26 @@ def test_arms_that_slant_at_rest_make_no_difference(walk: Motion) -> None:
     slant = named(slanting(walk), "unreal")
     assert stands_at_rest(slant.skeleton)
     torch.testing.assert_close(slant.points().positions, walk.points().positions, atol=1e-5, rtol=0)
-    here, _ = transfer(walk, slant.skeleton)
+    here = retarget(walk, slant.skeleton)
     torch.testing.assert_close(here.points().positions, walk.points().positions, atol=1e-3, rtol=0)
-    back, _ = transfer(slant, walk.skeleton)
+    back = retarget(slant, walk.skeleton)
     torch.testing.assert_close(back.points().positions, walk.points().positions, atol=1e-3, rtol=0)
 
 
 def test_bones_along_any_axes_are_read_from_the_clip(walk: Motion) -> None:
     odd = named(along_x(walk), "soma")
     assert not stands_at_rest(odd.skeleton)
-    back, _ = transfer(odd, walk.skeleton)
+    back = retarget(odd, walk.skeleton)
     bones_agree(back, walk, 0.999)
     gap = (back.points().positions - walk.points().positions).norm(dim=-1)
     assert float(gap.max()) < 0.06  # a trunk's own shape is guessed
-    there, _ = transfer(walk, odd)
+    there = retarget(walk, odd)
     bones_agree(there, walk, 0.999)
     assert float((facing(there) - facing(walk)).abs().max()) < 0.1
 
 
 def test_such_a_body_without_a_clip_still_moves(walk: Motion) -> None:
-    there, _ = transfer(walk, named(along_x(walk), "soma").skeleton)
+    there = retarget(walk, named(along_x(walk), "soma").skeleton)
     bones_agree(there, walk, 0.999)
 
 
@@ -119,7 +120,7 @@ def test_a_body_that_faces_elsewhere_at_rest(walk: Motion) -> None:
     quarter = rotvec_to_rotmat(torch.tensor([0.0, 1.5, 0.0]))
     body = walk.skeleton
     aside = Skeleton("aside", body.joints, body.parents, body.offsets @ quarter.mT, aliases=dict(body.aliases))
-    there, _ = transfer(walk, aside)
+    there = retarget(walk, aside)
     torch.testing.assert_close(there.points().positions, walk.points().positions, atol=1e-3, rtol=0)
 
 
@@ -133,7 +134,7 @@ def test_the_neutral_pose_is_a_t(walk: Motion) -> None:
 
 
 def test_a_spine_of_more_parts_shares_the_turn(walk: Motion) -> None:
-    there, pairing = transfer(walk, skeleton("smpl24"))
+    there, pairing = retarget(walk, skeleton("smpl24")), pair_joints(walk.skeleton, skeleton("smpl24"))
     assert pairing.shared == ("spine2",)
     assert set(pairing.resting) == {"left_hand", "right_hand"}
     local = there.rotations[:, there.skeleton.index("spine2")]
@@ -150,7 +151,7 @@ def test_a_root_above_the_pelvis_stays_at_rest(walk: Motion) -> None:
     body = named(walk, "unreal").skeleton
     joints, parents = ("root", *body.joints), (-1, *(parent + 1 for parent in body.parents))
     taller = Skeleton("manny", joints, parents, torch.cat((torch.zeros(1, 3), body.offsets)))
-    there, pairing = transfer(walk, taller)
+    there, pairing = retarget(walk, taller), pair_joints(walk.skeleton, taller)
     assert pairing.resting == ("root",)
     torch.testing.assert_close(there.points().positions[:, 1:], walk.points().positions, atol=1e-3, rtol=0)
     assert torch.equal(there.rotations[:, 0], torch.eye(3).expand(walk.frames, 3, 3))
@@ -170,7 +171,7 @@ def test_joints_of_the_same_name_follow_each_other(walk: Motion) -> None:
 
     source, target = tailed(walk, "Tail"), tailed(named(walk, "mixamo"), "tail_")
     still = replace(target, rotations=target.rotations[:1].expand(walk.frames, -1, -1, -1))
-    there, pairing = transfer(source, still)
+    there, pairing = retarget(source, still), pair_joints(source.skeleton, still.skeleton)
     assert pairing.matched["tail_1"] == "Tail1"
     torch.testing.assert_close(there.points().positions, source.points().positions, atol=1e-3, rtol=0)
 
@@ -178,24 +179,24 @@ def test_joints_of_the_same_name_follow_each_other(walk: Motion) -> None:
 def test_batches_and_the_file_that_is_answered_in(walk: Motion) -> None:
     body = replace(named(slanting(walk), "unreal"), fps=50.0)
     pair = replace(walk, rotations=walk.rotations.expand(2, -1, -1, -1, -1), root=walk.root.expand(2, -1, -1))
-    there, _ = on_body_of(pair, body)
+    there = retarget(resample(pair, body.fps), body)
     assert there.rotations.shape[:2] == (2, 2 * walk.frames - 1)
     assert (there.fps, there.skeleton.joints) == (50.0, body.skeleton.joints)
-    points, _ = on_body_of(walk.points(), body)
+    points = retarget(resample(as_motion(walk.points()), body.fps), body)
     bones_agree(resample(points, 25.0), walk, 0.999)
     assert as_motion(walk) is walk
 
 
 def test_the_world_may_be_turned(walk: Motion) -> None:
     angle = torch.tensor(2.0)
-    one, other = transfer(turn(walk, angle), skeleton("cmu38"))[0], turn(transfer(walk, skeleton("cmu38"))[0], angle)
+    one, other = retarget(turn(walk, angle), skeleton("cmu38")), turn(retarget(walk, skeleton("cmu38")), angle)
     torch.testing.assert_close(one.points().positions, other.points().positions, atol=1e-3, rtol=0)
 
 
 def test_bodies_with_nothing_in_common_are_told_of_the_map(walk: Motion) -> None:
     boxes = Skeleton("boxes", tuple(f"Bone{i}" for i in range(24)), walk.skeleton.parents, walk.skeleton.offsets)
     with pytest.raises(UsageError, match=r"at least 6 parts.*Bone0.*--map"):
-        transfer(walk, boxes)
+        retarget(walk, boxes)
 
 
 def test_clavicles_and_fingers_have_names_of_their_own() -> None:
