@@ -27,6 +27,7 @@ COMING_FROM = {
     "from-conv-seq2seq": "conv-seq2seq-faithful-h36m",
     "from-render-in-between": "render-in-between-faithful",
     "from-action-gan": "action-gan-faithful",
+    "from-posegpt": "posegpt-faithful classifier-posegpt",
 }
 
 
@@ -61,11 +62,12 @@ def test_names_on_the_pages_for_those_who_come_from_elsewhere_are_there(page: st
     assert set(re.findall(r"kinema ([a-z]+)", here)) <= set(app)
     assert set(re.findall(r"kinema train ([a-z0-9-]+)", here)) <= set(RECIPES)
     assert set(re.findall(r"--protocol ([a-z0-9-]+)", here)) <= {*PROTOCOLS, *COMPLETIONS, *GENERATIONS}
-    known = set(names(recipe(COMING_FROM[page])))
+    recipes = [recipe(name) for name in COMING_FROM[page].split()]
+    known = {name for one in recipes for name in (*names(one), *(stage.name for stage in one.stages))}
     settings = text.split("\n## ", 1)[1]
     for line in settings.splitlines():
         if line.startswith("|") and "had no effect" not in line:
-            for told in re.findall(r"`([a-z][a-z_.*]+)`", re.sub(r"= `[^`]*`(, `[^`]*`)?", "", line.split("|")[2])):
+            for told in re.findall(r"`([a-z][a-z_.*]+)`", re.sub(r"= `[^`]*`((,| or|, or) `[^`]*`)*", "", line.split("|")[2])):
                 if told not in RECIPES:
                     assert told.split(".")[-1] in known, f"{page}: {told}"
 

@@ -10,7 +10,7 @@ import torch
 
 from kinema.core.errors import UsageError
 from kinema.core.query import Batch, Query, even_time
-from kinema.models.action_gan.latent_walk import LOUD, LatentWalk, PooledReader, PoseDecoder, trailing_mean
+from kinema.models.action_gan.latent_walk import LOUD, FlatReader, LatentWalk, PooledReader, PoseDecoder, trailing_mean
 from kinema.models.action_gan.model import ActionGAN
 from kinema.models.action_gan.pose_gan import PoseGAN
 from kinema.models.action_gan.walk_autoencoder import unlike_in_size
@@ -319,6 +319,79 @@ def test_batch_norm_sees_every_step_by_itself() -> None:
     by_step = decoder.by_step(z, action)
     assert torch.allclose(by_step[:, 3], decoder(z[:, 3], action[:, 3]), atol=1e-6)
     assert not torch.allclose(by_step, decoder(z, action), atol=1e-4)
+
+
+def frozen() -> ActionGAN:
+    """The second stage of the released recipe, small, upon a decoder with statistics of its own."""
+    second = recipe("action-gan-faithful").stages[1].model
+    assert isinstance(second, ActionGAN.Config)
+    made = model(replace(second, frames=12, noise=16, hidden=16), learning="adversarial", norm="batch")
+    norm = made.decoder.norm
+    assert isinstance(norm, torch.nn.BatchNorm1d)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    torch.nn.init.normal_(norm.running_mean)
+    torch.nn.init.uniform_(norm.running_var, 0.5, 2.0)
+    torch.nn.init.normal_(norm.weight)
+    return made
+
+
+def test_frozen_batch_norm_stays_frozen() -> None:
+    """Neither training the second stage nor sampling, in either mode, changes what the model answers next."""
+    made, batch = frozen(), Batch(query(), torch.randn(4, 12, SHAPE.width))
+    before = {name: value.clone() for name, value in made.decoder.state_dict().items()}
+    first = ask(made, query())
+    made.train()
+    for turn in made.turns:
+        made.loss(batch, turn)["loss"].backward()
+    made.predict(query(), 2, torch.Generator().manual_seed(0))
+    assert all(torch.equal(value, before[name]) for name, value in made.decoder.state_dict().items())
+    assert torch.equal(ask(made, query()), first)
+
+
+@torch.no_grad()
+def test_batch_norm_of_the_second_stage_by_hand() -> None:
+    """In training every step has its own batch's statistics; in sampling those of the first stage."""
+    made = frozen()
+    decoder, norm = made.decoder, made.decoder.norm
+    assert isinstance(norm, torch.nn.BatchNorm1d)
+    noise, action = torch.randn(4, 12, 16), torch.eye(3)[torch.arange(4) % 3][:, None].expand(-1, 12, -1)
+    z, _ = made.maker(noise, action)
+    for mode in (True, False):
+        made.train(mode)
+        shown, _ = made._make(noise, action)  # pyright: ignore[reportPrivateUsage]
+        for step in range(12):
+            code = decoder.enter(torch.cat((z[:, step], action[:, step]), 1))
+            mean, variance = code.mean(0), code.var(0, correction=0)
+            if not mode:
+                assert norm.running_mean is not None
+                assert norm.running_var is not None
+                mean, variance = norm.running_mean, norm.running_var
+            unit = (code - mean) / (variance + 1e-3).sqrt() * norm.weight + norm.bias
+            assert torch.allclose(shown[:, step], decoder.leave(unit.relu()), atol=1e-5)
+
+
+@torch.no_grad()
+def test_released_readers_start_as_tensorflows() -> None:
+    torch.manual_seed(0)
+    reader = FlatReader(30, 10, 20, 1)
+    # A deviation of n numbers is off by about 1 / sqrt(2 n) of itself: 2 % for the 1,024 of the last map.
+    for layer in (reader.enter, reader.leave):
+        assert float(layer.weight.std()) == pytest.approx(0.02, rel=0.1)
+        assert not layer.bias.any()
+    edge = (6 / (70 + 256 + 4 * 256)) ** 0.5  # one matrix from input and state to four gates
+    for name, weight in reader.lstm.named_parameters():
+        if name.startswith("weight"):
+            assert edge * 0.99 < float(weight.abs().max()) <= edge
+            assert float(weight.std()) == pytest.approx(edge / 3**0.5, rel=0.02)
+        elif name.startswith("bias_ih"):
+            assert torch.equal(weight, torch.tensor([0.0, 1, 0, 0]).repeat_interleave(256))
+        else:
+            assert not weight.any()
+            assert not weight.requires_grad
+    walk = LatentWalk(12, 10, 64, 256, walk="free", start="even", biases=1)
+    edge = (6 / (74 + 256 + 4 * 256)) ** 0.5
+    assert edge * 0.99 < float(walk.lstm.weight_hh_l0.abs().max()) <= edge
 
 
 def test_a_reader_measures_real_motion_once() -> None:

@@ -2,65 +2,25 @@
 
 "gru" is the default judge: small, deterministic, its state starts at zero, and it reads joint positions. "posegpt" is
 the transformer of PoseGPT's released evaluation (3,546,428 parameters for 168 numbers a frame and 60 classes), whose
-class token is a constant that is pooled together with the first frame. In both, `features` is the last layer before the
-logits.
+class token is a frame of ones that is pooled together with the first frame. In both, `features` is the last layer
+before the logits.
 
 Legend: B batch, T frames, F numbers of a frame, D width, C classes.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
 from kinema.core.query import Batch, Query
 from kinema.models.base import FeatureShape, Model, repeat_samples
-from kinema.nn.attention import attend
-
-
-class Block(nn.Module):
-    """Pre-norm transformer block: attention over all frames, then two linear maps with a GELU between."""
-
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
-        super().__init__()
-        self.heads, self.dropout = heads, dropout
-        self.before_attention, self.before_mlp = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.query, self.key, self.value, self.leave = (nn.Linear(width, width) for _ in range(4))
-        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
-
-    def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
-        """One block."""
-        y = self.before_attention(x)
-        looked = self.leave(attend(self.query(y), self.key(y), self.value(y), self.heads))
-        x = x + functional.dropout(looked, self.dropout, self.training)
-        return x + functional.dropout(self.mlp(self.before_mlp(x)), self.dropout, self.training)
-
-
-class Stack(nn.Module):
-    """PoseGPT's encoder stack: half the frames by convolution and pooling, then blocks, each with positions added."""
-
-    def __init__(self, width: int, layers: int, heads: int, dropout: float) -> None:
-        super().__init__()
-        self.down = nn.Conv1d(width, width, 3, padding=1)
-        self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(layers))
-        self.norm = nn.LayerNorm(width)
-        self.leave = nn.Linear(width, width, bias=False)
-        self.dropout = dropout
-
-    def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B half D"]:
-        """T // 2 tokens."""
-        x = functional.max_pool1d(self.down(x.transpose(1, 2)), 2).transpose(1, 2)
-        x = functional.dropout(x, self.dropout, self.training)
-        places = sinusoids(x.shape[1], x.shape[2]).to(x)
-        for block in self.blocks:
-            x = block(x + places)
-        return self.leave(self.norm(x))
+from kinema.models.posegpt.tokenizer import PoseTokens, Stack
 
 
 class GruBody(nn.Module):
@@ -72,24 +32,39 @@ class GruBody(nn.Module):
         self.gru = nn.GRU(hidden, hidden, batch_first=True, bidirectional=True)
         self.leave = nn.Linear(4 * hidden, features)
 
-    def forward(self, x: Float[Tensor, "B T F"]) -> Float[Tensor, "B D"]:
-        """Features of clips."""
+    def forward(self, x: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None) -> Float[Tensor, "B D"]:
+        """Features of clips, read to the last frame whatever is `valid`."""
+        del valid
         states, _ = self.gru(functional.gelu(self.enter(x.transpose(1, 2))).transpose(1, 2))
         return torch.tanh(self.leave(torch.cat((states.mean(1), states.amax(1)), -1)))
 
 
 class TransformerBody(nn.Module):
-    """PoseGPT's: a token of ones before the embedded frames, a stack, what the first token has become."""
+    """PoseGPT's: a frame of ones before the others, a map of each, an encoder's stack of the tokeniser with the places
+    told once, what the first token has become."""
 
     def __init__(self, width: int, hidden: int, layers: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.enter = nn.Linear(width, hidden)
-        self.stack = Stack(hidden, layers, heads, dropout)
+        config = PoseTokens.Config(
+            preset="offline",
+            width=hidden,
+            heads=heads,
+            dropout=dropout,
+            attention_dropout=dropout,
+            padding="seen",
+            places="interleaved",
+            every_block=False,
+        )
+        self.stack = Stack(config, layers, encoder=True)
 
-    def forward(self, x: Float[Tensor, "B T F"]) -> Float[Tensor, "B D"]:
-        """Features of clips."""
-        x = self.enter(x)
-        return self.stack(torch.cat((torch.ones_like(x[:, :1]), x), 1))[:, 0]
+    def forward(self, x: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None) -> Float[Tensor, "B D"]:
+        """Features of clips; frames that are not `valid` are not attended to."""
+        x = self.enter(functional.pad(x, (0, 0, 1, 0), value=1.0))
+        there = x.new_ones(x.shape[:2], dtype=torch.bool)
+        if valid is not None:
+            there[:, 1:] = valid
+        return self.stack(x, there)[0][:, 0]
 
 
 class Classifier(Model):
@@ -97,7 +72,8 @@ class Classifier(Model):
 
     @dataclass(frozen=True)
     class Config:
-        """`features` is the width of what `features` gives ("gru"; "posegpt" gives `width`)."""
+        """`features` is the width of what `features` gives ("gru"; "posegpt" gives `width`). `dropout`, of "posegpt",
+        is also that of the weights of attention."""
 
         body: Literal["gru", "posegpt"] = "gru"
         width: int = 128
@@ -126,13 +102,13 @@ class Classifier(Model):
                 nn.Linear(config.width, config.width), nn.ReLU(), nn.Linear(config.width, classes)
             )
 
-    def features(self, clips: Float[Tensor, "B T F"]) -> Float[Tensor, "B D"]:
-        """What the logits are made of."""
-        return self.body(clips)
+    def features(self, clips: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None) -> Float[Tensor, "B D"]:
+        """What the logits are made of. `valid` frames are there; None: all."""
+        return self.body(clips, valid)
 
-    def forward(self, clips: Float[Tensor, "B T F"]) -> Float[Tensor, "B C"]:
+    def forward(self, clips: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None) -> Float[Tensor, "B C"]:
         """Logits."""
-        return self.head(self.body(clips))
+        return self.head(self.body(clips, valid))
 
     def cross_entropy(self, clips: Float[Tensor, "B T F"], labels: Float[Tensor, "B C"]) -> Float[Tensor, ""]:
         """Binary cross-entropy, summed over classes, mean over clips."""
@@ -143,7 +119,7 @@ class Classifier(Model):
         """The cross-entropy of the labels given the whole window, and the share that is recognised."""
         del turn
         labels = batch.query.action
-        logits = self(batch.target)
+        logits = self(batch.target, batch.query.valid)
         entropy = functional.binary_cross_entropy_with_logits(logits, (labels > 0).to(logits), reduction="none")
         right = labels.gather(1, logits.detach().argmax(1, keepdim=True)) > 0
         return {"loss": entropy.sum(1).mean(), "accuracy": right.to(logits).mean()}
@@ -154,10 +130,3 @@ class Classifier(Model):
         """What is known: a recogniser adds nothing."""
         del generator
         return repeat_samples(query.seen, samples)
-
-
-def sinusoids(frames: int, width: int) -> Float[Tensor, "frame dim"]:
-    """Sines and cosines of the frame number, wavelengths from 2 pi to 10,000 x 2 pi."""
-    rates = torch.exp(torch.arange(0, width, 2) * (-math.log(10_000.0) / width))
-    angles = torch.arange(frames)[:, None] * rates
-    return torch.stack((angles.sin(), angles.cos()), -1).flatten(1)[:, :width]

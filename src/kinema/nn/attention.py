@@ -16,12 +16,13 @@ def attend(
     *,
     mask: Bool[Tensor, "#batch #token source"] | Float[Tensor, "#batch #token source"] | None = None,
     causal: bool = False,
+    dropout: float = 0.0,
 ) -> Float[Tensor, "batch token dim"]:
     """Attention of every token to the sources, softmax(q k / sqrt(dim / heads)) v in each head, the heads side by side.
 
     `mask` is True where a token may look (bool), or is added to the scores (float); a token must be left at least one
-    source. With `causal` token t looks at the sources 0..t. There is no dropout on the weights: it would keep torch
-    from the fused kernel.
+    source. With `causal` token t looks at the sources 0..t. `dropout` is the share of weights that is dropped; above 0
+    it keeps torch from the fused kernel.
     """
 
     def split(x: Tensor) -> Tensor:
@@ -36,7 +37,8 @@ def attend(
                 *(part.to(torch.promote_types(part.dtype, torch.float32)) for part in parts),
                 attn_mask=shown,
                 is_causal=causal,
+                dropout_p=dropout,
             ).to(value.dtype)
     else:
-        answer = functional.scaled_dot_product_attention(*parts, attn_mask=shown, is_causal=causal)
+        answer = functional.scaled_dot_product_attention(*parts, attn_mask=shown, is_causal=causal, dropout_p=dropout)
     return answer.transpose(1, 2).flatten(-2)

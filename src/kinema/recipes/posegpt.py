@@ -45,8 +45,10 @@ _PRIOR = PoseGPT.Config(
 _RELEASED_TOKENS = PoseTokens.Config(
     preset="causal",
     inner_dropout=0.1,
+    attention_dropout=0.1,
     upsample_trim="front",
-    places="sine",
+    padding="seen",
+    places="interleaved",
     quantiser=QuantiserConfig(kind="product", legacy_beta=True),
     law="l2",
     points_law="l1",
@@ -56,7 +58,8 @@ _RELEASED_TOKENS = PoseTokens.Config(
 )
 _RELEASED_PRIOR = PoseGPT.Config(
     dropout=0.2,
-    inputs=InputsConfig(action_rows=64, action_start=1.0, shared_row=True),
+    attention_dropout=0.2,
+    inputs=InputsConfig(action_rows=64, action_start=1.0, length_start=1.0, small_fuse=False, shared_row=True),
     dependent=False,
     forget=0.0,
 )
@@ -83,6 +86,7 @@ def posegpt_faithful() -> Recipe:
     tokens = Stage(
         name="tokens",
         model=_RELEASED_TOKENS,
+        # Differs: the released code pads recordings of 16 to 63 frames; here those under 64 are left out.
         task=_TASK,
         optim=adam,
         # Differs: the released script asks for two million steps; this is where a day on one GPU ends.
@@ -94,7 +98,7 @@ def posegpt_faithful() -> Recipe:
         tokens,
         name="prior",
         model=_RELEASED_PRIOR,
-        optim=replace(adam, lr=1e-5),
+        optim=replace(adam, lr=1e-5, betas=(0.9, 0.999)),
         steps=600_000,
         batch_size=32,
     )

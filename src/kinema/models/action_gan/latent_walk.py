@@ -35,14 +35,19 @@ class PoseDecoder(nn.Module):
     def forward(self, z: Float[Tensor, "*B L"], action: Float[Tensor, "*B A"]) -> Float[Tensor, "*B D"]:
         """Frames of latents, each by itself."""
         code = self.enter(torch.cat((z, action), -1))
-        code = self.norm(code.flatten(0, -2)).view_as(code).relu()
+        return self._frames(self.norm(code.flatten(0, -2)).view_as(code))
+
+    def by_step(self, z: Float[Tensor, "B T L"], action: Float[Tensor, "B T A"]) -> Float[Tensor, "B T D"]:
+        """Frames of latents, batch-normalised by every time step's own statistics; those that are kept do not move."""
+        code = self.enter(torch.cat((z, action), -1))
+        unit = (code - code.mean(0)) * (code.var(0, correction=0) + self.norm.eps).rsqrt()
+        return self._frames(unit * self.norm.weight + self.norm.bias)
+
+    def _frames(self, code: Float[Tensor, "*B hidden"]) -> Float[Tensor, "*B D"]:
+        code = code.relu()
         for layer in self.deep:
             code = code + layer(code).relu()
         return self.leave(code)
-
-    def by_step(self, z: Float[Tensor, "B T L"], action: Float[Tensor, "B T A"]) -> Float[Tensor, "B T D"]:
-        """Frames of latents, every time step a batch of its own: what the statistics of batch normalisation see."""
-        return torch.stack([self(z[:, t], action[:, t]) for t in range(z.shape[1])], 1)
 
 
 class LatentWalk(nn.Module):
@@ -71,13 +76,7 @@ class LatentWalk(nn.Module):
         self.latent, self.noise, self.walk = latent, noise, walk
         told = noise + 2 * latent if walk == "aware" else 0
         self.lstm = nn.LSTM(noise + classes + told, hidden, batch_first=True)
-        with torch.no_grad():
-            for name, weight in self.lstm.named_parameters():
-                nn.init.zeros_(weight) if "bias" in name else nn.init.xavier_uniform_(weight)
-                if name == "bias_ih_l0":
-                    weight[hidden : 2 * hidden] = 1.0  # the gate that forgets begins open
-                elif name == "bias_hh_l0":
-                    weight.requires_grad_(biases == 2)
+        start_open(self.lstm, biases, joint=walk == "free")
         self.step = spread_linear(hidden, latent) if walk == "free" else nn.Linear(hidden, latent)
         # How fast a bounded walk is drawn back: a twentieth of the way in a frame to begin with.
         self.back = nn.Parameter(torch.full((latent,), -3.0)) if walk != "free" else None
@@ -144,14 +143,16 @@ class FlatReader(nn.Module):
     """All frames, with their differences, through a bidirectional LSTM; all its outputs flattened into one layer.
 
     26.4 million weights at 50 frames, and good for 50 frames only; `PooledReader` reads any length with a hundredth.
+    It starts as the released code does: TensorFlow's LSTM of one bias, linear maps at N(0, 0.02).
     """
 
     def __init__(self, width: int, extra: int, frames: int, outputs: int, hidden: int = 256) -> None:
         super().__init__()
         self.frames = frames
         self.lstm = nn.LSTM(2 * width + extra, hidden, batch_first=True, bidirectional=True)
-        self.enter = nn.Linear((frames - 1) * 2 * hidden, 4 * hidden)
-        self.leave = nn.Linear(4 * hidden, outputs)
+        start_open(self.lstm, 1, joint=True)
+        self.enter = spread_linear((frames - 1) * 2 * hidden, 4 * hidden)
+        self.leave = spread_linear(4 * hidden, outputs)
 
     def forward(self, frames: Float[Tensor, "B T D"], extra: Float[Tensor, "B T E"]) -> Float[Tensor, "B out"]:
         """The outputs; `extra` is shown with every frame."""
@@ -205,6 +206,27 @@ def trailing_mean(x: Float[Tensor, "B T L"], kept: float) -> Float[Tensor, "B T 
     for here in x[:, 1:].unbind(1):
         path.append(torch.lerp(here, path[-1], kept))
     return torch.stack(path, 1)
+
+
+@torch.no_grad()
+def start_open(lstm: nn.LSTM, biases: Literal[1, 2], *, joint: bool) -> None:
+    """Glorot-uniform weights, no bias but 1 at the gates that forget. With one of the two `biases` the other stays 0.
+
+    `joint` counts the weights of input and state as one matrix [input + state, 4 state], as TensorFlow's LSTM has them.
+    """
+    hidden = lstm.hidden_size
+    for name, weight in lstm.named_parameters():
+        if "bias" in name:
+            nn.init.zeros_(weight)
+            if name.startswith("bias_ih"):
+                weight[hidden : 2 * hidden] = 1.0
+            else:
+                weight.requires_grad_(biases == 2)
+        elif joint:
+            reach = (6 / (lstm.input_size + 5 * hidden)) ** 0.5
+            nn.init.uniform_(weight, -reach, reach)
+        else:
+            nn.init.xavier_uniform_(weight)
 
 
 def spread_linear(enter: int, leave: int) -> nn.Linear:

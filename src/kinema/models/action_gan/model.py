@@ -64,8 +64,8 @@ class ActionGAN(Model):
         # Differs: the released discriminator and classifier are "flat", of 26.4 million weights each at 50 frames.
         # Differs: the released walk is "free": nothing but a penalty keeps its latents in the decoder's box.
         # Differs: the released classifier is "shared", and the regularisers are "sum"s.
-        # Differs: the released decoder is normalised over a batch, with other statistics in sampling than in training
-        # this stage; `PoseGAN.Config(norm="batch")` keeps that.
+        # Differs: the released decoder is normalised over a batch, in training this stage by the batch's own statistics
+        # and in sampling by those of the first stage, which do not move; `PoseGAN.Config(norm="batch")` keeps that.
         # Differs: the released code uses one batch and one noise for all updates of an iteration; here they are fresh.
         """
 
@@ -133,6 +133,14 @@ class ActionGAN(Model):
         self.classifier = self._reader(width, 0, max(1, shape.classes))
         if config.classifier == "shared":
             self.turns = ("critic", "maker")  # pyright: ignore[reportAttributeAccessIssue]
+
+    def train(self, mode: bool = True) -> ActionGAN:
+        """Training mode, but for what earlier stages trained, which stays as it is."""
+        super().train(mode)
+        for frozen in (self.decoder, self.encoder):
+            if frozen is not None:
+                frozen.eval()
+        return self
 
     def turn_parameters(self, turn: str) -> Iterable[nn.Parameter]:
         """Each turn has its own module; a shared classifier is the maker's."""

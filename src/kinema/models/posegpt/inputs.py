@@ -26,18 +26,21 @@ class InputsConfig:
 
     `every_step` tells action and length at every token (otherwise the action stands in for the first token and the
     length is not told); `concatenate` puts token, place, action and length side by side before a linear map (otherwise
-    they are added). `lengths` is the number of lengths in frames that are told apart, 0 for none; `action_rows` the
-    least size of the table of actions, whose rows start at N(0, `action_start`). `shared_row` keeps the table of
-    PoseGPT's code, in which the last code of a book and "none" of the next share a row. Raises UsageError where
-    `every_step` is off and a length is told or parts are concatenated.
+    they are added). `lengths` is the number of lengths in frames that are told apart, 0 for none, and their rows start
+    at N(0, `length_start`); `action_rows` the least size of the table of actions, whose rows start at
+    N(0, `action_start`). `small_fuse` starts the linear map at N(0, 0.02), otherwise it starts as torch's.
+    `shared_row` keeps the table of PoseGPT's code, in which the last code of a book and "none" of the next share a row.
+    Raises UsageError where `every_step` is off and a length is told or parts are concatenated.
     """
 
-    places: Literal["learned", "sine", "none"] = "learned"
+    places: Literal["learned", "interleaved", "sine", "none"] = "learned"
     every_step: bool = True
     concatenate: bool = True
     lengths: int = 1024
+    length_start: float = 0.02
     action_rows: int = 0
     action_start: float = 0.02
+    small_fuse: bool = True
     shared_row: bool = False
 
     def __post_init__(self) -> None:
@@ -62,9 +65,11 @@ class TokenInputs(nn.Module):
         self.length_table = nn.Embedding(config.lengths, dim) if config.lengths else None
         parts = 1 + (config.places != "none") + (rows > 0) + (config.lengths > 0)
         self.fuse = nn.Linear(parts * dim, dim) if config.concatenate else None
-        for table in (self.token_table, self.length_table, self.fuse):
-            if table is not None:
-                start_small(table)
+        start_small(self.token_table)
+        if self.length_table is not None:
+            nn.init.normal_(self.length_table.weight, std=config.length_start)
+        if self.fuse is not None and config.small_fuse:
+            start_small(self.fuse)
         if self.action_table is not None:
             nn.init.normal_(self.action_table.weight, std=config.action_start)
 
@@ -106,7 +111,7 @@ class TokenInputs(nn.Module):
         where = torch.arange(first, first + x.shape[1], device=x.device)
         parts = [x]
         if self.config.places != "none":
-            parts.append(sinusoid(where, x.shape[-1]) if self.place_table is None else self.place_table[where])
+            parts.append(self._places(where, x.shape[-1]))
         if self.config.every_step:
             parts += [part[:, None] for part in (action, length) if part is not None]
         if self.fuse is None:
@@ -114,3 +119,8 @@ class TokenInputs(nn.Module):
         # A linear map of all parts side by side, each by its own columns: what is told is mapped once, not per token.
         columns = self.fuse.weight.split(self.dim, 1)
         return sum((functional.linear(part, own) for part, own in zip(parts, columns, strict=True)), self.fuse.bias)
+
+    def _places(self, where: Int[Tensor, " M"], dim: int) -> Float[Tensor, "M D"]:
+        if self.place_table is not None:
+            return self.place_table[where]
+        return sinusoid(where, dim, interleaved=self.config.places == "interleaved")

@@ -63,7 +63,8 @@ class PoseGPT(Model):
     class Config:
         """The defaults are the paper's sizes; `stage` names the stage that trained the tokeniser.
 
-        `inputs` says how action and length are told; without places in them, attention turns by place (rotary).
+        `attention_dropout` is that of the weights of attention. `inputs` says how action and length are told; without
+        places in them, attention turns by place (rotary).
         `dependent` lets each book of a token know the books before it. `ending` "eos" lets the model end a motion
         early. In training, input codes are kept with probability `keep` and replaced by random ones otherwise, and the
         action is left out with probability `forget`, which `choice.guidance` needs. `blend` is how many frames a
@@ -76,6 +77,7 @@ class PoseGPT(Model):
         heads: int = 4
         block: int = 512
         dropout: float = 0.1
+        attention_dropout: float = 0.0
         inputs: InputsConfig = field(default_factory=InputsConfig)
         head: Literal["linear", "mlp"] = "linear"
         dependent: bool = True
@@ -103,7 +105,7 @@ class PoseGPT(Model):
         def tiny(self) -> PoseGPT.Config:
             """A few units, for tests."""
             choice = replace(self.choice, top_k=min(self.choice.top_k, 8))
-            return replace(self, width=32, layers=2, heads=2, dropout=0.0, choice=choice)
+            return replace(self, width=32, layers=2, heads=2, dropout=0.0, attention_dropout=0.0, choice=choice)
 
     def __init__(self, config: Config, shape: FeatureShape, tokeniser: Model) -> None:
         super().__init__()
@@ -114,8 +116,9 @@ class PoseGPT(Model):
         dim = config.width
         self.inputs = TokenInputs(config.inputs, dim, self.books, self.codes, config.block, shape.classes)
         self.dropout = nn.Dropout(config.dropout)
+        rotary, weights = config.inputs.places == "none", config.attention_dropout
         self.blocks = nn.ModuleList(
-            Block(dim, config.heads, config.dropout, causal=True, rotary=config.inputs.places == "none")
+            Block(dim, config.heads, config.dropout, causal=True, rotary=rotary, attention_dropout=weights)
             for _ in range(config.layers)
         )
         self.norm = nn.LayerNorm(dim)

@@ -23,7 +23,7 @@ from kinema.core.query import Batch, Query
 from kinema.models.base import FeatureShape, Model, repeat_samples
 from kinema.models.posegpt.codebook import masked_mean
 from kinema.models.posegpt.quantizers import QuantiserConfig
-from kinema.models.posegpt.resampling_convs import Double, Halve, Trim
+from kinema.models.posegpt.resampling_convs import Double, Halve, Padding, Trim
 from kinema.models.posegpt.transformer import Block, sinusoid, start_small
 
 Law = Literal["l1", "l2", "laplacian", "gaussian"]
@@ -36,14 +36,17 @@ class Stack(nn.Module):
     def __init__(self, config: PoseTokens.Config, layers: int, *, encoder: bool) -> None:
         super().__init__()
         dim, causal = config.width, config.encoder_causal if encoder else config.decoder_causal
-        self.places = config.places
-        self.halve = Halve(dim, causal=causal, kind=config.halving) if encoder else None
-        self.dropout = nn.Dropout(config.dropout)
+        self.places, self.every_block = config.places, config.every_block
+        self.padded = not causal or config.padding == "seen"
+        self.halve = Halve(dim, causal=causal, kind=config.halving, padding=config.padding) if encoder else None
         inner = config.dropout if config.inner_dropout is None else config.inner_dropout
+        self.dropout = nn.Dropout(config.dropout if encoder else inner)
+        rotary, weights = config.places == "rotary", config.attention_dropout
         self.blocks = nn.ModuleList(
-            Block(dim, config.heads, inner, causal=causal, rotary=config.places == "rotary") for _ in range(layers)
+            Block(dim, config.heads, inner, causal=causal, rotary=rotary, attention_dropout=weights)
+            for _ in range(layers)
         )
-        self.spread = None if encoder else Double(dim, config.upsample_trim)
+        self.spread = None if encoder else Double(dim, config.upsample_trim, padding=config.padding)
         self.norm, self.leave = nn.LayerNorm(dim), nn.Linear(dim, dim, bias=False)
         start_small(self.leave)
 
@@ -52,10 +55,13 @@ class Stack(nn.Module):
         if self.halve is not None:
             x, mask = self.halve(x, mask)
         x = self.dropout(x)
-        where = torch.arange(x.shape[1], device=x.device)
-        added = sinusoid(where, x.shape[-1]).to(x.dtype) if self.places == "sine" else 0.0
-        for block in self.blocks:
-            x = block(x + added, mask)
+        added: Tensor | None = None
+        if self.places != "rotary":
+            where = torch.arange(x.shape[1], device=x.device)
+            added = sinusoid(where, x.shape[-1], interleaved=self.places == "interleaved").to(x.dtype)
+        for place, block in enumerate(self.blocks):
+            told = x if added is None or (place and not self.every_block) else x + added
+            x = block(told, mask if self.padded else None)
         if self.spread is not None:
             x, mask = self.spread(x, mask), mask.repeat_interleave(2, 1)
         return self.leave(self.norm(x)), mask
@@ -98,8 +104,11 @@ class PoseTokens(Model):
         """The defaults are the paper's sizes with the mended parts; width 384, one stack of 6 blocks per side.
 
         `layers` has one entry per halving of the rate. `upsample_trim` "front" keeps the released code's look-ahead of
-        one token. `dropout` holds everywhere unless `inner_dropout` says otherwise for the blocks. `places` "sine" is
-        the paper's (added before every block); with "rotary", clips longer than those of training are nothing new.
+        one token, `padding` "seen" what it reads beyond the end of a clip. `dropout` holds everywhere unless
+        `inner_dropout` says otherwise for the blocks and for what the decoder is given; `attention_dropout` is that of
+        the weights of attention. `places` "interleaved" are the paper's sines, added before every block (or the first
+        alone, without `every_block`), "sine" the same in another order of channels; with "rotary", clips longer than
+        those of training are nothing new.
         `straight` adds a linear way from frames to token and back beside the stacks; see `Straight`.
         Weights: `pose` of the features, `path` of the way's last columns, `points` (metres, needs
         `FeatureShape.points`), their `velocity` (metres per second) and `acceleration` (m/s^2), `codebook` of the
@@ -112,9 +121,12 @@ class PoseTokens(Model):
         heads: int = 4
         dropout: float = 0.0
         inner_dropout: float | None = None
+        attention_dropout: float = 0.0
         halving: Literal["conv", "cat"] = "conv"
         upsample_trim: Trim = "back"
-        places: Literal["sine", "rotary"] = "rotary"
+        padding: Padding = "absent"
+        places: Literal["interleaved", "sine", "rotary"] = "rotary"
+        every_block: bool = True
         straight: bool = False
         quantiser: QuantiserConfig = field(default_factory=QuantiserConfig)
         path: int = 4

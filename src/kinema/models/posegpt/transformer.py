@@ -32,12 +32,21 @@ class Block(nn.Module):
     """x + attention(norm x), then x + mlp(norm x), the multi-layer perceptron four times as wide with a GELU.
 
     Linear maps start at N(0, 0.02). With `rotary` queries and keys are turned by their place (Su et al. 2021), so that
-    only the distance of two tokens matters, not where a window begins.
+    only the distance of two tokens matters, not where a window begins. `attention_dropout` drops weights of attention.
     """
 
-    def __init__(self, dim: int, heads: int, dropout: float, *, causal: bool, rotary: bool = False) -> None:
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        dropout: float,
+        *,
+        causal: bool,
+        rotary: bool = False,
+        attention_dropout: float = 0.0,
+    ) -> None:
         super().__init__()
-        self.heads, self.causal, self.rotary = heads, causal, rotary
+        self.heads, self.causal, self.rotary, self.attention_dropout = heads, causal, rotary, attention_dropout
         self.norm_self, self.norm_feed = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.ask, self.leave = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
         self.feed = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
@@ -51,7 +60,8 @@ class Block(nn.Module):
         mask: Bool[Tensor, "batch token"] | None = None,
         memory: Memory | None = None,
     ) -> Float[Tensor, "batch token dim"]:
-        """One block. `mask` says which tokens are there (a causal block whose padding stands last needs none).
+        """One block. `mask` says which tokens are there; these stand first. A causal block needs none: it changes
+        only what the tokens that are not there become.
 
         With `memory` the tokens follow those that it holds: any number of them at first, one at a time after that.
         """
@@ -61,11 +71,14 @@ class Block(nn.Module):
             query, key = turned(query, self.heads, before), turned(key, self.heads, before)
         if memory is not None:
             key, value = memory.extend(torch.cat((key, value), -1)).chunk(2, -1)
-        shown = None
-        if not self.causal and mask is not None:
+        shown, causal = None, self.causal and not before
+        if mask is not None:
             # A row of which nothing is there must look at something.
             shown = (mask | ~mask.any(1, keepdim=True))[:, None]
-        answer = attend(query, key, value, self.heads, mask=shown, causal=self.causal and not before)
+            if causal:
+                shown = shown & shown.new_ones(x.shape[1], x.shape[1]).tril()
+        dropped = self.attention_dropout if self.training else 0.0
+        answer = attend(query, key, value, self.heads, mask=shown, causal=causal and mask is None, dropout=dropped)
         x = x + self.dropout(self.leave(answer))
         return x + self.dropout(self.feed(self.norm_feed(x)))
 
@@ -88,8 +101,13 @@ def start_small(layer: nn.Module) -> None:
         nn.init.zeros_(layer.bias)
 
 
-def sinusoid(places: Int[Tensor, "*b"], dim: int) -> Float[Tensor, "*b dim"]:
-    """Sines, then cosines, of places at wavelengths from 2 pi to 20,000 pi tokens (Vaswani et al. 2017)."""
+def sinusoid(places: Int[Tensor, "*b"], dim: int, *, interleaved: bool = False) -> Float[Tensor, "*b dim"]:
+    """Sines, then cosines, of places at wavelengths from 2 pi to 20,000 pi tokens (Vaswani et al. 2017).
+
+    `interleaved`: the sine and the cosine of each wavelength stand side by side, as in PoseGPT's code.
+    """
     rates = torch.exp(torch.arange(dim // 2, device=places.device) * (-math.log(10_000.0) / (dim // 2)))
     angles = places[..., None] * rates
-    return functional.pad(torch.cat((angles.sin(), angles.cos()), -1), (0, dim % 2))
+    waves = angles.sin(), angles.cos()
+    joined = torch.stack(waves, -1).flatten(-2) if interleaved else torch.cat(waves, -1)
+    return functional.pad(joined, (0, dim % 2))
