@@ -20,7 +20,31 @@ from torch.nn import functional
 
 from kinema.core.query import Batch, Query
 from kinema.models.base import FeatureShape, Model, repeat_samples
-from kinema.models.posegpt.tokenizer import PoseTokens, Stack
+from kinema.nn.causal_transformer import Block, sinusoid, start_small
+from kinema.nn.resampling_convs import Halve
+
+
+class Stack(nn.Module):
+    """PoseGPT's encoder stack: half the frames by convolution and pooling, the places added once, then blocks."""
+
+    def __init__(self, width: int, layers: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.halve = Halve(width, causal=False, padding="seen")
+        self.dropout = nn.Dropout(dropout)
+        self.blocks = nn.ModuleList(
+            Block(width, heads, dropout, causal=False, attention_dropout=dropout) for _ in range(layers)
+        )
+        self.norm, self.leave = nn.LayerNorm(width), nn.Linear(width, width, bias=False)
+        start_small(self.leave)
+
+    def forward(self, x: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B half D"]:
+        """T // 2 tokens; frames beyond `mask` are not attended to."""
+        x, mask = self.halve(x, mask)
+        places = sinusoid(torch.arange(x.shape[1], device=x.device), x.shape[2], interleaved=True)
+        x = self.dropout(x) + places.to(x.dtype)
+        for block in self.blocks:
+            x = block(x, mask)
+        return self.leave(self.norm(x))
 
 
 class GruBody(nn.Module):
@@ -40,23 +64,12 @@ class GruBody(nn.Module):
 
 
 class TransformerBody(nn.Module):
-    """PoseGPT's: a frame of ones before the others, a map of each, an encoder's stack of the tokeniser with the places
-    told once, what the first token has become."""
+    """PoseGPT's: a frame of ones before the others, a map of each, a stack, what the first token has become."""
 
     def __init__(self, width: int, hidden: int, layers: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.enter = nn.Linear(width, hidden)
-        config = PoseTokens.Config(
-            preset="offline",
-            width=hidden,
-            heads=heads,
-            dropout=dropout,
-            attention_dropout=dropout,
-            padding="seen",
-            places="interleaved",
-            every_block=False,
-        )
-        self.stack = Stack(config, layers, encoder=True)
+        self.stack = Stack(hidden, layers, heads, dropout)
 
     def forward(self, x: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None) -> Float[Tensor, "B D"]:
         """Features of clips; frames that are not `valid` are not attended to."""
@@ -64,7 +77,7 @@ class TransformerBody(nn.Module):
         there = x.new_ones(x.shape[:2], dtype=torch.bool)
         if valid is not None:
             there[:, 1:] = valid
-        return self.stack(x, there)[0][:, 0]
+        return self.stack(x, there)[:, 0]
 
 
 class Classifier(Model):

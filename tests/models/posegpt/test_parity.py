@@ -16,12 +16,13 @@ from torch.nn import functional
 
 from kinema.models.base import FeatureShape
 from kinema.models.classifier import Classifier, TransformerBody
+from kinema.models.classifier import Stack as RecogniserStack
 from kinema.models.posegpt.inputs import InputsConfig, TokenInputs
 from kinema.models.posegpt.model import PoseGPT
-from kinema.models.posegpt.resampling_convs import Double, Halve
 from kinema.models.posegpt.tokenizer import PoseTokens, Stack
-from kinema.models.posegpt.transformer import Block, sinusoid
 from kinema.nn.attention import attend
+from kinema.nn.causal_transformer import Block, sinusoid
+from kinema.nn.resampling_convs import Double, Halve
 from kinema.recipes import recipe
 from kinema.training.optim import Optim
 
@@ -84,7 +85,7 @@ def block_by_hand(block: Block, x: Tensor, mask: Tensor, *, causal: bool) -> Ten
 
 
 def stack_by_hand(
-    stack: Stack, x: Tensor, mask: Tensor, *, causal: bool, every_block: bool = True
+    stack: Stack | RecogniserStack, x: Tensor, mask: Tensor, *, causal: bool, every_block: bool = True
 ) -> tuple[Tensor, Tensor]:
     if stack.halve is not None:
         assert stack.halve.conv is not None
@@ -94,7 +95,7 @@ def stack_by_hand(
         if every_block or number == 0:
             x = x + places(x.shape[1], x.shape[2])
         x = block_by_hand(block, x, mask, causal=causal)
-    if stack.spread is not None:
+    if isinstance(stack, Stack) and stack.spread is not None:
         x, mask = doubled(x, stack.spread.conv), mask.repeat_interleave(2, 1)
     return stack.leave(stack.norm(x)), mask
 
@@ -135,11 +136,15 @@ def test_released_doubling_reads_the_token_after_the_last() -> None:
     assert torch.allclose(absent(x, mask)[1, :5], found[1, :5], atol=1e-6)
 
 
+@pytest.mark.parametrize("every", [True, False])
 @pytest.mark.parametrize("preset", ["offline", "causal", "online"])
 @torch.no_grad()
-def test_a_padded_window_goes_through_the_released_tokeniser(preset: Literal["offline", "causal", "online"]) -> None:
+def test_a_padded_window_goes_through_the_released_tokeniser(
+    preset: Literal["offline", "causal", "online"], *, every: bool
+) -> None:
+    """With places before every block, as the release trains, and before the first alone (`--pos_all 0`)."""
     torch.manual_seed(0)
-    config = replace(released_tokens().tiny(), preset=preset, width=8, layers=(2,), path=3)
+    config = replace(released_tokens().tiny(), preset=preset, width=8, layers=(2,), path=3, every_block=every)
     model = config.build(SHAPE).eval()
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.4)
@@ -148,12 +153,12 @@ def test_a_padded_window_goes_through_the_released_tokeniser(preset: Literal["of
     encoder, decoder = model.encoder[0], model.decoder[0]
     assert isinstance(encoder, Stack)
     assert isinstance(decoder, Stack)
-    hidden, tokens = stack_by_hand(encoder, model.enter(x), mask, causal=preset != "offline")
+    hidden, tokens = stack_by_hand(encoder, model.enter(x), mask, causal=preset != "offline", every_block=every)
     z, there = model.encode_vectors(x, mask)
     assert torch.equal(there, tokens)
     assert torch.allclose(z, model.to_code(hidden), rtol=1e-4, atol=1e-4)
     vectors = model.quantiser(z, there).vectors  # nothing where there is no token
-    frames, _ = stack_by_hand(decoder, model.from_code(vectors), there, causal=preset == "online")
+    frames, _ = stack_by_hand(decoder, model.from_code(vectors), there, causal=preset == "online", every_block=every)
     expected = torch.cat((model.pose_head(frames), model.path_head(frames)), -1)
     assert torch.allclose(model.decode_vectors(vectors, there), expected, rtol=1e-4, atol=1e-3)
 

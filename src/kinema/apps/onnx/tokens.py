@@ -12,7 +12,7 @@ from kinema.apps.onnx.ports import Axis, Example, Part, Port, Sizes, numbers
 from kinema.models.posegpt.inputs import Told
 from kinema.models.posegpt.model import PoseGPT
 from kinema.models.posegpt.tokenizer import PoseTokens
-from kinema.models.posegpt.transformer import Memory
+from kinema.nn.causal_transformer import Memory
 from kinema.representations.base import Representation
 
 

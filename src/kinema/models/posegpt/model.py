@@ -24,7 +24,7 @@ from kinema.models.posegpt.codebook import masked_mean
 from kinema.models.posegpt.inputs import InputsConfig, TokenInputs
 from kinema.models.posegpt.sampling import Choice
 from kinema.models.posegpt.seam import joined
-from kinema.models.posegpt.transformer import Block, Memory, start_small
+from kinema.nn.causal_transformer import Block, Memory, start_small
 from kinema.nn.noise import row_noise
 from kinema.nn.prefix import prefix_length
 
