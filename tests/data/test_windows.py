@@ -63,10 +63,24 @@ def test_balance() -> None:
     assert float(uneven.weight[uneven.clip == 1].sum()) == pytest.approx(0.5)
 
 
+class Persons(Clips):
+    def subject(self, identity: str) -> str:
+        return "anna" if identity == "a/0" else "ben"
+
+
+def test_subjects_are_drawn_first_then_their_clips_then_a_window() -> None:
+    """Anna has one clip, Ben two: 1/2, 1/4, 1/4, whatever their lengths; a clip that is too short counts nothing."""
+    source = Persons(clips(30, 9, 14, 3).motions)
+    windows = build(source).windows(5, balance="subjects")
+    share = [float(windows.weight[windows.clip == clip].sum()) for clip in range(4)]
+    assert share == pytest.approx([0.5, 0.25, 0.25, 0.0])
+    assert windows.weight[windows.clip == 0].tolist() == pytest.approx([0.5 / 26] * 26)
+
+
 @pytest.mark.usefixtures("unchecked")
 def test_an_unknown_balance_is_refused() -> None:
     with pytest.raises(UsageError, match="balance"):
-        build(clips(14, 9)).windows(5, balance="subjects")  # pyright: ignore
+        build(clips(14, 9)).windows(5, balance="persons")  # pyright: ignore
 
 
 def test_no_window_at_all_says_how_long_the_clips_are() -> None:

@@ -172,6 +172,15 @@ def test_the_late_teacher_mixes_in_the_truth_of_the_next_frame() -> None:
     assert torch.equal(built(teacher="late").taught(truth)(24, own), own)
 
 
+def test_without_mixing_the_true_windows_are_aligned_for_either_teacher() -> None:
+    """`use_sampling 0` of the released code: step it reads the true frames up to 50 + it, not one frame later."""
+    truth, own = batch().target[:, 50:], torch.full((3, WIDTH), 7.0)
+    for teacher in ("aligned", "late"):
+        feed = built(teacher=teacher, feedback=0.0).taught(truth)
+        for step in range(24):
+            assert torch.equal(feed(step, own), truth[:, step])
+
+
 def test_the_seam_lacks_the_last_seen_frame_and_shows_the_first_true_one() -> None:
     whole = batch()
     past, truth = whole.target[:, :50], whole.target[:, 50:]

@@ -133,6 +133,8 @@ def test_every_key_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     base = recipe("simlpe").tiny().with_steps(5)
     variants = [base.with_value("stages.0.optim", f'{{"schedule": "{kind}"}}') for kind in ("step", "cosine")]
     variants.append(base.with_value("stages.0.optim", '[{"turn": "model", "optim": {}}]'))
+    descent = base.with_value("stages.0.optim", '{"kind": "sgd", "momentum": 0.9}')
+    variants.append(descent.with_value("representation.standardise", "true"))
     for kind in (Recipe, Stage, Optim, Turn, Augment):
         watch(kind)
     for number, variant in enumerate(variants):

@@ -21,6 +21,19 @@ def test_the_formula() -> None:
     assert int(average.weights()["passes"]) == 30  # counters are copied, not averaged
 
 
+def test_as_released_it_is_a_plain_copy_at_first_and_then_decays_at_the_full_rate() -> None:
+    net = model()
+    average = Average(net, 0.995, copied=20)
+    expected = net.map.weight.detach().clone()
+    for step in range(25):
+        with torch.no_grad():
+            net.map.weight.add_(step + 1.0)
+        average.update(step)
+        now = net.map.weight.detach()
+        expected = now.clone() if step < 20 else 0.995 * expected + 0.005 * now
+        torch.testing.assert_close(average.weights()["map.weight"], expected)
+
+
 def test_applied_lends_the_average_and_gives_the_weights_back() -> None:
     net = model().train()
     average = Average(net, 0.9)

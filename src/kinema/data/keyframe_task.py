@@ -68,8 +68,10 @@ class Keys(Task):
         window: Float[Tensor, "batch frame feat"],
         representation: Representation,
         seeds: Int64[Tensor, " batch"],
+        length: Int64[Tensor, " batch"] | None = None,
     ) -> Batch:
         """A pattern and perhaps a corruption for each window, by its seed."""
+        del length
         query = self.query(window, representation)
         owner = torch.tensor(representation.token_of_feature)
         rows = [
@@ -130,10 +132,15 @@ class Keys(Task):
 
 @dataclass(frozen=True)
 class ReleasedKeys(Task):
-    """Render-In-Between's own question: every `rate`-th frame of a window, corrupted in training, trust 0.5."""
+    """Render-In-Between's own question: every `rate`-th frame of a window, corrupted in training, trust 0.5.
+
+    Clips of at least `shortest` frames that are shorter than the window are padded: of n frames the first that end with
+    a key, floor((n - 1) / rate) rate + 1, are there.
+    """
 
     frames_in_window: int = 321
     rate: int = 8
+    shortest: int = 1
     corruption: ReleasedCorruption = field(default_factory=ReleasedCorruption)
 
     @property
@@ -152,9 +159,14 @@ class ReleasedKeys(Task):
         window: Float[Tensor, "batch frame feat"],
         representation: Representation,
         seeds: Int64[Tensor, " batch"],
+        length: Int64[Tensor, " batch"] | None = None,
     ) -> Batch:
         """The same keys, corrupted before they are standardised."""
         query = self.query(window, representation)
+        if length is not None:
+            there = torch.arange(window.shape[1]) < ((length - 1) // self.rate * self.rate + 1)[:, None]
+            window = torch.where(there[..., None], window, 0.0)
+            query = replace(query, trust=query.trust * there[..., None], valid=there)
         raw = representation.restore(window)
         rows = [
             self.corruption.apply(one, known > 0, torch.Generator().manual_seed(int(seed)))[0]

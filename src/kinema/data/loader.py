@@ -63,7 +63,15 @@ class Loader:
         self.task, self.representation, self.augment = task, representation, augment or Augment()
         self.batch_size, self.seed, self._share = batch_size, seed, slice(rank, None, world)
         self._set = windows
-        self._windows = windows.windows(self.augment.reach(task.frames), stride, balance)
+        self._windows = windows.windows(
+            self.augment.reach(task.frames), stride, balance, shortest=task.shortest or None
+        )
+        if task.shortest and self.augment != Augment():
+            raise UsageError(
+                expected="no augmentation of a task that pads short clips",
+                got=f"{self.augment}",
+                cure="Leave augment out of the stage, or set task.shortest to 0, which skips short clips.",
+            )
         self._edges = np.cumsum(self._windows.weight)
         self._other_side = mirrored_classes(windows.actions)
 
@@ -86,7 +94,10 @@ class Loader:
         features = self._features(chosen, drawn)
         drawn = drawn.rows(self._share)
         seeds = torch.randint(2**62, (self.batch_size,), generator=generator)[self._share]
-        batch = self.task.draw(self.representation.standardise(features), self.representation, seeds)
+        length = None
+        if self.task.shortest:
+            length = torch.from_numpy(self._windows.length[chosen[self._share]])
+        batch = self.task.draw(self.representation.standardise(features), self.representation, seeds, length)
         if not self.task.labelled:
             return batch
         action = self._labels(self._windows.clip[chosen[self._share]])
@@ -100,7 +111,8 @@ class Loader:
         needed, place = own, None
         if drawn.donor is not None:
             needed, place = torch.cat((own, drawn.donor[own].flatten())).unique(return_inverse=True)
-        raw = self._set.gather(self._windows.start[chosen[needed.numpy()]], self._windows.frames)
+        rows = chosen[needed.numpy()]
+        raw = self._set.gather(self._windows.start[rows], self._windows.frames, self._windows.length[rows])
         features = self.augment.enact(raw, self.task.frames, self.representation, drawn.rows(needed))
         if place is None or drawn.donor is None:
             return features

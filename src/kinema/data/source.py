@@ -43,6 +43,10 @@ class Source(ABC):
     def clips(self, split: Split) -> Iterator[Clip]:
         """The recordings of one split, always in the same order, each with `action` and `identity`."""
 
+    def subject(self, identity: str) -> str:
+        """Who moves in the recording of that identity; the recording itself where nobody says."""
+        return identity
+
     def stamp(self) -> str:
         """What a cache of this source is good for: another stamp, and the cache is stale.
 

@@ -21,10 +21,11 @@ class Task(ABC):
     """What is known of a window of `frames` frames.
 
     Where `labelled`, the action of a window is known too: the loader then fills `Query.action`, one class per action
-    of the source.
+    of the source. Clips of fewer frames are skipped; where `shortest` is above 0, those of at least so many are padded.
     """
 
     labelled: bool = False
+    shortest: int = 0
 
     @property
     @abstractmethod
@@ -44,9 +45,13 @@ class Task(ABC):
         window: Float[Tensor, "batch frame feat"],
         representation: Representation,
         seeds: Int64[Tensor, " batch"],
+        length: Int64[Tensor, " batch"] | None = None,
     ) -> Batch:
-        """The question with its answer, for training: each window's own seed decides what is random about it."""
-        del seeds
+        """The question with its answer, for training: each window's own seed decides what is random about it.
+
+        `length` is how many frames of each window are there (None: all), for tasks that take shorter clips.
+        """
+        del seeds, length
         return self.batch(window, representation)
 
 

@@ -28,28 +28,31 @@ from kinema.data.source import Source, Split
 from kinema.geometry.rotations import rotvec_to_rotmat
 from kinema.motion.edit import resample
 from kinema.motion.motion import Clip, Motion
-from kinema.representations.base import Representation, Statistics
+from kinema.representations.base import DEVIATION_FLOOR, Representation, Statistics
 
-Balance = Literal["windows", "clips", "actions", "sqrt-actions"]
-_VERSION = 1
+Balance = Literal["windows", "clips", "subjects", "actions", "sqrt-actions"]
+Deviation = Literal["frames", "clips"]
+_VERSION = 2
 _RATE_TOLERANCE = 5e-5  # as resampling takes it: frame times in files are rounded
 
 
 @dataclass(frozen=True)
 class ClipEntry:
-    """One clip of the array: the rows `start:stop`, what it is a recording of, and what is done in it."""
+    """One clip of the array: the rows `start:stop`, what it is a recording of, what is done in it, and by whom."""
 
     start: int
     stop: int
     identity: str
     action: str | None
+    subject: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class Windows:
     """Windows of one length: the row at which each starts, the clip it lies in, and how likely it is to be drawn.
 
-    `weight` sums to 1. `skipped` are the clips that are too short for a single window.
+    `weight` sums to 1. `skipped` are the clips that are too short for a single window. `length` is how many frames of
+    each window are there, all unless shorter clips were asked for.
     """
 
     frames: int
@@ -57,6 +60,7 @@ class Windows:
     clip: Int64[np.ndarray, " window"]
     weight: Float[np.ndarray, " window"]
     skipped: tuple[ClipEntry, ...]
+    length: Int64[np.ndarray, " window"]
 
     def __len__(self) -> int:
         return len(self.start)
@@ -117,35 +121,56 @@ class WindowSet:
         """The recordings that the clips are copies of: what a checkpoint keeps for leak checks."""
         return frozenset(clip.identity for clip in self.clips)
 
-    def statistics(self) -> Statistics:
-        """Mean and standard deviation of every feature over all frames."""
-        return Statistics.of(torch.from_numpy(np.array(self.features)))
+    def statistics(self, deviation: Deviation = "frames") -> Statistics:
+        """Mean of every feature over all frames, and its standard deviation: over all frames, or ("clips") the mean of
+        the clips' own deviations over time, every clip counting once."""
+        features = torch.from_numpy(np.array(self.features))
+        whole = Statistics.of(features)
+        if deviation == "frames":
+            return whole
+        own = torch.stack([features[clip.start : clip.stop].std(0, correction=0) for clip in self.clips]).mean(0)
+        return Statistics(whole.mean, torch.where(own < DEVIATION_FLOOR, torch.ones_like(own), own))
 
-    def windows(self, frames: int, stride: int = 1, balance: Balance = "windows") -> Windows:
+    def windows(
+        self, frames: int, stride: int = 1, balance: Balance = "windows", *, shortest: int | None = None
+    ) -> Windows:
         """All windows of `frames` frames that start every `stride` frames of a clip.
 
-        `balance` says what is drawn equally often: windows, clips, or actions (clips without one are an action of
-        their own); "sqrt-actions" is half-way, an action is drawn as often as the square root of its windows says.
-        Raises UsageError where no clip is long enough.
+        `balance` says what is drawn equally often: windows, clips, subjects (and of a subject every clip), or actions
+        (clips without one are an action of their own); "sqrt-actions" is half-way, an action is drawn as often as the
+        square root of its windows says. Clips of at least `shortest` frames that are too short give one window, of
+        which only the first frames are there (None: they are skipped). Raises UsageError where no clip is long enough.
         """
+        least = frames if shortest is None else min(shortest, frames)
         if frames < 1 or stride < 1:
             raise UsageError(expected="frames and stride of 1 or more", got=f"{frames}, {stride}", cure="Correct them.")
-        long = [place for place, clip in enumerate(self.clips) if clip.stop - clip.start >= frames]
+        long = [place for place, clip in enumerate(self.clips) if clip.stop - clip.start >= least]
         if not long:
             longest = max((clip.stop - clip.start for clip in self.clips), default=0)
             raise UsageError(
-                expected=f"at least one clip of {frames} frames at {self.fps:g} frames per second",
+                expected=f"at least one clip of {least} frames at {self.fps:g} frames per second",
                 got=f"{len(self.clips)} clips, the longest of {longest} frames",
                 cure="Ask for shorter windows, a slower fastest speed, or give longer recordings.",
             )
-        starts = [np.arange(self.clips[c].start, self.clips[c].stop - frames + 1, stride) for c in long]
+        first, stop = (np.array([getattr(clip, end) for clip in self.clips], np.int64) for end in ("start", "stop"))
+        starts = [np.arange(first[c], max(stop[c] - frames, first[c]) + 1, stride) for c in long]
         clip = np.repeat(np.array(long, dtype=np.int64), [len(start) for start in starts])
-        skipped = tuple(entry for entry in self.clips if entry.stop - entry.start < frames)
-        return Windows(frames, np.concatenate(starts).astype(np.int64), clip, self._weights(clip, balance), skipped)
+        skipped = tuple(entry for entry in self.clips if entry.stop - entry.start < least)
+        start = np.concatenate(starts).astype(np.int64)
+        length = np.minimum(stop[clip] - start, frames)
+        return Windows(frames, start, clip, self._weights(clip, balance), skipped, length)
 
-    def gather(self, start: Int64[np.ndarray, " batch"], frames: int) -> Float[Tensor, "batch frame feat"]:
-        """The windows of `frames` rows that begin at the rows `start`, as a copy."""
+    def gather(
+        self, start: Int64[np.ndarray, " batch"], frames: int, length: Int64[np.ndarray, " batch"] | None = None
+    ) -> Float[Tensor, "batch frame feat"]:
+        """The windows of `frames` rows that begin at the rows `start`, as a copy.
+
+        Where `length` is less than `frames`, the last of so many rows is repeated.
+        """
         rows, width = self.features.shape
+        if length is not None and bool((length < frames).any()):
+            index = start[:, None] + np.minimum(np.arange(frames), length[:, None] - 1)
+            return torch.from_numpy(np.asarray(self.features[index]))
         if len(start) and (int(start.min()) < 0 or int(start.max()) + frames > rows):
             raise UsageError(
                 expected=f"windows within {rows} rows",
@@ -167,9 +192,16 @@ class WindowSet:
         elif balance in ("actions", "sqrt-actions"):
             names = sorted({entry.action or "" for entry in self.clips})
             group = np.array([names.index(entry.action or "") for entry in self.clips], dtype=np.int64)[clip]
+        elif balance == "subjects":
+            names = sorted({entry.subject for entry in self.clips})
+            subject = np.array([names.index(entry.subject) for entry in self.clips], dtype=np.int64)
+            there = np.zeros(len(self.clips), dtype=bool)
+            there[clip] = True
+            clips = np.bincount(subject[there], minlength=len(names))  # of each subject, those that are long enough
+            return 1 / (np.count_nonzero(clips) * clips[subject[clip]] * np.bincount(clip)[clip])
         else:
             raise UsageError(
-                expected="a balance among windows, clips, actions, sqrt-actions",
+                expected="a balance among windows, clips, subjects, actions, sqrt-actions",
                 got=f"'{balance}'",
                 cure="Choose one of these.",
             )
@@ -201,7 +233,8 @@ def _encode(source: Source, split: Split, representation: Representation, phases
                     cure="Look at the recording with kinema info, and leave it out.",
                 )
             parts.append(features)
-            entries.append(ClipEntry(row, row + len(features), clip.identity, clip.action))
+            subject = source.subject(clip.identity)
+            entries.append(ClipEntry(row, row + len(features), clip.identity, clip.action, subject))
             row += len(features)
     if not parts:
         raise UsageError(

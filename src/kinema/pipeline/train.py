@@ -83,7 +83,7 @@ class _Ground:
         if _has_clips(recipe.source):
             self.windows["val"] = self._windows("val")
         if recipe.representation.standardise:
-            self.representation.statistics = self.windows["train"].statistics()
+            self.representation.statistics = self.windows["train"].statistics(recipe.deviation)
 
     def check_against(self, folders: dict[str, RunFolder]) -> None:
         """Take the statistics of a run that is resumed. Raises CheckpointError where it had other data."""

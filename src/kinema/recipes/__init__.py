@@ -25,8 +25,9 @@ from kinema.recipes.render_in_between import (
     render_in_between_2d,
     render_in_between_3d,
     render_in_between_faithful,
+    render_in_between_faithful_gan,
 )
-from kinema.recipes.simlpe import simlpe, simlpe_cmu, simlpe_faithful, simlpe_open
+from kinema.recipes.simlpe import simlpe, simlpe_cmu, simlpe_faithful, simlpe_faithful_h36m, simlpe_open
 from kinema.recipes.smrnet import smrnet, smrnet_faithful, smrnet_faithful_humaneva, smrnet_faithful_open
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
@@ -48,9 +49,11 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "render-in-between-2d": render_in_between_2d,
     "render-in-between-3d": render_in_between_3d,
     "render-in-between-faithful": render_in_between_faithful,
+    "render-in-between-faithful-gan": render_in_between_faithful_gan,
     "simlpe": simlpe,
     "simlpe-cmu": simlpe_cmu,
     "simlpe-faithful": simlpe_faithful,
+    "simlpe-faithful-h36m": simlpe_faithful_h36m,
     "simlpe-open": simlpe_open,
     "smrnet": smrnet,
     "smrnet-faithful": smrnet_faithful,

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar, cast
 from kinema.core.errors import UsageError, unknown_name
 from kinema.data.source import Source
 from kinema.data.synthetic import Synthetic
+from kinema.data.windows import Deviation
 from kinema.motion.skeleton import Skeleton
 from kinema.recipes import codec
 from kinema.representations.base import Representation
@@ -46,8 +47,10 @@ class Recipe:
     """A source of motion, how a frame becomes numbers, and the stages that are trained, one after the other.
 
     `protocols` are the evaluations that the result is meant for. `phases` uses that many of the offsets at which a
-    faster recording can be thinned to the representation's rate. The last stage's model is what the run gives; where it
-    is `symmetric`, its answer is averaged with the mirror image of its answer to the mirrored question.
+    faster recording can be thinned to the representation's rate. `deviation` says what a representation that
+    standardises divides by: the deviation over all "frames", or the mean of the "clips"' own. The last stage's model is
+    what the run gives; where it is `symmetric`, its answer is averaged with the mirror image of its answer to the
+    mirrored question.
     Raises UsageError where there is no stage or two have one name.
     """
 
@@ -59,6 +62,7 @@ class Recipe:
     seed: int = 0
     phases: int = 1
     symmetric: bool = False
+    deviation: Deviation = "frames"
 
     def __post_init__(self) -> None:
         names = [stage.name for stage in self.stages]

@@ -14,7 +14,7 @@ from kinema.data.synthetic import Synthetic
 from kinema.models.render_in_between.gap_model import GapReader
 from kinema.models.render_in_between.model import RenderInBetween
 from kinema.models.render_in_between.released import RenderInBetweenReleased
-from kinema.recipes.recipe import Optim, Recipe, Stage
+from kinema.recipes.recipe import Optim, Recipe, Stage, Turn
 from kinema.representations.keypoints_2d import PictureKeypointsConfig
 from kinema.representations.world import RootedRotationsConfig, WorldPositionsConfig
 
@@ -103,6 +103,8 @@ def _of_places(reader: GapReader.Config, model: RenderInBetween.Config) -> tuple
 
 def render_in_between_faithful() -> Recipe:
     """Render-In-Between as its code was released: 321 frames, every 8th a key, seen by a camera from any side."""
+    # Differs: the released statistics are of frontal views; here, of the views that are trained on. A released epoch
+    # goes through the clips; here they are drawn with replacement, each as often as any other.
     stage = Stage(
         name="model",
         model=RenderInBetweenReleased.Config(),
@@ -120,10 +122,34 @@ def render_in_between_faithful() -> Recipe:
         ),
         steps=100_000,
         batch_size=64,
+        balance="clips",
     )
     return Recipe(
         name="render-in-between-faithful",
         source=Viewed(RotationPack("cmu_bvh")),
         representation=PictureKeypointsConfig(fps=60.0, own_scale=False, standardise=True),
         stages=(stage,),
+        deviation="clips",
     )
+
+
+def render_in_between_faithful_gan() -> Recipe:
+    """Render-In-Between as released, with the patch critic that its configuration leaves off (`use_dis`)."""
+    recipe = render_in_between_faithful()
+    (stage,) = recipe.stages
+    assert isinstance(stage.optim, Optim)
+    critic = replace(
+        stage.optim,
+        kind="sgd",
+        lr=4 * stage.optim.lr,
+        momentum=0.9,
+        weight_decay=1e-4,
+        amsgrad=False,
+        clip_norm=None,
+    )
+    stage = replace(
+        stage,
+        model=RenderInBetweenReleased.Config(critic=True),
+        optim=(Turn("critic", critic), Turn("model", stage.optim)),
+    )
+    return replace(recipe, name="render-in-between-faithful-gan", stages=(stage,))

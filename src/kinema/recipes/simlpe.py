@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from kinema.data.augment import Augment
 from kinema.data.sources.cmu import CmuForecast
+from kinema.data.sources.h36m_rotations import H36MExpmap
 from kinema.data.sources.open_motion import OpenMotion
 from kinema.data.synthetic import Synthetic
 from kinema.data.tasks import Forecast
 from kinema.models.simlpe.model import SiMLPe
 from kinema.motion.skeletons import skeleton
 from kinema.motion.skeletons.cmu import CMU38_COPIES, CMU38_MODEL_JOINTS
+from kinema.motion.skeletons.h36m import H36M32_COPIES, H36M32_MODEL_JOINTS
 from kinema.recipes.recipe import Optim, Recipe, Stage
 from kinema.representations.base import RootPositionsConfig
 from kinema.representations.root_centred import CentredPositionsConfig
@@ -121,6 +124,20 @@ def simlpe_faithful() -> Recipe:
         stages=(stage,),
         protocols=("cmu-legacy", "cmu-physical"),
         seed=888,
+    )
+
+
+def simlpe_faithful_h36m() -> Recipe:
+    """siMLPe as published, on its own data: Human3.6M, 22 joints, 25 frames per second."""
+    names = skeleton("h36m32").joints
+    copies = tuple((names[joint], names[source]) for joint, source in H36M32_COPIES.items())
+    joints = tuple(names[joint] for joint in H36M32_MODEL_JOINTS)
+    return replace(
+        simlpe_faithful(),
+        name="simlpe-faithful-h36m",
+        source=H36MExpmap(),
+        representation=RootPositionsConfig(fps=25.0, joints=joints, copies=copies),
+        protocols=("h36m-legacy",),
     )
 
 

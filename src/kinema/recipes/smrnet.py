@@ -44,8 +44,10 @@ def released(name: str, source: Source, model: SMRNet.Config, *, fps: float, epo
         # Differs: the released code turns and mirrors a whole batch at once, and mirrors without exchanging left and
         # right. Here each window has its own turn, and its sides are exchanged.
         augment=Augment(mirror=0.5, yaw=3.1416),
-        balance="clips",
+        # Differs: the released draw of a start leaves out the last one of a take.
+        balance="subjects",
         ema=0.995,
+        ema_copied=2_000,
     )
     return Recipe(
         name=name,

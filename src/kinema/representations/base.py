@@ -24,6 +24,8 @@ from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.skeleton import Skeleton
 from kinema.representations.anchor import Anchor
 
+DEVIATION_FLOOR = 1e-4  # a feature that varies less keeps its scale
+
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
@@ -38,7 +40,7 @@ class Statistics:
         return cls(torch.zeros(width), torch.ones(width))
 
     @classmethod
-    def of(cls, features: Float[Tensor, "frame feat"], *, floor: float = 1e-4) -> Statistics:
+    def of(cls, features: Float[Tensor, "frame feat"], *, floor: float = DEVIATION_FLOOR) -> Statistics:
         """Measured; a feature that varies less than `floor` keeps its scale."""
         std = features.std(0)
         return cls(features.mean(0), torch.where(std < floor, torch.ones_like(std), std))

@@ -12,12 +12,13 @@ from torch import Tensor, nn
 class Average:
     """A running mean of the weights: average <- d average + (1 - d) weights, with d = min(decay, (1 + n) / (10 + n)).
 
-    n counts the updates made so far; the second term lets the average forget the random start quickly. Numbers that
+    n counts the updates made so far; the second term lets the average forget the random start quickly. With `copied`
+    steps the average is instead a copy of the weights for that many updates, and d = decay from then on. Numbers that
     are not floating point (counters) are copied. Without a `decay` it is simply the weights.
     """
 
-    def __init__(self, model: nn.Module, decay: float | None) -> None:
-        self.decay = decay
+    def __init__(self, model: nn.Module, decay: float | None, copied: int = 0) -> None:
+        self.decay, self.copied = decay, copied
         self._model = model
         self.tensors = {} if decay is None else {name: value.clone() for name, value in _state(model).items()}
 
@@ -26,7 +27,10 @@ class Average:
         """Take in the weights after step `step` (the first is 0)."""
         if self.decay is None:
             return
-        weight = 1 - min(self.decay, (1 + step) / (10 + step))
+        if self.copied:
+            weight = 1.0 if step < self.copied else 1 - self.decay
+        else:
+            weight = 1 - min(self.decay, (1 + step) / (10 + step))
         for name, now in _state(self._model).items():
             mean = self.tensors[name]
             if mean.is_floating_point():

@@ -100,7 +100,7 @@ class _Fit:
         self.losses = losses_of(model, process)
         if compiled:
             self.losses = cast("nn.Module", torch.compile(self.losses))
-        self.average = Average(model, job.stage.ema)
+        self.average = Average(model, job.stage.ema, job.stage.ema_copied)
         self._shares = _shares(self.turns)
         self._since: tuple[int, float] | None = None
 

@@ -18,16 +18,16 @@ from kinema.core.errors import UsageError
 
 @dataclass(frozen=True)
 class Optim:
-    """Adam or AdamW, its schedule, and gradient clipping.
+    """Adam, AdamW or SGD, its schedule, and gradient clipping.
 
     `lr` is the peak rate, reached linearly over `warmup_steps`. After that "constant" keeps it, "cosine" falls to
     `final_lr` at the stage's last step, "step" multiplies it by `gamma` at each of `milestones` (steps). `clip_norm`
-    is the longest gradient (2-norm over all parameters of the turn); None leaves gradients alone. "adam" adds
-    `weight_decay` to the gradient, "adamw" shrinks the weights themselves. With `amsgrad`
-    the second moment never falls (Reddi et al. 2018). Raises UsageError for values that cannot be.
+    is the longest gradient (2-norm over all parameters of the turn); None leaves gradients alone. "adam" and "sgd" add
+    `weight_decay` to the gradient, "adamw" shrinks the weights themselves. With `amsgrad` the second moment never falls
+    (Reddi et al. 2018). `momentum` is that of "sgd", which has no `betas`. Raises UsageError for values that cannot be.
     """
 
-    kind: Literal["adam", "adamw"] = "adamw"
+    kind: Literal["adam", "adamw", "sgd"] = "adamw"
     lr: float = 3e-4
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0
@@ -38,10 +38,13 @@ class Optim:
     final_lr: float = 0.0
     clip_norm: float | None = None
     amsgrad: bool = False
+    momentum: float = 0.0
 
     def __post_init__(self) -> None:
         require(self.lr > 0, "optim.lr above 0", self.lr)
         require(all(0 <= beta < 1 for beta in self.betas), "optim.betas in [0, 1)", self.betas)
+        require(0 <= self.momentum < 1, "optim.momentum in [0, 1)", self.momentum)
+        require(self.momentum == 0 or self.kind == "sgd", "optim.momentum 0 unless optim.kind is sgd", self.momentum)
         require(self.weight_decay >= 0, "optim.weight_decay of at least 0", self.weight_decay)
         require(self.warmup_steps >= 0, "optim.warmup_steps of at least 0", self.warmup_steps)
         require(self.clip_norm is None or self.clip_norm > 0, "optim.clip_norm above 0, or none", self.clip_norm)
@@ -60,8 +63,12 @@ class Optim:
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """The optimiser of these parameters. Its rate is set before every step, from `rate`."""
-        make = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[self.kind]
         # The fused kernel makes one pass over the parameters instead of a dozen; it exists for CPU and CUDA alike.
+        if self.kind == "sgd":
+            return torch.optim.SGD(
+                list(parameters), lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay, fused=True
+            )
+        make = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[self.kind]
         return make(
             list(parameters),
             lr=self.lr,

@@ -43,7 +43,8 @@ class Stage:
 
     `optim` is one for all turns of the model, or one `Turn` for each. `batch_size` counts windows over all processes.
     `stride` is the distance in frames between the windows that training draws from; `balance` says what is
-    drawn equally often: windows, clips or actions. `ema` is the decay of the weight average, None for none. Every
+    drawn equally often: windows, clips, subjects or actions. `ema` is the decay of the weight average, None for none;
+    for `ema_copied` steps the average is a copy of the weights (0: it warms up, see `training.ema.Average`). Every
     `validate_every` steps the loss is measured on `validate_batches` fixed batches of the validation split.
     `precision` "bfloat16" makes matrix products in that type (autocast); weights, averages and optimiser stay float32.
     Raises UsageError for values that cannot be.
@@ -59,6 +60,7 @@ class Stage:
     balance: Balance = "windows"
     stride: int = 1
     ema: float | None = None
+    ema_copied: int = 0
     log_every: int = 50
     save_every: int = 1000
     validate_every: int = 1000
@@ -69,6 +71,7 @@ class Stage:
         require(self.name.replace("-", "").replace("_", "").isalnum(), "a stage name of letters and digits", self.name)
         for key in ("steps", "batch_size", "stride", "log_every", "save_every", "validate_every", "validate_batches"):
             require(getattr(self, key) >= 1, f"{self.name}.{key} of at least 1", getattr(self, key))
+        require(self.ema_copied >= 0, f"{self.name}.ema_copied of at least 0", self.ema_copied)
         require(self.ema is None or 0 < self.ema < 1, f"{self.name}.ema between 0 and 1, or none", self.ema)
 
     def turns(self, model: Model) -> tuple[Turn, ...]:

@@ -67,6 +67,16 @@ def test_humaneva_drops_what_the_benchmark_drops(data: Path) -> None:
     assert len(list(held.clips("train"))) == 8
 
 
+def test_a_take_knows_its_subject(data: Path) -> None:
+    h36m, humaneva = H36MPositions(str(data), validation=()), HumanEvaPositions(str(data))
+    assert {h36m.subject(clip.identity) for clip in h36m.clips("train")} == {
+        f"h36m/S{number}" for number in (1, 5, 6, 7, 8)
+    }
+    assert {humaneva.subject(clip.identity) for clip in humaneva.clips("train")} == {
+        f"humaneva/Train/S{number}" for number in (1, 2, 3)
+    }
+
+
 def test_the_action_is_the_name_without_its_numbers() -> None:
     assert [action_of(name) for name in ("Walking", "SittingDown 2", "Jog 1 chunk12")] == [
         "Walking", "SittingDown", "Jog"]  # fmt: skip

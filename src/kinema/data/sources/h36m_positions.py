@@ -91,6 +91,10 @@ class H36MPositions(Source):
         rest = [subject for subject in SUBJECTS if subject not in TEST_SUBJECTS]
         return tuple(subject for subject in rest if (subject in self.validation) == (split == "val"))
 
+    def subject(self, identity: str) -> str:
+        """The folder of a take: its subject, as the file calls it."""
+        return identity.rpartition("/")[0]
+
     def inventory(self) -> Inventory:
         """Every take that should be there, looked through. Raises MissingDataError where there is no file."""
         path = ARCHIVE.path(self.root)

@@ -97,6 +97,10 @@ class HumanEvaPositions(Source):
             return TEST
         return tuple(subject for subject in TRAIN if (subject in self.validation) == (split == "val"))
 
+    def subject(self, identity: str) -> str:
+        """The folder of a take: its subject, as the file calls it."""
+        return identity.rpartition("/")[0]
+
     def inventory(self) -> Inventory:
         """Every chunk that is there, looked through; missing are subjects without any.
 

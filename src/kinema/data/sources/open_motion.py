@@ -79,6 +79,13 @@ class OpenMotion(Source):
             for clip in self._recordings(pack, split):
                 yield from self._canonical(clip if pack.pack not in _T_POSE_FIRST else clip[min(1, clip.frames - 1) :])
 
+    def subject(self, identity: str) -> str:
+        """What stands before the first underscore of a name: CMU's subject, HDM05's actor ("cmu/06", "hdm05/bk").
+
+        A recording whose trial is not known (its identity begins with a question mark) stands for itself.
+        """
+        return identity if identity.startswith("?") else identity.partition("_")[0]
+
     def stamp(self) -> str:
         """The fields, and the state of every pack."""
         return " ".join((repr(self), *(pack.stamp() for pack in self._packs)))

@@ -68,6 +68,10 @@ class Viewed(Source):
             for place in range(self.views):
                 yield self._view(with_rotations(clip), f"{clip.identity}/{number}/{place}")
 
+    def subject(self, identity: str) -> str:
+        """As the source says."""
+        return self.of.subject(identity)
+
     def stamp(self) -> str:
         """The fields, and the stamp of the source."""
         return f"{self!r} {self.of.stamp()}"

@@ -253,8 +253,10 @@ class ConvSeq2Seq(Model):
         """What is fed back in training: mostly the answer, partly the truth.
 
         # Differs: the released code mixes the answer for frame t with the truth of frame t + 1; `teacher="late"` does.
+        Without mixing (`feedback=0`, its `use_sampling 0`) the released code, too, feeds back the true frame t.
         """
-        share, late = self.config.feedback, int(self.config.teacher == "late")
+        share = self.config.feedback
+        late = int(self.config.teacher == "late" and share > 0)
 
         def feed(step: int, answer: Poses) -> Poses:
             if step + late >= truth.shape[1]:  # the last answer, which nothing follows

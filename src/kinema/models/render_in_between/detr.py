@@ -26,13 +26,15 @@ def time_waves(angle: Float[Tensor, "B T"], dim: int) -> Float[Tensor, "B T dim"
 
 
 class DetrAttention(nn.Module):
-    """Attention with several heads. With dropout on the weights torch leaves its fused kernel."""
+    """Attention with several heads, its biases 0 at first. Dropout on the weights keeps torch from its fused kernel."""
 
     def __init__(self, dim: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.heads, self.dropout = heads, dropout
         self.enter = nn.Linear(dim, 3 * dim)
         self.leave = nn.Linear(dim, dim)
+        nn.init.zeros_(self.enter.bias)
+        nn.init.zeros_(self.leave.bias)
 
     def forward(
         self,

@@ -16,7 +16,6 @@ from typing import ClassVar, Literal
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from kinema.core.query import Batch, Query
 from kinema.models.base import FeatureShape, Model, repeat_samples
@@ -33,11 +32,11 @@ class RenderInBetweenReleased(Model):
 
         `self_mask`: the encoder adds 1 to the score of a frame with itself ("bias", what a boolean identity meant to
         torch 1.4), hides it from itself ("exclude", what it means since torch 1.5, and what made training NaN where a
-        clip has one key), or does neither ("none"). `positions` are a share of the clip's length ("clip") or seconds
-        ("seconds": one turn per 5.3 s, which is what 321 frames at 60 per second are). `encoder` reads every frame or
-        the keys alone, with the same answer. `head` is how the shared output map begins; with "zero" the centre is the
-        answer at first. `supervision` of the answer is on frames "between" keys or on "all". With `critic` a patch
-        discriminator takes turns (`use_dis`; off in the released configuration).
+        clip has one key), or does neither ("none"). `positions` are a share of the window's length ("clip"; in training
+        padding included) or seconds ("seconds": one turn per 5.3 s, which is what 321 frames at 60 per second are).
+        `encoder` reads every frame or the keys alone, with the same answer. `head` is how the shared output map begins;
+        with "zero" the centre is the answer at first. `supervision` of the answer is on frames "between" keys or on
+        "all". With `critic` a patch discriminator takes turns (`use_dis`; off in the released configuration).
         """
 
         dim: int = 128
@@ -80,11 +79,14 @@ class RenderInBetweenReleased(Model):
             nn.init.zeros_(self.leave.weight)
             nn.init.zeros_(self.leave.bias)
 
-    def forward(self, query: Query) -> tuple[Float[Tensor, "B T F"], Float[Tensor, "B T F"]]:
-        """The cleaned keys (at other frames: nothing of use) and the answer."""
+    def forward(self, query: Query, *, padded: bool = True) -> tuple[Float[Tensor, "B T F"], Float[Tensor, "B T F"]]:
+        """The cleaned keys (at other frames: nothing of use) and the answer.
+
+        Positions are shares of the window with its padding, as in training, or, not `padded`, of its valid part.
+        """
         known = query.observed_frames()
         seen = torch.where(known[..., None], query.seen, 0.0)
-        waves = self._waves(query)
+        waves = self._waves(query, padded=padded)
         memory, at, shown = self._encode(seen, waves, known)
         cleaned = self.leave(memory) + seen.gather(1, at[..., None].expand(-1, -1, seen.shape[-1]))
         keys = torch.zeros_like(seen).scatter(1, at[..., None].expand_as(cleaned), cleaned.to(seen.dtype))
@@ -99,9 +101,12 @@ class RenderInBetweenReleased(Model):
     def predict(
         self, query: Query, samples: int, generator: torch.Generator
     ) -> Float[Tensor, "sample batch frame feat"]:
-        """The whole window. The generator is not used: the answer is one."""
+        """The whole window, as a clip by itself: the released code answers clips without padding.
+
+        The generator is not used: the answer is one.
+        """
         del generator
-        answer = self(query)[1]
+        answer = self(query, padded=False)[1]
         exact = (query.trust >= 1).all(-1, keepdim=True) & query.valid[..., None]
         return repeat_samples(torch.where(exact, query.seen, answer.to(query.seen.dtype)), samples)
 
@@ -135,11 +140,11 @@ class RenderInBetweenReleased(Model):
         shown = known.gather(1, at)
         return self.encoder(self.enter(chosen), near, shown, self.config.self_mask), at, shown
 
-    def _waves(self, query: Query) -> Float[Tensor, "B T D"]:
+    def _waves(self, query: Query, *, padded: bool) -> Float[Tensor, "B T D"]:
         time = query.time - query.time[:, :1]
         if self.config.positions == "clip":
-            longest = torch.where(query.valid, time, 0.0).amax(1, keepdim=True)
-            way = time / (longest + 1e-6)
+            longest = torch.where(query.valid | padded, time, 0.0).amax(1, keepdim=True)
+            way = time / longest.clamp(min=1e-6)
         else:
             way = time / (320 / 60)
         return time_waves(2 * math.pi * way, self.config.dim)
@@ -161,13 +166,16 @@ class RenderInBetweenCriticised(RenderInBetweenReleased):
         return (value for name, value in self.named_parameters() if not name.startswith("critic."))
 
     def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
-        """The critic's squares against smoothed labels (true 0.9 to 1, made 0 to 0.1), or the model's loss with its."""
+        """The critic's squares against smoothed labels, or the model's loss with the critic's.
+
+        A batch of true motion has one label, uniform in 0.9 to 1; a batch of made motion one in 0 to 0.1.
+        """
         if turn == "critic":
             with torch.no_grad():
                 made = self(batch.query)[1]
             true, false = self.critic(batch.target), self.critic(made)
-            high, low = 0.9 + 0.1 * torch.rand_like(true), 0.1 * torch.rand_like(false)
-            return {"loss": 0.5 * (functional.mse_loss(true, high) + functional.mse_loss(false, low))}
+            high, low = 0.9 + 0.1 * torch.rand((), device=true.device), 0.1 * torch.rand((), device=true.device)
+            return {"loss": 0.5 * ((true - high).square().mean() + (false - low).square().mean())}
         losses, answer = self._reconstruction(batch)
         fooled = (self.critic(answer) - 1).square().mean()
         return {**losses, "loss": losses["loss"] + self.config.critic_weight * fooled, "critic": fooled}
