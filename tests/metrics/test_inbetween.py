@@ -8,6 +8,7 @@ import torch
 
 from kinema.geometry.rotations import rotvec_to_rotmat
 from kinema.metrics import inbetween
+from kinema.metrics.dynamics import mean_jerk
 from kinema.motion.motion import Motion, Points
 from kinema.motion.skeletons import skeleton
 
@@ -114,8 +115,8 @@ def test_jerk_acceleration_and_pck_by_hand() -> None:
     time = torch.arange(6, dtype=torch.float64)
     cubic = torch.zeros(6, 1, 3, dtype=torch.float64)
     cubic[:, 0, 0] = (time / 10) ** 3  # third derivative 6 at 10 frames per second
-    assert float(inbetween.jerk(cubic, 10)) == pytest.approx(6.0)
-    assert float(inbetween.jerk(cubic[:3], 10)) == 0
+    assert float(mean_jerk(cubic, 10)) == pytest.approx(6.0)
+    assert float(mean_jerk(cubic[:3], 10)) == 0
     square = torch.zeros_like(cubic)
     square[:, 0, 1] = 2 * time**2
     assert float(inbetween.acceleration_error(square, torch.zeros_like(square))) == pytest.approx(4.0)
@@ -130,14 +131,14 @@ def test_a_foot_skates_where_it_slides_near_the_floor() -> None:
     positions[:, :, 1] = 1.0
     feet = body.indices(("l_ankle", "l_toe"))
     positions[:, feet, 1] = 0.05
-    assert float(inbetween.foot_skate(Points(body, positions, 30), torch.tensor(0.0))) == 0
+    assert float(inbetween.skate_share(Points(body, positions, 30), torch.tensor(0.0))) == 0
     slide = positions.clone()
     slide[3:, feet, 0] += 0.02  # one step of 60 cm/s
-    assert float(inbetween.foot_skate(Points(body, slide, 30), torch.tensor(0.0))) == pytest.approx(0.25)
+    assert float(inbetween.skate_share(Points(body, slide, 30), torch.tensor(0.0))) == pytest.approx(0.25)
     slide[:, feet, 1] = 0.3
-    assert float(inbetween.foot_skate(Points(body, slide, 30), torch.tensor(0.0))) == 0
+    assert float(inbetween.skate_share(Points(body, slide, 30), torch.tensor(0.0))) == 0
     assert float(inbetween.foot_height(Points(body, slide, 30))) == pytest.approx(0.3)
-    assert float(inbetween.foot_skate(Points(body, slide, 30), torch.tensor(0.25))) == pytest.approx(0.25)
+    assert float(inbetween.skate_share(Points(body, slide, 30), torch.tensor(0.25))) == pytest.approx(0.25)
 
 
 def test_render_in_betweens_numbers_by_hand() -> None:

@@ -31,7 +31,7 @@ from torch import Tensor
 
 from kinema.core.atomic import write_text
 from kinema.core.errors import FormatError, UsageError
-from kinema.geometry.kinematics import forward_kinematics
+from kinema.geometry.kinematics import global_rotations
 from kinema.geometry.rotations import quat_xyzw_to_rotmat, rotmat_to_quat_xyzw
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.skeleton import Skeleton
@@ -252,9 +252,7 @@ def _offsets(
     away = positions - positions[:, [max(parent, 0) for parent in parents]]
     if rotations is None:
         return away
-    still = torch.zeros(len(parents), 3, dtype=positions.dtype)
-    _, turns = forward_kinematics(rotations, positions[:, 0], still, parents)
-    above = turns[:, [max(parent, 0) for parent in parents]]
+    above = global_rotations(rotations, parents)[:, [max(parent, 0) for parent in parents]]
     away = (above.mT @ away[..., None])[..., 0]
     away[:, 0] = 0
     return away

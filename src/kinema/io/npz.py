@@ -30,7 +30,6 @@ from torch import Tensor
 from kinema.core.atomic import atomic_path
 from kinema.core.errors import FormatError, KinemaWarning
 from kinema.core.safe_zip import read_npz
-from kinema.geometry.kinematics import forward_kinematics
 from kinema.motion.feet.contacts import contact_joints, foot_contacts
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.skeleton import Skeleton
@@ -60,9 +59,7 @@ def save(clip: Clip, path: Path | str) -> None:
     if contact_joints(skeleton) is not None and arrays["posed_joints"].shape[-1] == 3:
         arrays["foot_contacts"] = foot_contacts(clip).numpy()
     if isinstance(clip, Motion):
-        offsets = skeleton.offsets if clip.offsets is None else clip.offsets
-        _, turned = forward_kinematics(clip.rotations, clip.root, offsets.to(clip.root), skeleton.parents)
-        arrays |= {"local_rot_mats": clip.rotations.numpy(), "global_rot_mats": turned.numpy()}
+        arrays |= {"local_rot_mats": clip.rotations.numpy(), "global_rot_mats": clip.global_rotations().numpy()}
         arrays["root_positions"] = clip.root.numpy()
         if clip.offsets is not None:
             arrays["offsets"] = clip.offsets.numpy()

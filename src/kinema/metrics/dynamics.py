@@ -1,4 +1,4 @@
-"""Whether generated motion moves as real motion does: speed, jerk, the spread of steps, feet that slide.
+"""How motion moves: speed, jerk, the spread of steps, feet that slide; and how that compares with real motion.
 
 Features of a recogniser and distances between poses do not notice motion that has frozen; these do.
 """
@@ -8,11 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from kinema.core.errors import UsageError
 
+FOOT_HEIGHTS = (0.15, 0.10)  # metres: ankle, toe (StableMotion, 2025)
+SKATE_SPEED = 0.10  # metres per second (StableMotion, 2025)
 _QUANTILES = 2001
 _GROUND = 0.05  # metres above its lowest level within which a foot should stand
 _LOWEST = 0.05  # the share of frames that lie below that level
@@ -38,7 +40,7 @@ def dynamics(
     if frames < 4:
         raise UsageError(expected="clips of at least 4 frames", got=f"{frames}", cure="Ask for longer motion.")
     speeds = [speed(clips, fps) for clips in (generated, real)]
-    jerks = [float(clips.double().diff(n=3, dim=1).norm(dim=-1).mean()) * fps**3 for clips in (generated, real)]
+    jerks = [float(mean_jerk(clips.double(), fps).mean()) for clips in (generated, real)]
     return Dynamics(float(speeds[0].mean() / speeds[1].mean()), jerks[0] / jerks[1], wasserstein(speeds[0], speeds[1]))
 
 
@@ -47,13 +49,44 @@ def speed(clips: Float[Tensor, "clip frame joint dim"], fps: float) -> Float[Ten
     return clips.double().diff(dim=1).norm(dim=-1) * fps
 
 
+def jerk(positions: Float[Tensor, "*batch frame joint dim"], fps: float) -> Float[Tensor, "*batch step joint"]:
+    """Length of the third derivative, |p_t+3 - 3 p_t+2 + 3 p_t+1 - p_t| fps^3, in units per second cubed."""
+    return positions.diff(n=3, dim=-3).norm(dim=-1) * fps**3
+
+
+def mean_jerk(positions: Float[Tensor, "*batch frame joint dim"], fps: float) -> Float[Tensor, "*batch"]:
+    """`jerk`, mean over joints and time; 0 for fewer than four frames."""
+    if positions.shape[-3] < 4:
+        return positions.new_zeros(positions.shape[:-3])
+    return jerk(positions, fps).mean((-1, -2))
+
+
 def wasserstein(first: Float[Tensor, "..."], second: Float[Tensor, "..."]) -> float:
     """The Wasserstein-1 distance between the distributions of two sets of numbers: mean distance of their quantiles."""
     at = torch.linspace(0, 1, _QUANTILES, dtype=torch.float64)
     return float((_quantiles(first, at) - _quantiles(second, at)).abs().mean())
 
 
-def foot_skate(feet: Float[Tensor, "*batch frame foot 3"], fps: float) -> float | None:
+def ground_speed(feet: Float[Tensor, "*batch frame foot 3"], fps: float) -> Float[Tensor, "*batch step foot"]:
+    """Horizontal speed from each frame to the next, metres per second (y is up)."""
+    return feet[..., [0, 2]].diff(dim=-3).norm(dim=-1) * fps
+
+
+def slides(
+    height: Float[Tensor, "*b part"],
+    moving: Float[Tensor, "*b part"],
+    *,
+    low: tuple[float, float] = FOOT_HEIGHTS,
+    fast: float = SKATE_SPEED,
+) -> Bool[Tensor, "*b"]:
+    """Whether a foot slides: ankle and toe lower than `low` metres above the floor, and both faster than `fast`.
+
+    `part` is ankle, toe; `height` in metres above the floor, `moving` their `ground_speed`.
+    """
+    return ((height < height.new_tensor(low)) & (moving > fast)).all(-1)
+
+
+def skate_speed(feet: Float[Tensor, "*batch frame foot 3"], fps: float) -> float | None:
     """Mean horizontal speed, metres per second, of feet while they should stand (y is up).
 
     `feet` are points of one kind: ankles, or toes. One should stand while it is within 5 cm of the lowest level (the
@@ -66,9 +99,8 @@ def foot_skate(feet: Float[Tensor, "*batch frame foot 3"], fps: float) -> float 
     level = torch.quantile(feet[..., 1].flatten(-2), _LOWEST, dim=-1)
     height = (feet[..., 1:, :, 1] - level[..., None, None]).clamp_min(0)
     weight = (2 - 2 ** (height / _GROUND)).clamp_min(0)
-    sliding = feet[..., [0, 2]].diff(dim=-3).norm(dim=-1) * fps
     total = float(weight.sum())
-    return float((weight * sliding).sum()) / total if total > 0 else None
+    return float((weight * ground_speed(feet, fps)).sum()) / total if total > 0 else None
 
 
 def _quantiles(values: Tensor, at: Float[Tensor, " share"]) -> Float[Tensor, " share"]:

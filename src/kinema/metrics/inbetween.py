@@ -15,10 +15,11 @@ from torch import Tensor
 
 from kinema.core.errors import UsageError
 from kinema.geometry.rotations import rotmat_to_quat_xyzw
+from kinema.metrics.dynamics import ground_speed, slides
 from kinema.motion.interpolation.quaternions import continuous, quat_product
 from kinema.motion.motion import Motion, Points
+from kinema.motion.skeleton import has_joint
 
-ANKLE_HEIGHT, TOE_HEIGHT, SKATE_SPEED = 0.15, 0.10, 0.10  # metres, metres, metres per second (StableMotion, 2025)
 _FEET = (("l_ankle", "l_toe"), ("r_ankle", "r_toe"))
 
 
@@ -109,13 +110,6 @@ def global_quats(local: Float[Tensor, "*batch joint 4"], parents: Sequence[int])
     return torch.stack(turned, -2)
 
 
-def jerk(positions: Float[Tensor, "*batch frame joint dim"], fps: float) -> Float[Tensor, "*batch"]:
-    """Mean length of the third derivative, in units per second cubed; 0 for fewer than four frames."""
-    if positions.shape[-3] < 4:
-        return positions.new_zeros(positions.shape[:-3])
-    return positions.diff(n=3, dim=-3).norm(dim=-1).mean((-1, -2)) * fps**3
-
-
 def acceleration_error(
     predicted: Float[Tensor, "*batch frame joint dim"], truth: Float[Tensor, "*batch frame joint dim"]
 ) -> Float[Tensor, "*batch"]:
@@ -154,29 +148,20 @@ def pck(
 
 def foot_height(points: Points) -> Float[Tensor, "*batch"]:
     """How low an ankle or a toe ever gets, in metres: the floor, where one stands on it. 0 where there are no feet."""
-    there = [name for names in _FEET for name in names if _has(points, name)]
+    there = [name for names in _FEET for name in names if has_joint(points.skeleton, name)]
     if not there:
         return points.positions.new_zeros(points.batch_shape)
     return points.positions[..., points.skeleton.indices(there), 1].amin((-1, -2))
 
 
-def foot_skate(points: Points, floor: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
-    """Share of steps from frame to frame in which a foot slides: ankle and toe near the floor, both moving along it.
-
-    Near: the ankle below 15 cm, the toe below 10 cm; moving: faster than 10 cm/s. 0 where there are no feet.
-    """
+def skate_share(points: Points, floor: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+    """Share of steps from frame to frame in which a foot slides (`dynamics.slides`); 0 where there are no feet."""
     skeleton = points.skeleton
-    slides: Bool[Tensor, "..."] = torch.zeros(points.positions[..., 1:, 0, 0].shape, dtype=torch.bool)
+    sliding: Bool[Tensor, "..."] = torch.zeros(points.positions[..., 1:, 0, 0].shape, dtype=torch.bool)
     for names in _FEET:
-        if not all(_has(points, name) for name in names):
+        if not has_joint(points.skeleton, *names):
             continue
         foot = points.positions[..., skeleton.indices(names), :]
         height = foot[..., 1:, :, 1] - floor.to(foot)[..., None, None]
-        low = (height[..., 0] < ANKLE_HEIGHT) & (height[..., 1] < TOE_HEIGHT)
-        speed = foot[..., [0, 2]].diff(dim=-3).norm(dim=-1) * points.fps
-        slides = slides | (low & (speed > SKATE_SPEED).all(-1))
-    return slides.to(points.positions.dtype).mean(-1)
-
-
-def _has(points: Points, name: str) -> bool:
-    return name in points.skeleton.joints or name in points.skeleton.aliases
+        sliding = sliding | slides(height, ground_speed(foot, points.fps))
+    return sliding.to(points.positions.dtype).mean(-1)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from kinema.core.errors import UsageError, unknown_name
 from kinema.core.query import Batch, Query
+from kinema.geometry.curves import hermite, parabola_slope
 from kinema.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat, slerp
 from kinema.models.base import Model, repeat_samples
 
@@ -156,17 +157,14 @@ class Interpolate(Baseline):
 def _hermite(known: _Known, w: Float[Tensor, "batch frame token 1"]) -> Float[Tensor, "batch frame token dim"]:
     (p0, t0), (p1, t1), (p2, t2), (p3, t3) = (known.at(steps) for steps in (-1, 0, 1, 2))
     middle = _slope(p1, p2, t2 - t1)
-    leave = _parabola_slope(_slope(p0, p1, t1 - t0), middle, t1 - t0, t2 - t1)
-    arrive = _parabola_slope(middle, _slope(p2, p3, t3 - t2), t2 - t1, t3 - t2)
-    gap = t2 - t1
-    h00, h01 = (1 + 2 * w) * (1 - w) ** 2, w**2 * (3 - 2 * w)
-    h10, h11 = w * (1 - w) ** 2, w**2 * (w - 1)
-    return h00 * p1 + h01 * p2 + gap * (h10 * leave + h11 * arrive)
+    leave = _middle_slope(_slope(p0, p1, t1 - t0), middle, t1 - t0, t2 - t1)
+    arrive = _middle_slope(middle, _slope(p2, p3, t3 - t2), t2 - t1, t3 - t2)
+    return hermite(p1, p2, (t2 - t1) * leave, (t2 - t1) * arrive, w)
 
 
-def _parabola_slope(before: Tensor, after: Tensor, h_before: Tensor, h_after: Tensor) -> Tensor:
+def _middle_slope(before: Tensor, after: Tensor, h_before: Tensor, h_after: Tensor) -> Tensor:
     """Slope at the middle of three points, of the parabola through them; at an end, the one slope that there is."""
-    both = (before * h_after + after * h_before) / _positive(h_before + h_after)
+    both = parabola_slope(before, after, h_before, h_after)
     return torch.where(h_before > 0, torch.where(h_after > 0, both, before), after)
 
 

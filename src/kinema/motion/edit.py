@@ -14,7 +14,7 @@ from torch import Tensor
 from kinema.core.errors import UsageError
 from kinema.geometry.rotations import axis_angle_to_rotmat, identity_rotmat, rotvec_to_rotmat, slerp
 from kinema.motion.motion import Clip, Motion, Points
-from kinema.motion.skeleton import Skeleton
+from kinema.motion.skeleton import Skeleton, has_joint
 from kinema.motion.skeletons.h36m import H36M32_T_POSE, h36m32
 
 AnyClip = TypeVar("AnyClip", Motion, Points, Motion | Points)
@@ -112,7 +112,7 @@ def facing(clip: Clip) -> Float[Tensor, "*batch frame"]:
     skeleton, positions = clip.skeleton, clip.points().positions
     across = torch.zeros_like(positions[..., 0, :])
     for part in ("hip", "shoulder"):
-        if _has(skeleton, f"l_{part}") and _has(skeleton, f"r_{part}"):
+        if has_joint(skeleton, f"l_{part}", f"r_{part}"):
             left, right = skeleton.indices((f"l_{part}", f"r_{part}"))
             across = across + positions[..., left, :] - positions[..., right, :]
     if not across.any():
@@ -144,7 +144,7 @@ def shift(clip: AnyClip, by: Float[Tensor, "*batch 3"]) -> AnyClip:
 def face_forward(clip: AnyClip) -> AnyClip:
     """The clip turned and moved so that it starts facing +z with the pelvis above the origin; heights stay."""
     clip = turn(clip, -facing(clip)[..., 0])
-    pelvis = clip.skeleton.index("pelvis") if _has(clip.skeleton, "pelvis") else 0
+    pelvis = clip.skeleton.index("pelvis") if has_joint(clip.skeleton, "pelvis") else 0
     start = clip[:1].points().positions[..., 0, pelvis, :]
     return shift(clip, start * start.new_tensor([-1.0, 0.0, -1.0]))
 
@@ -169,11 +169,8 @@ def trim(clip: AnyClip, start: float = 0.0, end: float | None = None) -> AnyClip
 def on_floor(clip: AnyClip) -> AnyClip:
     """The clip raised or lowered so that the lowest that a foot (or, without feet, any joint) ever gets is y = 0."""
     positions = clip.points().positions
-    feet = [clip.skeleton.index(name) for name in _FEET if _has(clip.skeleton, name)]
-    feet = [j for j in range(len(clip.skeleton)) if _stands_on(clip.skeleton, j, feet)] or list(
-        range(len(clip.skeleton))
-    )
-    lowest = positions[..., feet, 1].amin((-1, -2))
+    feet = [clip.skeleton.index(name) for name in _FEET if has_joint(clip.skeleton, name)]
+    lowest = positions[..., sorted(set().union(*map(clip.skeleton.below, feet))) or slice(None), 1].amin((-1, -2))
     return shift(clip, torch.stack((torch.zeros_like(lowest), -lowest, torch.zeros_like(lowest)), -1))
 
 
@@ -241,16 +238,3 @@ def _slerp(rotations: Tensor, below: Tensor, above: Tensor, weight: Tensor, axis
     end = rotations.index_select(axis, above.to(rotations.device)[between])
     share = weight.to(rotations)[between][:, None]
     return out.index_copy(axis, between, slerp(out.index_select(axis, between), end, share))
-
-
-def _has(skeleton: Skeleton, name: str) -> bool:
-    return name in skeleton.joints or name in skeleton.aliases
-
-
-def _stands_on(skeleton: Skeleton, joint: int, feet: list[int]) -> bool:
-    """Whether a joint is one of the feet or hangs on one."""
-    while joint >= 0:
-        if joint in feet:
-            return True
-        joint = skeleton.parents[joint]
-    return False

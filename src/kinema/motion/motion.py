@@ -110,11 +110,7 @@ class Motion(_Arrays):
 
     def places(self, joints: Sequence[int]) -> Float[Tensor, "*batch frame chosen 3"]:
         """Positions of some of the joints: `points` for what they hang on alone."""
-        needed, pending = {0}, set(joints)
-        while pending - needed:
-            needed |= pending
-            pending = {self.skeleton.parents[joint] for joint in needed - {0}}
-        order = sorted(needed)
+        order = sorted({0}.union(*(self.skeleton.ancestors(joint) for joint in joints)))
         part = {joint: place for place, joint in enumerate(order)}
         parents = [-1, *(part[self.skeleton.parents[joint]] for joint in order[1:])]
         offsets = (self.skeleton.offsets if self.offsets is None else self.offsets)[..., order, :].to(self.root)

@@ -70,6 +70,17 @@ class Skeleton:
             return self._index[self.aliases[name]]
         raise unknown_name("joint", name, self.joints)
 
+    def canonical(self, part: str) -> int:
+        """`index`, the alias first: another scheme's own "spine" or "neck" may be another joint."""
+        return self._index[self.aliases.get(part, part)]
+
+    def ancestors(self, joint: int) -> list[int]:
+        """A joint, its parent, and so on to the root."""
+        line = [joint]
+        while line[-1]:
+            line.append(self.parents[line[-1]])
+        return line
+
     def below(self, joint: int) -> set[int]:
         """A joint and all that it carries."""
         return {joint}.union(*(self.below(child) for child in self.children[joint]))
@@ -126,10 +137,13 @@ class Skeleton:
     @cached_property
     def height(self) -> float:
         """A rest-pose-free measure of size in metres: the longest way from any joint to any other along the bones."""
-        reach = [0.0] * len(self)
-        longest = 0.0
+        return self.longest_way(self.bone_lengths.tolist())
+
+    def longest_way(self, lengths: Sequence[float]) -> float:
+        """The longest way from any joint to any other along bones of these lengths (the root's counts nothing)."""
+        reach, longest = [0.0] * len(self), 0.0
         for joint in reversed(range(1, len(self))):
-            parent, way = self.parents[joint], reach[joint] + float(self.bone_lengths[joint])
+            parent, way = self.parents[joint], reach[joint] + lengths[joint]
             longest = max(longest, reach[parent] + way)
             reach[parent] = max(reach[parent], way)
         return longest
@@ -194,6 +208,6 @@ class Skeleton:
             )
 
 
-def has_joint(skeleton: Skeleton, name: str) -> bool:
-    """Whether a skeleton has a joint of that name or alias."""
-    return name in skeleton.aliases or name in skeleton.joints
+def has_joint(skeleton: Skeleton, *names: str) -> bool:
+    """Whether a skeleton has joints of all these names or aliases."""
+    return all(name in skeleton.aliases or name in skeleton.joints for name in names)

@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
 
+from kinema.geometry.curves import harmonic_slope, hermite, parabola_slope
+
 FADE = 0.5  # seconds over which `Keyframes.fade` rises beyond the ends
 _LITTLE = 1e-3
 FAR = 4.0  # seconds: what lies further from a key, or has none, is "far"
@@ -86,10 +88,7 @@ class Keyframes:
         start, stop = self._at(values, left), self._at(values, right)
         span = self._each(self._when(right) - self._when(left))
         first, last = span * self._at(slope, left), span * self._at(slope, right)
-        u = self._each(self.way)
-        v = 1 - u
-        curve = v * v * (1 + 2 * u) * start + u * u * (1 + 2 * v) * stop + u * v * (v * first - u * last)
-        return self._only_known(curve)
+        return self._only_known(hermite(start, stop, first, last, self._each(self.way)))
 
     def local_lines(
         self,
@@ -129,13 +128,7 @@ class Keyframes:
         step_out = self._each(torch.where(has_later, self._when(later) - here, 1.0).clamp(min=1e-6))
         arrive = (values - self._at(values, earlier)) / step_in
         leave = (self._at(values, later) - values) / step_out
-        if monotone:
-            first, second = 2 * step_out + step_in, step_out + 2 * step_in
-            same = arrive * leave > 0
-            safe_in, safe_out = torch.where(same, arrive, 1.0), torch.where(same, leave, 1.0)
-            inner = torch.where(same, (first + second) / (first / safe_in + second / safe_out), 0.0)
-        else:
-            inner = (arrive * step_out + leave * step_in) / (step_in + step_out)
+        inner = (harmonic_slope if monotone else parabola_slope)(arrive, leave, step_in, step_out)
         has_earlier, has_later = self._each(has_earlier), self._each(has_later)
         ends = torch.where(has_earlier, arrive, torch.where(has_later, leave, 0.0))
         return torch.where(has_earlier & has_later, inner, ends)

@@ -9,15 +9,14 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from kinema.core.progress import pieces
+from kinema.metrics.dynamics import ground_speed, jerk, slides
 from kinema.motion.feet.contacts import contact_joints
 from kinema.motion.interpolation import Interpolator
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.pipeline.gap_plan import Plan
 
-_SLIDING = 0.10  # metres per second, of heel and toe both
 _SAME = 1e-6  # seconds
 _PIECE = 2048  # frames measured together
-_LOW = (0.15, 0.10)  # metres above their lowest: heel, toe
 
 
 @dataclass(frozen=True)
@@ -126,8 +125,8 @@ class Measured:
             own = slice(span.start - low, span.stop - low)
             places = answer[low:high].points().positions
             start = clip[low:high] if came else curves.at(wanted[low:high], method="linear", fps=fps)
-            befores.append(jerk(start.points().positions.double(), fps)[own])
-            jerks.append(jerk(places.double(), fps)[own])
+            befores.append(jerk_of_frames(start.points().positions.double(), fps)[own])
+            jerks.append(jerk_of_frames(places.double(), fps)[own])
             deviation = max(deviation, _deviation(curves, places[own], wanted[span]))
             if solid and feet is not None:
                 stands.append(places[own][:, list(feet)].double())
@@ -158,25 +157,23 @@ class Measured:
         )  # fmt: skip
 
 
-def jerk(positions: Float[Tensor, "frame joint dim"], fps: float) -> Float[Tensor, " frame"]:
-    """Length of the third difference times fps cubed, mean over joints, at the second frame of each four."""
+def jerk_of_frames(positions: Float[Tensor, "frame joint dim"], fps: float) -> Float[Tensor, " frame"]:
+    """`metrics.dynamics.jerk`, mean over joints, at the second frame of each four; the ends repeat their neighbours."""
     out = torch.zeros(len(positions), dtype=torch.float64)
     if len(positions) > 3:
-        third = positions.diff(dim=0).diff(dim=0).diff(dim=0).norm(dim=-1) * fps**3
-        out[1:-2] = torch.nanmean(third, -1)
+        out[1:-2] = torch.nanmean(jerk(positions, fps), -1)
         out[0], out[-2:] = out[1], out[-3]
     return out
 
 
 def sliding(feet: Float[Tensor, "frame 4 3"], fps: float) -> Bool[Tensor, " frame"]:
-    """Frames in which a foot slides: heel and toe (of the left, then of the right foot) both low and both moving."""
+    """Frames in which a foot slides (`metrics.dynamics.slides`): heel and toe of the left, then of the right foot."""
     if len(feet) < 2:
         return torch.zeros(len(feet), dtype=torch.bool)
-    speed = feet[..., [0, 2]].diff(dim=0).norm(dim=-1) * fps
+    speed = ground_speed(feet, fps)
     speed = torch.cat((speed, speed[-1:]))
-    height = (feet[..., 1] - feet[..., 1].amin(0)).unflatten(1, (2, 2))
-    low = (height < height.new_tensor(_LOW)).all(-1)
-    return (low & (speed.unflatten(1, (2, 2)) > _SLIDING).all(-1)).any(-1)
+    height = feet[..., 1] - feet[..., 1].amin(0)
+    return slides(height.unflatten(1, (2, 2)), speed.unflatten(1, (2, 2))).any(-1)
 
 
 def _stretch(length: Float[Tensor, "frame bone"]) -> Float[Tensor, " frame"]:

@@ -135,7 +135,7 @@ def _turned_elsewhere(
 def _hips(clip: Motion) -> Float[Tensor, "*batch frame 3"]:
     """The middle of the hips; the root, where they cannot be told."""
     names = ("l_hip", "r_hip")
-    if not all(has_joint(clip.skeleton, name) for name in names):
+    if not has_joint(clip.skeleton, *names):
         return clip.root
     return clip.points().positions[..., clip.skeleton.indices(names), :].mean(-2)
 

@@ -17,7 +17,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinema.core.errors import UsageError
-from kinema.geometry.kinematics import forward_kinematics
 from kinema.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat
 from kinema.motion.edit import reflections, root_free
 from kinema.motion.motion import Clip, Motion, Points
@@ -155,8 +154,7 @@ class RootPositions(Representation):
         self._source = list(range(len(skeleton)))  # of every joint: itself, or the joint that it coincides with
         for name, source in copies.items():
             self._source[skeleton.index(name)] = skeleton.index(source)
-        identity = torch.eye(3).expand(len(skeleton), 3, 3)
-        self._rest, _ = forward_kinematics(identity, torch.zeros(3), skeleton.offsets, skeleton.parents)
+        self._rest = skeleton.rest_places
         self._swap = skeleton.mirrored_places(self._chosen)
 
     @property

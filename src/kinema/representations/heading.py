@@ -19,7 +19,7 @@ from kinema.core.errors import UsageError
 from kinema.geometry.rotations import axis_angle_to_rotmat, rotmat_to_sixd, sixd_to_rotmat
 from kinema.motion.edit import reflections
 from kinema.motion.motion import Clip, Motion
-from kinema.motion.skeleton import Skeleton
+from kinema.motion.skeleton import Skeleton, has_joint
 from kinema.representations.base import Representation, Statistics, with_rotations
 
 _PATH = 4  # columns of the root's way, which stand last
@@ -139,12 +139,10 @@ def _left_of_root(skeleton: Skeleton, own: Float[Tensor, " 3"]) -> Float[Tensor,
 
     Along those alone, so that the mirror image's heading is the heading's mirror image, exactly.
     """
-    place = torch.zeros(len(skeleton), 3)
-    for joint, parent in enumerate(skeleton.parents[1:], start=1):
-        place[joint] = place[parent] + skeleton.offsets[joint]
+    place = skeleton.rest_places
     for part in ("hip", "shoulder", "knee", "elbow"):
         names = (f"l_{part}", f"r_{part}")
-        if all(name in skeleton.joints or name in skeleton.aliases for name in names):
+        if has_joint(skeleton, *names):
             left, right = skeleton.indices(names)
             across = (place[left] - place[right]) * (own < 0)
             if float(across.norm()) > 1e-4:

@@ -154,12 +154,7 @@ def _stature(skeleton: Skeleton, lengths: Radii) -> float:
     ]
     if legs and max(legs) > 0:
         return float(max(legs)) / _LEG_SHARE
-    reach, longest = np.zeros(len(lengths)), 0.0
-    for joint in reversed(range(1, len(lengths))):
-        parent, way = skeleton.parents[joint], reach[joint] + lengths[joint]
-        longest = max(longest, reach[parent] + way)
-        reach[parent] = max(reach[parent], way)
-    return float(longest) * _LONGEST_WAY_SHARE or 1.0
+    return skeleton.longest_way(lengths.tolist()) * _LONGEST_WAY_SHARE or 1.0
 
 
 def _radii(skeleton: Skeleton, sides: Sequence[Side]) -> Radii:
@@ -203,7 +198,7 @@ def _head(skeleton: Skeleton, lengths: Radii, stature: float) -> Head | None:
 def _hidden(skeleton: Skeleton) -> frozenset[int]:
     """Joints whose bone is not drawn: a root below the pelvis, what the head's ball covers, fingers but for one."""
     parents = skeleton.parents
-    hidden = set(_ancestors(parents, _pelvis(skeleton)))
+    hidden = set(skeleton.ancestors(_pelvis(skeleton)))
     covers = {skeleton.index("head")} if "head" in skeleton.aliases else set[int]()
     for wrist in (skeleton.index(name) for name in ("l_wrist", "r_wrist") if name in skeleton.aliases):
         hands = skeleton.children[wrist]
@@ -234,20 +229,12 @@ def _pelvis(skeleton: Skeleton) -> int:
     return skeleton.index("pelvis") if "pelvis" in skeleton.aliases else 0
 
 
-def _ancestors(parents: Sequence[int], joint: int) -> list[int]:
-    line: list[int] = []
-    while joint >= 0:
-        line.append(joint)
-        joint = parents[joint]
-    return line
-
-
 def _girdles(skeleton: Skeleton) -> frozenset[int]:
     """Joints from the middle line to the shoulders and hips: their bones belong to the trunk, not to the limb."""
     girdle: set[int] = set()
     for name in ("l_shoulder", "r_shoulder", "l_hip", "r_hip"):
         if name in skeleton.aliases:
-            girdle |= set(_ancestors(skeleton.parents, skeleton.index(name)))
+            girdle |= set(skeleton.ancestors(skeleton.index(name)))
     return frozenset(girdle)
 
 

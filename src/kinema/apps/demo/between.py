@@ -12,7 +12,7 @@ from torch import Tensor
 from kinema.apps.demo.part import SHOWN, Cast, Part, Scores, canonical, missing
 from kinema.data.synthetic import perform, sequence
 from kinema.geometry.rotations import rotvec_to_rotmat
-from kinema.metrics.inbetween import jerk
+from kinema.metrics.dynamics import mean_jerk
 from kinema.motion.damage import find_damage
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.pipeline.completion import complete
@@ -158,7 +158,7 @@ def _error(clip: Clip, truth: Motion, where: Bool[Tensor, " frame"]) -> float:
 
 
 def _jerk(clip: Clip) -> float:
-    return float(jerk(_places(clip), clip.fps))
+    return float(mean_jerk(_places(clip), clip.fps))
 
 
 def _both(

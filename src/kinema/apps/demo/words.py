@@ -8,8 +8,7 @@ import torch
 
 from kinema.apps.demo.part import SHOWN, Cast, Part, Scores, canonical, missing
 from kinema.data.synthetic import perform
-from kinema.metrics.dynamics import foot_skate, speed
-from kinema.metrics.inbetween import jerk
+from kinema.metrics.dynamics import mean_jerk, skate_speed, speed
 from kinema.motion.motion import Clip, stack
 from kinema.pipeline.generation import ActionRun, open_action_run
 from kinema.viz.layers import Layer, Panel
@@ -86,10 +85,10 @@ def _measured(made: list[Clip]) -> dict[str, float]:
         about = places - places[..., :1, :]
         apart = (about[:, None] - about[None]).norm(dim=-1).mean((-1, -2))
         count = len(places)
-        slide = foot_skate(points.positions[..., points.skeleton.indices(_FEET), :], points.fps)
+        slide = skate_speed(points.positions[..., points.skeleton.indices(_FEET), :], points.fps)
         found.append([
             float(speed(places, points.fps).mean()),
-            float(jerk(places, points.fps).mean()),
+            float(mean_jerk(places, points.fps).mean()),
             100 * float(apart.sum()) / max(count * (count - 1), 1),
             float("nan") if slide is None else slide,
         ])  # fmt: skip

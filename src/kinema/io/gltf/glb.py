@@ -13,14 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
 from kinema.core.atomic import write_bytes
 from kinema.core.errors import UsageError
 from kinema.core.version import VERSION
-from kinema.geometry.kinematics import forward_kinematics
 from kinema.geometry.rotations import rotmat_to_quat_xyzw
 from kinema.io.gltf.glb_mesh import Part, body_parts
 from kinema.motion.motion import Motion
@@ -117,8 +115,7 @@ _MATERIALS = {
 
 def _rest_places(skeleton: Skeleton) -> Float[np.ndarray, "joint 3"]:
     """Joint positions of the rest pose, standing on the ground and above the origin."""
-    identity = torch.eye(3).expand(len(skeleton), 3, 3)
-    rest, _ = forward_kinematics(identity, torch.zeros(3), skeleton.offsets, skeleton.parents)
+    rest = skeleton.rest_places.clone()
     rest[:, 1] -= rest[:, 1].min()
     middle = skeleton.index("pelvis") if has_joint(skeleton, "pelvis") else 0
     rest[:, [0, 2]] -= rest[middle, [0, 2]].clone()

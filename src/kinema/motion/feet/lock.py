@@ -85,7 +85,7 @@ def lock_feet(motion: Motion, contacts: Bool[Tensor, "frame 4"] | None = None, *
 def _legs(motion: Motion) -> tuple[_Leg, _Leg]:
     feet = contact_joints(motion.skeleton)
     needed = [f"{side}_{part}" for side in "lr" for part in ("hip", "knee")]
-    if feet is None or motion.batch_shape or not all(has_joint(motion.skeleton, name) for name in needed):
+    if feet is None or motion.batch_shape or not has_joint(motion.skeleton, *needed):
         raise UsageError(
             expected="one clip of a body with hips, knees and ankles of known names",
             got=f"{motion.skeleton.name}, batch shape {tuple(motion.batch_shape)}",

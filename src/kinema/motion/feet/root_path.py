@@ -126,7 +126,7 @@ def _observed(past: Motion) -> tuple[Tensor, Tensor]:
 
 def _feet(motion: Motion) -> Tensor:
     """Ankles and toes, as far as the skeleton has them in pairs, relative to the root."""
-    pairs = [pair for pair in _FEET if all(has_joint(motion.skeleton, name) for name in pair)]
+    pairs = [pair for pair in _FEET if has_joint(motion.skeleton, *pair)]
     joints = [motion.skeleton.index(name) for pair in pairs for name in pair]
     return motion.places(joints) - motion.root[..., None, :]
 

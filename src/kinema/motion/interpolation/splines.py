@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kinema.geometry.curves import harmonic_slope, hermite, parabola_slope
+
 
 def curve(
     values: Float[Tensor, "key *rest"], keys: Float[Tensor, " key"], at: Float[Tensor, " time"], method: str
@@ -37,17 +39,6 @@ def place(keys: Float[Tensor, " key"], at: Float[Tensor, " time"]) -> tuple[Tens
     return index, share.clamp(0, 1)
 
 
-def hermite(start: Tensor, end: Tensor, leaving: Tensor, arriving: Tensor, share: Tensor) -> Tensor:
-    """The cubic from `start` to `end` with the given derivatives with respect to `share` at both ends."""
-    square, cube = share**2, share**3
-    return (
-        start * (2 * cube - 3 * square + 1)
-        + leaving * (cube - 2 * square + share)
-        + end * (3 * square - 2 * cube)
-        + arriving * (cube - square)
-    )
-
-
 def tangents(values: Float[Tensor, "key *rest"], keys: Float[Tensor, " key"], method: str) -> Tensor:
     """Derivatives at the keys (three or more) of the curve that `method` names."""
     steps = keys[1:] - keys[:-1]
@@ -75,7 +66,7 @@ def natural(slopes: Float[Tensor, "gap *rest"], steps: Float[Tensor, " gap"]) ->
 def parabolic(slopes: Float[Tensor, "gap *rest"], steps: Float[Tensor, " gap"]) -> Float[Tensor, "key *rest"]:
     """Derivatives of the parabola through each key and its neighbours (Catmull-Rom for uneven times)."""
     wide = steps.reshape(-1, *[1] * (slopes.ndim - 1))
-    inner = (wide[1:] * slopes[:-1] + wide[:-1] * slopes[1:]) / (wide[1:] + wide[:-1])
+    inner = parabola_slope(slopes[:-1], slopes[1:], wide[:-1], wide[1:])
     # At the ends the curve is straight (no second derivative), which swings less than a parabola.
     first, last = (3 * slopes[:1] - inner[:1]) / 2, (3 * slopes[-1:] - inner[-1:]) / 2
     return torch.cat((first, inner, last))
@@ -84,10 +75,7 @@ def parabolic(slopes: Float[Tensor, "gap *rest"], steps: Float[Tensor, " gap"]) 
 def limited(slopes: Float[Tensor, "gap *rest"], steps: Float[Tensor, " gap"]) -> Float[Tensor, "key *rest"]:
     """Fritsch and Butland's derivatives: a weighted harmonic mean, zero at a turning point."""
     wide = steps.reshape(-1, *[1] * (slopes.ndim - 1))
-    before, after = 2 * wide[1:] + wide[:-1], wide[1:] + 2 * wide[:-1]
-    same = slopes[:-1] * slopes[1:] > 0
-    low, high = torch.where(same, slopes[:-1], 1.0), torch.where(same, slopes[1:], 1.0)
-    inner = torch.where(same, (before + after) / (before / low + after / high), 0.0)
+    inner = harmonic_slope(slopes[:-1], slopes[1:], wide[:-1], wide[1:])
     ends: list[Tensor] = []
     for near, far in ((0, 1), (-1, -2)):
         end = ((2 * wide[near] + wide[far]) * slopes[near] - wide[near] * slopes[far]) / (wide[near] + wide[far])

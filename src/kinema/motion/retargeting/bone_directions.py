@@ -14,7 +14,6 @@ from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.retargeting.inverse_kinematics import fit_rotations
 from kinema.motion.skeleton import Skeleton, has_joint
 
-_LEG = ("knee", "ankle")
 PAST = 1.0  # seconds of the observation that `carry` looks at: one stride
 
 
@@ -31,7 +30,7 @@ def by_directions(motion: Motion, skeleton: Skeleton, *, reference: Motion | Non
         return replace(motion, skeleton=skeleton)
     points = motion.points()
     posed = fit_rotations(points, skeleton, reference=reference or t_pose(skeleton))
-    if not all(has_joint(body, f"{side}_hip") for body in (motion.skeleton, skeleton) for side in "lr"):
+    if not all(has_joint(body, "l_hip", "r_hip") for body in (motion.skeleton, skeleton)):
         return posed
     ratio = leg_length(skeleton) / leg_length(motion.skeleton)
     here = posed.places(skeleton.indices(("l_hip", "r_hip"))).mean(-2)
@@ -41,14 +40,14 @@ def by_directions(motion: Motion, skeleton: Skeleton, *, reference: Motion | Non
 
 def leg_length(skeleton: Skeleton) -> float:
     """Mean length in metres of the legs from hip to ankle. Raises UsageError where a skeleton has none."""
-    if not all(has_joint(skeleton, f"{side}_{part}") for side in "lr" for part in _LEG):
+    joints = ("l_knee", "l_ankle", "r_knee", "r_ankle")
+    if not has_joint(skeleton, *joints):
         raise UsageError(
             expected="a skeleton with knees and ankles",
             got=skeleton.name,
             cure="Say which joints l_knee, l_ankle, r_knee, r_ankle are in a joint map: --map FILE.toml.",
         )
-    bones = skeleton.bone_lengths[skeleton.indices([f"{side}_{part}" for side in "lr" for part in _LEG])]
-    return float(bones.sum()) / 2
+    return float(skeleton.bone_lengths[skeleton.indices(joints)].sum()) / 2
 
 
 def carry(pose: Clip, onto: Motion, *, turned: bool = False, seen: Motion | None = None) -> Motion:

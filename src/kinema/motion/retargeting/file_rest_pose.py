@@ -48,7 +48,7 @@ def has_t_pose(motion: Motion) -> bool:
     """Whether the rest pose of a clip's body is a T: it stands upright with its arms held sideways, facing anywhere."""
     skeleton = motion.skeleton
     arms = ("l_shoulder", "l_wrist"), ("r_wrist", "r_shoulder")
-    if not stands_at_rest(skeleton) or not all(has_joint(skeleton, name) for arm in arms for name in arm):
+    if not stands_at_rest(skeleton) or not has_joint(skeleton, *arms[0], *arms[1]):
         return False
     places = rest_pose(skeleton).points().positions[0]
     across = places[skeleton.index("l_shoulder")] - places[skeleton.index("r_shoulder")]

@@ -70,9 +70,9 @@ def match_joints(source: Skeleton, target: Skeleton) -> Match:
             continue
         middle = _MIDDLES.get(canon, ())
         if has_joint(source, canon):
-            sources[_canonical(target, canon)] = (_canonical(source, canon),)
-        elif middle and all(has_joint(source, name) for name in middle):
-            sources[_canonical(target, canon)] = tuple(_canonical(source, name) for name in middle)
+            sources[target.canonical(canon)] = (source.canonical(canon),)
+        elif middle and has_joint(source, *middle):
+            sources[target.canonical(canon)] = tuple(source.canonical(name) for name in middle)
     missing = tuple(name for joint, name in enumerate(target.joints) if joint not in sources)
     return Match(sources, missing)
 
@@ -241,11 +241,6 @@ def _trunk(skeleton: Skeleton) -> list[int]:
     while len(skeleton.children[found[-1]]) == 1:
         found.append(skeleton.children[found[-1]][0])
     return found
-
-
-def _canonical(skeleton: Skeleton, canon: str) -> int:
-    """A canonical name means the alias first: another scheme's own "spine" or "neck" may be another joint."""
-    return skeleton.joints.index(skeleton.aliases.get(canon, canon))
 
 
 def _check(points: Points, skeleton: Skeleton, match: Match, reference: Motion | None) -> None:

@@ -69,17 +69,17 @@ def parts(skeleton: Skeleton) -> dict[str, str]:
             found.setdefault(part, joint)
 
     for part, pair in (("pelvis", _HIPS), ("chest", _SHOULDERS)):
-        if all(has_joint(skeleton, name) for name in pair):
+        if has_joint(skeleton, *pair):
             take(part, _meeting(skeleton, *skeleton.indices(pair)))
         elif has_joint(skeleton, part):
             take(part, skeleton.index(part))
-    if "head" in skeleton.aliases or "head" in skeleton.joints:
-        head = _canonical(skeleton, "head")
+    if has_joint(skeleton, "head"):
+        head = skeleton.canonical("head")
         take("head", skeleton.parents[head] if is_end_point(skeleton.joints[head]) and head else head)
     limbs = [name for name in CANON17 if "_" in name]
     for part in (*limbs, *_TOES, "neck", "spine", *skeleton.aliases):
         if has_joint(skeleton, part) and not part.endswith(("_end", "_site")):
-            take(part, _canonical(skeleton, part))
+            take(part, skeleton.canonical(part))
     names = {part: skeleton.joints[joint] for part, joint in found.items()}
     return names | finer_by_name(skeleton.joints, set(names.values()))
 
@@ -151,11 +151,10 @@ def _between(skeleton: Skeleton, matched: dict[str, str]) -> dict[str, tuple[str
     found: dict[str, tuple[str, str, float]] = {}
     ends = [own[part] for part in ("pelvis", "spine", "chest", "neck", "head") if own.get(part) in matched]
     for low, high in pairwise(ends):
-        chain = [skeleton.joints.index(high)]
-        while chain[-1] >= 0 and skeleton.joints[chain[-1]] != low:
-            chain.append(skeleton.parents[chain[-1]])
-        if chain[-1] < 0:
+        chain, bottom = skeleton.ancestors(skeleton.joints.index(high)), skeleton.joints.index(low)
+        if bottom not in chain:
             continue
+        chain = chain[: chain.index(bottom) + 1]
         lengths = skeleton.bone_lengths[chain[:-1]].flip(0).cumsum(0)
         for joint, way in zip(reversed(chain[1:-1]), lengths.tolist(), strict=False):
             if (name := skeleton.joints[joint]) not in matched:
@@ -166,14 +165,14 @@ def _between(skeleton: Skeleton, matched: dict[str, str]) -> dict[str, tuple[str
 def _placed(posed: Motion, motion: Motion) -> Motion:
     """The path: hips where the source's are, scaled; then as high that the soles come as low as the source's."""
     skeletons = (motion.skeleton, posed.skeleton)
-    legs = all(has_joint(body, f"{side}_{part}") for body in skeletons for side in "lr" for part in ("knee", "ankle"))
+    legs = all(has_joint(body, "l_knee", "l_ankle", "r_knee", "r_ankle") for body in skeletons)
     ratio = leg_length(posed.skeleton) / leg_length(motion.skeleton) if legs else 1.0
     pelvis = [[body.joints.index(parts(body)["pelvis"])] for body in skeletons]
-    if all(has_joint(body, name) for body in skeletons for name in _HIPS):
+    if all(has_joint(body, *_HIPS) for body in skeletons):
         pelvis = [body.indices(_HIPS) for body in skeletons]
     there, here = motion.points().positions, posed.points().positions
     root = posed.root - here[..., pelvis[1], :].mean(-2) + ratio * there[..., pelvis[0], :].mean(-2)
-    feet = next((f for f in (_TOES, ("l_ankle", "r_ankle")) if all(has_joint(b, n) for b in skeletons for n in f)), ())
+    feet = next((f for f in (_TOES, ("l_ankle", "r_ankle")) if all(has_joint(body, *f) for body in skeletons)), ())
     if not feet:
         return replace(posed, root=root)
     soles = [_lowest(there[..., motion.skeleton.indices(feet), 1]) * ratio]
@@ -190,15 +189,5 @@ def _lowest(heights: Tensor) -> Tensor:
 
 def _meeting(skeleton: Skeleton, one: int, other: int) -> int:
     """The joint from which both hang."""
-    above = {one}
-    while one:
-        one = skeleton.parents[one]
-        above.add(one)
-    while other not in above:
-        other = skeleton.parents[other]
-    return other
-
-
-def _canonical(skeleton: Skeleton, part: str) -> int:
-    """A canonical name means the alias first, as in `ik`."""
-    return skeleton.joints.index(skeleton.aliases.get(part, part))
+    above = skeleton.ancestors(one)
+    return next(joint for joint in skeleton.ancestors(other) if joint in above)

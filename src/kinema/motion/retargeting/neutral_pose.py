@@ -38,7 +38,7 @@ _LIMBS = tuple(
 def stands_at_rest(skeleton: Skeleton) -> bool:
     """Whether the rest pose is that of somebody who stands: legs down, trunk up, hips and feet where they belong."""
     needed = [f"{side}_{part}" for side in "lr" for part in ("hip", "knee", "ankle", "shoulder")]
-    if not all(has_joint(skeleton, name) for name in needed):
+    if not has_joint(skeleton, *needed):
         return False
     places = rest_pose(skeleton).points().positions[0]
 
@@ -75,7 +75,7 @@ def _straightened(skeleton: Skeleton, fps: float) -> Motion:
     pose = turn(pose, -facing(pose)[..., 0])
     sole = pose.global_rotations()
     for start, end, way in _LIMBS:
-        if has_joint(skeleton, start) and has_joint(skeleton, end):
+        if has_joint(skeleton, start, end):
             pose = _pointed(pose, skeleton.index(start), skeleton.index(end), torch.tensor(way))
     feet = contact_joints(skeleton)
     for ankle, toe in () if feet is None else (feet[:2], feet[2:]):

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinema.metrics.distribution import Moments, frechet_distance, kernel_distance
-from kinema.metrics.dynamics import dynamics, foot_skate
+from kinema.metrics.dynamics import dynamics, skate_speed
 from kinema.metrics.generation import (
     accuracy,
     diversity,
@@ -158,4 +158,4 @@ def _skate(windows: LabelledWindows) -> float | None:
     if len(windows.joints) != len(CANON17) or windows.positions.shape[-1] != 3 or windows.pathless():
         return None  # without feet that are known by name, or without a ground, nothing can slide
     ankles = [CANON17.index("l_ankle"), CANON17.index("r_ankle")]
-    return foot_skate(windows.positions[:, :, ankles], windows.fps)
+    return skate_speed(windows.positions[:, :, ankles], windows.fps)

@@ -17,7 +17,7 @@ from kinema.core.errors import UsageError
 from kinema.data.source import labels_of
 from kinema.motion.motion import Clip, Points
 from kinema.motion.names import CANON17
-from kinema.motion.skeleton import Skeleton
+from kinema.motion.skeleton import Skeleton, has_joint
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,7 @@ class LabelledWindows:
 
 def judged_joints(skeleton: Skeleton) -> tuple[int, ...]:
     """The canonical seventeen, pelvis first, or every joint where one of them is not known by name."""
-    if all(name in skeleton.aliases or name in skeleton.joints for name in CANON17):
+    if has_joint(skeleton, *CANON17):
         return tuple(skeleton.indices(CANON17))
     return tuple(range(len(skeleton)))
 

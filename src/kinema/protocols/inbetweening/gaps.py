@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from kinema.metrics import inbetween
+from kinema.metrics.dynamics import mean_jerk
 from kinema.motion.edit import shift, turn
 from kinema.motion.motion import Motion, Points
 from kinema.protocols.inbetweening.interface import Completer
@@ -117,8 +118,8 @@ class GapScores:
         self._keep("l2p", inbetween.l2p(own[:, inside], true[:, inside], self.statistics.mean, self.statistics.std))
         self._keep("mpjpe_mm", 1000 * (own - true)[:, inside].norm(dim=-1).mean(-1))
         floor = inbetween.foot_height(truth)
-        self._keep("skate", inbetween.foot_skate(replace(answer, positions=answer.positions[:, inside]), floor))
-        self._keep("jerk", inbetween.jerk(own[:, PAST - 3 : PAST + self.gap + 1], answer.fps))
+        self._keep("skate", inbetween.skate_share(replace(answer, positions=answer.positions[:, inside]), floor))
+        self._keep("jerk", mean_jerk(own[:, PAST - 3 : PAST + self.gap + 1], answer.fps))
 
     def _keep(self, metric: str, values: Tensor) -> None:
         self._rows.setdefault(metric, []).append(values.double())

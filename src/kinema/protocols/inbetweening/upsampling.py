@@ -17,6 +17,7 @@ from torch import Tensor
 
 from kinema.core.errors import UsageError
 from kinema.metrics import inbetween
+from kinema.metrics.dynamics import mean_jerk
 from kinema.motion import skeletons as catalog
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.names import CANON17
@@ -81,7 +82,7 @@ class UpsampleGrid(Grid):
             "missing": float(errors[:, ~known].mean()),
             "keys": float(errors[:, known].mean()),
             "acceleration": float(inbetween.acceleration_error(own, true).mean()),
-            "jitter": float(inbetween.jerk(own, answer.fps).mean()),
+            "jitter": float(mean_jerk(own, answer.fps).mean()),
         }
         if question.kind == "picture":
             for share in PCK_SHARES:
