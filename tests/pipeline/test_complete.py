@@ -15,8 +15,10 @@ from kinema.core.query import Batch, Query
 from kinema.data.synthetic import perform
 from kinema.models.base import Model, repeat_samples
 from kinema.motion import skeletons as catalog
+from kinema.motion.interpolation import interpolate
 from kinema.motion.motion import Motion, Points
 from kinema.motion.names import CANON17
+from kinema.pipeline import model_query
 from kinema.pipeline.benchmark_adapter import RunCompleter
 from kinema.pipeline.completion import complete
 from kinema.pipeline.forecasting import Run
@@ -163,8 +165,8 @@ def test_a_model_sees_no_frame_that_is_unknown() -> None:
     complete(WALK[:60], known=known, method=run)
     model = run.model
     assert isinstance(model, Nudge)
-    assert len(model.asked) == 3  # windows of 30 frames, half of each over the one before
-    for query in model.asked[:2]:
+    assert len(model.asked) == 2  # windows of 30 frames, half of each over the one before; not those without a gap
+    for query in model.asked:
         hidden = (query.trust == 0).all(-1)
         assert hidden.any()
         assert (query.seen[hidden] == 0).all()
@@ -234,6 +236,45 @@ def test_windows_asked_together_are_answered_as_each_by_itself(trusted: bool) ->
         assert isinstance(alone.motion, Motion)
         assert torch.allclose(answer.rotations[window][:33], alone.motion.rotations[:33], atol=1e-5)
         assert torch.allclose(answer.root[window][:33], alone.motion.root[:33], atol=1e-5)
+
+
+class Late(Nudge):
+    """Says for what is unknown the mean of what is known in the window, and noise of each window's own."""
+
+    def predict(self, query: Query, samples: int, generator: torch.Generator) -> Tensor:
+        there = query.trust.amin(-1, keepdim=True) > 0
+        mean = (query.seen * there).sum(1, keepdim=True) / there.sum(1, keepdim=True)
+        noise = torch.randn(samples, *mean.shape, generator=generator)
+        return repeat_samples(torch.where(there, query.seen, mean), samples) + self.amount * noise
+
+
+# Rotations: the same sums in float32, over parts of other lengths. Positions are turned to rotations by way of each
+# limb's mean direction in the part, so that twists differ a little.
+@pytest.mark.parametrize(
+    ("config", "amount", "off"), [(RotationVectorsConfig(20.0), 0.02, 2e-6), (RootPositionsConfig(20.0), 0.02, 2e-3)]
+)
+def test_asked_about_the_gaps_alone_a_model_answers_as_about_the_whole_clip(
+    config: RotationVectorsConfig | RootPositionsConfig, amount: float, off: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = perform("walk", seconds=12.0, fps=30.0, seed=4)
+    run = Run("late", Late(amount), config.build(clip.skeleton), observed=10, trained=20)
+    known = torch.ones(clip.frames, len(clip.skeleton), dtype=torch.bool)
+    known[40:55], known[58:61], known[200:203, :7] = False, False, False
+    clock = torch.arange(clip.frames).double() / 30
+    evidence = Evidence(clip, known, clock)
+    curve = interpolate(clip, known, method="pchip")
+    whole, _ = infill(run, curve, evidence, clock, seed=3, samples=2)
+    gaps, _ = infill(run, curve, evidence, clock, seed=3, samples=2, cells=~known)
+    monkeypatch.setattr(model_query, "_PART", 37)
+    parts, _ = infill(run, curve, evidence, clock, seed=3, samples=2)
+    assert isinstance(whole, Motion)
+    assert isinstance(gaps, Motion)
+    assert isinstance(parts, Motion)
+    assert torch.equal(gaps.rotations[0][known], curve.rotations[known])
+    for other, frames in ((gaps, ~known.any(1)), (parts, torch.ones(clip.frames, dtype=torch.bool))):
+        places, truth, before = (each.points().positions[..., frames, :, :] for each in (other, whole, curve))
+        away = (places - truth).norm(dim=-1).mean()
+        assert float(away) < off < 0.1 * float((truth - before)[:, ~known.any(1)[frames]].norm(dim=-1).mean())
 
 
 def test_baselines_are_no_completers() -> None:

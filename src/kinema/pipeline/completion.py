@@ -197,7 +197,6 @@ def _follow(
     samples: int,
 ) -> tuple[Clip, list[str]]:
     """Every gap by its method. A frame that is given, or lies beyond the known ones, is the same by any of them."""
-
     notes: list[str] = []
     beyond = int((plan.choice == BEYOND).any(1).sum())
     if beyond:
@@ -209,8 +208,8 @@ def _follow(
     models = [name for name in plan.methods if not is_curve(name)]
     for name in models:
         run = method if isinstance(method, Run) else open_run(name)
-        filled, said = infill(run, answer, evidence, wanted, seed=seed, samples=samples)
-        answer = _where(plan.choice == plan.methods.index(name), filled, answer) if evidence.exact else filled
+        cells = plan.choice == plan.methods.index(name) if evidence.exact else None
+        answer, said = infill(run, answer, evidence, wanted, seed=seed, samples=samples, cells=cells)
         notes += said
     if samples > 1 and not models:
         notes.append(f"curves know one answer: the {samples} samples are the same")
@@ -221,19 +220,6 @@ def _follow(
 def under_model(evidence: Evidence) -> str:
     """The curve that a model corrects: one that does not overshoot, and straight lines where keys are evidence."""
     return "pchip" if evidence.exact else "linear"
-
-
-def _where(mask: Bool[Tensor, "time joint"], yes: Clip, no: Clip) -> Clip:
-    """Joint by joint one clip or the other; `yes` may have a batch axis more."""
-    if isinstance(yes, Points):
-        assert isinstance(no, Points)
-        return replace(yes, positions=torch.where(mask[..., None], yes.positions, no.positions))
-    assert isinstance(no, Motion)
-    offsets = None
-    if yes.offsets is not None and no.offsets is not None:
-        offsets = torch.where(mask[..., None], yes.offsets, no.offsets)
-    rotations = torch.where(mask[..., None, None], yes.rotations, no.rotations)
-    return replace(yes, rotations=rotations, root=torch.where(mask[:, :1], yes.root, no.root), offsets=offsets)
 
 
 def _relabelled(answer: Clip, clip: Clip, rate: float) -> Clip:

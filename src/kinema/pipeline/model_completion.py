@@ -12,79 +12,119 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from kinema.geometry.kinematics import global_to_local
 from kinema.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat
 from kinema.motion.edit import shift
-from kinema.motion.interpolation import interpolate
+from kinema.motion.interpolation import Interpolator
 from kinema.motion.interpolation.splines import curve as read
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.retargeting.bone_directions import leg_length
 from kinema.motion.retargeting.inverse_kinematics import fit_rotations, match_joints
 from kinema.motion.skeleton import has_joint
 from kinema.pipeline.forecasting import Run
-from kinema.pipeline.model_query import Asked, Evidence, features_of, on_body
+from kinema.pipeline.model_query import Asked, Evidence, Part
 from kinema.representations.base import Representation
 from kinema.representations.keypoints_2d import PictureKeypoints
+
+_STREAM = 0x9E3779B97F4A7C15  # between the seeds of two windows; odd, so that none comes twice
 
 
 @dataclass(frozen=True, eq=False)
 class _Way:
-    """From the model's frames (`grid`) back to the times that are asked for."""
+    """From the model's frames (at the times `grid`) back to those asked for; `keys` are the times of exact ones."""
 
-    evidence: Evidence
     grid: Float[Tensor, " model"]
     wanted: Float[Tensor, " time"]
+    keys: Float[Tensor, " key"]
 
     def settled(self, change: Float[Tensor, "*batch model feat"]) -> Float[Tensor, "*batch time feat"]:
         """A difference at the times asked for; of exact keys, bent so that it is nought at every known time."""
         rows = change.double().movedim(-2, 0)
         at = read(rows, self.grid, self.wanted, "linear")
-        if self.evidence.exact:
-            keys = self.evidence.clock[self.evidence.known.all(1)]
-            if len(keys):
-                at = at - read(read(rows, self.grid, keys, "linear"), keys, self.wanted, "linear")
+        if len(self.keys):
+            at = at - read(read(rows, self.grid, self.keys, "linear"), self.keys, self.wanted, "linear")
         return at.movedim(0, -2)
 
 
 def infill(
-    run: Run, curve: Clip, evidence: Evidence, wanted: Float[Tensor, " time"], *, seed: int, samples: int
+    run: Run,
+    curve: Clip,
+    evidence: Evidence,
+    wanted: Float[Tensor, " time"],
+    *,
+    seed: int,
+    samples: int,
+    cells: Bool[Tensor, "time joint"] | None = None,
 ) -> tuple[Clip, list[str]]:
     """The curve, given at the times `wanted`, corrected by a model; unchanged at the times of exact keys.
 
-    The answer has batch shape (samples, *batch) where more than one is asked for, else that of the curve. Raises
-    UsageError where the run has no representation (baselines), and where it cannot read such a clip.
+    Only the `cells` are corrected (default: all), and only the windows that they lie in are asked. The answer has batch
+    shape (samples, *batch) where more than one is asked for, else that of the curve. Raises UsageError where the run
+    has no representation (baselines), and where it cannot read such a clip.
     """
     asked = Asked.of(run, evidence, wanted)
-    representation, way = asked.representation, _Way(evidence, asked.grid, wanted)
     every = torch.ones(curve.frames, dtype=torch.bool)
-    drawn = interpolate(curve, every, asked.grid, times=wanted, method="linear", fps=representation.fps)
-    seen = on_body(drawn, representation)
-    features = features_of(representation, seen)
-    answer = _predict(asked, features, seed, samples)
-    before, after = (representation.decode(representation.restore(each)) for each in (features[None], answer))
-    if isinstance(curve, Points):
-        moved = _moved(curve, cast("Points", before), cast("Points", after), representation, way)
-        return (moved.one(0) if samples == 1 else moved), []
-    notes: list[str] = []
-    if not _holds_path(representation, seen):
-        notes.append(f"{run.name} does not say where the body goes: the root follows the curve")
-    out = _turned(curve, seen, before, after, representation, way)
+    drawn, still = Interpolator(curve, every, wanted), curve[:1]
+    copies = curve.expand(samples, *curve.batch_shape)
+    out, notes = copies.map(lambda values, _: values.clone()), list[str]()
+    for part in asked.parts(wanted, every if cells is None else cells.any(1)):
+        before, after, path = _decoded(asked, part, drawn, seed, samples)
+        keys = asked.around(wanted[part.times])
+        way = _Way(asked.grid[part.frames], wanted[part.times], keys)
+        piece = curve[part.times]
+        if isinstance(piece, Points):
+            moved = _moved(piece, cast("Points", before), cast("Points", after), asked.representation, way)
+        else:
+            moved = _turned(piece, still, before, after, asked.representation, way, path=path)
+            if not path and not notes:
+                notes.append(f"{run.name} does not say where the body goes: the root follows the curve")
+        _put(out, moved, part.times, cells)
     return (out.one(0) if samples == 1 else out), notes
+
+
+def _decoded(asked: Asked, part: Part, drawn: Interpolator[Clip], seed: int, samples: int) -> tuple[Clip, Clip, bool]:
+    """The curve as the model has it, the model's answer, and whether that says where the body goes."""
+    representation = asked.representation
+    seen, features = asked.features(drawn, part.frames)
+    answer = _predict(asked, part, features, seed, samples)
+    before, after = (representation.decode(representation.restore(each)) for each in (features[None], answer))
+    return before, after, isinstance(seen, Motion) and _holds_path(representation, seen)
+
+
+def _put(out: Clip, moved: Clip, times: slice, cells: Bool[Tensor, "time joint"] | None) -> None:
+    """Into `out` what was moved of some of its frames, where it is wanted."""
+    if isinstance(out, Points):
+        pairs = [(out.positions[..., times, :, :], moved.points().positions, (None,))]
+    else:
+        assert isinstance(moved, Motion)
+        pairs = [
+            (out.rotations[..., times, :, :, :], moved.rotations, (None, None)),
+            (out.root[..., times, None, :], moved.root[..., None, :], (None,)),
+        ]
+    for here, new, axes in pairs:
+        if cells is None:
+            here.copy_(new)
+        else:
+            mask = cells[times][:, : here.shape[-1 - len(axes)]]
+            here.copy_(torch.where(mask[(..., *axes)], new, here))
 
 
 @torch.inference_mode()
 def _predict(
-    asked: Asked, features: Float[Tensor, "*batch model feat"], seed: int, samples: int
+    asked: Asked, part: Part, features: Float[Tensor, "*batch model feat"], seed: int, samples: int
 ) -> Float[Tensor, "sample *batch model feat"]:
-    """The curve's features with the windows' differences to them, faded into each other."""
+    """The curve's features with the windows' differences to them, faded into each other.
+
+    Each window has a random stream of its own, so that a window's answer does not depend on those before it.
+    """
     *batch, frames, width = features.shape
     curve = features.reshape(-1, frames, width)
     total, weight = curve.new_zeros(samples, *curve.shape), curve.new_zeros(frames, 1)
-    generator = torch.Generator().manual_seed(seed)
-    for span, query, hann in asked.windows():
+    for number, span, query, hann in asked.windows(part):
+        generator = torch.Generator().manual_seed((seed + number * _STREAM) % 2**63)
         total[:, :, span] += (asked.run.model.predict(query, samples, generator) - curve[:, span]) * hann
         weight[span] += hann
     return (curve + total / weight).reshape(samples, *batch, frames, width)
@@ -97,25 +137,29 @@ def _holds_path(representation: Representation, seen: Clip) -> bool:
     return bool((representation.encode(away) - representation.encode(one)).abs().max() > 1e-3)
 
 
-def _turned(curve: Motion, seen: Clip, before: Clip, after: Clip, representation: Representation, way: _Way) -> Motion:
-    """The curve with each joint turned as the model's answer is turned against the curve as the model had it."""
+def _turned(
+    curve: Motion, still: Clip, before: Clip, after: Clip, representation: Representation, way: _Way, *, path: bool
+) -> Motion:
+    """The curve with each joint turned as the model's answer is turned against the curve as the model had it; its root
+    follows where the model says where the body goes (`path`)."""
     if isinstance(before, Motion) and isinstance(after, Motion) and not before.skeleton.same_tree(curve.skeleton):
         first, then, rotations = before, after, _turned_elsewhere(curve, before, after, way)
     else:
-        first, then = _rotations(before, curve), _rotations(after, curve)
+        assert isinstance(still, Motion)
+        first, then = _rotations(before, still), _rotations(after, still)
         change = rotmat_to_rotvec(first.rotations.transpose(-1, -2) @ then.rotations)
         change = way.settled(change.flatten(-2)).unflatten(-1, (-1, 3))
         rotations = curve.rotations @ rotvec_to_rotmat(change).to(curve.rotations)
     offsets = None if curve.offsets is None else curve.offsets.expand(*rotations.shape[:-2], 3)
     out = replace(curve, rotations=rotations, root=curve.root.expand(*rotations.shape[:-3], 3), offsets=offsets)
-    if not _holds_path(representation, seen):
+    if not path:
         return out
     if curve.skeleton.same_tree(representation.skeleton):
         return replace(out, root=out.root + way.settled(then.root - first.root).to(out.root))
     # Roots of two trees may lie anywhere about the hips: it is these that are moved alike.
     size = leg_length(curve.skeleton) / leg_length(representation.skeleton)
-    path = way.settled(_hips(then) - _hips(first)).to(out.root) * size
-    return replace(out, root=out.root + path - (_hips(out) - _hips(curve)))
+    moved = way.settled(_hips(then) - _hips(first)).to(out.root) * size
+    return replace(out, root=out.root + moved - (_hips(out) - _hips(curve)))
 
 
 def _turned_elsewhere(
@@ -144,8 +188,7 @@ def _rotations(clip: Clip, onto: Motion) -> Motion:
     """Decoded features as rotations of the user's skeleton; twists, unknown to positions, cancel out afterwards."""
     if isinstance(clip, Motion) and clip.skeleton.same_tree(onto.skeleton):
         return clip
-    still = replace(onto[:1], fps=clip.fps)
-    return fit_rotations(clip.points(), onto.skeleton, reference=still)
+    return fit_rotations(clip.points(), onto.skeleton, reference=replace(onto, fps=clip.fps))
 
 
 def _moved(curve: Points, before: Points, after: Points, representation: Representation, way: _Way) -> Points:
