@@ -15,7 +15,6 @@ LIMITS: dict[str, float] = {
 }
 """How far a number may be off, as a share of the size of its array, or of itself in a report."""
 LOOSE: dict[str, float] = {
-    "FID-DCT": 0.5,  # 0.12: the covariance of thirty numbers of three to twelve windows, nearly all of it rounding
     "share": 0.05,  # 0: contacts are thresholds of a speed, and a frame may fall on either side
     "foot_skate": 0.05,  # 0: the same
 }
