@@ -486,4 +486,5 @@ def _python() -> Iterator[Case]:
 
 
 def _limit(method: str) -> str:
-    return "learned" if method in (*FORECASTERS, "render-in-between-2d", "posegpt", "action-gan") else "files"
+    # "auto" takes a model for keypoints.
+    return "learned" if method in (*FORECASTERS, "render-in-between-2d", "action-gan", "auto") else "files"

@@ -12,6 +12,8 @@ from proof_cases import Case, Work, cases, read_golden
 from proof_compare import LIMITS, worst
 
 CASES = tuple(cases())
+# Shapes are checked by the other tests; here they would double the time. Warnings are what the inputs are for.
+pytestmark = [pytest.mark.usefixtures("unchecked"), pytest.mark.filterwarnings("ignore::UserWarning")]
 
 
 @pytest.fixture(scope="module")
