@@ -14,8 +14,8 @@ import kinema as kn
 from kinema.data.synthetic import perform
 
 NAMES = [
-    "Answer", "Batch", "Completed", "Forecaster", "KinemaError", "Motion", "Opened", "Points", "Query", "Run",
-    "Shown", "Skeleton", "__version__", "evaluate", "load", "open", "open_run", "recipe", "resample", "save", "show",
+    "Answer", "Batch", "Completed", "Forecaster", "KinemaError", "Motion", "Pipeline", "Points", "Query", "Shown",
+    "Skeleton", "__version__", "evaluate", "load", "open", "recipe", "resample", "save", "show",
     "skeleton", "train",
 ]  # fmt: skip
 SIGNATURES = {
@@ -23,21 +23,21 @@ SIGNATURES = {
     " unit: 'float | None' = None, skeleton: 'Skeleton | None' = None) -> 'Motion'",
     "save": "(clip: 'Clip', path: 'Path | str', *, format: 'str | None' = None, rest: 'Rest' = 'auto', "
     "blender: 'Path | str | None' = None) -> 'None'",
-    "open": "(name: 'str | Path' = 'auto') -> 'Opened'",
+    "open": "(name: 'str | Path' = 'auto') -> 'Pipeline'",
     "show": "(*what: 'Drawable | Answer | Completed', title: 'str' = 'motion', path: 'Path | str | None' = None)"
     " -> 'Shown'",
     "evaluate": "(model: 'str | Path | Forecaster', protocol: 'str', data: 'Path | str | None' = None,"
     " answers: 'Path | None' = None, classifier: 'Path | None' = None) -> 'Reported'",
-    "Opened.forecast": "(self, clip: 'Motion', *, seconds: 'float | None' = None, samples: 'int' = 1,"
+    "Pipeline.forecast": "(self, clip: 'Motion', *, seconds: 'float | None' = None, samples: 'int' = 1,"
     " seed: 'int' = 0, hold: 'Sequence[str]' = (), end: 'Motion | None' = None) -> 'Answer'",
-    "Opened.inbetween": "(self, first: 'Motion', second: 'Motion | None' = None, *, frames: 'int | None' = None,"
-    " keys: 'Iterable[int] | None' = None, context: 'int' = 0, align: 'bool' = False, belief: 'Keys' = 'exact',"
+    "Pipeline.inbetween": "(self, first: 'Motion', second: 'Motion | None' = None, *, frames: 'int | None' = None,"
+    " keys: 'Iterable[int] | None' = None, context: 'int' = 0, align: 'bool' = False, key_mode: 'Keys' = 'exact',"
     " samples: 'int' = 1, seed: 'int' = 0) -> 'Completed'",
-    "Opened.upsample": "(self, clip: 'Clip', *, rate: 'float | None' = None, fps: 'float | None' = None,"
-    " belief: 'Keys' = 'exact', seed: 'int' = 0) -> 'Completed'",
-    "Opened.repair": "(self, clip: 'Clip', *, frames: 'Iterable[int] | None' = None, strength: 'float' = 1.0,"
-    " belief: 'Keys' = 'exact', seed: 'int' = 0) -> 'Completed'",
-    "Opened.generate": "(self, action: 'str | Mapping[str, float] | Schedule', *, seconds: 'float | None' = None,"
+    "Pipeline.upsample": "(self, clip: 'Clip', *, rate: 'float | None' = None, fps: 'float | None' = None,"
+    " key_mode: 'Keys' = 'exact', seed: 'int' = 0) -> 'Completed'",
+    "Pipeline.repair": "(self, clip: 'Clip', *, frames: 'Iterable[int] | None' = None, strength: 'float' = 1.0,"
+    " key_mode: 'Keys' = 'exact', seed: 'int' = 0) -> 'Completed'",
+    "Pipeline.generate": "(self, action: 'str | Mapping[str, float] | Schedule', *, seconds: 'float | None' = None,"
     " samples: 'int' = 1, seed: 'int' = 0) -> 'Clip'",
     "Shown.save": "(self, path: 'Path | str') -> 'None'",
 }  # fmt: skip

@@ -19,35 +19,35 @@ if TYPE_CHECKING:
     from kinema.motion.motion import Motion, Points
     from kinema.motion.skeleton import Skeleton
     from kinema.motion.skeletons import skeleton
-    from kinema.pipeline import Answer, Run, evaluate, open_run, train
     from kinema.pipeline.completion import Completed
-    from kinema.pipeline.pipeline import Opened, open  # noqa: A004  kn.open
+    from kinema.pipeline.evaluate import evaluate
+    from kinema.pipeline.forecasting import Answer
+    from kinema.pipeline.pipeline import Pipeline, open  # noqa: A004  kn.open
     from kinema.pipeline.streaming import Forecaster
+    from kinema.pipeline.train import train
     from kinema.recipes import recipe
 
 _WHERE = {
-    "Answer": "kinema.pipeline",
+    "Answer": "kinema.pipeline.forecasting",
     "Batch": "kinema.core.query",
     "Forecaster": "kinema.pipeline.streaming",
     "Completed": "kinema.pipeline.completion",
     "KinemaError": "kinema.core.errors",
     "Motion": "kinema.motion.motion",
-    "Opened": "kinema.pipeline.pipeline",
+    "Pipeline": "kinema.pipeline.pipeline",
     "Points": "kinema.motion.motion",
     "Query": "kinema.core.query",
-    "Run": "kinema.pipeline",
     "Shown": "kinema.apps.show",
     "Skeleton": "kinema.motion.skeleton",
-    "evaluate": "kinema.pipeline",
+    "evaluate": "kinema.pipeline.evaluate",
     "load": "kinema.io.formats",
     "open": "kinema.pipeline.pipeline",
-    "open_run": "kinema.pipeline",
     "recipe": "kinema.recipes",
     "resample": "kinema.motion.edit",
     "save": "kinema.io.formats",
     "show": "kinema.apps.show",
     "skeleton": "kinema.motion.skeletons",
-    "train": "kinema.pipeline",
+    "train": "kinema.pipeline.train",
 }
 
 __all__ = [
@@ -57,17 +57,15 @@ __all__ = [
     "Forecaster",
     "KinemaError",
     "Motion",
-    "Opened",
+    "Pipeline",
     "Points",
     "Query",
-    "Run",
     "Shown",
     "Skeleton",
     "__version__",
     "evaluate",
     "load",
     "open",
-    "open_run",
     "recipe",
     "resample",
     "save",

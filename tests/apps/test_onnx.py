@@ -25,8 +25,9 @@ from kinema.motion.edit import resample
 from kinema.motion.retargeting import retarget
 from kinema.nn.diffusion import Walk
 from kinema.nn.noise import RowStreams
-from kinema.pipeline import open_run
-from kinema.pipeline.checkpoint import Loaded, feature_shape, fresh_model
+from kinema.pipeline.adapter import Adapter, Card
+from kinema.pipeline.checkpoint import feature_shape, fresh_model
+from kinema.pipeline.pipeline import open as open_pipeline
 from kinema.recipes import recipe
 from kinema.representations.base import Statistics
 
@@ -48,7 +49,7 @@ def installed() -> None:
 
 
 @cache
-def tiny(name: str) -> Loaded:
+def tiny(name: str) -> Adapter:
     """A tiny recipe's model, not trained, with weights that matter and statistics that are not 0 and 1."""
     small = recipe(name).tiny()
     if name == "conv-seq2seq":  # step by step: a graph of few steps shows what there is to see
@@ -64,7 +65,9 @@ def tiny(name: str) -> Loaded:
         for weight in model.parameters():
             if weight.ndim > 1 and float(weight.abs().max()) < 0.3:
                 weight.normal_(std=0.1, generator=random)
-    return Loaded(model, representation, small, stage, frozenset(), "", 0, {"actions": actions})
+    return Adapter(
+        name, model, representation, symmetric=small.symmetric, card=Card(actions=actions, recipe=small, stage=stage)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +159,7 @@ def test_a_shipped_model_from_the_command_line(tmp_path: Path, capsys: pytest.Ca
     assert len(page["features"]["tokens"]) == 25
     assert "CMU" in page["licence"]
     # A user with the page and the graph gets what `kinema forecast` says.
-    model = open_run("simlpe-cmu")
+    model = open_pipeline("simlpe-cmu")
     assert model.representation is not None
     walk = resample(perform("walk", seconds=2.0, fps=60.0, seed=3), 60.0)
     clip = retarget(walk, model.representation.skeleton, by="directions")[-10:]

@@ -29,7 +29,8 @@ from kinema.motion.motion import Motion
 from kinema.motion.names import is_end_point
 from kinema.motion.retargeting.file_rest_pose import with_rest
 from kinema.motion.skeletons import skeleton
-from kinema.pipeline.generation import ActionRun
+from kinema.pipeline.adapter import Card
+from kinema.pipeline.pipeline import Pipeline
 from kinema.representations.base import RotationVectors
 
 pytestmark = [pytest.mark.blender, pytest.mark.xdist_group("blender")]
@@ -106,9 +107,9 @@ def written(folder: Path, blender: str) -> dict[str, Motion]:
     assert (
         kinema("forecast", "constant-velocity", source, "--seconds", "0.4", "--append", "-o", folder / "next.bvh") == 0
     )
-    waver = ActionRun("waver", Waver(), RotationVectors(skeleton("kinema24"), 30.0), ("walk",), styles=())
+    waver = Pipeline.of("waver", Waver(), RotationVectors(skeleton("kinema24"), 30.0), card=Card(actions=("walk",)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(generate_command, "open_action_run", lambda name: waver)
+        patch.setattr(generate_command, "open_generator", lambda name: waver)
         assert kinema("generate", "walk", "--model", "waver", "--seconds", "0.5", "-o", made, "--formats", "bvh") == 0
     (one,) = made.glob("*.bvh")
     one.rename(folder / "made.bvh")

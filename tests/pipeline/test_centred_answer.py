@@ -15,7 +15,7 @@ from kinema.motion.edit import facing
 from kinema.motion.motion import Motion
 from kinema.motion.retargeting import retarget
 from kinema.motion.retargeting.bone_directions import carry
-from kinema.pipeline.forecasting import Run
+from kinema.pipeline.pipeline import Pipeline
 from kinema.representations.root_centred import CentredPositionsConfig
 
 
@@ -24,15 +24,15 @@ def walk(skeleton: str) -> Motion:
     return retarget(next(iter(source.clips("train"))), catalog.skeleton(skeleton), by="directions")[:100]
 
 
-def run(model: type[ZeroVelocity | ConstantVelocity]) -> Run:
+def run(model: type[ZeroVelocity | ConstantVelocity]) -> Pipeline:
     representation = CentredPositionsConfig(50.0).build(catalog.skeleton("canon17"))
-    return Run("still", model(), representation, observed=25, trained=100)
+    return Pipeline.of("still", model(), representation, observed=25, trained=100)
 
 
 @pytest.mark.parametrize("skeleton", ["kinema24", "cmu38", "smpl24"])
 def test_a_body_that_is_forecast_to_stand_still_stands_as_it_was_last_seen(skeleton: str) -> None:
     clip = walk(skeleton)
-    answer = run(ZeroVelocity).answer(clip, seconds=1.0).samples.one(0)
+    answer = run(ZeroVelocity).forecast(clip, seconds=1.0).samples.one(0)
     assert answer.frames == 60
     turned = answer.rotations.transpose(-1, -2) @ clip.rotations[-1:]
     torch.testing.assert_close(turned, torch.eye(3).expand_as(turned), atol=1e-4, rtol=0)
@@ -54,7 +54,7 @@ def test_a_turn_that_the_model_forecasts_is_made(skeleton: str) -> None:
 
 def test_samples_have_the_users_rate_and_skeleton() -> None:
     clip = walk("cmu38")
-    answer = run(ConstantVelocity).answer(clip, seconds=0.5, samples=3)
+    answer = run(ConstantVelocity).forecast(clip, seconds=0.5, samples=3)
     assert answer.samples.rotations.shape == (3, 30, 38, 3, 3)
     assert answer.samples.fps == clip.fps
     assert torch.isfinite(answer.samples.points().positions).all()

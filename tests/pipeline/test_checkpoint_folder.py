@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from kinema.core.errors import CheckpointError, MissingDataError
-from kinema.pipeline.checkpoint import Loaded, load_model, portable, save_model
+from kinema.pipeline.adapter import Adapter
+from kinema.pipeline.checkpoint import load_model, portable, save_model
 from kinema.pipeline.train import Means, train
 from kinema.recipes import Recipe, recipe
 
@@ -31,8 +32,8 @@ def run(trained: Path, tmp_path: Path) -> Path:
     return shutil.copytree(trained, tmp_path / "run")
 
 
-def answer(loaded: Loaded) -> torch.Tensor:
-    task = loaded.stage.task
+def answer(loaded: Adapter) -> torch.Tensor:
+    task = loaded.card.stage.task
     window = torch.randn(2, task.frames, loaded.representation.width, generator=torch.Generator().manual_seed(0))
     query = task.query(window, loaded.representation)
     return loaded.model.predict(query, 1, torch.Generator().manual_seed(0))
@@ -41,27 +42,31 @@ def answer(loaded: Loaded) -> torch.Tensor:
 def test_everything_comes_back(trained: Path) -> None:
     loaded = load_model(trained)
     source = small().source
-    assert loaded.recipe == small()
-    assert loaded.step == 3
-    assert loaded.licence == source.licence
+    assert loaded.card.recipe == small()
+    assert loaded.card.step == 3
+    assert loaded.card.licence == source.licence
     assert loaded.trained_on == {clip.identity for clip in source.clips("train")}
     assert loaded.representation.skeleton == source.skeleton
     assert not loaded.model.training
     frames = torch.cat([loaded.representation.encode(clip) for clip in source.clips("train")])
     torch.testing.assert_close(loaded.representation.statistics.mean, frames.mean(0), atol=1e-4, rtol=1e-3)
-    assert loaded.facts["data"]["train"]["clips"] == len(list(source.clips("train")))
-    assert loaded.facts["data"]["val"]["windows"] > 0
+    assert loaded.card.facts["data"]["train"]["clips"] == len(list(source.clips("train")))
+    assert loaded.card.facts["data"]["val"]["windows"] > 0
 
 
 def test_weights_to_ship_are_small_and_answer_the_same(trained: Path, tmp_path: Path) -> None:
     loaded = load_model(trained)
-    keep = {key: value for key, value in loaded.facts.items() if key not in ("state", "weights", "step")}
+    keep = {key: value for key, value in loaded.card.facts.items() if key not in ("state", "weights", "step")}
     for half, tolerance in ((False, 0.0), (True, 2e-3)):
         folder = tmp_path / str(half)
-        save_model(folder, loaded.model, keep, loaded.representation, step=loaded.step, half=half)
+        save_model(folder, loaded.model, keep, loaded.representation, step=loaded.card.step, half=half)
         assert {file.name for file in folder.iterdir()} == {"config.json", "model.safetensors"}
         back = load_model(folder)
-        assert (back.recipe, back.trained_on, back.step) == (loaded.recipe, loaded.trained_on, loaded.step)
+        assert (back.card.recipe, back.trained_on, back.card.step) == (
+            loaded.card.recipe,
+            loaded.trained_on,
+            loaded.card.step,
+        )
         torch.testing.assert_close(answer(back), answer(loaded), atol=tolerance, rtol=tolerance)
         assert torch.equal(back.representation.statistics.std, loaded.representation.statistics.std)
     sizes = [(tmp_path / half / "model.safetensors").stat().st_size for half in ("True", "False")]

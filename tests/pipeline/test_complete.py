@@ -18,13 +18,13 @@ from kinema.motion import skeletons as catalog
 from kinema.motion.interpolation import interpolate
 from kinema.motion.motion import Motion, Points
 from kinema.motion.names import CANON17
-from kinema.pipeline import model_query
-from kinema.pipeline.benchmark_adapter import RunCompleter
+from kinema.pipeline import evidence as evidence_module
+from kinema.pipeline.adapter import Adapter
 from kinema.pipeline.completion import complete
-from kinema.pipeline.forecasting import Run
+from kinema.pipeline.evidence import Evidence
+from kinema.pipeline.infilling import infill
 from kinema.pipeline.method_choice import Cell, Gap, choose
-from kinema.pipeline.model_completion import infill
-from kinema.pipeline.model_query import Evidence
+from kinema.pipeline.pipeline import Pipeline
 from kinema.protocols.inbetweening.camera import project
 from kinema.representations.base import Representation, RootPositionsConfig, RotationVectorsConfig
 from kinema.representations.keypoints_2d import PictureKeypointsConfig
@@ -48,8 +48,8 @@ class Nudge(Model):
         return repeat_samples(query.seen + self.amount, samples)
 
 
-def run_of(representation: Representation, amount: float = 0.1) -> Run:
-    return Run("nudge", Nudge(amount), representation, observed=10, trained=20)
+def run_of(representation: Representation, amount: float = 0.1) -> Adapter:
+    return Adapter("nudge", Nudge(amount), representation, observed=10, trained=20)
 
 
 @pytest.mark.parametrize("rate", [1.0, 2.0, 2.5, 3.0, 8.0, 60 / 29.97])
@@ -229,7 +229,7 @@ def test_windows_asked_together_are_answered_as_each_by_itself(trusted: bool) ->
     )
     known = torch.arange(40) % 8 == 0
     trust = torch.rand(2, 40, 24, generator=torch.Generator().manual_seed(0)).clamp(0.1) if trusted else None
-    answer = RunCompleter(run).complete(clips, known, trust)
+    answer = Pipeline(run.name, run).complete(clips, known, trust)
     for window in range(2):
         one = None if trust is None else trust[window]
         alone = complete(clips.one(window), known=known, keys="soft" if trusted else "exact", trust=one, method=run)
@@ -257,7 +257,7 @@ def test_asked_about_the_gaps_alone_a_model_answers_as_about_the_whole_clip(
     config: RotationVectorsConfig | RootPositionsConfig, amount: float, off: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clip = perform("walk", seconds=12.0, fps=30.0, seed=4)
-    run = Run("late", Late(amount), config.build(clip.skeleton), observed=10, trained=20)
+    run = Adapter("late", Late(amount), config.build(clip.skeleton), observed=10, trained=20)
     known = torch.ones(clip.frames, len(clip.skeleton), dtype=torch.bool)
     known[40:55], known[58:61], known[200:203, :7] = False, False, False
     clock = torch.arange(clip.frames).double() / 30
@@ -265,7 +265,7 @@ def test_asked_about_the_gaps_alone_a_model_answers_as_about_the_whole_clip(
     curve = interpolate(clip, known, method="pchip")
     whole, _ = infill(run, curve, evidence, clock, seed=3, samples=2)
     gaps, _ = infill(run, curve, evidence, clock, seed=3, samples=2, cells=~known)
-    monkeypatch.setattr(model_query, "_PART", 37)
+    monkeypatch.setattr(evidence_module, "_PART", 37)
     parts, _ = infill(run, curve, evidence, clock, seed=3, samples=2)
     assert isinstance(whole, Motion)
     assert isinstance(gaps, Motion)
@@ -278,7 +278,7 @@ def test_asked_about_the_gaps_alone_a_model_answers_as_about_the_whole_clip(
 
 
 def test_baselines_are_no_completers() -> None:
-    run = Run("zero-velocity", Nudge(0.0))
+    run = Adapter("zero-velocity", Nudge(0.0))
     known = torch.ones(60, 24, dtype=torch.bool)
     times = torch.arange(60).double() / 30
     with pytest.raises(UsageError, match="only forecasts"):

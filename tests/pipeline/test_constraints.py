@@ -11,15 +11,17 @@ from kinema.motion import skeletons as catalog
 from kinema.motion.edit import facing, turn
 from kinema.motion.motion import Motion
 from kinema.motion.retargeting import retarget
-from kinema.pipeline import Means, Run, open_run, train
-from kinema.pipeline.constraints import ENDING, PARTS, Wishes
+from kinema.pipeline.forecast_constraints import ENDING, PARTS, ForecastConstraints
+from kinema.pipeline.pipeline import Pipeline
+from kinema.pipeline.pipeline import open as open_pipeline
+from kinema.pipeline.train import Means, train
 from kinema.recipes import recipe
 
 
 @pytest.fixture(scope="module")
-def smrnet(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def smrnet(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     small = recipe("smrnet").tiny().with_steps(4)
-    return open_run(train(small, tmp_path_factory.mktemp("runs") / "run", means=Means(device="cpu")))
+    return open_pipeline(train(small, tmp_path_factory.mktemp("runs") / "run", means=Means(device="cpu")))
 
 
 def clip(action: str = "walk", seed: int = 1) -> Motion:
@@ -37,10 +39,10 @@ def test_every_part_names_joints_of_the_canonical_body() -> None:
     assert set(PARTS["lower"]).isdisjoint(PARTS["upper"])
 
 
-def test_a_held_arm_keeps_its_bones_directions_and_the_rest_moves(smrnet: Run) -> None:
+def test_a_held_arm_keeps_its_bones_directions_and_the_rest_moves(smrnet: Pipeline) -> None:
     past = clip()
-    free = smrnet.answer(past, seconds=1.0, samples=4, seed=3).samples
-    held = smrnet.answer(past, seconds=1.0, samples=4, seed=3, wishes=Wishes(hold=("left_arm",))).samples
+    free = smrnet.forecast(past, seconds=1.0, samples=4, seed=3).samples
+    held = smrnet.forecast(past, seconds=1.0, samples=4, seed=3, hold=("left_arm",)).samples
 
     def forearm(motion: Motion) -> torch.Tensor:
         places = about_the_root(motion, ("l_elbow", "l_wrist"))
@@ -53,9 +55,9 @@ def test_a_held_arm_keeps_its_bones_directions_and_the_rest_moves(smrnet: Run) -
     assert about_the_root(held, ("r_wrist",)).std(0).max() > 1e-4
 
 
-def test_all_futures_end_in_the_pose_and_do_not_leap_into_it(smrnet: Run) -> None:
+def test_all_futures_end_in_the_pose_and_do_not_leap_into_it(smrnet: Pipeline) -> None:
     past, end = clip(), turn(clip("wave", 2), torch.tensor(2.0))
-    found = smrnet.answer(past, seconds=1.0, samples=4, seed=3, wishes=Wishes(end=end)).samples
+    found = smrnet.forecast(past, seconds=1.0, samples=4, seed=3, end=end).samples
     joints = ("l_knee", "r_ankle", "l_wrist", "r_wrist", "head")
     pose = turn(end[-1:], (facing(past[-1:]) - facing(end[-1:]))[0])
     expected = about_the_root(retarget(pose, past.skeleton, by="directions"), joints)
@@ -68,19 +70,19 @@ def test_all_futures_end_in_the_pose_and_do_not_leap_into_it(smrnet: Run) -> Non
     assert about_the_root(found, joints)[:, 10].std(0).max() > 1e-4
 
 
-def test_no_wish_is_the_plain_answer(smrnet: Run) -> None:
-    plain = smrnet.answer(clip(), seconds=0.5, samples=2, seed=5).samples
-    wished = smrnet.answer(clip(), seconds=0.5, samples=2, seed=5, wishes=Wishes()).samples
+def test_no_wish_is_the_plain_answer(smrnet: Pipeline) -> None:
+    plain = smrnet.forecast(clip(), seconds=0.5, samples=2, seed=5).samples
+    wished = smrnet.forecast(clip(), seconds=0.5, samples=2, seed=5, hold=()).samples
     assert torch.equal(plain.rotations, wished.rotations)
 
 
 @pytest.mark.parametrize("model", ["zero-velocity", "simlpe-cmu"])
 def test_models_that_go_on_from_the_past_alone_refuse(model: str) -> None:
     with pytest.raises(UsageError, match="completes") as refused:
-        open_run(model).answer(clip(), wishes=Wishes(hold=("torso",)))
+        open_pipeline(model).forecast(clip(), hold=("torso",))
     assert model in str(refused.value)
 
 
 def test_an_unknown_part_is_answered_with_those_there_are() -> None:
     with pytest.raises(UsageError, match="left_arm"):
-        Wishes(hold=("left_arn",))
+        ForecastConstraints(hold=("left_arn",))

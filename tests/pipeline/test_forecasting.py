@@ -15,7 +15,8 @@ from kinema.models.base import FeatureShape
 from kinema.models.simlpe.model import SiMLPe
 from kinema.motion.edit import mirror, resample
 from kinema.motion.motion import Motion
-from kinema.pipeline import Run, open_run
+from kinema.pipeline.pipeline import Pipeline
+from kinema.pipeline.pipeline import open as open_pipeline
 from kinema.representations.base import RootPositionsConfig, root_free
 
 
@@ -25,13 +26,13 @@ def walk() -> Motion:
 
 
 @pytest.fixture(scope="module", params=["zero-velocity", "constant-velocity", "simlpe-cmu"])
-def run(request: pytest.FixtureRequest) -> Run:
-    return open_run(str(request.param))
+def run(request: pytest.FixtureRequest) -> Pipeline:
+    return open_pipeline(str(request.param))
 
 
-def test_the_answer_is_on_the_users_skeleton_at_the_users_rate(run: Run, walk: Motion) -> None:
+def test_the_answer_is_on_the_users_skeleton_at_the_users_rate(run: Pipeline, walk: Motion) -> None:
     clip = resample(walk, 25.0)
-    answer = run.answer(clip, seconds=0.4, samples=2, seed=0)
+    answer = run.forecast(clip, seconds=0.4, samples=2, seed=0)
     assert answer.samples.batch_shape == (2,)
     assert answer.samples.frames == 10
     assert answer.samples.fps == 25.0
@@ -39,8 +40,8 @@ def test_the_answer_is_on_the_users_skeleton_at_the_users_rate(run: Run, walk: M
     assert answer.whole(1).frames == clip.frames + 10
 
 
-def test_the_forecast_goes_on_from_the_last_frame(run: Run, walk: Motion) -> None:
-    answer = run.answer(walk, seconds=0.2)
+def test_the_forecast_goes_on_from_the_last_frame(run: Pipeline, walk: Motion) -> None:
+    answer = run.forecast(walk, seconds=0.2)
     seen = walk.points().positions
     step = (answer.samples.one(0).points().positions[0] - seen[-1]).norm(dim=-1)
     last = (seen[-1] - seen[-2]).norm(dim=-1)
@@ -48,21 +49,21 @@ def test_the_forecast_goes_on_from_the_last_frame(run: Run, walk: Motion) -> Non
     assert float(step[0]) < 1.5 * float(last[0])
 
 
-def test_the_same_seed_gives_the_same_motion(run: Run, walk: Motion) -> None:
-    first, second = (run.answer(walk, seconds=0.3, samples=2, seed=5).samples for _ in range(2))
+def test_the_same_seed_gives_the_same_motion(run: Pipeline, walk: Motion) -> None:
+    first, second = (run.forecast(walk, seconds=0.3, samples=2, seed=5).samples for _ in range(2))
     assert torch.equal(first.rotations, second.rotations)
     assert torch.equal(first.root, second.root)
 
 
-def test_what_lies_far_back_does_not_matter(run: Run, walk: Motion) -> None:
+def test_what_lies_far_back_does_not_matter(run: Pipeline, walk: Motion) -> None:
     changed = replace(walk, rotations=torch.cat((walk.rotations[:30].flip(0), walk.rotations[30:])))
     assert torch.equal(
-        run.answer(walk, seconds=0.3).samples.rotations, run.answer(changed, seconds=0.3).samples.rotations
+        run.forecast(walk, seconds=0.3).samples.rotations, run.forecast(changed, seconds=0.3).samples.rotations
     )
 
 
-def test_a_clip_of_one_frame_is_answered_and_said(run: Run, walk: Motion) -> None:
-    answer = run.answer(walk[:1], seconds=0.2)
+def test_a_clip_of_one_frame_is_answered_and_said(run: Pipeline, walk: Motion) -> None:
+    answer = run.forecast(walk[:1], seconds=0.2)
     assert answer.samples.frames == 12
     assert torch.isfinite(answer.samples.rotations).all()
     assert torch.isfinite(answer.samples.root).all()
@@ -73,18 +74,23 @@ def test_a_symmetric_run_treats_left_and_right_alike(walk: Motion) -> None:
     torch.manual_seed(0)
     representation = RootPositionsConfig(fps=60.0).build(walk.skeleton)
     config = SiMLPe.Config(observed=10, predicted=5, layers=2, mixing="gelu", tokens=8, width=16)
-    plain = Run(
-        "untrained", config.build(FeatureShape(representation.width, representation.tokens)), representation, 10
+    plain = Pipeline.of(
+        "untrained",
+        config.build(FeatureShape(representation.width, representation.tokens)),
+        representation,
+        observed=10,
     )
     past = root_free(_batched(walk[:40]))
 
-    def unlike(run: Run) -> float:
+    def unlike(run: Pipeline) -> float:
         """How far the forecast of the mirrored clip is from the mirrored forecast, metres."""
-        answer = mirror(run.forecast(past, 5, "positions").points())
-        return float((run.forecast(mirror(past), 5, "positions").points().positions - answer.positions).abs().max())
+        answer = mirror(run.forecast_windows(past, 5, "positions").points())
+        return float(
+            (run.forecast_windows(mirror(past), 5, "positions").points().positions - answer.positions).abs().max()
+        )
 
     assert unlike(plain) > 1e-4
-    assert unlike(replace(plain, symmetric=True)) < 1e-6
+    assert unlike(replace(plain, adapter=replace(plain.trained(), symmetric=True))) < 1e-6
 
 
 def _batched(clip: Motion) -> Motion:
@@ -98,7 +104,7 @@ def test_a_forecast_file_keeps_the_layout_of_its_source(tmp_path: Path, walk: Mo
     )
     (tmp_path / "odd.bvh").write_text(text)
     clip = load(tmp_path / "odd.bvh")
-    answer = open_run("zero-velocity").answer(clip, seconds=0.5)
+    answer = open_pipeline("zero-velocity").forecast(clip, seconds=0.5)
     save(answer.whole(), tmp_path / "next.bvh")
     head, tail = text.split("MOTION"), (tmp_path / "next.bvh").read_text().split("MOTION")
     assert [line.split() for line in tail[0].splitlines() if "CHANNELS" in line] == [
@@ -109,22 +115,22 @@ def test_a_forecast_file_keeps_the_layout_of_its_source(tmp_path: Path, walk: Mo
 @pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_time_that_cannot_be_is_refused(walk: Motion, seconds: float) -> None:
     with pytest.raises(UsageError, match="positive time"):
-        open_run("zero-velocity").answer(walk, seconds=seconds)
+        open_pipeline("zero-velocity").forecast(walk, seconds=seconds)
 
 
 def test_several_clips_at_once_are_counted(walk: Motion) -> None:
     three = replace(walk, rotations=walk.rotations.expand(3, -1, -1, -1, -1), root=walk.root.expand(3, -1, -1))
     with pytest.raises(UsageError, match="expected one clip; got 3 of them at once"):
-        open_run("zero-velocity").answer(three)
+        open_pipeline("zero-velocity").forecast(three)
 
 
 def test_unknown_models_are_named_with_what_there_is(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="zero-velocity"):
-        open_run("zero-velocty")
+        open_pipeline("zero-velocty")
     with pytest.raises(MissingDataError, match="run folder"):
-        open_run(tmp_path)
+        open_pipeline(tmp_path)
 
 
 def test_a_model_of_positions_refuses_rotations(walk: Motion) -> None:
     with pytest.raises(UsageError, match="positions"):
-        open_run("simlpe-cmu").forecast(_batched(walk), 5, "rotations")
+        open_pipeline("simlpe-cmu").forecast_windows(_batched(walk), 5, "rotations")

@@ -17,7 +17,8 @@ from kinema.core.query import Batch, Query
 from kinema.io.formats import load
 from kinema.models.base import Model
 from kinema.motion.skeletons import skeleton
-from kinema.pipeline.generation import ActionRun
+from kinema.pipeline.adapter import Card
+from kinema.pipeline.pipeline import Pipeline
 from kinema.representations.base import RotationVectors
 
 
@@ -39,15 +40,17 @@ class Waver(Model):
         return 0.1 * noise + query.action.argmax(-1)[None, :, None, None] * 0.1
 
 
-def little() -> ActionRun:
+def little() -> Pipeline:
     body = RotationVectors(skeleton("kinema24"), 30.0)
-    return ActionRun("little", Waver(), body, ("walk", "run", "wave", "old"), styles=("old",), trained=12)
+    return Pipeline.of(
+        "little", Waver(), body, trained=12, card=Card(actions=("walk", "run", "wave", "old"), styles=("old",))
+    )
 
 
 def test_nothing_is_known_but_the_action() -> None:
     run = little()
-    clips = run.generate({"run": 1.0, "old": 3.0}, 0.5, samples=3, seed=1)
-    query = run.model.asked[0]  # pyright: ignore
+    clips = run.generate({"run": 1.0, "old": 3.0}, seconds=0.5, samples=3, seed=1)
+    query = run.trained().model.asked[0]  # pyright: ignore
     assert clips.batch_shape == (3,)
     assert clips.frames == 15
     assert not query.seen.any()
@@ -57,27 +60,27 @@ def test_nothing_is_known_but_the_action() -> None:
 
 
 def test_the_seed_decides() -> None:
-    first, same, other = (little().generate({"walk": 1.0}, 0.2, samples=2, seed=seed) for seed in (1, 1, 2))
+    first, same, other = (little().generate({"walk": 1.0}, seconds=0.2, samples=2, seed=seed) for seed in (1, 1, 2))
     assert torch.equal(first.points().positions, same.points().positions)
     assert not torch.equal(first.points().positions, other.points().positions)
 
 
 def test_many_samples_are_asked_for_in_parts_and_differ() -> None:
     run = little()
-    clips = run.generate({"walk": 1.0}, 1 / 30, samples=70)
+    clips = run.generate({"walk": 1.0}, seconds=1 / 30, samples=70)
     assert clips.batch_shape == (70,)
-    assert len(run.model.asked) == 2  # pyright: ignore
+    assert len(run.trained().model.asked) == 2  # pyright: ignore
     positions = clips.points().positions
     assert not torch.equal(positions[0], positions[64])
 
 
 def test_a_schedule_labels_every_frame() -> None:
     run = little()
-    run.generate([({"walk": 1.0}, 0.0), ({"run": 1.0}, 0.2)], 0.4)
-    rows = run.model.asked[0].action_frames[0]  # pyright: ignore
+    run.generate([({"walk": 1.0}, 0.0), ({"run": 1.0}, 0.2)], seconds=0.4)
+    rows = run.trained().model.asked[0].action_frames[0]  # pyright: ignore
     assert rows[:6, 0].all()
     assert rows[6:, 1].all()
-    assert run.model.asked[0].action[0].tolist() == [0.5, 0.5, 0, 0]  # pyright: ignore
+    assert run.trained().model.asked[0].action[0].tolist() == [0.5, 0.5, 0, 0]  # pyright: ignore
 
 
 @pytest.mark.parametrize(
@@ -90,31 +93,31 @@ def test_a_schedule_labels_every_frame() -> None:
 )
 def test_a_schedule_out_of_order_is_refused(schedule: list[tuple[dict[str, float], float]], says: str) -> None:
     with pytest.raises(UsageError, match=says):
-        little().generate(schedule, 1.0)
+        little().generate(schedule, seconds=1.0)
 
 
 def test_questions_that_cannot_be() -> None:
     with pytest.raises(UsageError, match=r"expected an action of .* Did you mean walk"):
-        little().generate({"wlak": 1.0}, 1.0)
+        little().generate({"wlak": 1.0}, seconds=1.0)
     with pytest.raises(UsageError, match="at least one frame"):
-        little().generate({"walk": 1.0}, 0.0)
+        little().generate({"walk": 1.0}, seconds=0.0)
     with pytest.raises(UsageError, match="at least one sample"):
-        little().generate({"walk": 1.0}, 1.0, samples=0)
+        little().generate({"walk": 1.0}, seconds=1.0, samples=0)
     with pytest.raises(UsageError, match="an action among"):
-        little().generate({"old": 1.0}, 1.0)
+        little().generate({"old": 1.0}, seconds=1.0)
     with pytest.raises(UsageError, match="weights of 0 or more"):
-        little().generate({"walk": -1.0}, 1.0)
+        little().generate({"walk": -1.0}, seconds=1.0)
 
 
 @pytest.fixture
-def shipped(monkeypatch: pytest.MonkeyPatch) -> ActionRun:
+def shipped(monkeypatch: pytest.MonkeyPatch) -> Pipeline:
     run = little()
-    monkeypatch.setattr(command, "open_action_run", lambda name: run)
+    monkeypatch.setattr(command, "open_generator", lambda name: run)
     return run
 
 
 def test_one_action_is_written_in_every_format(
-    shipped: ActionRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    shipped: Pipeline, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ("generate", "walk", "--model", "little", "--style", "old", "--seconds", "0.2", "--samples", "2")
     assert kinema(*arguments, "-o", str(tmp_path), "--formats", "bvh,npz,png,gif", "--json") == 0
@@ -124,7 +127,7 @@ def test_one_action_is_written_in_every_format(
     assert load(tmp_path / "walk+old-2.bvh").frames == 6
 
 
-def test_all_actions_have_a_folder_each(shipped: ActionRun, tmp_path: Path) -> None:
+def test_all_actions_have_a_folder_each(shipped: Pipeline, tmp_path: Path) -> None:
     assert kinema("generate", "little", "--all", "--per-class", "2", "--formats", "npz", "-o", str(tmp_path)) == 0
     assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")} == {
         "all.png", "walk/walk.npz", "run/run.npz", "wave/wave.npz",
@@ -132,12 +135,12 @@ def test_all_actions_have_a_folder_each(shipped: ActionRun, tmp_path: Path) -> N
 
 
 def test_a_mixture_is_made_to_sum_to_one_and_that_is_said(
-    shipped: ActionRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    shipped: Pipeline, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = ("--seconds", "0.1", "--formats", "npz", "-o", str(tmp_path))
     assert kinema("generate", "little", "--action", "walk:1,run:3", *made) == 0
     assert "sum to 4" in capsys.readouterr().err
-    assert shipped.model.asked[-1].action.tolist() == [[0.25, 0.75, 0, 0]]  # pyright: ignore
+    assert shipped.trained().model.asked[-1].action.tolist() == [[0.25, 0.75, 0, 0]]  # pyright: ignore
     assert kinema("generate", "little", "--schedule", "walk@0,run@0.05s", *made) == 0
     assert kinema("generate", "little", "--schedule", "walk,run", *made) == 2
     assert kinema("generate", "little", "--action", "walk:much", *made) == 2
@@ -145,7 +148,7 @@ def test_a_mixture_is_made_to_sum_to_one_and_that_is_said(
     assert kinema("generate", "--model", "little", "--all", "--action", "walk") == 2
 
 
-def test_a_single_frame_is_written_without_a_film(shipped: ActionRun, tmp_path: Path) -> None:
+def test_a_single_frame_is_written_without_a_film(shipped: Pipeline, tmp_path: Path) -> None:
     assert kinema("generate", "walk", "--model", "little", "--seconds", "0.034", "-o", str(tmp_path)) == 0
     assert {path.suffix for path in tmp_path.iterdir()} == {".bvh", ".glb", ".npz", ".png"}
 
@@ -156,7 +159,7 @@ def test_a_model_without_actions_says_so(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_the_picture_of_all_actions_says_which_is_which(tmp_path: Path) -> None:
-    clips = little().generate({"walk": 1.0}, 0.2, samples=1, seed=0)
+    clips = little().generate({"walk": 1.0}, seconds=0.2, samples=1, seed=0)
     for name in ("walk", "wave"):
         write_strips([(name, clips), ("run", clips)], tmp_path / f"{name}.png")
     one, other = (Image.open(tmp_path / f"{name}.png") for name in ("walk", "wave"))

@@ -13,9 +13,9 @@ import torch
 from command import run
 from kinema.core.errors import CheckpointError, KinemaError, MissingDataError, UsageError
 from kinema.data.synthetic import perform
-from kinema.pipeline import open_run
 from kinema.pipeline.hub import fetched, pull, push
 from kinema.pipeline.open import WEIGHTS, model_identity
+from kinema.pipeline.pipeline import open as open_pipeline
 from kinema.pipeline.train import Means, train
 from kinema.recipes import recipe
 
@@ -67,7 +67,7 @@ def test_a_folder_stands_for_the_hub(trained: Path, tmp_path: Path) -> None:
     assert "library_name: kinema" in card
     back = pull(str(there), tmp_path / "back")
     walk = perform("walk", seconds=2.0, fps=30.0, seed=3)
-    own, other = (open_run(folder).answer(walk, seconds=0.3).samples for folder in (trained, back))
+    own, other = (open_pipeline(folder).forecast(walk, seconds=0.3).samples for folder in (trained, back))
     assert torch.equal(own.rotations, other.rotations)
     assert model_identity(there) == model_identity(back)
     push(trained, str(there))  # once more, over itself
@@ -78,7 +78,7 @@ def test_there_and_back_again(trained: Path, hub: Path, tmp_path: Path) -> None:
     assert {file.name for file in (hub / "me/walker").iterdir()} == FILES | {".private"}
     assert (hub / "me/walker/.private").read_text() == "True"
     (hub / "me/walker/run_me.py").write_text("raise SystemExit('a checkpoint must not run')")
-    opened = open_run("hub:me/walker")
+    opened = open_pipeline("hub:me/walker")
     assert opened.name == "me/walker"
     assert not (fetched("hub:me/walker@main") / "run_me.py").exists()
     back = pull("hub:me/walker", tmp_path / "back")
@@ -93,11 +93,11 @@ def test_the_card_of_a_shipped_model_goes_with_it(tmp_path: Path) -> None:
 
 def test_what_is_refused(trained: Path, hub: Path, tmp_path: Path) -> None:
     with pytest.raises(MissingDataError, match="no network") as caught:
-        open_run("hub:me/nobody")
+        open_pipeline("hub:me/nobody")
     assert caught.value.exit_code == 3
     for name in ("hub:walker", "hub:/walker", "hub:me/", "hub:me/x/y"):
         with pytest.raises(UsageError, match="hub:USER/NAME"):
-            open_run(name)
+            open_pipeline(name)
     (tmp_path / "full").mkdir()
     (tmp_path / "full/letter.txt").write_text("dear")
     with pytest.raises(UsageError, match="other files in it"):

@@ -14,9 +14,9 @@ from kinema.data.synthetic import perform
 from kinema.models.base import Model, repeat_samples
 from kinema.motion.interpolation import even_times
 from kinema.motion.motion import Motion
-from kinema.pipeline.forecasting import Run
-from kinema.pipeline.model_query import Doubter, Evidence, doubts
-from kinema.pipeline.pipeline import Opened
+from kinema.pipeline.adapter import Adapter
+from kinema.pipeline.evidence import Evidence, OutlierScorer, outlier_scores
+from kinema.pipeline.pipeline import Pipeline
 from kinema.pipeline.repair import repair
 from kinema.representations.world import RootedRotationsConfig
 
@@ -41,7 +41,7 @@ class Wary(Model):
         there = (query.trust > 0)[..., list(RootedRotationsConfig(30.0).build(BODY).token_of_feature)]
         return repeat_samples(torch.where(there, query.seen, query.seen[:, :1]), samples)
 
-    def doubts(self, query: Query) -> Float[Tensor, "b t j"]:
+    def outlier_scores(self, query: Query) -> Float[Tensor, "b t j"]:
         knee = RootedRotationsConfig(30.0).build(BODY).token_of_feature
         own = [place for place, token in enumerate(knee) if token == BODY.index("l_knee")]
         away = (query.seen - query.seen.median(1, keepdim=True).values)[..., own].norm(dim=-1)
@@ -50,8 +50,8 @@ class Wary(Model):
         return out * (query.trust > 0)
 
 
-def wary() -> Run:
-    return Run("wary", Wary(), RootedRotationsConfig(30.0).build(BODY), observed=45, trained=45)
+def wary() -> Adapter:
+    return Adapter("wary", Wary(), RootedRotationsConfig(30.0).build(BODY), observed=45, trained=45)
 
 
 def bent(first: int, last: int) -> Motion:
@@ -66,9 +66,11 @@ def test_doubts_are_told_joint_by_joint_and_frame_by_frame() -> None:
     clip, known = bent(40, 60), torch.ones(90, len(BODY), dtype=torch.bool)
     known[50] = False
     run = wary()
-    assert isinstance(run.model, Doubter)
+    assert isinstance(run.model, OutlierScorer)
     for fps in (30.0, 60.0, 24.0):
-        wrong = doubts(run, Evidence(replace(clip, fps=fps), known, even_times(90, fps), torch.full(known.shape, 0.5)))
+        wrong = outlier_scores(
+            run, Evidence(replace(clip, fps=fps), known, even_times(90, fps), torch.full(known.shape, 0.5))
+        )
         where = (wrong > 0.5).nonzero()
         assert set(where[:, 1].tolist()) == {BODY.index("l_knee")}
         assert set(where[:, 0].tolist()) >= {*range(41, 50), *range(51, 60)}
@@ -99,7 +101,7 @@ def test_what_is_doubted_is_given_up_or_weighs_less(keys: str) -> None:
 
 
 def test_the_python_interface_says_the_same() -> None:
-    opened = Opened("wary", ("repair",), run=wary())
+    opened = Pipeline("wary", wary())
     done = opened.repair(bent(40, 60))
     assert "doubted in 19 frames" in done.report.notes[0]
     assert any("l_knee (41-59)" in note for note in done.report.notes)

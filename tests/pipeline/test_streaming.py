@@ -36,7 +36,7 @@ def test_it_is_the_batch_forecast_of_the_same_frames(walk: Motion, model: str) -
     for place in range(walk.frames - 1):
         forecaster.observe(walk[place : place + 1])
     futures = forecaster.push(walk[walk.frames - 1 :])
-    batch = forecaster.run.answer(walk, seconds=0.2).samples
+    batch = forecaster.pipeline.forecast(walk, seconds=0.2).samples
     assert futures is not None
     assert futures.frames == 6
     assert futures.fps == FPS
@@ -52,7 +52,7 @@ def test_the_past_is_forgotten_where_a_ring_turns_over(walk: Motion) -> None:
         forecaster.observe(walk[at : at + 1])
     futures = forecaster.futures()
     assert futures is not None
-    last = forecaster.run.answer(walk, seconds=0.1).samples
+    last = forecaster.pipeline.forecast(walk, seconds=0.1).samples
     torch.testing.assert_close(futures.rotations, last.rotations, rtol=0, atol=0)
 
 
@@ -119,7 +119,7 @@ def test_values_that_are_not_numbers_are_refused_and_nothing_is_taken(walk: Moti
     assert 'missing="fill"' in caught.value.cure
     futures = forecaster.push(walk[10:11])
     assert futures is not None
-    batch = forecaster.run.answer(walk[:11]).samples
+    batch = forecaster.pipeline.forecast(walk[:11]).samples
     torch.testing.assert_close(futures.root, batch.root, rtol=0, atol=0)
 
 

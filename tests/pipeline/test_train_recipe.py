@@ -214,8 +214,8 @@ def test_a_stage_is_built_upon_the_trained_one_before_it(tmp_path: Path, monkeyp
     first, last = load_model(tmp_path / "stages" / "encoder"), load_model(tmp_path)
     assert isinstance(last.model, Follower)
     assert torch.equal(last.model.encoder.enter.weight, first.model.state_dict()["enter.weight"])
-    assert (first.stage.name, last.stage.name) == ("encoder", "follower")
-    assert first.recipe == last.recipe == plan
+    assert (first.card.stage.name, last.card.stage.name) == ("encoder", "follower")
+    assert first.card.recipe == last.card.recipe == plan
 
 
 @pytest.mark.parametrize("dies_in", ["encoder", "follower"])

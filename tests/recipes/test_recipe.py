@@ -13,7 +13,8 @@ import pytest
 from kinema.core.errors import UsageError
 from kinema.data.augment import Augment
 from kinema.data.synthetic import Synthetic
-from kinema.pipeline import Means, open_run, train
+from kinema.pipeline.pipeline import open as open_pipeline
+from kinema.pipeline.train import Means, train
 from kinema.recipes import RECIPES, Optim, Recipe, Stage, Turn, recipe
 
 
@@ -138,5 +139,5 @@ def test_every_key_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     for kind in (Recipe, Stage, Optim, Turn, Augment):
         watch(kind)
     for number, variant in enumerate(variants):
-        open_run(train(variant, tmp_path / str(number), means=Means(device="cpu")))
+        open_pipeline(train(variant, tmp_path / str(number), means=Means(device="cpu")))
     assert KEYS - read == set()

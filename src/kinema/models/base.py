@@ -56,8 +56,11 @@ class Model(nn.Module, ABC):
     """
 
     deterministic: ClassVar[bool] = True
+    has_temperature: ClassVar[bool] = False
     completes: ClassVar[bool] = False
     continues: ClassVar[bool] = True
+    graphs: tuple[str, ...] = ()
+    """The graphs that `kinema export` writes, the main one first (`kinema.apps.onnx.parts`)."""
     turns: ClassVar[tuple[str, ...]] = ("model",)
 
     def turn_parameters(self, turn: str) -> Iterable[nn.Parameter]:
@@ -68,6 +71,11 @@ class Model(nn.Module, ABC):
     def measure(self, batches: Iterator[Batch]) -> None:
         """Called once, before training, with endless training batches: for statistics. Most models need none."""
         del batches
+
+    def at_temperature(self, temperature: float) -> Model:
+        """The same model with the same weights, sampling at another temperature; itself where it has none."""
+        del temperature
+        return self
 
     @abstractmethod
     def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:

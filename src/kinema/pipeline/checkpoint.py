@@ -15,38 +15,16 @@ import torch
 from torch import Tensor
 
 from kinema.core.errors import CheckpointError, KinemaError
+from kinema.data.tasks import Forecast
 from kinema.models.base import FeatureShape, Model
 from kinema.motion.edit import rest_pose
 from kinema.nn.window_frame import Frame
+from kinema.pipeline.adapter import Adapter, Card
 from kinema.recipes import Recipe, Stage
 from kinema.recipes.codec import from_json, to_json
 from kinema.representations.anchor import Anchor
 from kinema.representations.base import Representation, Statistics
 from kinema.training.checkpoint import RunFolder, skeleton_from_json, skeleton_to_json
-
-
-@dataclass(frozen=True, eq=False)
-class Loaded:
-    """A model read from disk, in evaluation mode. `facts` is all that its config.json says."""
-
-    model: Model
-    representation: Representation
-    recipe: Recipe
-    stage: Stage
-    trained_on: frozenset[str]
-    licence: str
-    step: int
-    facts: Mapping[str, Any]
-
-    @property
-    def actions(self) -> tuple[str, ...]:
-        """The names of the action classes, in the order of `Query.action`; none where the model knows none."""
-        return tuple(str(name) for name in self.facts.get("actions", ()))
-
-    @property
-    def styles(self) -> tuple[str, ...]:
-        """Those of the actions that say how and not what."""
-        return tuple(str(name) for name in self.facts.get("styles", ()))
 
 
 def facts_of(
@@ -111,8 +89,8 @@ def save_model(
     RunFolder(folder).save(facts, weights | constants_of(representation), {}, step=step, last=True)
 
 
-def load_model(folder: Path) -> Loaded:
-    """The model of a run folder or of shipped weights, as float32.
+def load_model(folder: Path, name: str | None = None) -> Adapter:
+    """The model of a run folder or of shipped weights, as float32, in evaluation mode. Its name is the folder's.
 
     Raises MissingDataError where there is none, CheckpointError where it is damaged, of another format version, or its
     weights do not fit its recipe.
@@ -130,8 +108,16 @@ def load_model(folder: Path) -> Loaded:
         model.load_state_dict(
             {name.removeprefix("model."): value for name, value in weights.items() if name.startswith("model.")}
         )
-        trained_on = frozenset(str(identity) for identity in facts["trained_on"])
-        step = int(facts["step"])
+        card = Card(
+            licence=str(facts["licence"]),
+            trained_on=frozenset(str(identity) for identity in facts["trained_on"]),
+            actions=tuple(str(name) for name in facts.get("actions", ())),
+            styles=tuple(str(name) for name in facts.get("styles", ())),
+            recipe=recipe,
+            stage=stage,
+            step=int(facts["step"]),
+            facts=facts,
+        )
     except (KinemaError, LookupError, ArithmeticError, AttributeError, TypeError, ValueError, RuntimeError) as error:
         if isinstance(error, CheckpointError):
             raise
@@ -140,7 +126,11 @@ def load_model(folder: Path) -> Loaded:
             got=" ".join(str(error).split()),
             cure="The folder was changed or mixed with another: copy it again, or train it again.",
         ) from error
-    return Loaded(model.eval(), representation, recipe, stage, trained_on, str(facts["licence"]), step, facts)
+    task = stage.task
+    observed, trained = (task.observed, task.predicted) if isinstance(task, Forecast) else (task.frames, 0)
+    return Adapter(
+        name or folder.name, model.eval(), representation, observed, trained, symmetric=recipe.symmetric, card=card
+    )
 
 
 def take_statistics(representation: Representation, weights: Mapping[str, Tensor]) -> None:

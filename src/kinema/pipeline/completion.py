@@ -18,13 +18,13 @@ from kinema.core.errors import UsageError, unknown_name
 from kinema.motion.edit import frame_step
 from kinema.motion.interpolation import CURVES, CurveTable, Interpolator, even_times, soften
 from kinema.motion.motion import Clip, Motion, Points
+from kinema.pipeline.adapter import Adapter
 from kinema.pipeline.completion_report import Report, report_on
-from kinema.pipeline.forecasting import Run
+from kinema.pipeline.evidence import UNKNOWN_CONFIDENCE, Evidence
 from kinema.pipeline.gap_plan import BEYOND, Plan, plan_gaps
+from kinema.pipeline.infilling import infill
 from kinema.pipeline.method_choice import Gap, choose, is_curve, released
-from kinema.pipeline.model_completion import infill
-from kinema.pipeline.model_query import UNTOLD, Evidence
-from kinema.pipeline.open import open_run, shipped_models
+from kinema.pipeline.open import load_adapter, shipped_models
 
 Keys = Literal["exact", "soft"]
 METHODS: tuple[str, ...] = ("auto", *CURVES)
@@ -53,7 +53,7 @@ def complete(
     frames: int | None = None,
     keys: Keys = "exact",
     trust: Float[Tensor, " frame"] | Float[Tensor, "frame joint"] | None = None,
-    method: str | Run = "auto",
+    method: str | Adapter = "auto",
     seed: int = 0,
     samples: int = 1,
     strength: float = 1.0,
@@ -63,7 +63,7 @@ def complete(
     `known` (default: whatever is finite and of confidence above 0) speaks of frames or of single joints; `times` are
     those of the clip's frames in seconds. Keys that are "exact" come back bit for bit wherever their time is asked for;
     "soft" keys are evidence, weighted by `trust` (default: the confidence of points), and are smoothed first, over
-    `strength` times the distance between two. `method` is "auto", a curve, the name of a model, or a `Run`.
+    `strength` times the distance between two. `method` is "auto", a curve, the name of a model, or an opened model.
     Raises UsageError where nothing is known, where times do not rise, and for what is out of range.
     """
     _check(clip, keys, samples, strength, method)
@@ -72,7 +72,7 @@ def complete(
     table = _known(clip, known, trust)
     raw = Interpolator(clip, table, clock)  # complains of what cannot be joined at all
     noisy = keys == "soft"
-    evidence = Evidence(clip, table, clock, confidence(clip, trust) if noisy else None)
+    evidence = Evidence(clip, table, clock, confidence_of(clip, trust) if noisy else None)
     base = softened(evidence, strength) if noisy else clip
     plan = _plan(clip, table, clock, wanted, method, noisy=noisy)
     curves = Interpolator(base, table, clock) if noisy else raw
@@ -122,7 +122,7 @@ def finite_joints(clip: Clip) -> Bool[Tensor, "frame joint"]:
     return there if clip.offsets is None else there & clip.offsets.isfinite().all(-1)
 
 
-def _check(clip: Clip, keys: str, samples: int, strength: float, method: str | Run) -> None:
+def _check(clip: Clip, keys: str, samples: int, strength: float, method: str | Adapter) -> None:
     if clip.batch_shape or samples < 1 or not strength > 0 or keys not in ("exact", "soft"):
         raise UsageError(
             expected='one clip, at least one sample, a strength above 0, and keys "exact" or "soft"',
@@ -145,12 +145,12 @@ def _known(clip: Clip, known: Tensor | None, trust: Tensor | None) -> Bool[Tenso
     return table
 
 
-def confidence(clip: Clip, trust: Tensor | None = None) -> Float[Tensor, "*batch frame joint"]:
+def confidence_of(clip: Clip, trust: Tensor | None = None) -> Float[Tensor, "*batch frame joint"]:
     """How sure evidence is: what is said of it, else the confidence of points, else as much as nobody says."""
     if trust is None and isinstance(clip, Points) and clip.confidence is not None:
         trust = clip.confidence
     if trust is None:
-        return torch.full((*clip.batch_shape, clip.frames, len(clip.skeleton)), UNTOLD)
+        return torch.full((*clip.batch_shape, clip.frames, len(clip.skeleton)), UNKNOWN_CONFIDENCE)
     if trust.ndim < 2:
         trust = trust[:, None]
     return trust.expand(*trust.shape[:-1], len(clip.skeleton))
@@ -161,7 +161,7 @@ def softened(evidence: Evidence, strength: float = 1.0) -> Clip:
     keys = evidence.clock[evidence.known.any(1)]
     if len(keys) < 3:
         return evidence.clip
-    told = evidence.known.double() if evidence.trust is None else evidence.known * evidence.trust.double()
+    told = evidence.known.double() if evidence.confidence is None else evidence.known * evidence.confidence.double()
     reach = strength * float((keys[1:] - keys[:-1]).median())
     return soften(_without_nan(evidence.clip), evidence.clock, told, reach=reach)
 
@@ -174,12 +174,12 @@ def _without_nan(clip: Clip) -> Clip:
     return replace(clip, rotations=torch.where(there, clip.rotations, eye), root=clip.root.nan_to_num(0.0))
 
 
-def _plan(clip: Clip, table: Tensor, clock: Tensor, wanted: Tensor, method: str | Run, *, noisy: bool) -> Plan:
+def _plan(clip: Clip, table: Tensor, clock: Tensor, wanted: Tensor, method: str | Adapter, *, noisy: bool) -> Plan:
     space = "rotations" if isinstance(clip, Motion) else "picture" if clip.positions.shape[-1] == 2 else "positions"
     cells = released()
 
     def pick(gap: Gap) -> tuple[str, str]:
-        if isinstance(method, Run):
+        if isinstance(method, Adapter):
             return method.name, "asked for"
         return choose(gap, cells) if method == "auto" else (method, "asked for")
 
@@ -192,7 +192,7 @@ def _follow(
     wanted: Tensor,
     rate: float,
     plan: Plan,
-    method: str | Run,
+    method: str | Adapter,
     seed: int,
     samples: int,
 ) -> tuple[Clip, list[str]]:
@@ -207,7 +207,7 @@ def _follow(
     answer = curves.at(wanted, method=table, fps=rate)
     models = [name for name in plan.methods if not is_curve(name)]
     for name in models:
-        run = method if isinstance(method, Run) else open_run(name)
+        run = method if isinstance(method, Adapter) else load_adapter(name)
         cells = plan.choice == plan.methods.index(name) if evidence.exact else None
         answer, said = infill(run, answer, evidence, wanted, seed=seed, samples=samples, cells=cells)
         notes += said

@@ -7,13 +7,12 @@ from pathlib import Path
 from kinema.core.errors import UsageError, unknown_name
 from kinema.metrics.classifier_features import ClassifierFeatures
 from kinema.pipeline.action_classifier import JudgeTeacher
-from kinema.pipeline.benchmark_adapter import open_completer
-from kinema.pipeline.forecasting import Run
-from kinema.pipeline.generation import open_action_run
-from kinema.pipeline.open import open_run
+from kinema.pipeline.pipeline import Pipeline, open_generator
+from kinema.pipeline.pipeline import open as open_pipeline
 from kinema.protocols.forecasting.interface import Forecaster
 from kinema.protocols.inbetweening.answer_file import write_answers
 from kinema.protocols.inbetweening.grid import Grid
+from kinema.protocols.inbetweening.interface import CLASSICAL, Completer
 from kinema.protocols.registry import COMPLETIONS, GENERATIONS, PROTOCOLS
 from kinema.protocols.report import Reported
 from kinema.protocols.stochastic.nearest_neighbour import NAME as NEAREST
@@ -44,28 +43,32 @@ def evaluate(
         raise UsageError(expected=expected, got=protocol, cure="Leave --classifier out.")
     if answers is not None:
         return _evaluate_and_keep(model, protocol, data, answers)
-    if protocol in GENERATIONS and isinstance(model, (str, Path)):
-        return GENERATIONS[protocol].evaluate(open_action_run(model), JudgeTeacher(), data)
-    if protocol in COMPLETIONS and isinstance(model, (str, Path, Run)):
+    if protocol in GENERATIONS and isinstance(model, (str, Path, Pipeline)):
+        return GENERATIONS[protocol].evaluate(
+            model if isinstance(model, Pipeline) else open_generator(model), JudgeTeacher(), data
+        )
+    if protocol in COMPLETIONS and isinstance(model, (str, Path, Pipeline)):
         return COMPLETIONS[protocol].evaluate(open_completer(model), data)
     if protocol not in PROTOCOLS:
         raise unknown_name("protocol", protocol, (*PROTOCOLS, *COMPLETIONS, *GENERATIONS))
     benchmark = PROTOCOLS[protocol]
     if isinstance(benchmark, StochasticProtocol):
-        others = [open_run(name) for name in benchmark.beside]
+        others = [open_pipeline(name) for name in benchmark.beside]
         judge = None if classifier is None else ClassifierFeatures.read(classifier)
         if model == NEAREST:
             return benchmark.evaluate(benchmark.nearest(data), data, others, judge)
-        return benchmark.evaluate(open_run(model) if isinstance(model, (str, Path)) else model, data, others, judge)
-    forecaster = open_run(model) if isinstance(model, (str, Path)) else model
-    return benchmark.evaluate(forecaster, data, [open_run(name) for name in BESIDE])
+        return benchmark.evaluate(
+            open_pipeline(model) if isinstance(model, (str, Path)) else model, data, others, judge
+        )
+    forecaster = open_pipeline(model) if isinstance(model, (str, Path)) else model
+    return benchmark.evaluate(forecaster, data, [open_pipeline(name) for name in BESIDE])
 
 
 def _evaluate_and_keep(
     model: str | Path | Forecaster, protocol: str, data: Path | str | None, answers: Path
 ) -> Reported:
     grids: dict[str, Grid] = {name: one for name, one in COMPLETIONS.items() if isinstance(one, Grid)}
-    if protocol not in grids or not isinstance(model, (str, Path, Run)):
+    if protocol not in grids or not isinstance(model, (str, Path, Pipeline)):
         raise UsageError(
             expected=f"a protocol whose answers can be kept: {' or '.join(grids)}",
             got=protocol,
@@ -74,3 +77,15 @@ def _evaluate_and_keep(
     completer = open_completer(model)
     with write_answers(answers, protocol, completer.name) as keep:
         return grids[protocol].evaluate(completer, data, keep=keep)
+
+
+def open_completer(model: str | Path | Pipeline) -> Completer:
+    """The classical method of that name, or the pipeline of a model.
+
+    Raises UsageError for an unknown name, and for a baseline, which only forecasts.
+    """
+    if isinstance(model, str) and model in CLASSICAL:
+        return CLASSICAL[model]
+    pipeline = model if isinstance(model, Pipeline) else open_pipeline(model)
+    _ = pipeline.kinds
+    return pipeline

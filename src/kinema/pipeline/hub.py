@@ -16,7 +16,8 @@ from typing import Any
 from kinema.core.atomic import atomic_path, write_text
 from kinema.core.errors import KinemaError, MissingDataError, UsageError
 from kinema.core.optional import require
-from kinema.pipeline.checkpoint import Loaded, load_model
+from kinema.pipeline.adapter import Adapter
+from kinema.pipeline.checkpoint import load_model
 from kinema.training.checkpoint import CONFIG, RunFolder
 
 PREFIX = "hub:"
@@ -105,7 +106,7 @@ def _hub() -> Any:
     return require("huggingface_hub", "which speaks with the hub", "hub")
 
 
-def _copy(folder: Path, out: Path, loaded: Loaded) -> None:
+def _copy(folder: Path, out: Path, loaded: Adapter) -> None:
     """Weights, card, and the config last: what is cut short is no model yet."""
     facts = {key: value for key, value in RunFolder(folder).facts().items() if key != "state"}
     with atomic_path(out / _WEIGHTS) as beside:
@@ -115,9 +116,10 @@ def _copy(folder: Path, out: Path, loaded: Loaded) -> None:
     write_text(out / CONFIG, json.dumps({**facts, "weights": _WEIGHTS}, indent=1) + "\n")
 
 
-def _card(name: str, loaded: Loaded) -> str:
+def _card(name: str, loaded: Adapter) -> str:
     """A short card of what is known for certain."""
-    representation, body = loaded.representation, loaded.representation.skeleton
+    representation, recipe = loaded.trained_representation(), loaded.card.recipe.name if loaded.card.recipe else ""
+    body = representation.skeleton
     parameters = sum(weight.numel() for weight in loaded.model.parameters())
     return f"""---
 library_name: kinema
@@ -126,11 +128,11 @@ tags: [human-motion]
 ---
 # {name}
 
-{type(loaded.model).__name__}: {parameters:,} parameters, {loaded.step:,} steps of the recipe `{loaded.recipe.name}`.
+{type(loaded.model).__name__}: {parameters:,} parameters, {loaded.card.step:,} steps of the recipe `{recipe}`.
 
 * **Skeleton:** `{body.name}`, {len(body)} joints, {representation.fps:g} frames per second.
 * **Training data:** {len(loaded.trained_on)} recordings; their identities are in `config.json`.
-* **Licence of the data:** {loaded.licence or "not said"}
+* **Licence of the data:** {loaded.card.licence or "not said"}
 """
 
 

@@ -6,10 +6,9 @@ import hashlib
 from pathlib import Path
 
 from kinema.core.errors import MissingDataError, unknown_name
-from kinema.data.tasks import Forecast
 from kinema.models.baselines import BASELINES
+from kinema.pipeline.adapter import Adapter
 from kinema.pipeline.checkpoint import load_model
-from kinema.pipeline.forecasting import Run
 from kinema.pipeline.hub import PREFIX, called, fetched
 from kinema.protocols.forecasting.interface import Space
 from kinema.training.checkpoint import CONFIG, RunFolder
@@ -23,15 +22,15 @@ def shipped_models() -> tuple[str, ...]:
     return tuple(sorted(folder.parent.name for folder in WEIGHTS.glob("*/config.json")))
 
 
-def open_run(name: str | Path) -> Run:
+def load_adapter(name: str | Path) -> Adapter:
     """The model of that name, run folder, or repository ("hub:USER/NAME"). Folders with a config.json win over names.
 
     Raises UsageError for an unknown name, MissingDataError for a folder or repository without a model, CheckpointError
     for a damaged one.
     """
     if (folder := model_folder(name)) is None:
-        return Run(name=str(name), model=BASELINES[str(name)](), observed=4, only=_ONLY.get(str(name)))
-    return _from_folder(folder, called(str(name)) if str(name).startswith(PREFIX) else folder.name)
+        return Adapter(str(name), BASELINES[str(name)](), observed=4, only=_ONLY.get(str(name)))
+    return load_model(folder, called(str(name)) if str(name).startswith(PREFIX) else folder.name)
 
 
 def model_folder(name: str | Path) -> Path | None:
@@ -60,7 +59,7 @@ def model_folder(name: str | Path) -> Path | None:
 def model_identity(name: str | Path) -> str:
     """What tells a model from every other of its name: a digest of its files; a baseline's is its name.
 
-    Raises as `open_run`.
+    Raises as `load_adapter` does.
     """
     if (folder := model_folder(name)) is None:
         return str(name)
@@ -75,19 +74,3 @@ def model_card(name: str) -> str:
     if name not in shipped_models():
         raise unknown_name("shipped model", name, shipped_models())
     return (WEIGHTS / name / "README.md").read_text()
-
-
-def _from_folder(folder: Path, name: str) -> Run:
-    loaded = load_model(folder)
-    task = loaded.stage.task
-    observed, trained = (task.observed, task.predicted) if isinstance(task, Forecast) else (task.frames, 0)
-    return Run(
-        name=name,
-        model=loaded.model,
-        representation=loaded.representation,
-        observed=observed,
-        trained=trained,
-        trained_on=loaded.trained_on,
-        licence=loaded.licence,
-        symmetric=loaded.recipe.symmetric,
-    )

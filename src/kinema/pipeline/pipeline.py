@@ -1,6 +1,6 @@
-"""The five verbs in Python: `kn.open(name)` gives a model, classical method or run of one's own, and it is asked.
+"""`Pipeline`: what `kn.open(name)` gives. The only thing that wraps a trained model or a classical method.
 
-Thin: every verb goes the way that the command of the same name goes. Nothing is read or written here but weights.
+It has the five verbs. The command line, the studio, streaming, export and the protocols all hold a `Pipeline`.
 """
 
 from __future__ import annotations
@@ -15,44 +15,82 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from kinema.core.errors import UsageError, unknown_name
+from kinema.models.base import Model
 from kinema.models.baselines import BASELINES
 from kinema.motion.motion import Clip, Motion
+from kinema.pipeline.adapter import Adapter, Card
 from kinema.pipeline.clip_files import Source, joined, pair
 from kinema.pipeline.completion import METHODS, Completed, Keys, complete
-from kinema.pipeline.constraints import Wishes
-from kinema.pipeline.forecasting import Answer, Run
-from kinema.pipeline.generation import ActionRun, Schedule, open_action_run
-from kinema.pipeline.open import open_run, shipped_models
+from kinema.pipeline.forecast_constraints import ForecastConstraints
+from kinema.pipeline.forecasting import Answer, forecast
+from kinema.pipeline.generation import Schedule, generate
+from kinema.pipeline.hub import PREFIX
+from kinema.pipeline.open import load_adapter, shipped_models
+from kinema.pipeline.protocol_methods import ProtocolMethods
 from kinema.pipeline.repair import repair
+from kinema.representations.base import Representation
 
 Verb = Literal["forecast", "inbetween", "upsample", "repair", "generate"]
 _FILL: tuple[Verb, ...] = ("inbetween", "upsample", "repair")
 _TRY: Mapping[Verb, str] = {
     "forecast": 'kn.open("simlpe-cmu") forecasts',
-    "inbetween": 'kn.open("auto") takes whatever errs least',
-    "upsample": 'kn.open("auto") takes whatever errs least',
-    "repair": 'kn.open("auto") takes whatever errs least',
-    "generate": "a model that was trained with actions generates: train the recipe posegpt or action-gan",
+    "inbetween": 'kn.open("auto") takes the method with the smallest measured error',
+    "upsample": 'kn.open("auto") takes the method with the smallest measured error',
+    "repair": 'kn.open("auto") takes the method with the smallest measured error',
+    "generate": 'kn.open("posegpt") generates',
 }
 
 
 @dataclass(frozen=True, eq=False)
-class Opened:
-    """What can be asked: a model with its weights, a baseline, or a classical method. `verbs` says for what.
+class Pipeline(ProtocolMethods):
+    """A model with its weights, a baseline, or a classical method, ready for a user's clips.
 
-    `run` is the model or baseline, None for a classical method; `action_run` the same model as one that knows actions.
-    Every verb raises UsageError, with what to do instead, where this one does not answer it or the input is not such.
+    `verbs` says what it answers. `adapter` is the way to the model and back; None for a classical curve. Every verb
+    raises UsageError, with what to do instead, where this pipeline does not answer it or the input does not fit.
     """
 
-    name: str
-    verbs: tuple[Verb, ...]
-    run: Run | None = None
-    action_run: ActionRun | None = None
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        model: Model,
+        representation: Representation | None = None,
+        *,
+        observed: int = 2,
+        trained: int = 0,
+        symmetric: bool = False,
+        card: Card | None = None,
+    ) -> Pipeline:
+        """The pipeline of a model that is at hand; the arguments are the fields of `Adapter`."""
+        return cls(name, Adapter(name, model, representation, observed, trained, symmetric, card=card or Card()))
 
     @property
-    def actions(self) -> tuple[str, ...]:
-        """The names of actions that it knows; none where it does not generate."""
-        return self.action_run.actions if self.action_run else ()
+    def card(self) -> Card:
+        """Licence, training recordings, actions, recipe."""
+        return self.adapter.card if self.adapter else Card()
+
+    @property
+    def licence(self) -> str:
+        """The licence of the weights; empty where there are none."""
+        return self.card.licence
+
+    @property
+    def verbs(self) -> tuple[Verb, ...]:
+        """What it answers."""
+        if self.adapter is None:
+            return _FILL
+        if self.adapter.representation is None:
+            return ("forecast",)
+        model = self.adapter.model
+        forecasts: tuple[Verb, ...] = ("forecast",) if model.continues else ()
+        fills: tuple[Verb, ...] = _FILL if model.completes else ()
+        generates: tuple[Verb, ...] = ("generate",) if self.actions else ()
+        return (*forecasts, *fills, *generates)
+
+    @property
+    def trained_seconds(self) -> float:
+        """How long the clips are that a generating model was trained to make, in seconds; 0 where it does not say."""
+        return self.trained().trained / self.fps
 
     def forecast(
         self,
@@ -69,9 +107,8 @@ class Opened:
         `hold` names body parts that stay as they are, `end` is a clip in whose last pose all futures end (SMRNet only).
         """
         self._answers("forecast", clip)
-        assert self.run is not None
-        wishes = Wishes(tuple(hold), end) if hold or end is not None else None
-        return self.run.answer(clip, seconds=seconds, samples=samples, seed=seed, wishes=wishes)
+        constraints = ForecastConstraints(tuple(hold), end) if hold or end is not None else None
+        return forecast(self.trained(), clip, seconds=seconds, samples=samples, seed=seed, constraints=constraints)
 
     def inbetween(
         self,
@@ -82,7 +119,7 @@ class Opened:
         keys: Iterable[int] | None = None,
         context: int = 0,
         align: bool = False,
-        belief: Keys = "exact",
+        key_mode: Keys = "exact",
         samples: int = 1,
         seed: int = 0,
     ) -> Completed:
@@ -91,7 +128,7 @@ class Opened:
         With `second`, `frames` new ones lie between; `context` more known ones on each side tell how the body moved,
         and `align` moves the second clip to where the first ends; a second clip of another skeleton or rate is brought
         to those of the first, with a KinemaWarning. Without it, `keys` are the frames of `first`
-        (counted from 0) that are known. `belief` "soft": keys are evidence and are smoothed.
+        (counted from 0) that are known. With `key_mode` "soft" keys are evidence and are smoothed.
         """
         self._answers("inbetween", first, second)
         if second is None:
@@ -101,7 +138,7 @@ class Opened:
                     got="one clip and no keys" if keys is None else "one clip and frames",
                     cure="Say model.inbetween(a, b, frames=30) or model.inbetween(a, keys=[0, 10, 35]).",
                 )
-            return self._complete(first, known=_named(first, keys), keys=belief, samples=samples, seed=seed)
+            return self._complete(first, known=_named(first, keys), keys=key_mode, samples=samples, seed=seed)
         if keys is not None or frames is None or frames < 1 or context < 0:
             raise UsageError(
                 expected="with two clips the number of frames between them, 1 or more, and a context of 0 or more",
@@ -110,7 +147,7 @@ class Opened:
             )
         before, after = pair(_called("the first clip", first), _called("the second clip", second), align=align)
         clip, known = joined(before, after, frames, context + 1)
-        return self._complete(clip, known=known, keys=belief, samples=samples, seed=seed)
+        return self._complete(clip, known=known, keys=key_mode, samples=samples, seed=seed)
 
     def upsample(
         self,
@@ -118,7 +155,7 @@ class Opened:
         *,
         rate: float | None = None,
         fps: float | None = None,
-        belief: Keys = "exact",
+        key_mode: Keys = "exact",
         seed: int = 0,
     ) -> Completed:
         """The same movement in more frames: `rate` times as many, or `fps` per second. The duration stays."""
@@ -130,7 +167,7 @@ class Opened:
                 got=f"rate={rate}, fps={fps}",
                 cure="Say model.upsample(clip, rate=4); to thin a clip out use kn.resample.",
             )
-        return self._complete(clip, fps=wanted, keys=belief, seed=seed)
+        return self._complete(clip, fps=wanted, keys=key_mode, seed=seed)
 
     def repair(
         self,
@@ -138,18 +175,18 @@ class Opened:
         *,
         frames: Iterable[int] | None = None,
         strength: float = 1.0,
-        belief: Keys = "exact",
+        key_mode: Keys = "exact",
         seed: int = 0,
     ) -> Completed:
         """Missing values, spikes, jumps and frozen runs are filled anew; good frames stay as they are.
 
         `frames` are the bad ones where you know them; nothing is then searched for. `strength` 2 is twice as
-        suspicious. `belief` "soft": all frames are evidence, and trembling is smoothed away.
+        suspicious. With `key_mode` "soft" all frames are evidence, and jitter is smoothed away.
         """
         self._answers("repair", clip)
         bad = None if frames is None else _named(clip, frames)
-        method = self.name if self.run is None else self.run
-        done, kinds = repair(clip, bad=bad, strength=strength, keys=belief, method=method, seed=seed)
+        method = self.adapter or self.name
+        done, kinds = repair(clip, bad=bad, strength=strength, keys=key_mode, method=method, seed=seed)
         if bad is not None:
             return done
         found = ", ".join(f"{kind} in {count} frames" for kind, count in kinds.items()) or "nothing looks damaged"
@@ -169,10 +206,9 @@ class Opened:
         `seconds` defaults to what the model was trained to make.
         """
         self._answers("generate")
-        assert self.action_run is not None
         labels = {action: 1.0} if isinstance(action, str) else action
-        length = self.action_run.trained / self.action_run.fps if seconds is None else seconds
-        return self.action_run.generate(labels, length, samples=samples, seed=seed)
+        length = self.trained_seconds if seconds is None else seconds
+        return generate(self.trained(), labels, length, samples=samples, seed=seed)
 
     def _complete(
         self,
@@ -184,7 +220,7 @@ class Opened:
         samples: int = 1,
         seed: int,
     ) -> Completed:
-        method = self.name if self.run is None else self.run
+        method = self.adapter or self.name
         return complete(clip, known=known, fps=fps, keys=keys, method=method, seed=seed, samples=samples)
 
     def _answers(self, verb: Verb, *clips: object) -> None:
@@ -203,31 +239,31 @@ class Opened:
                 )
 
 
-def open(name: str | Path = "auto") -> Opened:  # noqa: A001  kn.open, as Image.open
-    """A shipped model, a baseline or a classical method by its name, or the model of a run folder.
+def open(name: str | Path = "auto") -> Pipeline:  # noqa: A001  kn.open, as Image.open
+    """The pipeline of a shipped model, a baseline, a classical method, a run folder, or "hub:USER/NAME".
 
-    "auto" is, gap by gap, whatever was measured to err least. Raises UsageError for an unknown name, MissingDataError
-    for a folder without a model, CheckpointError for a damaged one.
+    "auto" takes, gap by gap, the method with the smallest measured error. Raises UsageError for an unknown name,
+    MissingDataError for a folder without a model, CheckpointError for a damaged one.
     """
     if str(name) in METHODS and not Path(name).is_dir():
-        return Opened(str(name), _FILL)
-    if str(name) not in (*BASELINES, *shipped_models()) and not Path(name).is_dir():
+        return Pipeline(str(name))
+    named = str(name).startswith(PREFIX) or str(name) in (*BASELINES, *shipped_models())
+    if not named and not Path(name).is_dir():
         raise unknown_name("model, method or run folder", str(name), (*METHODS, *BASELINES, *shipped_models()))
-    run = open_run(name)
-    if run.representation is None:
-        return Opened(run.name, ("forecast",), run)
-    action_run = _with_actions(name)
-    forecasts: tuple[Verb, ...] = ("forecast",) if run.model.continues else ()
-    fills: tuple[Verb, ...] = _FILL if run.model.completes else ()
-    generates: tuple[Verb, ...] = ("generate",) if action_run else ()
-    return Opened(run.name, (*forecasts, *fills, *generates), run, action_run)
+    adapter = load_adapter(name)
+    return Pipeline(adapter.name, adapter)
 
 
-def _with_actions(name: str | Path) -> ActionRun | None:
-    try:
-        return open_action_run(name)
-    except UsageError:
-        return None
+def open_generator(name: str | Path) -> Pipeline:
+    """The pipeline of a model that knows actions. Raises UsageError where it knows none, and as `open` does."""
+    pipeline = open(name)
+    if "generate" not in pipeline.verbs:
+        raise UsageError(
+            expected="a model that was trained with actions",
+            got=f"{pipeline.name}, which was not",
+            cure="Choose one that lists actions in `kinema models show NAME`.",
+        )
+    return pipeline
 
 
 def _called(what: str, clip: Motion) -> Source:

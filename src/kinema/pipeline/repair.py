@@ -15,10 +15,10 @@ from torch.nn import functional
 from kinema.motion.damage import find_damage
 from kinema.motion.interpolation import even_times
 from kinema.motion.motion import Clip
-from kinema.pipeline.completion import METHODS, Completed, Keys, complete, confidence, finite_joints
-from kinema.pipeline.forecasting import Run
-from kinema.pipeline.model_query import Doubter, Evidence, doubts
-from kinema.pipeline.open import open_run
+from kinema.pipeline.adapter import Adapter
+from kinema.pipeline.completion import METHODS, Completed, Keys, complete, confidence_of, finite_joints
+from kinema.pipeline.evidence import Evidence, OutlierScorer, outlier_scores
+from kinema.pipeline.open import load_adapter
 
 _NAMED = 6  # joints whose doubted frames are told
 
@@ -29,7 +29,7 @@ def repair(
     bad: Bool[Tensor, " frame"] | None = None,
     strength: float = 1.0,
     keys: Keys = "exact",
-    method: str | Run = "auto",
+    method: str | Adapter = "auto",
     seed: int = 0,
 ) -> tuple[Completed, dict[str, int]]:
     """The clip with its damage filled anew, and in how many frames which kind was found.
@@ -41,17 +41,18 @@ def repair(
         return complete(clip, known=~bad, keys=keys, method=method, seed=seed, strength=strength), {}
     damage = find_damage(clip, strength=strength)
     found, gone = damage.counts(), damage.joints
-    method = method if isinstance(method, Run) or method in METHODS else open_run(method)
+    method = method if isinstance(method, Adapter) or method in METHODS else load_adapter(method)
     trust, notes = None, list[str]()
-    if isinstance(method, Run) and isinstance(method.model, Doubter):
+    if isinstance(method, Adapter) and isinstance(method.model, OutlierScorer):
         seen = ~gone & finite_joints(clip)
-        wrong = doubts(method, Evidence(clip, seen, even_times(clip.frames, clip.fps), confidence(clip)))
+        evidence = Evidence(clip, seen, even_times(clip.frames, clip.fps), confidence_of(clip))
+        wrong = outlier_scores(method, evidence)
         # A model that doubts a joint in most frames says nothing of any: only what stands out is given up.
         doubted = (wrong > 0.5**strength) & (wrong > 2 * wrong.median(0).values) & seen
         found["doubted"] = int(doubted.any(1).sum())
         notes = told(doubted, clip, method.name)
         if keys == "soft":
-            trust = confidence(clip) * (1 - wrong)
+            trust = confidence_of(clip) * (1 - wrong)
         else:
             gone = gone | (doubted & (seen & ~doubted).any(0))  # a joint of which nothing were left could not be filled
     done = complete(clip, known=~gone, keys=keys, trust=trust, method=method, seed=seed, strength=strength)

@@ -1,7 +1,7 @@
 """`Forecaster`: what a body will do next, asked again with every frame that comes in.
 
 The last frames are kept in a ring, at the times at which they were taken. An answer brings them to even times that end
-at the newest frame and then goes the way of `Run.answer`, so that it is the batch forecast of the same frames.
+at the newest frame and then goes the way of `Pipeline.forecast`, so that it is the batch forecast of the same frames.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from kinema.motion.edit import rest_pose
 from kinema.motion.interpolation import interpolate
 from kinema.motion.motion import Motion
 from kinema.motion.skeleton import Skeleton
-from kinema.pipeline.forecasting import Run
-from kinema.pipeline.open import open_run
+from kinema.pipeline.pipeline import Pipeline
+from kinema.pipeline.pipeline import open as open_pipeline
 from kinema.pipeline.ring_buffer import Ring
 
 Missing = Literal["refuse", "fill"]
@@ -41,7 +41,7 @@ class Forecaster:
 
     def __init__(
         self,
-        run: Run,
+        pipeline: Pipeline,
         skeleton: Skeleton,
         fps: float,
         *,
@@ -58,19 +58,19 @@ class Forecaster:
                 got=f'{fps:g} frames per second, "{missing}", {longest_gap:g} s',
                 cure="Say at how many frames per second they come, as 30 or 60.",
             )
-        self.run, self.skeleton, self.fps = run, skeleton, float(fps)
+        self.pipeline, self.skeleton, self.fps = pipeline, skeleton, float(fps)
         self.seconds, self.samples, self.seed = seconds, samples, seed
         self.missing: Missing = missing
         self.longest_gap = max(longest_gap, 1.5 / fps)
-        self._own, self._whole = run.look_back(self.fps)
+        self._own, self._whole = pipeline.trained().look_back(self.fps)
         self._ring = Ring(2 * self._whole + 2)
         # What cannot be answered is said now and not with the first frame; it also warms the model up.
-        run.answer(rest_pose(skeleton, self.fps), seconds=seconds, samples=samples, seed=seed)
+        pipeline.forecast(rest_pose(skeleton, self.fps), seconds=seconds, samples=samples, seed=seed)
 
     @classmethod
     def open(
         cls,
-        model: str | Path | Run,
+        model: str | Path | Pipeline,
         skeleton: Skeleton,
         fps: float,
         *,
@@ -80,15 +80,22 @@ class Forecaster:
         missing: Missing = "refuse",
         longest_gap: float = 0.25,
     ) -> Forecaster:
-        """A forecaster by a model's name, its run folder, or a `Run`, for live frames of `skeleton` at about `fps`.
+        """A forecaster by a model's name, its run folder, or a `Pipeline`, for frames of `skeleton` at about `fps`.
 
         `seconds` is how far to look (default: as far as the model was trained to), `seed` the same for every frame, so
         that the samples of a stochastic model do not leap from one to the next. Raises UsageError for an unknown model,
         a rate out of range, and a skeleton that the model cannot be carried over to.
         """
-        run = model if isinstance(model, Run) else open_run(model)
+        pipeline = model if isinstance(model, Pipeline) else open_pipeline(model)
         return cls(
-            run, skeleton, fps, seconds=seconds, samples=samples, seed=seed, missing=missing, longest_gap=longest_gap
+            pipeline,
+            skeleton,
+            fps,
+            seconds=seconds,
+            samples=samples,
+            seed=seed,
+            missing=missing,
+            longest_gap=longest_gap,
         )
 
     @property
@@ -136,7 +143,7 @@ class Forecaster:
         """
         if not self.ready:
             return None
-        answer = self.run.answer(self.clip(), seconds=self.seconds, samples=self.samples, seed=self.seed)
+        answer = self.pipeline.forecast(self.clip(), seconds=self.seconds, samples=self.samples, seed=self.seed)
         return answer.samples
 
     @torch.inference_mode()

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import compress
+from typing import ClassVar, Literal, cast
 
 import torch
 from jaxtyping import Float
@@ -18,12 +19,16 @@ from torch import Tensor
 
 from kinema.core.errors import UsageError
 from kinema.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat
-from kinema.motion.edit import reflections, root_free
+from kinema.motion.edit import reflections, resample, root_free
 from kinema.motion.motion import Clip, Motion, Points
+from kinema.motion.retargeting import retarget
+from kinema.motion.retargeting.bone_directions import carry
+from kinema.motion.retargeting.inverse_kinematics import match_joints
 from kinema.motion.skeleton import Skeleton
 from kinema.representations.anchor import Anchor
 
 DEVIATION_FLOOR = 1e-4  # a feature that varies less keeps its scale
+Reference = Literal["root", "centred", "heading", "room", "picture"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +51,16 @@ class Statistics:
 
 
 class Representation(ABC):
-    """Features of one skeleton at one frame rate. `space` says what `decode` gives: joint positions or rotations."""
+    """Features of one skeleton at one frame rate. `space` says what `decode` gives: joint positions or rotations.
 
+    `reference` is the frame of reference of the features: "root" (the root's own, without its path), "centred" (the
+    root is the origin, the axes are the world's), "heading" (velocities of the root, seen from where it faces), "room"
+    (the world itself), "picture" (a camera's image).
+    """
+
+    reference: ClassVar[Reference] = "root"
+    guessed: ClassVar[float | None] = None
+    """The confidence of a token of which a clip has no joint; None: as sure as the whole frame."""
     skeleton: Skeleton
     fps: float
     width: int
@@ -70,6 +83,52 @@ class Representation(ABC):
     @abstractmethod
     def token_of_feature(self) -> tuple[int, ...]:
         """For each feature the joint (token of `Query.trust`) that it belongs to."""
+
+    def read(self, clip: Clip) -> Clip:
+        """A user's clip as this representation encodes it: on its skeleton, at its rate.
+
+        Raises UsageError for points that cannot be brought to the skeleton.
+        """
+        if abs(clip.fps - self.fps) > 1e-6 * self.fps:
+            clip = cast("Clip", resample(cast("Motion", clip), self.fps))  # either kind comes back as it was
+        if clip.skeleton.same_tree(self.skeleton):
+            return clip
+        if isinstance(clip, Motion):
+            return retarget(clip, self.skeleton, by="directions")
+        raise UsageError(
+            expected=f"points on the model's skeleton {self.skeleton.name}",
+            got=f"{clip.skeleton.name} ({len(clip.skeleton)} joints)",
+            cure="Use a curve: --method auto, linear, cubic or pchip.",
+        )
+
+    def place(
+        self, features: Float[Tensor, "*batch frame feat"], observed: Motion, read: Motion | None = None
+    ) -> Motion:
+        """The frames that follow `observed`, from features in their own units: on its skeleton, in the room.
+
+        `observed` is on the user's skeleton, at this rate; `read` is what `read` makes of it, where that is known.
+        Where features leave out the root's path, it follows from the feet that stand and from the last speed.
+        """
+        poses = self.decode(features)
+        poses = root_free(poses) if isinstance(poses, Motion) else poses
+        seen = read or cast("Motion", self.read(observed))
+        return carry(poses, observed, turned=self.reference == "centred", seen=seen)
+
+    def sources(self, skeleton: Skeleton) -> list[list[int]]:
+        """For each token the joints of another skeleton that it stands for; none where it has no counterpart."""
+        found = match_joints(skeleton, self.skeleton).sources
+        return [list(found.get(joint, ())) for joint in self.joint_of_token]
+
+    @property
+    def joint_of_token(self) -> list[int]:
+        """For each token its joint; -1 where tokens are not joints."""
+        names = getattr(self, "joints", ())
+        return self.skeleton.indices(names) if len(names) == self.tokens else [-1] * self.tokens
+
+    def spread(self, change: Float[Tensor, "*b joint dim"], skeleton: Skeleton) -> Float[Tensor, "*b own dim"]:
+        """What is said of the joints of decoded points, for the joints of a clip that `read` took; 0 for others."""
+        del skeleton
+        return change
 
     @property
     def tokens(self) -> int:

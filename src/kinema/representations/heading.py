@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -19,6 +20,7 @@ from kinema.core.errors import UsageError
 from kinema.geometry.rotations import axis_angle_to_rotmat, rotmat_to_sixd, sixd_to_rotmat
 from kinema.motion.edit import reflections
 from kinema.motion.motion import Clip, Motion
+from kinema.motion.retargeting.bone_directions import carry_path
 from kinema.motion.skeleton import Skeleton, has_joint
 from kinema.representations.base import Representation, Statistics, with_rotations
 
@@ -40,6 +42,7 @@ class HeadingRotations(Representation):
     """
 
     space = "rotations"
+    reference = "heading"
 
     def __init__(self, skeleton: Skeleton, fps: float, joints: Sequence[str] | None = None) -> None:
         self.skeleton, self.fps = skeleton, fps
@@ -106,6 +109,13 @@ class HeadingRotations(Representation):
             (heading[..., None, :, :] @ turned[..., :1, :, :], turned[..., 1:, :, :]), -3
         )
         return Motion(self.skeleton, whole, root, self.fps)
+
+    def place(
+        self, features: Float[Tensor, "*batch frame feat"], observed: Motion, read: Motion | None = None
+    ) -> Motion:
+        """See `Representation.place`; these features hold the root's path."""
+        seen = read or cast("Motion", self.read(observed))
+        return carry_path(self.onward(features, seen[-1:]), observed)
 
     def onward(self, features: Float[Tensor, "*batch frame feat"], last: Motion) -> Motion:
         """The frames that follow the single frame `last` (no batch axes), from its place and with its heading."""

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from kinema.core.errors import UsageError
 from kinema.geometry.camera import project
-from kinema.motion.motion import Motion, Points
+from kinema.motion.edit import resample
+from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.retargeting.inverse_kinematics import match_joints
 from kinema.motion.skeleton import Skeleton, has_joint
 from kinema.representations.base import Representation, Statistics
@@ -57,6 +58,8 @@ class PictureKeypoints(Representation):
     """
 
     space = "positions"
+    reference = "picture"
+    guessed = 0.05  # a joint that a layout lacks is put where the bone before it points
 
     def __init__(self, skeleton: Skeleton, fps: float, focal: float, distance: float, own_scale: bool) -> None:
         self.skeleton, self.fps, self.own_scale = skeleton, fps, own_scale
@@ -96,7 +99,34 @@ class PictureKeypoints(Representation):
         ordered = torch.cat((hips, joints[..., [1, 0, *range(2, 18)], :]), -2)
         return Points(self.picture, ordered * ordered.new_tensor([1.0, -1]), self.fps)
 
-    def sources(self, skeleton: Skeleton) -> dict[int, tuple[int, ...]]:
+    def read(self, clip: Clip) -> Clip:
+        """See `Representation.read`; 2-D points of any set of keypoints come back as those of `skeleton19`."""
+        if isinstance(clip, Motion) or clip.positions.shape[-1] != 2:
+            return super().read(clip)
+        if abs(clip.fps - self.fps) > 1e-6 * self.fps:
+            clip = resample(clip, self.fps)
+        found, positions = self._matches(clip.skeleton), list[Tensor]()
+        for joint, parent in enumerate(_TREE19):
+            if joint in found:
+                positions.append(clip.positions[..., list(found[joint]), :].mean(-2))
+            else:  # a joint that the layout lacks goes on as the bone before it does
+                before = positions[max(0, _TREE19[parent])]
+                positions.append(positions[parent] + _ONWARD * (positions[parent] - before))
+        return Points(self.picture, torch.stack(positions, -2), clip.fps)
+
+    def sources(self, skeleton: Skeleton) -> list[list[int]]:
+        """See `Representation.sources`. Raises UsageError where hips or neck cannot be found."""
+        found = self._matches(skeleton)
+        return [list(found.get(joint, ())) for joint in self.picture.indices(self.joints)]
+
+    def spread(self, change: Float[Tensor, "*b joint dim"], skeleton: Skeleton) -> Float[Tensor, "*b own dim"]:
+        """See `Representation.spread`; joints that `skeleton19` does not have get 0."""
+        own = {of[0]: joint for joint, of in self._matches(skeleton).items() if len(of) == 1}
+        every = change.new_zeros(*change.shape[:-2], len(skeleton), change.shape[-1])
+        every[..., list(own), :] = change[..., list(own.values()), :]
+        return every
+
+    def _matches(self, skeleton: Skeleton) -> dict[int, tuple[int, ...]]:
         """For the joints of `skeleton19` those of another set of keypoints, or the two that they stand midway between.
 
         Raises UsageError where the hips or the neck cannot be told, and where pictures have a fixed size (`own_scale`).
@@ -112,17 +142,6 @@ class PictureKeypoints(Representation):
                     cure="Use a curve: --method auto, linear, cubic or pchip.",
                 )
         return found
-
-    def onto(self, clip: Points) -> Points:
-        """2-D points of another set of keypoints as those of `skeleton19`; what it lacks goes on as the bone before it
-        does: nobody knows better, and a model of whole bodies is told of a body."""
-        found, places = self.sources(clip.skeleton), list[Tensor]()
-        for joint, parent in enumerate(_TREE19):
-            if joint in found:
-                places.append(clip.positions[..., list(found[joint]), :].mean(-2))
-            else:
-                places.append(places[parent] + _ONWARD * (places[parent] - places[max(0, _TREE19[parent])]))
-        return Points(self.picture, torch.stack(places, -2), clip.fps)
 
     def mirror(self, features: Float[Tensor, "*batch frame feat"]) -> Float[Tensor, "*batch frame feat"]:
         """Joints exchanged, x turned round."""

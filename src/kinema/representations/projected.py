@@ -26,6 +26,7 @@ class ViewedPositions(Representation):
     """
 
     space = "positions"
+    reference = "picture"
 
     def __init__(self, skeleton: Skeleton, fps: float, joints: Sequence[str], distance: float) -> None:
         if not distance > 0:

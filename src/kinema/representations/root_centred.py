@@ -28,6 +28,7 @@ class CentredPositions(Representation):
     """
 
     space = "positions"
+    reference = "centred"
 
     def __init__(self, skeleton: Skeleton, fps: float, joints: Sequence[str]) -> None:
         self.skeleton, self.fps = skeleton, fps

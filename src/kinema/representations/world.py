@@ -29,6 +29,7 @@ class RootedRotations(Representation):
     """
 
     space = "rotations"
+    reference = "room"
 
     def __init__(self, skeleton: Skeleton, fps: float, joints: Sequence[str] | None = None) -> None:
         self.skeleton, self.fps = skeleton, fps
@@ -100,6 +101,7 @@ class WorldPositions(Representation):
     """Positions of chosen joints in metres, in world axes, the root's path with them."""
 
     space = "positions"
+    reference = "room"
 
     def __init__(self, skeleton: Skeleton, fps: float, joints: Sequence[str] | None = None) -> None:
         self.skeleton, self.fps = skeleton, fps

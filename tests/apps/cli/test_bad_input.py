@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from command import run
-from kinema.pipeline import Means, train
 from kinema.pipeline.open import WEIGHTS
+from kinema.pipeline.train import Means, train
 from kinema.recipes import recipe
 from small_bvh import SMALL_BVH, small_bvh_rows
 

@@ -11,7 +11,8 @@ import pytest
 from kinema.apps.cli import main
 from kinema.data.sources.cmu import BENCHMARK, OFTEN_MISSING
 from kinema.models.baselines import BASELINES
-from kinema.pipeline import evaluate, open_run
+from kinema.pipeline.evaluate import evaluate
+from kinema.pipeline.pipeline import open as open_pipeline
 
 KEYS = {"protocol", "model", "labels_ms", "true_ms", "windows", "actions", "missing_actions", "leak", "notes"}
 
@@ -96,7 +97,7 @@ def test_every_baseline_can_be_scored(name: str, data: Path) -> None:
     report = evaluate(name, "cmu-legacy", data)
     assert report.windows["8"]["euler_rad"]["mean"][0] is not None
     assert "mpjpe_mm" in report.windows["all"]
-    assert ("positions" in open_run(name).spaces) == (name != "slerp")
+    assert ("positions" in open_pipeline(name).spaces) == (name != "slerp")
 
 
 @pytest.mark.shared

@@ -15,7 +15,8 @@ from command import run
 from kinema.data.synthetic import perform
 from kinema.io.formats import load, save
 from kinema.motion.motion import Points
-from kinema.pipeline import Means, open_run, train
+from kinema.pipeline.pipeline import open as open_pipeline
+from kinema.pipeline.train import Means, train
 from kinema.protocols import registry as protocols
 from kinema.protocols.stochastic.protocol import OPEN_STOCHASTIC
 from kinema.recipes import recipe
@@ -121,7 +122,7 @@ def few(root: str | None, split: str) -> Iterator[Points]:
 def test_a_grid_shows_windows_and_samples(
     suffix: str, smrnet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = open_run(smrnet)
+    opened = open_pipeline(smrnet)
     little = replace(OPEN_STOCHASTIC, takes=few, observed=opened.observed, predicted=16, stride=20)
     monkeypatch.setitem(protocols.PROTOCOLS, "open-stochastic", little)
     out = tmp_path / f"grid{suffix}"

@@ -13,7 +13,7 @@ import torch
 from kinema.core.errors import MissingDataError
 from kinema.data.sources.cmu import ACTIONS, BENCHMARK, CmuForecast
 from kinema.motion.motion import Clip, Motion
-from kinema.pipeline import open_run
+from kinema.pipeline.pipeline import open as open_pipeline
 from kinema.protocols.forecasting.cmu import (
     CMU_LEGACY,
     CMU_PHYSICAL,
@@ -28,7 +28,7 @@ from kinema.protocols.forecasting.interface import Space
 from kinema.protocols.registry import PROTOCOLS
 from kinema.protocols.report import Report
 
-ZERO_VELOCITY = open_run("zero-velocity")
+ZERO_VELOCITY = open_pipeline("zero-velocity")
 PRESENT = ("basketball", "jumping", "running", "soccer", "walking", "washwindow")
 HALF_ROWS = {"basketball": 289, "jumping": 1043, "running": 82, "soccer": 299, "walking": 180, "washwindow": 1377}
 STARTS = {
@@ -163,9 +163,9 @@ class Peeking:
         self.spaces, self.trained_on = spaces, trained_on
         self.asked: list[tuple[Motion, int, Space]] = []
 
-    def forecast(self, past: Motion, frames: int, space: Space) -> Clip:
+    def forecast_windows(self, past: Motion, frames: int, space: Space) -> Clip:
         self.asked.append((past, frames, space))
-        return ZERO_VELOCITY.forecast(past, frames, space)
+        return ZERO_VELOCITY.forecast_windows(past, frames, space)
 
 
 @pytest.mark.parametrize("protocol", [CMU_LEGACY, CMU_PHYSICAL], ids=lambda p: p.name)
@@ -226,8 +226,8 @@ def test_fingers_do_not_count_in_physical(small: Path) -> None:
     class Twisting(Peeking):
         """Turns what was never captured; the fingers' own ends hang on it."""
 
-        def forecast(self, past: Motion, frames: int, space: Space) -> Clip:
-            answer = super().forecast(past, frames, space)
+        def forecast_windows(self, past: Motion, frames: int, space: Space) -> Clip:
+            answer = super().forecast_windows(past, frames, space)
             assert isinstance(answer, Motion)
             rotations = answer.rotations.clone()
             rotations[..., FINGER_ROTATIONS, :, :] = torch.eye(3).flip(0) @ rotations[..., FINGER_ROTATIONS, :, :]
@@ -256,7 +256,7 @@ def test_leaks_are_in_the_report(trained_on: Callable[[CmuForecast], set[str]], 
 
 
 def test_the_others_stand_beside_and_the_model_not_twice(small: Path) -> None:
-    average = open_run("running-average-2")
+    average = open_pipeline("running-average-2")
     report = CMU_LEGACY.evaluate(ZERO_VELOCITY, small, [ZERO_VELOCITY, average])
     assert set(report.beside) == {"running-average-2"}
     title = report.tables()[0].title

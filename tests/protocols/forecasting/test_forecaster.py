@@ -9,7 +9,7 @@ from kinema.core.errors import UsageError
 from kinema.geometry.rotations import rotvec_to_rotmat
 from kinema.motion.motion import Motion, Points
 from kinema.motion.skeletons import skeleton
-from kinema.pipeline import open_run
+from kinema.pipeline.pipeline import open as open_pipeline
 from kinema.protocols.forecasting.interface import Forecaster
 from kinema.representations.base import root_free
 
@@ -23,19 +23,19 @@ def past() -> Motion:
 
 
 def test_zero_velocity_in_both_spaces(past: Motion) -> None:
-    asked: Forecaster = open_run("zero-velocity")
+    asked: Forecaster = open_pipeline("zero-velocity")
     assert asked.trained_on == frozenset()
-    turned = asked.forecast(past, 25, "rotations")
+    turned = asked.forecast_windows(past, 25, "rotations")
     assert isinstance(turned, Motion)
     assert turned.rotations.shape == (4, 25, 38, 3, 3)
     assert torch.allclose(turned.rotations, past.rotations[:, -1:].expand_as(turned.rotations), atol=1e-5)
-    points = asked.forecast(past, 25, "positions")
+    points = asked.forecast_windows(past, 25, "positions")
     assert isinstance(points, Points)
     last = root_free(past).points().positions[:, -1:]
     assert torch.allclose(points.positions, last.expand_as(points.positions), atol=1e-6)
 
 
 def test_a_space_that_it_does_not_speak_is_refused(past: Motion) -> None:
-    asked: Forecaster = open_run("slerp")
+    asked: Forecaster = open_pipeline("slerp")
     with pytest.raises(UsageError, match="rotations"):
-        asked.forecast(past, 25, "positions")
+        asked.forecast_windows(past, 25, "positions")

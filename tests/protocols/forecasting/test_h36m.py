@@ -11,12 +11,12 @@ import torch
 from kinema.core.errors import KinemaError, MissingDataError
 from kinema.data.sources.h36m_rotations import ACTIONS, H36MExpmap
 from kinema.motion.skeletons.h36m import H36M32_VARYING
-from kinema.pipeline import open_run
+from kinema.pipeline.pipeline import open as open_pipeline
 from kinema.protocols.forecasting.h36m import H36M_LEGACY, drawn_starts
 from kinema.protocols.forecasting.windows import every_second_row
 from kinema.protocols.registry import PROTOCOLS
 
-ZERO_VELOCITY = open_run("zero-velocity")
+ZERO_VELOCITY = open_pipeline("zero-velocity")
 LENGTHS = {1: 360, 2: 420}
 
 

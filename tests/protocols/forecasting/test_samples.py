@@ -14,7 +14,7 @@ from kinema.apps.cli import main
 from kinema.core.errors import FormatError, UsageError
 from kinema.geometry.rotations import rotvec_to_rotmat
 from kinema.motion.skeletons.h36m import H36M32_VARYING
-from kinema.pipeline import open_run
+from kinema.pipeline.pipeline import open as open_pipeline
 from kinema.protocols.forecasting.h36m import H36M_LEGACY, drawn_starts
 from kinema.protocols.forecasting.sample_file import (
     check_suffix,
@@ -47,7 +47,7 @@ def leave(arguments: list[str]) -> int:
 
 
 def test_truth_and_prediction_of_every_window(tree: Path) -> None:
-    arrays = collect(H36M_LEGACY, open_run("zero-velocity"), tree)
+    arrays = collect(H36M_LEGACY, open_pipeline("zero-velocity"), tree)
     assert arrays["observed"].shape == (16, 50, 32, 3)
     assert arrays["truth"].shape == arrays["prediction"].shape == (16, 25, 32, 3)
     assert list(arrays["action"]) == ["walking"] * 8 + ["eating"] * 8  # the benchmark's order
@@ -65,7 +65,7 @@ def test_truth_and_prediction_of_every_window(tree: Path) -> None:
 def test_written_and_read_again(suffix: str, tree: Path, tmp_path: Path) -> None:
     if suffix == ".h5":
         pytest.importorskip("h5py", reason="pip install 'kinema[data]'")
-    arrays = collect(H36M_LEGACY, open_run("slerp"), tree)
+    arrays = collect(H36M_LEGACY, open_pipeline("slerp"), tree)
     path = tmp_path / f"samples{suffix}"
     save_samples(arrays, path)
     assert is_sample_file(path)

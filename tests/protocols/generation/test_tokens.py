@@ -16,7 +16,8 @@ from kinema.models.baselines import ZeroVelocity
 from kinema.motion.motion import Clip
 from kinema.motion.skeletons import skeleton
 from kinema.pipeline.action_classifier import JudgeTeacher
-from kinema.pipeline.generation import ActionRun, open_action_run
+from kinema.pipeline.adapter import Card
+from kinema.pipeline.pipeline import Pipeline, open_generator
 from kinema.pipeline.train import train
 from kinema.protocols.generation.actions import ACTION_GENERATION
 from kinema.protocols.generation.table import Effort
@@ -101,7 +102,7 @@ def test_codes_are_counted_book_by_book() -> None:
 
 def test_a_tiny_run_is_scored_by_both_protocols(tmp_path: Path) -> None:
     chosen = recipe("posegpt").tiny().with_steps(2)
-    run = open_action_run(train(chosen, tmp_path / "run"))
+    run = open_generator(train(chosen, tmp_path / "run"))
     found = TOKENS.evaluate(run, JudgeTeacher(tmp_path)).to_json(full=True)
     assert found["scores"]["mean of windows"]["mpjpe"] > 0
     assert found["scores"]["mean of windows"]["zero_velocity"] > 0
@@ -114,6 +115,6 @@ def test_a_tiny_run_is_scored_by_both_protocols(tmp_path: Path) -> None:
 
 def test_a_model_without_codes_is_refused() -> None:
     body = HeadingRotations(skeleton("kinema24"), 30.0)
-    other = ActionRun("other", ZeroVelocity(), body, ("walk", "jump"), origin=SOURCE)
+    other = Pipeline.of("other", ZeroVelocity(), body, card=Card(actions=("walk", "jump")))
     with pytest.raises(UsageError, match="codes of motion"):
         TOKENS.evaluate(other, JudgeTeacher())

@@ -339,8 +339,7 @@ def test_sides_mean_to_auto_what_they_mean_to_the_table() -> None:
 
 
 def test_protocols_are_asked_by_the_names_of_methods(tmp_path: Path) -> None:
-    from kinema.pipeline.benchmark_adapter import open_completer
-    from kinema.pipeline.evaluate import evaluate
+    from kinema.pipeline.evaluate import evaluate, open_completer
 
     lafan_folder(tmp_path)
     assert evaluate("squad", "lafan1", tmp_path).model == "squad"

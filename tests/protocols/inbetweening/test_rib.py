@@ -11,9 +11,8 @@ from kinema.core.errors import UsageError
 from kinema.data.synthetic import perform
 from kinema.models.render_in_between.model import RenderInBetween
 from kinema.motion.edit import face_forward
-from kinema.pipeline.benchmark_adapter import RunCompleter
 from kinema.pipeline.checkpoint import feature_shape
-from kinema.pipeline.forecasting import Run
+from kinema.pipeline.pipeline import Pipeline
 from kinema.protocols.inbetweening.interface import CLASSICAL, Classical
 from kinema.protocols.inbetweening.render_in_between import RIB, keypoints, middle, question
 from kinema.protocols.registry import COMPLETIONS
@@ -62,7 +61,7 @@ def test_a_model_of_rotations_has_no_pictures() -> None:
 def test_a_model_of_pictures_that_has_learnt_nothing_answers_the_curve() -> None:
     representation = PictureKeypointsConfig(fps=30.0).build(WALK.skeleton)
     model = RenderInBetween.Config().tiny().build(feature_shape(representation, 0))
-    run = RunCompleter(Run("fresh", model, representation, observed=32, trained=32))
+    run = Pipeline.of("fresh", model, representation, observed=32, trained=32)
     cut = middle(keypoints(WALK), 8)
     assert cut is not None
     asked = question(cut, 8, {})

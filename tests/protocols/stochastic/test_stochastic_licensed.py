@@ -11,7 +11,7 @@ from kinema.core.errors import FormatError, MissingDataError, UsageError
 from kinema.metrics.classifier_features import ClassifierFeatures
 from kinema.metrics.distribution import Moments, frechet_distance
 from kinema.motion.skeletons.h36m import H36M32_TO_17
-from kinema.pipeline import evaluate
+from kinema.pipeline.evaluate import evaluate
 from kinema.protocols.registry import PROTOCOLS
 from kinema.protocols.stochastic.protocol import StochasticProtocol
 from positions_archive import h36m_subjects, humaneva_subjects, write_archive

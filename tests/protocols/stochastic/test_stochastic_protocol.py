@@ -17,7 +17,8 @@ from kinema.data.source import Split
 from kinema.metrics.dct_features import DctFeatures
 from kinema.motion.motion import Points
 from kinema.motion.skeletons import skeleton
-from kinema.pipeline import evaluate, open_run
+from kinema.pipeline.evaluate import evaluate
+from kinema.pipeline.pipeline import open as open_pipeline
 from kinema.protocols.stochastic import scores as stochastic_scores
 from kinema.protocols.stochastic.interface import Sampler
 from kinema.protocols.stochastic.licensed import amass_stochastic, h36m_stochastic, humaneva_stochastic
@@ -100,7 +101,7 @@ def test_the_same_again_and_in_other_chunks_for_what_draws_nothing(
     assert means(score(Noisy(), windows, samples=7, seed=3), windows) == means(
         score(Noisy(), windows, samples=7, seed=3), windows
     )
-    held = open_run("zero-velocity")
+    held = open_pipeline("zero-velocity")
     whole = means(score(held, windows, samples=7, seed=0), windows)
     monkeypatch.setattr(stochastic_scores, "CHUNK_BYTES", 1)
     parts = means(score(held, windows, samples=7, seed=0), windows)
@@ -109,7 +110,7 @@ def test_the_same_again_and_in_other_chunks_for_what_draws_nothing(
 
 
 def test_zero_velocity_through_a_run_is_the_last_pose_held(windows: WindowSet) -> None:
-    found = score(open_run("zero-velocity"), windows, samples=7, seed=0)
+    found = score(open_pipeline("zero-velocity"), windows, samples=7, seed=0)
     last = windows.last_seen[:, 1:].flatten(1)
     distance = (windows.future(torch.arange(len(windows))) - last[:, None]).norm(dim=-1)
     torch.testing.assert_close(found.by_window["ADE"], distance.mean(1))
@@ -123,7 +124,7 @@ def test_zero_velocity_through_a_run_is_the_last_pose_held(windows: WindowSet) -
 
 def test_constant_velocity_moves_on(windows: WindowSet) -> None:
     past = windows.past(torch.tensor([0]))
-    answer = open_run("constant-velocity").sample(past, 3, 2, 0)
+    answer = open_pipeline("constant-velocity").sample(past, 3, 2, 0)
     places = past.positions - past.positions[..., :1, :]
     expected = places[0, -1] + 3 * (places[0, -1] - places[0, -2])
     assert answer.positions.shape == (2, 1, 3, 17, 3)
@@ -166,7 +167,7 @@ def test_by_action(windows: WindowSet) -> None:
 
 
 def test_the_report(tmp_path: Path) -> None:
-    report = LITTLE.evaluate(Noisy(), tmp_path, [open_run("zero-velocity")])
+    report = LITTLE.evaluate(Noisy(), tmp_path, [open_pipeline("zero-velocity")])
     data = json.loads(json.dumps(report.to_json(full=True)))
     assert data["setting"]["windows"] == 13
     assert data["setting"]["samples"] == 7
@@ -194,7 +195,7 @@ def test_what_cannot_sample_is_refused() -> None:
 
 def test_a_model_in_the_frame_of_the_root_is_refused() -> None:
     with pytest.raises(UsageError, match="joint places relative to the root"):
-        LITTLE.evaluate(open_run("simlpe-cmu"))
+        LITTLE.evaluate(open_pipeline("simlpe-cmu"))
 
 
 def test_futures_that_are_not_finite_are_refused(windows: WindowSet) -> None:
@@ -268,7 +269,7 @@ def test_the_anchors_of_zero_velocity_are_its_published_rows() -> None:
 
 
 def test_the_check_that_a_user_with_the_data_can_make_is_printed() -> None:
-    notes = replace(LITTLE, anchors=(("ADE", 0.597),)).evaluate(open_run("zero-velocity")).notes
+    notes = replace(LITTLE, anchors=(("ADE", 0.597),)).evaluate(open_pipeline("zero-velocity")).notes
     assert any("zero velocity is published as ADE 0.597" in note for note in notes)
 
 

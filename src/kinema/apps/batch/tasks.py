@@ -19,11 +19,12 @@ from kinema.motion.retargeting.file_rest_pose import Rest
 from kinema.motion.retargeting.joint_map import named_by, read_joint_map
 from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons import skeleton as catalogue_skeleton
+from kinema.pipeline.adapter import Adapter
 from kinema.pipeline.clip_files import Source, key_frames, open_source
 from kinema.pipeline.completion import METHODS, Completed, Keys, complete
-from kinema.pipeline.constraints import Wishes
-from kinema.pipeline.forecasting import Answer, Run
-from kinema.pipeline.open import model_identity, open_run
+from kinema.pipeline.forecasting import Answer
+from kinema.pipeline.open import load_adapter, model_identity
+from kinema.pipeline.pipeline import open as open_pipeline
 from kinema.pipeline.repair import repair
 
 
@@ -49,14 +50,16 @@ class Forecasting:
 
     def open(self) -> Do:
         """Load the model; then a future, or several, for every file."""
-        run = open_run(self.model)
-        wishes = Wishes(hold=self.hold, end=None if self.end is None else files.load(self.end, unit=self.unit))
+        pipeline = open_pipeline(self.model)
+        end = None if self.end is None else files.load(self.end, unit=self.unit)
 
         def do(piece: Piece) -> Made:
             clip = named_by(files.load(piece.source, unit=self.unit), self.joint_map)
-            answer = run.answer(clip, seconds=self.seconds, samples=self.samples, seed=self.seed, wishes=wishes)
+            answer = pipeline.forecast(
+                clip, seconds=self.seconds, samples=self.samples, seed=self.seed, hold=self.hold, end=end
+            )
             ahead = answer.samples
-            told = {"model": run.name, "frames": ahead.frames, "fps": ahead.fps, "notes": list(answer.notes)}
+            told = {"model": pipeline.name, "frames": ahead.frames, "fps": ahead.fps, "notes": list(answer.notes)}
             return Made(self._write(answer, piece.target), told)
 
         return do
@@ -105,7 +108,7 @@ class Upsampling:
         """The file, read."""
         return open_source(file, fps=self.source_fps, unit=self.unit, person=self.person, joint_map=self.joint_map)
 
-    def done(self, source: Source, method: str | Run | None = None) -> dict[str, Completed]:
+    def done(self, source: Source, method: str | Adapter | None = None) -> dict[str, Completed]:
         """Every clip of a file at its new rate. Raises UsageError where that is not above the file's."""
         target, keys = self._target(source.fps), self.keys or source.keys
         return {
@@ -161,7 +164,7 @@ class Repairing:
         return open_source(file, fps=self.source_fps, unit=self.unit, person=self.person, joint_map=self.joint_map)
 
     def done(
-        self, source: Source, method: str | Run | None = None
+        self, source: Source, method: str | Adapter | None = None
     ) -> tuple[dict[str, Completed], dict[str, dict[str, int]]]:
         """Every clip of a file, mended; and how many frames looked damaged, by person and kind."""
         done: dict[str, Completed] = {}
@@ -243,8 +246,8 @@ def _written(source: Source, done: Mapping[str, Completed], target: Path) -> Mad
     return Made((target,), pages(done))
 
 
-def _method(name: str) -> str | Run:
-    return name if name in METHODS else open_run(name)
+def _method(name: str) -> str | Adapter:
+    return name if name in METHODS else load_adapter(name)
 
 
 def _one_of(rate: float | None, fps: float | None) -> None:

@@ -14,7 +14,7 @@ from kinema.apps.cli.console import JointMapFile, note
 from kinema.apps.cli.many import ONE, ManyFiles, run_many, suffix_of
 from kinema.apps.sample_grid import sampled_rows
 from kinema.core.errors import UsageError, unknown_name
-from kinema.pipeline import open_run
+from kinema.pipeline.pipeline import open as open_pipeline
 from kinema.protocols.forecasting.sample_file import Windowed, check_suffix, collect, save_samples
 from kinema.protocols.registry import PROTOCOLS
 from kinema.protocols.stochastic.protocol import StochasticProtocol
@@ -136,7 +136,7 @@ def _forecast_protocol(model: str, protocol: str, data: Path | None, out: Path) 
             got=protocol,
             cure="Score it with `kinema eval`.",
         )
-    arrays = collect(benchmark, open_run(model), data)
+    arrays = collect(benchmark, open_pipeline(model), data)
     save_samples(arrays, out)
     actions = sorted({str(action) for action in arrays["action"]})
     print(f"{len(arrays['action'])} windows of {len(actions)} actions ({', '.join(actions)}) by {model}: {out}")
@@ -153,6 +153,6 @@ def _grid(model: str, protocol: str, data: Path | None, out: Path, rows: int, co
             got=f"{protocol}, {rows} rows, {cols} columns",
             cure="Draw samples of other protocols with --samples-out and `kinema render`.",
         )
-    run = open_run(model)
+    run = open_pipeline(model)
     write_grid(sampled_rows(benchmark.windows(data), run, rows=rows, samples=cols, seed=seed), out, title=run.name)
     print(out)

@@ -18,8 +18,8 @@ from kinema.motion.edit import resample
 from kinema.motion.motion import Clip, Motion
 from kinema.motion.retargeting import as_motion, pair_joints, retarget
 from kinema.motion.retargeting.joint_map import named_by
-from kinema.pipeline.generation import ActionRun, open_action_run
 from kinema.pipeline.open import shipped_models
+from kinema.pipeline.pipeline import Pipeline, open_generator
 
 _ONE = "bvh,glb,npz,gif,png"
 _ALL = "npz,gif,mp4,png"
@@ -91,34 +91,34 @@ def generate(
             got=f"'{what}' and one of them",
             cure="Drop one.",
         )
-    run = open_action_run(model or (what if ways else None) or _default_model())
+    pipeline = open_generator(model or (what if ways else None) or _default_model())
     wanted = check_formats((formats or (_ALL if all_ else _ONE)).split(","))
-    length = seconds if seconds is not None else run.trained / run.fps
+    length = seconds if seconds is not None else pipeline.trained_seconds
     body = None if skeleton is None else named_by(load(skeleton, unit=unit), map_)
     if all_:
-        _report(run, _everything(run, style, length, per_class, seed, out, wanted, body), out, json_=json_)
+        _report(pipeline, _everything(pipeline, style, length, per_class, seed, out, wanted, body), out, json_=json_)
         return
     named = action if action is not None else what
     if schedule is not None:
         parts = [({**_mixture(text), **_styles(style)}, start) for text, start in _schedule(schedule)]
         name = folder_name("-".join(next(iter(labels)) for labels, _ in parts))
-        clips = run.generate(parts, length, samples=samples, seed=seed)
+        clips = pipeline.generate(parts, seconds=length, samples=samples, seed=seed)
     elif named is not None:
-        labels = {named: 1.0} if named in run.actions else _mixture(named)
+        labels = {named: 1.0} if named in pipeline.actions else _mixture(named)
         name = folder_name("+".join([*labels, *_styles(style)]))
-        clips = run.generate({**labels, **_styles(style)}, length, samples=samples, seed=seed)
+        clips = pipeline.generate({**labels, **_styles(style)}, seconds=length, samples=samples, seed=seed)
     else:
-        raise UsageError(expected="an action", got="none", cure=f"{run.name} knows {', '.join(run.actions)}.")
-    _warn(run, length, samples)
+        raise UsageError(expected="an action", got="none", cure=f"{pipeline.name} knows {', '.join(pipeline.actions)}.")
+    _warn(pipeline, length, samples)
     clips = onto(clips, body, set())
     written, notes = write_clips(clips, out, name, wanted)
     for line in notes:
         note(line)
-    _report(run, written, out, json_=json_)
+    _report(pipeline, written, out, json_=json_)
 
 
 def _everything(
-    run: ActionRun,
+    pipeline: Pipeline,
     style: str | None,
     length: float,
     count: int,
@@ -127,12 +127,14 @@ def _everything(
     formats: tuple[str, ...],
     body: Motion | None,
 ) -> list[Path]:
-    _warn(run, length, count)
+    _warn(pipeline, length, count)
     rows: list[tuple[str, Clip]] = []
     written: list[Path] = []
     told: set[str] = set()
-    for place, name in enumerate(one for one in run.actions if one not in run.styles):
-        clips = run.generate({name: 1.0, **_styles(style)}, length, samples=count, seed=seed * 1009 + place)
+    for place, name in enumerate(one for one in pipeline.actions if one not in pipeline.card.styles):
+        clips = pipeline.generate(
+            {name: 1.0, **_styles(style)}, seconds=length, samples=count, seed=seed * 1009 + place
+        )
         clips = onto(clips, body, told)
         files, notes = write_clips(clips, out / folder_name(name), folder_name(name), formats)
         rows.append((name, clips))
@@ -194,7 +196,7 @@ def _schedule(text: str) -> list[tuple[str, float]]:
 def _default_model() -> str:
     for name in shipped_models():
         try:
-            open_action_run(name)
+            open_generator(name)
         except UsageError:
             continue
         return name
@@ -203,16 +205,19 @@ def _default_model() -> str:
     )
 
 
-def _warn(run: ActionRun, length: float, samples: int) -> None:
-    if run.trained and length * run.fps > run.trained + 0.5:
-        note(f"{run.name} was trained for {run.trained / run.fps:.2f} s; what is longer grows less sure")
-    if run.model.deterministic and samples > 1:
-        note(f"{run.name} is deterministic: the {samples} samples are the same")
+def _warn(pipeline: Pipeline, length: float, samples: int) -> None:
+    trained = pipeline.trained_seconds
+    if trained and (length - trained) * pipeline.fps > 0.5:
+        note(f"{pipeline.name} was trained for {trained:.2f} s; what is longer grows less sure")
+    if pipeline.deterministic and samples > 1:
+        note(f"{pipeline.name} is deterministic: the {samples} samples are the same")
 
 
-def _report(run: ActionRun, written: list[Path], out: Path, *, json_: bool) -> None:
+def _report(pipeline: Pipeline, written: list[Path], out: Path, *, json_: bool) -> None:
     if json_:
-        json.dump({"model": run.name, "actions": run.actions, "files": [str(path) for path in written]}, sys.stdout)
+        json.dump(
+            {"model": pipeline.name, "actions": pipeline.actions, "files": [str(path) for path in written]}, sys.stdout
+        )
         print()
     else:
-        print(f"{len(written)} file{'s' * (len(written) != 1)} by {run.name} in {out}")
+        print(f"{len(written)} file{'s' * (len(written) != 1)} by {pipeline.name} in {out}")

@@ -13,10 +13,9 @@ from rich.table import Table
 
 from kinema.core.errors import UsageError
 from kinema.models.baselines import BASELINES
-from kinema.pipeline.generation import stored_actions
 from kinema.pipeline.hub import pull as bring
 from kinema.pipeline.hub import push as send
-from kinema.pipeline.open import model_card, model_folder, open_run, shipped_models
+from kinema.pipeline.open import load_adapter, model_card, model_folder, shipped_models
 from kinema.recipes import RECIPES
 from kinema.recipes.codec import to_json
 
@@ -40,7 +39,7 @@ def models(name: str | None = None, which: str | None = None, *, json_: JsonFlag
     name = which if name == "show" else name
     if name is not None:
         print(model_card(name))
-        if actions := stored_actions(name):
+        if actions := load_adapter(name).actions:
             print(f"\nActions: {', '.join(actions)}")
         return
     rows = [_row(shipped) for shipped in shipped_models()]
@@ -115,9 +114,9 @@ def recipes(name: str | None = None, *, json_: JsonFlag = False) -> None:
 
 
 def _row(name: str) -> dict[str, str | int]:
-    run = open_run(name)
-    representation = run.representation
+    adapter = load_adapter(name)
+    representation = adapter.representation
     answers = "" if representation is None else f"{representation.space} of {representation.skeleton.name}"
     answers += "" if representation is None else f" at {representation.fps:g} fps"
-    parameters = sum(weight.numel() for weight in run.model.parameters())
-    return {"model": name, "answers": answers, "parameters": parameters, "licence": run.licence}
+    parameters = sum(weight.numel() for weight in adapter.model.parameters())
+    return {"model": name, "answers": answers, "parameters": parameters, "licence": adapter.card.licence}

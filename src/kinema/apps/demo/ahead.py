@@ -12,8 +12,9 @@ from kinema.apps.demo.part import SHOWN, Cast, Part, Scores, missing, pose
 from kinema.data.synthetic import perform, sequence
 from kinema.metrics.stochastic import best_of
 from kinema.motion.motion import Motion
-from kinema.pipeline.forecasting import Answer, Run
-from kinema.pipeline.open import open_run
+from kinema.pipeline.forecasting import Answer
+from kinema.pipeline.pipeline import Pipeline
+from kinema.pipeline.pipeline import open as open_pipeline
 from kinema.viz.layers import Layer, Panel
 from kinema.viz.page import Note, Section
 
@@ -41,24 +42,24 @@ def many_futures(cast: Cast, seed: int) -> Part:
     if found is None:
         note = missing(MANY, "No classical method says many futures; train it with `kinema train smrnet`.")
         return Part(Section(title, (), lead, (note,)))
-    run = open_run(found)
+    pipeline = open_pipeline(found)
     shown = (
         ("walk, then wave", hero(seed), 2.0),
         ("kick", _clip("kick", seed), 1.0),
         ("squat", _clip("squat", seed), 1.2),
     )
-    panels = [_fan(name, clip, run, now, seed) for name, clip, now in shown]
+    panels = [_fan(name, clip, pipeline, now, seed) for name, clip, now in shown]
     note = Note(f"{MANY}, a diffusion model trained on real motion capture. It has never seen this body.")
     about = "Pale: ten samples. Solid: what really happens. Samples know where they start, not where this one leads."
-    scores = _many_scores(run, seed)
+    scores = _many_scores(pipeline, seed)
     return Part(Section(title, panels, f"{lead} {about}", (note,), scores.table(), "large"), scores)
 
 
 def one_best(cast: Cast, seed: int) -> tuple[Part, Answer, Panel]:
     """The likeliest next moment by the two deterministic forecasters; with it the answer that is written to files."""
-    runs = [open_run(cast.find(name) or name) for name in (*ONE_BEST, BASELINE)]
+    pipelines = [open_pipeline(cast.find(name) or name) for name in (*ONE_BEST, BASELINE)]
     clips = {action: _clip(action, seed) for action in ACTIONS}
-    found = {run.name: [pose_errors(run, clip) for clip in clips.values()] for run in runs}
+    found = {each.name: [pose_errors(each, clip) for clip in clips.values()] for each in pipelines}
     heads = [f"{1000 * horizon:.0f} ms" for horizon in HORIZONS]
     rows = {name: dict(zip(heads, torch.tensor(each).mean(0).tolist(), strict=True)) for name, each in found.items()}
     scores = Scores(
@@ -66,14 +67,14 @@ def one_best(cast: Cast, seed: int) -> tuple[Part, Answer, Panel]:
         f"Mean error of the pose in mm, in the pelvis' frame, over {', '.join(ACTIONS)}. The last row holds the last "
         "pose still.",
     )
-    main = _cut(runs[0], hero(seed), 2.0)
+    main = _cut(pipelines[0], hero(seed), 2.0)
     parts = [
-        ("walk, then wave", hero(seed), main, runs[0]),
-        ("run", clips["run"], _cut(runs[0], clips["run"], 1.6), runs[0]),
-        ("kick", clips["kick"], _cut(runs[1], clips["kick"], 1.6), runs[1]),
-        ("squat", clips["squat"], _cut(runs[1], clips["squat"], 1.6), runs[1]),
+        ("walk, then wave", hero(seed), main, pipelines[0]),
+        ("run", clips["run"], _cut(pipelines[0], clips["run"], 1.6), pipelines[0]),
+        ("kick", clips["kick"], _cut(pipelines[1], clips["kick"], 1.6), pipelines[1]),
+        ("squat", clips["squat"], _cut(pipelines[1], clips["squat"], 1.6), pipelines[1]),
     ]
-    panels = [_panel(title, clip, answer, run.name) for title, clip, answer, run in parts]
+    panels = [_panel(title, clip, answer, each.name) for title, clip, answer, each in parts]
     notes = [Note(f"{name}, shipped, trained on real motion capture of CMU; trained for 0.42 s.") for name in ONE_BEST]
     lead = (
         f"Grey is what was seen, green the likeliest next {NEAR:g} s, and the pale body behind it what really happens."
@@ -81,7 +82,7 @@ def one_best(cast: Cast, seed: int) -> tuple[Part, Answer, Panel]:
     return Part(Section("Forecast: one best", panels, lead, notes, scores.table()), scores), main, panels[0]
 
 
-def pose_errors(run: Run, clip: Motion) -> list[float]:
+def pose_errors(pipeline: Pipeline, clip: Motion) -> list[float]:
     """Mean distance in millimetres of the canonical joints, in the root's frame, at each of `HORIZONS`.
 
     Forecasts start at several moments of the clip; each sees the clip up to there and nothing of what follows.
@@ -90,22 +91,22 @@ def pose_errors(run: Run, clip: Motion) -> list[float]:
     found: list[Tensor] = []
     for anchor in range(_ANCHORS):
         now = round((_FIRST + anchor * _EVERY) * clip.fps)
-        answer = run.answer(clip[:now], seconds=max(HORIZONS))
+        answer = pipeline.forecast(clip[:now], seconds=max(HORIZONS))
         truth = pose(clip[now : now + answer.samples.frames])
         found.append((pose(answer.samples.one(0)) - truth).norm(dim=-1).mean(-1)[ahead])
     return (1000 * torch.stack(found).mean(0)).tolist()
 
 
-def _many_scores(run: Run, seed: int) -> Scores:
+def _many_scores(pipeline: Pipeline, seed: int) -> Scores:
     """The nearest of ten samples, the first alone, and a body that holds still; millimetres for one joint."""
-    still, rows = open_run(BASELINE), dict[str, list[Tensor]]()
+    still, rows = open_pipeline(BASELINE), dict[str, list[Tensor]]()
     for action in ACTIONS:
         clip = perform(action, seconds=4.0, fps=30.0, seed=seed + 1)
         for start in _MANY_STARTS:
             now = round(start * clip.fps)
-            samples = pose(run.answer(clip[:now], seconds=FAR, samples=SAMPLES, seed=seed).samples)
+            samples = pose(pipeline.forecast(clip[:now], seconds=FAR, samples=SAMPLES, seed=seed).samples)
             truth = pose(clip[now : now + samples.shape[1]])
-            held = pose(still.answer(clip[:now], seconds=FAR).samples)
+            held = pose(still.forecast(clip[:now], seconds=FAR).samples)
             for name, some in (
                 (f"{MANY}, nearest of {SAMPLES}", samples),
                 (f"{MANY}, the first", samples[:1]),
@@ -130,12 +131,12 @@ def _clip(action: str, seed: int) -> Motion:
     return perform(action, seconds=4.0, fps=FPS, seed=seed)
 
 
-def _cut(run: Run, clip: Motion, now: float) -> Answer:
-    return run.answer(clip[: round(now * clip.fps)], seconds=NEAR)
+def _cut(pipeline: Pipeline, clip: Motion, now: float) -> Answer:
+    return pipeline.forecast(clip[: round(now * clip.fps)], seconds=NEAR)
 
 
-def _fan(title: str, clip: Motion, run: Run, now: float, seed: int) -> Panel:
-    answer = run.answer(clip[: round(now * clip.fps)], seconds=FAR, samples=SAMPLES, seed=seed)
+def _fan(title: str, clip: Motion, pipeline: Pipeline, now: float, seed: int) -> Panel:
+    answer = pipeline.forecast(clip[: round(now * clip.fps)], seconds=FAR, samples=SAMPLES, seed=seed)
     ahead = Layer(f"{SAMPLES} futures", answer.samples.points(), "ghost", SHOWN - FAR)
     return _split(title, clip, answer, SHOWN - FAR, [ahead], f"{FAR:g} s ahead")
 

@@ -15,15 +15,15 @@ from kinema.geometry.rotations import rotvec_to_rotmat
 from kinema.metrics.dynamics import mean_jerk
 from kinema.motion.damage import find_damage
 from kinema.motion.motion import Clip, Motion, Points
+from kinema.pipeline.adapter import Adapter
 from kinema.pipeline.completion import complete
-from kinema.pipeline.forecasting import Run
-from kinema.pipeline.open import open_run
+from kinema.pipeline.open import load_adapter
 from kinema.viz.layers import Layer, Panel
 from kinema.viz.page import Note, Section
 
 MODEL = "render-in-between"
 FPS = 30.0
-ACTIONS = ("walk", "run", "jump", "kick", "squat", "bow")
+ACTIONS = ("walk", "model", "jump", "kick", "squat", "bow")
 _FRAMES = 1 + round(SHOWN * FPS)
 _KEY_EVERY = 12  # frames
 _EVIDENCE_EVERY = 4  # frames of a clip whose detector is slow and shakes
@@ -33,14 +33,14 @@ _TICK = 0.5 / FPS
 
 def in_between(cast: Cast, seed: int) -> Part:
     """Key poses are known, the movement between them is said; the keys stand where they are all the time."""
-    run = _model(cast)
+    model = _model(cast)
     clips = {name: perform(name, seconds=SHOWN + 1.0, fps=FPS, seed=seed)[:_FRAMES] for name in ACTIONS}
     clips["walk, then turn"] = sequence([("walk", 2.0), ("turn", 2.0)], fps=FPS, seed=seed)[30 : 30 + _FRAMES]
     known = torch.zeros(_FRAMES, dtype=torch.bool)
     known[::_KEY_EVERY] = True
-    methods: dict[str, str | Run] = {"auto": "auto", "linear": "linear", "hold": "hold"}
-    if run is not None:
-        methods = {MODEL: run, **methods}
+    methods: dict[str, str | Adapter] = {"auto": "auto", "linear": "linear", "hold": "hold"}
+    if model is not None:
+        methods = {MODEL: model, **methods}
     best = next(iter(methods))
     done = {name: {who: complete(clip, known=known, method=by).motion for who, by in methods.items()}
             for name, clip in clips.items()}  # fmt: skip
@@ -58,13 +58,13 @@ def in_between(cast: Cast, seed: int) -> Part:
     shown = [_keyed(name, clips[name], done[name][best], known) for name in ("walk, then turn", "kick", "squat")]
     lead = f"A key pose every {gap} is known: the grey bodies. Green is what the method says lies between them."
     return Part(
-        Section("In-between", shown, lead, (_by(run, "Key poses are joined"),), scores.table(), "large"), scores
+        Section("In-between", shown, lead, (_by(model, "Key poses are joined"),), scores.table(), "large"), scores
     )
 
 
 def repaired(cast: Cast, seed: int) -> Part:
     """Two kinds of damage before and after: faults here and there, and a slow detector that shakes."""
-    run = _model(cast)
+    model = _model(cast)
     clips = {name: perform(name, seconds=SHOWN + 1.0, fps=FPS, seed=seed + 2)[:_FRAMES] for name in ("walk", "bow")}
     evidence = torch.zeros(_FRAMES, dtype=torch.bool)
     evidence[::_EVIDENCE_EVERY] = True
@@ -78,7 +78,7 @@ def repaired(cast: Cast, seed: int) -> Part:
             name: complete(clip, known=evidence, method="hold").motion for name, clip in shaken.items()
         },
     }
-    for by in (run, "auto") if run else ("auto",):
+    for by in (model, "auto") if model else ("auto",):
         done[f"shaking: {by if isinstance(by, str) else MODEL}"] = {
             name: complete(clip, known=evidence, keys="soft", method=by).motion for name, clip in shaken.items()
         }
@@ -90,11 +90,11 @@ def repaired(cast: Cast, seed: int) -> Part:
         "the trivial repair; the jerk of a lost arm cannot be told."
     )
     scores = Scores(rows, about, 1)
-    panels = _before_and_after(done, clips, found["walk"].any(1), MODEL if run else "auto")
+    panels = _before_and_after(done, clips, found["walk"].any(1), MODEL if model else "auto")
     lead = "Good frames stay as they are; what is missing, leaps or stands still is found and filled anew."
     notes = (
         Note("faults: by auto, the curve that errs least; it needs no weights.", model=False),
-        _by(run, "The shaking clip is mended"),
+        _by(model, "The shaking clip is mended"),
     )
     return Part(Section("Repair", panels, lead, notes, scores.table()), scores)
 
@@ -134,13 +134,13 @@ def shaking(clip: Motion, seed: int) -> Motion:
     return replace(clip, rotations=clip.rotations @ rotvec_to_rotmat(turn), root=clip.root + by)
 
 
-def _model(cast: Cast) -> Run | None:
+def _model(cast: Cast) -> Adapter | None:
     found = cast.find(MODEL)
-    return None if found is None else open_run(found)
+    return None if found is None else load_adapter(found)
 
 
-def _by(run: Run | None, what: str) -> Note:
-    if run is not None:
+def _by(model: Adapter | None, what: str) -> Note:
+    if model is not None:
         learnt = "trained on motion capture and on procedural motion of this kind, other performances"
         return Note(f"{what} by {MODEL}, {learnt}; auto takes it where it beat every curve, else the best curve.")
     return missing(MODEL, f"{what} by auto instead, the classical curve that errs least.")

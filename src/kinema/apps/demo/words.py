@@ -10,7 +10,7 @@ from kinema.apps.demo.part import SHOWN, Cast, Part, Scores, canonical, missing
 from kinema.data.synthetic import perform
 from kinema.metrics.dynamics import mean_jerk, skate_speed, speed
 from kinema.motion.motion import Clip, stack
-from kinema.pipeline.generation import ActionRun, open_action_run
+from kinema.pipeline.pipeline import Pipeline, open_generator
 from kinema.viz.layers import Layer, Panel
 from kinema.viz.page import Note, Section
 
@@ -22,24 +22,26 @@ _FEET = ("l_ankle", "r_ankle")
 
 def generated(cast: Cast, seed: int) -> Part:
     """Six actions by each system that is there."""
-    runs = {name: open_action_run(found) for name in MODELS if (found := cast.find(name)) is not None}
+    pipelines = {name: open_generator(found) for name in MODELS if (found := cast.find(name)) is not None}
     notes = [
-        Note(f"{name}: {MODELS[name]}; it knows {len(run.actions)} labels. Length and seed are all that it is told.")
-        for name, run in runs.items()
+        Note(
+            f"{name}: {MODELS[name]}; it knows {len(pipeline.actions)} labels. Length and seed are all that it is told."
+        )
+        for name, pipeline in pipelines.items()
     ]
     notes += [
         missing(name, f"Train it with `kinema train {name}`, then `kinema generate walk --model RUN`.")
         for name in MODELS
-        if name not in runs
+        if name not in pipelines
     ]
     lead = "Nothing is observed: an action and a length go in, motion comes out. Each body is one sample."
-    if not runs:
+    if not pipelines:
         return Part(Section("Generate", (), lead, notes))
     rows: dict[str, dict[str, float]] = {}
     panels: list[Panel] = []
-    for name, run in runs.items():
-        seconds = min(SHOWN, run.trained / run.fps) if run.trained else SHOWN
-        made = {one: run.generate({one: 1.0}, seconds, samples=_SAMPLES, seed=seed) for one in _actions(run)}
+    for name, pipeline in pipelines.items():
+        seconds = min(SHOWN, pipeline.trained_seconds) if pipeline.trained_seconds else SHOWN
+        made = {one: pipeline.generate(one, seconds=seconds, samples=_SAMPLES, seed=seed) for one in _actions(pipeline)}
         rows[name] = _measured(list(made.values()))
         panels += [_panel(action, clips, name) for action, clips in made.items()]
     acted = [_performed(action, seed) for action in PREFERRED if action != "dance"][:COUNT]
@@ -54,9 +56,9 @@ def generated(cast: Cast, seed: int) -> Part:
     return Part(Section("Generate", panels, lead, notes, scores.table(), "small"), scores)
 
 
-def _actions(run: ActionRun) -> list[str]:
+def _actions(pipeline: Pipeline) -> list[str]:
     """Those that this demo likes best and the run knows; then any others that it knows."""
-    known = [name for name in run.actions if name not in run.styles]
+    known = [name for name in pipeline.actions if name not in pipeline.card.styles]
     liked = [name for name in PREFERRED if name in known]
     return (liked + [name for name in known if name not in liked])[:COUNT]
 

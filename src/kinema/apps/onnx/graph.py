@@ -21,7 +21,8 @@ from kinema.core.atomic import atomic_path, write_text
 from kinema.core.errors import CheckFailedError, KinemaError, UsageError, unknown_name
 from kinema.core.optional import require
 from kinema.core.version import VERSION
-from kinema.pipeline.checkpoint import Loaded, load_model
+from kinema.pipeline.adapter import Adapter
+from kinema.pipeline.checkpoint import load_model
 from kinema.pipeline.open import model_folder
 from kinema.recipes.codec import to_json
 from kinema.training.checkpoint import skeleton_to_json
@@ -74,9 +75,10 @@ def export(model: str | Path, out: Path | str, part: str | None = None, *, check
     return Exported(out, side, chosen.name, tuple(name for name in parts if name != chosen.name), difference)
 
 
-def page_of(loaded: Loaded, part: Part, name: str) -> dict[str, Any]:
+def page_of(loaded: Adapter, part: Part, name: str) -> dict[str, Any]:
     """What a user of the graph must know, as JSON data."""
-    representation = loaded.representation
+    representation, recipe = loaded.trained_representation(), loaded.card.recipe
+    assert recipe is not None
     meaning = " ".join((type(representation).__doc__ or "").split("\n\n")[0].split())
     return {
         "kinema": VERSION,
@@ -92,13 +94,13 @@ def page_of(loaded: Loaded, part: Part, name: str) -> dict[str, Any]:
             "width": representation.width,
             "tokens": list(getattr(representation, "joints", ())),
             "token_of_feature": list(representation.token_of_feature),
-            "representation": to_json(loaded.recipe.representation),
+            "representation": to_json(recipe.representation),
             "mean": representation.statistics.mean.tolist(),
             "std": representation.statistics.std.tolist(),
             "standardised": "inside: give and take features in their own units",
         },
         "skeleton": skeleton_to_json(representation.skeleton),
-        "licence": loaded.licence,
+        "licence": loaded.card.licence,
     }
 
 

@@ -45,7 +45,7 @@ def _mirror_matrix(representation: Representation) -> tuple[Tensor, Tensor]:
         raise UsageError(
             expected="features whose mirror image is a linear map of them",
             got=f"{type(representation).__name__} of a skeleton where it is not",
-            cure="Ask the model in Python: kinema.open_run.",
+            cure="Use it in Python: kinema.open(NAME).",
         )
     return matrix, shift
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from kinema.apps.studio.upload import Upload, Verb
 from kinema.core.errors import UsageError
-from kinema.models.posegpt.model import PoseGPT
 from kinema.motion.motion import Clip, Motion, concatenate
 from kinema.motion.retargeting.inverse_kinematics import fit_rotations
 from kinema.pipeline.completion import Completed
-from kinema.pipeline.pipeline import Opened
+from kinema.pipeline.pipeline import Pipeline
 from kinema.viz.layers import Layer, Panel
 
 
@@ -75,7 +73,7 @@ class Reply:
         return clip
 
 
-def answer(model: Opened, question: Question, upload: Upload | None) -> Reply:
+def answer(model: Pipeline, question: Question, upload: Upload | None) -> Reply:
     """The answer to a question. Raises UsageError without a motion where one is needed, and what the verb raises."""
     if upload is None and question.verb != "generate":
         raise UsageError(expected=f"a motion to {question.verb}", got="none", cure="Open a file first.")
@@ -85,7 +83,7 @@ def answer(model: Opened, question: Question, upload: Upload | None) -> Reply:
     return reply
 
 
-def _forecast(model: Opened, question: Question, upload: Upload | None) -> Reply:
+def _forecast(model: Pipeline, question: Question, upload: Upload | None) -> Reply:
     whole = _motion(upload)
     frames = whole.frames if question.known <= 0 else round(question.known * whole.fps)
     past = whole[: min(max(frames, 1), whole.frames)]
@@ -105,7 +103,7 @@ def _forecast(model: Opened, question: Question, upload: Upload | None) -> Reply
     )
 
 
-def _inbetween(model: Opened, question: Question, upload: Upload | None) -> Reply:
+def _inbetween(model: Pipeline, question: Question, upload: Upload | None) -> Reply:
     whole = _motion(upload)
     step = max(2, round(question.every * whole.fps))
     keys = sorted({*range(0, whole.frames, step), whole.frames - 1})
@@ -113,17 +111,17 @@ def _inbetween(model: Opened, question: Question, upload: Upload | None) -> Repl
     return _completed(question, upload, done, "inbetween", f"{len(keys)} of {whole.frames} frames were known")
 
 
-def _upsample(model: Opened, question: Question, upload: Upload | None) -> Reply:
+def _upsample(model: Pipeline, question: Question, upload: Upload | None) -> Reply:
     done = model.upsample(_clip(upload), rate=question.rate, seed=question.seed)
     return _completed(question, upload, done, "upsampled")
 
 
-def _repair(model: Opened, question: Question, upload: Upload | None) -> Reply:
+def _repair(model: Pipeline, question: Question, upload: Upload | None) -> Reply:
     done = model.repair(_clip(upload), strength=question.strength, seed=question.seed)
     return _completed(question, upload, done, "repaired")
 
 
-def _generate(model: Opened, question: Question, upload: Upload | None) -> Reply:
+def _generate(model: Pipeline, question: Question, upload: Upload | None) -> Reply:
     del upload
     clips = _tempered(model, question.temperature).generate(
         question.action or next(iter(model.actions), ""),
@@ -134,7 +132,7 @@ def _generate(model: Opened, question: Question, upload: Upload | None) -> Reply
     return Reply(question, question.action or "generated", Panel("generate", _samples(clips, 0.0)), clips)
 
 
-_WAYS: Mapping[Verb, Callable[[Opened, Question, Upload | None], Reply]] = {
+_WAYS: Mapping[Verb, Callable[[Pipeline, Question, Upload | None], Reply]] = {
     "forecast": _forecast,
     "inbetween": _inbetween,
     "upsample": _upsample,
@@ -158,20 +156,17 @@ def _samples(clips: Clip, start: float) -> tuple[Layer, ...]:
     )
 
 
-def _tempered(model: Opened, temperature: float) -> Opened:
+def _tempered(model: Pipeline, temperature: float) -> Pipeline:
     """The same model, drawing its codes at another temperature; the weights are shared."""
-    run = model.action_run
-    if run is None or temperature == 1 or not isinstance(run.model, PoseGPT):
+    if model.adapter is None or temperature == 1 or not model.adapter.model.has_temperature:
         return model
-    other = copy.copy(run.model)
-    choice = replace(other.config.choice, temperature=temperature)
-    other.config = replace(other.config, choice=choice)
-    return replace(model, action_run=replace(run, model=other))
+    tempered = model.adapter.model.at_temperature(temperature)
+    return replace(model, adapter=replace(model.adapter, model=tempered))
 
 
-def tempers(model: Opened) -> bool:
+def tempers(model: Pipeline) -> bool:
     """Whether a temperature means something to a model."""
-    return model.action_run is not None and isinstance(model.action_run.model, PoseGPT)
+    return model.adapter is not None and model.adapter.model.has_temperature
 
 
 def _clip(upload: Upload | None) -> Clip:

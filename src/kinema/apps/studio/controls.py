@@ -87,7 +87,7 @@ class Asking:
         used = set(_USED[self._verb])
         if not tempers(model):
             used.discard("temperature")
-        if model.run is None or model.run.deterministic:
+        if model.deterministic:
             used -= {"samples", "seed"}
             self.fields["samples"].value = 1
         if self._verb == "generate":

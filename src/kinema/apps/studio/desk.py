@@ -19,7 +19,7 @@ from kinema.core.errors import KinemaWarning, UsageError, unknown_name
 
 if TYPE_CHECKING:
     from kinema.apps.studio.answers import Question, Reply
-    from kinema.pipeline.pipeline import Opened
+    from kinema.pipeline.pipeline import Pipeline
 
 VERBS: tuple[Verb, ...] = ("forecast", "inbetween", "upsample", "repair", "generate")
 KINDS: tuple[str, ...] = ("bvh", "glb", "npz")
@@ -34,7 +34,7 @@ class Desk:
 
     models: Sequence[str | Path] = ()
     largest: int = 64 * MEGABYTE
-    _opened: dict[str, Opened] = field(default_factory=dict[str, "Opened"])
+    _opened: dict[str, Pipeline] = field(default_factory=dict[str, "Pipeline"])
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def read(self, name: str, content: bytes, *, fps: float | None = None) -> Upload:
@@ -70,7 +70,7 @@ class Desk:
         """The verbs that some model answers."""
         return tuple(verb for verb in VERBS if self.menu(verb))
 
-    def open(self, name: str) -> Opened:
+    def open(self, name: str) -> Pipeline:
         """A model of the menu, opened once. Raises UsageError for any other name: a page names no folders."""
         if name not in self._names():
             raise unknown_name("model", name, self._names())

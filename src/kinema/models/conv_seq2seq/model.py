@@ -124,6 +124,7 @@ class ConvSeq2Seq(Model):
     """The system: `predicted` frames from the last `observed`, by rolling out frame by frame."""
 
     turns = ("discriminator", "generator")
+    graphs = ("forecast",)
 
     @dataclass(frozen=True)
     class Config:

@@ -8,6 +8,7 @@ Legend: R rows (samples x batch), N tokens, K books, D width.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, cast, runtime_checkable
@@ -58,6 +59,7 @@ class PoseGPT(Model):
     """The prior with its tokeniser, which is not trained any more."""
 
     deterministic = False
+    has_temperature = True
 
     @dataclass(frozen=True)
     class Config:
@@ -111,6 +113,7 @@ class PoseGPT(Model):
         super().__init__()
         self.config, self.shape = config, shape
         self.tokeniser = tokeniser.requires_grad_(False)
+        self.graphs = ("step", "cached", *tokeniser.graphs) if tokeniser.graphs else ()
         self.books, self.codes, self.factor = self._tokens.books, self._tokens.codes, self._tokens.factor
         _check(config, self.books, self.codes)
         dim = config.width
@@ -229,6 +232,13 @@ class PoseGPT(Model):
                 scores = scores[:, : self.codes]  # the first book alone says whether the motion ends
             codes.append(self.config.choice.pick(scores, uniform[:, book], guided=guided))
         return torch.stack(codes, -1)
+
+    def at_temperature(self, temperature: float) -> PoseGPT:
+        """See `Model.at_temperature`."""
+        other = copy.copy(self)
+        choice = replace(self.config.choice, temperature=temperature)
+        other.config = replace(self.config, choice=choice)
+        return other
 
     @torch.no_grad()
     def predict(

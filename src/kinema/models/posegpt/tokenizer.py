@@ -99,6 +99,8 @@ class Straight(nn.Module):
 class PoseTokens(Model):
     """The tokeniser. `encode` gives codes, `decode` features; trained to give back what it was given."""
 
+    graphs = ("encode", "decode")
+
     @dataclass(frozen=True)
     class Config:
         """The defaults are the paper's sizes with the mended parts; width 384, one stack of 6 blocks per side.

@@ -34,6 +34,7 @@ class RenderInBetween(Model):
     """The network. `predict` gives exact keys (trust 1) back as they are."""
 
     completes = True
+    graphs = ("inbetween",)
 
     @dataclass(frozen=True)
     class Config:
@@ -152,7 +153,7 @@ class RenderInBetween(Model):
         answer = torch.where(exact[..., self.owner], query.seen, answer)
         return repeat_samples(answer.to(query.seen.dtype), samples)
 
-    def doubts(self, query: Query) -> Float[Tensor, "B T J"]:
+    def outlier_scores(self, query: Query) -> Float[Tensor, "B T J"]:
         """For each observation the probability that it is wrong; 0 where nothing is observed, and of exact keys."""
         seen = self._prepare(query)
         spread = self.judging.spread(seen, self._encode(seen)[2][-1])

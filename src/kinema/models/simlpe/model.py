@@ -90,6 +90,8 @@ class PoseMixing(nn.Module):
 class SiMLPe(Model):
     """The network. A pass answers `predicted` frames from the last `observed`."""
 
+    graphs = ("forecast",)
+
     @dataclass(frozen=True)
     class Config:
         """The defaults are the paper's (sections 3 and 4.2): 50 frames in, 10 out, 48 linear blocks.

@@ -36,6 +36,7 @@ class SMRNet(Model):
 
     deterministic = False
     completes = True
+    graphs = ("denoiser", "frames")
 
     @dataclass(frozen=True)
     class Config:

@@ -13,7 +13,7 @@ Space = Literal["rotations", "positions"]
 class Forecaster(Protocol):
     """A model that continues a pose sequence.
 
-    `trained_on` holds the identities of the recordings that it learnt from, `spaces` what it can say. `forecast`
+    `trained_on` holds the identities of its training recordings, `spaces` what it can answer in. `forecast_windows`
     takes the observed clip (batch shape (window,), at the protocol's rate and on its skeleton; a model that looks back
     less far uses the end of it) and gives the `frames` after it: poses in the frame of the root, which stands at the
     origin unturned; a `Motion` for "rotations", `Points` for "positions".
@@ -34,6 +34,6 @@ class Forecaster(Protocol):
         """What it can answer in."""
         ...
 
-    def forecast(self, past: Motion, frames: int, space: Space) -> Clip:
+    def forecast_windows(self, past: Motion, frames: int, space: Space) -> Clip:
         """The `frames` after `past`. Raises UsageError where it cannot answer in that space."""
         ...

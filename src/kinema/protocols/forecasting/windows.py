@@ -57,12 +57,12 @@ def answered(forecaster: Forecaster, windows: Windows) -> tuple[Motion | None, P
     turned: Motion | None = None
     points: Points | None = None
     if "rotations" in forecaster.spaces:
-        answer = forecaster.forecast(windows.past, predicted, "rotations")
+        answer = forecaster.forecast_windows(windows.past, predicted, "rotations")
         assert isinstance(answer, Motion), f"{forecaster.name} answered positions where rotations were asked"
         turned = answer
         points = None if "positions" in forecaster.spaces else root_free(turned).points()
     if "positions" in forecaster.spaces:
-        points = forecaster.forecast(windows.past, predicted, "positions").points()
+        points = forecaster.forecast_windows(windows.past, predicted, "positions").points()
     return turned, points
 
 

@@ -1,4 +1,4 @@
-"""What a model is asked about a clip: what is known, on the model's skeleton, at its rate, window after window."""
+"""What is known of a clip, and the windows of it that a model is asked about: on its skeleton, at its rate."""
 
 from __future__ import annotations
 
@@ -11,17 +11,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from kinema.core.errors import UsageError
 from kinema.core.query import Query
 from kinema.motion.interpolation import Interpolator, even_times
 from kinema.motion.motion import Clip, Motion
-from kinema.motion.retargeting import retarget
-from kinema.motion.retargeting.inverse_kinematics import match_joints
-from kinema.pipeline.forecasting import Run
+from kinema.pipeline.adapter import Adapter
 from kinema.representations.base import Representation
-from kinema.representations.keypoints_2d import PictureKeypoints
 
-UNTOLD = 0.5  # the confidence of evidence of which nobody says how good it is
+UNKNOWN_CONFIDENCE = 0.5  # of noisy keys whose confidence nobody gives
 _SUREST = 0.98  # evidence is never exact: a model must stay free to change it
 _PART = 2048  # times asked about together
 _LONGEST = 96  # frames of a window, where a model does not say
@@ -31,28 +27,28 @@ _LONGEST = 96  # frames of a window, where a model does not say
 class Evidence:
     """What is known of a clip (any batch shape): which joints of which frames, and the frames' times in seconds.
 
-    `trust` None: what is known is exact, and stays as it is; else its confidence (1 is not exact).
+    `confidence` None: what is known is exact and stays as it is; else how reliable it is (1 is not exact).
     """
 
     clip: Clip
     known: Bool[Tensor, "frame joint"]
     clock: Float[Tensor, " frame"]
-    trust: Float[Tensor, "*batch frame joint"] | None = None
+    confidence: Float[Tensor, "*batch frame joint"] | None = None
 
     @property
     def exact(self) -> bool:
         """Whether what is known must stay as it is."""
-        return self.trust is None
+        return self.confidence is None
 
-    def sureness(self) -> Float[Tensor, "*batch frame joint"]:
+    def table(self) -> Float[Tensor, "*batch frame joint"]:
         """1 where known exactly, below it the confidence of evidence, 0 where unknown."""
-        if self.trust is None:
+        if self.confidence is None:
             return self.known.float()
-        return self.trust.float().clamp(0, _SUREST) * self.known
+        return self.confidence.float().clamp(0, _SUREST) * self.known
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class WindowGroup:
     """Some of the times that are asked for, and what a model is asked for them.
 
     `times` are those (a slice of them), `frames` the model's frames that its windows cover, `core` those of them that
@@ -67,39 +63,33 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
-    """A question in a model's own terms: the times of its frames in seconds (`grid`), and how sure it is told there.
+class ModelView:
+    """Evidence as a model sees it: the times of its frames in seconds (`grid`), and the confidence of each token there.
 
-    `keys` are the times of exact frames that are known whole. `parts` says what is asked together, and `windows` asks.
+    `keys` are the times of exact frames that are known whole. `parts` groups what is predicted together,
+    `windows` gives its queries.
     """
 
-    run: Run
+    adapter: Adapter
     representation: Representation
     given: Interpolator[Clip]
     grid: Float[Tensor, " model"]
-    trust: Float[Tensor, "*batch model token"]
+    confidence: Float[Tensor, "*batch model token"]
     keys: Float[Tensor, " key"]
     spans: tuple[slice, ...]
 
     @classmethod
-    def of(cls, run: Run, evidence: Evidence, wanted: Float[Tensor, " time"]) -> Asked:
-        """About the times `wanted`. Raises UsageError for a run that has no representation (baselines), and where it
-        cannot read such a clip."""
-        representation = run.representation
-        if representation is None or run.only is not None:
-            raise UsageError(
-                expected="a trained model, or a curve",
-                got=f"the baseline {run.name}, which only forecasts",
-                cure="Name a curve (linear, cubic, pchip, squad) or a model of `kinema models`.",
-            )
+    def of(cls, adapter: Adapter, evidence: Evidence, wanted: Float[Tensor, " time"]) -> ModelView:
+        """At the times `wanted`. Raises UsageError for a baseline, and where the model cannot read such a clip."""
+        representation = adapter.trained_representation()
         given = Interpolator(evidence.clip, evidence.known, evidence.clock)
         grid, slots, frames = _grid(evidence, wanted, representation.fps)
-        trust = _trust(evidence, len(grid), slots, frames, representation)
+        confidence = _confidence(evidence, len(grid), slots, frames, representation)
         keys = evidence.clock[evidence.known.all(1)] if evidence.exact else evidence.clock[:0]
-        spans = _spans(run, trust.reshape(-1, *trust.shape[-2:]))
-        return cls(run, representation, given, grid, trust, keys, tuple(spans))
+        spans = _spans(adapter, confidence.reshape(-1, *confidence.shape[-2:]))
+        return cls(adapter, representation, given, grid, confidence, keys, tuple(spans))
 
-    def parts(self, wanted: Float[Tensor, " time"], needed: Bool[Tensor, " time"]) -> list[Part]:
+    def parts(self, wanted: Float[Tensor, " time"], needed: Bool[Tensor, " time"]) -> list[WindowGroup]:
         """What must be asked for those of the times that are needed: windows that none of them lies in are left out."""
         edges = torch.nn.functional.pad(needed.int(), (1, 1)).diff().nonzero()[:, 0]
         runs: list[list[int]] = []
@@ -134,88 +124,63 @@ class Asked:
         core = self._core(wanted, run)
         return [i for i, span in enumerate(self.spans) if span.start < core.stop and span.stop > core.start]
 
-    def _part(self, wanted: Tensor, run: list[int]) -> Part:
+    def _part(self, wanted: Tensor, run: list[int]) -> WindowGroup:
         numbers = self._windows(wanted, run)
         frames = slice(self.spans[numbers[0]].start, max(self.spans[i].stop for i in numbers))
         windows = tuple((i, self.spans[i]) for i in numbers)
-        return Part(slice(*run), frames, self._core(wanted, run), windows)
+        return WindowGroup(slice(*run), frames, self._core(wanted, run), windows)
 
     def features(self, clip: Interpolator[Clip], frames: slice) -> tuple[Clip, Float[Tensor, "*batch model feat"]]:
         """A clip at some of the model's frames, by straight lines, on its skeleton; and as its features."""
         drawn = clip.at(self.grid[frames], method="linear", fps=self.representation.fps)
-        body = on_body(drawn, self.representation)
+        body = self.representation.read(drawn)
         return body, features_of(self.representation, body)
 
-    def windows(self, part: Part) -> Iterator[tuple[int, slice, Query, Float[Tensor, "span 1"]]]:
+    def windows(self, part: WindowGroup) -> Iterator[tuple[int, slice, Query, Float[Tensor, "span 1"]]]:
         """The windows of a part, half of each overlapping the one before: number, frames counted from the part's
         first, the question, and how much each of its frames weighs."""
         _, given = self.features(self.given, part.frames)
         given = given.reshape(-1, *given.shape[-2:])
-        sure = self.trust[..., part.frames, :]
+        sure = self.confidence[..., part.frames, :]
         sure = sure.reshape(-1, *sure.shape[-2:]).expand(len(given), -1, -1)
-        grid, token = self.grid[part.frames], torch.tensor(self.representation.token_of_feature)
-        self.run.model.eval()
+        grid = self.grid[part.frames]
         for number, whole in part.windows:
             span = slice(whole.start - part.frames.start, whole.stop - part.frames.start)
-            some, length = sure[:, span], span.stop - span.start
-            query = Query(
-                seen=torch.where(some[..., token] > 0, given[:, span], 0.0),
-                trust=some,
-                time=(grid[span] - grid[span.start]).float().expand(len(given), -1),
-                valid=torch.ones(len(given), length, dtype=torch.bool),
-                action=given.new_zeros(len(given), 0),
-            )
-            yield number, span, query, torch.hann_window(length + 2, periodic=False)[1:-1, None].to(given)
-
-
-_GUESSED = 0.05  # the confidence in a keypoint that a layout does not have
+            time = (grid[span] - grid[span.start]).float().expand(len(given), -1)
+            query = self.adapter.query(self.representation, given[:, span], sure[:, span], time=time)
+            weight = torch.hann_window(span.stop - span.start + 2, periodic=False)[1:-1, None]
+            yield number, span, query, weight.to(given)
 
 
 @runtime_checkable
-class Doubter(Protocol):
+class OutlierScorer(Protocol):
     """A model that can tell wrong observations from right ones."""
 
-    def doubts(self, query: Query) -> Float[Tensor, "batch frame token"]:
+    def outlier_scores(self, query: Query) -> Float[Tensor, "batch frame token"]:
         """For each observation the probability that it is wrong; 0 where nothing is observed."""
         ...
 
 
 @torch.inference_mode()
-def doubts(run: Run, evidence: Evidence) -> Float[Tensor, "frame joint"]:
-    """How likely each observation of a clip is wrong, as a model (a `Doubter`) sees it; 0 where nothing is known."""
-    model, asked = run.model, Asked.of(run, evidence, evidence.clock)
-    assert isinstance(model, Doubter)
-    found = torch.zeros(asked.trust.shape)
-    for part in asked.parts(evidence.clock, torch.ones(len(evidence.clock), dtype=torch.bool)):
+def outlier_scores(adapter: Adapter, evidence: Evidence) -> Float[Tensor, "frame joint"]:
+    """How likely each observation of a clip is wrong, by a model (an `OutlierScorer`); 0 where nothing is known."""
+    model, view = adapter.model.eval(), ModelView.of(adapter, evidence, evidence.clock)
+    assert isinstance(model, OutlierScorer)
+    found = torch.zeros(view.confidence.shape)
+    for part in view.parts(evidence.clock, torch.ones(len(evidence.clock), dtype=torch.bool)):
         total = torch.zeros(part.frames.stop - part.frames.start, found.shape[-1])
         weight = total[:, :1].clone()
-        for _, span, query, hann in asked.windows(part):
-            total[span] += model.doubts(query)[0] * hann
+        for _, span, query, hann in view.windows(part):
+            total[span] += model.outlier_scores(query)[0] * hann
             weight[span] += hann
         own = slice(part.core.start - part.frames.start, part.core.stop - part.frames.start)
         found[part.core] = (total / weight)[own]
-    there = (asked.trust > 0).any(-1).nonzero()[:, 0]
-    near = there[_nearest(asked.grid[there], evidence.clock)]
+    there = (view.confidence > 0).any(-1).nonzero()[:, 0]
+    near = there[_nearest(view.grid[there], evidence.clock)]
     by_token, out = found[near], torch.zeros(evidence.known.shape)
-    for token, own in enumerate(_sources(evidence.clip, asked.representation)):
+    for token, own in enumerate(view.representation.sources(evidence.clip.skeleton)):
         out[:, own] = torch.maximum(out[:, own], by_token[:, token, None])
     return out * evidence.known
-
-
-def on_body(clip: Clip, representation: Representation) -> Clip:
-    """The clip on the model's skeleton. Raises UsageError for points that cannot be brought there."""
-    if isinstance(clip, Motion):
-        same = clip.skeleton.same_tree(representation.skeleton)
-        return clip if same else retarget(clip, representation.skeleton, by="directions")
-    if isinstance(representation, PictureKeypoints) and clip.positions.shape[-1] == 2:
-        return representation.onto(clip)
-    if not clip.skeleton.same_tree(representation.skeleton):
-        raise UsageError(
-            expected=f"points on the model's skeleton {representation.skeleton.name}",
-            got=f"{clip.skeleton.name} ({len(clip.skeleton)} joints)",
-            cure="Use a curve: --method auto, linear, cubic or pchip.",
-        )
-    return clip
 
 
 def features_of(representation: Representation, clip: Clip) -> Float[Tensor, "*batch frame feat"]:
@@ -251,43 +216,31 @@ def _grid(
     return grid, slots, frames
 
 
-def _trust(
+def _confidence(
     evidence: Evidence, count: int, slots: Tensor, frames: Tensor, representation: Representation
 ) -> Float[Tensor, "*batch model token"]:
-    """How sure each token is in the model's frames that stand for known ones; 0 in all others.
+    """The confidence of each token in the model's frames that stand for known ones; 0 in all others.
 
-    A token of which the clip has no counterpart is as sure as the whole frame is on average; in a picture, where it
-    was put at a guess, hardly at all.
+    A token without a joint in the clip is as sure as the whole frame is on average, or as the representation guesses.
     """
-    sure = evidence.sureness()
+    sure = evidence.table()
     whole = sure.mean(-1) * evidence.known.all(-1)
-    if isinstance(representation, PictureKeypoints):
-        whole = _GUESSED * evidence.known.any(-1).to(whole).expand(whole.shape)
-    sources = _sources(evidence.clip, representation)
+    if (guessed := representation.guessed) is not None:
+        whole = guessed * evidence.known.any(-1).to(whole).expand(whole.shape)
+    sources = representation.sources(evidence.clip.skeleton)
     table = torch.stack([sure[..., own].amin(-1) if own else whole for own in sources], -1)
-    trust = torch.zeros(*table.shape[:-2], count, representation.tokens)
-    trust[..., slots, :] = table[..., frames, :]
-    return trust
+    confidence = torch.zeros(*table.shape[:-2], count, representation.tokens)
+    confidence[..., slots, :] = table[..., frames, :]
+    return confidence
 
 
-def _sources(clip: Clip, representation: Representation) -> list[list[int]]:
-    """The joints of the clip that each token speaks of; none where it has no counterpart."""
-    if isinstance(representation, PictureKeypoints):
-        body, sources = representation.picture, representation.sources(clip.skeleton)
-    else:
-        body, sources = representation.skeleton, match_joints(clip.skeleton, representation.skeleton).sources
-    names = getattr(representation, "joints", ())
-    joints = body.indices(names) if len(names) == representation.tokens else [-1] * representation.tokens
-    return [list(sources.get(joint, ())) for joint in joints]
-
-
-def _spans(run: Run, trust: Float[Tensor, "batch model token"]) -> list[slice]:
+def _spans(adapter: Adapter, confidence: Float[Tensor, "batch model token"]) -> list[slice]:
     """Windows as long as the model's, or twice the longest gap, and then to the known frames outside them: a window
     that ended within a gap would know one side of it only."""
-    frames = trust.shape[1]
-    there = (trust > 0).any(-1).any(0).nonzero()[:, 0]
+    frames = confidence.shape[1]
+    there = (confidence > 0).any(-1).any(0).nonzero()[:, 0]
     ends = torch.cat((there.new_tensor([-1]), there, there.new_tensor([frames])))
-    window = min(run.observed + run.trained if run.trained else max(run.observed, 8), _LONGEST)
+    window = min(adapter.observed + adapter.trained if adapter.trained else max(adapter.observed, 8), _LONGEST)
     window = max(window, 2 * int(ends.diff().max()))
     if frames <= window:
         return [slice(0, frames)]

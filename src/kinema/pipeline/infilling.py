@@ -1,6 +1,6 @@
-"""A trained model's completion: what it changes about the classical curve, carried over to the user's own clip.
+"""A trained model's completion: what it changes about the classical curve, applied to the user's own clip.
 
-The model is asked with what is known (on its skeleton, at its rate, with the confidence of each joint), and the
+The model is asked about what is known (on its skeleton, at its rate, with the confidence of each joint), and the
 difference between its answer and the curve, both brought back the same way, is what the user's curve is changed by.
 Where the model agrees with the curve, the answer is the curve. Long clips go in overlapping windows whose differences
 are faded into each other by Hann weights.
@@ -24,10 +24,9 @@ from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.retargeting.bone_directions import leg_length
 from kinema.motion.retargeting.inverse_kinematics import fit_rotations, match_joints
 from kinema.motion.skeleton import has_joint
-from kinema.pipeline.forecasting import Run
-from kinema.pipeline.model_query import Asked, Evidence, Part
+from kinema.pipeline.adapter import Adapter
+from kinema.pipeline.evidence import Evidence, ModelView, WindowGroup
 from kinema.representations.base import Representation
-from kinema.representations.keypoints_2d import PictureKeypoints
 
 _STREAM = 0x9E3779B97F4A7C15  # between the seeds of two windows; odd, so that none comes twice
 
@@ -41,7 +40,7 @@ class _Way:
     keys: Float[Tensor, " key"]
 
     def settled(self, change: Float[Tensor, "*batch model feat"]) -> Float[Tensor, "*batch time feat"]:
-        """A difference at the times asked for; of exact keys, bent so that it is nought at every known time."""
+        """A difference at the times asked for; of exact keys, bent so that it is zero at every known time."""
         rows = change.double().movedim(-2, 0)
         at = read(rows, self.grid, self.wanted, "linear")
         if len(self.keys):
@@ -50,7 +49,7 @@ class _Way:
 
 
 def infill(
-    run: Run,
+    adapter: Adapter,
     curve: Clip,
     evidence: Evidence,
     wanted: Float[Tensor, " time"],
@@ -61,35 +60,37 @@ def infill(
 ) -> tuple[Clip, list[str]]:
     """The curve, given at the times `wanted`, corrected by a model; unchanged at the times of exact keys.
 
-    Only the `cells` are corrected (default: all), and only the windows that they lie in are asked. The answer has batch
-    shape (samples, *batch) where more than one is asked for, else that of the curve. Raises UsageError where the run
-    has no representation (baselines), and where it cannot read such a clip.
+    Only the `cells` are corrected (default: all), and only the windows that they lie in are view. The answer has batch
+    shape (samples, *batch) where more than one is asked for, else that of the curve. Raises UsageError for a
+    baseline, and where the model cannot read such a clip.
     """
-    asked = Asked.of(run, evidence, wanted)
+    view = ModelView.of(adapter, evidence, wanted)
     every = torch.ones(curve.frames, dtype=torch.bool)
     drawn, still = Interpolator(curve, every, wanted), curve[:1]
     copies = curve.expand(samples, *curve.batch_shape)
     out, notes = copies.map(lambda values, _: values.clone()), list[str]()
-    for part in asked.parts(wanted, every if cells is None else cells.any(1)):
-        before, after, path = _decoded(asked, part, drawn, seed, samples)
-        keys = asked.around(wanted[part.times])
-        way = _Way(asked.grid[part.frames], wanted[part.times], keys)
+    for part in view.parts(wanted, every if cells is None else cells.any(1)):
+        before, after, path = _decoded(view, part, drawn, seed, samples)
+        keys = view.around(wanted[part.times])
+        way = _Way(view.grid[part.frames], wanted[part.times], keys)
         piece = curve[part.times]
         if isinstance(piece, Points):
-            moved = _moved(piece, cast("Points", before), cast("Points", after), asked.representation, way)
+            moved = _moved(piece, cast("Points", before), cast("Points", after), view.representation, way)
         else:
-            moved = _turned(piece, still, before, after, asked.representation, way, path=path)
+            moved = _turned(piece, still, before, after, view.representation, way, path=path)
             if not path and not notes:
-                notes.append(f"{run.name} does not say where the body goes: the root follows the curve")
+                notes.append(f"{adapter.name} does not predict the root's path: the root follows the curve")
         _put(out, moved, part.times, cells)
     return (out.one(0) if samples == 1 else out), notes
 
 
-def _decoded(asked: Asked, part: Part, drawn: Interpolator[Clip], seed: int, samples: int) -> tuple[Clip, Clip, bool]:
+def _decoded(
+    view: ModelView, part: WindowGroup, drawn: Interpolator[Clip], seed: int, samples: int
+) -> tuple[Clip, Clip, bool]:
     """The curve as the model has it, the model's answer, and whether that says where the body goes."""
-    representation = asked.representation
-    seen, features = asked.features(drawn, part.frames)
-    answer = _predict(asked, part, features, seed, samples)
+    representation = view.representation
+    seen, features = view.features(drawn, part.frames)
+    answer = _predict(view, part, features, seed, samples)
     before, after = (representation.decode(representation.restore(each)) for each in (features[None], answer))
     return before, after, isinstance(seen, Motion) and _holds_path(representation, seen)
 
@@ -114,7 +115,7 @@ def _put(out: Clip, moved: Clip, times: slice, cells: Bool[Tensor, "time joint"]
 
 @torch.inference_mode()
 def _predict(
-    asked: Asked, part: Part, features: Float[Tensor, "*batch model feat"], seed: int, samples: int
+    view: ModelView, part: WindowGroup, features: Float[Tensor, "*batch model feat"], seed: int, samples: int
 ) -> Float[Tensor, "sample *batch model feat"]:
     """The curve's features with the windows' differences to them, faded into each other.
 
@@ -123,9 +124,9 @@ def _predict(
     *batch, frames, width = features.shape
     curve = features.reshape(-1, frames, width)
     total, weight = curve.new_zeros(samples, *curve.shape), curve.new_zeros(frames, 1)
-    for number, span, query, hann in asked.windows(part):
+    for number, span, query, hann in view.windows(part):
         generator = torch.Generator().manual_seed((seed + number * _STREAM) % 2**63)
-        total[:, :, span] += (asked.run.model.predict(query, samples, generator) - curve[:, span]) * hann
+        total[:, :, span] += (view.adapter.predict(query, samples, generator) - curve[:, span]) * hann
         weight[span] += hann
     return (curve + total / weight).reshape(samples, *batch, frames, width)
 
@@ -193,12 +194,7 @@ def _rotations(clip: Clip, onto: Motion) -> Motion:
 
 def _moved(curve: Points, before: Points, after: Points, representation: Representation, way: _Way) -> Points:
     """The curve moved as the model moves it; joints that the model does not know stay on the curve."""
-    change = after.positions - before.positions
-    if isinstance(representation, PictureKeypoints):
-        own = {of[0]: joint for joint, of in representation.sources(curve.skeleton).items() if len(of) == 1}
-        every = change.new_zeros(*change.shape[:-2], *curve.positions.shape[-2:])
-        every[..., list(own), :] = change[..., list(own.values()), :]
-        change = every
+    change = representation.spread(after.positions - before.positions, curve.skeleton)
     settled = way.settled(change.flatten(-2)).unflatten(-1, (-1, curve.positions.shape[-1]))
     moved = curve.positions + settled.to(curve.positions)
     sure = None if curve.confidence is None else curve.confidence.expand(moved.shape[:-1])

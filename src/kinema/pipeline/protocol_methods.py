@@ -1,0 +1,178 @@
+"""What protocols ask of a pipeline: many windows at once, in the model's or the protocol's own terms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar, cast
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from kinema.core.errors import UsageError
+from kinema.data.source import Source
+from kinema.models.posegpt.model import Tokeniser
+from kinema.motion.interpolation import even_times, interpolate
+from kinema.motion.motion import Clip, Motion, Points, stack
+from kinema.pipeline.adapter import Adapter
+from kinema.pipeline.completion import softened, under_model
+from kinema.pipeline.evidence import Evidence
+from kinema.pipeline.generation import make
+from kinema.pipeline.infilling import infill
+from kinema.protocols.forecasting.interface import Space
+from kinema.protocols.inbetweening.interface import CLASSICAL, Kind
+
+AnyClip = TypeVar("AnyClip", Motion, Points)
+
+
+@dataclass(frozen=True, eq=False)
+class ProtocolMethods:
+    """The part of `Pipeline` that protocols use. `adapter` is None for a classical curve."""
+
+    name: str
+    adapter: Adapter | None = None
+
+    @property
+    def trained_on(self) -> frozenset[str]:
+        """Identities of the training recordings; empty for what was not trained."""
+        return self.adapter.trained_on if self.adapter else frozenset()
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """The names of the actions that the model knows; none where it does not generate."""
+        return self.adapter.actions if self.adapter else ()
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether all samples are the same."""
+        return self.adapter is None or self.adapter.deterministic
+
+    @property
+    def spaces(self) -> frozenset[Space]:
+        """What its forecasts can be made of; nothing for a curve, which does not forecast."""
+        return self.adapter.spaces if self.adapter else frozenset()
+
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        """What it completes. Raises UsageError for a baseline, which only forecasts."""
+        return self.adapter.kinds if self.adapter else CLASSICAL[self.name].kinds
+
+    @property
+    def fps(self) -> float:
+        """The rate of what the model makes. Raises UsageError for a baseline or a curve."""
+        return self.trained().trained_representation().fps
+
+    def trained(self) -> Adapter:
+        """The adapter. Raises UsageError for a classical curve, which has no model."""
+        if self.adapter is None:
+            raise UsageError(
+                expected="a model",
+                got=f"the curve {self.name}",
+                cure="Name a model that `kinema models` lists, or a run folder.",
+            )
+        return self.adapter
+
+    def forecast_windows(self, past: Clip, frames: int, space: Space) -> Clip:
+        """The `frames` after `past` (batch shape (window,)): see `kinema.protocols.forecasting.interface`."""
+        return self.trained().forecast(past, frames, space)
+
+    def sample(self, past: Points, frames: int, samples: int, seed: int) -> Points:
+        """`samples` futures of `past` (batch shape (window,)): see `kinema.protocols.stochastic.interface`."""
+        return self.trained().sample(past, frames, samples, seed)
+
+    def complete(
+        self,
+        clip: AnyClip,
+        known: Bool[Tensor, " frame"] | Bool[Tensor, "frame joint"],
+        trust: Float[Tensor, "*batch frame joint"] | None = None,
+    ) -> AnyClip:
+        """The whole of clips (batch shape (window,)) whose `known` frames are given.
+
+        Frames with a confidence (`trust`) are noisy evidence, others exact; all windows at once, with what
+        `completion.complete` answers for each of them alone. See `kinema.protocols.inbetweening.interface`.
+        """
+        if self.adapter is None:
+            return CLASSICAL[self.name].complete(clip, known, trust)
+        table = known if known.ndim == 2 else known[:, None].expand(-1, len(clip.skeleton))
+        clock = even_times(clip.frames, clip.fps)
+        evidence = Evidence(clip, table, clock, trust)
+        base = clip if trust is None else _softened(evidence)
+        curve = interpolate(base, table, clock, times=clock, method=under_model(evidence))
+        answer, _ = infill(self.adapter, curve, evidence, clock, seed=0, samples=1)
+        return cast("AnyClip", answer)
+
+    def make(self, labels: Float[Tensor, "clip class"], frames: int, seed: int) -> Clip:
+        """One clip for every row of label weights, batch shape (clip,), on the model's own skeleton."""
+        return make(self.trained(), labels, frames, seed)
+
+    def as_seen(self, clip: Clip) -> Clip:
+        """A recording after the model's representation: on its skeleton, at its rate, with what its features keep."""
+        representation = self.trained().trained_representation()
+        return representation.decode(representation.encode(representation.read(clip)))
+
+    def source(self, data: Path | str | None) -> Source:
+        """The recordings that it was trained on, below the folder `data`. Raises UsageError where it has none."""
+        recipe = self.trained().card.recipe
+        if recipe is None:
+            raise UsageError(
+                expected="a model with a recipe, which says what it was trained on",
+                got=self.name,
+                cure="Name a run folder, or a model that `kinema models` lists.",
+            )
+        return recipe.source if data is None else recipe.source.rooted(str(data))
+
+    @property
+    def code_count(self) -> tuple[int, int]:
+        """Books, and codes in each. Raises UsageError where the model has no tokeniser."""
+        return self._tokeniser.books, self._tokeniser.codes
+
+    @property
+    def _tokeniser(self) -> Tokeniser:
+        model = self.trained().model.eval()
+        found = getattr(model, "tokeniser", model)
+        if not isinstance(found, Tokeniser):
+            raise UsageError(
+                expected="a model that makes codes of motion (the recipes posegpt, posegpt-bandai2 ...)",
+                got=self.name,
+                cure="Use the protocol action-generation.",
+            )
+        return found
+
+    def cut(self, clip: Clip, frames: int) -> Float[Tensor, "window frame feat"]:
+        """Standardised features of the windows of a recording, one after the other; what is left over is dropped."""
+        representation = self.trained().trained_representation()
+        features = representation.standardise(representation.encode(representation.read(clip)))
+        count = len(features) // frames
+        return features[: count * frames].unflatten(0, (count, frames))
+
+    def joints(self, features: Float[Tensor, "*batch frame feat"]) -> Float[Tensor, "*batch frame joint 3"]:
+        """Positions of joints, metres, of standardised features."""
+        representation = self.trained().trained_representation()
+        return representation.decode(representation.restore(features)).points().positions
+
+    @torch.inference_mode()
+    def coded(
+        self, features: Float[Tensor, "window frame feat"]
+    ) -> tuple[Int[Tensor, "window token book"], Float[Tensor, "window frame feat"]]:
+        """Codes of standardised features, and the features that are made of them."""
+        tokeniser = self._tokeniser
+        codes = tokeniser.encode(features, torch.ones(features.shape[:2], dtype=torch.bool))
+        return codes, tokeniser.decode(codes)[:, : features.shape[1]]
+
+    def continued(
+        self, past: Float[Tensor, "window past feat"], frames: int, samples: int, seed: int
+    ) -> Float[Tensor, "sample window frame feat"]:
+        """The past, standardised, with the `frames` after it, without a label."""
+        adapter = self.trained()
+        return adapter.window(adapter.trained_representation(), past, frames, samples, seed)
+
+
+def _softened(evidence: Evidence) -> Clip:
+    """Every window smoothed by its own confidences."""
+    clip, confidence = evidence.clip, evidence.confidence
+    assert confidence is not None
+    parts = [
+        softened(Evidence(clip.one(i), evidence.known, evidence.clock, confidence[i])) for i in range(len(confidence))
+    ]
+    return stack(parts)
