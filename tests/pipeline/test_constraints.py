@@ -78,7 +78,7 @@ def test_no_wish_is_the_plain_answer(smrnet: Pipeline) -> None:
 
 @pytest.mark.parametrize("model", ["zero-velocity", "simlpe-cmu"])
 def test_models_that_go_on_from_the_past_alone_refuse(model: str) -> None:
-    with pytest.raises(UsageError, match="completes") as refused:
+    with pytest.raises(UsageError, match="known of the future") as refused:
         open_pipeline(model).forecast(clip(), hold=("torso",))
     assert model in str(refused.value)
 

@@ -186,7 +186,7 @@ def test_what_cannot_sample_is_refused() -> None:
         trained_on = frozenset[str]()
         spaces = frozenset({"positions"})
 
-        def forecast(self, past: object, frames: int, space: str) -> object: ...
+        def forecast_windows(self, past: object, frames: int, space: str) -> object: ...
 
     assert not isinstance(Single(), Sampler)
     with pytest.raises(UsageError, match="samples futures"):
@@ -194,7 +194,7 @@ def test_what_cannot_sample_is_refused() -> None:
 
 
 def test_a_model_in_the_frame_of_the_root_is_refused() -> None:
-    with pytest.raises(UsageError, match="joint places relative to the root"):
+    with pytest.raises(UsageError, match="joint positions relative to the root"):
         LITTLE.evaluate(open_pipeline("simlpe-cmu"))
 
 
