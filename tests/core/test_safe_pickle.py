@@ -175,7 +175,8 @@ def test_an_object_in_an_npz(tmp_path: Path) -> None:
         read_object_npz(path, "many")
 
 
-def test_tensors_come_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize("archive", [True, False], ids=["since 1.6", "before"])
+def test_tensors_come_back(archive: bool, tmp_path: Path) -> None:
     base = torch.arange(12.0).reshape(3, 4)
     held = {
         "turned": base.T,
@@ -190,7 +191,7 @@ def test_tensors_come_back(tmp_path: Path) -> None:
         "numpy": np.ones(2),
     }
     path = tmp_path / "model.pth"
-    torch.save(held, path)
+    torch.save(held, path, _use_new_zipfile_serialization=archive)
     found: Any = read_torch(path)
     for key in ("turned", "part", "half", "counts", "nothing", "flag"):
         assert found[key].dtype == held[key].dtype
@@ -215,7 +216,16 @@ def test_tensors_beyond_their_numbers_and_other_files_are_refused(tmp_path: Path
         with pytest.raises(FormatError, match="beyond its 4 numbers"):
             read_torch(path)
     torch.save({"w": torch.arange(4.0)}, path, _use_new_zipfile_serialization=False)
+    whole = path.read_bytes()
+    for damaged in (whole[:-3], whole.replace(b"K\x04\x85", b"K\x05\x85", 1), whole[:60]):
+        path.write_bytes(damaged)
+        with pytest.raises(FormatError):
+            read_torch(path)
+    path.write_bytes(b"anything else")
     with pytest.raises(FormatError, match=r"since 1\.6"):
+        read_torch(path)
+    torch.save({"m": torch.nn.Linear(2, 2)}, path, _use_new_zipfile_serialization=False)
+    with pytest.raises(FormatError, match=r"torch\.nn\.modules\.linear\.Linear"):
         read_torch(path)
     torch.save({"m": torch.nn.Linear(2, 2)}, path)
     with pytest.raises(FormatError, match=r"torch\.nn\.modules\.linear\.Linear"):

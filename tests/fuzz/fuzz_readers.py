@@ -26,7 +26,7 @@ from fuzz_mutate import (
 )
 from safetensors.torch import save_file
 
-from kinema.apps.cli.train import _recipe
+from kinema.apps.cli.train import read_recipe
 from kinema.core.safe_pickle import read_object_npz, read_pickle, read_torch
 from kinema.data.sources import babel_files, labelled
 from kinema.data.sources import h36m_2d as h36m_camera
@@ -185,6 +185,12 @@ def _pickles(folder: Path) -> list[Path]:
 def _torch_file(folder: Path) -> list[Path]:
     torch.save({"a": torch.randn(3, 4), "b": [torch.arange(5), {"c": torch.ones(2).half()}]}, folder / "a.pt")
     return [folder / "a.pt"]
+
+
+def _legacy_torch_file(folder: Path) -> list[Path]:
+    held = {"a": torch.randn(3, 4), "b": [torch.arange(5), {"c": torch.ones(2).half()}]}
+    torch.save(held, folder / "a.pth", _use_new_zipfile_serialization=False)
+    return [folder / "a.pth"]
 
 
 _ARCHIVE = PositionArchive("a.npz", 17, "positions", "somewhere")
@@ -375,9 +381,10 @@ READERS: dict[str, Reader] = {
     "labels": Reader(_labels, _read_labels, TEXT),
     "checkpoint": Reader(_checkpoint, _read_checkpoint, (*JSON, safetensors, safetensors)),
     "safetensors": Reader(_safetensors, lambda path: RunFolder(path.parent).weights(), (*BYTES, *[safetensors] * 5)),
-    "recipe": Reader(_recipes, lambda path: _recipe(str(path), None, tiny=False), JSON),
+    "recipe": Reader(_recipes, lambda path: read_recipe(str(path), None, tiny=False), JSON),
     "pickle": Reader(_pickles, read_pickle, (*BYTES, *[pickled] * 4)),
     "torch": Reader(_torch_file, read_torch, (*NPZ, *[inside_zip(pickled)] * 5), (bomb,)),
+    "legacy torch": Reader(_legacy_torch_file, read_torch, (*BYTES, *[pickled] * 5)),
     "positions": Reader(_positions, _read_positions, (*NPZ, *[inside_zip(npy_pickle)] * 5), (bomb,)),
     "amass": Reader(_amass, _read_amass, NPZ, (bomb,)),
     "babel": Reader(_babel, _read_babel, JSON),

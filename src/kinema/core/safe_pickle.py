@@ -53,11 +53,14 @@ def read_object_npz(path: Path, key: str) -> object:
 
 
 def read_torch(path: Path) -> object:
-    """What PyTorch saved as a zip file (version 1.6 and later), with tensors on the CPU.
+    """What PyTorch saved, as a zip file (since version 1.6) or as pickles in a row (before), with tensors on the CPU.
 
     Raises FormatError where it asks for anything but tensors, arrays and containers, or is damaged; nothing of it is
     run.
     """
+    with path.open("rb") as start:
+        if start.read(2) == b"\x80\x02":
+            return _read_legacy(path.read_bytes(), str(path))
     with open_archive(path, "a zip file as PyTorch has saved them since 1.6") as archive:
         inside = [name for name in archive.names if name == "data.pkl" or name.endswith("/data.pkl")]
         if len(inside) != 1:
@@ -98,7 +101,7 @@ def _read(data: bytes, where: str, storages: _Storages | None = None) -> object:
 class _Restricted(pickle.Unpickler):
     """Finds in our own table only, whatever a pickle asks for."""
 
-    def __init__(self, file: IO[bytes], where: str, storages: _Storages | _Lone | None) -> None:
+    def __init__(self, file: IO[bytes], where: str, storages: _Storages | _Rows | _Lone | None) -> None:
         # Latin-1 is what arrays of Python 2 need.
         super().__init__(file, encoding="latin1")
         self._where, self._storages = where, storages
@@ -156,6 +159,57 @@ class _Storages:
                 raise _refused(self._where, f"{count} numbers in data/{key}", f"{len(row)}")
             self._read[key] = row
         return self._read[key]
+
+
+class _Rows:
+    """The numbers of tensors in a file of PyTorch before 1.6, by key. They stand behind the pickle that names them, so
+    that it is read twice: first for kinds and counts alone."""
+
+    def __init__(self, where: str, room: int) -> None:
+        self._where, self._room = where, room
+        self.named: dict[str, tuple[torch.dtype, int]] = {}
+        self.rows: dict[str, torch.Tensor] = {}
+
+    def load(self, pid: Any) -> torch.Tensor:
+        """The numbers that ("storage", kind, key, place, count, view) names; at first, as many that mean nothing."""
+        tag, kind, key, _, count = pid[:5]
+        known = isinstance(kind, _StorageKind) and isinstance(key, str) and isinstance(count, int)
+        if tag != "storage" or not known or any(part is not None for part in pid[5:]):
+            raise _refused(self._where, "a reference to a tensor's numbers", repr(pid)[:80])
+        dtype = cast("_StorageKind", kind).dtype
+        if self.named.setdefault(key, (dtype, count)) != (dtype, count) or count < 0:
+            raise _refused(self._where, "one kind and count for a tensor's numbers", repr(pid)[:80])
+        if sum(count * kind.itemsize for kind, count in self.named.values()) > self._room:
+            raise _refused(self._where, f"numbers of at most {self._room} bytes", f"{count} in storage {key}")
+        if key not in self.rows:
+            self.rows[key] = torch.empty(count, dtype=dtype)
+        return self.rows[key]
+
+
+def _read_legacy(data: bytes, where: str) -> object:
+    """Five pickles (a mark, a version, the machine, the object, the keys), and for each key a count and the numbers."""
+    file, found, rows, again = io.BytesIO(data), list[Any](), _Rows(where, len(data)), 0
+    try:
+        for place in range(5):
+            check_pickle(data[file.tell() :])
+            if place == 3:
+                again = file.tell()
+            found.append(_Restricted(file, where, rows).load())
+        if found[0] != _MAGIC or found[1] != 1001 or sorted(found[4]) != sorted(rows.named):
+            raise _refused(where, "a file as PyTorch saved them before 1.6", "another")
+        for key in found[4]:
+            kind, count = rows.named[key]
+            numbers = bytearray(count * kind.itemsize)
+            if int.from_bytes(file.read(8), "little") != count or file.readinto(numbers) != len(numbers):
+                raise _refused(where, f"{count} numbers of {kind} in storage {key}", "others, or fewer")
+            rows.rows[key] = torch.frombuffer(numbers, dtype=kind) if numbers else torch.empty(0, dtype=kind)
+        file.seek(again)
+        return Finished().of(_Restricted(file, where, rows).load())
+    except FormatError:
+        raise
+    except Exception as error:  # as in `_read`
+        got = str(error).split("\n")[0].rstrip(".") or type(error).__name__
+        raise _refused(where, "a whole file of PyTorch", got) from error
 
 
 class _Lone:

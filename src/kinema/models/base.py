@@ -8,7 +8,7 @@ affair. Legend: B batch, S sample, T frame, F feat.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from kinema.core.errors import UsageError
 from kinema.core.query import Batch, Query
 from kinema.nn.window_frame import Frame
 
@@ -76,6 +77,18 @@ class Model(nn.Module, ABC):
         """The same model with the same weights, sampling at another temperature; itself where it has none."""
         del temperature
         return self
+    def from_released(self, state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+        """A released checkpoint's tensors by the names of `state_dict`, and the released names that stand for none.
+
+        `state` may also hold the release's statistics of features, "representation.mean" and "representation.std"; a
+        model whose features have other signs or another order here changes them alike. Raises UsageError where no
+        checkpoint of the original code is known.
+        """
+        raise UsageError(
+            expected="a recipe of SMRNet, siMLPe, Render-In-Between or PoseGPT as released",
+            got=f"one of {type(self).__name__}, and {len(state)} tensors",
+            cure="Name the recipe that ends in -faithful (`kinema recipes` lists them).",
+        )
 
     @abstractmethod
     def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:

@@ -87,6 +87,52 @@ def pull(source: str, /, *, out: Annotated[Path, Parameter(name=["--out", "-o"])
     print(bring(source, out))
 
 
+@app.command(name="import")
+def import_(
+    recipe: str,
+    files: Annotated[list[Path], Parameter(negative=())],
+    /,
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    stage: str | None = None,
+    mean: Path | None = None,
+    std: Path | None = None,
+    data: Path | None = None,
+    skeleton: str | None = None,
+) -> None:
+    """Make a run folder of a checkpoint that the original code of a system saved. Nothing in the file is run.
+
+    Parameters
+    ----------
+    recipe
+        The recipe that says what the checkpoint is of: smrnet-faithful, smrnet-faithful-humaneva, simlpe-faithful-h36m,
+        render-in-between-faithful, posegpt-faithful; or a JSON file with a recipe of other sizes.
+    files
+        The checkpoint, as PyTorch (any version) or safetensors saves it; several, where the release keeps parts apart.
+    out
+        The run folder: new, or empty.
+    stage
+        The recipe's stage that the checkpoint is of; by default the last.
+    mean
+        NPY file with the mean of every feature, where the release standardises.
+    std
+        NPY file with the deviation of every feature.
+    data
+        Where the recipe's data lie, if the body comes with them.
+    skeleton
+        A body of the catalogue in place of the recipe's own.
+    """
+    from kinema.apps.cli.train import read_recipe
+    from kinema.pipeline.released_weights import import_released
+
+    chosen = read_recipe(recipe, data, tiny=False)
+    made = import_released(chosen, files, out, stage=stage, mean=mean, std=std, skeleton=skeleton)
+    for name in made.unmatched:
+        print(f"kinema: not used: {name}", file=sys.stderr)
+    print(f"kinema: {made.taken} tensors taken, {len(made.unmatched)} not used", file=sys.stderr)
+    print(made.folder)
+
+
 def recipes(name: str | None = None, *, json_: JsonFlag = False) -> None:
     """List the recipes; with a NAME, print that recipe as JSON, every value that `--set` can change.
 

@@ -85,7 +85,7 @@ def train(
 
     if threads is not None:
         torch.set_num_threads(threads)
-    chosen = _recipe(recipe, data, tiny=tiny)
+    chosen = read_recipe(recipe, data, tiny=tiny)
     chosen = chosen if steps is None else chosen.with_steps(steps)
     chosen = chosen if seed is None else chosen.with_value("seed", str(seed))
     for assignment in set_ or []:
@@ -107,7 +107,8 @@ def train(
     return 0
 
 
-def _recipe(name: str, data: Path | None, *, tiny: bool) -> Recipe:
+def read_recipe(name: str, data: Path | None, *, tiny: bool) -> Recipe:
+    """A recipe by name or from a JSON file, its data below `data`, or its small twin."""
     from kinema.core.safe_json import read_json
     from kinema.recipes import Recipe, recipe
     from kinema.recipes.codec import from_json

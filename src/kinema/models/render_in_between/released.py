@@ -9,7 +9,7 @@ the answer at keys. Legend: B batch, T frame, F feature, D channel.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
@@ -20,11 +20,17 @@ from torch import Tensor, nn
 from kinema.core.query import Batch, Query
 from kinema.models.base import FeatureShape, Model, repeat_samples
 from kinema.models.render_in_between.detr import DetrDecoder, DetrEncoder, PatchCritic, SelfMask, time_waves
+from kinema.models.render_in_between.released_weights import from_released
 from kinema.nn.keyframes import Keyframes
 
 
 class RenderInBetweenReleased(Model):
-    """The network. What is known exactly (trust 1) comes back as it is; the released code knows no such thing."""
+    """The network. What is known exactly (trust 1) comes back as it is; the released code knows no such thing.
+
+    A frame is a key as soon as one of its joints is known; the others are then zeros to it, as in the released code.
+    """
+
+    completes = True
 
     @dataclass(frozen=True)
     class Config:
@@ -109,6 +115,10 @@ class RenderInBetweenReleased(Model):
         answer = self(query, padded=False)[1]
         exact = (query.trust >= 1).all(-1, keepdim=True) & query.valid[..., None]
         return repeat_samples(torch.where(exact, query.seen, answer.to(query.seen.dtype)), samples)
+
+    def from_released(self, state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+        """See `models.render_in_between.released_weights`."""
+        return from_released(state)
 
     def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
         """weight * (key_weight * L1(cleaned keys) + L1(answer)), each over its own frames."""

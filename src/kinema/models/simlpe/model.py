@@ -14,6 +14,7 @@ memory; nothing inside is ever transposed.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -26,6 +27,7 @@ from kinema.core.query import Batch, Query
 from kinema.geometry.dct import dct_matrix
 from kinema.models.base import FeatureShape, Model, repeat_samples
 from kinema.models.simlpe.loss import joint_distance
+from kinema.models.simlpe.released_weights import from_released
 from kinema.nn.prefix import future_frames, last_frames, roll_out
 
 
@@ -151,6 +153,10 @@ class SiMLPe(Model):
         x = past.transpose(0, 1)
         tokens = self.leave(self.blocks(self.enter(over_time(self.to_tokens, x))))
         return (over_time(self.to_frames, tokens) + x[-1]).transpose(0, 1)
+
+    def from_released(self, state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+        """See `models.simlpe.released_weights`."""
+        return from_released(state)
 
     def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
         """Mean joint distance plus mean distance of frame-to-frame differences (paper, equations 6 to 8)."""

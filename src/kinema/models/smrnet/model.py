@@ -12,6 +12,7 @@ network tensors are n x S x W x D: see `kinema.models.smrnet.graph`.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -24,6 +25,7 @@ from kinema.core.query import Batch, Query
 from kinema.models.base import FeatureShape, Model
 from kinema.models.smrnet.denoiser import Denoiser
 from kinema.models.smrnet.inpainting import Completion, WindowFiller, taken, whole_prefix, window_index
+from kinema.models.smrnet.released_weights import from_released
 from kinema.nn.dct_coefficients import Coefficients, Padding
 from kinema.nn.diffusion import Denoise, Prediction, Schedule, Solver, Walk, alpha_bars, data_of, levels, noised, target
 from kinema.nn.window_frame import Frame, Terms, Window
@@ -132,6 +134,10 @@ class SMRNet(Model):
             reading_dropout=config.reading_dropout,
         )
         self._alpha_bar = alpha_bars(config.schedule, config.noise_steps)
+
+    def from_released(self, state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+        """See `models.smrnet.released_weights`."""
+        return from_released(state)
 
     def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
         """One level for every window, never level 0; see `Config` for what is measured."""
