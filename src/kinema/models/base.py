@@ -77,6 +77,7 @@ class Model(nn.Module, ABC):
         """The same model with the same weights, sampling at another temperature; itself where it has none."""
         del temperature
         return self
+
     def from_released(self, state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
         """A released checkpoint's tensors by the names of `state_dict`, and the released names that stand for none.
 

@@ -20,16 +20,15 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+_ATTENTION = {
+    "in_proj_weight": "enter.weight", "in_proj_bias": "enter.bias",
+    "out_proj.weight": "leave.weight", "out_proj.bias": "leave.bias",
+}  # fmt: skip
+_MODULES = {"linear1": "widen", "linear2": "narrow", "norm1": "norms.0", "norm2": "norms.1", "norm3": "norms.2"}
 _PARTS = {
-    "self_attn.in_proj_weight": "itself.enter.weight", "self_attn.in_proj_bias": "itself.enter.bias",
-    "self_attn.out_proj.weight": "itself.leave.weight", "self_attn.out_proj.bias": "itself.leave.bias",
-    "linear1.weight": "widen.weight", "linear1.bias": "widen.bias",
-    "linear2.weight": "narrow.weight", "linear2.bias": "narrow.bias",
-} | {f"norm{n}.{end}": f"norms.{n - 1}.{end}" for n in (1, 2, 3) for end in ("weight", "bias")}  # fmt: skip
-_PARTS |= {
-    old.replace("self_attn", "multihead_attn"): new.replace("itself", "cross")
-    for old, new in _PARTS.items()
-    if old.startswith("self_attn")
+    **{f"self_attn.{old}": f"itself.{new}" for old, new in _ATTENTION.items()},
+    **{f"multihead_attn.{old}": f"cross.{new}" for old, new in _ATTENTION.items()},
+    **{f"{old}.{end}": f"{new}.{end}" for old, new in _MODULES.items() for end in ("weight", "bias")},
 }
 _LAYER = re.compile(r"(?:^|\.)(encoder|decoder)\.layers\.(\d+)\.(.+)$")
 _NORM = re.compile(r"(?:^|\.)(encoder|decoder)\.norm\.(weight|bias)$")
