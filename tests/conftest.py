@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import jaxtyping
 import pytest
 import torch
@@ -15,6 +16,10 @@ import torch
 from small_bvh import SMALL_BVH, small_bvh_rows
 
 torch.set_num_threads(1)
+
+# A busy machine makes a law slow, not wrong.
+hypothesis.settings.register_profile("kinema", deadline=None)
+hypothesis.settings.load_profile("kinema")
 
 # Before any import of kinema: a shape in a signature that nobody checks is soon a lie. It costs nothing outside the
 # tests. Left out: the rooms above these, which import on demand or speak of `Self`.

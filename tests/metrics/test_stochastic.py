@@ -49,7 +49,7 @@ def slow_best(samples: Tensor, truth: Tensor) -> tuple[float, float]:
     return min(sum(one) / len(one) for one in every), min(one[-1] for one in every)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(SIZES)
 def test_diversity_and_displacement_are_what_loops_find(size: tuple[int, int, int, int, int]) -> None:
     count, windows, frames, joints, seed = size
@@ -62,7 +62,7 @@ def test_diversity_and_displacement_are_what_loops_find(size: tuple[int, int, in
         assert (float(mean[window]), float(last[window])) == pytest.approx(expected, abs=1e-5)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(SIZES)
 def test_modes_are_what_loops_find(size: tuple[int, int, int, int, int]) -> None:
     count, windows, frames, joints, seed = size
@@ -161,7 +161,7 @@ def test_limbs_that_stretch_and_jitter() -> None:
     assert (found.jitter.item(), found.jitter_squared.item()) == (0.5, 0.25)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(SIZES)
 def test_limb_errors_are_what_loops_find(size: tuple[int, int, int, int, int]) -> None:
     count, windows, frames, _, seed = size

@@ -65,7 +65,7 @@ def test_any_rate_keeps_the_frames_that_fall_on_its_times(rate: float) -> None:
         assert torch.equal(motion.root[:: int(rate)], WALK.root)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.lists(st.booleans(), min_size=20, max_size=20).filter(any), st.sampled_from(["exact", "soft"]))
 def test_every_pattern_of_keys_is_answered(pattern: list[bool], keys: str) -> None:
     known = torch.tensor(pattern)

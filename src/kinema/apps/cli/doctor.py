@@ -14,7 +14,7 @@ from rich.table import Table
 
 from kinema.core.version import VERSION
 
-_NEEDED = ("torch", "numpy", "scipy", "safetensors", "roma", "jaxtyping", "cyclopts", "rich", "pillow", "viser")
+_NEEDED = ("torch", "numpy", "scipy", "safetensors", "jaxtyping", "cyclopts", "rich", "pillow", "viser")
 _EXTRAS = {
     "av": "MP4 films: pip install 'kinema[video]'",
     "tensorboard": "curves: pip install 'kinema[train]'",
