@@ -46,3 +46,14 @@ def test_the_tests_that_the_ledgers_name_exist() -> None:
     for name in re.findall(r"\b(test_\w+)\b(?!\.py)", PAPERS):
         if not name.endswith(".py") and f"{name}.py" not in PAPERS:
             assert f"def {name}" in text, name
+
+
+def test_a_public_class_has_a_name_of_its_own() -> None:
+    """Two classes of one name make two meanings of one word; a reader then has to look which is meant."""
+    found: dict[str, list[str]] = {}
+    for path, tree in trees():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    assert len(found) > 200
+    assert not {name: paths for name, paths in found.items() if len(paths) > 1}

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from kinema.apps.demo import between, words
-from kinema.apps.demo.part import Cast, Scores
+from kinema.apps.demo.part import Cast, DemoScores
 from kinema.data.synthetic import perform
 from kinema.motion.damage import find_damage
 from kinema.pipeline.checkpoint import facts_of, feature_shape, fresh_model, save_model
@@ -65,6 +65,6 @@ def test_the_faults_are_all_found() -> None:
 
 
 def test_scores_are_written_as_they_are() -> None:
-    table = Scores({"a": {"x": 1.25, "y": float("nan")}}, "what", 1).table()
+    table = DemoScores({"a": {"x": 1.25, "y": float("nan")}}, "what", 1).table()
     assert table.rows == [("a", "1.2", "-")]
     assert list(table.columns) == ["", "x", "y"]

@@ -14,7 +14,7 @@ import torch
 from command import run
 from kinema.apps.onnx import export, graph
 from kinema.apps.onnx.parts import parts_of
-from kinema.apps.onnx.ports import Part
+from kinema.apps.onnx.ports import PortedNetwork
 from kinema.core.errors import CheckFailedError, UsageError
 from kinema.core.query import Query
 from kinema.data.synthetic import perform
@@ -75,7 +75,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("graphs")
 
 
-def written(folder: Path, name: str, which: str) -> tuple[Part, Path]:
+def written(folder: Path, name: str, which: str) -> tuple[PortedNetwork, Path]:
     part, file = parts_of(tiny(name))[which], folder / f"{name}-{which}.onnx"
     if not file.is_file():
         graph.write_graph(part, file, "{}")

@@ -13,7 +13,7 @@ from kinema.core.query import Batch, Query, even_time
 from kinema.geometry.dct import dct_matrix
 from kinema.geometry.rotations import axis_angle_to_rotmat
 from kinema.models.base import FeatureShape
-from kinema.models.smrnet.inpainting import Known
+from kinema.models.smrnet.inpainting import KnownWindows
 from kinema.models.smrnet.model import SMRNet
 from kinema.motion.edit import rest_pose
 from kinema.motion.skeleton import Skeleton
@@ -221,7 +221,7 @@ def test_padding_makes_a_new_tensor() -> None:
 def test_completion_puts_in_exactly_what_the_coefficients_can_say() -> None:
     code = Coefficients(16, 16, 9, whiten=False)
     truth, mask = torch.randn(1, 16, 9), torch.rand(1, 16, 9) < 0.4
-    known = Known(code, truth, mask, truth)
+    known = KnownWindows(code, truth, mask, truth)
     x = torch.randn(2, 1, 16, 9)
     found = code.decode(known.estimate(x))
     assert torch.allclose(found, torch.where(mask, truth, code.decode(x)), atol=1e-5)

@@ -23,7 +23,7 @@ from kinema.pipeline.adapter import Adapter
 from kinema.pipeline.completion import complete
 from kinema.pipeline.evidence import Evidence
 from kinema.pipeline.infilling import infill
-from kinema.pipeline.method_choice import Cell, Gap, choose
+from kinema.pipeline.method_choice import Gap, GapRange, choose
 from kinema.pipeline.pipeline import Pipeline
 from kinema.protocols.inbetweening.camera import project
 from kinema.representations.base import Representation, RootPositionsConfig, RotationVectorsConfig
@@ -97,7 +97,7 @@ def test_a_report_says_what_was_done_and_why() -> None:
 
 
 def test_auto_follows_the_release_table() -> None:
-    cell = Cell("best", "rotations", sides=2, noisy=False, over=0.5, to=1.5)
+    cell = GapRange("best", "rotations", sides=2, noisy=False, over=0.5, to=1.5)
     assert choose(Gap(1.0, 2, False, "rotations"), (cell,))[0] == "best"
     assert choose(Gap(2.0, 2, False, "rotations"), (cell,))[0] == "pchip"
     assert choose(Gap(1.0, 2, True, "rotations"), (cell,))[0] == "linear"

@@ -13,7 +13,7 @@ import torch
 
 from kinema.motion.motion import Points
 from kinema.viz.layers import Layer, Panel
-from kinema.viz.page import Link, Table, page, page_text
+from kinema.viz.page import Link, PageTable, page, page_text
 
 
 def data_of(text: str) -> dict[str, Any]:
@@ -70,14 +70,14 @@ def test_missing_joints_are_marked(walk: Points) -> None:
 def test_names_cannot_break_out(walk: Points) -> None:
     evil = '</script><img src=x onerror="alert(1)">'
     panel = Panel(evil, (Layer(evil, walk),), caption=evil)
-    text = page_text([panel], title=evil, lead=evil, table=Table([evil], [[evil]], evil), links=[Link(evil, evil)])
+    text = page_text([panel], title=evil, lead=evil, table=PageTable([evil], [[evil]], evil), links=[Link(evil, evil)])
     assert "<img" not in text
     assert text.count("</script>") == 2
     assert data_of(text)["panels"][0]["title"] == evil
 
 
 def test_table_and_links_stand_in_the_page(walk: Points) -> None:
-    table = Table(
+    table = PageTable(
         ["mm", "80 ms", "160 ms"], [["ours", "1.0", "2.0"], ["zero velocity", "3.0", "4.0"]], "Lower is better."
     )
     text = page_text([walk], title="x", table=table, links=[Link("forecast.bvh", "animation")])

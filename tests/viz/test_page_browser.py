@@ -11,7 +11,7 @@ import pytest
 
 from kinema.motion.motion import Points
 from kinema.viz.layers import Panel
-from kinema.viz.page import Link, Note, Section, Table, page, sections_text
+from kinema.viz.page import Link, Note, PageTable, Section, page, sections_text
 from kinema.viz.scene import scene_html
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -92,7 +92,7 @@ def now(tab: sync_api.Page) -> float:
 def two_panels(forecast: Panel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "two.html"
     panels = [replace(forecast, title="First", caption="Four futures."), replace(forecast, title="Second")]
-    table = Table(["MPJPE, mm", "80 ms", "400 ms"], [["siMLPe", "10.1", "46.0"], ["zero velocity", "18.4", "78.9"]])
+    table = PageTable(["MPJPE, mm", "80 ms", "400 ms"], [["siMLPe", "10.1", "46.0"], ["zero velocity", "18.4", "78.9"]])
     page(panels, path, title="What comes next?", lead="Grey is known.", table=table, links=[Link("forecast.bvh")])
     return path
 
@@ -115,7 +115,7 @@ def test_it_draws_at_every_size_and_theme(
 def test_sections_have_panels_of_their_own_and_one_clock(open_page: Open, forecast: Panel, tmp_path: Path) -> None:
     keyed = Panel("keys", forecast.layers[:1], known=[(0.0, 0.1), (0.5, 0.6)], words=("key", "between"))
     sections = [
-        Section("Many futures", [forecast], "Why.", [Note("smrnet")], Table(["mm", "at 1 s"], [["smrnet", "12"]])),
+        Section("Many futures", [forecast], "Why.", [Note("smrnet")], PageTable(["mm", "at 1 s"], [["smrnet", "12"]])),
         Section("Nothing here", (), "", [Note("posegpt: no weights", model=False)]),
         Section("Grid", [keyed] * 6, size="small"),
     ]

@@ -6,11 +6,11 @@ import torch
 
 from kinema.motion.motion import Points
 from kinema.protocols.stochastic.interface import Sampler
-from kinema.protocols.stochastic.windows import WindowSet
-from kinema.viz.grid import Row
+from kinema.protocols.stochastic.windows import FutureWindows
+from kinema.viz.grid import GridRow
 
 
-def sampled_rows(windows: WindowSet, model: Sampler, *, rows: int, samples: int, seed: int) -> list[Row]:
+def sampled_rows(windows: FutureWindows, model: Sampler, *, rows: int, samples: int, seed: int) -> list[GridRow]:
     """`rows` windows, one action after the other and from the middle of each, with `samples` futures by a model.
 
     A model answers all of them in one question, so that the same seed gives the same picture.
@@ -19,7 +19,7 @@ def sampled_rows(windows: WindowSet, model: Sampler, *, rows: int, samples: int,
     past = windows.past(chosen)
     futures = model.sample(past, windows.predicted, samples, seed).positions
     seen = past.positions - past.positions[..., :1, :]
-    found: list[Row] = []
+    found: list[GridRow] = []
     for row, window in enumerate(chosen.tolist()):
         first = int(windows.first[window]) + windows.observed
         truth = windows.places[first : first + windows.predicted]
@@ -28,11 +28,11 @@ def sampled_rows(windows: WindowSet, model: Sampler, *, rows: int, samples: int,
             return Points(windows.skeleton, positions, windows.fps)
 
         title = windows.groups[int(windows.group[window])]
-        found.append(Row(title, body(seen[row]), body(truth), body(futures[:, row])))
+        found.append(GridRow(title, body(seen[row]), body(truth), body(futures[:, row])))
     return found
 
 
-def _spread(windows: WindowSet, count: int) -> torch.Tensor:
+def _spread(windows: FutureWindows, count: int) -> torch.Tensor:
     """Windows of as many actions as there are, evenly over them."""
     group = windows.group
     places = [(group == each).nonzero()[:, 0] for each in range(len(windows.groups))]

@@ -61,7 +61,7 @@ class Dtype(StandIn):
         self.numpy = self.numpy.newbyteorder(order)
 
 
-class Array(StandIn):
+class PickledArray(StandIn):
     """An array that is filled in the second step of its reconstruction."""
 
     __slots__ = ("contents", "dtype", "order", "shape")
@@ -77,7 +77,7 @@ class Array(StandIn):
         shape, dtype, by_column, contents = state[-4:]
         self.fill(shape, dtype, "F" if by_column else "C", contents)
 
-    def fill(self, shape: Any, dtype: Any, order: Any, contents: Any) -> Array:
+    def fill(self, shape: Any, dtype: Any, order: Any, contents: Any) -> PickledArray:
         """Raises ValueError where contents, shape and kind do not fit together."""
         raw = contents.encode("latin1") if isinstance(contents, str) else contents
         sizes = tuple(int(size) for size in shape)
@@ -120,7 +120,7 @@ class Finished:
                 own[self._plain(key)] = self.of(own[key])
         elif isinstance(part, tuple):
             result = tuple(self.of(entry) for entry in cast("tuple[object, ...]", part))
-        elif isinstance(part, Array):
+        elif isinstance(part, PickledArray):
             entries = [self.of(entry) for entry in part.contents] if isinstance(part.contents, list) else None
             result = part.finished(entries)
         elif isinstance(part, set | frozenset):
@@ -137,22 +137,22 @@ class Finished:
         return part
 
 
-def _reconstruct(kind: object, *_: object) -> Array:
+def _reconstruct(kind: object, *_: object) -> PickledArray:
     if not (isinstance(kind, Call) and kind._make is _no_array):  # pyright: ignore[reportPrivateUsage]
         raise ValueError("an array of another class than numpy's own")
-    return Array()
+    return PickledArray()
 
 
 def _no_array(*_: object) -> object:
     raise ValueError("an array that is made by its class")
 
 
-def _from_buffer(contents: object, dtype: object, shape: object, order: object, *_: object) -> Array:
-    return Array().fill(shape, dtype, order, contents)
+def _from_buffer(contents: object, dtype: object, shape: object, order: object, *_: object) -> PickledArray:
+    return PickledArray().fill(shape, dtype, order, contents)
 
 
 def _scalar(dtype: object, contents: object = b"") -> object:
-    return Array().fill((), dtype, "C", contents).finished(None)[()]
+    return PickledArray().fill((), dtype, "C", contents).finished(None)[()]
 
 
 def _no_bytes() -> bytes:

@@ -24,7 +24,7 @@ from kinema.nn.causal_transformer import Block, sinusoid, start_small
 from kinema.nn.resampling_convs import Halve
 
 
-class Stack(nn.Module):
+class EncoderStack(nn.Module):
     """PoseGPT's encoder stack: half the frames by convolution and pooling, the places added once, then blocks."""
 
     def __init__(self, width: int, layers: int, heads: int, dropout: float) -> None:
@@ -69,7 +69,7 @@ class TransformerBody(nn.Module):
     def __init__(self, width: int, hidden: int, layers: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.enter = nn.Linear(width, hidden)
-        self.stack = Stack(hidden, layers, heads, dropout)
+        self.stack = EncoderStack(hidden, layers, heads, dropout)
 
     def forward(self, x: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None) -> Float[Tensor, "B D"]:
         """Features of clips; frames that are not `valid` are not attended to."""

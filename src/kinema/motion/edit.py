@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from fractions import Fraction
-from typing import TypeVar
 
 import torch
 from jaxtyping import Float
@@ -13,11 +12,9 @@ from torch import Tensor
 
 from kinema.core.errors import UsageError
 from kinema.geometry.rotations import axis_angle_to_rotmat, identity_rotmat, rotvec_to_rotmat, slerp
-from kinema.motion.motion import Clip, Motion, Points
+from kinema.motion.motion import AnyClip, Clip, Motion, Points
 from kinema.motion.skeleton import Skeleton, has_joint
 from kinema.motion.skeletons.h36m import H36M32_T_POSE, h36m32
-
-AnyClip = TypeVar("AnyClip", Motion, Points, Motion | Points)
 
 _RATE_TOLERANCE = 5e-5  # frame times in files are rounded: 0.008333 s is 120 Hz
 _FEET = ("l_ankle", "r_ankle", "l_toe", "r_toe")

@@ -152,6 +152,8 @@ class Points(_Arrays):
 
 
 Clip = Motion | Points
+AnyClip = TypeVar("AnyClip", Motion, Points, Motion | Points)
+"""A clip of either kind that goes in and comes out."""
 
 
 def combine(clips: Sequence[_Some], function: Callable[[list[Tensor], int], Tensor]) -> _Some:

@@ -24,7 +24,7 @@ _LARGEST = 1_000_000  # frames between two poses
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class ClipFile:
     """A file that was read: one clip (under the name ""), or the people of a video by track id."""
 
     file: Path
@@ -69,14 +69,14 @@ class Source:
 
 def open_source(
     path: Path, *, fps: float | None, unit: float | None, person: str | None, joint_map: Path | None = None
-) -> Source:
+) -> ClipFile:
     """Read a motion file, or the people of a video. A joint map names the joints of a motion."""
     if keypoints.is_keypoints(path):
         read = keypoints.read(path, fps=fps)
-        return Source(path, dict(read.people) if person is None else {person: read.person(person)}, read)
+        return ClipFile(path, dict(read.people) if person is None else {person: read.person(person)}, read)
     if person is not None:
         raise UsageError(expected="keypoints of video with --person", got=path.name, cure="Leave --person out.")
-    return Source(path, {"": named_by(load_clip(path, fps=fps, unit=unit), joint_map)})
+    return ClipFile(path, {"": named_by(load_clip(path, fps=fps, unit=unit), joint_map)})
 
 
 def key_frames(count: int, at: str | None, every: int | None) -> Bool[Tensor, " frame"]:
@@ -122,7 +122,7 @@ def _range(piece: str) -> tuple[int, int] | None:
     return int(first), int(second if dash else first)
 
 
-def pair(first: Source, second: Source, *, align: bool) -> tuple[Motion, Motion]:
+def pair(first: ClipFile, second: ClipFile, *, align: bool) -> tuple[Motion, Motion]:
     """The two clips to join, on the body and at the rate of the first.
 
     With `align` the second stands where the first ended and faces as it did. A second clip of another skeleton is

@@ -19,7 +19,7 @@ from kinema.motion.edit import frame_step
 from kinema.motion.interpolation import CURVES, CurveTable, Interpolator, even_times, soften
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.pipeline.adapter import Adapter
-from kinema.pipeline.completion_report import Report, report_on
+from kinema.pipeline.completion_report import CompletionReport, report_on
 from kinema.pipeline.evidence import UNKNOWN_CONFIDENCE, Evidence
 from kinema.pipeline.gap_plan import BEYOND, Plan, plan_gaps
 from kinema.pipeline.infilling import infill
@@ -40,7 +40,7 @@ class Completed:
 
     motion: Clip
     times: Float[Tensor, " time"]
-    report: Report
+    report: CompletionReport
 
 
 def complete(

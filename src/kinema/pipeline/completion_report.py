@@ -42,7 +42,7 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class Report:
+class CompletionReport:
     """`keys` is "exact" or "soft"; `key_deviation` the furthest that a joint of a known frame was moved (metres, or
     units of the picture). `known` counts known frames, `frames` those of the answer, `kept` those that are known
     ones unchanged in time."""
@@ -84,13 +84,13 @@ def report_on(
     plan: Plan,
     keys: str,
     notes: list[str],
-) -> Report:
+) -> CompletionReport:
     """Measure an answer; of several samples, the first. `curves` are those through the clip as it came."""
     one = answer.one(0) if answer.batch_shape else answer
     measured = Measured.of(curves, one, wanted)
     segments = [measured.segment(first, last, plan) for first, last in _runs((plan.choice >= 0).any(1), plan)]
     whole = curves.known.all(1) if bool(curves.known.all(1).any()) else curves.known.any(1)
-    return Report(
+    return CompletionReport(
         frames=one.frames,
         fps=one.fps,
         known=int(whole.sum()),

@@ -9,7 +9,7 @@ from kinema.metrics.classifier_features import ClassifierFeatures
 from kinema.pipeline.action_classifier import JudgeTeacher
 from kinema.pipeline.pipeline import Pipeline, open_generator
 from kinema.pipeline.pipeline import open as open_pipeline
-from kinema.protocols.forecasting.interface import Forecaster
+from kinema.protocols.forecasting.interface import WindowForecaster
 from kinema.protocols.inbetweening.answer_file import write_answers
 from kinema.protocols.inbetweening.grid import Grid
 from kinema.protocols.inbetweening.interface import CLASSICAL, Completer
@@ -22,7 +22,7 @@ BESIDE = ("zero-velocity", "running-average-2", "running-average-4")  # shown be
 
 
 def evaluate(
-    model: str | Path | Forecaster,
+    model: str | Path | WindowForecaster,
     protocol: str,
     data: Path | str | None = None,
     answers: Path | None = None,
@@ -65,7 +65,7 @@ def evaluate(
 
 
 def _evaluate_and_keep(
-    model: str | Path | Forecaster, protocol: str, data: Path | str | None, answers: Path
+    model: str | Path | WindowForecaster, protocol: str, data: Path | str | None, answers: Path
 ) -> Reported:
     grids: dict[str, Grid] = {name: one for name, one in COMPLETIONS.items() if isinstance(one, Grid)}
     if protocol not in grids or not isinstance(model, (str, Path, Pipeline)):

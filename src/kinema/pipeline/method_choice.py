@@ -35,7 +35,7 @@ class Gap:
 
 
 @dataclass(frozen=True)
-class Cell:
+class GapRange:
     """Gaps for which a shipped model is better than every classical method: longer than `over`, up to `to` seconds."""
 
     model: str
@@ -51,15 +51,15 @@ class Cell:
         return same and self.over < gap.seconds <= self.to
 
 
-def released(weights: Path = WEIGHTS) -> tuple[Cell, ...]:
+def released(weights: Path = WEIGHTS) -> tuple[GapRange, ...]:
     """The cells that shipped models have won."""
-    cells: list[Cell] = []
+    cells: list[GapRange] = []
     for table in sorted(weights.glob("*/release.json")):
-        cells += [Cell(model=table.parent.name, **cell) for cell in json.loads(table.read_text())["cells"]]
+        cells += [GapRange(model=table.parent.name, **cell) for cell in json.loads(table.read_text())["cells"]]
     return tuple(cells)
 
 
-def choose(gap: Gap, cells: tuple[Cell, ...] = ()) -> tuple[str, str]:
+def choose(gap: Gap, cells: tuple[GapRange, ...] = ()) -> tuple[str, str]:
     """The method for a gap, and why in a few words."""
     for cell in cells:
         if cell.holds(gap):

@@ -19,7 +19,7 @@ from kinema.models.base import Model
 from kinema.models.baselines import BASELINES
 from kinema.motion.motion import Clip, Motion
 from kinema.pipeline.adapter import Adapter, Card
-from kinema.pipeline.clip_files import Source, joined, pair
+from kinema.pipeline.clip_files import ClipFile, joined, pair
 from kinema.pipeline.completion import METHODS, Completed, Keys, complete
 from kinema.pipeline.forecast_constraints import ForecastConstraints
 from kinema.pipeline.forecasting import Answer, forecast
@@ -266,8 +266,8 @@ def open_generator(name: str | Path) -> Pipeline:
     return pipeline
 
 
-def _called(what: str, clip: Motion) -> Source:
-    return Source(Path(what), {"": clip})
+def _called(what: str, clip: Motion) -> ClipFile:
+    return ClipFile(Path(what), {"": clip})
 
 
 def _named(clip: Clip, frames: Iterable[int]) -> Bool[Tensor, " frame"]:

@@ -8,11 +8,11 @@ from typing import Protocol
 
 from kinema.protocols.forecasting.cmu import CMU_LEGACY, CMU_PHYSICAL
 from kinema.protocols.forecasting.h36m import H36M_LEGACY
-from kinema.protocols.forecasting.interface import Forecaster
+from kinema.protocols.forecasting.interface import WindowForecaster
 from kinema.protocols.generation.actions import ACTION_GENERATION, ACTION_GENERATION_BANDAI2
 from kinema.protocols.generation.mmd import MMD_LEGACY
-from kinema.protocols.generation.scores import Teacher
-from kinema.protocols.generation.table import Generator
+from kinema.protocols.generation.scores import EvaluatorTrainer
+from kinema.protocols.generation.table import MotionGenerator
 from kinema.protocols.generation.tokens import TOKENS
 from kinema.protocols.inbetweening.interface import Completer
 from kinema.protocols.inbetweening.lafan1 import LAFAN1
@@ -40,7 +40,7 @@ class Benchmark(Protocol):
         ...
 
     def evaluate(
-        self, forecaster: Forecaster, data: Path | str | None = None, beside: Sequence[Forecaster] = ()
+        self, forecaster: WindowForecaster, data: Path | str | None = None, beside: Sequence[WindowForecaster] = ()
     ) -> Reported:
         """Score a forecaster, and others to stand beside it, on the test data below `data`."""
         ...
@@ -97,7 +97,9 @@ class GenerationBenchmark(Protocol):
         """One line about it."""
         ...
 
-    def evaluate(self, generator: Generator, teacher: Teacher, data: Path | str | None = None) -> Reported:
+    def evaluate(
+        self, generator: MotionGenerator, teacher: EvaluatorTrainer, data: Path | str | None = None
+    ) -> Reported:
         """Score a generator by judges of the teacher's on the test split of its recordings, below `data`."""
         ...
 

@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeVar, cast
 from kinema.core.errors import UsageError, unknown_name
 from kinema.recipes.kinds import KINDS
 
-Made = TypeVar("Made")
+Value = TypeVar("Value")
 KIND = "kind"
 _WORDS: dict[type, str] = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
@@ -31,9 +31,9 @@ def to_json(value: object) -> Any:
     return _encode(value, type(value))
 
 
-def from_json(data: Any, made: type[Made], where: str = "recipe") -> Made:
+def from_json(data: Any, made: type[Value], where: str = "recipe") -> Value:
     """The dataclass again. Raises UsageError, naming the key, for one that is unknown, missing or of the wrong type."""
-    return cast("Made", _decode(data, made, where))
+    return cast("Value", _decode(data, made, where))
 
 
 def parse(text: str, hint: Any, where: str) -> Any:

@@ -33,7 +33,7 @@ _FPS = 12.5  # pictures per second of the GIF: 8 hundredths of a second each
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
+class GridRow:
     """One window: places relative to the root, metres. `samples` has batch shape (sample,)."""
 
     title: str
@@ -42,7 +42,7 @@ class Row:
     samples: Points
 
 
-def write_grid(rows: Sequence[Row], path: Path, *, title: str, theme: str = "light") -> None:
+def write_grid(rows: Sequence[GridRow], path: Path, *, title: str, theme: str = "light") -> None:
     """Write the grid, atomically. Raises UsageError for another suffix than .png, .gif or .html, or for no rows."""
     check_grid(path)
     if not rows:
@@ -70,7 +70,7 @@ def check_grid(path: Path) -> None:
         raise UsageError(expected="a grid that ends in .png, .gif or .html", got=str(path), cure="Change the suffix.")
 
 
-def picture(rows: Sequence[Row], time: float | None, colours: Theme) -> Image.Image:
+def picture(rows: Sequence[GridRow], time: float | None, colours: Theme) -> Image.Image:
     """The grid at a time in seconds from the last observed frame, or a few moments of every cell."""
     columns = 2 + len(rows[0].samples.positions)
     size = (_SIDE + columns * _SIZE[0], _HEAD + len(rows) * _SIZE[1])
@@ -89,7 +89,7 @@ def picture(rows: Sequence[Row], time: float | None, colours: Theme) -> Image.Im
     return image
 
 
-def _cells(row: Row) -> list[Layer]:
+def _cells(row: GridRow) -> list[Layer]:
     """Context, truth and samples; the clock of each begins with its own first frame."""
     samples = [
         Layer(f"sample {1 + each}", row.samples.one(each), "forecast") for each in range(len(row.samples.positions))
@@ -132,7 +132,7 @@ def _paler(palette: Palette, colours: Theme, share: float) -> Palette:
     return replace(palette, left=towards(palette.left), right=towards(palette.right), spine=towards(palette.spine))
 
 
-def _write(image: Image.Image, rows: Sequence[Row], time: float | None, colours: Theme) -> None:
+def _write(image: Image.Image, rows: Sequence[GridRow], time: float | None, colours: Theme) -> None:
     draw, font = ImageDraw.Draw(image), font_of(13)
     names = ["observed", "what happened", *(f"sample {1 + each}" for each in range(len(rows[0].samples.positions)))]
     for across, name in enumerate(names):
@@ -145,7 +145,7 @@ def _write(image: Image.Image, rows: Sequence[Row], time: float | None, colours:
         draw.text((12, 10), f"{time:+.2f} s", rgb(colours.ink if time >= 0 else colours.muted), font, "lt")
 
 
-def _panel(row: Row) -> Panel:
+def _panel(row: GridRow) -> Panel:
     """A row as one panel of a page: the truth solid, the samples as ghosts of it."""
     seconds = row.seen.frames / row.seen.fps
     whole = concatenate(row.seen, row.truth)

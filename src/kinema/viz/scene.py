@@ -42,7 +42,7 @@ class Rod:
 
 
 @dataclass(eq=False)
-class Body:
+class SceneBody:
     """The handles of one body in the scene: its bones (unit cylinders, moved and stretched) and its balls."""
 
     layer: Layer
@@ -70,7 +70,7 @@ class Scene:
 
     server: viser.ViserServer
     panel: Panel
-    bodies: list[Body] = field(default_factory=list[Body])
+    bodies: list[SceneBody] = field(default_factory=list[SceneBody])
 
     @property
     def duration(self) -> float:
@@ -195,7 +195,7 @@ def add_body(
     theme: Theme = LIGHT,
     opacity: float | None = None,
     under: str = "",
-) -> Body:
+) -> SceneBody:
     """One body of a layer in a scene, below the node `under`; `opacity` is 0.25 for ghosts where nothing is said."""
     poses = layer.bodies[index]
     known = np.isfinite(poses).all((-1, -2))
@@ -221,7 +221,7 @@ def add_body(
         batched_colors=np.array([rgb(palette.side(side)) for side in tints], dtype=np.uint8),
         opacity=opacity, lod="off",
     )  # fmt: skip
-    return Body(layer, index, bones, balls)
+    return SceneBody(layer, index, bones, balls)
 
 
 def _add_controls(scene: Scene) -> dict[str, Any]:

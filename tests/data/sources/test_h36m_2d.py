@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kinema.core.errors import FormatError, MissingDataError
-from kinema.data.sources.h36m_2d import ACTIONS, TEST, TRAIN, Camera, H36MCamera
+from kinema.data.sources.h36m_2d import ACTIONS, TEST, TRAIN, CalibratedCamera, H36MCamera
 
 h5py = pytest.importorskip("h5py")
 FRAMES = 304
@@ -71,7 +71,9 @@ def test_pixels_are_those_of_the_pinhole_centred_and_scaled(tree: Path) -> None:
 
 
 def test_a_lens_bends_as_the_formula_says() -> None:
-    camera = Camera(np.eye(3), np.zeros(3), np.ones(2), np.zeros(2), np.array([0.1, 0.01, 0.001]), np.array([0.2, 0.3]))
+    camera = CalibratedCamera(
+        np.eye(3), np.zeros(3), np.ones(2), np.zeros(2), np.array([0.1, 0.01, 0.001]), np.array([0.2, 0.3])
+    )
     (u, v), depth = camera.see(np.array([1.0, 2.0, 2.0]))
     x, y, square = 0.5, 1.0, 1.25
     factor = 1 + 0.1 * square + 0.01 * square**2 + 0.001 * square**3 + 0.2 * y + 0.3 * x

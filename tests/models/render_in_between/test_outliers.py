@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 
 from kinema.core.query import Query, even_time
-from kinema.models.render_in_between.observations import Seen
+from kinema.models.render_in_between.observations import Observed
 from kinema.models.render_in_between.outliers import Judging
 
 SOURCE = torch.tensor([0, 0, 1, 1])
 FRAMES = 40
 
 
-def windows(seed: int, trust: float = 0.5) -> tuple[Seen, torch.Tensor, torch.Tensor]:
+def windows(seed: int, trust: float = 0.5) -> tuple[Observed, torch.Tensor, torch.Tensor]:
     """Lines with a little noise, of which a tenth is far off: what is seen, the truth, and which are wrong."""
     generator = torch.Generator().manual_seed(seed)
     slope = torch.randn(8, 1, 4, generator=generator)
@@ -27,7 +27,7 @@ def windows(seed: int, trust: float = 0.5) -> tuple[Seen, torch.Tensor, torch.Te
         torch.ones(8, FRAMES, dtype=torch.bool),
         torch.zeros(8, 0),
     )
-    return Seen.of(query, torch.arange(2), SOURCE, None, None), truth, wrong
+    return Observed.of(query, torch.arange(2), SOURCE, None, None), truth, wrong
 
 
 def test_untrained_everything_counts_by_its_trust() -> None:

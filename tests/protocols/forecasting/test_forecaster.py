@@ -10,7 +10,7 @@ from kinema.geometry.rotations import rotvec_to_rotmat
 from kinema.motion.motion import Motion, Points
 from kinema.motion.skeletons import skeleton
 from kinema.pipeline.pipeline import open as open_pipeline
-from kinema.protocols.forecasting.interface import Forecaster
+from kinema.protocols.forecasting.interface import WindowForecaster
 from kinema.representations.base import root_free
 
 
@@ -23,7 +23,7 @@ def past() -> Motion:
 
 
 def test_zero_velocity_in_both_spaces(past: Motion) -> None:
-    asked: Forecaster = open_pipeline("zero-velocity")
+    asked: WindowForecaster = open_pipeline("zero-velocity")
     assert asked.trained_on == frozenset()
     turned = asked.forecast_windows(past, 25, "rotations")
     assert isinstance(turned, Motion)
@@ -36,6 +36,6 @@ def test_zero_velocity_in_both_spaces(past: Motion) -> None:
 
 
 def test_a_space_that_it_does_not_speak_is_refused(past: Motion) -> None:
-    asked: Forecaster = open_pipeline("slerp")
+    asked: WindowForecaster = open_pipeline("slerp")
     with pytest.raises(UsageError, match="rotations"):
         asked.forecast_windows(past, 25, "positions")

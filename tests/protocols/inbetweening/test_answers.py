@@ -15,19 +15,19 @@ from kinema.core.errors import FormatError, UsageError
 from kinema.data.synthetic import perform
 from kinema.pipeline.evaluate import evaluate
 from kinema.protocols.inbetweening.answer_file import is_answer_file, load_answer, write_answers
-from kinema.protocols.inbetweening.grid import Question
+from kinema.protocols.inbetweening.grid import GridWindows
 from kinema.protocols.inbetweening.interface import CLASSICAL
 from kinema.protocols.inbetweening.render_in_between import RIB, keypoints, question
 
 h5py = pytest.importorskip("h5py", reason="pip install 'kinema[data]'")
 
 
-def asked(rate: int = 8) -> Question:
+def asked(rate: int = 8) -> GridWindows:
     flat = keypoints(perform("walk", seconds=2.0, fps=30.0, seed=1))[:97]
     return question(replace(flat, identity="hdm05/01_01"), rate, {"views": "narrow", "rate": str(rate)})
 
 
-def write(path: Path, *questions: Question) -> None:
+def write(path: Path, *questions: GridWindows) -> None:
     with write_answers(path, "rib", "cubic") as keep:
         for one in questions:
             keep(one, {name: one.answer(CLASSICAL[name]) for name in ("linear", "cubic")})

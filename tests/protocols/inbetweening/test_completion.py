@@ -18,10 +18,10 @@ from kinema.io.formats import save
 from kinema.motion import skeletons as catalog
 from kinema.motion.edit import facing, shift, turn
 from kinema.motion.motion import Motion, Points
-from kinema.pipeline.method_choice import Cell, Gap, released
+from kinema.pipeline.method_choice import Gap, GapRange, released
 from kinema.protocols.inbetweening.camera import project
 from kinema.protocols.inbetweening.detector_noise import noisy_motion, noisy_points
-from kinema.protocols.inbetweening.gaps import GapScores, Statistics, blanked, known_frames, starts, windows
+from kinema.protocols.inbetweening.gaps import GapScores, PositionStatistics, blanked, known_frames, starts, windows
 from kinema.protocols.inbetweening.interface import CLASSICAL, Classical, Completer
 from kinema.protocols.inbetweening.lafan1 import LAFAN1, heading
 from kinema.protocols.inbetweening.open_inbetween import OPEN_INBETWEEN
@@ -116,13 +116,13 @@ def test_gap_scores_by_hand() -> None:
     batch = one_batch()
     joints = range(len(batch.skeleton))
     mean, std = torch.zeros(len(joints), 3), torch.full((len(joints), 3), 0.5)
-    scores = GapScores(15, joints, Statistics(mean, std))
+    scores = GapScores(15, joints, PositionStatistics(mean, std))
     scores.add(Knowing("truth", truth=batch), batch)
     found = scores.means()
     assert scores.windows == 2
     for metric in ("l2q", "l2q_strict", "npss", "npss_strict", "l2p", "mpjpe_mm"):
         assert found[metric] == pytest.approx(0.0, abs=1e-4), metric
-    scores = GapScores(15, joints, Statistics(mean, std))
+    scores = GapScores(15, joints, PositionStatistics(mean, std))
     scores.add(Knowing("aside", truth=batch, by=0.1), batch)
     found = scores.means()
     assert found["mpjpe_mm"] == pytest.approx(100.0, rel=1e-4)
@@ -326,7 +326,7 @@ def test_sides_mean_to_auto_what_they_mean_to_the_table() -> None:
         report = {"model": "m", "classical": ["c"], "deciding": ["e"],
                   "cells": [{"where": where, "scores": {"e": {"m": 1.0, "c": 2.0}}}]}  # fmt: skip
         (row,) = release_table([report])["cells"]
-        assert Cell("m", **row).holds(Gap(seconds, sides, False, "rotations"))
+        assert GapRange("m", **row).holds(Gap(seconds, sides, False, "rotations"))
     for gap in (5, 15, 30, 45):
         for after in (1, 10):
             ((sides, seconds),) = gaps_of(known_frames(gap, after))
@@ -335,7 +335,7 @@ def test_sides_mean_to_auto_what_they_mean_to_the_table() -> None:
                 cell["where"]["after"] = str(after)
             (row,) = release_table([report])["cells"]
             assert row["sides"] == sides == (1 if after == 1 else 2)
-            assert Cell("m", **row).holds(Gap(seconds, sides, False, "positions"))
+            assert GapRange("m", **row).holds(Gap(seconds, sides, False, "positions"))
 
 
 def test_protocols_are_asked_by_the_names_of_methods(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from kinema.protocols.stochastic.licensed import amass_stochastic, h36m_stochast
 from kinema.protocols.stochastic.nearest_neighbour import NearestFutures
 from kinema.protocols.stochastic.protocol import StochasticProtocol
 from kinema.protocols.stochastic.scores import METRICS, means, means_by_group, score
-from kinema.protocols.stochastic.windows import WindowSet
+from kinema.protocols.stochastic.windows import FutureWindows
 
 BODY = skeleton("canon17")
 FPS = 10.0
@@ -69,11 +69,11 @@ class Noisy:
 
 
 @pytest.fixture(scope="module")
-def windows() -> WindowSet:
+def windows() -> FutureWindows:
     return LITTLE.windows(None)
 
 
-def test_windows_start_every_stride_and_the_last_start_is_left_out(windows: WindowSet) -> None:
+def test_windows_start_every_stride_and_the_last_start_is_left_out(windows: FutureWindows) -> None:
     # 31 frames: range(0, 21, 5); 19: range(0, 9, 5); 40: range(0, 30, 5); 9 are too few.
     assert windows.first.tolist() == [*range(0, 21, 5), 31, 36, *range(50, 80, 5)]
     assert windows.groups == ("walk", "wave")
@@ -81,7 +81,7 @@ def test_windows_start_every_stride_and_the_last_start_is_left_out(windows: Wind
     assert windows.identities == {"walk": ("mine/walk_1",), "wave": ("mine/wave_2", "mine/wave_3")}
 
 
-def test_a_model_is_shown_the_past_with_its_path_and_asked_for_what_comes(windows: WindowSet) -> None:
+def test_a_model_is_shown_the_past_with_its_path_and_asked_for_what_comes(windows: FutureWindows) -> None:
     whole = take(31, 1).positions
     past, future = windows.past(torch.tensor([1])), windows.future(torch.tensor([1]))
     torch.testing.assert_close(past.positions[0], whole[5:9])
@@ -89,14 +89,14 @@ def test_a_model_is_shown_the_past_with_its_path_and_asked_for_what_comes(window
     torch.testing.assert_close(future[0], expected[:, 1:].flatten(1))
 
 
-def test_usual_steps_do_not_cross_from_one_recording_to_the_next(windows: WindowSet) -> None:
+def test_usual_steps_do_not_cross_from_one_recording_to_the_next(windows: FutureWindows) -> None:
     wave = [one.positions - one.positions[:, :1] for one in (take(19, 2, "wave"), take(40, 3, "wave"))]
     steps = torch.cat([one[:, 1:].diff(dim=0).norm(dim=-1).mean(-1) for one in wave])
     torch.testing.assert_close(windows.usual_steps[1], steps.mean())
 
 
 def test_the_same_again_and_in_other_chunks_for_what_draws_nothing(
-    windows: WindowSet, monkeypatch: pytest.MonkeyPatch
+    windows: FutureWindows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert means(score(Noisy(), windows, samples=7, seed=3), windows) == means(
         score(Noisy(), windows, samples=7, seed=3), windows
@@ -109,7 +109,7 @@ def test_the_same_again_and_in_other_chunks_for_what_draws_nothing(
         assert parts[way] == pytest.approx(scores, rel=1e-6)
 
 
-def test_zero_velocity_through_a_run_is_the_last_pose_held(windows: WindowSet) -> None:
+def test_zero_velocity_through_a_run_is_the_last_pose_held(windows: FutureWindows) -> None:
     found = score(open_pipeline("zero-velocity"), windows, samples=7, seed=0)
     last = windows.last_seen[:, 1:].flatten(1)
     distance = (windows.future(torch.arange(len(windows))) - last[:, None]).norm(dim=-1)
@@ -122,7 +122,7 @@ def test_zero_velocity_through_a_run_is_the_last_pose_held(windows: WindowSet) -
     assert every["CMD"] == pytest.approx(float((windows.usual_steps * shares).sum()) * 15, rel=1e-5)
 
 
-def test_constant_velocity_moves_on(windows: WindowSet) -> None:
+def test_constant_velocity_moves_on(windows: FutureWindows) -> None:
     past = windows.past(torch.tensor([0]))
     answer = open_pipeline("constant-velocity").sample(past, 3, 2, 0)
     places = past.positions - past.positions[..., :1, :]
@@ -131,7 +131,7 @@ def test_constant_velocity_moves_on(windows: WindowSet) -> None:
     torch.testing.assert_close(answer.positions[1, 0, 2], expected, atol=1e-5, rtol=1e-5)
 
 
-def test_three_ways_of_counting(windows: WindowSet) -> None:
+def test_three_ways_of_counting(windows: FutureWindows) -> None:
     alone = replace(windows, threshold=0.45)
     assert 0 < int(alone.several.sum()) < len(alone), "the case must have both kinds"
     scored = score(Noisy(), alone, samples=5, seed=0)
@@ -144,7 +144,7 @@ def test_three_ways_of_counting(windows: WindowSet) -> None:
     assert every["APDE"] == dropped["APDE"]
 
 
-def test_without_any_second_mode_nothing_is_invented(windows: WindowSet) -> None:
+def test_without_any_second_mode_nothing_is_invented(windows: FutureWindows) -> None:
     scored = score(Noisy(), replace(windows, threshold=1e-6), samples=3, seed=0)
     found = means(scored, replace(windows, threshold=1e-6))
     assert set(found["singletons-dropped"].values()) == {None}
@@ -152,13 +152,13 @@ def test_without_any_second_mode_nothing_is_invented(windows: WindowSet) -> None
     assert found["all-windows"]["MMADE"] == pytest.approx(found["all-windows"]["ADE"], rel=1e-4)
 
 
-def test_one_sample_has_diversity_zero(windows: WindowSet) -> None:
+def test_one_sample_has_diversity_zero(windows: FutureWindows) -> None:
     found = means(score(Noisy(), windows, samples=1, seed=0), windows)["all-windows"]
     assert found["APD"] == 0.0
     assert all(value is not None and math.isfinite(value) for value in found.values())
 
 
-def test_by_action(windows: WindowSet) -> None:
+def test_by_action(windows: FutureWindows) -> None:
     scored = score(Noisy(), windows, samples=5, seed=0)
     rows = means_by_group(scored, windows)
     assert set(rows) == {"walk", "wave"}
@@ -198,7 +198,7 @@ def test_a_model_in_the_frame_of_the_root_is_refused() -> None:
         LITTLE.evaluate(open_pipeline("simlpe-cmu"))
 
 
-def test_futures_that_are_not_finite_are_refused(windows: WindowSet) -> None:
+def test_futures_that_are_not_finite_are_refused(windows: FutureWindows) -> None:
     class Broken(Noisy):
         name = "broken"
 
@@ -212,14 +212,14 @@ def test_futures_that_are_not_finite_are_refused(windows: WindowSet) -> None:
 
 def test_recordings_that_are_too_short_or_broken_are_said_to_be() -> None:
     with pytest.raises(KinemaError, match="more than 10 frames"):
-        WindowSet.cut([take(10, 0)], observed=4, predicted=6, stride=5, threshold=0.5)
+        FutureWindows.cut([take(10, 0)], observed=4, predicted=6, stride=5, threshold=0.5)
     broken = take(20, 0)
     broken.positions[3, 2, 1] = torch.nan
     with pytest.raises(FormatError, match="mine/walk_0"):
-        WindowSet.cut([broken], observed=4, predicted=6, stride=5, threshold=0.5)
+        FutureWindows.cut([broken], observed=4, predicted=6, stride=5, threshold=0.5)
 
 
-def test_nearest_futures_are_what_followed_the_same_moment(windows: WindowSet) -> None:
+def test_nearest_futures_are_what_followed_the_same_moment(windows: FutureWindows) -> None:
     """Asked about a moment of its own recordings, the first answer is what came."""
     del windows
     own = NearestFutures.of([take(60, 20), take(60, 21)], observed=4, stride=5)

@@ -16,7 +16,7 @@ from kinema.io import smpl
 
 
 @dataclass(frozen=True)
-class AmassJoints:
+class AmassFitting:
     """Joint places of a recording by the user's own body model."""
 
     model: Path

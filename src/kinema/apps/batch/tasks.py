@@ -20,7 +20,7 @@ from kinema.motion.retargeting.joint_map import named_by, read_joint_map
 from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons import skeleton as catalogue_skeleton
 from kinema.pipeline.adapter import Adapter
-from kinema.pipeline.clip_files import Source, key_frames, open_source
+from kinema.pipeline.clip_files import ClipFile, key_frames, open_source
 from kinema.pipeline.completion import METHODS, Completed, Keys, complete
 from kinema.pipeline.forecasting import Answer
 from kinema.pipeline.open import load_adapter, model_identity
@@ -104,11 +104,11 @@ class Upsampling:
 
         return do
 
-    def source(self, file: Path) -> Source:
+    def source(self, file: Path) -> ClipFile:
         """The file, read."""
         return open_source(file, fps=self.source_fps, unit=self.unit, person=self.person, joint_map=self.joint_map)
 
-    def done(self, source: Source, method: str | Adapter | None = None) -> dict[str, Completed]:
+    def done(self, source: ClipFile, method: str | Adapter | None = None) -> dict[str, Completed]:
         """Every clip of a file at its new rate. Raises UsageError where that is not above the file's."""
         target, keys = self._target(source.fps), self.keys or source.keys
         return {
@@ -159,12 +159,12 @@ class Repairing:
 
         return do
 
-    def source(self, file: Path) -> Source:
+    def source(self, file: Path) -> ClipFile:
         """The file, read."""
         return open_source(file, fps=self.source_fps, unit=self.unit, person=self.person, joint_map=self.joint_map)
 
     def done(
-        self, source: Source, method: str | Adapter | None = None
+        self, source: ClipFile, method: str | Adapter | None = None
     ) -> tuple[dict[str, Completed], dict[str, dict[str, int]]]:
         """Every clip of a file, mended; and how many frames looked damaged, by person and kind."""
         done: dict[str, Completed] = {}
@@ -241,7 +241,7 @@ def _skeleton(name: str | None) -> Skeleton | None:
     return None if name is None else catalogue_skeleton(name)
 
 
-def _written(source: Source, done: Mapping[str, Completed], target: Path) -> Made:
+def _written(source: ClipFile, done: Mapping[str, Completed], target: Path) -> Made:
     source.write(done, target)
     return Made((target,), pages(done))
 

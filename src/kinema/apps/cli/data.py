@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from kinema.apps.batch.amass_joints import AmassJoints, amass_pieces
+from kinema.apps.batch.amass_joints import AmassFitting, amass_pieces
 from kinema.apps.batch.workers import EngineName
 from kinema.apps.cli.many import Many, run_pieces
 from kinema.core.errors import CheckFailedError, FormatError, UsageError
@@ -130,7 +130,7 @@ def amass_joints(
     parts = out.with_name(f"{out.name}.parts")
     pieces = amass_pieces(folder, parts)
     report = out.with_name(f"{out.name}.report.json")
-    failed = run_pieces(AmassJoints(model, how), list(pieces.values()), parts, Many(jobs, engine), report)
+    failed = run_pieces(AmassFitting(model, how), list(pieces.values()), parts, Many(jobs, engine), report)
     if failed and not skip_bad:
         print(f"kinema: {out} waits for what is broken: mend it and say the same again, or --skip-bad", file=sys.stderr)
         return failed

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kinema.apps.demo.ahead import BASELINE, ONE_BEST, many_futures, one_best
 from kinema.apps.demo.between import in_between, repaired
-from kinema.apps.demo.part import Cast, Part, Scores
+from kinema.apps.demo.part import Cast, DemoPart, DemoScores
 from kinema.apps.demo.words import generated
 from kinema.core.atomic import atomic_path, write_text
 from kinema.core.version import VERSION
@@ -41,7 +41,7 @@ class Demo:
 
     folder: Path
     files: tuple[str, ...]
-    scores: Mapping[str, Scores]
+    scores: Mapping[str, DemoScores]
     seconds: float
     told: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...] = ()
@@ -76,7 +76,7 @@ def demo(
     return Demo(folder, (*files, "report.json"), scores, seconds, told, main.notes)
 
 
-def _write(folder: Path, parts: Sequence[Part], main: Answer, panel: Panel) -> list[str]:
+def _write(folder: Path, parts: Sequence[DemoPart], main: Answer, panel: Panel) -> list[str]:
     with atomic_path(folder / "poster.png") as beside:
         strip(panel, count=9, height=360).save(beside, "PNG")
     gif(folder / "forecast.gif", panel)
@@ -94,7 +94,7 @@ def _write(folder: Path, parts: Sequence[Part], main: Answer, panel: Panel) -> l
 
 
 def _report(
-    folder: Path, scores: Mapping[str, Scores], told: Mapping[str, tuple[str, ...]], seconds: float, seed: int
+    folder: Path, scores: Mapping[str, DemoScores], told: Mapping[str, tuple[str, ...]], seconds: float, seed: int
 ) -> None:
     report = {
         "kinema": VERSION,

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinema.apps.demo.part import SHOWN, Cast, Part, Scores, missing, pose
+from kinema.apps.demo.part import SHOWN, Cast, DemoPart, DemoScores, missing, pose
 from kinema.data.synthetic import perform, sequence
 from kinema.metrics.stochastic import best_of
 from kinema.motion.motion import Motion
@@ -35,13 +35,13 @@ def hero(seed: int) -> Motion:
     return sequence([("walk", 3.0), ("wave", 2.5)], fps=FPS, seed=seed)
 
 
-def many_futures(cast: Cast, seed: int) -> Part:
+def many_futures(cast: Cast, seed: int) -> DemoPart:
     """Ten sampled futures about the truth; without a trained model a line that says so."""
     title, lead = "Forecast: many futures", "A body that was seen for a moment may go on in many ways. Ten of them."
     found = cast.find(MANY)
     if found is None:
         note = missing(MANY, "No classical method says many futures; train it with `kinema train smrnet`.")
-        return Part(Section(title, (), lead, (note,)))
+        return DemoPart(Section(title, (), lead, (note,)))
     pipeline = open_pipeline(found)
     shown = (
         ("walk, then wave", hero(seed), 2.0),
@@ -52,17 +52,17 @@ def many_futures(cast: Cast, seed: int) -> Part:
     note = Note(f"{MANY}, a diffusion model trained on real motion capture. It has never seen this body.")
     about = "Pale: ten samples. Solid: what really happens. Samples know where they start, not where this one leads."
     scores = _many_scores(pipeline, seed)
-    return Part(Section(title, panels, f"{lead} {about}", (note,), scores.table(), "large"), scores)
+    return DemoPart(Section(title, panels, f"{lead} {about}", (note,), scores.table(), "large"), scores)
 
 
-def one_best(cast: Cast, seed: int) -> tuple[Part, Answer, Panel]:
+def one_best(cast: Cast, seed: int) -> tuple[DemoPart, Answer, Panel]:
     """The likeliest next moment by the two deterministic forecasters; with it the answer that is written to files."""
     pipelines = [open_pipeline(cast.find(name) or name) for name in (*ONE_BEST, BASELINE)]
     clips = {action: _clip(action, seed) for action in ACTIONS}
     found = {each.name: [pose_errors(each, clip) for clip in clips.values()] for each in pipelines}
     heads = [f"{1000 * horizon:.0f} ms" for horizon in HORIZONS]
     rows = {name: dict(zip(heads, torch.tensor(each).mean(0).tolist(), strict=True)) for name, each in found.items()}
-    scores = Scores(
+    scores = DemoScores(
         rows,
         f"Mean error of the pose in mm, in the pelvis' frame, over {', '.join(ACTIONS)}. The last row holds the last "
         "pose still.",
@@ -79,7 +79,7 @@ def one_best(cast: Cast, seed: int) -> tuple[Part, Answer, Panel]:
     lead = (
         f"Grey is what was seen, green the likeliest next {NEAR:g} s, and the pale body behind it what really happens."
     )
-    return Part(Section("Forecast: one best", panels, lead, notes, scores.table()), scores), main, panels[0]
+    return DemoPart(Section("Forecast: one best", panels, lead, notes, scores.table()), scores), main, panels[0]
 
 
 def pose_errors(pipeline: Pipeline, clip: Motion) -> list[float]:
@@ -97,7 +97,7 @@ def pose_errors(pipeline: Pipeline, clip: Motion) -> list[float]:
     return (1000 * torch.stack(found).mean(0)).tolist()
 
 
-def _many_scores(pipeline: Pipeline, seed: int) -> Scores:
+def _many_scores(pipeline: Pipeline, seed: int) -> DemoScores:
     """The nearest of ten samples, the first alone, and a body that holds still; millimetres for one joint."""
     still, rows = open_pipeline(BASELINE), dict[str, list[Tensor]]()
     for action in ACTIONS:
@@ -115,7 +115,7 @@ def _many_scores(pipeline: Pipeline, seed: int) -> Scores:
                 rows.setdefault(name, []).append(_nearest(some, truth))
     means = {name: torch.stack(each).mean(0).tolist() for name, each in rows.items()}
     heads = ("on average", "at the end")
-    return Scores(
+    return DemoScores(
         {name: dict(zip(heads, each, strict=True)) for name, each in means.items()},
         f"Mean error of the pose in mm over {FAR:g} s, in the pelvis' frame, on {len(ACTIONS)} actions.",
     )

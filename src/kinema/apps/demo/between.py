@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from kinema.apps.demo.part import SHOWN, Cast, Part, Scores, canonical, missing
+from kinema.apps.demo.part import SHOWN, Cast, DemoPart, DemoScores, canonical, missing
 from kinema.data.synthetic import perform, sequence
 from kinema.geometry.rotations import rotvec_to_rotmat
 from kinema.metrics.dynamics import mean_jerk
@@ -31,7 +31,7 @@ _SHAKE = (0.07, 0.015)  # radians of every joint, metres of the root
 _TICK = 0.5 / FPS
 
 
-def in_between(cast: Cast, seed: int) -> Part:
+def in_between(cast: Cast, seed: int) -> DemoPart:
     """Key poses are known, the movement between them is said; the keys stand where they are all the time."""
     model = _model(cast)
     clips = {name: perform(name, seconds=SHOWN + 1.0, fps=FPS, seed=seed)[:_FRAMES] for name in ACTIONS}
@@ -54,15 +54,15 @@ def in_between(cast: Cast, seed: int) -> Part:
     rows["(the truth)"] = {"error, cm": 0.0, "jerk, m/s³": _mean([_jerk(clip) for clip in clips.values()])}
     gap = f"{_KEY_EVERY / FPS:g} s"
     about = f"Joints of the frames between keys {gap} apart, on {len(clips)} clips; hold is the trivial one."
-    scores = Scores(rows, about, 1)
+    scores = DemoScores(rows, about, 1)
     shown = [_keyed(name, clips[name], done[name][best], known) for name in ("walk, then turn", "kick", "squat")]
     lead = f"A key pose every {gap} is known: the grey bodies. Green is what the method says lies between them."
-    return Part(
+    return DemoPart(
         Section("In-between", shown, lead, (_by(model, "Key poses are joined"),), scores.table(), "large"), scores
     )
 
 
-def repaired(cast: Cast, seed: int) -> Part:
+def repaired(cast: Cast, seed: int) -> DemoPart:
     """Two kinds of damage before and after: faults here and there, and a slow detector that shakes."""
     model = _model(cast)
     clips = {name: perform(name, seconds=SHOWN + 1.0, fps=FPS, seed=seed + 2)[:_FRAMES] for name in ("walk", "bow")}
@@ -89,14 +89,14 @@ def repaired(cast: Cast, seed: int) -> Part:
         "Joints of the damaged frames (faults) and of all frames (shaking) of two clips, walk and bow. What came in is "
         "the trivial repair; the jerk of a lost arm cannot be told."
     )
-    scores = Scores(rows, about, 1)
+    scores = DemoScores(rows, about, 1)
     panels = _before_and_after(done, clips, found["walk"].any(1), MODEL if model else "auto")
     lead = "Good frames stay as they are; what is missing, leaps or stands still is found and filled anew."
     notes = (
         Note("faults: by auto, the curve that errs least; it needs no weights.", model=False),
         _by(model, "The shaking clip is mended"),
     )
-    return Part(Section("Repair", panels, lead, notes, scores.table()), scores)
+    return DemoPart(Section("Repair", panels, lead, notes, scores.table()), scores)
 
 
 def _before_and_after(

@@ -13,36 +13,36 @@ from kinema.motion.edit import root_free
 from kinema.motion.motion import Clip, Motion
 from kinema.motion.names import CANON17
 from kinema.pipeline.open import shipped_models
-from kinema.viz.page import Note, Section, Table
+from kinema.viz.page import Note, PageTable, Section
 
 SHOWN = 2.4  # seconds of every panel: one clock plays all of them
 Numbers = Mapping[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True)
-class Scores:
+class DemoScores:
     """Numbers by row (who answered) and column (what was measured), each column with `digits` behind the point."""
 
     rows: Numbers
     caption: str
     digits: int = 0
 
-    def table(self) -> Table:
+    def table(self) -> PageTable:
         """As the page shows them; the best of no column is marked: the reader compares."""
         columns = list(next(iter(self.rows.values())))
         cells = [
             (who, *("-" if row[name] != row[name] else f"{row[name]:.{self.digits}f}" for name in columns))
             for who, row in self.rows.items()
         ]
-        return Table(("", *columns), cells, self.caption)
+        return PageTable(("", *columns), cells, self.caption)
 
 
 @dataclass(frozen=True)
-class Part:
+class DemoPart:
     """A section, and its numbers where it has any."""
 
     section: Section
-    scores: Scores | None = None
+    scores: DemoScores | None = None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from kinema.apps.demo.part import SHOWN, Cast, Part, Scores, canonical, missing
+from kinema.apps.demo.part import SHOWN, Cast, DemoPart, DemoScores, canonical, missing
 from kinema.data.synthetic import perform
 from kinema.metrics.dynamics import mean_jerk, skate_speed, speed
 from kinema.motion.motion import Clip, stack
@@ -20,7 +20,7 @@ COUNT, _SAMPLES = 6, 8  # actions of each system, and clips of each that are mea
 _FEET = ("l_ankle", "r_ankle")
 
 
-def generated(cast: Cast, seed: int) -> Part:
+def generated(cast: Cast, seed: int) -> DemoPart:
     """Six actions by each system that is there."""
     pipelines = {name: open_generator(found) for name in MODELS if (found := cast.find(name)) is not None}
     notes = [
@@ -36,7 +36,7 @@ def generated(cast: Cast, seed: int) -> Part:
     ]
     lead = "Nothing is observed: an action and a length go in, motion comes out. Each body is one sample."
     if not pipelines:
-        return Part(Section("Generate", (), lead, notes))
+        return DemoPart(Section("Generate", (), lead, notes))
     rows: dict[str, dict[str, float]] = {}
     panels: list[Panel] = []
     for name, pipeline in pipelines.items():
@@ -47,13 +47,13 @@ def generated(cast: Cast, seed: int) -> Part:
     acted = [_performed(action, seed) for action in PREFERRED if action != "dance"][:COUNT]
     rows["(performer)"] = _measured(acted)
     rows["one pose held"] = _measured([_held(clip) for clip in acted])
-    scores = Scores(
+    scores = DemoScores(
         rows,
         "Means over joints and clips: how fast, how jerky, how far apart clips of one action are, how fast standing "
         "feet slide. Good motion is near the performer, who is procedural; one held pose is the trivial answer.",
         2,
     )
-    return Part(Section("Generate", panels, lead, notes, scores.table(), "small"), scores)
+    return DemoPart(Section("Generate", panels, lead, notes, scores.table(), "small"), scores)
 
 
 def _actions(pipeline: Pipeline) -> list[str]:

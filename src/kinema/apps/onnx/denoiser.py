@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from kinema.apps.onnx.ports import Axis, Part, Port, Sizes, numbers
-from kinema.models.smrnet.inpainting import Known
+from kinema.apps.onnx.ports import Axis, Port, PortedNetwork, Sizes, numbers
+from kinema.models.smrnet.inpainting import KnownWindows
 from kinema.models.smrnet.model import SMRNet
 from kinema.nn.diffusion import alpha_bars, data_of, levels
 from kinema.representations.base import Representation
@@ -37,7 +37,7 @@ class _Denoiser(nn.Module):
         if config.completion != "estimate":
             return clean
         mask = (torch.arange(config.frames) < config.observed)[None, :, None].expand_as(frames)
-        return Known(model.coefficients, frames, mask, frames).estimate(clean)
+        return KnownWindows(model.coefficients, frames, mask, frames).estimate(clean)
 
     def _word(self, noisy: Tensor, level: Tensor, embedded: Tensor) -> Tensor:
         denoiser = self.model.denoiser
@@ -56,7 +56,7 @@ class _Frames(nn.Module):
         return self.representation.restore(window.back(self.model.coefficients.decode(clean)))
 
 
-def denoiser_part(model: SMRNet, representation: Representation) -> Part:
+def denoiser_part(model: SMRNet, representation: Representation) -> PortedNetwork:
     """The part "denoiser": what clean window the network takes a noisy one for."""
     config, width = model.config, representation.width
     code: tuple[Axis, ...] = ("sample", "batch", config.coefficients, width)
@@ -84,10 +84,10 @@ def denoiser_part(model: SMRNet, representation: Representation) -> Part:
         "predicted": config.predicted,
     }
     says = "A step of the walk from noise to a window: ask at each of `levels`, step to the next `alpha_bar`."
-    return Part("denoiser", says, _Denoiser(model, representation), inputs, outputs, example, notes)
+    return PortedNetwork("denoiser", says, _Denoiser(model, representation), inputs, outputs, example, notes)
 
 
-def frames_part(model: SMRNet, representation: Representation) -> Part:
+def frames_part(model: SMRNet, representation: Representation) -> PortedNetwork:
     """The part "frames": the frames of a window from its coefficients."""
     config, width = model.config, representation.width
     inputs = (
@@ -97,4 +97,4 @@ def frames_part(model: SMRNet, representation: Representation) -> Part:
     axes: tuple[Axis, ...] = ("sample", "batch", config.frames, width)
     outputs = (Port("window", axes, "float32", f"frames; the first {config.observed} are the past"),)
     says = "The frames of a window from its coefficients."
-    return Part("frames", says, _Frames(model, representation), inputs, outputs, numbers(inputs))
+    return PortedNetwork("frames", says, _Frames(model, representation), inputs, outputs, numbers(inputs))

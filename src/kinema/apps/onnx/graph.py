@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from kinema.apps.onnx.parts import parts_of
-from kinema.apps.onnx.ports import Part, Port, factor_of
+from kinema.apps.onnx.ports import Port, PortedNetwork, factor_of
 from kinema.core.atomic import atomic_path, write_text
 from kinema.core.errors import CheckFailedError, KinemaError, UsageError, unknown_name
 from kinema.core.optional import require
@@ -75,7 +75,7 @@ def export(model: str | Path, out: Path | str, part: str | None = None, *, check
     return Exported(out, side, chosen.name, tuple(name for name in parts if name != chosen.name), difference)
 
 
-def page_of(loaded: Adapter, part: Part, name: str) -> dict[str, Any]:
+def page_of(loaded: Adapter, part: PortedNetwork, name: str) -> dict[str, Any]:
     """What a user of the graph must know, as JSON data."""
     representation, recipe = loaded.trained_representation(), loaded.card.recipe
     assert recipe is not None
@@ -104,7 +104,7 @@ def page_of(loaded: Adapter, part: Part, name: str) -> dict[str, Any]:
     }
 
 
-def write_graph(part: Part, file: Path, page: str) -> None:
+def write_graph(part: PortedNetwork, file: Path, page: str) -> None:
     """The network as ONNX in one file, `page` in its metadata. Raises KinemaError where it cannot be traced."""
     # Windows of very few frames would need other graphs; a batch of one, or no token yet, do not.
     words = {word: torch.export.Dim(word, min=4 if word == "frame" else None) for word in part.words}
@@ -130,7 +130,7 @@ def write_graph(part: Part, file: Path, page: str) -> None:
         ) from error
 
 
-def check_graph(part: Part, file: Path) -> float:
+def check_graph(part: PortedNetwork, file: Path) -> float:
     """The largest difference between graph and network on inputs of two sizes. Raises CheckFailedError above 1e-4."""
     session = open_session(file)
     worst = 0.0

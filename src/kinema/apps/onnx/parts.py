@@ -11,14 +11,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kinema.apps.onnx.denoiser import denoiser_part, frames_part
-from kinema.apps.onnx.ports import Part
+from kinema.apps.onnx.ports import PortedNetwork
 from kinema.apps.onnx.tokens import cached_part, decode_part, encode_part, step_part
 from kinema.apps.onnx.windows import forecast_part, inbetween_part
 from kinema.core.errors import UsageError
 from kinema.pipeline.adapter import Adapter
 
 # Each takes the adapter, its model and its representation. A model lists the names of its graphs (`Model.graphs`).
-_GRAPHS: Mapping[str, Callable[[Adapter, Any, Any], Part]] = {
+_GRAPHS: Mapping[str, Callable[[Adapter, Any, Any], PortedNetwork]] = {
     "forecast": lambda adapter, model, space: forecast_part(model, space, symmetric=adapter.symmetric),
     "denoiser": lambda _, model, space: denoiser_part(model, space),
     "frames": lambda _, model, space: frames_part(model, space),
@@ -30,7 +30,7 @@ _GRAPHS: Mapping[str, Callable[[Adapter, Any, Any], Part]] = {
 }
 
 
-def parts_of(adapter: Adapter) -> dict[str, Part]:
+def parts_of(adapter: Adapter) -> dict[str, PortedNetwork]:
     """The parts of a model by name, the main one first. Raises UsageError, with the reason, where there are none."""
     model, representation = adapter.model, adapter.trained_representation()
     if not model.graphs:

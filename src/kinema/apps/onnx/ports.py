@@ -39,7 +39,7 @@ Example = Callable[[Sizes, torch.Generator], dict[str, Tensor]]
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class PortedNetwork:
     """A network with ports; it is called by their names. `example` makes inputs that it could be given."""
 
     name: str

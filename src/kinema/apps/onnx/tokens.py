@@ -8,7 +8,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from kinema.apps.onnx.ports import Axis, Example, Part, Port, Sizes, numbers
+from kinema.apps.onnx.ports import Axis, Example, Port, PortedNetwork, Sizes, numbers
 from kinema.models.posegpt.inputs import Told
 from kinema.models.posegpt.model import PoseGPT
 from kinema.models.posegpt.tokenizer import PoseTokens
@@ -36,7 +36,7 @@ class _Decode(nn.Module):
         return self.representation.restore(self.tokens.decode(codes))
 
 
-def encode_part(tokens: PoseTokens, representation: Representation) -> Part:
+def encode_part(tokens: PoseTokens, representation: Representation) -> PortedNetwork:
     """The part "encode": codes of motion."""
     frames, width = f"{tokens.factor}*token", representation.width
     inputs = (
@@ -46,10 +46,10 @@ def encode_part(tokens: PoseTokens, representation: Representation) -> Part:
     says = f"from 0 to {tokens.codes - 1}; -1 on padding"
     outputs = (Port("codes", ("batch", "token", tokens.books), "int64", says),)
     network = _Encode(tokens, representation)
-    return Part("encode", "Codes of motion.", network, inputs, outputs, numbers(inputs))
+    return PortedNetwork("encode", "Codes of motion.", network, inputs, outputs, numbers(inputs))
 
 
-def decode_part(tokens: PoseTokens, representation: Representation) -> Part:
+def decode_part(tokens: PoseTokens, representation: Representation) -> PortedNetwork:
     """The part "decode": motion of codes."""
     inputs = (Port("codes", ("batch", "token", tokens.books), "int64", "-1 where there is none"),)
     axes: tuple[Axis, ...] = ("batch", f"{tokens.factor}*token", representation.width)
@@ -58,7 +58,7 @@ def decode_part(tokens: PoseTokens, representation: Representation) -> Part:
         return {"codes": torch.randint(tokens.codes, inputs[0].shape(sizes), generator=generator)}
 
     outputs = (Port("frames", axes, "float32", "motion"),)
-    return Part("decode", "Motion of codes.", _Decode(tokens, representation), inputs, outputs, example)
+    return PortedNetwork("decode", "Motion of codes.", _Decode(tokens, representation), inputs, outputs, example)
 
 
 class _Step(nn.Module):
@@ -113,19 +113,19 @@ class _Past(Memory):
         return self.pairs
 
 
-def step_part(model: PoseGPT, actions: tuple[str, ...]) -> Part:
+def step_part(model: PoseGPT, actions: tuple[str, ...]) -> PortedNetwork:
     """The part "step": the next token."""
     inputs = [
         Port("tokens", ("batch", "token", model.books), "int64", f"those so far, at most {model.config.block - 1}"),
         *_said(model),
     ]
     says = "The next token from those before it (none at first). Make as many as are wanted, then ask the part decode."
-    return Part(
+    return PortedNetwork(
         "step", says, _Step(model), tuple(inputs), (_next(model),), _example(model, inputs), _notes(model, actions)
     )
 
 
-def cached_part(model: PoseGPT, actions: tuple[str, ...]) -> Part:
+def cached_part(model: PoseGPT, actions: tuple[str, ...]) -> PortedNetwork:
     """The part "cached": the next token, with keys and values of those before it going in and out."""
     rows = "2*batch" if model.config.choice.guidance != 1 and model.inputs.action_table is not None else "batch"
     config = model.config
@@ -137,7 +137,7 @@ def cached_part(model: PoseGPT, actions: tuple[str, ...]) -> Part:
     ]
     grown = Port("grown", (config.layers, rows, "token+1", 2 * config.width), "float32", "the cache of the next pass")
     says = "The next token from the last one and the cache. Make as many as are wanted, then ask the part decode."
-    return Part(
+    return PortedNetwork(
         "cached", says, _CachedStep(model), tuple(inputs), (_next(model), grown), _example(model, inputs),
         _notes(model, actions),
     )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from kinema.apps.onnx.ports import Part, Port, Sizes, numbers
+from kinema.apps.onnx.ports import Port, PortedNetwork, Sizes, numbers
 from kinema.core.errors import UsageError
 from kinema.core.query import Query
 from kinema.models.conv_seq2seq.model import ConvSeq2Seq
@@ -50,13 +50,13 @@ def _mirror_matrix(representation: Representation) -> tuple[Tensor, Tensor]:
     return matrix, shift
 
 
-def forecast_part(model: SiMLPe | ConvSeq2Seq, representation: Representation, *, symmetric: bool) -> Part:
+def forecast_part(model: SiMLPe | ConvSeq2Seq, representation: Representation, *, symmetric: bool) -> PortedNetwork:
     """The part "forecast": the frames after the last ones. Raises UsageError where features cannot be mirrored."""
     config, width = model.config, representation.width
     inputs = (Port("past", ("batch", config.observed, width), "float32", "the last frames seen, oldest first"),)
     outputs = (Port("future", ("batch", config.predicted, width), "float32", "the frames that follow"),)
     says = "The next frames from the last ones. For a longer future give back the newest of past and answer."
-    return Part(
+    return PortedNetwork(
         "forecast", says, _Forecast(model, representation, symmetric=symmetric), inputs, outputs, numbers(inputs)
     )
 
@@ -71,7 +71,7 @@ class _InBetween(nn.Module):
         return self.representation.restore(self.model.predict(query, 1, torch.Generator())[0])
 
 
-def inbetween_part(model: RenderInBetween, representation: Representation) -> Part:
+def inbetween_part(model: RenderInBetween, representation: Representation) -> PortedNetwork:
     """The part "inbetween": a window from some of its frames."""
     width, tokens = representation.width, representation.tokens
     inputs = (
@@ -96,4 +96,4 @@ def inbetween_part(model: RenderInBetween, representation: Representation) -> Pa
         }
 
     says = "All frames of a window from some of them, wherever and whenever they are."
-    return Part("inbetween", says, _InBetween(model, representation), inputs, outputs, example)
+    return PortedNetwork("inbetween", says, _InBetween(model, representation), inputs, outputs, example)

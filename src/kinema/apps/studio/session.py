@@ -11,7 +11,7 @@ import viser
 from kinema.apps.studio.answers import Reply
 from kinema.apps.studio.controls import Asking, Playing, Taking, words
 from kinema.apps.studio.desk import Desk
-from kinema.apps.studio.stage import Arrangement, Stage
+from kinema.apps.studio.stage import Arrangement, ClientScene
 from kinema.apps.studio.upload import Upload
 from kinema.apps.studio.uploads import refuse_large
 from kinema.core.errors import KinemaError, UsageError
@@ -32,7 +32,7 @@ class Session:
         self.client, self.desk = client, desk
         self.upload: Upload | None = None
         self.reply: Reply | None = None
-        self.stage = Stage(client)
+        self.stage = ClientScene(client)
         self._lock, self._busy = threading.RLock(), threading.Lock()
         self._now, self._shown = 0.0, 0.0
         self._build()

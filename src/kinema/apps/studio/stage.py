@@ -1,4 +1,4 @@
-"""`Stage`: the bodies of one page in its scene, on top of each other or side by side."""
+"""`ClientScene`: the bodies of one page in its scene, on top of each other or side by side."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import viser
 from kinema.viz.camera import Shot, shot_of
 from kinema.viz.layers import Layer, Panel, duration_of
 from kinema.viz.raster import cell_of
-from kinema.viz.scene import Body, add_body, add_ground, stand
+from kinema.viz.scene import SceneBody, add_body, add_ground, stand
 from kinema.viz.style import THEMES, Theme, ThemeName
 
 Arrangement = Literal["overlaid", "side by side"]
@@ -22,7 +22,7 @@ _MANY = 0.45  # opacity of samples after the first, on top of each other
 
 
 @dataclass(eq=False)
-class Stage:
+class ClientScene:
     """What one client sees. Not safe for several threads at once: its session takes care of that."""
 
     client: viser.ClientHandle
@@ -30,7 +30,7 @@ class Stage:
     arrangement: Arrangement = "overlaid"
     truth: bool = True
     panel: Panel | None = None
-    _bodies: list[Body] = field(default_factory=list[Body])
+    _bodies: list[SceneBody] = field(default_factory=list[SceneBody])
     _labels: list[viser.LabelHandle] = field(default_factory=list[viser.LabelHandle])
     _world: viser.FrameHandle | None = None
     _ground: viser.GridHandle | None = None

@@ -22,7 +22,7 @@ from kinema.motion.edit import resample
 from kinema.motion.motion import Motion
 from kinema.motion.skeleton import Skeleton
 
-Body = Literal["smpl", "smplh", "smplx"]
+BodyModel = Literal["smpl", "smplh", "smplx"]
 TRAIN: tuple[str, ...] = (
     "ACCAD", "BMLhandball", "BMLmovi", "BMLrub", "CMU", "EKUT", "EyesJapanDataset", "KIT", "PosePrior", "TCDHands",
     "TotalCapture",
@@ -51,7 +51,7 @@ class Amass(Source):
 
     root: str | None = None
     datasets: tuple[str, ...] = ()
-    body: Body | None = None
+    body: BodyModel | None = None
     fps: float | None = None
     model: str | None = None
     train: tuple[str, ...] = TRAIN

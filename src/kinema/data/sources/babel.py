@@ -15,9 +15,9 @@ from typing import Literal
 
 from kinema.core.errors import UsageError
 from kinema.data.source import LABELS, SPLITS, Source, Split, check_split, data_folder, file_stamp, missing_data
-from kinema.data.sources.amass import Amass, Body
+from kinema.data.sources.amass import Amass, BodyModel
 from kinema.data.sources.amass_files import Header, key, plain
-from kinema.data.sources.babel_files import Label, Sequence, class_list, read_sequences
+from kinema.data.sources.babel_files import BabelLabel, Sequence, class_list, read_sequences
 from kinema.motion.motion import Motion
 from kinema.motion.skeleton import Skeleton
 
@@ -38,7 +38,7 @@ class Cut:
 
 
 @dataclass(frozen=True)
-class Plan:
+class SplitPlan:
     """What a split holds, and what was left out of it: the sequence (and its label), and why."""
 
     cuts: tuple[Cut, ...]
@@ -76,7 +76,7 @@ class Babel(Source):
     frames: int = 900  # thirty seconds: what PoseGPT's authors trained on
     overlap: int = 0
     minimum: int = 16
-    body: Body | None = None
+    body: BodyModel | None = None
     model: str | None = None
 
     name = "babel"
@@ -110,7 +110,7 @@ class Babel(Source):
                 last = (cut.header, self._amass.motion(cut.header))
             yield replace(last[1][cut.first : cut.stop], action=LABELS.join(cut.labels) or None)
 
-    def plan(self, split: Split) -> Plan:
+    def plan(self, split: Split) -> SplitPlan:
         """The windows of a split and what was left out, from labels and headers alone."""
         check_split(split)
         if split not in self._plans:
@@ -131,7 +131,7 @@ class Babel(Source):
                 return folder
         raise missing_data(WHAT, f"no train.json in {root}", ORIGIN)
 
-    def _make_plan(self, split: Split) -> Plan:
+    def _make_plan(self, split: Split) -> SplitPlan:
         path = self.folder / f"{split}.json"
         if not path.is_file():
             raise missing_data(WHAT, f"no {path.name} in {self.folder}", ORIGIN)
@@ -147,7 +147,7 @@ class Babel(Source):
                 cuts += [Cut(sequence.name, header, start, end, labels) for start, end in windows]
                 if not windows:
                     skipped.append((sequence.name, f"shorter than {self.minimum} frames"))
-        return Plan(tuple(cuts), tuple(skipped))
+        return SplitPlan(tuple(cuts), tuple(skipped))
 
     def _stretches(
         self, sequence: Sequence, total: int, split: Split, skipped: list[tuple[str, str]]
@@ -176,7 +176,7 @@ class Babel(Source):
                 start, end = sorted((label.start, label.end))
                 yield int(start * self.fps), min(int(end * self.fps) + 1, total), labels
 
-    def _kept(self, labels: tuple[Label, ...]) -> tuple[str, ...]:
+    def _kept(self, labels: tuple[BabelLabel, ...]) -> tuple[str, ...]:
         named = {category for label in labels for category in label.categories}
         return tuple(action for action in self.actions if action in named)
 
@@ -189,7 +189,7 @@ class Babel(Source):
                 return
 
     @cached_property
-    def _plans(self) -> dict[Split, Plan]:
+    def _plans(self) -> dict[Split, SplitPlan]:
         return {}
 
     @cached_property

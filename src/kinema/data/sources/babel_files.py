@@ -17,7 +17,7 @@ _NO_ACTION = ("transition",)
 
 
 @dataclass(frozen=True)
-class Label:
+class BabelLabel:
     """Categories, none where the file has null, and the seconds that they hold for, if it says any."""
 
     categories: tuple[str, ...]
@@ -31,7 +31,7 @@ class Sequence:
 
     name: str
     place: str
-    labels: tuple[Label, ...]
+    labels: tuple[BabelLabel, ...]
     by_frame: bool
 
 
@@ -71,7 +71,7 @@ def class_list(folder: Path, count: int) -> tuple[str, ...]:
     return tuple(ranked[:count])
 
 
-def _label(path: Path, name: str, label: Any) -> Label:
+def _label(path: Path, name: str, label: Any) -> BabelLabel:
     if not isinstance(label, dict):
         raise _wrong(path, name, "labels that are dicts", type(label).__name__)
     fields = cast("dict[str, Any]", label)
@@ -79,7 +79,7 @@ def _label(path: Path, name: str, label: Any) -> Label:
     if not isinstance(categories, list) or not all(isinstance(one, str) for one in cast("list[Any]", categories)):
         raise _wrong(path, name, "act_cat, a list of names or null", repr(categories)[:60])
     names = tuple(one.replace(LABELS, " and ") for one in cast("list[str]", categories))
-    return Label(names, _seconds(path, name, fields.get("start_t")), _seconds(path, name, fields.get("end_t")))
+    return BabelLabel(names, _seconds(path, name, fields.get("start_t")), _seconds(path, name, fields.get("end_t")))
 
 
 def _seconds(path: Path, name: str, value: Any) -> float | None:

@@ -42,7 +42,7 @@ _ORIGIN = (
 
 
 @dataclass(frozen=True)
-class Camera:
+class CalibratedCamera:
     """World -> camera R (X - T), radial k1..k3 and tangential p1, p2 distortion, focal lengths and centre in pixels."""
 
     rotation: Float[np.ndarray, "3 3"]
@@ -143,8 +143,8 @@ class H36MCamera(Source):
         return self._cameras[subject].see(positions.T.astype(np.float64).reshape(-1, 32, 3))
 
     @cached_property
-    def _cameras(self) -> dict[int, Camera]:
-        path, found = self.folder / "cameras.h5", dict[int, Camera]()
+    def _cameras(self) -> dict[int, CalibratedCamera]:
+        path, found = self.folder / "cameras.h5", dict[int, CalibratedCamera]()
         with _open(path) as file:
             for subject in (*TRAIN, *TEST):
                 for number in range(1, 5):
@@ -172,7 +172,7 @@ def _name(group: Any, path: Path) -> str:
     return "".join(chr(int(code)) for code in h5_array(group, "Name", path).reshape(-1) if 0 <= code < 128)
 
 
-def _camera(group: Any, path: Path) -> Camera:
+def _camera(group: Any, path: Path) -> CalibratedCamera:
     flat: dict[str, NDArray[np.float64]] = {}
     for key, count in {"R": 9, "T": 3, "f": 2, "c": 2, "k": 3, "p": 2}.items():
         array = h5_array(group, key, path)
@@ -184,4 +184,4 @@ def _camera(group: Any, path: Path) -> Camera:
                 cure="Get the benchmark's cameras.h5.",
             )
         flat[key] = array.reshape(-1).astype(np.float64)
-    return Camera(flat["R"].reshape(3, 3).T, flat["T"], flat["f"], flat["c"], flat["k"], flat["p"])
+    return CalibratedCamera(flat["R"].reshape(3, 3).T, flat["T"], flat["f"], flat["c"], flat["k"], flat["p"])

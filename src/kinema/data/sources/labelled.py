@@ -111,7 +111,7 @@ class LabelledPack(Source):
 
 
 @dataclass(frozen=True)
-class Segment:
+class LabelledSegment:
     """A line of a labels file: what is done from `start` to `end` (seconds; None: the end of the file)."""
 
     file: str
@@ -143,7 +143,7 @@ class LabelledFolder(Folder):
         return tuple(sorted({style for segment in self.segments for style in segment.labels[1:]}))
 
     @cached_property
-    def segments(self) -> tuple[Segment, ...]:
+    def segments(self) -> tuple[LabelledSegment, ...]:
         """The lines of the table, in the order of files and times."""
         table = self._table
         known = {self._relative(path) for path in self._paths}
@@ -158,7 +158,7 @@ class LabelledFolder(Folder):
         """The fields, and the state of every file and of the table."""
         return " ".join((repr(self), *map(file_stamp, (*self._paths, self._table))))
 
-    def _cut(self, segments: list[Segment]) -> Iterator[Motion]:
+    def _cut(self, segments: list[LabelledSegment]) -> Iterator[Motion]:
         by_name = {self._relative(path): path for path in self._paths}
         for name in dict.fromkeys(segment.file for segment in segments):
             for clip in self._read([by_name[name]]):
@@ -188,7 +188,7 @@ class LabelledFolder(Folder):
         return path
 
 
-def read_segments(table: Path, known: set[str]) -> Iterator[Segment]:
+def read_segments(table: Path, known: set[str]) -> Iterator[LabelledSegment]:
     """The lines of a labels file. Raises FormatError for a cell that is wrong or a file that is not in `known`."""
     for line, cells in read_table(table, ("file", "action"), "file, action[, style][, start, end]"):
         if not cells["file"] or not cells["action"]:
@@ -201,7 +201,7 @@ def read_segments(table: Path, known: set[str]) -> Iterator[Segment]:
         end = _seconds(table, line, cells.get("end", ""), None)
         if end is not None and end <= (start or 0.0):
             raise _wrong(table, line, "an end after the start", f"{start} to {end}")
-        yield Segment(cells["file"], labels, start or 0.0, end)
+        yield LabelledSegment(cells["file"], labels, start or 0.0, end)
 
 
 def _seconds(table: Path, line: int, cell: str, default: float | None) -> float | None:

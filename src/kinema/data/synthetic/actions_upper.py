@@ -8,11 +8,11 @@ import numpy as np
 
 from kinema.data.synthetic.channels import REST, Channels, Key
 from kinema.data.synthetic.curves import Array, ease, wander
-from kinema.data.synthetic.moves import Moves, Window, both, keyed
+from kinema.data.synthetic.moves import ActionSpan, Moves, both, keyed
 from kinema.data.synthetic.steps import Stance
 
 
-def idle(window: Window) -> Moves:
+def idle(window: ActionSpan) -> Moves:
     """Shifting the weight from leg to leg and looking about."""
     rng, keys = window.rng, list[Key]()
     time, leg = window.begin - 4.0, 1.0
@@ -33,7 +33,7 @@ def idle(window: Window) -> Moves:
     return Moves(Stance(0.23 * window.style.width), keyed(keys))
 
 
-def wave(window: Window) -> Moves:
+def wave(window: ActionSpan) -> Moves:
     """One hand up, the forearm swinging from side to side."""
     style, begin, end = window.style, window.begin, max(window.end, window.begin + 1.2)
     rate, swing = window.about(1.75, 0.15) * style.tempo, 0.36 * style.energy
@@ -72,7 +72,7 @@ def wave(window: Window) -> Moves:
     return Moves(Stance(0.23 * style.width), channels)
 
 
-def bow(window: Window) -> Moves:
+def bow(window: ActionSpan) -> Moves:
     """A bow from the hips with straight knees, the hands along the thighs."""
     keys: list[Key] = [(window.begin - 1, {})]
     for start, length in window.repeats(2.7 / window.style.tempo):
@@ -92,7 +92,7 @@ def bow(window: Window) -> Moves:
     return Moves(Stance(0.17, 0.0, 0.1), keyed(keys), done=keys[-2][0])
 
 
-def reach(window: Window) -> Moves:
+def reach(window: ActionSpan) -> Moves:
     """Stretching one hand, then the other, to places in the air in front, above and to the side."""
     rng, style = window.rng, window.style
     keys: list[Key] = [(window.begin - 1, {})]
@@ -138,7 +138,7 @@ _CROSS: dict[str, float] = {
 }  # fmt: skip
 
 
-def punch(window: Window) -> Moves:
+def punch(window: ActionSpan) -> Moves:
     """Jabs and crosses from a boxer's guard, with a wind-up and a follow-through."""
     rng, style = window.rng, window.style
     ready = min(0.45, 0.25 * (window.end - window.begin))

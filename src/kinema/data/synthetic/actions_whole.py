@@ -8,11 +8,11 @@ import numpy as np
 
 from kinema.data.synthetic.channels import REST, Channels, Key
 from kinema.data.synthetic.curves import Array
-from kinema.data.synthetic.moves import Moves, Window, both, keyed
-from kinema.data.synthetic.steps import GRAVITY, Stance, Step, Swing
+from kinema.data.synthetic.moves import ActionSpan, Moves, both, keyed
+from kinema.data.synthetic.steps import GRAVITY, Footstep, Stance, Swing
 
 
-def squat(window: Window) -> Moves:
+def squat(window: ActionSpan) -> Moves:
     """Knee bends to about parallel thighs, the arms held forward."""
     style, keys = window.style, list[Key]([(window.begin - 1, {})])
     for start, length in window.repeats(2.1 / style.tempo):
@@ -38,7 +38,7 @@ _SEATED: dict[str, float] = {
 }  # fmt: skip
 
 
-def sit(window: Window) -> Moves:
+def sit(window: ActionSpan) -> Moves:
     """Sitting down on a seat at knee height, resting, and standing up again."""
     style, begin = window.style, window.begin
     end = max(window.end, begin + 2.0)
@@ -79,13 +79,13 @@ def sit(window: Window) -> Moves:
     return Moves(Stance(0.24 * style.width**0.5, 0.0, 0.14), keyed(keys), done=keys[-2][0])
 
 
-def kick(window: Window) -> Moves:
+def kick(window: ActionSpan) -> Moves:
     """A front kick: the knee comes up, the leg snaps out and back, and the foot returns to where it stood."""
     style = window.style
     stance = Stance(0.2, -0.16 * style.handed, 0.18)
     leg = 1 if style.handed > 0 else 0
     keys: list[Key] = [(window.begin - 1, {})]
-    steps: list[Step] = []
+    steps: list[Footstep] = []
     for start, length in window.repeats(1.9 / style.tempo):
         high = window.about(0.78, 0.2) * style.energy**0.5
         lift, land = start + 0.22 * length, start + 0.84 * length
@@ -95,7 +95,7 @@ def kick(window: Window) -> Moves:
                   (0.56, 0.84, high - 0.02, -0.1, -0.4), (0.71, 0.30, 0.44, -0.05, 0.25),
                   (0.90, -0.02, 0.08, 0.0, 0.3)),
         )  # fmt: skip
-        steps.append(Step(leg, lift, land, land, stance, swing))
+        steps.append(Footstep(leg, lift, land, land, stance, swing))
         keys += _kick_keys(start, length, high)
     return Moves(stance, keyed(keys, swap=style.handed < 0), tuple(steps), done=steps[-1].land + 0.1)
 
@@ -152,12 +152,12 @@ def _leap(t: Array, off: float, fly: float, crouch: float, push: float, absorb: 
     return np.where(t > deep, hermite(t, (deep, down, 0, 3.0), (deep + 0.5, rest, 0, 0)), out)
 
 
-def jump(window: Window) -> Moves:
+def jump(window: ActionSpan) -> Moves:
     """A standing jump: crouch with the arms back, fly (g = 9.81 m/s²), absorb the landing in the knees."""
     style, rng = window.style, window.rng
     stance = Stance(0.24 * style.width**0.5, 0.0, 0.14)
     keys: list[Key] = [(window.begin - 1, {})]
-    steps, speed = list[Step](), list[tuple[float, float]]()
+    steps, speed = list[Footstep](), list[tuple[float, float]]()
     leaps: list[tuple[float, float, float]] = []
     far = float(rng.uniform(0.0, 0.9)) * style.energy
     for start, length in window.repeats(2.15):
@@ -168,7 +168,7 @@ def jump(window: Window) -> Moves:
         crouch = 0.27 * window.about(1.0, 0.1) * style.energy**0.5
         leaps.append((off, fly, crouch))
         swing = Swing(0.07, 0.5, 0.85, 0.62, 0.17, 0.11, 0.0, (), True)
-        steps += [Step(side, off, land, land + 0.5, stance, swing) for side in (0, 1)]
+        steps += [Footstep(side, off, land, land + 0.5, stance, swing) for side in (0, 1)]
         speed += [(off - 0.27, 0.0), (off, far), (land, far), (land + 0.22, 0.0)]
         keys += _jump_keys(start, off, land, far)
     plain = keyed(keys)
@@ -206,7 +206,7 @@ def _jump_keys(start: float, off: float, land: float, far: float) -> list[Key]:
     ]  # fmt: skip
 
 
-def hop(window: Window) -> Moves:
+def hop(window: ActionSpan) -> Moves:
     """Small hops on the spot or forward, one after the other, as with a skipping rope."""
     style, rng = window.style, window.rng
     stance = Stance(0.16, 0.0, 0.12)
@@ -218,7 +218,7 @@ def hop(window: Window) -> Moves:
     offs = [begin + 0.2 + i * period for i in range(count)]
     swing = Swing(0.02, 0.5, 0.62, 0.5, 0.12, 0.09, 0.0, (), True)
     steps = tuple(
-        Step(side, off, off + fly, off + fly + (stand / 2 if off != offs[-1] else 0.4), stance, swing)
+        Footstep(side, off, off + fly, off + fly + (stand / 2 if off != offs[-1] else 0.4), stance, swing)
         for off in offs for side in (0, 1)
     )  # fmt: skip
     land = offs[-1] + fly

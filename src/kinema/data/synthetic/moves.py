@@ -10,12 +10,12 @@ import numpy as np
 
 from kinema.data.synthetic.channels import Channels, Key, Pose
 from kinema.data.synthetic.curves import Array
-from kinema.data.synthetic.steps import Stance, Step
+from kinema.data.synthetic.steps import Footstep, Stance
 from kinema.data.synthetic.style import Style
 
 
 @dataclass(frozen=True)
-class Window:
+class ActionSpan:
     """The time (seconds) in which an action takes place, by whom, and the dice of this performance."""
 
     begin: float
@@ -47,7 +47,7 @@ class Moves:
 
     stance: Stance
     channels: Callable[[Array], Channels]
-    steps: tuple[Step, ...] = ()
+    steps: tuple[Footstep, ...] = ()
     speed: tuple[tuple[float, float], ...] = ()
     done: float = -math.inf
 

@@ -14,13 +14,13 @@ from kinema.data.synthetic.body import Body, Placement, pose, to_local
 from kinema.data.synthetic.channels import Channels
 from kinema.data.synthetic.curves import Array, smoothed, wander
 from kinema.data.synthetic.gait import GAITS, Gait
-from kinema.data.synthetic.moves import Moves, Window
-from kinema.data.synthetic.plan import Act, Plan, earliest, lead, make_plan, weights
+from kinema.data.synthetic.moves import ActionSpan, Moves
+from kinema.data.synthetic.plan import Act, MovementPlan, earliest, lead, make_plan, weights
 from kinema.data.synthetic.steps import foot_track
 from kinema.data.synthetic.style import Style
 from kinema.motion.motion import Motion
 
-_MOVES: Mapping[str, Callable[[Window], Moves]] = {
+_MOVES: Mapping[str, Callable[[ActionSpan], Moves]] = {
     "idle": actions_upper.idle,
     "wave": actions_upper.wave,
     "bow": actions_upper.bow,
@@ -115,7 +115,7 @@ def _acts(parts: Sequence[tuple[str, float]], seed: int, style: Style) -> tuple[
             start = max(start, earliest(acts[-1], None)) if acts else start
             wait = lead(acts[-1]) if acts else float(rng.uniform(0.1, 0.35))
             end = planned - (0.4 if to_gait else 0.12)
-            way = _MOVES[action](Window(start + wait, end, style, rng))
+            way = _MOVES[action](ActionSpan(start + wait, end, style, rng))
         if acts:
             acts[-1] = replace(acts[-1], stop=start)
         acts.append(Act(action, start, max(planned, start + 1.0), way, style, seed * 31 + place))
@@ -125,7 +125,7 @@ def _acts(parts: Sequence[tuple[str, float]], seed: int, style: Style) -> tuple[
     return tuple(acts)
 
 
-def _move(plan: Plan, body: Body, t: Array, rate: float) -> tuple[Array, Array]:
+def _move(plan: MovementPlan, body: Body, t: Array, rate: float) -> tuple[Array, Array]:
     x, z, yaw = plan.path.at(t)
     left, right = (foot_track(side, plan.first, plan.steps, plan.path, body.size, t) for side in (0, 1))
     share = weights(plan.acts, t)
@@ -168,7 +168,7 @@ def _alive(channels: Channels, t: Array, style: Style, rng: np.random.Generator)
     )
 
 
-def _answer_to_acceleration(channels: Channels, plan: Plan, t: Array, rate: float) -> None:
+def _answer_to_acceleration(channels: Channels, plan: MovementPlan, t: Array, rate: float) -> None:
     """Leaning into a start and back from a stop."""
     if len(plan.acts) == 1:
         return

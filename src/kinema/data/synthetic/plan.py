@@ -15,7 +15,7 @@ import numpy as np
 from kinema.data.synthetic.curves import Array, ease, through, wander
 from kinema.data.synthetic.gait import Gait
 from kinema.data.synthetic.moves import Moves
-from kinema.data.synthetic.steps import Path, Stance, Step, Swing
+from kinema.data.synthetic.steps import Footstep, Path, Stance, Swing
 from kinema.data.synthetic.style import Style
 
 PLAN_RATE = 120.0  # of the path and the phase (hertz)
@@ -37,14 +37,14 @@ class Act:
 
 
 @dataclass(frozen=True)
-class Plan:
+class MovementPlan:
     """Acts with their common path, gait phase and footsteps."""
 
     acts: tuple[Act, ...]
     path: Path
     phase: Array
     first: Stance
-    steps: tuple[Step, ...]
+    steps: tuple[Footstep, ...]
 
 
 def crossfade(before: Gait | Moves, after: Gait | Moves) -> float:
@@ -74,7 +74,7 @@ def weights(acts: tuple[Act, ...], t: Array) -> Array:
     return np.stack([now - then for now, then in itertools.pairwise(rising)])
 
 
-def make_plan(acts: tuple[Act, ...], size: float) -> Plan:
+def make_plan(acts: tuple[Act, ...], size: float) -> MovementPlan:
     """The path, the phase and the steps of acts that follow one another."""
     begin, end = min(acts[0].start, 0.0) - 1.0, acts[-1].stop + 1.0
     t = np.arange(begin, end, 1 / PLAN_RATE)
@@ -82,7 +82,7 @@ def make_plan(acts: tuple[Act, ...], size: float) -> Plan:
     path = _path(acts, share, t, size)
     phase = _phase(acts, share, t)
     first = acts[0].way.stance
-    steps = list[Step]()
+    steps = list[Footstep]()
     for bout in _bouts(acts):
         steps += _gait_steps(acts, bout, path, phase)
     for place, act in enumerate(acts):
@@ -91,7 +91,7 @@ def make_plan(acts: tuple[Act, ...], size: float) -> Plan:
                 steps += _settle(acts, place, steps, first, path, size)
             steps += act.way.steps
     steps = _in_reach(steps, first, path, size)
-    return Plan(acts, path, phase, first, tuple(steps))
+    return MovementPlan(acts, path, phase, first, tuple(steps))
 
 
 def _pace(way: Gait | Moves) -> float:
@@ -156,7 +156,7 @@ def _bout_stop(acts: tuple[Act, ...], bout: list[int]) -> float:
     return acts[last].stop + (0.4 * crossfade(acts[last].way, acts[last + 1].way) if last + 1 < len(acts) else 0.0)
 
 
-def _gait_steps(acts: tuple[Act, ...], bout: list[int], path: Path, phase: Array) -> list[Step]:
+def _gait_steps(acts: tuple[Act, ...], bout: list[int], path: Path, phase: Array) -> list[Footstep]:
     """Every step that lifts within a bout, from the times at which the phase passes lift-off and landing."""
     t, start, stop = path.time, _bout_start(acts, bout), _bout_stop(acts, bout)
     inside = (t >= start - 1e-9) & (t <= acts[bout[-1]].stop + 0.3)
@@ -168,7 +168,7 @@ def _gait_steps(acts: tuple[Act, ...], bout: list[int], path: Path, phase: Array
     time = np.concatenate((time, time[-1] + tail))
     own = np.concatenate((own, own[-1] + tail * last.cadence))
     strides = np.arange(math.floor(own[0]), math.ceil(own[-1]) + 1)
-    steps: list[Step] = []
+    steps: list[Footstep] = []
     for side in (0, 1):
         for lands_at in strides + side / 2:
             way = _gait_at(acts, bout, float(np.interp(lands_at - 0.3, own, time)))
@@ -186,7 +186,7 @@ def _gait_at(acts: tuple[Act, ...], bout: list[int], time: float) -> Gait:
     return ways[max(0, started - 1)]
 
 
-def _gait_step(side: int, lift: float, land: float, off: float, way: Gait, path: Path) -> Step:
+def _gait_step(side: int, lift: float, land: float, off: float, way: Gait, path: Path) -> Footstep:
     """One step of a gait; the foot is lifted the less, the slower the body goes."""
     swing, room = way.swing, off - land
     if way.sprung:
@@ -195,12 +195,12 @@ def _gait_step(side: int, lift: float, land: float, off: float, way: Gait, path:
         part = max(0.25, part)
         swing = replace(swing, clearance=swing.clearance * part, off_pitch=swing.off_pitch * (0.35 + 0.65 * part))
     swing = replace(swing, roll_on=min(swing.roll_on, 0.35 * room), roll_off=min(swing.roll_off, 0.7 * room))
-    return Step(side, lift, land, land + way.reach * room, way.stance, swing, way.behind)
+    return Footstep(side, lift, land, land + way.reach * room, way.stance, swing, way.behind)
 
 
-def _in_reach(steps: list[Step], first: Stance, path: Path, size: float) -> list[Step]:
+def _in_reach(steps: list[Footstep], first: Stance, path: Path, size: float) -> list[Footstep]:
     """The same steps in order of time, those lifted earlier that the body would leave too far behind."""
-    out: list[Step] = []
+    out: list[Footstep] = []
     for side in (0, 1):
         stands, since = path.footprint(side, float(path.time[0]), first, size), float(path.time[0])
         for step in sorted((step for step in steps if step.side == side), key=lambda step: step.lift):
@@ -215,7 +215,9 @@ def _in_reach(steps: list[Step], first: Stance, path: Path, size: float) -> list
     return sorted(out, key=lambda step: step.lift)
 
 
-def _settle(acts: tuple[Act, ...], place: int, steps: list[Step], first: Stance, path: Path, size: float) -> list[Step]:
+def _settle(
+    acts: tuple[Act, ...], place: int, steps: list[Footstep], first: Stance, path: Path, size: float
+) -> list[Footstep]:
     """Steps that bring both feet into the stance of a standing act, one after the other; none where they stand well."""
     act, before = acts[place], acts[place - 1]
     done = [step for step in steps if step.lift < act.start + 0.3]
@@ -234,11 +236,11 @@ def _settle(acts: tuple[Act, ...], place: int, steps: list[Step], first: Stance,
         off = float(np.hypot(*(wanted - stands)[:2]))
         if off > 0.03 or abs(wanted[2] - stands[2]) > 0.12:
             feet.append((-off, side, off))
-    steps_: list[Step] = []
+    steps_: list[Footstep] = []
     for _, side, off in sorted(feet):
         span = 0.3 + 0.15 * min(off, 0.6)
         swing = replace(_SHUFFLE, clearance=0.04 + 0.05 * min(off, 0.6), off_pitch=0.25 + 0.4 * min(off, 0.6))
-        steps_.append(Step(side, free + 0.02, free + 0.02 + span, late, act.way.stance, swing))
+        steps_.append(Footstep(side, free + 0.02, free + 0.02 + span, late, act.way.stance, swing))
         free += span + 0.02
     return steps_
 

@@ -54,7 +54,7 @@ class Stance:
 
 
 @dataclass(frozen=True)
-class Step:
+class Footstep:
     """One step of `side` (0 left, 1 right) to where the body's path is at the time `aim`, standing as `stance` says.
 
     The foot leaves the floor at `lift`, or earlier if the body has gone further than `behind` (metres) beyond it.
@@ -107,7 +107,7 @@ class FootTrack:
     planted: Array
 
 
-def foot_track(side: int, first: Stance, steps: Sequence[Step], path: Path, size: float, t: Array) -> FootTrack:
+def foot_track(side: int, first: Stance, steps: Sequence[Footstep], path: Path, size: float, t: Array) -> FootTrack:
     """Where the foot of `side` is at the times `t`, from a plan of steps in order of time."""
     own = [step for step in steps if step.side == side]
     before = path.footprint(side, float(path.time[0]), first, size)
@@ -138,7 +138,7 @@ def _travel(swing: Swing, u: Array) -> Array:
     return glide((u - 0.02) / (end - 0.02), swing.rise, swing.fall)
 
 
-def _swing(step: Step, u: Array, yaw: float, size: float, place: Array, height: Array) -> None:
+def _swing(step: Footstep, u: Array, yaw: float, size: float, place: Array, height: Array) -> None:
     """What the swing adds to the straight way, in place."""
     swing, out = step.swing, 1 - 2 * step.side
     aside, ahead = out * swing.bow * bump(u), np.zeros_like(u)
@@ -156,7 +156,7 @@ def _swing(step: Step, u: Array, yaw: float, size: float, place: Array, height: 
     place[1] += size * (ahead * np.cos(yaw) - aside * np.sin(yaw))
 
 
-def _pitch_keys(step: Step) -> list[tuple[float, float]]:
+def _pitch_keys(step: Footstep) -> list[tuple[float, float]]:
     swing, span = step.swing, step.land - step.lift
     # The heel comes up slowly at first, then quickly: the ankle has its speed before the toe leaves the floor.
     keys = [(step.lift - swing.roll_off, 0.0), (step.lift - 0.4 * swing.roll_off, swing.heel * swing.off_pitch)]

@@ -20,7 +20,7 @@ from kinema.core.atomic import write_bytes
 from kinema.core.errors import UsageError
 from kinema.core.version import VERSION
 from kinema.geometry.rotations import rotmat_to_quat_xyzw
-from kinema.io.gltf.glb_mesh import Part, body_parts
+from kinema.io.gltf.glb_mesh import MeshPart, body_parts
 from kinema.motion.motion import Motion
 from kinema.motion.skeleton import Skeleton, has_joint
 
@@ -148,7 +148,7 @@ def _continuous(quats: Float[np.ndarray, "frame joint 4"]) -> Float[np.ndarray, 
     return np.concatenate((quats[:1], quats[1:] * sign))
 
 
-def _primitive(material: int, part: Part, buffer: _Buffer) -> dict[str, Any]:
+def _primitive(material: int, part: MeshPart, buffer: _Buffer) -> dict[str, Any]:
     none = np.zeros_like(part.owners)
     attributes = {
         "POSITION": buffer.add(part.places, target=34962, bounds=True),

@@ -33,7 +33,7 @@ _THIN = 0.14  # radius of a bone that no name tells about, as a share of its len
 
 
 @dataclass(frozen=True)
-class Part:
+class MeshPart:
     """Triangles of one side of the body in its rest pose, and the joint that each vertex follows."""
 
     side: str
@@ -43,14 +43,14 @@ class Part:
     faces: Int[np.ndarray, "face 3"]
 
 
-def body_parts(motion: Motion, rest: Float[np.ndarray, "joint 3"]) -> list[Part]:
+def body_parts(motion: Motion, rest: Float[np.ndarray, "joint 3"]) -> list[MeshPart]:
     """The body of a clip around joints that stand at `rest` (metres); sides without bones are left out."""
     bones = _held(motion)
     radii = _radii(motion.skeleton)
     stretched = _wander(motion) > _STRETCH
-    parts: list[Part] = []
+    parts: list[MeshPart] = []
     for side in SIDES:
-        capsules: list[Part] = []
+        capsules: list[MeshPart] = []
         for parent, joint in bones:
             if _side(motion.skeleton, parent) == side:
                 ends = radii[parent], _TAPER * radii[joint]
@@ -114,7 +114,7 @@ def _capsule(
     tip: Float[np.ndarray, " 3"],
     radii: tuple[float, float],
     owners: tuple[int, int],
-) -> Part:
+) -> MeshPart:
     """Two half balls and the cone between them; the wider end is made no wider than the bone is long."""
     along = tip - head
     length = float(np.linalg.norm(along))
@@ -135,7 +135,7 @@ def _capsule(
     )
     half = len(normals) // 2
     places = np.concatenate((head + start * normals[:half], tip + end * normals[half:]))
-    return Part(side, places, normals, np.repeat(owners, half), _FACES)
+    return MeshPart(side, places, normals, np.repeat(owners, half), _FACES)
 
 
 def _faces() -> Int[np.ndarray, "face 3"]:
@@ -156,9 +156,9 @@ def _faces() -> Int[np.ndarray, "face 3"]:
 _FACES = _faces()
 
 
-def _joined(side: str, parts: list[Part]) -> Part:
+def _joined(side: str, parts: list[MeshPart]) -> MeshPart:
     starts = np.cumsum([0, *(len(part.places) for part in parts[:-1])])
-    return Part(
+    return MeshPart(
         side,
         np.concatenate([part.places for part in parts]),
         np.concatenate([part.normals for part in parts]),

@@ -28,7 +28,7 @@ from kinema.core.errors import UsageError
 from kinema.core.query import Batch, Query
 from kinema.models.action_gan.labels import action_by_frame
 from kinema.models.action_gan.latent_walk import FlatReader, LatentWalk, PooledReader, PoseDecoder, Walk
-from kinema.models.action_gan.walk_autoencoder import Teacher, decode, encode, pose_decoder, walked
+from kinema.models.action_gan.walk_autoencoder import NoiseEncoder, decode, encode, pose_decoder, walked
 from kinema.models.action_gan.walk_pretraining import last_walk
 from kinema.models.base import FeatureShape, Model
 from kinema.nn.adversarial import passes_for_real, real_gradient, real_or_fake
@@ -119,7 +119,7 @@ class ActionGAN(Model):
         decoder: PoseDecoder,
         encoder: nn.Module | None = None,
         maker: LatentWalk | None = None,
-        teacher: Teacher | None = None,
+        teacher: NoiseEncoder | None = None,
     ) -> None:
         super().__init__()
         self.config = config

@@ -18,7 +18,7 @@ from kinema.nn.noise import row_noise
 _LOG_VARIANCE = (-6.0, 2.0)  # of noise that is read: neither a point nor wider than what is drawn
 
 
-class Teacher(nn.Module):
+class NoiseEncoder(nn.Module):
     """A reader of motion from its end to its beginning, which says the first frame's noise; only training needs it.
 
     `motion` weighs the error of steps against that of poses, `prior` the divergence of the noise that is read from the

@@ -21,7 +21,7 @@ from kinema.core.errors import UsageError
 from kinema.core.query import Batch, Query
 from kinema.models.action_gan.labels import action_by_frame
 from kinema.models.action_gan.latent_walk import LatentWalk, PoseDecoder, Walk
-from kinema.models.action_gan.walk_autoencoder import Teacher, encode, pose_decoder, walked
+from kinema.models.action_gan.walk_autoencoder import NoiseEncoder, encode, pose_decoder, walked
 from kinema.models.base import FeatureShape, Model
 
 
@@ -85,7 +85,7 @@ class TaughtWalk(Model):
         sizes = (decoder.latent, shape.classes, config.noise, config.hidden)
         self.maker = LatentWalk(*sizes, walk=config.walk, start=config.start, biases=2)
         weights = {"motion": config.motion, "prior": config.prior}
-        self.teacher = Teacher(decoder.latent, shape.classes, config.noise, config.reader, **weights)
+        self.teacher = NoiseEncoder(decoder.latent, shape.classes, config.noise, config.reader, **weights)
 
     def turn_parameters(self, turn: str) -> Iterable[nn.Parameter]:
         """The walk's and its teacher's."""

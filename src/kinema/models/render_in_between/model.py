@@ -22,7 +22,7 @@ from kinema.core.query import Batch, Query
 from kinema.models.base import FeatureShape, Model, repeat_samples
 from kinema.models.render_in_between.gap_model import GapReader
 from kinema.models.render_in_between.gap_network import GapReading
-from kinema.models.render_in_between.observations import LEADING, OTHERS, REACHES, Lines, Seen
+from kinema.models.render_in_between.observations import LEADING, OTHERS, REACHES, Lines, Observed
 from kinema.models.render_in_between.outliers import Judging
 from kinema.models.render_in_between.transformer import TimedStack
 from kinema.models.render_in_between.whitening import Colouring, Whitening
@@ -124,7 +124,7 @@ class RenderInBetween(Model):
         return answer if seen.frame is None else seen.frame.back(answer)
 
     def _answer(
-        self, seen: Seen, valid: Bool[Tensor, "B T"]
+        self, seen: Observed, valid: Bool[Tensor, "B T"]
     ) -> tuple[Float[Tensor, "B T F"], Float[Tensor, "look B T S"]]:
         """The answer in the windows' own frames, and what observations count."""
         memory, first, looks = self._encode(seen)
@@ -215,17 +215,19 @@ class RenderInBetween(Model):
         self.residual_terms.measure(torch.cat(lacking))
 
     @torch.no_grad()
-    def _share(self, seen: Seen, target: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"]) -> Float[Tensor, "B 1 1"]:
+    def _share(
+        self, seen: Observed, target: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "B 1 1"]:
         """How much each window counts: 1 where the curve fits, half where it is off by `easy`."""
         base = self._base(seen, seen.leading(seen.trust.square()), bent=False)
         off = torch.where(valid[..., None], (base - target).abs(), 0.0).mean((1, 2))
         off = off / valid.float().mean(1).clamp(min=1e-3)
         return (self.config.easy / (off + self.config.easy))[:, None, None]
 
-    def _prepare(self, query: Query) -> Seen:
-        return Seen.of(query, self.token, self.source, self.shape.frame, self.reading)
+    def _prepare(self, query: Query) -> Observed:
+        return Observed.of(query, self.token, self.source, self.shape.frame, self.reading)
 
-    def _base(self, seen: Seen, lines: Tensor, *, bent: bool = True) -> Tensor:
+    def _base(self, seen: Observed, lines: Tensor, *, bent: bool = True) -> Tensor:
         """The curve that is corrected: through exact keys, and along evidence."""
         curve = torch.where(seen.sure[..., self.source], seen.bent if bent else seen.cubic, lines)
         return torch.where(seen.keys.known_at_all[..., self.source], curve, self.unknown.float())
@@ -236,7 +238,7 @@ class RenderInBetween(Model):
         return torch.stack([share * line for share, line in zip(shares.unbind(-2), lines, strict=True)]).sum(0)
 
     def _encode(
-        self, seen: Seen
+        self, seen: Observed
     ) -> tuple[tuple[Tensor, tuple[Tensor, Tensor], Tensor], Lines, Float[Tensor, "look B T S"]]:
         """The known frames alone, gathered to the front; the lines that they were told of by; what each observation
         counts, as it is judged and then in the light of whole poses (see `Judging`)."""

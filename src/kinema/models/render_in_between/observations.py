@@ -1,4 +1,4 @@
-"""`Seen`: what is known of windows, made ready: in the window's own frame, with the curves through it."""
+"""`Observed`: what is known of windows, made ready: in the window's own frame, with the curves through it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Lines = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class Observed:
     """Values of known sources (0 elsewhere), their trust, which are known and which exactly; straight lines, a cubic
     and the cubic as corrected (`bent`) through them; `frame` is the windows' own frame of reference."""
 
@@ -46,7 +46,7 @@ class Seen:
         source: Int64[Tensor, " F"],
         framed: Callable[[Tensor, Tensor], Frame | None] | None,
         reading: GapReading | None,
-    ) -> Seen:
+    ) -> Observed:
         """Of a question. `token` is that of each source, `source` that of each feature; see `FeatureShape.frame`."""
         with torch.autocast(query.seen.device.type, enabled=False):
             told = query.trust.float() * query.valid[..., None]

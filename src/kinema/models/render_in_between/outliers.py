@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kinema.models.render_in_between.observations import OTHERS, Seen
+from kinema.models.render_in_between.observations import OTHERS, Observed
 
 _LEAST = 1e-3  # metres, or radians: a distance that is as good as none
 _MOST = 6.0  # by what power of e what an observation counts may be changed
@@ -33,7 +33,7 @@ class Judging(nn.Module):
 
     source: Tensor
 
-    def forward(self, seen: Seen) -> tuple[Float[Tensor, "B T S"], list[Float[Tensor, "B T F"]]]:
+    def forward(self, seen: Observed) -> tuple[Float[Tensor, "B T S"], list[Float[Tensor, "B T F"]]]:
         """What each observation counts beside the square of its trust (log); and how far it is from the others, as
         these counted at the last look."""
         change, offs = torch.zeros_like(seen.trust), list[Tensor]()
@@ -43,17 +43,17 @@ class Judging(nn.Module):
         return change, offs
 
     @staticmethod
-    def counting(seen: Seen, change: Float[Tensor, "B T S"]) -> Float[Tensor, "B T S"]:
+    def counting(seen: Observed, change: Float[Tensor, "B T S"]) -> Float[Tensor, "B T S"]:
         """What observations count; exact keys as they are."""
         weight = seen.trust.square()
         return torch.where(seen.exact, weight, weight * (_MOST * torch.tanh(change / _MOST)).exp())
 
-    def spread(self, seen: Seen, change: Float[Tensor, "B T S"]) -> Float[Tensor, "B T S"]:
+    def spread(self, seen: Observed, change: Float[Tensor, "B T S"]) -> Float[Tensor, "B T S"]:
         """How far off observations probably are (log; metres or radians): the mean of the worst of their features."""
         return self.wide - self.counting(seen, change).clamp(min=1e-6).log() / 2
 
     def unlikely(
-        self, seen: Seen, change: Float[Tensor, "B T S"], truth: Float[Tensor, "B T F"]
+        self, seen: Observed, change: Float[Tensor, "B T S"], truth: Float[Tensor, "B T F"]
     ) -> Float[Tensor, "B T S"]:
         """How unlikely the errors of observations are, by what is said of them (minus log likelihood)."""
         spread = self.spread(seen, change)

@@ -73,7 +73,7 @@ class TimedAttention(nn.Module):
         return self.leave(answer)
 
 
-class Layer(nn.Module):
+class TimedLayer(nn.Module):
     """Self-attention, attention to a memory (where `crossed`), and a feed-forward part, each after a layer norm."""
 
     def __init__(self, dim: int, heads: int, hidden: int, dropout: float, *, crossed: bool) -> None:
@@ -111,7 +111,7 @@ class TimedStack(nn.Module):
         super().__init__()
         self.null = nn.Parameter(0.02 * torch.randn(dim))
         self.rotary = Rotary(dim, heads)
-        self.layers = nn.ModuleList(Layer(dim, heads, hidden, dropout, crossed=crossed) for _ in range(layers))
+        self.layers = nn.ModuleList(TimedLayer(dim, heads, hidden, dropout, crossed=crossed) for _ in range(layers))
         self.norm = nn.LayerNorm(dim)
 
     def forward(

@@ -45,7 +45,7 @@ def taken(values: Float[Tensor, "*s batch frame feat"], index: Int[Tensor, "batc
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
+class KnownWindows:
     """What is known of windows: `frames` where `mask` is True, in the code's own terms.
 
     `signal` are the frames that completion adds noise to: the same, or a smoothed version of them. `pull` is how
@@ -152,7 +152,7 @@ class WindowFiller:
         frames = torch.where(mask, window.into(seen), window.held)
         signal = code.decode(code.encode(frames)) if self.completion == "padded" else frames
         pull = pull_of(code, mask, self.observed) if self.completion == "estimate" else None
-        truth = Known(code, frames, mask, signal, pull)
+        truth = KnownWindows(code, frames, mask, signal, pull)
 
         def draw() -> Tensor:
             return streams.draw(tokens, width).to(start).view(shape)

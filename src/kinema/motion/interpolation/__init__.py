@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, Literal, TypeVar, cast, get_args
+from typing import Generic, Literal, cast, get_args
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -24,11 +24,10 @@ from kinema.geometry.rotations import quat_xyzw_to_rotmat, rotmat_to_quat_xyzw
 from kinema.motion.interpolation.filters import Smoother, smooth, soften
 from kinema.motion.interpolation.quaternions import rotation_curve
 from kinema.motion.interpolation.splines import curve
-from kinema.motion.motion import Clip, Motion, Points
+from kinema.motion.motion import AnyClip, Clip, Motion, Points
 
 __all__ = ["CURVES", "Curve", "CurveTable", "Interpolator", "Smoother", "even_times", "interpolate", "smooth", "soften"]
 
-AnyClip = TypeVar("AnyClip", Motion, Points, Clip)
 Curve = Literal["hold", "linear", "cubic", "pchip", "squad"]
 CURVES: tuple[str, ...] = get_args(Curve)
 """The names of the curves. For positions, and for the path of the root, "squad" is "cubic"."""

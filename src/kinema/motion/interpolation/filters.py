@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal, TypeVar, get_args
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -14,9 +14,8 @@ from torch import Tensor
 from kinema.core.errors import unknown_name
 from kinema.geometry.rotations import quat_xyzw_to_rotmat, rotmat_to_quat_xyzw
 from kinema.motion.interpolation.quaternions import continuous
-from kinema.motion.motion import Clip, Motion, Points
+from kinema.motion.motion import AnyClip, Points
 
-AnyClip = TypeVar("AnyClip", Motion, Points, Clip)
 Smoother = Literal["savgol", "one-euro", "gaussian"]
 SMOOTHERS: tuple[str, ...] = get_args(Smoother)
 

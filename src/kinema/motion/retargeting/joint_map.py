@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import cast
 
 from kinema.core.errors import FormatError, UsageError, unknown_name
-from kinema.motion.edit import AnyClip
+from kinema.motion.motion import AnyClip
 from kinema.motion.names import CANON17, EXTREMITIES
 from kinema.motion.skeleton import Skeleton
 

@@ -24,9 +24,9 @@ from kinema.core.errors import KinemaError
 from kinema.data.sources.cmu import BENCHMARK, UNIT, CmuForecast
 from kinema.motion.motion import Motion
 from kinema.motion.skeletons.cmu import CMU38_COPIES, CMU38_NOT_CAPTURED, CMU38_STATIC
-from kinema.protocols.forecasting.interface import Forecaster
+from kinema.protocols.forecasting.interface import WindowForecaster
 from kinema.protocols.forecasting.published import CMU_PUBLISHED, LABELS_MS
-from kinema.protocols.forecasting.windows import Windows, cut, errors_of, every_second_row
+from kinema.protocols.forecasting.windows import ForecastWindows, cut, errors_of, every_second_row
 from kinema.protocols.leaks import find_leak
 from kinema.protocols.report import Leak, Published, Report, Row, all_with_means
 
@@ -75,7 +75,7 @@ class CmuProtocol:
     notes: tuple[str, ...] = ()
 
     def evaluate(
-        self, forecaster: Forecaster, data: Path | str | None = None, beside: Sequence[Forecaster] = ()
+        self, forecaster: WindowForecaster, data: Path | str | None = None, beside: Sequence[WindowForecaster] = ()
     ) -> Report:
         """Score a forecaster, and others to stand beside it, on the test files that are below `data`.
 
@@ -110,7 +110,7 @@ class CmuProtocol:
         )
 
     def _found(
-        self, asked: Sequence[Forecaster], source: CmuForecast
+        self, asked: Sequence[WindowForecaster], source: CmuForecast
     ) -> tuple[dict[str, str], dict[str, dict[str, dict[str, dict[str, Row]]]]]:
         """Identities of the test files by action; by forecaster, windows, metric and action the errors."""
         tests: dict[str, str] = {}
@@ -125,7 +125,7 @@ class CmuProtocol:
                         found[one.name].setdefault(windows, {}).setdefault(metric, {})[action] = row
         return tests, found
 
-    def _score(self, forecaster: Forecaster, clip: Motion, windows: str) -> dict[str, Row]:
+    def _score(self, forecaster: WindowForecaster, clip: Motion, windows: str) -> dict[str, Row]:
         """Per metric the mean error over the windows at each horizon."""
         found: dict[str, list[Tensor]] = {}
         for some in self.windows_of(clip, windows):
@@ -146,11 +146,11 @@ class CmuProtocol:
         source = CmuForecast(root=None if data is None else str(data), drop_first=self.drop_first)
         return (every_second_row(clip) for clip in source.clips("test"))
 
-    def cuts(self, data: Path | str | None, windows: str) -> Iterator[tuple[str, Windows]]:
+    def cuts(self, data: Path | str | None, windows: str) -> Iterator[tuple[str, ForecastWindows]]:
         """Action and windows of all test files, a chunk at a time."""
         return ((str(clip.action), some) for clip in self.tests(data) for some in self.windows_of(clip, windows))
 
-    def windows_of(self, clip: Motion, windows: str) -> Iterator[Windows]:
+    def windows_of(self, clip: Motion, windows: str) -> Iterator[ForecastWindows]:
         """The windows of one of the `tests`, a chunk at a time. Raises KinemaError where it is too short."""
         observed = WINDOWS[windows]
         if clip.frames <= observed + PREDICTED:
@@ -170,7 +170,7 @@ def _trained(source: CmuForecast, tests: Sequence[str] | dict[str, str]) -> tupl
     return tuple(action for action, names in wanted.items() if all(name in there for name in names))
 
 
-def _leak(forecaster: Forecaster, tests: dict[str, str], source: CmuForecast) -> Leak:
+def _leak(forecaster: WindowForecaster, tests: dict[str, str], source: CmuForecast) -> Leak:
     if not forecaster.trained_on:
         return Leak()
     # Files of one release are different recordings, whatever their names leave open (a test compares their rows).
@@ -205,7 +205,7 @@ def _published_notes(published: Sequence[Published]) -> tuple[str, ...]:
     return tuple(f"{', '.join(dict.fromkeys(labels))}: {note}." for note, labels in about.items())
 
 
-def _metric_notes(forecaster: Forecaster) -> tuple[str, ...]:
+def _metric_notes(forecaster: WindowForecaster) -> tuple[str, ...]:
     if "rotations" in forecaster.spaces:
         return ()
     return (f"{forecaster.name} predicts positions, so there is no Euler error.",)

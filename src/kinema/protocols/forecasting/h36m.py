@@ -25,9 +25,9 @@ from kinema.core.errors import KinemaError
 from kinema.data.source import missing_data
 from kinema.data.sources.h36m_rotations import ACTIONS, CLIPS, ORIGIN, TEST_SUBJECT, WHAT, H36MExpmap
 from kinema.motion.motion import Motion
-from kinema.protocols.forecasting.interface import Forecaster
+from kinema.protocols.forecasting.interface import WindowForecaster
 from kinema.protocols.forecasting.published import H36M_PUBLISHED, LABELS_MS
-from kinema.protocols.forecasting.windows import Windows, cut, errors_of, every_second_row
+from kinema.protocols.forecasting.windows import ForecastWindows, cut, errors_of, every_second_row
 from kinema.protocols.leaks import find_leak
 from kinema.protocols.report import Leak, Published, Report, Row, all_with_means
 
@@ -66,7 +66,7 @@ class H36MProtocol:
     notes: tuple[str, ...] = ()
 
     def evaluate(
-        self, forecaster: Forecaster, data: Path | str | None = None, beside: Sequence[Forecaster] = ()
+        self, forecaster: WindowForecaster, data: Path | str | None = None, beside: Sequence[WindowForecaster] = ()
     ) -> Report:
         """Score a forecaster, and others to stand beside it, on subject 5's files below `data`.
 
@@ -111,11 +111,11 @@ class H36MProtocol:
             first, second = (every_second_row(source.motion(TEST_SUBJECT, action, k)) for k in CLIPS)
             yield action, (first, second)
 
-    def cuts(self, data: Path | str | None, windows: str) -> Iterator[tuple[str, Windows]]:
+    def cuts(self, data: Path | str | None, windows: str) -> Iterator[tuple[str, ForecastWindows]]:
         """Action and windows of all test files, a chunk at a time."""
         return ((action, some) for action, clips in self.tests(data) for some in self.windows_of(clips, windows))
 
-    def windows_of(self, clips: Clips, windows: str) -> Iterator[Windows]:
+    def windows_of(self, clips: Clips, windows: str) -> Iterator[ForecastWindows]:
         """The windows of an action, a chunk at a time. Raises KinemaError where a clip is too short to draw from."""
         observed = OBSERVED[windows]
         if windows == "all":
@@ -132,7 +132,7 @@ class H36MProtocol:
         for clip, own in zip(clips, starts, strict=True):
             yield from cut(clip, own, observed, PREDICTED)
 
-    def _score(self, forecaster: Forecaster, clips: Clips, windows: str) -> dict[str, Row]:
+    def _score(self, forecaster: WindowForecaster, clips: Clips, windows: str) -> dict[str, Row]:
         """Per metric the mean error over the windows at each horizon."""
         found: dict[str, list[Tensor]] = {}
         for some in self.windows_of(clips, windows):
@@ -142,7 +142,7 @@ class H36MProtocol:
         return {metric: tuple(torch.cat(errors).mean(0)[horizons].tolist()) for metric, errors in found.items()}
 
 
-def _leak(forecaster: Forecaster, tests: dict[str, tuple[str, ...]]) -> Leak:
+def _leak(forecaster: WindowForecaster, tests: dict[str, tuple[str, ...]]) -> Leak:
     leaks = [
         find_leak(forecaster.trained_on, {action: clips[place] for action, clips in tests.items()})
         for place in range(len(CLIPS))

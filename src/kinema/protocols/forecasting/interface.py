@@ -10,7 +10,7 @@ Space = Literal["rotations", "positions"]
 
 
 @runtime_checkable
-class Forecaster(Protocol):
+class WindowForecaster(Protocol):
     """A model that continues a pose sequence.
 
     `trained_on` holds the identities of its training recordings, `spaces` what it can answer in. `forecast_windows`

@@ -30,8 +30,8 @@ from kinema.data.sources.arrays import Kind, check_arrays, h5_array, open_h5, re
 from kinema.io.expmap import motion_to_rows
 from kinema.motion.motion import Motion, Points
 from kinema.motion.skeleton import Skeleton
-from kinema.protocols.forecasting.interface import Forecaster
-from kinema.protocols.forecasting.windows import Windows, answered
+from kinema.protocols.forecasting.interface import WindowForecaster
+from kinema.protocols.forecasting.windows import ForecastWindows, answered
 
 Arrays = dict[str, NDArray[Any]]
 SUFFIXES = (".npz", ".h5")
@@ -52,7 +52,7 @@ class Windowed(Protocol):
         """What the command line calls it."""
         ...
 
-    def cuts(self, data: Path | str | None, windows: str) -> Iterator[tuple[str, Windows]]:
+    def cuts(self, data: Path | str | None, windows: str) -> Iterator[tuple[str, ForecastWindows]]:
         """Action and windows, a chunk at a time."""
         ...
 
@@ -68,10 +68,10 @@ class Sample:
     observed: int
 
 
-def collect(protocol: Windowed, forecaster: Forecaster, data: Path | str | None, windows: str = "8") -> Arrays:
+def collect(protocol: Windowed, forecaster: WindowForecaster, data: Path | str | None, windows: str = "8") -> Arrays:
     """The arrays of a sample file. Raises what the protocol's `evaluate` raises."""
     parts: dict[str, list[Any]] = {}
-    last: Windows | None = None
+    last: ForecastWindows | None = None
     for action, some in protocol.cuts(data, windows):
         turned, points = answered(forecaster, some)
         assert points is not None, f"{forecaster.name} answers neither in rotations nor in positions"

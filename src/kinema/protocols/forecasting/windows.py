@@ -13,7 +13,7 @@ from kinema.metrics.angles import benchmark_euler, euler_error
 from kinema.metrics.displacement import mpjpe
 from kinema.motion.edit import root_free
 from kinema.motion.motion import Motion, Points
-from kinema.protocols.forecasting.interface import Forecaster
+from kinema.protocols.forecasting.interface import WindowForecaster
 
 _CHUNK = 256  # windows at a time: about 15 MB of rotations
 
@@ -24,7 +24,7 @@ def every_second_row(clip: Motion) -> Motion:
 
 
 @dataclass(frozen=True)
-class Windows:
+class ForecastWindows:
     """Some windows of one file: the clips (batch shape (window,)), and what is true of them, the root removed.
 
     `starts` are their first frames in the file, `observed` the number of frames that a model is shown.
@@ -42,16 +42,16 @@ class Windows:
         return self.clips[: self.observed]
 
 
-def cut(clip: Motion, starts: Sequence[int], observed: int, predicted: int) -> Iterator[Windows]:
+def cut(clip: Motion, starts: Sequence[int], observed: int, predicted: int) -> Iterator[ForecastWindows]:
     """The windows of a file that begin at `starts`, a chunk at a time."""
     angles, positions = benchmark_euler(clip.rotations), root_free(clip).points().positions
     span = torch.arange(observed + predicted)
     for some in torch.tensor(list(starts)).split(_CHUNK):
         index = some[:, None] + span
-        yield Windows(clip[index], angles[index], positions[index], observed, tuple(some.tolist()))
+        yield ForecastWindows(clip[index], angles[index], positions[index], observed, tuple(some.tolist()))
 
 
-def answered(forecaster: Forecaster, windows: Windows) -> tuple[Motion | None, Points | None]:
+def answered(forecaster: WindowForecaster, windows: ForecastWindows) -> tuple[Motion | None, Points | None]:
     """What a forecaster says about windows: rotations (None: it has none) and positions, the root removed."""
     predicted = windows.clips.frames - windows.observed
     turned: Motion | None = None
@@ -67,8 +67,8 @@ def answered(forecaster: Forecaster, windows: Windows) -> tuple[Motion | None, P
 
 
 def errors_of(
-    forecaster: Forecaster,
-    windows: Windows,
+    forecaster: WindowForecaster,
+    windows: ForecastWindows,
     *,
     unit_mm: float,
     unscored_rotations: Sequence[int] = (),

@@ -15,8 +15,8 @@ from typing import Any
 from kinema.core.errors import UsageError
 from kinema.data.source import Source
 from kinema.protocols.generation.published import ACTION_PUBLISHED
-from kinema.protocols.generation.scores import METRICS, Teacher
-from kinema.protocols.generation.table import Answers, Effort, Generator, Table
+from kinema.protocols.generation.scores import METRICS, EvaluatorTrainer
+from kinema.protocols.generation.table import Answers, Effort, GenerationTable, MotionGenerator
 from kinema.protocols.generation.windows import LabelledWindows, labelled_windows
 from kinema.protocols.leaks import find_leak
 from kinema.protocols.report_scores import PublishedScores, ScoreReport
@@ -35,7 +35,9 @@ class ActionGeneration:
     effort: Effort = field(default_factory=Effort)
     published: tuple[PublishedScores, ...] = ACTION_PUBLISHED
 
-    def evaluate(self, generator: Generator, teacher: Teacher, data: Path | str | None = None) -> ScoreReport:
+    def evaluate(
+        self, generator: MotionGenerator, teacher: EvaluatorTrainer, data: Path | str | None = None
+    ) -> ScoreReport:
         """Score a generator. Raises UsageError where it has no labels in common with the recordings, MissingDataError
         where these are not there."""
         source = generator.source(data)
@@ -51,7 +53,7 @@ class ActionGeneration:
             labelled_windows(source.clips(split), generator.as_seen, classes, frames) for split in ("train", "test")
         )
         contents = tuple(name for name in classes if name not in source.styles) or classes
-        table = Table(self.effort, generator, teacher, train, test, contents)
+        table = GenerationTable(self.effort, generator, teacher, train, test, contents)
         rows = table.rows()
         return ScoreReport(
             protocol=self.name,
@@ -75,7 +77,9 @@ class ActionGeneration:
             notes=(*_notes(test, frames), *table.notes),
         )
 
-    def _setting(self, source: Source, train: LabelledWindows, test: LabelledWindows, table: Table) -> dict[str, Any]:
+    def _setting(
+        self, source: Source, train: LabelledWindows, test: LabelledWindows, table: GenerationTable
+    ) -> dict[str, Any]:
         return {
             "source": source.name, "classes": list(test.classes), "frames": test.positions.shape[1], "fps": test.fps,
             "repetitions": self.effort.repetitions, "clips per repetition": table.count,

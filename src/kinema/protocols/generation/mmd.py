@@ -10,8 +10,8 @@ import torch
 
 from kinema.protocols.generation.actions import SECONDS
 from kinema.protocols.generation.published import MMD_PUBLISHED
-from kinema.protocols.generation.scores import MMD_PAIRS, Teacher, legacy_by_class
-from kinema.protocols.generation.table import Generator
+from kinema.protocols.generation.scores import MMD_PAIRS, EvaluatorTrainer, legacy_by_class
+from kinema.protocols.generation.table import MotionGenerator
 from kinema.protocols.generation.windows import LabelledWindows, labelled_windows, windows_of_clip
 from kinema.protocols.leaks import find_leak
 from kinema.protocols.report_scores import PublishedScores, ScoreReport
@@ -26,7 +26,9 @@ class MmdLegacy:
     published: tuple[PublishedScores, ...] = MMD_PUBLISHED
     seed: int = 0
 
-    def evaluate(self, generator: Generator, teacher: Teacher, data: Path | str | None = None) -> ScoreReport:
+    def evaluate(
+        self, generator: MotionGenerator, teacher: EvaluatorTrainer, data: Path | str | None = None
+    ) -> ScoreReport:
         """Score a generator; the teacher is not needed. Raises as `ActionGeneration.evaluate`."""
         del teacher
         source = generator.source(data)
@@ -58,7 +60,7 @@ class MmdLegacy:
             ),
         )
 
-    def _made(self, generator: Generator, test: LabelledWindows, frames: int) -> LabelledWindows:
+    def _made(self, generator: MotionGenerator, test: LabelledWindows, frames: int) -> LabelledWindows:
         asked = torch.zeros(len(test), len(generator.actions))
         asked[:, [generator.actions.index(name) for name in test.classes]] = test.labels
         return test.with_(windows_of_clip(generator.make(asked, frames, self.seed), frames), test.labels)

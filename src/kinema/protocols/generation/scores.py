@@ -59,7 +59,7 @@ class Judge(Protocol):
 
 
 @runtime_checkable
-class Teacher(Protocol):
+class EvaluatorTrainer(Protocol):
     """Whoever trains recognisers: the same clips, steps and seed give the same judge."""
 
     def teach(
@@ -70,7 +70,7 @@ class Teacher(Protocol):
 
 
 @dataclass(frozen=True)
-class Seen:
+class EvaluatedClips:
     """A set of clips as the two judges see it."""
 
     windows: LabelledWindows
@@ -78,20 +78,20 @@ class Seen:
     logits: Float[Tensor, "clip class"]
     steps: Float[Tensor, "clip dim"]
 
-    def some(self, rows: list[int]) -> Seen:
+    def some(self, rows: list[int]) -> EvaluatedClips:
         """Some of the clips."""
         chosen = torch.tensor(rows)
-        return Seen(self.windows[chosen], self.poses[chosen], self.logits[chosen], self.steps[chosen])
+        return EvaluatedClips(self.windows[chosen], self.poses[chosen], self.logits[chosen], self.steps[chosen])
 
 
-def see(windows: LabelledWindows, of_poses: Judge, of_steps: Judge) -> Seen:
+def see(windows: LabelledWindows, of_poses: Judge, of_steps: Judge) -> EvaluatedClips:
     """What the judge of poses and the judge of frame-to-frame differences make of clips."""
     features = windows.features()
     poses, logits = of_poses.look(features)
-    return Seen(windows, poses, logits, of_steps.look(features.diff(dim=1))[0])
+    return EvaluatedClips(windows, poses, logits, of_steps.look(features.diff(dim=1))[0])
 
 
-def score(made: Seen, real: Seen, contents: tuple[str, ...], seed: int) -> dict[str, float | None]:
+def score(made: EvaluatedClips, real: EvaluatedClips, contents: tuple[str, ...], seed: int) -> dict[str, float | None]:
     """Every score of one set of clips but those that need training.
 
     `contents` are the classes that recognition is counted over (styles are not what is done).
@@ -145,7 +145,7 @@ def legacy_by_class(
     return found
 
 
-def _within_class(made: Seen, real: Seen, columns: list[int]) -> float | None:
+def _within_class(made: EvaluatedClips, real: EvaluatedClips, columns: list[int]) -> float | None:
     found: list[float] = []
     for column in columns:
         sets = [seen.poses[seen.windows.labels[:, column] > 0] for seen in (made, real)]

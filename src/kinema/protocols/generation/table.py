@@ -15,14 +15,14 @@ from torch import Tensor
 
 from kinema.data.source import Source
 from kinema.motion.motion import Clip
-from kinema.protocols.generation.scores import Judge, Seen, Teacher, score, see
+from kinema.protocols.generation.scores import EvaluatedClips, EvaluatorTrainer, Judge, score, see
 from kinema.protocols.generation.windows import LabelledWindows, windows_of_clip
 
 _STUDENT = 11  # shuffles labels
 
 
 @runtime_checkable
-class Generator(Protocol):
+class MotionGenerator(Protocol):
     """A model that makes motion from labels, at its own rate and on its own skeleton."""
 
     @property
@@ -88,14 +88,14 @@ class Effort:
     student_steps: int = 300
 
 
-class Table:
+class GenerationTable:
     """The rows of the report: floor, baselines, model."""
 
     def __init__(
         self,
         effort: Effort,
-        generator: Generator,
-        teacher: Teacher,
+        generator: MotionGenerator,
+        teacher: EvaluatorTrainer,
         train: LabelledWindows,
         test: LabelledWindows,
         contents: tuple[str, ...],
@@ -194,7 +194,7 @@ class Table:
 
     def _count_actions(self, made: list[LabelledWindows]) -> None:
         """Per action the share that is recognised and the speed."""
-        seen: list[Seen] = [see(some, self.of_poses, self.of_steps) for some in made[:4]]
+        seen: list[EvaluatedClips] = [see(some, self.of_poses, self.of_steps) for some in made[:4]]
         labels = torch.cat([some.windows.labels for some in seen])
         logits = torch.cat([some.logits for some in seen])
         clips = torch.cat([some.windows.positions for some in seen])

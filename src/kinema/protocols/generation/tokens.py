@@ -19,8 +19,8 @@ from kinema.core.errors import UsageError
 from kinema.data.source import Source
 from kinema.motion.motion import Clip
 from kinema.protocols.generation.actions import SECONDS
-from kinema.protocols.generation.scores import Teacher
-from kinema.protocols.generation.table import Generator
+from kinema.protocols.generation.scores import EvaluatorTrainer
+from kinema.protocols.generation.table import MotionGenerator
 from kinema.protocols.leaks import find_leak
 from kinema.protocols.report_scores import ScoreReport
 
@@ -78,7 +78,9 @@ class Tokens:
     most: int = 256
     seed: int = 0
 
-    def evaluate(self, generator: Generator, teacher: Teacher, data: Path | str | None = None) -> ScoreReport:
+    def evaluate(
+        self, generator: MotionGenerator, teacher: EvaluatorTrainer, data: Path | str | None = None
+    ) -> ScoreReport:
         """Score a tokeniser with its prior; the teacher is not needed. Raises UsageError for a model without codes."""
         del teacher
         if not isinstance(generator, Coder):

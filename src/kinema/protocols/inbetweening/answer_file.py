@@ -22,7 +22,7 @@ from kinema.core.errors import FormatError, UsageError, unknown_name
 from kinema.data.sources.arrays import h5_array, open_h5, require_h5py
 from kinema.motion.motion import Clip, Points
 from kinema.motion.skeleton import Skeleton
-from kinema.protocols.inbetweening.grid import Keep, Question
+from kinema.protocols.inbetweening.grid import GridWindows, Keep
 
 PARTS = ("gt", "pred", "interp")
 _CURE = "The file is damaged or of another kind: write it again by `kinema eval --answers`."
@@ -51,7 +51,7 @@ def write_answers(path: Path, protocol: str, model: str) -> Generator[Keep]:
     with atomic_path(path) as beside, h5py.File(beside, "w") as file:
         file.attrs.update({"protocol": protocol, "model": model, "format_version": 1})
 
-        def keep(question: Question, answers: Mapping[str, Clip]) -> None:
+        def keep(question: GridWindows, answers: Mapping[str, Clip]) -> None:
             if model in answers:
                 name = f"{question.cell}/{question.truth.identity}"
                 _write(file.create_group(name), question.truth, answers[model], answers["linear"])

@@ -28,14 +28,14 @@ Heading = Callable[[Motion], Float[Tensor, "*batch frame"]]
 
 
 @dataclass(frozen=True, eq=False)
-class Statistics:
+class PositionStatistics:
     """Mean and deviation of each coordinate of the training windows, in metres."""
 
     mean: Float[Tensor, "joint 3"]
     std: Float[Tensor, "joint 3"]
 
     @classmethod
-    def of(cls, clips: Iterable[Motion], joints: Sequence[int], heading: Heading) -> Statistics:
+    def of(cls, clips: Iterable[Motion], joints: Sequence[int], heading: Heading) -> PositionStatistics:
         """Those of the training windows of some recordings."""
         batches = (batch for clip in clips for batch in windows(clip, TRAIN_WINDOW, TRAIN_HOP, heading))
         found = inbetween.position_statistics(batch.points().positions[..., list(joints), :] for batch in batches)
@@ -79,7 +79,7 @@ class GapScores:
 
     gap: int
     joints: Sequence[int]
-    statistics: Statistics
+    statistics: PositionStatistics
     after: int = 1
 
     def __post_init__(self) -> None:

@@ -21,7 +21,7 @@ from kinema.protocols.report_cells import Cell, CellReport, Scores, cell_name, m
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
+class GridWindows:
     """Some windows (batch shape (window,)), and the cell (`where`) that they belong to.
 
     `seen` is what methods may know of them in the `known` frames, `trust` how far that is to be believed (None: it is
@@ -54,7 +54,7 @@ class Question:
         return one.complete(replace(self.seen, positions=hidden), self.known, trust)
 
 
-Keep = Callable[[Question, Mapping[str, Clip]], None]
+Keep = Callable[[GridWindows, Mapping[str, Clip]], None]
 """What may be done with a question and its answers by method, beside scoring them."""
 
 
@@ -72,11 +72,11 @@ class Grid(ABC):
     notes: ClassVar[tuple[str, ...]]
 
     @abstractmethod
-    def questions(self, data: Path | str | None) -> Iterator[Question]:
+    def questions(self, data: Path | str | None) -> Iterator[GridWindows]:
         """All windows, cell by cell. Raises MissingDataError where a pack is not below `data`."""
 
     @abstractmethod
-    def errors(self, question: Question, answer: Clip) -> dict[str, float]:
+    def errors(self, question: GridWindows, answer: Clip) -> dict[str, float]:
         """Metric -> mean over the windows."""
 
     def evaluate(

@@ -21,7 +21,7 @@ from kinema.data.source import data_folder, missing_data
 from kinema.io.formats import load
 from kinema.motion import skeletons as catalog
 from kinema.motion.motion import Motion
-from kinema.protocols.inbetweening.gaps import GAPS, TEST_HOP, TEST_WINDOW, GapScores, Statistics, windows
+from kinema.protocols.inbetweening.gaps import GAPS, TEST_HOP, TEST_WINDOW, GapScores, PositionStatistics, windows
 from kinema.protocols.inbetweening.interface import CLASSICAL, CURVE_COLUMNS, Completer
 from kinema.protocols.inbetweening.published import PUBLISHED
 from kinema.protocols.leaks import find_leak
@@ -67,7 +67,7 @@ class Lafan1:
         asked |= {one.name: one for one in (*beside, completer)}
         files = lafan_files(data)
         joints = _joints(recording(files[0]))
-        statistics = Statistics.of(recordings(files, TRAIN_SUBJECTS), joints, heading)
+        statistics = PositionStatistics.of(recordings(files, TRAIN_SUBJECTS), joints, heading)
         sums = {(name, gap): GapScores(gap, joints, statistics) for name in asked for gap in self.gaps}
         tests: dict[str, str] = {}
         for clip in recordings(files, TEST_SUBJECTS):

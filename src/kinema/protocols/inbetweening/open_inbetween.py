@@ -17,7 +17,15 @@ from kinema.data.source import Split
 from kinema.data.sources.packs import RotationPack
 from kinema.motion.edit import facing, resample
 from kinema.motion.motion import Motion
-from kinema.protocols.inbetweening.gaps import AFTER, GAPS, TEST_HOP, TEST_WINDOW, GapScores, Statistics, windows
+from kinema.protocols.inbetweening.gaps import (
+    AFTER,
+    GAPS,
+    TEST_HOP,
+    TEST_WINDOW,
+    GapScores,
+    PositionStatistics,
+    windows,
+)
 from kinema.protocols.inbetweening.interface import CLASSICAL, CURVE_COLUMNS, Completer
 from kinema.protocols.leaks import find_leak
 from kinema.protocols.report_cells import Cell, CellReport
@@ -76,7 +84,7 @@ class OpenInbetween:
         self, pack: str, test: Sequence[Motion], train: Iterator[Motion], asked: Mapping[str, Completer]
     ) -> Iterator[Cell]:
         joints = range(len(test[0].skeleton))
-        statistics = Statistics.of(train, joints, facing)
+        statistics = PositionStatistics.of(train, joints, facing)
         batches = [batch for clip in test for batch in windows(clip, TEST_WINDOW, TEST_HOP, facing)]
         for after, gap in itertools.product((1, AFTER), self.gaps):
             scores: dict[str, dict[str, float]] = {}

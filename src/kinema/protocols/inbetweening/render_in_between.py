@@ -19,7 +19,7 @@ from kinema.data.sources.viewed import Viewed
 from kinema.metrics.inbetween import aligned_errors
 from kinema.motion.edit import resample
 from kinema.motion.motion import Clip, Motion, Points
-from kinema.protocols.inbetweening.grid import Grid, Question
+from kinema.protocols.inbetweening.grid import Grid, GridWindows
 from kinema.protocols.inbetweening.interface import Kind
 from kinema.representations.keypoints_2d import PictureKeypoints
 
@@ -46,7 +46,7 @@ class Rib(Grid):
         "narrow: yaw within +-1 radian, tilt within +-0.15, as the released evaluation's stored views; full: any yaw.",
     )
 
-    def questions(self, data: Path | str | None) -> Iterator[Question]:
+    def questions(self, data: Path | str | None) -> Iterator[GridWindows]:
         """See `Grid`: a clip at a time."""
         sources = [RotationPack(pack, None if data is None else str(data)) for pack in self.sets]
         for seen_from, (yaw, tilt) in VIEWS.items():
@@ -56,7 +56,7 @@ class Rib(Grid):
                 for clip in filter(None, (middle(clip, rate) for clip in clips)):
                     yield question(clip, rate, {"views": seen_from, "rate": str(rate)})
 
-    def errors(self, question: Question, answer: Clip) -> dict[str, float]:
+    def errors(self, question: GridWindows, answer: Clip) -> dict[str, float]:
         """See `Grid`."""
         own, true = (clip.points().positions.double() for clip in (answer, question.truth))
         found = aligned_errors(own, true, 0)
@@ -80,10 +80,10 @@ def middle(clip: Points, rate: int) -> Points | None:
     return clip[start : start + frames]
 
 
-def question(clip: Points, rate: int, where: Mapping[str, str]) -> Question:
+def question(clip: Points, rate: int, where: Mapping[str, str]) -> GridWindows:
     """One clip, every `rate`-th frame given exactly."""
     whole = clip.expand(1)
-    return Question(where, "picture", whole, whole, torch.arange(clip.frames) % rate == 0)
+    return GridWindows(where, "picture", whole, whole, torch.arange(clip.frames) % rate == 0)
 
 
 RIB = Rib()

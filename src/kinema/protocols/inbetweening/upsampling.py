@@ -23,7 +23,7 @@ from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.names import CANON17
 from kinema.protocols.inbetweening.camera import PIXELS_PER_METRE, project
 from kinema.protocols.inbetweening.detector_noise import noisy_motion, noisy_points
-from kinema.protocols.inbetweening.grid import Grid, Question
+from kinema.protocols.inbetweening.grid import Grid, GridWindows
 from kinema.protocols.inbetweening.interface import Kind
 from kinema.protocols.inbetweening.open_inbetween import recordings
 
@@ -58,7 +58,7 @@ class UpsampleGrid(Grid):
         "they stand apart.",
     )
 
-    def questions(self, data: Path | str | None) -> Iterator[Question]:
+    def questions(self, data: Path | str | None) -> Iterator[GridWindows]:
         """See `Grid`: the windows of a recording at a time. Raises UsageError where no recording is long enough."""
         batches = [batch for pack in self.sets for clip in recordings(pack, data, "test") for batch in windows_of(clip)]
         if not batches:
@@ -71,9 +71,9 @@ class UpsampleGrid(Grid):
                     truth, seen, trust = forms(batch, kind, noise, 1000 * self.seed + 2 * place)
                     for rate in self.rates:
                         where = {"kind": kind, "noise": noise, "rate": str(rate)}
-                        yield Question(where, kind, truth, seen, torch.arange(WINDOW) % rate == 0, trust)
+                        yield GridWindows(where, kind, truth, seen, torch.arange(WINDOW) % rate == 0, trust)
 
-    def errors(self, question: Question, answer: Clip) -> dict[str, float]:
+    def errors(self, question: GridWindows, answer: Clip) -> dict[str, float]:
         """See `Grid`."""
         scale, known = _UNITS[question.kind], question.known
         own, true = (clip.points().positions.double() * scale for clip in (answer, question.truth))

@@ -16,7 +16,7 @@ from kinema.data.source import Split
 from kinema.metrics.classifier_features import ClassifierFeatures
 from kinema.metrics.stochastic import CONVENTIONS
 from kinema.motion.motion import Points
-from kinema.protocols.forecasting.interface import Forecaster
+from kinema.protocols.forecasting.interface import WindowForecaster
 from kinema.protocols.leaks import find_leak
 from kinema.protocols.report import Leak
 from kinema.protocols.report_scores import PublishedScores, ScoreReport
@@ -24,7 +24,7 @@ from kinema.protocols.stochastic.datasets import open_takes
 from kinema.protocols.stochastic.interface import Sampler
 from kinema.protocols.stochastic.nearest_neighbour import NearestFutures
 from kinema.protocols.stochastic.scores import CLASSIFIED, METRICS, PLACES, means, means_by_group, score
-from kinema.protocols.stochastic.windows import WindowSet
+from kinema.protocols.stochastic.windows import FutureWindows
 
 Takes = Callable[[str | None, Split], Iterator[Points]]
 SAMPLES = 50
@@ -57,9 +57,9 @@ class StochasticProtocol:
 
     def evaluate(
         self,
-        forecaster: Forecaster | Sampler,
+        forecaster: WindowForecaster | Sampler,
         data: Path | str | None = None,
-        beside: Sequence[Forecaster] = (),
+        beside: Sequence[WindowForecaster] = (),
         classifier: ClassifierFeatures | None = None,
     ) -> ScoreReport:
         """Score a model, and others to stand beside it, on the test recordings below `data`.
@@ -92,9 +92,9 @@ class StochasticProtocol:
             notes=(*_common_notes(windows), *self._anchor_notes(), *self.notes),
         )
 
-    def windows(self, data: Path | str | None) -> WindowSet:
+    def windows(self, data: Path | str | None) -> FutureWindows:
         """The test windows."""
-        return WindowSet.cut(
+        return FutureWindows.cut(
             self.takes(None if data is None else str(data), "test"),
             observed=self.observed,
             predicted=self.predicted,
@@ -107,7 +107,7 @@ class StochasticProtocol:
         takes = self.takes(None if data is None else str(data), "train")
         return NearestFutures.of(takes, observed=self.observed, stride=self.stride)
 
-    def _sampler(self, model: Forecaster | Sampler) -> Sampler:
+    def _sampler(self, model: WindowForecaster | Sampler) -> Sampler:
         if not isinstance(model, Sampler):
             raise UsageError(
                 expected="a model that samples futures of joint places",
@@ -116,7 +116,7 @@ class StochasticProtocol:
             )
         return model
 
-    def _setting(self, windows: WindowSet) -> dict[str, object]:
+    def _setting(self, windows: FutureWindows) -> dict[str, object]:
         return {
             "windows": len(windows),
             "windows_of_several_modes": int(windows.several.sum()),
@@ -133,7 +133,7 @@ class StochasticProtocol:
             "conventions": dict(CONVENTIONS),
         }
 
-    def _leak(self, sampler: Sampler, windows: WindowSet, data: Path | str | None) -> Leak:
+    def _leak(self, sampler: Sampler, windows: FutureWindows, data: Path | str | None) -> Leak:
         """Every test recording against every training recording."""
         if not sampler.trained_on:
             return Leak()
@@ -153,7 +153,7 @@ class StochasticProtocol:
         return (f"Check of data and metrics: zero velocity is published as {values}; else the data are others.",)
 
 
-def _common_notes(windows: WindowSet) -> tuple[str, ...]:
+def _common_notes(windows: FutureWindows) -> tuple[str, ...]:
     ways = "; ".join(f"'{name}': {what}" for name, what in CONVENTIONS.items())
     return (
         f"Distances are L2 norms over all {len(windows.skeleton) - 1} joints but the root, metres, not per joint; CMD "

@@ -22,7 +22,7 @@ from kinema.metrics.stochastic import (
     motion_distance,
 )
 from kinema.protocols.stochastic.interface import Sampler
-from kinema.protocols.stochastic.windows import WindowSet
+from kinema.protocols.stochastic.windows import FutureWindows
 
 METRICS: dict[str, str] = {
     "APD": "diversity: mean distance between samples",
@@ -69,7 +69,7 @@ class Features(Protocol):
 
 @torch.inference_mode()
 def score(
-    sampler: Sampler, windows: WindowSet, *, samples: int, seed: int, classifier: Features | None = None
+    sampler: Sampler, windows: FutureWindows, *, samples: int, seed: int, classifier: Features | None = None
 ) -> Scored:
     """Sample and score all windows, as many at a time as fit; with a classifier there is an FID by its features.
 
@@ -101,7 +101,9 @@ def score(
     return Scored(by_window, by_window.pop("steps"), moments)
 
 
-def _errors(places: Float[Tensor, "sample some frame joint 3"], windows: WindowSet, some: Tensor) -> dict[str, Tensor]:
+def _errors(
+    places: Float[Tensor, "sample some frame joint 3"], windows: FutureWindows, some: Tensor
+) -> dict[str, Tensor]:
     poses = places[..., 1:, :].flatten(-2)
     mean, last = best_of(poses, windows.future(some))
     modes = [
@@ -125,7 +127,7 @@ def _errors(places: Float[Tensor, "sample some frame joint 3"], windows: WindowS
     }
 
 
-def means(scored: Scored, windows: WindowSet) -> dict[str, dict[str, float | None]]:
+def means(scored: Scored, windows: FutureWindows) -> dict[str, dict[str, float | None]]:
     """The metrics in each of the `CONVENTIONS`."""
     every = torch.ones_like(windows.several)
     both = {
@@ -139,7 +141,7 @@ def means(scored: Scored, windows: WindowSet) -> dict[str, dict[str, float | Non
     return {convention: both.get(convention, left_out) for convention in CONVENTIONS}
 
 
-def means_by_group(scored: Scored, windows: WindowSet) -> dict[str, dict[str, float | None]]:
+def means_by_group(scored: Scored, windows: FutureWindows) -> dict[str, dict[str, float | None]]:
     """The metrics over all windows of each action; no Frechet distance, for which an action has too few windows."""
     return {group: _means(scored, windows, windows.group == which) for which, group in enumerate(windows.groups)}
 
@@ -153,7 +155,7 @@ def _frechet(scored: Scored, which: int) -> dict[str, float | None]:
     return found
 
 
-def _means(scored: Scored, windows: WindowSet, chosen: Bool[Tensor, " window"]) -> dict[str, float | None]:
+def _means(scored: Scored, windows: FutureWindows, chosen: Bool[Tensor, " window"]) -> dict[str, float | None]:
     if not bool(chosen.any()):
         return dict.fromkeys(METRICS)
     mean = {name: float(values[chosen].double().mean()) for name, values in scored.by_window.items()}
@@ -173,7 +175,7 @@ def _means(scored: Scored, windows: WindowSet, chosen: Bool[Tensor, " window"]) 
     }
 
 
-def _motion_distance(scored: Scored, windows: WindowSet, chosen: Bool[Tensor, " window"]) -> float:
+def _motion_distance(scored: Scored, windows: FutureWindows, chosen: Bool[Tensor, " window"]) -> float:
     there = [which for which in range(len(windows.groups)) if bool((chosen & (windows.group == which)).any())]
     members = [chosen & (windows.group == which) for which in there]
     return motion_distance(

@@ -19,7 +19,7 @@ from kinema.motion.skeleton import Skeleton
 
 
 @dataclass(frozen=True, eq=False)
-class WindowSet:
+class FutureWindows:
     """Windows of several recordings, cut from one array of frames. Legend: take is one recording.
 
     `places` holds all frames of all recordings, metres relative to the root (the root itself, at 0, among them);
@@ -40,7 +40,9 @@ class WindowSet:
     identities: dict[str, tuple[str, ...]]  # group -> its recordings
 
     @classmethod
-    def cut(cls, takes: Iterable[Points], *, observed: int, predicted: int, stride: int, threshold: float) -> WindowSet:
+    def cut(
+        cls, takes: Iterable[Points], *, observed: int, predicted: int, stride: int, threshold: float
+    ) -> FutureWindows:
         """Windows that begin at frames 0, stride, 2 stride ... of every recording and end before its last frame.
 
         Recordings that are too short give none and are left out. Raises KinemaError where none is long enough,

@@ -17,7 +17,7 @@ from kinema.viz.style import THEMES, Theme
 
 
 @dataclass(frozen=True)
-class Table:
+class PageTable:
     """Numbers beside the motion: the first column names the row. Cells are text, already rounded as they should be."""
 
     columns: Sequence[str]
@@ -52,7 +52,7 @@ class Section:
     panels: Sequence[Drawable]
     lead: str = ""
     notes: Sequence[Note] = ()
-    table: Table | None = None
+    table: PageTable | None = None
     size: Literal["large", "medium", "small"] = "medium"
 
 
@@ -62,7 +62,7 @@ def page(
     *,
     title: str,
     lead: str = "",
-    table: Table | None = None,
+    table: PageTable | None = None,
     links: Sequence[Link] = (),
     view: str = "three-quarter",
 ) -> None:
@@ -75,7 +75,7 @@ def page_text(
     *,
     title: str,
     lead: str = "",
-    table: Table | None = None,
+    table: PageTable | None = None,
     links: Sequence[Link] = (),
     view: str = "three-quarter",
 ) -> str:
@@ -172,7 +172,7 @@ def _variables() -> str:
     )
 
 
-def _table(table: Table) -> str:
+def _table(table: PageTable) -> str:
     head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in table.columns)
     rows = "".join(
         f'<tr><th scope="row">{html.escape(row[0])}</th>'
