@@ -26,7 +26,7 @@ SIGNATURES = {
     "open": "(name: 'str | Path' = 'auto') -> 'Pipeline'",
     "show": "(*what: 'Drawable | Answer | Completed', title: 'str' = 'motion', path: 'Path | str | None' = None)"
     " -> 'Shown'",
-    "evaluate": "(model: 'str | Path | Forecaster', protocol: 'str', data: 'Path | str | None' = None,"
+    "evaluate": "(model: 'str | Path | WindowForecaster', protocol: 'str', data: 'Path | str | None' = None,"
     " answers: 'Path | None' = None, classifier: 'Path | None' = None) -> 'Reported'",
     "Pipeline.forecast": "(self, clip: 'Motion', *, seconds: 'float | None' = None, samples: 'int' = 1,"
     " seed: 'int' = 0, hold: 'Sequence[str]' = (), end: 'Motion | None' = None) -> 'Answer'",
