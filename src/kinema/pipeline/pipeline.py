@@ -77,10 +77,11 @@ class Pipeline(ProtocolMethods):
     @property
     def verbs(self) -> tuple[Verb, ...]:
         """What it answers."""
+        curve: tuple[Verb, ...] = _FILL if self.name in METHODS else ()
         if self.adapter is None:
-            return _FILL
+            return curve
         if self.adapter.representation is None:
-            return ("forecast",)
+            return ("forecast", *curve)
         model = self.adapter.model
         forecasts: tuple[Verb, ...] = ("forecast",) if model.continues else ()
         fills: tuple[Verb, ...] = _FILL if model.completes else ()
@@ -90,7 +91,8 @@ class Pipeline(ProtocolMethods):
     @property
     def trained_seconds(self) -> float:
         """How long the clips are that a generating model was trained to make, in seconds; 0 where it does not say."""
-        return self.trained().trained / self.fps
+        stage = self.card.stage
+        return (stage.task.frames if stage else self.trained().trained) / self.fps
 
     def forecast(
         self,
@@ -185,8 +187,7 @@ class Pipeline(ProtocolMethods):
         """
         self._answers("repair", clip)
         bad = None if frames is None else _named(clip, frames)
-        method = self.adapter or self.name
-        done, kinds = repair(clip, bad=bad, strength=strength, keys=key_mode, method=method, seed=seed)
+        done, kinds = repair(clip, bad=bad, strength=strength, keys=key_mode, method=self._method, seed=seed)
         if bad is not None:
             return done
         found = ", ".join(f"{kind} in {count} frames" for kind, count in kinds.items()) or "nothing looks damaged"
@@ -210,6 +211,11 @@ class Pipeline(ProtocolMethods):
         length = self.trained_seconds if seconds is None else seconds
         return generate(self.trained(), labels, length, samples=samples, seed=seed)
 
+    @property
+    def _method(self) -> str | Adapter:
+        """The method of `complete`: the adapter of a trained model, the name of a curve."""
+        return self.adapter if self.adapter and self.adapter.representation else self.name
+
     def _complete(
         self,
         clip: Clip,
@@ -220,8 +226,7 @@ class Pipeline(ProtocolMethods):
         samples: int = 1,
         seed: int,
     ) -> Completed:
-        method = self.adapter or self.name
-        return complete(clip, known=known, fps=fps, keys=keys, method=method, seed=seed, samples=samples)
+        return complete(clip, known=known, fps=fps, keys=keys, method=self._method, seed=seed, samples=samples)
 
     def _answers(self, verb: Verb, *clips: object) -> None:
         if verb not in self.verbs:
@@ -245,8 +250,8 @@ def open(name: str | Path = "auto") -> Pipeline:  # noqa: A001  kn.open, as Imag
     "auto" takes, gap by gap, the method with the smallest measured error. Raises UsageError for an unknown name,
     MissingDataError for a folder without a model, CheckpointError for a damaged one.
     """
-    if str(name) in METHODS and not Path(name).is_dir():
-        return Pipeline(str(name))
+    if str(name) in METHODS and not Path(name).is_dir():  # some curves are baselines of forecasting as well
+        return Pipeline(str(name), load_adapter(name) if str(name) in BASELINES else None)
     named = str(name).startswith(PREFIX) or str(name) in (*BASELINES, *shipped_models())
     if not named and not Path(name).is_dir():
         raise unknown_name("model, method or run folder", str(name), (*METHODS, *BASELINES, *shipped_models()))

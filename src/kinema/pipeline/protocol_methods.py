@@ -56,12 +56,17 @@ class ProtocolMethods:
     @property
     def kinds(self) -> frozenset[Kind]:
         """What it completes. Raises UsageError for a baseline, which only forecasts."""
-        return self.adapter.kinds if self.adapter else CLASSICAL[self.name].kinds
+        return CLASSICAL[self.name].kinds if self._curve else self.trained().kinds
 
     @property
     def fps(self) -> float:
         """The rate of what the model makes. Raises UsageError for a baseline or a curve."""
         return self.trained().trained_representation().fps
+
+    @property
+    def _curve(self) -> bool:
+        """Whether it completes by a curve: `adapter` is then None, or the baseline that forecasts by that curve."""
+        return self.name in CLASSICAL and (self.adapter is None or self.adapter.representation is None)
 
     def trained(self) -> Adapter:
         """The adapter. Raises UsageError for a classical curve, which has no model."""
@@ -92,14 +97,14 @@ class ProtocolMethods:
         Frames with a confidence (`trust`) are noisy evidence, others exact; all windows at once, with what
         `completion.complete` answers for each of them alone. See `kinema.protocols.inbetweening.interface`.
         """
-        if self.adapter is None:
+        if self._curve:
             return CLASSICAL[self.name].complete(clip, known, trust)
         table = known if known.ndim == 2 else known[:, None].expand(-1, len(clip.skeleton))
         clock = even_times(clip.frames, clip.fps)
         evidence = Evidence(clip, table, clock, trust)
         base = clip if trust is None else _softened(evidence)
         curve = interpolate(base, table, clock, times=clock, method=under_model(evidence))
-        answer, _ = infill(self.adapter, curve, evidence, clock, seed=0, samples=1)
+        answer, _ = infill(self.trained(), curve, evidence, clock, seed=0, samples=1)
         return cast("AnyClip", answer)
 
     def make(self, labels: Float[Tensor, "clip class"], frames: int, seed: int) -> Clip:
