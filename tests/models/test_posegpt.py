@@ -228,6 +228,30 @@ def test_lengths() -> None:
             ask(model, question)
 
 
+@pytest.mark.parametrize(("known", "encoded"), [(0, []), (9, [(2, 8)])])
+def test_the_past_is_encoded_once_for_all_samples_and_decoded_once(
+    known: int, encoded: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = prior()
+    tokens = model.tokeniser
+    assert isinstance(tokens, PoseTokens)
+    calls: dict[str, list[tuple[int, int]]] = {"encode": [], "decode": []}
+    encode, decode = tokens.encode, tokens.decode
+    monkeypatch.setattr(tokens, "encode", lambda x, mask: calls["encode"].append(x.shape[:2]) or encode(x, mask))
+    monkeypatch.setattr(tokens, "decode", lambda codes: calls["decode"].append(codes.shape[:2]) or decode(codes))
+    ask(model, query(24, known), samples=5)
+    assert calls == {"encode": encoded, "decode": [(10, 12)]}
+
+
+def test_laid_out_maps_say_the_same_tokens() -> None:
+    """Twelve tokens are worth it, nine are not; the likeliest codes are the same."""
+    model, question = prior(choice=Choice(temperature=0.0, guidance=2.0)), query(24)
+    none, start, chance = torch.full((2, 12, 2), -1), torch.zeros(2, dtype=torch.long), torch.rand(2, 12, 2)
+    tokens = model.continue_tokens(question, none, start, chance)
+    few = model.continue_tokens(question, none[:, :9], start, chance[:, :9])
+    assert torch.equal(tokens[:, :9], few)
+
+
 def test_a_row_does_not_hear_its_neighbours() -> None:
     model, question = prior(), query(24, 5)
     both = ask(model, question)
@@ -266,7 +290,9 @@ def test_guessing_every_code_right_is_counted_as_all_right() -> None:
     """The released code compared codes with codes plus one: there, nobody was ever right."""
     model = prior()
     batch = Batch(query(24), torch.randn(2, 24, SHAPE.width))
-    truth = model.tokeniser.encode(batch.target, batch.query.valid)
+    tokens = model.tokeniser
+    assert isinstance(tokens, PoseTokens)
+    truth = tokens.encode(batch.target, batch.query.valid)
     perfect = iter([torch.nn.functional.one_hot(truth[..., book], 8) * 20.0 for book in range(2)])
     model.logits = lambda hidden, codes: next(perfect)  # pyright: ignore
     assert float(model.loss(batch, "model")["accuracy"]) == 1.0

@@ -17,15 +17,37 @@ class Memory:
 
     def __init__(self, most: int) -> None:
         self.most, self.length = most, 0
-        self._store: Tensor | None = None
+        self._store: Tensor | None = None  # [2, batch, head, most, dim / heads]
 
-    def extend(self, pair: Float[Tensor, "batch token pair"]) -> Float[Tensor, "batch all pair"]:
-        """Those before, and these."""
-        if self._store is None:
-            self._store = pair.new_empty(len(pair), self.most, pair.shape[-1])
-        start, self.length = self.length, self.length + pair.shape[1]
-        self._store[:, start : self.length] = pair
-        return self._store[:, : self.length]
+    def attend(
+        self,
+        query: Float[Tensor, "batch token dim"],
+        key: Float[Tensor, "batch token dim"],
+        value: Float[Tensor, "batch token dim"],
+        heads: int,
+    ) -> Float[Tensor, "batch token dim"]:
+        """Takes in keys and values, and looks from the first tokens at those up to each, or from one at all."""
+        asked, new_key, new_value = (each.unflatten(-1, (heads, -1)).transpose(1, 2) for each in (query, key, value))
+        start, self.length = self.length, self.length + key.shape[1]
+        keys, values = self._room(new_key)[:, :, :, : self.length]
+        keys[:, :, start:], values[:, :, start:] = new_key, new_value
+        if not start:
+            answer = functional.scaled_dot_product_attention(asked, new_key, new_value, is_causal=True)
+        else:  # for one row of weights the fused kernel is slower than two products
+            weights = (keys @ (asked * asked.shape[-1] ** -0.5).mT).softmax(-2)
+            answer = weights.mT @ values
+        return answer.transpose(1, 2).flatten(-2)
+
+    def _room(self, new: Float[Tensor, "batch head token dim"]) -> Float[Tensor, "2 batch head room dim"]:
+        """The store, twice as large as before where it is full: what is read together then lies close together."""
+        held = self._store
+        if held is None or held.shape[3] < self.length:
+            twice = max(16, self.length, 0 if held is None else 2 * held.shape[3])
+            self._store = new.new_empty(2, *new.shape[:2], min(self.most, twice), new.shape[3])
+            if held is not None:
+                self._store[:, :, :, : held.shape[3]] = held
+        assert self._store is not None
+        return self._store
 
 
 class Block(nn.Module):
@@ -70,17 +92,21 @@ class Block(nn.Module):
         if self.rotary:
             query, key = turned(query, self.heads, before), turned(key, self.heads, before)
         if memory is not None:
-            key, value = memory.extend(torch.cat((key, value), -1)).chunk(2, -1)
-        shown, causal = None, self.causal and not before
+            answer = memory.attend(query, key, value, self.heads)
+        else:
+            answer = self._look(query, key, value, mask)
+        x = x + self.dropout(self.leave(answer))
+        return x + self.dropout(self.feed(self.norm_feed(x)))
+
+    def _look(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+        shown = None
         if mask is not None:
             # A row of which nothing is there must look at something.
             shown = (mask | ~mask.any(1, keepdim=True))[:, None]
-            if causal:
-                shown = shown & shown.new_ones(x.shape[1], x.shape[1]).tril()
-        dropped = self.attention_dropout if self.training else 0.0
-        answer = attend(query, key, value, self.heads, mask=shown, causal=causal and mask is None, dropout=dropped)
-        x = x + self.dropout(self.leave(answer))
-        return x + self.dropout(self.feed(self.norm_feed(x)))
+            if self.causal:
+                shown = shown & shown.new_ones(query.shape[1], query.shape[1]).tril()
+        causal, dropped = self.causal and mask is None, self.attention_dropout if self.training else 0.0
+        return attend(query, key, value, self.heads, mask=shown, causal=causal, dropout=dropped)
 
 
 def turned(x: Float[Tensor, "batch token dim"], heads: int, first: int) -> Float[Tensor, "batch token dim"]:

@@ -12,6 +12,7 @@ from kinema.apps.onnx.ports import Axis, Example, Port, PortedNetwork, Sizes, nu
 from kinema.models.posegpt.inputs import Told
 from kinema.models.posegpt.model import PoseGPT
 from kinema.models.posegpt.tokenizer import PoseTokens
+from kinema.nn.attention import attend
 from kinema.nn.causal_transformer import Memory
 from kinema.representations.base import Representation
 
@@ -108,9 +109,9 @@ class _Past(Memory):
     def __init__(self, past: Tensor) -> None:
         self.length, self.pairs = past.shape[1], past
 
-    def extend(self, pair: Tensor) -> Tensor:
-        self.pairs = torch.cat((self.pairs, pair), 1)
-        return self.pairs
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
+        self.pairs = torch.cat((self.pairs, torch.cat((key, value), -1)), 1)
+        return attend(query, *self.pairs.chunk(2, -1), heads)
 
 
 def step_part(model: PoseGPT, actions: tuple[str, ...]) -> PortedNetwork:

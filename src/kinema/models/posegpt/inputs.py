@@ -91,12 +91,19 @@ class TokenInputs(nn.Module):
         return self.tell(weights, query.valid.sum(1))
 
     def tell(self, weights: Float[Tensor, "R class"] | None, frames: Int[Tensor, " R"] | None) -> Told:
-        """What there is to say of label weights and of a length in frames, where there are tables for them."""
+        """What there is to say of label weights and of a length in frames, where there are tables for them.
+
+        Where parts are concatenated it has gone through its columns of the linear map: once, not per token.
+        """
         action, length = None, None
-        if self.action_table is not None and weights is not None:
-            action = weights @ self.action_table.weight[: self.classes]
+        columns = iter(self._columns()[1 + (self.config.places != "none") :])
+        if self.action_table is not None:
+            own = next(columns, None)
+            if weights is not None:
+                action = _through(weights @ self.action_table.weight[: self.classes], own)
         if self.length_table is not None and frames is not None:
             length = self.length_table(frames.clamp(max=self.config.lengths - 1))
+            length = _through(length, next(columns, None))
         return action, length
 
     def forward(self, tokens: Int[Tensor, "R N K"], told: Told, *, first: int = 0) -> Float[Tensor, "R M D"]:
@@ -112,15 +119,22 @@ class TokenInputs(nn.Module):
         parts = [x]
         if self.config.places != "none":
             parts.append(self._places(where, x.shape[-1]))
+        if self.fuse is not None:
+            parts = [functional.linear(part, own) for part, own in zip(parts, self._columns(), strict=False)]
+            parts = [self.fuse.bias, *parts]
         if self.config.every_step:
             parts += [part[:, None] for part in (action, length) if part is not None]
-        if self.fuse is None:
-            return sum(parts[1:], parts[0])
-        # A linear map of all parts side by side, each by its own columns: what is told is mapped once, not per token.
-        columns = self.fuse.weight.split(self.dim, 1)
-        return sum((functional.linear(part, own) for part, own in zip(parts, columns, strict=True)), self.fuse.bias)
+        return sum(parts[1:], parts[0])
+
+    def _columns(self) -> tuple[Tensor, ...]:
+        """The linear map's columns of tokens, places, action and length, those that there are."""
+        return () if self.fuse is None else self.fuse.weight.split(self.dim, 1)
 
     def _places(self, where: Int[Tensor, " M"], dim: int) -> Float[Tensor, "M D"]:
         if self.place_table is not None:
             return self.place_table[where]
         return sinusoid(where, dim, interleaved=self.config.places == "interleaved")
+
+
+def _through(said: Float[Tensor, "R D"], columns: Float[Tensor, "D D"] | None) -> Float[Tensor, "R D"]:
+    return said if columns is None else functional.linear(said, columns)

@@ -27,7 +27,10 @@ from kinema.models.posegpt.sampling import Choice
 from kinema.models.posegpt.seam import joined
 from kinema.nn.causal_transformer import Block, Memory, start_small
 from kinema.nn.noise import row_noise
+from kinema.nn.packed import packed
 from kinema.nn.prefix import prefix_length
+
+_MANY = 10  # tokens, from which on laying out linear maps is worth it
 
 
 @runtime_checkable
@@ -201,7 +204,8 @@ class PoseGPT(Model):
     ) -> Int[Tensor, "R N K"]:
         """Tokens after the first `counts` of each row; `uniform` numbers in (0, 1) are all the chance there is.
 
-        Every token is computed once: the blocks remember keys and values.
+        Every token is computed once: the blocks remember keys and values. Where many are made, linear maps are laid out
+        for it (`kinema.nn.packed`).
         """
         config, guided = self.config, self.config.choice.guidance != 1 and self.inputs.action_table is not None
         told = self.inputs.told(query)
@@ -209,8 +213,12 @@ class PoseGPT(Model):
             told = cast("tuple[Tensor, Tensor | None]", told)
             told = (torch.cat((told[0], 0 * told[0])), None if told[1] is None else torch.cat((told[1], told[1])))
         tokens, total, base = known.clone(), known.shape[1], 0
+        begin = int(counts.min()) if len(counts) else total
+        rows = len(known) * (2 if guided else 1)
+        kept = (self.tokeniser, self.inputs, self.shape)
+        ready = packed(self, rows, kept) if total - begin >= _MANY else self
         memories: list[Memory] = []
-        for step in range(int(counts.min()) if len(counts) else total, total):
+        for step in range(begin, total):
             if not memories or step - base == config.block:
                 base = step - config.block // 2 if step >= config.block else 0
                 memories = [Memory(min(config.block, total - base)) for _ in self.blocks]
@@ -218,7 +226,7 @@ class PoseGPT(Model):
             else:
                 given, first = tokens[:, step - 1 : step], step - base
             x = self.inputs(torch.cat((given, given)) if guided else given, told, first=first)
-            chosen = self.choose(self.run(x, memories)[:, -1], uniform[:, step], guided=guided)
+            chosen = ready.choose(ready.run(x, memories)[:, -1], uniform[:, step], guided=guided)
             tokens[:, step] = torch.where((step < counts)[:, None], known[:, step], chosen)
         return tokens
 
@@ -254,9 +262,8 @@ class PoseGPT(Model):
             raise UsageError(expected="at least one frame to say", got="a length of 0", cure="Ask for a longer motion.")
         prefix = prefix_length(query)
         counts = prefix // self.factor
-        past = torch.arange(frames, device=prefix.device) < (counts * self.factor)[:, None]
         total = -(-int(length.max()) // self.factor)
-        known = self._tokens.encode(query.seen, past)[:, :total]
+        known = self._known(query, counts, total)
         chance = row_noise(generator, samples, batch, total, self.books).flatten(0, 1).to(query.seen)
         rows = query.map(lambda tensor: tensor.repeat(samples, *[1] * (tensor.ndim - 1)))
         tokens = self.continue_tokens(
@@ -267,6 +274,16 @@ class PoseGPT(Model):
         there[:, 0] = True
         answer = self._frames(tokens, there, frames)
         return joined(rows, answer, prefix.repeat(samples), self.config.blend).unflatten(0, (samples, batch))
+
+    def _known(self, query: Query, counts: Int[Tensor, " B"], total: int) -> Int[Tensor, "B N K"]:
+        """Tokens of the past, -1 after it; what is not known is not read."""
+        most = int(counts.max())
+        known = counts.new_full((len(counts), total, self.books), -1)
+        if most:
+            frames = most * self.factor
+            past = torch.arange(frames, device=counts.device) < (counts * self.factor)[:, None]
+            known[:, :most] = self._tokens.encode(query.seen[:, :frames], past)
+        return known
 
     def _frames(self, tokens: Tensor, there: Bool[Tensor, "R N"], frames: int) -> Float[Tensor, "R T F"]:
         """Decoded; after its end, a motion stands still in its last frame."""
