@@ -111,7 +111,8 @@ class _Past(Memory):
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
         self.pairs = torch.cat((self.pairs, torch.cat((key, value), -1)), 1)
-        return attend(query, *self.pairs.chunk(2, -1), heads)
+        keys, values = self.pairs.chunk(2, -1)
+        return attend(query, keys, values, heads)
 
 
 def step_part(model: PoseGPT, actions: tuple[str, ...]) -> PortedNetwork:
