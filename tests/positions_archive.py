@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kinema.data.sources.h36m_positions import ACTIONS, SUBJECTS
+from kinema.data.sources.h36m.positions import ACTIONS, SUBJECTS
 from kinema.data.sources.humaneva import TEST, TRAIN
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kinema.data.sources.h36m_2d import H36MCamera
+from kinema.data.sources.h36m.keypoints_2d import H36MCamera
 from kinema.data.sources.labelled import LabelledPack
 from kinema.data.sources.mixed import open_actions
 from kinema.data.tasks import Generate

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from kinema.data.augment import Augment
 from kinema.data.source import Source
-from kinema.data.sources.h36m_positions import H36MPositions
+from kinema.data.sources.h36m.positions import H36MPositions
 from kinema.data.sources.humaneva import HumanEvaPositions
 from kinema.data.sources.open_motion import OpenMotion
 from kinema.data.tasks import Forecast

@@ -15,14 +15,14 @@ from kinema.apps.batch.amass_joints import AmassFitting, amass_pieces
 from kinema.apps.batch.workers import EngineName
 from kinema.apps.cli.many import Many, run_pieces
 from kinema.core.errors import CheckFailedError, FormatError, UsageError
-from kinema.data.sources.amass import Amass
-from kinema.data.sources.amass_build import Building, write_hdf5
-from kinema.data.sources.amass_files import read_take
+from kinema.data.sources.amass.recordings import Amass
+from kinema.data.sources.amass.joint_file import Building, write_hdf5
+from kinema.data.sources.amass.files import read_take
 from kinema.data.sources.arrays import require_h5py
 from kinema.data.sources.cmu_rebuild import benchmark_rows
-from kinema.data.sources.h36m_positions import ORIGIN as POSITIONS_ORIGIN
-from kinema.data.sources.h36m_positions import H36MPositions
-from kinema.data.sources.h36m_rotations import ORIGIN, H36MExpmap, Inventory
+from kinema.data.sources.h36m.positions import ORIGIN as POSITIONS_ORIGIN
+from kinema.data.sources.h36m.positions import H36MPositions
+from kinema.data.sources.h36m.rotations import ORIGIN, H36MExpmap, Inventory
 from kinema.data.sources.humaneva import ORIGIN as HUMANEVA_ORIGIN
 from kinema.data.sources.humaneva import HumanEvaPositions
 from kinema.io.expmap import save_rows

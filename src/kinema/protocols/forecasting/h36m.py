@@ -23,7 +23,7 @@ from torch import Tensor
 
 from kinema.core.errors import KinemaError
 from kinema.data.source import missing_data
-from kinema.data.sources.h36m_rotations import ACTIONS, CLIPS, ORIGIN, TEST_SUBJECT, WHAT, H36MExpmap
+from kinema.data.sources.h36m.rotations import ACTIONS, CLIPS, ORIGIN, TEST_SUBJECT, WHAT, H36MExpmap
 from kinema.motion.motion import Motion
 from kinema.protocols.forecasting.interface import WindowForecaster
 from kinema.protocols.forecasting.published import H36M_PUBLISHED, LABELS_MS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kinema.data.source import Split
-from kinema.data.sources.h36m_positions import H36MPositions
+from kinema.data.sources.h36m.positions import H36MPositions
 from kinema.data.sources.humaneva import HumanEvaPositions
 from kinema.data.sources.open_motion import OpenMotion
 from kinema.motion.motion import Points

@@ -15,7 +15,7 @@ from typing import Literal
 
 from kinema.core.errors import FormatError, UsageError
 from kinema.data.source import Source, Split, check_split, data_folder, file_stamp, missing_data
-from kinema.data.sources.amass_files import Header, key, plain, read_header, read_take
+from kinema.data.sources.amass.files import Header, key, plain, read_header, read_take
 from kinema.io import smpl
 from kinema.motion import skeletons as catalog
 from kinema.motion.edit import resample

@@ -12,8 +12,8 @@ from functools import cached_property
 
 from kinema.core.errors import FormatError, UsageError, unknown_name
 from kinema.data.source import Source, Split, check_split, file_stamp
-from kinema.data.sources.h36m_rotations import Inventory
-from kinema.data.sources.videopose3d import PositionArchive, action_of
+from kinema.data.sources.h36m.rotations import Inventory
+from kinema.data.sources.h36m.videopose3d import PositionArchive, action_of
 from kinema.motion import skeletons as catalog
 from kinema.motion.motion import Points
 from kinema.motion.skeleton import Skeleton

@@ -1,0 +1,1 @@
+"""AMASS, and the labels that BABEL gives to it."""

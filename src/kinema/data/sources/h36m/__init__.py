@@ -1,0 +1,1 @@
+"""Human3.6M: rotations, positions and keypoints of a camera."""
