@@ -29,14 +29,14 @@ from safetensors.torch import save_file
 from kinema.apps.cli.train import read_recipe
 from kinema.core.safe_pickle import read_object_npz, read_pickle, read_torch
 from kinema.data.sources import labelled
-from kinema.data.sources.amass.recordings import babel_files
-from kinema.data.sources.h36m import keypoints_2d as h36m_camera
 from kinema.data.sources.amass.files import read_header, read_take
 from kinema.data.sources.amass.joints import AmassJoints
+from kinema.data.sources.amass.recordings import babel_files
 from kinema.data.sources.cmu import _Pack
 from kinema.data.sources.folder import read_labels
-from kinema.data.sources.packs import RotationPack
+from kinema.data.sources.h36m import keypoints_2d as h36m_camera
 from kinema.data.sources.h36m.videopose3d import PositionArchive
+from kinema.data.sources.packs import RotationPack
 from kinema.data.synthetic import Synthetic, perform
 from kinema.data.windows import WindowSet
 from kinema.io import keypoints, smpl

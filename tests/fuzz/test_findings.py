@@ -18,8 +18,8 @@ from kinema.core.errors import FormatError, KinemaError
 from kinema.core.safe_json import DEEPEST, read_json
 from kinema.core.safe_pickle import read_object_npz, read_pickle, read_torch
 from kinema.core.safe_zip import ROOM, read_npz
-from kinema.data.sources.amass.files import read_header
 from kinema.data.sources.amass.babel_files import read_sequences
+from kinema.data.sources.amass.files import read_header
 from kinema.data.sources.cmu import _Pack
 from kinema.data.sources.folder import read_labels
 from kinema.io import smpl

@@ -58,9 +58,10 @@ def read_torch(path: Path) -> object:
     Raises FormatError where it asks for anything but tensors, arrays and containers, or is damaged; nothing of it is
     run.
     """
-    with path.open("rb") as start:
-        if start.read(2) == b"\x80\x02":
-            return _read_legacy(path.read_bytes(), str(path))
+    if path.is_file():
+        with path.open("rb") as start:
+            if start.read(2) == b"\x80\x02":
+                return _read_legacy(path.read_bytes(), str(path))
     with open_archive(path, "a zip file as PyTorch has saved them since 1.6") as archive:
         inside = [name for name in archive.names if name == "data.pkl" or name.endswith("/data.pkl")]
         if len(inside) != 1:

@@ -7,8 +7,9 @@ one's own: `KINDS["MyModel"] = MyModel.Config`.
 from __future__ import annotations
 
 from kinema.data.keyframe_task import Keys, ReleasedKeys
-from kinema.data.sources.amass.recordings import Amass
 from kinema.data.sources.amass.babel import Babel
+from kinema.data.sources.amass.pose_folder import PoseFolder
+from kinema.data.sources.amass.recordings import Amass
 from kinema.data.sources.cmu import CmuForecast
 from kinema.data.sources.folder import Folder
 from kinema.data.sources.h36m.keypoints_2d import H36MCamera
@@ -19,7 +20,6 @@ from kinema.data.sources.labelled import LabelledFolder, LabelledPack
 from kinema.data.sources.mixed import Mixed
 from kinema.data.sources.open_motion import OpenMotion
 from kinema.data.sources.packs import RotationPack
-from kinema.data.sources.amass.pose_folder import PoseFolder
 from kinema.data.sources.viewed import Viewed
 from kinema.data.synthetic import Synthetic
 from kinema.data.tasks import Forecast, Generate

@@ -15,9 +15,9 @@ from kinema.apps.batch.amass_joints import AmassFitting, amass_pieces
 from kinema.apps.batch.workers import EngineName
 from kinema.apps.cli.many import Many, run_pieces
 from kinema.core.errors import CheckFailedError, FormatError, UsageError
-from kinema.data.sources.amass.recordings import Amass
-from kinema.data.sources.amass.joint_file import Building, write_hdf5
 from kinema.data.sources.amass.files import read_take
+from kinema.data.sources.amass.joint_file import Building, write_hdf5
+from kinema.data.sources.amass.recordings import Amass
 from kinema.data.sources.arrays import require_h5py
 from kinema.data.sources.cmu_rebuild import benchmark_rows
 from kinema.data.sources.h36m.positions import ORIGIN as POSITIONS_ORIGIN

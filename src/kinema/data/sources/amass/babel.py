@@ -15,9 +15,9 @@ from typing import Literal
 
 from kinema.core.errors import UsageError
 from kinema.data.source import LABELS, SPLITS, Source, Split, check_split, data_folder, file_stamp, missing_data
-from kinema.data.sources.amass.recordings import Amass, BodyModel
-from kinema.data.sources.amass.files import Header, key, plain
 from kinema.data.sources.amass.babel_files import BabelLabel, Sequence, class_list, read_sequences
+from kinema.data.sources.amass.files import Header, key, plain
+from kinema.data.sources.amass.recordings import Amass, BodyModel
 from kinema.motion.motion import Motion
 from kinema.motion.skeleton import Skeleton
 

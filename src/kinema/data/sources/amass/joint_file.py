@@ -15,9 +15,9 @@ from jaxtyping import Float
 
 from kinema.core.atomic import atomic_path
 from kinema.core.errors import FormatError
-from kinema.data.sources.amass.recordings import Amass
 from kinema.data.sources.amass.files import TO_Y_UP, plain, read_header, read_take
 from kinema.data.sources.amass.joints import JOINTS, TEST, TRAIN
+from kinema.data.sources.amass.recordings import Amass
 from kinema.data.sources.arrays import require_h5py
 from kinema.geometry.kinematics import forward_kinematics
 from kinema.io import smpl

@@ -22,9 +22,9 @@ from torch import Tensor
 from kinema.core.errors import FormatError, UsageError
 from kinema.core.safe_pickle import read_pickle, read_torch
 from kinema.data.source import LABELS, Source, Split, check_split, data_folder, file_stamp, missing_data
-from kinema.data.sources.amass.files import WIDTHS
 from kinema.data.sources.amass.babel import LICENCE
 from kinema.data.sources.amass.babel_files import CLASS_FILE, class_list
+from kinema.data.sources.amass.files import WIDTHS
 from kinema.geometry.rotations import rotvec_to_rotmat
 from kinema.io.smpl import BODIES
 from kinema.motion import skeletons as catalog
