@@ -15,11 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kinema.models.base import FeatureShape
-from kinema.models.classifier import Classifier, TransformerBody
-from kinema.models.classifier import EncoderStack as RecogniserStack
+from kinema.models.classifier import Classifier, EncoderStack, TransformerBody
 from kinema.models.posegpt.inputs import InputsConfig, TokenInputs
 from kinema.models.posegpt.model import PoseGPT
-from kinema.models.posegpt.tokenizer import EncoderStack, PoseTokens
+from kinema.models.posegpt.tokenizer import PoseTokens, Stack
 from kinema.nn.attention import attend
 from kinema.nn.causal_transformer import Block, sinusoid
 from kinema.nn.resampling_convs import Double, Halve
@@ -85,7 +84,7 @@ def block_by_hand(block: Block, x: Tensor, mask: Tensor, *, causal: bool) -> Ten
 
 
 def stack_by_hand(
-    stack: EncoderStack | RecogniserStack, x: Tensor, mask: Tensor, *, causal: bool, every_block: bool = True
+    stack: Stack | EncoderStack, x: Tensor, mask: Tensor, *, causal: bool, every_block: bool = True
 ) -> tuple[Tensor, Tensor]:
     if stack.halve is not None:
         assert stack.halve.conv is not None
@@ -95,7 +94,7 @@ def stack_by_hand(
         if every_block or number == 0:
             x = x + places(x.shape[1], x.shape[2])
         x = block_by_hand(block, x, mask, causal=causal)
-    if isinstance(stack, EncoderStack) and stack.spread is not None:
+    if isinstance(stack, Stack) and stack.spread is not None:
         x, mask = doubled(x, stack.spread.conv), mask.repeat_interleave(2, 1)
     return stack.leave(stack.norm(x)), mask
 
@@ -151,8 +150,8 @@ def test_a_padded_window_goes_through_the_released_tokeniser(
     x, mask = torch.randn(3, 8, SHAPE.width), torch.arange(8) < torch.tensor([8, 5, 4])[:, None]
     x[1, 5:], x[2, 4:] = x[1, 4], x[2, 3]  # padded with its last frame
     encoder, decoder = model.encoder[0], model.decoder[0]
-    assert isinstance(encoder, EncoderStack)
-    assert isinstance(decoder, EncoderStack)
+    assert isinstance(encoder, Stack)
+    assert isinstance(decoder, Stack)
     hidden, tokens = stack_by_hand(encoder, model.enter(x), mask, causal=preset != "offline", every_block=every)
     z, there = model.encode_vectors(x, mask)
     assert torch.equal(there, tokens)
@@ -199,8 +198,8 @@ def test_released_dropout_reaches_three_places() -> None:
     """The command's own (0) is that of what the encoder is given; 0.1 stays everywhere else."""
     model = replace(released_tokens(), width=8, heads=2, layers=(1,)).build(SHAPE)
     encoder, decoder = model.encoder[0], model.decoder[0]
-    assert isinstance(encoder, EncoderStack)
-    assert isinstance(decoder, EncoderStack)
+    assert isinstance(encoder, Stack)
+    assert isinstance(decoder, Stack)
     assert (encoder.dropout.p, decoder.dropout.p) == (0.0, 0.1)
     assert all(block.dropout.p == block.attention_dropout == 0.1 for stack in (encoder, decoder)
                for block in stack.blocks if isinstance(block, Block))  # fmt: skip

@@ -23,6 +23,7 @@ from kinema.core.query import Batch, Query
 from kinema.models.base import FeatureShape, Model
 from kinema.models.posegpt.codebook import masked_mean
 from kinema.models.posegpt.inputs import InputsConfig, TokenInputs
+from kinema.models.posegpt.released_weights import from_released
 from kinema.models.posegpt.sampling import Choice
 from kinema.models.posegpt.seam import joined
 from kinema.nn.causal_transformer import Block, Memory, start_small
@@ -154,6 +155,10 @@ class PoseGPT(Model):
         """All but the tokeniser's."""
         del turn
         return [value for name, value in self.named_parameters() if not name.startswith("tokeniser.")]
+
+    def from_released(self, state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+        """The tensors of the released prior, and of its tokeniser where it is given too."""
+        return from_released(state)
 
     def run(self, x: Float[Tensor, "R M D"], memories: list[Memory] | None = None) -> Float[Tensor, "R M D"]:
         """The blocks."""

@@ -11,6 +11,7 @@ Legend: B batch, T frame, N token, F feature, D width.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -23,6 +24,7 @@ from kinema.core.query import Batch, Query
 from kinema.models.base import FeatureShape, Model, repeat_samples
 from kinema.models.posegpt.codebook import masked_mean
 from kinema.models.posegpt.quantizers import QuantiserConfig
+from kinema.models.posegpt.released_weights import from_released
 from kinema.nn.causal_transformer import Block, sinusoid, start_small
 from kinema.nn.resampling_convs import Double, Halve, Padding, Trim
 
@@ -183,6 +185,10 @@ class PoseTokens(Model):
         self.straight = Straight(self.factor, shape.width, code, causal=causal) if config.straight else None
         learnt = config.law in ("laplacian", "gaussian") or config.points_law in ("laplacian", "gaussian")
         self.scales = nn.Parameter(torch.zeros(len(_TERMS)), requires_grad=learnt)
+
+    def from_released(self, state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+        """The tensors of the released tokeniser."""
+        return from_released(state)
 
     @property
     def books(self) -> int:

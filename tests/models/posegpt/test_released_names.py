@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from kinema.data.synthetic import Synthetic
 from kinema.models.base import FeatureShape
 from kinema.models.posegpt.model import PoseGPT
-from kinema.models.posegpt.released import from_released
+from kinema.models.posegpt.released_weights import from_released
 from kinema.models.posegpt.tokenizer import PoseTokens
 from kinema.nn.causal_transformer import sinusoid
-from kinema.recipes import recipe
+from kinema.pipeline.released_weights import import_released
+from kinema.recipes import Recipe, recipe
+from kinema.training.checkpoint import RunFolder
 
 D, CODE, LAYERS, HEADS = 16, 8, 2, 2
 BOOKS, CODES, BLOCK = 2, 6, 12
@@ -50,15 +55,15 @@ def stack(name: str, conv: Tensor, *, masked: bool) -> dict[str, Tensor]:
     return state | norm(f"{name}.last_norm") | linear(f"{name}.last", D, D, bias=False)
 
 
-def released_tokens() -> dict[str, Tensor]:
+def released_tokens(width: int = SHAPE.width, path: int = 3) -> dict[str, Tensor]:
     """Of the causal encoder and the free decoder."""
     torch.manual_seed(0)
-    state = linear("emb", SHAPE.width, D) | linear("quant_emb", D, CODE) | linear("post_quant_emb", CODE, D)
+    state = linear("emb", width, D) | linear("quant_emb", D, CODE) | linear("post_quant_emb", CODE, D)
     state |= stack("encoder_stacks.0", torch.randn(D, D, 2) / D, masked=True)
     state |= stack("decoder_stacks.0", torch.randn(D, D, 3) / D, masked=False)
     state |= {f"quantizer.embeddings.{book}.weight": torch.randn(CODES, CODE // BOOKS) for book in range(BOOKS)}
-    state |= linear("reg_body.0", D, D) | linear("reg_body.2", D, SHAPE.width - 3)
-    return state | linear("reg_root.0", D, D) | linear("reg_root.2", D, 3)
+    state |= linear("reg_body.0", D, D) | linear("reg_body.2", D, width - path)
+    return state | linear("reg_root.0", D, D) | linear("reg_root.2", D, path)
 
 
 def released_prior() -> dict[str, Tensor]:
@@ -74,19 +79,28 @@ def released_prior() -> dict[str, Tensor]:
     return {f"gpt.{name}": tensor for name, tensor in state.items()}
 
 
+def small_recipe(path: int = 3) -> Recipe:
+    whole = recipe("posegpt-faithful")
+    tokens, prior = (stage.model for stage in whole.stages)
+    assert isinstance(tokens, PoseTokens.Config)
+    assert isinstance(prior, PoseGPT.Config)
+    quantiser = replace(tokens.quantiser, books=BOOKS, codes=CODES, dim=CODE)
+    tokens = replace(tokens, width=D, layers=(LAYERS,), heads=HEADS, path=path, quantiser=quantiser)
+    prior = replace(prior, width=D, layers=LAYERS, heads=HEADS, block=BLOCK)
+    stages = (replace(whole.stages[0], model=tokens), replace(whole.stages[1], model=prior))
+    return replace(whole, stages=stages)
+
+
 def our_tokens() -> PoseTokens:
-    config = recipe("posegpt-faithful").stages[0].model
-    assert isinstance(config, PoseTokens.Config)
-    quantiser = replace(config.quantiser, books=BOOKS, codes=CODES, dim=CODE)
-    small = replace(config, width=D, layers=(LAYERS,), heads=HEADS, path=3, quantiser=quantiser)
-    return small.build(SHAPE).eval()
+    model = small_recipe().stages[0].build(SHAPE, {})
+    assert isinstance(model, PoseTokens)
+    return model.eval()
 
 
 def our_prior() -> PoseGPT:
-    config = recipe("posegpt-faithful").stages[1].model
-    assert isinstance(config, PoseGPT.Config)
-    small = replace(config, width=D, layers=LAYERS, heads=HEADS, block=BLOCK)
-    return small.build_on(SHAPE, {"tokens": our_tokens()}).eval()
+    model = small_recipe().stages[1].build(SHAPE, {"tokens": our_tokens()})
+    assert isinstance(model, PoseGPT)
+    return model.eval()
 
 
 def attention(state: dict[str, Tensor], name: str, x: Tensor, *, causal: bool) -> Tensor:
@@ -168,6 +182,27 @@ def test_a_released_prior_is_read_whole_and_says_the_same_logits(*, both: bool) 
     for book in range(BOOKS):
         expected = functional.linear(x, own[f"list_head.{book}.weight"])
         assert torch.allclose(model.logits(hidden, [tokens[..., 0]] * book), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("stage", ["tokens", "prior"])
+def test_files_of_these_names_become_a_run(stage: str, tmp_path: Path) -> None:
+    """The tokeniser's file, and the prior's beside it; with the recipe's features, not the release's."""
+    made = replace(small_recipe(path=4), source=Synthetic())
+    width = made.representation.build(made.source.skeleton).width
+    for name, numbers in (("mean", np.zeros(width)), ("std", np.ones(width))):
+        np.save(tmp_path / f"{name}.npy", numbers)
+    states = [released_tokens(width, 4), released_prior()][: 1 + (stage == "prior")]
+    files = [tmp_path / f"{number}.pt" for number in range(len(states))]
+    for state, file in zip(states, files, strict=True):
+        torch.save({"model_state_dict": state, "epoch": 3}, file)
+    run = import_released(made, files, tmp_path / "run", stage=stage, mean=tmp_path / "mean.npy",
+                          std=tmp_path / "std.npy")  # fmt: skip
+    assert run.unmatched == ()
+    weights = RunFolder(run.folder).weights()
+    prefix = "model." if stage == "tokens" else "model.tokeniser."
+    assert torch.equal(weights[f"{prefix}enter.weight"], states[0]["emb.weight"])
+    if stage == "prior":
+        assert torch.equal(weights["model.heads.1.weight"], states[1]["gpt.list_head.1.weight"])
 
 
 def test_what_has_no_place_is_listed_and_masks_are_not() -> None:
