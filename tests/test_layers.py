@@ -1,4 +1,4 @@
-"""The table of rooms: which package may import which (docs/concepts.md)."""
+"""The table of rooms: which package may import which (docs/architecture.md)."""
 
 import ast
 from pathlib import Path

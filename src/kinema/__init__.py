@@ -1,4 +1,4 @@
-"""kinema: some of a motion is known; say the rest.
+"""kinema: part of a motion is known; predict the rest.
 
 The public names. They are imported when first used, so that `import kinema` costs nothing.
 """
