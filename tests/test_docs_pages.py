@@ -27,6 +27,7 @@ COMING_FROM = {
     "from-conv-seq2seq": "conv-seq2seq-faithful-h36m",
     "from-render-in-between": "render-in-between-faithful",
     "from-action-gan": "action-gan-faithful",
+    "from-simlpe": "simlpe-faithful-h36m",
     "from-posegpt": "posegpt-faithful classifier-posegpt",
 }
 

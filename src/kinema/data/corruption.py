@@ -146,9 +146,9 @@ class ReleasedCorruption:
     """Render-In-Between's own (its released training code): faults of whole key frames, never told.
 
     For the nineteen tokens of `PictureKeypoints`, in picture units. Noise: `noise_keys` key frames x 5 joints of the
-    limbs get u[0, 1) times `strength`, positive only. Drop: in `drop_keys` key frames 3 joints of the limbs or the nose
-    are put at the origin, which is the clip's mean pelvis. Flip: in `flip_keys` key frames the legs, hips included, are
-    exchanged. Neck, shoulders and the root are never touched. Counts are cut to the number of keys.
+    limbs get u[0, 1) times `strength`, right and down only. Drop: in `drop_keys` key frames 3 joints of the limbs or
+    the nose are put at the origin, which is the clip's mean pelvis. Flip: in `flip_keys` key frames the legs, hips
+    included, are exchanged. Neck, shoulders and the root are never touched. Counts are cut to the number of keys.
     """
 
     strength: float = 0.5
@@ -176,7 +176,7 @@ class ReleasedCorruption:
         rows = range(len(keys))
         at = (some(rows, self.noise_keys)[:, None], some(_LIMBS, 5))
         added = self.strength * torch.rand(*torch.broadcast_shapes(at[0].shape, at[1].shape), 2, generator=generator)
-        places[at] += added
+        places[at] += added * added.new_tensor([1.0, -1.0])  # y points down in the released pictures
         at = (some(rows, self.drop_keys)[:, None], some((_NOSE, *_LIMBS), 3))
         places[at] = -places[at[0], 18]  # joints are relative to the middle of the hips
         flipped, legs = some(rows, self.flip_keys)[:, None], torch.tensor((*_RIGHT_LEG, *_LEFT_LEG))

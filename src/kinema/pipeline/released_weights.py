@@ -19,12 +19,13 @@ from kinema.core.errors import CheckpointError, FormatError, MissingDataError, U
 from kinema.core.safe_pickle import read_torch
 from kinema.motion.skeletons import skeleton as catalogued
 from kinema.pipeline.checkpoint import facts_of, feature_shape, fresh_model, save_model
+from kinema.pipeline.given_weights import misfits
 from kinema.recipes import Recipe, Stage
 from kinema.representations.base import Representation, Statistics
 from kinema.training.checkpoint import RunFolder, read_tensors
 
 OF_FEATURES = "representation."  # before "mean" and "std" in what `Model.from_released` is given
-_NAMED = 5  # tensors that an error lists
+_NAMED = 5  # names that an error lists
 
 
 @dataclass(frozen=True)
@@ -147,19 +148,11 @@ def _checked(
 ) -> dict[str, Tensor]:
     """The tensors that the model has, each in its own kind. Raises CheckpointError where one lacks or has another
     shape, or the file has more of a kind (a seventh layer)."""
-    wrong = [f"no {name} {tuple(value.shape)}" for name, value in own.items() if name not in found]
-    wrong += [
-        f"{name} of shape {tuple(found[name].shape)} for {tuple(value.shape)}"
-        for name, value in own.items()
-        if name in found and found[name].shape != value.shape
-    ]
-    wrong += [f"one {name} too many" for name in found if name not in own]
-    if wrong:
-        more = f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
+    if wrong := misfits(found, own):
         left = f"; not matched: {', '.join(unmatched[:_NAMED])}" if unmatched else ""
         raise CheckpointError(
             expected=f"the {len(own)} tensors of the model of {recipe.name}",
-            got=f"{'; '.join(wrong[:_NAMED])}{more}{left}",
+            got=f"{wrong}{left}",
             cure="Name the recipe of that checkpoint, or the sizes that it was trained with in a recipe's JSON file "
             "(`kinema recipes NAME` prints one).",
         )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -16,8 +17,9 @@ from kinema.data.source import Source, Split
 from kinema.data.windows import WindowSet
 from kinema.models.base import Model
 from kinema.pipeline.checkpoint import constants_of, facts_of, feature_shape, portable, take_statistics
+from kinema.pipeline.given_weights import GivenWeights
 from kinema.recipes import Recipe, Stage
-from kinema.recipes.codec import differences, to_json
+from kinema.recipes.codec import differences, from_json, to_json
 from kinema.representations.base import Representation
 from kinema.training.checkpoint import LOG, RunFolder, skeleton_from_json
 from kinema.training.distributed import Process, processes
@@ -41,23 +43,47 @@ class Means:
     tensorboard: bool = False
 
 
-def train(recipe: Recipe, out: Path | str, *, resume: bool = False, means: Means | None = None) -> Path:
+def train(
+    recipe: Recipe,
+    out: Path | str,
+    *,
+    resume: bool = False,
+    init_from: Path | str | None = None,
+    means: Means | None = None,
+) -> Path:
     """Train every stage of a recipe; the folder `out` is then a run that `open_run` opens.
 
     The last stage's model lies in `out` itself, those of earlier stages in `out/stages/NAME`. With `resume` a run that
-    was cut short goes on. Under torchrun every process calls this. Raises UsageError where `out` exists and `resume` is
-    not asked for, or the recipe is another one than the folder's; MissingDataError where there is nothing to resume.
+    was cut short goes on. Under torchrun every process calls this.
+
+    `init_from` names a run folder, a shipped model or one of the hub: the stage that it is of starts from its weights,
+    with the statistics of its features in place of the data's, a fresh optimiser and nothing else of it. Stages before
+    are not trained: what a model needs of them is among its weights. Recordings and licence of the run count as those
+    of the new one as well.
+
+    Raises UsageError where `out` exists and `resume` is not asked for, the recipe is another one than the folder's, or
+    both `resume` and `init_from` are given; MissingDataError where there is nothing to resume; CheckpointError where
+    the weights are of another architecture.
     """
     out, means = Path(out), means or Means()
+    if resume and init_from is not None:
+        raise UsageError(
+            expected="either --resume or --init-from",
+            got="both",
+            cure="Leave --init-from out: a run that is resumed knows where it began.",
+        )
+    given = None if init_from is None else GivenWeights.read(init_from)
     folders = _folders(recipe, out)
     with processes() as process:
         _check_folder(recipe, folders, out, resume=resume)
         process.wait()
-        ground = _Ground(recipe, means, process)
+        begun = given.about(recipe) if given else _begun(folders)
+        ground = _Ground(recipe, means, process, given, begun)
         if resume:
             ground.check_against(folders)
-        earlier: dict[str, Model] = {}
-        for index, stage in enumerate(recipe.stages):
+        first = [stage.name for stage in recipe.stages].index(begun["stage"]) if begun else 0
+        earlier = ground.scaffold(recipe.stages[:first])
+        for index, stage in enumerate(recipe.stages[first:], start=first):
             folder = folders[stage.name]
             earlier[stage.name] = ground.train_stage(index, stage, folder, earlier, resume=resume and folder.exists())
             process.wait()
@@ -66,11 +92,16 @@ def train(recipe: Recipe, out: Path | str, *, resume: bool = False, means: Means
 
 @dataclass
 class _Ground:
-    """What all stages of a run share: the encoded windows, the representation with its statistics."""
+    """What all stages of a run share: the encoded windows, the representation with its statistics.
+
+    `given` are weights to start from; `begun` is what config.json says of them, of a run that is resumed as well.
+    """
 
     recipe: Recipe
     means: Means
     process: Process
+    given: GivenWeights | None = None
+    begun: Mapping[str, Any] | None = None
     representation: Representation = field(init=False)
     windows: dict[str, WindowSet] = field(init=False)
     device: torch.device = field(init=False)
@@ -82,7 +113,9 @@ class _Ground:
         self.windows = {"train": self._windows("train")}
         if _has_clips(recipe.source):
             self.windows["val"] = self._windows("val")
-        if recipe.representation.standardise:
+        if self.given:
+            self.given.standardise(self.representation, recipe)
+        elif recipe.representation.standardise:
             self.representation.statistics = self.windows["train"].statistics(recipe.deviation)
 
     def check_against(self, folders: dict[str, RunFolder]) -> None:
@@ -94,9 +127,23 @@ class _Ground:
             take_statistics(self.representation, folder.weights())
             if skeleton_from_json(facts["skeleton"]) != self.representation.skeleton:
                 raise _other(folder, "skeleton", facts["skeleton"]["name"], self.representation.skeleton.name)
-            if facts["trained_on"] != sorted(self.windows["train"].identities):
+            if facts["trained_on"] != sorted(self.trained_on):
                 found = len(self.windows["train"].identities)
                 raise _other(folder, "recordings", f"{len(facts['trained_on'])} of them", f"{found} others")
+
+    @property
+    def trained_on(self) -> frozenset[str]:
+        """The recordings of the training windows, and those of the weights that it began with."""
+        return self.windows["train"].identities | frozenset(self.begun["trained_on"] if self.begun else ())
+
+    def scaffold(self, stages: Sequence[Stage]) -> dict[str, Model]:
+        """Fresh models of stages that are not trained, to build later ones upon."""
+        earlier: dict[str, Model] = {}
+        with torch.random.fork_rng():
+            for stage in stages:
+                classes = self._loaders(stage)[0].batch(0).query.action.shape[-1]
+                earlier[stage.name] = stage.build(feature_shape(self.representation, classes), earlier)
+        return earlier
 
     def train_stage(
         self, index: int, stage: Stage, folder: RunFolder, earlier: dict[str, Model], *, resume: bool
@@ -108,19 +155,27 @@ class _Ground:
             torch.manual_seed(self.recipe.seed * 1000 + index)  # every stage its own start, the same for every process
             model = stage.build(feature_shape(self.representation, classes), earlier)
         recipe, source = self.recipe, self.recipe.source
+        starts = self.given is not None and self.given.facts["stage"] == stage.name
+        if self.given and starts:
+            self.given.start(model, recipe, source.actions if classes else ())
+        licence = source.licence
+        if self.begun:
+            licence = f"{licence}; the weights that it began with: {self.begun['licence']}"
         facts = facts_of(
             recipe,
             stage,
             self.representation,
-            trained_on=self.windows["train"].identities,
-            licence=source.licence,
+            trained_on=self.trained_on,
+            licence=licence,
             classes=classes,
             actions=source.actions if classes else (),
             styles=source.styles if classes else (),
             data={"source": source.name, "train": _counts(loader, self.windows["train"])}
             | ({"val": _counts(validation, self.windows["val"])} if validation else {}),
         )
-        job = Job(stage, loader, folder, recipe.seed, validation, facts, constants_of(self.representation))
+        if self.begun:
+            facts["init_from"] = dict(self.begun)
+        job = Job(stage, loader, folder, recipe.seed, validation, facts, constants_of(self.representation), starts)
         start = int(folder.facts()["step"]) if resume else 0
         with self._reporters(stage, folder, start) as reporters:
             return fit(
@@ -197,6 +252,14 @@ def _folders(recipe: Recipe, out: Path) -> dict[str, RunFolder]:
     return {stage.name: RunFolder(out / "stages" / stage.name) for stage in earlier} | {last.name: RunFolder(out)}
 
 
+def _begun(folders: Mapping[str, RunFolder]) -> Mapping[str, Any] | None:
+    """What the run in these folders says of the weights that it began with; None for none."""
+    for folder in folders.values():
+        if folder.exists() and (begun := folder.facts().get("init_from")):
+            return begun
+    return None
+
+
 def _check_folder(recipe: Recipe, folders: dict[str, RunFolder], out: Path, *, resume: bool) -> None:
     begun = [folder for folder in folders.values() if folder.exists()]
     if not resume:
@@ -214,7 +277,8 @@ def _check_folder(recipe: Recipe, folders: dict[str, RunFolder], out: Path, *, r
             cure="Start it without --resume.",
         )
     for folder in begun:
-        for where, was, wanted in differences(folder.facts()["recipe"], to_json(portable(recipe)))[:1]:
+        kept = to_json(from_json(folder.facts()["recipe"], Recipe))  # with keys that are newer than the folder
+        for where, was, wanted in differences(kept, to_json(portable(recipe)))[:1]:
             raise UsageError(
                 expected=f"the recipe that {folder.path} was started with ({where} = {was!r})",
                 got=f"{where} = {wanted!r}",

@@ -39,7 +39,8 @@ Losses = dict[str, dict[str, float]]  # turn -> name -> value
 class Job:
     """A stage with everything that it is trained from and kept in.
 
-    `facts` go into the checkpoint's config.json and `constants` among its tensors, as they are.
+    `facts` go into the checkpoint's config.json and `constants` among its tensors, as they are. A `begun` model has
+    weights of another run, and with them what it measures of its data.
     """
 
     stage: Stage
@@ -49,6 +50,7 @@ class Job:
     validation: Loader | None = None
     facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
     constants: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
+    begun: bool = False
 
 
 def fit(
@@ -68,7 +70,7 @@ def fit(
     progress: it is saved, then KeyboardInterrupt is raised. `compiled` uses torch.compile; `workers` is the number of
     processes that make batches. Raises TrainingError, before the optimiser's step, where a loss is not finite.
     """
-    if not resume:
+    if not resume and not job.begun:
         model.measure(map(job.loader.batch, itertools.count(job.stage.steps)))  # batches that training does not use
     run = _Fit(model, job, process or Process(), device or torch.device("cpu"), compiled)
     with torch.random.fork_rng(), _stop_signals() as stop:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from command import run
+from kinema.data.synthetic import Synthetic
 from kinema.io.formats import load, load_clip
 from kinema.motion.motion import Motion
-from kinema.recipes import RECIPES
+from kinema.recipes import RECIPES, recipe
+from kinema.recipes.codec import to_json
+from kinema.training.checkpoint import RunFolder
+from released_networks import ReleasedSiMLPe
 
 Captured = pytest.CaptureFixture[str]
 
@@ -40,6 +46,32 @@ def test_recipes_are_listed_and_shown(capsys: Captured) -> None:
     assert set(json.loads(capsys.readouterr().out)) == set(RECIPES)
     assert run("recipes", "simlpe-cmu") == 0
     assert json.loads(capsys.readouterr().out)["stages"][0]["model"]["mixing"] == "gelu"
+
+
+def test_a_released_checkpoint_becomes_a_run_that_training_starts_from(tmp_path: Path, capsys: Captured) -> None:
+    whole = recipe("simlpe-faithful-h36m").with_value("stages.model.model.layers", "3")
+    (tmp_path / "recipe.json").write_text(json.dumps(to_json(whole)))
+    torch.save({**ReleasedSiMLPe(layers=3).state_dict(), "extra": torch.ones(2)}, tmp_path / "model.pth")
+    run_folder = tmp_path / "run"
+    assert run("models", "import", tmp_path / "recipe.json", tmp_path / "model.pth", "--out", run_folder) == 0
+    said = capsys.readouterr()
+    assert said.out.strip() == str(run_folder)
+    assert "not used: extra" in said.err
+    assert "16 tensors taken, 1 not used" in said.err
+    facts = RunFolder(run_folder).facts()
+    assert facts["data"] == {"imported": ["model.pth"], "unmatched": ["extra"]}
+    # On motion that is at hand, in place of Human3.6M.
+    synthetic = Synthetic(clips_per_action=1, seconds=4.0, fps=25.0, actions=("walk",))
+    representation: Any = whole.representation
+    joints = tuple(joint for joint in synthetic.skeleton.joints[1:] if joint != "head_end")
+    body = replace(representation, joints=joints, copies=())
+    short = replace(whole, source=synthetic, representation=body).with_steps(1)
+    (tmp_path / "more.json").write_text(json.dumps(to_json(short)))
+    arguments = ("train", tmp_path / "more.json", "--init-from", run_folder, "--out", tmp_path / "more")
+    assert run(*arguments, "--device", "cpu") == 0
+    assert RunFolder(tmp_path / "more").facts()["init_from"]["name"] == str(run_folder)
+    assert run(*arguments, "--device", "cpu", "--resume") == 2
+    assert "Leave --init-from out" in capsys.readouterr().err
 
 
 def test_doctor_finds_a_whole_installation(capsys: Captured) -> None:

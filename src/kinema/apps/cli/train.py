@@ -29,6 +29,7 @@ def train(
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
     set_: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=True, negative=())] = None,
     resume: Annotated[bool, Parameter(negative=())] = False,
+    init_from: str | None = None,
     tiny: Annotated[bool, Parameter(negative=())] = False,
     data: Path | None = None,
     steps: int | None = None,
@@ -52,7 +53,9 @@ def train(
     set_
         Values of the recipe to change, as path=value: `--set stages.model.optim.lr=1e-4 stages.model.ema=0.999`.
     resume
-        Go on with the run in OUT; give the same recipe and options as at its start.
+        Go on with the run in OUT; give the same recipe and options as at its start, but for --init-from.
+    init_from
+        Start from the weights of a run folder or of a shipped model, of the same architecture, with its statistics.
     tiny
         The recipe's small twin: synthetic motion, a small model, a few steps.
     data
@@ -97,10 +100,11 @@ def train(
     means = Means(device, cache, workers, compile_, show, tensorboard)
     leads = int(os.environ.get("RANK", "0")) == 0
     try:
-        folder = train_recipe(chosen, out, resume=resume, means=means)
+        folder = train_recipe(chosen, out, resume=resume, init_from=init_from, means=means)
     except KeyboardInterrupt:
         if leads:
-            print(f"kinema: interrupted. Go on with the same command and --resume; {out} is whole.", file=sys.stderr)
+            how = "--resume" if init_from is None else "--resume in place of --init-from"
+            print(f"kinema: interrupted. Go on with the same command and {how}; {out} is whole.", file=sys.stderr)
         return 130
     if leads:
         print(folder)
