@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from kinema.core.query import Query, even_time
 from kinema.models.base import FeatureShape
+from kinema.models.smrnet.diffusion import DiffusionSampler
 from kinema.models.smrnet.model import SMRNet, _Asked
-from kinema.nn.diffusion import Walk
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -94,7 +94,7 @@ def test_fifty_futures_end_to_end(precision: str) -> None:
         torch.zeros(1, 0),
     )
     observation = torch.randn(1, 20, 48).expand(SAMPLES, -1, -1)
-    walk = Walk(model._alpha_bar, 100, "x0", "ddim", "noisy")
+    walk = DiffusionSampler(model._alpha_bar, 100, "x0", "ddim", "noisy")
 
     def released() -> Tensor:
         return walk.run(

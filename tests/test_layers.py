@@ -59,3 +59,22 @@ def test_a_room_imports_only_what_it_may(path: Path) -> None:
 def test_every_room_is_in_the_table() -> None:
     rooms = {path.name for path in ROOT.iterdir() if path.is_dir() and any(path.glob("*.py"))}
     assert rooms == set(ALLOWED)
+
+
+def test_nn_holds_what_two_systems_use() -> None:
+    """A part of one system lives in that system's folder; what nn/ itself builds on counts for who uses the builder."""
+    modules = {path.stem for path in (ROOT / "nn").glob("*.py")} - {"__init__"}
+    users: dict[str, set[str]] = {module: set() for module in modules}
+    inside: dict[str, set[str]] = {module: set() for module in modules}
+    for path in FILES:
+        place = path.relative_to(ROOT).with_suffix("").parts
+        for name in imported(path):
+            if name.startswith("nn."):
+                module = name.split(".")[1]
+                if place[0] == "nn":
+                    inside[module].add(place[1])
+                elif place[:2] != ("models", "base"):
+                    users[module].add(".".join(place[:2]))  # a system is a folder or a file of models/
+    for module in modules:
+        systems = {user for user in users[module].union(*(users[by] for by in inside[module])) if user[:7] == "models."}
+        assert len(systems) > 1, f"nn/{module}.py serves {sorted(systems)}: move it into that folder"

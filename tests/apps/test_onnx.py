@@ -20,10 +20,10 @@ from kinema.core.query import Query
 from kinema.data.synthetic import perform
 from kinema.data.tasks import known_frames
 from kinema.models.posegpt.model import PoseGPT
+from kinema.models.smrnet.diffusion import DiffusionSampler
 from kinema.models.smrnet.model import SMRNet
 from kinema.motion.edit import resample
 from kinema.motion.retargeting import retarget
-from kinema.nn.diffusion import Walk
 from kinema.nn.noise import RowStreams
 from kinema.pipeline.adapter import Adapter, Card
 from kinema.pipeline.checkpoint import feature_shape, fresh_model
@@ -109,7 +109,7 @@ def test_the_walk_around_the_denoiser_is_the_models_own(folder: Path) -> None:
 
     base = int(torch.randint(2**60, (), generator=torch.Generator().manual_seed(5)))
     start = RowStreams(base, range(3), range(2)).draw(config.coefficients, representation.width)
-    walk = Walk(model._alpha_bar, config.steps, "x0", config.solver, config.last_step)  # pyright: ignore[reportPrivateUsage]
+    walk = DiffusionSampler(model._alpha_bar, config.steps, "x0", config.solver, config.last_step)  # pyright: ignore[reportPrivateUsage]
     clean = walk.run(denoise, start, draw=lambda: torch.zeros(0))
     found = frames.run(None, {"clean": clean.numpy(), "past": past.numpy()})[0]
     assert config.completion == "estimate"

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from kinema.core.query import Batch, Query, even_time
 from kinema.models.base import FeatureShape, Model
 from kinema.models.render_in_between.gap_model import GapReader
+from kinema.models.render_in_between.keyframes import Keyframes
 from kinema.models.render_in_between.model import RenderInBetween
 from kinema.models.render_in_between.released import RenderInBetweenCriticised, RenderInBetweenReleased
-from kinema.nn.keyframes import Keyframes
 
 SHAPE = FeatureShape(width=6, tokens=3, owner=(0, 0, 1, 1, 2, 2))
 SMALL = RenderInBetweenReleased.Config().tiny()
@@ -171,7 +171,7 @@ def test_only_differences_of_time_matter() -> None:
 def test_doubts_are_of_observations_only() -> None:
     trust = torch.zeros(1, 9, 3)
     trust[:, ::4, 0] = 0.5
-    doubts = mended().doubts(batch(trust).query)
+    doubts = mended().outlier_scores(batch(trust).query)
     assert (doubts[0, 0, 0] > 0) & (doubts[0, 1] == 0).all() & (doubts[0, 0, 1:] == 0).all()
 
 

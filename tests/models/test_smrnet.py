@@ -13,12 +13,12 @@ from kinema.core.query import Batch, Query, even_time
 from kinema.geometry.dct import dct_matrix
 from kinema.geometry.rotations import axis_angle_to_rotmat
 from kinema.models.base import FeatureShape
+from kinema.models.smrnet.dct_coefficients import Coefficients, padded
 from kinema.models.smrnet.inpainting import KnownWindows
 from kinema.models.smrnet.model import SMRNet
 from kinema.motion.edit import rest_pose
 from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons.kinema import canon17
-from kinema.nn.dct_coefficients import Coefficients, padded
 from kinema.pipeline.checkpoint import feature_shape
 from kinema.representations.root_centred import CentredPositionsConfig
 from plain_smrnet import Plain

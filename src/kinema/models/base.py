@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -18,7 +18,19 @@ from torch import Tensor, nn
 
 from kinema.core.errors import UsageError
 from kinema.core.query import Batch, Query
-from kinema.nn.window_frame import Frame
+
+
+@runtime_checkable
+class Frame(Protocol):
+    """A frame of reference of a window's own; see `kinema.representations.anchor.Anchor`."""
+
+    def into(self, features: Tensor) -> Tensor:
+        """Features as seen from it."""
+        ...
+
+    def back(self, features: Tensor) -> Tensor:
+        """The way back."""
+        ...
 
 
 @dataclass(frozen=True)

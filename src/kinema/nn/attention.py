@@ -42,3 +42,15 @@ def attend(
     else:
         answer = functional.scaled_dot_product_attention(*parts, attn_mask=shown, is_causal=causal, dropout_p=dropout)
     return answer.transpose(1, 2).flatten(-2)
+
+
+def rotate_pairs(
+    one: Float[Tensor, "*b pair"], other: Float[Tensor, "*b pair"], angles: tuple[Tensor, Tensor]
+) -> tuple[Float[Tensor, "*b pair"], Float[Tensor, "*b pair"]]:
+    """Rotary attention (Su et al. 2021): every pair of channels (`one`, `other`) rotated by its angle in the plane.
+
+    `angles` are cosines and sines, which broadcast to the pairs. Two tokens' score then depends on the difference of
+    their angles alone.
+    """
+    cosine, sine = (part.to(one.dtype) for part in angles)
+    return one * cosine - other * sine, one * sine + other * cosine

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kinema.nn.attention import attend
+from kinema.nn.attention import attend, rotate_pairs
 
 
 class Memory:
@@ -90,7 +90,7 @@ class Block(nn.Module):
         query, key, value = self.ask(self.norm_self(x)).chunk(3, -1)
         before = 0 if memory is None else memory.length
         if self.rotary:
-            query, key = turned(query, self.heads, before), turned(key, self.heads, before)
+            query, key = (rotated_by_place(each, self.heads, before) for each in (query, key))
         if memory is not None:
             answer = memory.attend(query, key, value, self.heads)
         else:
@@ -109,14 +109,13 @@ class Block(nn.Module):
         return attend(query, key, value, self.heads, mask=shown, causal=causal, dropout=dropped)
 
 
-def turned(x: Float[Tensor, "batch token dim"], heads: int, first: int) -> Float[Tensor, "batch token dim"]:
-    """Every head's pairs of numbers turned by angles that grow with the place; the first token's place is `first`."""
+def rotated_by_place(x: Float[Tensor, "batch token dim"], heads: int, first: int) -> Float[Tensor, "batch token dim"]:
+    """Every head's pairs of numbers rotated by angles that grow with the place; the first token's place is `first`."""
     half = x.shape[-1] // heads // 2
     rates = torch.exp(torch.arange(half, device=x.device) * (-math.log(1000.0) / half))
     angles = torch.arange(first, first + x.shape[1], device=x.device)[:, None, None] * rates
-    cosine, sine = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
     one, other = x.unflatten(-1, (heads, 2, half)).unbind(-2)
-    return torch.stack((one * cosine - other * sine, one * sine + other * cosine), -2).flatten(-3)
+    return torch.stack(rotate_pairs(one, other, (angles.cos(), angles.sin())), -2).flatten(-3)
 
 
 def start_small(layer: nn.Module) -> None:

@@ -16,9 +16,8 @@ from torch import Tensor
 
 from kinema.core.errors import CheckpointError, KinemaError
 from kinema.data.tasks import Forecast
-from kinema.models.base import FeatureShape, Model
+from kinema.models.base import FeatureShape, Frame, Model
 from kinema.motion.edit import rest_pose
-from kinema.nn.window_frame import Frame
 from kinema.pipeline.adapter import Adapter, Card
 from kinema.recipes import Recipe, Stage
 from kinema.recipes.codec import from_json, to_json

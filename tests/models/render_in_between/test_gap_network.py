@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from kinema.models.render_in_between.gap_network import GapReading, Gaps
+from kinema.models.render_in_between.keyframes import Keyframes
 from kinema.models.render_in_between.whitening import Colouring, Whitening
-from kinema.nn.keyframes import Keyframes
 
 
 def known(*frames: int, of: int = 12) -> torch.Tensor:

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from kinema.apps.onnx.ports import Axis, Port, PortedNetwork, Sizes, numbers
+from kinema.models.smrnet.diffusion import alpha_bars, data_of, levels
 from kinema.models.smrnet.inpainting import KnownWindows
 from kinema.models.smrnet.model import SMRNet
-from kinema.nn.diffusion import alpha_bars, data_of, levels
 from kinema.representations.base import Representation
 
 

@@ -16,8 +16,8 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
+from kinema.models.base import Frame
 from kinema.models.render_in_between.whitening import Colouring, Whitening
-from kinema.nn.window_frame import Frame
 
 OFFSETS = (1, 2, 3, 4, 6, 9, 13, 20)  # frames before and after a gap at which the curve is read
 _REACH = 0.7  # seconds: gaps of this length and more may differ from the curve as much as motion does

@@ -11,9 +11,9 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from kinema.core.query import Query
+from kinema.models.base import Frame
 from kinema.models.render_in_between.gap_network import GapReading
-from kinema.nn.keyframes import FAR, Keyframes
-from kinema.nn.window_frame import Frame
+from kinema.models.render_in_between.keyframes import FAR, Keyframes
 
 REACHES = (0.06, 0.12, 0.24, 0.5)  # seconds: over how much of their surroundings local lines are fitted
 LEADING = 1  # of these

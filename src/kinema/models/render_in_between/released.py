@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from kinema.core.query import Batch, Query
 from kinema.models.base import FeatureShape, Model, repeat_samples
 from kinema.models.render_in_between.detr import DetrDecoder, DetrEncoder, PatchCritic, SelfMask, time_waves
+from kinema.models.render_in_between.keyframes import Keyframes
 from kinema.models.render_in_between.released_weights import from_released
-from kinema.nn.keyframes import Keyframes
 
 
 class RenderInBetweenReleased(Model):

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kinema.nn.attention import attend
+from kinema.nn.attention import attend, rotate_pairs
 
 FASTEST, SLOWEST = 0.1, 20.0  # seconds per turn of the fastest and the slowest pair of channels
 
@@ -35,11 +35,9 @@ class Rotary(nn.Module):
         return angles.cos(), angles.sin()
 
 
-def turned(x: Float[Tensor, "B T dim"], angles: tuple[Tensor, Tensor]) -> Float[Tensor, "B T dim"]:
-    """Every pair of neighbouring channels turned by its angle."""
-    cosine, sine = (part.to(x.dtype) for part in angles)
-    even, odd = x[..., ::2], x[..., 1::2]
-    return torch.stack((even * cosine - odd * sine, even * sine + odd * cosine), -1).flatten(-2)
+def rotated_by_time(x: Float[Tensor, "B T dim"], angles: tuple[Tensor, Tensor]) -> Float[Tensor, "B T dim"]:
+    """Every pair of neighbouring channels rotated by its angle."""
+    return torch.stack(rotate_pairs(x[..., ::2], x[..., 1::2], angles), -1).flatten(-2)
 
 
 class TimedAttention(nn.Module):
@@ -68,7 +66,11 @@ class TimedAttention(nn.Module):
         """What every token takes from the visible sources."""
         key, value = self.offer(source).chunk(2, -1)
         answer = attend(
-            turned(self.ask(x), x_angles), turned(key, source_angles), value, self.heads, mask=visible[:, None]
+            rotated_by_time(self.ask(x), x_angles),
+            rotated_by_time(key, source_angles),
+            value,
+            self.heads,
+            mask=visible[:, None],
         )
         return self.leave(answer)
 

@@ -11,10 +11,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from kinema.core.query import Query
-from kinema.nn.dct_coefficients import Coefficients
-from kinema.nn.diffusion import Denoise, Walk, noised
+from kinema.models.smrnet.dct_coefficients import Coefficients
+from kinema.models.smrnet.diffusion import Denoise, DiffusionSampler, noised
+from kinema.models.smrnet.window_terms import Terms, Window
 from kinema.nn.noise import RowStreams
-from kinema.nn.window_frame import Terms, Window
 
 Completion = Literal["none", "padded", "noised", "estimate"]
 _LOOSE = 1e-3  # of a frame's variance: what a window of few coefficients may miss of the known frames
@@ -101,7 +101,7 @@ class WindowFiller:
     `denoiser` takes windows and which of them are known [W], and gives the network's word on noisy coefficients.
     """
 
-    walk: Walk
+    walk: DiffusionSampler
     terms: Terms
     denoiser: Callable[[Window, Tensor], Denoise]
     observed: int

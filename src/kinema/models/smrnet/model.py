@@ -22,13 +22,24 @@ from torch import Tensor
 
 from kinema.core.errors import UsageError
 from kinema.core.query import Batch, Query
-from kinema.models.base import FeatureShape, Model
+from kinema.models.base import FeatureShape, Frame, Model
+from kinema.models.smrnet.dct_coefficients import Coefficients, Padding
 from kinema.models.smrnet.denoiser import Denoiser
+from kinema.models.smrnet.diffusion import (
+    Denoise,
+    DiffusionSampler,
+    Prediction,
+    Schedule,
+    Solver,
+    alpha_bars,
+    data_of,
+    levels,
+    noised,
+    target,
+)
 from kinema.models.smrnet.inpainting import Completion, WindowFiller, taken, whole_prefix, window_index
 from kinema.models.smrnet.released_weights import from_released
-from kinema.nn.dct_coefficients import Coefficients, Padding
-from kinema.nn.diffusion import Denoise, Prediction, Schedule, Solver, Walk, alpha_bars, data_of, levels, noised, target
-from kinema.nn.window_frame import Frame, Terms, Window
+from kinema.models.smrnet.window_terms import Terms, Window
 
 _MEMORY = 2**30  # bytes that activations may take, about
 
@@ -199,7 +210,7 @@ class SMRNet(Model):
 
     def _filler(self) -> WindowFiller:
         config = self.config
-        walk = Walk(self._alpha_bar, config.steps, config.prediction, config.solver, config.last_step)
+        walk = DiffusionSampler(self._alpha_bar, config.steps, config.prediction, config.solver, config.last_step)
         return WindowFiller(
             walk=walk,
             terms=self.terms,

@@ -112,7 +112,7 @@ def levels(alpha_bar: Float[Tensor, " step"], steps: int, last: Literal["clean",
 
 
 @dataclass(frozen=True, eq=False)
-class Walk:
+class DiffusionSampler:
     """A way from noise to data: how the network's answers are read and how a step is taken.
 
     `alpha_bar` holds a_t of all levels, `steps` how often the network is asked. `solver`: "ddpm" draws new noise at

@@ -4,25 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
 
-from kinema.nn.dct_coefficients import Coefficients, Padding, padded
-
-
-@runtime_checkable
-class Frame(Protocol):
-    """A frame of reference of a window's own; see `kinema.representations.anchor.Anchor`."""
-
-    def into(self, features: Tensor) -> Tensor:
-        """Features as seen from it."""
-        ...
-
-    def back(self, features: Tensor) -> Tensor:
-        """The way back."""
-        ...
+from kinema.models.base import Frame
+from kinema.models.smrnet.dct_coefficients import Coefficients, Padding, padded
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,17 @@ import torch
 from torch import Tensor
 
 from kinema.core.errors import UsageError
-from kinema.nn.diffusion import Prediction, Schedule, Solver, Walk, alpha_bars, data_of, levels, noised, target
+from kinema.models.smrnet.diffusion import (
+    DiffusionSampler,
+    Prediction,
+    Schedule,
+    Solver,
+    alpha_bars,
+    data_of,
+    levels,
+    noised,
+    target,
+)
 
 MEAN, SPREAD = 2.0, 0.5
 
@@ -26,7 +36,7 @@ def gaussian(prediction: Prediction, schedule: Schedule = "cosine"):
     return word
 
 
-def law(walk: Walk, schedule: Schedule = "cosine", count: int = 20_000) -> tuple[float, float]:
+def law(walk: DiffusionSampler, schedule: Schedule = "cosine", count: int = 20_000) -> tuple[float, float]:
     generator = torch.Generator().manual_seed(0)
 
     def draw() -> Tensor:
@@ -71,7 +81,7 @@ def test_every_prediction_means_the_same_data(prediction: Prediction) -> None:
 @pytest.mark.parametrize("prediction", ["epsilon", "x0", "v"])
 @pytest.mark.parametrize("solver", ["ddpm", "ddim", "dpm++"])
 def test_every_solver_finds_the_law_of_the_data(solver: Solver, prediction: Prediction) -> None:
-    mean, spread = law(Walk(alpha_bars("cosine"), 150, prediction, solver))
+    mean, spread = law(DiffusionSampler(alpha_bars("cosine"), 150, prediction, solver))
     assert mean == pytest.approx(MEAN, abs=0.03)
     assert spread == pytest.approx(SPREAD, abs=0.02)
 
@@ -79,14 +89,14 @@ def test_every_solver_finds_the_law_of_the_data(solver: Solver, prediction: Pred
 @pytest.mark.parametrize(("schedule", "tolerance"), [("linear", 0.02), ("sigmoid", 0.02), ("sqrt", 0.1)])
 def test_the_solvers_hold_for_every_schedule(schedule: Schedule, tolerance: float) -> None:
     """ "sqrt" begins with much noise, so its last step, from level 9 of even spacing, is a wide one."""
-    mean, spread = law(Walk(alpha_bars(schedule), 100, "v", "dpm++"), schedule)
+    mean, spread = law(DiffusionSampler(alpha_bars(schedule), 100, "v", "dpm++"), schedule)
     assert mean == pytest.approx(MEAN, abs=0.05)
     assert spread == pytest.approx(SPREAD, abs=tolerance)
 
 
 def test_the_second_order_solver_needs_fewer_steps() -> None:
     def error(solver: Solver) -> float:
-        return abs(law(Walk(alpha_bars("cosine"), 10, "x0", solver))[1] - SPREAD)
+        return abs(law(DiffusionSampler(alpha_bars("cosine"), 10, "x0", solver))[1] - SPREAD)
 
     assert error("dpm++") < 0.5 * error("ddim")
 
@@ -96,7 +106,7 @@ def test_the_released_stride_and_its_last_step() -> None:
     walked = levels(alpha_bar, 100, "noisy")
     assert walked == (*range(991, 0, -10), 0)
     # The end stays at level 0: the noise of that level is left in.
-    mean, spread = law(Walk(alpha_bar, 100, "epsilon", "ddim", "noisy"))
+    mean, spread = law(DiffusionSampler(alpha_bar, 100, "epsilon", "ddim", "noisy"))
     assert mean == pytest.approx(MEAN, abs=0.03)
     assert spread == pytest.approx(SPREAD, abs=0.02)
 
@@ -125,6 +135,6 @@ def test_too_many_steps_are_refused() -> None:
 def test_a_perfect_network_ends_at_the_data_exactly() -> None:
     truth = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
     for solver in ("ddpm", "ddim", "dpm++"):
-        walk = Walk(alpha_bars("cosine"), 7, "x0", solver)
+        walk = DiffusionSampler(alpha_bars("cosine"), 7, "x0", solver)
         found = walk.run(lambda x, level: truth, torch.randn(4, 3), draw=lambda: torch.randn(4, 3))
         assert torch.allclose(found, truth)

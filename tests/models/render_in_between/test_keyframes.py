@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from scipy.interpolate import PchipInterpolator
 
-from kinema.nn.keyframes import FAR, Keyframes
+from kinema.models.render_in_between.keyframes import FAR, Keyframes
 
 
 def made() -> tuple[Keyframes, torch.Tensor, list[list[int]]]:
