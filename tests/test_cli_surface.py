@@ -2,25 +2,54 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from command import run
 from kinema.apps.cli import app
 
+HELP_OF_ALL = """
+import sys
+from kinema.apps.cli import app, main
 
-def test_help_imports_no_torch() -> None:
+def commands(group, before=()):
+    for name in group:
+        if not name.startswith("-"):
+            yield (*before, name)
+            yield from commands(group[name], (*before, name))
+
+every = [(), *commands(app)]
+for command in every:
+    try: main([*command, "--help"])
+    except SystemExit as stop: assert not stop.code, (command, stop.code)
+    for package in ("torch", "numpy"):
+        assert package not in sys.modules, f"{package} was imported for {command}"
+assert len(every) > 20, every
+"""
+
+
+def test_help_of_no_command_imports_torch() -> None:
+    done = subprocess.run([sys.executable, "-c", HELP_OF_ALL], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "forecast" in done.stdout
+
+
+def test_no_model_is_imported_to_look_at_a_file_or_convert_it(write_bvh: Callable[..., Path], tmp_path: Path) -> None:
     code = (
         "import sys\n"
         "from kinema.apps.cli import main\n"
-        "try: main(['--help'])\n"
+        "try: main(sys.argv[1:])\n"
         "except SystemExit as stop: assert not stop.code, stop.code\n"
-        "assert 'torch' not in sys.modules, 'torch was imported'\n"
-        "assert 'numpy' not in sys.modules, 'numpy was imported'\n"
+        "rooms = {name.split('.')[1] for name in sys.modules if name.startswith('kinema.')}\n"
+        "assert rooms <= {'apps', 'core', 'geometry', 'io', 'motion'}, rooms\n"
+        "assert 'torch._dynamo' not in sys.modules and 'scipy' not in sys.modules\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "forecast" in done.stdout
+    file = str(write_bvh())
+    for arguments in (("info", file), ("convert", file, str(tmp_path / "o.npz"), "--fps", "24")):
+        done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
 
 
 def test_the_commands_are_these() -> None:

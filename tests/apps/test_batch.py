@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from kinema.apps.batch.converting import Converting
 from kinema.apps.batch.jobs import LEDGER, Do, Made, Outcome, Piece, pieces_in, report_of, run_job
-from kinema.apps.batch.tasks import Converting
 from kinema.apps.batch.workers import Here, Processes, engine_of
 from kinema.core.atomic import write_text
 from kinema.core.errors import FormatError, KinemaError, UsageError

@@ -1,4 +1,7 @@
-"""Motion files: load, save, sniff. One module per format, and the table that names them."""
+"""Motion files: load, save, sniff. One module per format, and the table that names them.
+
+A module is imported when a file of its format is met: to look at one file must not cost the import of all.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kinema.core.errors import FormatError, KinemaError, UsageError, unknown_name
-from kinema.core.safe_zip import open_archive
-from kinema.io import csv as table
-from kinema.io import expmap, fbx, keypoints, npz
-from kinema.io.bvh import load as bvh
 from kinema.io.bvh.units import UNITS
-from kinema.io.gltf import glb
 from kinema.motion.motion import Clip, Motion, Points
-from kinema.motion.retargeting.file_rest_pose import Rest, resting
+from kinema.motion.names import Rest
 from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons import skeleton as catalogue_skeleton
 
@@ -49,10 +47,14 @@ class Format:
 
 
 def _load_bvh(path: Path, options: LoadOptions) -> Clip:
+    from kinema.io.bvh import load as bvh
+
     return bvh.load(path, fps=options.fps, unit=options.unit)
 
 
 def _load_npz(path: Path, options: LoadOptions) -> Clip:
+    from kinema.io import npz
+
     return npz.load(path, fps=options.fps, unit=options.unit, skeleton=options.skeleton)
 
 
@@ -61,6 +63,8 @@ _EXPMAP = {117: ("cmu38", UNITS["ASF unit"]), 99: ("h36m32", UNITS["mm"])}
 
 
 def _load_expmap(path: Path, options: LoadOptions) -> Clip:
+    from kinema.io import expmap
+
     known = _EXPMAP.get(expmap.columns(path))
     name, unit = known or ("cmu38", UNITS["ASF unit"])
     skeleton = options.skeleton or catalogue_skeleton(name)
@@ -77,6 +81,8 @@ def _load_expmap(path: Path, options: LoadOptions) -> Clip:
 
 
 def _save_expmap(clip: Clip, path: Path, options: SaveOptions) -> None:
+    from kinema.io import expmap
+
     del options
     motion = _with_rotations(clip, path)
     unit = next((unit for name, unit in _EXPMAP.values() if name == motion.skeleton.name), 1.0)
@@ -84,35 +90,49 @@ def _save_expmap(clip: Clip, path: Path, options: SaveOptions) -> None:
 
 
 def _save_bvh(clip: Clip, path: Path, options: SaveOptions) -> None:
+    from kinema.io.bvh import load as bvh
+
     motion = _with_rotations(clip, path)
     own = motion.layout is not None and motion.layout.joints == motion.skeleton.joints
-    bvh.save(resting(motion, options.rest, has_own=own), path)
+    bvh.save(_resting(motion, options.rest, has_own=own), path)
 
 
 def _save_glb(clip: Clip, path: Path, options: SaveOptions) -> None:
-    glb.save(resting(_with_rotations(clip, path), options.rest, has_own=False), path)
+    from kinema.io.gltf import glb
+
+    glb.save(_resting(_with_rotations(clip, path), options.rest, has_own=False), path)
 
 
 def _save_fbx(clip: Clip, path: Path, options: SaveOptions) -> None:
-    motion = resting(_with_rotations(clip, path), options.rest, has_own=False)
+    from kinema.io import fbx
+
+    motion = _resting(_with_rotations(clip, path), options.rest, has_own=False)
     fbx.save(motion, path, blender=options.blender)
 
 
 def _save_npz(clip: Clip, path: Path, options: SaveOptions) -> None:
+    from kinema.io import npz
+
     del options
     npz.save(clip, path)
 
 
 def _load_table(path: Path, options: LoadOptions) -> Clip:
+    from kinema.io import csv as table
+
     return table.load(path, fps=options.fps)
 
 
 def _save_table(clip: Clip, path: Path, options: SaveOptions) -> None:
+    from kinema.io import csv as table
+
     del options
     table.save(clip, path)
 
 
 def _load_keypoints(path: Path, options: LoadOptions) -> Clip:
+    from kinema.io import keypoints
+
     return keypoints.read(path, fps=options.fps).person()
 
 
@@ -151,7 +171,7 @@ def load_clip(
     does not, or overrule it. Raises UsageError where there is no such file, FormatError where it is not whole.
     """
     path = Path(path)
-    if not path.is_file() and not keypoints.is_keypoints(path):
+    if not path.is_file() and not _is_keypoints(path):
         raise _no_file(path)
     row = _row(format or sniff(path))
     if row.load is None:
@@ -229,7 +249,7 @@ def sniff(path: Path | str) -> str:
     UsageError where neither content nor suffix says anything.
     """
     path = Path(path)
-    if path.is_dir() and keypoints.is_keypoints(path):
+    if path.is_dir() and _is_keypoints(path):
         return "keypoints"
     with path.open("rb") as file:
         head = file.read(512)
@@ -242,6 +262,8 @@ def sniff(path: Path | str) -> str:
     if path.suffix.lower() == ".glb":
         raise FormatError(where=path.name, expected="a GLB", got="something else", cure="Give its true format.")
     if path.suffix.lower() == ".csv":
+        from kinema.io import csv as table
+
         return "csv" if table.is_table(head) or not _is_number(head) else "expmap"
     return _by_suffix(path)
 
@@ -264,6 +286,8 @@ def _sniff_zip(path: Path) -> str:
             got="a zip archive",
             cure="Unpack it and give the file inside (an NPZ is a zip too: then rename it to .npz).",
         )
+    from kinema.core.safe_zip import open_archive
+
     with open_archive(path, "an NPZ archive" if path.suffix.lower() == ".npz" else "a zip archive") as archive:
         if any(name.endswith(".npy") for name in archive.names):
             return "npz"
@@ -276,6 +300,18 @@ def _by_suffix(path: Path) -> str:
             return name
     known = [suffix for row in FORMATS.values() for suffix in row.suffixes]
     raise unknown_name("file suffix", path.suffix.lower() or path.name, known)
+
+
+def _is_keypoints(path: Path) -> bool:
+    from kinema.io import keypoints
+
+    return keypoints.is_keypoints(path)
+
+
+def _resting(motion: Motion, rest: Rest, *, has_own: bool) -> Motion:
+    from kinema.motion.retargeting.file_rest_pose import resting
+
+    return resting(motion, rest, has_own=has_own)
 
 
 def _row(name: str) -> Format:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from typing import Literal
 
 CANON17: tuple[str, ...] = (
     "pelvis", "r_hip", "r_knee", "r_ankle", "l_hip", "l_knee", "l_ankle", "spine", "chest", "neck", "head",
@@ -16,6 +17,9 @@ CANON17: tuple[str, ...] = (
 CANON17_PARENTS: tuple[int, ...] = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 8, 11, 12, 8, 14, 15)
 EXTREMITIES: tuple[str, ...] = ("head_end", "l_hand_end", "r_hand_end", "l_toe", "r_toe")
 """Ends of limbs that many bodies have beside the seventeen: they say how head, hands and feet are turned."""
+
+Rest = Literal["auto", "tpose", "source"]
+"""Which rest pose to write: T-pose where the source file had none of its own, T-pose always, or that of the clip."""
 
 # How the joints of the right side and of the middle line are called elsewhere, in plain form (see `_plain`), the most
 # specific name first. The left side follows by exchanging the side.

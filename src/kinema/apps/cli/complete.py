@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from kinema.apps.batch.tasks import Repairing, Upsampling, pages
 from kinema.apps.cli.console import JointMapFile, note
 from kinema.apps.cli.many import ONE, ManyFiles, is_folder, run_many
 from kinema.core.errors import UsageError
-from kinema.pipeline.clip_files import joined, key_frames, open_source, pair
-from kinema.pipeline.completion import Completed, complete
+
+if TYPE_CHECKING:
+    from kinema.pipeline.completion import Completed
+
 
 Keys = Literal["exact", "soft"]
 Json = Annotated[bool, Parameter(name="--json", negative="")]
@@ -71,6 +72,8 @@ def upsample(
     as_json
         Write the report on standard output.
     """
+    from kinema.apps.batch.tasks import Upsampling
+
     work = Upsampling(rate, fps, keys, method, seed, source_fps, unit, person, map_)
     if is_folder(file):
         return run_many(work, file, out, many, report=report, as_json=as_json)
@@ -144,6 +147,9 @@ def inbetween(
     as_json
         Write the report on standard output.
     """
+    from kinema.pipeline.clip_files import joined, key_frames, open_source, pair
+    from kinema.pipeline.completion import complete
+
     belief: Keys = "soft" if keys == "soft" else "exact"
     at = at if keys in ("exact", "soft") else keys
     source = open_source(first, fps=None, unit=unit, person=None, joint_map=map_)
@@ -222,6 +228,8 @@ def repair(
     as_json
         Write the report on standard output.
     """
+    from kinema.apps.batch.tasks import Repairing
+
     work = Repairing(frames, strength, keys, method, seed, source_fps, unit, person, map_)
     if is_folder(file):
         return run_many(work, file, out, many, report=report, as_json=as_json)
@@ -237,6 +245,8 @@ def repair(
 
 
 def _tell(done: dict[str, Completed], path: Path, report: Path | None, *, as_json: bool) -> None:
+    from kinema.apps.batch.tasks import pages
+
     page = {"file": str(path), **pages(done)}
     if report is not None:
         from kinema.core.atomic import write_text

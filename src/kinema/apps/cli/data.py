@@ -7,25 +7,17 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from kinema.apps.batch.amass_joints import AmassFitting, amass_pieces
 from kinema.apps.batch.workers import EngineName
 from kinema.apps.cli.many import Many, run_pieces
 from kinema.core.errors import CheckFailedError, FormatError, UsageError
-from kinema.data.sources.amass.files import read_take
-from kinema.data.sources.amass.joint_file import Building, write_hdf5
-from kinema.data.sources.amass.recordings import Amass
-from kinema.data.sources.arrays import require_h5py
-from kinema.data.sources.cmu_rebuild import benchmark_rows
-from kinema.data.sources.h36m.positions import ORIGIN as POSITIONS_ORIGIN
-from kinema.data.sources.h36m.positions import H36MPositions
-from kinema.data.sources.h36m.rotations import ORIGIN, H36MExpmap, Inventory
-from kinema.data.sources.humaneva import ORIGIN as HUMANEVA_ORIGIN
-from kinema.data.sources.humaneva import HumanEvaPositions
-from kinema.io.expmap import save_rows
+
+if TYPE_CHECKING:
+    from kinema.data.sources.h36m.rotations import Inventory
+
 
 app = App(name="data", help="Check a data set; rebuild benchmark files from their origin.")
 _SHOWN = 8  # names of a kind before the rest is only counted
@@ -81,6 +73,9 @@ def cmu_from_bvh(file: Path, /, *, out: Annotated[Path, Parameter(name=["--out",
     out
         The text file, for example test/washwindow/washwindow_1.txt of a benchmark tree.
     """
+    from kinema.data.sources.cmu_rebuild import benchmark_rows
+    from kinema.io.expmap import save_rows
+
     if not file.is_file():
         raise UsageError(expected="a BVH file", got=f"no file at {file}", cure="Check the path.")
     rows = benchmark_rows(file)
@@ -125,6 +120,10 @@ def amass_joints(
     engine
         Processes of this machine, or actors on the Ray cluster that it belongs to (extra ray).
     """
+    from kinema.apps.batch.amass_joints import AmassFitting, amass_pieces
+    from kinema.data.sources.amass.joint_file import Building, write_hdf5
+    from kinema.data.sources.arrays import require_h5py
+
     require_h5py()
     how = Building(None if as_released else fps, as_released)
     parts = out.with_name(f"{out.name}.parts")
@@ -142,6 +141,9 @@ def amass_joints(
 
 
 def _check_amass(root: Path | None, *, json_: bool) -> None:
+    from kinema.data.sources.amass.recordings import Amass
+    from kinema.data.sources.amass.files import read_take
+
     damaged, whole = list[tuple[str, str]](), 0
     source = Amass(None if root is None else str(root), skip_bad=True)
     for header in source.recordings:
@@ -167,11 +169,14 @@ def _check_amass(root: Path | None, *, json_: bool) -> None:
 
 def _inventory(dataset: str, root: str | None) -> tuple[Inventory, str]:
     """What is there of a data set, and where to get the rest."""
+    from kinema.data.sources import humaneva
+    from kinema.data.sources.h36m import positions, rotations
+
     if dataset == "h36m-positions":
-        return H36MPositions(root).inventory(), POSITIONS_ORIGIN
+        return positions.H36MPositions(root).inventory(), positions.ORIGIN
     if dataset == "humaneva-positions":
-        return HumanEvaPositions(root).inventory(), HUMANEVA_ORIGIN
-    return H36MExpmap(root).inventory(), ORIGIN
+        return humaneva.HumanEvaPositions(root).inventory(), humaneva.ORIGIN
+    return rotations.H36MExpmap(root).inventory(), rotations.ORIGIN
 
 
 def _show(found: Inventory, total: int, things: str) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from rich.console import Console
 
 from kinema.core.atomic import write_text
 from kinema.core.errors import UsageError
-from kinema.pipeline.evaluate import evaluate as score
-from kinema.protocols.report import Reported, markdown, rich_tables
+
+if TYPE_CHECKING:
+    from kinema.protocols.report import Reported
 
 
 def evaluate(
@@ -54,6 +55,9 @@ def evaluate(
         raise UsageError(
             expected="a file that ends in .md or .json", got=str(out), cure="Name another file with --out."
         )
+    from kinema.pipeline.evaluate import evaluate as score
+    from kinema.protocols.report import markdown
+
     report = score(model, protocol, data, answers, classifier)
     if out is not None:
         write_text(
@@ -65,6 +69,8 @@ def evaluate(
 
 
 def _show(report: Reported, terminal: bool, *, to_error: bool) -> None:
+    from kinema.protocols.report import rich_tables
+
     # Without a terminal there is no width to fit, and a table must not be cut.
     console = Console(stderr=to_error, width=None if terminal else 120, highlight=False)
     for table in rich_tables(report):

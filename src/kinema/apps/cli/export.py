@@ -8,7 +8,6 @@ from pathlib import Path
 
 from kinema.apps.cli.complete import Json
 from kinema.apps.cli.console import note
-from kinema.apps.onnx import export as export_model
 
 
 def export(
@@ -35,6 +34,8 @@ def export(
     as_json
         Say on standard output, as JSON, what was written.
     """
+    from kinema.apps.onnx import export as export_model
+
     done = export_model(model, out, part, check=check)
     if as_json:
         print(json.dumps({**asdict(done), "graph": str(done.graph), "page": str(done.page)}))

@@ -6,21 +6,21 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from kinema.apps.batch.tasks import Converting
 from kinema.apps.cli.console import JointMapFile
 from kinema.apps.cli.many import ONE, ManyFiles, run_many, suffix_of
 from kinema.core.errors import UsageError
-from kinema.io.summary import Summary, summarise
-from kinema.motion.retargeting.file_rest_pose import Rest
-from kinema.motion.skeleton import Skeleton
-from kinema.motion.skeletons import skeleton as catalogue_skeleton
+from kinema.motion.names import Rest
+
+if TYPE_CHECKING:
+    from kinema.io.summary import Summary
+    from kinema.motion.skeleton import Skeleton
 
 
 def info(
@@ -46,6 +46,8 @@ def info(
     as_json
         Write the facts as JSON.
     """
+    from kinema.io.summary import summarise
+
     summary = summarise(file, fps=source_fps, unit=unit, skeleton=_skeleton(source_skeleton))
     if as_json:
         print(json.dumps(asdict(summary), indent=2))
@@ -100,6 +102,8 @@ def convert(
         Write FBX through this Blender (the program, or a Python that has bpy); without a path, through the one that
         KINEMA_BLENDER names or that is on the search path.
     """
+    from kinema.apps.batch.converting import Converting
+
     target = target or out
     if target is None:
         raise UsageError(expected="a place for the result", got="none", cure="Say kinema convert IN OUT.")
@@ -118,6 +122,8 @@ def convert(
 
 
 def _skeleton(name: str | None) -> Skeleton | None:
+    from kinema.motion.skeletons import skeleton as catalogue_skeleton
+
     return None if name is None else catalogue_skeleton(name)
 
 

@@ -9,16 +9,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from kinema.apps.batch.jobs import Made, Piece
-from kinema.apps.batch.tasks import Forecasting
 from kinema.apps.cli.console import JointMapFile, note
 from kinema.apps.cli.many import ONE, ManyFiles, run_many, suffix_of
-from kinema.apps.sample_grid import sampled_rows
 from kinema.core.errors import UsageError, unknown_name
-from kinema.pipeline.pipeline import open as open_pipeline
-from kinema.protocols.forecasting.sample_file import Windowed, check_suffix, collect, save_samples
-from kinema.protocols.registry import PROTOCOLS
-from kinema.protocols.stochastic.protocol import StochasticProtocol
-from kinema.viz.grid import check_grid, write_grid
 
 
 def forecast(
@@ -105,6 +98,8 @@ def forecast(
         elif samples_out is not None:
             _forecast_protocol(model, protocol, data, samples_out)
         return 0
+    from kinema.apps.batch.tasks import Forecasting
+
     held = tuple(part.strip() for part in hold.split(",") if part.strip())
     work = Forecasting(model, seconds, samples, seed, append, held, end, unit, map_)
     if file.is_dir():
@@ -126,6 +121,10 @@ def _tell(made: Made, *, as_json: bool) -> None:
 
 
 def _forecast_protocol(model: str, protocol: str, data: Path | None, out: Path) -> None:
+    from kinema.pipeline.pipeline import open as open_pipeline
+    from kinema.protocols.forecasting.sample_file import Windowed, check_suffix, collect, save_samples
+    from kinema.protocols.registry import PROTOCOLS
+
     if protocol not in PROTOCOLS:
         raise unknown_name("protocol", protocol, PROTOCOLS)
     check_suffix(out)
@@ -143,6 +142,12 @@ def _forecast_protocol(model: str, protocol: str, data: Path | None, out: Path) 
 
 
 def _grid(model: str, protocol: str, data: Path | None, out: Path, rows: int, cols: int, seed: int) -> None:
+    from kinema.apps.sample_grid import sampled_rows
+    from kinema.pipeline.pipeline import open as open_pipeline
+    from kinema.protocols.registry import PROTOCOLS
+    from kinema.protocols.stochastic.protocol import StochasticProtocol
+    from kinema.viz.grid import check_grid, write_grid
+
     if protocol not in PROTOCOLS:
         raise unknown_name("protocol", protocol, PROTOCOLS)
     check_grid(out)

@@ -6,20 +6,17 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from kinema.apps.cli.console import JointMapFile, note
-from kinema.apps.generated_files import check_formats, folder_name, write_clips, write_strips
 from kinema.core.errors import UsageError
-from kinema.io.formats import load
-from kinema.motion.edit import resample
-from kinema.motion.motion import Clip, Motion
-from kinema.motion.retargeting import as_motion, pair_joints, retarget
-from kinema.motion.retargeting.joint_map import named_by
-from kinema.pipeline.open import shipped_models
-from kinema.pipeline.pipeline import Pipeline, open_generator
+
+if TYPE_CHECKING:
+    from kinema.motion.motion import Clip, Motion
+    from kinema.pipeline.pipeline import Pipeline
+
 
 _ONE = "bvh,glb,npz,gif,png"
 _ALL = "npz,gif,mp4,png"
@@ -82,6 +79,11 @@ def generate(
     json_
         Say on standard output, as JSON, what was written.
     """
+    from kinema.apps.generated_files import check_formats, folder_name, write_clips
+    from kinema.io.formats import load
+    from kinema.motion.retargeting.joint_map import named_by
+    from kinema.pipeline.pipeline import open_generator
+
     ways = sum((action is not None, schedule is not None, all_))
     if ways > 1:
         raise UsageError(expected="one of --action, --schedule, --all", got="several", cure="Leave the others out.")
@@ -127,6 +129,8 @@ def _everything(
     formats: tuple[str, ...],
     body: Motion | None,
 ) -> list[Path]:
+    from kinema.apps.generated_files import folder_name, write_clips, write_strips
+
     _warn(pipeline, length, count)
     rows: list[tuple[str, Clip]] = []
     written: list[Path] = []
@@ -149,6 +153,9 @@ def _everything(
 
 def onto(clips: Clip, body: Motion | None, told: set[str]) -> Clip:
     """The clips on the user's own body, where there is one; what does not match is said once."""
+    from kinema.motion.edit import resample
+    from kinema.motion.retargeting import as_motion, pair_joints, retarget
+
     if body is None:
         return clips
     for line in pair_joints(clips.skeleton, body.skeleton).lines()[1:]:
@@ -194,6 +201,9 @@ def _schedule(text: str) -> list[tuple[str, float]]:
 
 
 def _default_model() -> str:
+    from kinema.pipeline.open import shipped_models
+    from kinema.pipeline.pipeline import open_generator
+
     for name in shipped_models():
         try:
             open_generator(name)

@@ -14,15 +14,11 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from kinema.apps.batch.jobs import Outcome, Piece, Work, pieces_in, report_of, run_job
 from kinema.apps.batch.workers import EngineName, engine_of
 from kinema.core.atomic import write_text
 from kinema.core.errors import UsageError, unknown_name
-from kinema.io import keypoints
-from kinema.io.formats import FORMATS
 
 REPORT = "kinema-report.json"
 _SHOWN = 12  # failed files before the rest is only counted
@@ -46,6 +42,8 @@ ONE = Many()
 
 def is_folder(file: Path) -> bool:
     """Whether that is a folder of files, and not one whose files are the frames of one video."""
+    from kinema.io import keypoints
+
     return file.is_dir() and not keypoints.is_keypoints(file)
 
 
@@ -53,6 +51,8 @@ def suffix_of(format_: str | None) -> str | None:
     """The suffix of a format's files. Raises UsageError for one that cannot be written."""
     if format_ is None:
         return None
+    from kinema.io.formats import FORMATS
+
     suffixes = [suffix for one in FORMATS.values() if one.save is not None for suffix in one.suffixes]
     if (wanted := f".{format_.lower().lstrip('.')}") not in suffixes:
         raise unknown_name("format", format_, [suffix.lstrip(".") for suffix in suffixes])
@@ -81,6 +81,8 @@ def run_pieces(
     work: Work, pieces: Sequence[Piece], out: Path, many: Many, report: Path | None = None, *, as_json: bool = False
 ) -> int:
     """The work on these files; see `run_many`."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     begun, outcomes = time.monotonic(), list[Outcome]()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
@@ -97,6 +99,8 @@ def run_pieces(
 
 
 def _show(outcomes: Sequence[Outcome], seconds: float) -> None:
+    from rich.table import Table
+
     console = Console(stderr=True, highlight=False)
     failed = [one for one in outcomes if one.status == "failed"]
     for one in failed[:_SHOWN]:

@@ -12,12 +12,6 @@ from rich.console import Console
 from rich.table import Table
 
 from kinema.core.errors import UsageError
-from kinema.models.baselines import BASELINES
-from kinema.pipeline.hub import pull as bring
-from kinema.pipeline.hub import push as send
-from kinema.pipeline.open import load_adapter, model_card, model_folder, shipped_models
-from kinema.recipes import RECIPES
-from kinema.recipes.codec import to_json
 
 app = App(name="models", help="The models that are shipped, and the baselines; models to and from the hub.")
 JsonFlag = Annotated[bool, Parameter(name="--json")]
@@ -36,6 +30,9 @@ def models(name: str | None = None, which: str | None = None, *, json_: JsonFlag
     json_
         As JSON on standard output.
     """
+    from kinema.models.baselines import BASELINES
+    from kinema.pipeline.open import load_adapter, model_card, shipped_models
+
     name = which if name == "show" else name
     if name is not None:
         print(model_card(name))
@@ -67,6 +64,9 @@ def push(model: str, target: str, /, *, private: Annotated[bool, Parameter(negat
     private
         Where the repository is new: for your eyes only.
     """
+    from kinema.pipeline.hub import push as send
+    from kinema.pipeline.open import model_folder
+
     folder = model_folder(model)
     if folder is None:
         raise UsageError(expected="a model with weights", got=f"{model}, a formula", cure="Name a run folder.")
@@ -84,6 +84,8 @@ def pull(source: str, /, *, out: Annotated[Path, Parameter(name=["--out", "-o"])
     out
         The folder: new, or empty.
     """
+    from kinema.pipeline.hub import pull as bring
+
     print(bring(source, out))
 
 
@@ -143,9 +145,10 @@ def recipes(name: str | None = None, *, json_: JsonFlag = False) -> None:
     json_
         The list as JSON on standard output.
     """
-    if name is not None:
-        from kinema.recipes import recipe
+    from kinema.recipes import RECIPES, recipe
+    from kinema.recipes.codec import to_json
 
+    if name is not None:
         print(json.dumps(to_json(recipe(name)), indent=2))
         return
     rows = {key: (build.__doc__ or "").strip().splitlines()[0] for key, build in RECIPES.items()}
@@ -160,6 +163,8 @@ def recipes(name: str | None = None, *, json_: JsonFlag = False) -> None:
 
 
 def _row(name: str) -> dict[str, str | int]:
+    from kinema.pipeline.open import load_adapter
+
     adapter = load_adapter(name)
     representation = adapter.representation
     answers = "" if representation is None else f"{representation.space} of {representation.skeleton.name}"

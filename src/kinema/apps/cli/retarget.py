@@ -6,20 +6,17 @@ import json
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from kinema.apps.cli.console import note
 from kinema.core.errors import unknown_name
-from kinema.io.formats import load_clip, save
-from kinema.motion.feet.contacts import foot_contacts
-from kinema.motion.feet.lock import lock_feet
-from kinema.motion.motion import Motion, Points
-from kinema.motion.retargeting import Pairing, pair_joints, retarget
-from kinema.motion.retargeting.joint_map import read_joint_map
-from kinema.motion.skeleton import Skeleton
-from kinema.motion.skeletons import SKELETONS, skeleton
+
+if TYPE_CHECKING:
+    from kinema.motion.motion import Motion
+    from kinema.motion.retargeting import Pairing
+    from kinema.motion.skeleton import Skeleton
 
 
 def retarget_file(
@@ -61,6 +58,13 @@ def retarget_file(
     as_json
         Say on standard output, as JSON, what was matched and what was written.
     """
+    from kinema.io.formats import load_clip, save
+    from kinema.motion.feet.contacts import foot_contacts
+    from kinema.motion.feet.lock import lock_feet
+    from kinema.motion.motion import Motion
+    from kinema.motion.retargeting import pair_joints, retarget
+    from kinema.motion.retargeting.joint_map import read_joint_map
+
     clip, body = load_clip(source, unit=unit, fps=source_fps), _body(target, target_unit)
     there = body.skeleton if isinstance(body, Motion) else body
     if map_ is not None:
@@ -75,6 +79,10 @@ def retarget_file(
 
 
 def _body(target: str, unit: float | None) -> Motion | Skeleton:
+    from kinema.io.formats import load_clip
+    from kinema.motion.motion import Points
+    from kinema.motion.skeletons import SKELETONS, skeleton
+
     path = Path(target)
     if not path.exists() and target in SKELETONS:
         return skeleton(target)

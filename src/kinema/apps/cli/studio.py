@@ -12,8 +12,6 @@ from cyclopts import Parameter
 
 from kinema.apps.cli.console import note
 from kinema.apps.cli.view import has_display
-from kinema.apps.studio.desk import MEGABYTE, Desk
-from kinema.apps.studio.server import is_local, serve
 from kinema.core.errors import UsageError
 
 
@@ -47,6 +45,9 @@ def studio(
     open_
         Open the page in the web browser.
     """
+    from kinema.apps.studio.desk import MEGABYTE, Desk
+    from kinema.apps.studio.server import is_local, serve
+
     if not 0 < max_mb <= 4096:
         raise UsageError(expected="a limit above 0, up to 4096 megabytes", got=f"{max_mb:g}", cure="Say --max-mb 64.")
     desk = Desk(tuple(model or ()), round(max_mb * MEGABYTE))

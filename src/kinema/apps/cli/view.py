@@ -7,20 +7,16 @@ import sys
 import webbrowser
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from kinema.core.atomic import atomic_path
 from kinema.core.errors import UsageError
-from kinema.io.formats import load_clip
-from kinema.motion.motion import Clip
-from kinema.protocols.forecasting.sample_file import is_sample_file, load_samples, sample_of
-from kinema.protocols.inbetweening.answer_file import is_answer_file, load_answer
-from kinema.viz import film, raster
-from kinema.viz.camera import side_by_side
-from kinema.viz.layers import Layer, Panel, layers_of_clip
-from kinema.viz.page import page
+
+if TYPE_CHECKING:
+    from kinema.motion.motion import Clip
+    from kinema.viz.layers import Panel
+
 
 _SIZES = {".png": 320, ".gif": 360, ".mp4": 720}
 _SHARP = 3
@@ -56,6 +52,9 @@ def view(
     fps
         Frames per second, for a file that does not say.
     """
+    from kinema.io.formats import load_clip
+    from kinema.viz.page import page
+
     panel = _panel(file, load_clip(file, fps=fps))
     if live:
         from kinema.viz.scene import serve  # viser takes a second to import
@@ -120,6 +119,12 @@ def render(
         Of a file of answers (`kinema eval --answers`): which clip; default: the first. The truth stands between the
         answer and straight lines.
     """
+    from kinema.core.atomic import atomic_path
+    from kinema.io.formats import load_clip
+    from kinema.protocols.forecasting.sample_file import is_sample_file
+    from kinema.protocols.inbetweening.answer_file import is_answer_file
+    from kinema.viz import film, raster
+
     target = output or file.with_suffix(".gif")
     kind = target.suffix.lower()
     if kind not in _SIZES:
@@ -149,6 +154,8 @@ def render(
 
 
 def _panel(file: Path, clip: Clip) -> Panel:
+    from kinema.viz.layers import Panel, layers_of_clip
+
     points = clip.points()
     seconds = points.frames / points.fps
     facts = f"{points.skeleton.name}, {len(points.skeleton)} joints, {points.frames} frames, {points.fps:.4g} fps"
@@ -157,6 +164,9 @@ def _panel(file: Path, clip: Clip) -> Panel:
 
 def _sample_panel(file: Path, action: str | None, window: int) -> Panel:
     """A window of a sample file: what was seen, what came, and what was predicted."""
+    from kinema.protocols.forecasting.sample_file import load_samples, sample_of
+    from kinema.viz import raster
+
     sample = sample_of(load_samples(file), action, window)
     now = sample.observed / sample.whole.fps
     panel = raster.forecast_panel(sample.whole, sample.prediction, now=now, title="", role="forecast")
@@ -166,6 +176,10 @@ def _sample_panel(file: Path, action: str | None, window: int) -> Panel:
 
 def _answer_panel(file: Path, clip: str | None, view: str) -> Panel:
     """A clip of a file of answers: the truth between the answer and straight lines."""
+    from kinema.protocols.inbetweening.answer_file import load_answer
+    from kinema.viz.camera import side_by_side
+    from kinema.viz.layers import Layer, Panel
+
     found = load_answer(file, clip)
     layers = (
         Layer(found.model, found.answer, "forecast"),

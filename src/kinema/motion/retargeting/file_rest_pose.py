@@ -7,18 +7,15 @@ to be the new rest, and p its parent: L'_j = N_p L_j N_j^T and offset'_j = N_p o
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
 
 import torch
 
 from kinema.core.errors import UsageError
 from kinema.motion.edit import rest_pose
 from kinema.motion.motion import Motion
+from kinema.motion.names import Rest
 from kinema.motion.retargeting.neutral_pose import neutral_pose, stands_at_rest
 from kinema.motion.skeleton import has_joint
-
-Rest = Literal["auto", "tpose", "source"]
-"""Which rest pose to write: T-pose where the source file had none of its own, T-pose always, or that of the clip."""
 
 _SIDEWAYS = 0.94  # cosine of 20 degrees: arms this near to the horizontal make a T
 
