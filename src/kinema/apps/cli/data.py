@@ -141,8 +141,8 @@ def amass_joints(
 
 
 def _check_amass(root: Path | None, *, json_: bool) -> None:
-    from kinema.data.sources.amass.recordings import Amass
     from kinema.data.sources.amass.files import read_take
+    from kinema.data.sources.amass.recordings import Amass
 
     damaged, whole = list[tuple[str, str]](), 0
     source = Amass(None if root is None else str(root), skip_bad=True)
