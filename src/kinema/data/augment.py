@@ -214,4 +214,4 @@ def _check_positions(representation: Representation) -> None:
 
 
 def _wrong(name: str, expected: str, got: object) -> UsageError:
-    return UsageError(expected=f"{expected} for {name}", got=f"{got}", cure="Correct the augmentation.")
+    return UsageError(expected=f"{expected} for {name}", got=f"{got}", cure=f"Give {name} such a value in the recipe.")

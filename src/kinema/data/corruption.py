@@ -48,7 +48,9 @@ class Corruption:
         for name, value in vars(self).items():
             if not value >= 0:
                 raise UsageError(
-                    expected=f"corruption.{name} of 0 or more", got=f"{value}", cure="Correct the corruption."
+                    expected=f"corruption.{name} of 0 or more",
+                    got=f"{value}",
+                    cure=f"Give corruption.{name} 0 (off) or more in the recipe.",
                 )
 
     def apply(

@@ -50,7 +50,7 @@ class Keys(Task):
             raise UsageError(
                 expected="at least 2 frames, rates and gaps of at least 1, a mix of chances",
                 got=f"{self}",
-                cure="Correct the task.",
+                cure="Change these values in the recipe: `kinema recipes NAME` prints it.",
             )
 
     @property

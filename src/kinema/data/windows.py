@@ -143,7 +143,11 @@ class WindowSet:
         """
         least = frames if shortest is None else min(shortest, frames)
         if frames < 1 or stride < 1:
-            raise UsageError(expected="frames and stride of 1 or more", got=f"{frames}, {stride}", cure="Correct them.")
+            raise UsageError(
+                expected="frames and stride of 1 or more",
+                got=f"{frames}, {stride}",
+                cure="Give a number of frames and a stride such as 1.",
+            )
         long = [place for place, clip in enumerate(self.clips) if clip.stop - clip.start >= least]
         if not long:
             longest = max((clip.stop - clip.start for clip in self.clips), default=0)

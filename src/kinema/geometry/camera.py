@@ -28,7 +28,7 @@ def project(
         raise UsageError(
             expected="a focal length, a distance and a border above 0",
             got=f"{focal}, {distance}, {border}",
-            cure="Correct the camera.",
+            cure="Give lengths in metres, such as focal=4, distance=4.",
         )
     depth = (distance - points[..., 2:]).clamp_min(NEAREST * distance)
     return (focal * points[..., :2] / depth).clamp(-border, border)

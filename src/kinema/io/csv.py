@@ -40,7 +40,7 @@ _KEYS = ("frame", "time", "joint", "parent")
 _PLACE, _TURN = ("x", "y", "z"), ("qx", "qy", "qz", "qw")
 _STILL = 1e-4  # metres: an offset that moves less than this over a clip is that of a stiff bone
 _LARGEST = 1e9  # no place, time or turn is larger
-_CURE = "Correct the row, or export the file again."
+_CURE = "Write that row as the others are, or export the file again."
 
 
 def save(clip: Clip, path: Path | str) -> None:

@@ -154,7 +154,12 @@ class _File:
             or array.dtype.kind not in "fiu"
         ):
             expected = f"numbers of shape (..., frame, {', '.join(map(str, tail))}{', 2 or 3' if free else ''})"
-            raise self.error(key, expected, f"{array.dtype} of shape {array.shape}", "Check the number of joints.")
+            raise self.error(
+                key,
+                expected,
+                f"{array.dtype} of shape {array.shape}",
+                "Write the array with one row per joint of its skeleton.",
+            )
         if not np.isfinite(array).all():
             frame = int(np.argwhere(~np.isfinite(array))[0][array.ndim - around - 1])
             raise self.error(key, "finite numbers", f"NaN or infinity in frame {frame}", "Repair or cut the clip.")

@@ -89,7 +89,7 @@ def modes_of(poses: Float[Tensor, "window feat"], threshold: float) -> tuple[Int
         raise UsageError(
             expected="finite poses and a positive threshold in metres",
             got=f"a threshold of {threshold}, {int((~poses.isfinite()).any(-1).sum())} poses that are not finite",
-            cure="Check the recordings for gaps.",
+            cure="Fill gaps with `kinema repair`, and give a threshold such as 0.5.",
         )
     found: list[Tensor] = []
     for some in poses.split(_rows(len(poses))):

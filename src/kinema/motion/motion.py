@@ -143,7 +143,7 @@ class Points(_Arrays):
             raise UsageError(
                 expected=f"one confidence for each of the positions: shape {tuple(self.positions.shape[:-1])}",
                 got=f"shape {tuple(self.confidence.shape)}",
-                cure="Check the shapes of the arrays.",
+                cure="Give confidence the shape of positions without its last axis.",
             )
 
     def points(self) -> Points:
@@ -205,7 +205,7 @@ def _check(skeleton: Skeleton, joints: int, frames: int, root_frames: int, fps: 
         raise UsageError(
             expected=f"{len(skeleton)} joints ({skeleton.name}) and as many root positions as frames, at least one",
             got=f"{joints} joints, {frames} frames, {root_frames} root positions",
-            cure="Check the shapes of the arrays.",
+            cure=f"Give arrays of (..., frame, {len(skeleton)}, ...) and a root of (..., frame, 3).",
         )
     if not fps > 0:
         raise UsageError(expected="a positive frame rate", got=f"{fps}", cure="Give fps in frames per second.")

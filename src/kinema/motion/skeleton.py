@@ -188,7 +188,11 @@ class Skeleton:
                     cure="Order the joints so that a parent stands before its children.",
                 )
         if not torch.isfinite(self.offsets).all():
-            raise SkeletonError(expected="finite offsets", got="NaN or infinity", cure="Check the file's OFFSET lines.")
+            raise SkeletonError(
+                expected="finite offsets",
+                got="NaN or infinity",
+                cure="Write three finite numbers in every OFFSET line.",
+            )
 
     def _check_names(self) -> None:
         if len(set(self.joints)) != len(self.joints):
@@ -204,7 +208,9 @@ class Skeleton:
             )
         if missing := set(self.aliases.values()) - set(self.joints):
             raise SkeletonError(
-                expected="aliases of joints that exist", got=f"{sorted(missing)}", cure="Correct the alias table."
+                expected="aliases of joints that exist",
+                got=f"{sorted(missing)}",
+                cure="Map every alias to one of the skeleton's joints.",
             )
 
 

@@ -139,7 +139,9 @@ def _known(clip: Clip, known: Tensor | None, trust: Tensor | None) -> Bool[Tenso
         if given is not None:
             if given.shape[0] != clip.frames or given.ndim > 2:
                 raise UsageError(
-                    expected=f"a mask of {clip.frames} frames", got=f"shape {tuple(given.shape)}", cure="Check it."
+                    expected=f"a mask of {clip.frames} frames",
+                    got=f"shape {tuple(given.shape)}",
+                    cure=f"Give one value per frame, or per frame and joint ({clip.frames}, {len(clip.skeleton)}).",
                 )
             table = table & (given if given.ndim == 2 else given[:, None])
     return table

@@ -83,7 +83,7 @@ def fetched(source: str) -> Path:
         raise MissingDataError(
             expected=f"the model {name} of the hub",
             got=_line(error),
-            cure="Check the name, the network, and (for a private model) that you are logged in.",
+            cure="Open the model's page in a browser to see its name; for a private model run `hf auth login` first.",
         ) from error
 
 
@@ -97,7 +97,7 @@ def _repository(source: str) -> tuple[str, str | None]:
     user, slash, model = name.partition("/")
     if not (user and slash and model) or "/" in model:
         raise UsageError(
-            expected="hub:USER/NAME or hub:USER/NAME@REVISION", got=f"'{source}'", cure="Correct the name."
+            expected="hub:USER/NAME or hub:USER/NAME@REVISION", got=f"'{source}'", cure="Write it as hub:USER/NAME."
         )
     return name, revision or None
 

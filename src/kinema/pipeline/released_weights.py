@@ -111,7 +111,9 @@ def _stage(recipe: Recipe, name: str | None) -> Stage:
 def _tensors(file: Path) -> dict[str, Tensor]:
     """The tensors of a file by name; those of the one table of tensors in it, where it holds more than a table."""
     if not file.is_file():
-        raise MissingDataError(expected=f"a checkpoint at {file}", got="no such file", cure="Correct the path.")
+        raise MissingDataError(
+            expected=f"a checkpoint at {file}", got="no such file", cure=f"Name a file that is in {file.parent}."
+        )
     if file.suffix == ".safetensors":
         return read_tensors(file)
     tables = _tables(read_torch(file))

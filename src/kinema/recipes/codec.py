@@ -212,4 +212,8 @@ def _name(hint: Any) -> str:
 
 
 def _wrong(where: str, expected: str, got: object) -> UsageError:
-    return UsageError(expected=f"{expected} for {where}", got=repr(got), cure="Correct the value.")
+    return UsageError(
+        expected=f"{expected} for {where}",
+        got=repr(got),
+        cure=f"Write {expected} there; `kinema recipes NAME` prints a recipe that fits.",
+    )

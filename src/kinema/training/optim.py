@@ -98,4 +98,8 @@ class Turn:
 def require(holds: bool, expected: str, got: object) -> None:
     """Raises UsageError where a value of a recipe cannot be."""
     if not holds:
-        raise UsageError(expected=expected, got=str(got), cure="Correct the recipe, or the --set that changed it.")
+        raise UsageError(
+            expected=expected,
+            got=str(got),
+            cure="Change the recipe, or the --set that changed it; `kinema recipes NAME` prints it.",
+        )

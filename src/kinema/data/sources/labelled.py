@@ -170,7 +170,7 @@ class LabelledFolder(Folder):
                             where=f"{self._table}: {name}",
                             expected=f"a start within the file's {clip.duration:.2f} s",
                             got=f"{segment.start:g} s",
-                            cure="Correct the times; they are seconds from the first frame.",
+                            cure="Give times in seconds from the first frame.",
                         )
                     yield replace(clip[first:last], action=LABELS.join(segment.labels))
 
@@ -221,4 +221,6 @@ def _within(places: NDArray[Any], count: int) -> bool:
 
 
 def _wrong(table: Path, line: int, expected: str, got: str) -> FormatError:
-    return FormatError(where=f"{table}:{line}", expected=expected, got=got, cure="Correct that line.")
+    return FormatError(
+        where=f"{table}:{line}", expected=expected, got=got, cure=f"Write {expected} in line {line} of {table.name}."
+    )

@@ -40,7 +40,11 @@ class Viewed(Source):
 
     def __post_init__(self) -> None:
         if self.views < 1 or self.yaw < 0 or self.tilt < 0 or not 0 < self.zoom[0] <= self.zoom[1]:
-            raise UsageError(expected="at least one view, and ranges", got=f"{self}", cure="Correct the views.")
+            raise UsageError(
+                expected="at least one view, and ranges",
+                got=f"{self}",
+                cure="Give views=1 or more, yaw and tilt of 0 or more, and zoom=(small, large).",
+            )
 
     @property
     def name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -103,7 +103,11 @@ class _Hierarchy:
                 expected = (
                     "OFFSET, CHANNELS, JOINT, End Site or a closing brace" if self.open_joints else "ROOT or MOTION"
                 )
-                self.fail(expected, f"'{self.tokens[self.at - 1].group()}'", "Correct the hierarchy.")
+                self.fail(
+                    expected,
+                    f"'{self.tokens[self.at - 1].group()}'",
+                    "Export the file again, or write what is expected in that line.",
+                )
         if self.open_joints:
             joint = self.bvh.joints[self.open_joints[-1]]
             got = f"the end of the hierarchy with {len(self.open_joints)} still open"
@@ -151,13 +155,17 @@ class _Hierarchy:
             word = self._take()
             if word.lower() not in CHANNEL_NAMES:
                 self.fail(
-                    f"{count} channels among {', '.join(CHANNEL_NAMES.values())}", f"'{word}'", "Correct the name."
+                    f"{count} channels among {', '.join(CHANNEL_NAMES.values())}", f"'{word}'", "Use these names only."
                 )
             names.append(CHANNEL_NAMES[word.lower()])
         turns = "".join(channel[0] for channel in names if channel.endswith("rotation"))
         places = [channel for channel in names if channel.endswith("position")]
         if len(turns) > 3 or any(a == b for a, b in itertools.pairwise(turns)) or len({*places}) < len(places):
-            self.fail("each channel once, and at most three rotations", " ".join(names), "Correct the CHANNELS line.")
+            self.fail(
+                "each channel once, and at most three rotations",
+                " ".join(names),
+                "Name each channel once in the CHANNELS line.",
+            )
         self.bvh.channels[joint] = tuple(names)
 
     def _take(self) -> str:
@@ -177,7 +185,7 @@ class _Hierarchy:
         word = self._take()
         value = _float(word)
         if value is None or not np.isfinite(value):
-            self.fail("three finite numbers after OFFSET", f"'{word}'", "Correct the OFFSET line.")
+            self.fail("three finite numbers after OFFSET", f"'{word}'", "Write three numbers, such as OFFSET 0 10 0.")
         return value
 
     def _line(self, token: int | None = None) -> int:
@@ -200,14 +208,20 @@ def _read_motion(bvh: BvhText, data: bytes, start: int, name: str) -> None:
         _fail(name, line(start) + 1, "'Frames:' after MOTION", _glimpse(data[start:]), "The file is cut short.")
     declared = frames.group(1).decode(errors="replace")
     if not _is_count(declared):
-        _fail(name, line(frames.start(1)), "a whole number of frames", f"'{declared}'", "Correct the Frames line.")
+        _fail(
+            name,
+            line(frames.start(1)),
+            "a whole number of frames",
+            f"'{declared}'",
+            "Write a line such as Frames: 120.",
+        )
     time = _FRAME_TIME.match(data, frames.end())
     if time is None:
         _fail(name, line(frames.end()) + 1, "'Frame Time:'", _glimpse(data[frames.end() :]), "The file is cut short.")
     bvh.frame_time = time.group(1).decode(errors="replace")
     seconds = _float(bvh.frame_time)
     if seconds is None or not np.isfinite(seconds) or seconds <= 0:
-        cure = "Correct the Frame Time line: 0.0333333 is 30 frames per second."
+        cure = "Write a line such as Frame Time: 0.0333333 (30 frames per second)."
         _fail(name, line(time.start(1)), "a positive frame time in seconds", f"'{bvh.frame_time}'", cure)
     width = sum(len(channels) for channels in bvh.channels)
     if width == 0:

@@ -82,7 +82,12 @@ def read(path: Path | str, *, fps: float | None, size: tuple[float, float] | Non
         for person in people:
             tracks.setdefault(str(person.track), [None] * len(recording.frames))[index] = person
     if not tracks:
-        raise damaged(path.name, "at least one person in one frame", "none", "Check the detector's threshold.")
+        raise damaged(
+            path.name,
+            "at least one person in one frame",
+            "none",
+            "Run the detector with a lower threshold, so that it finds somebody.",
+        )
     seen = [person.values[:, 2] for people in recording.frames for person in people]
     top = max(float(sure.max()) for sure in seen)
     scale = 2.0 if 1 < top <= 2 and all((sure % 1 == 0).all() for sure in seen) else max(1.0, top)
@@ -132,7 +137,11 @@ def _recording(path: Path, size: tuple[float, float] | None) -> Recording:
     try:
         page = read_json(path)
     except FileNotFoundError as error:
-        raise UsageError(expected="a keypoint file", got=f"no file at {path}", cure="Check the path.") from error
+        raise UsageError(
+            expected="a keypoint file",
+            got=f"no file at {path}",
+            cure=f"`ls {path.parent}` lists the files that are there.",
+        ) from error
     sample = cast("Any", page[0] if isinstance(page, list) and page else page)
     keys: set[str] = set(sample) if isinstance(sample, dict) else set()
     if "annotations" in keys or {"image_id", "keypoints"} & keys:

@@ -168,7 +168,7 @@ class ConvSeq2Seq(Model):
                     expected=f"window and long_frames from {SPAN} to observed, feedback in [0, 1], dropout in [0, 2)",
                     got=f"window {self.window}, long_frames {self.long_frames}, observed {self.observed}, "
                     f"feedback {self.feedback:g}, dropout {self.dropout:g}",
-                    cure="Correct the model of the recipe.",
+                    cure="Change these values in the recipe: `kinema recipes conv-seq2seq` prints the defaults.",
                 )
 
         def build(self, shape: FeatureShape) -> ConvSeq2Seq:

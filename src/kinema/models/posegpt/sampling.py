@@ -32,7 +32,11 @@ class Choice:
             ("guidance", self.guidance >= 0, "0 or more"),
         ):
             if not fine:
-                raise UsageError(expected=f"{name} of {expected}", got=f"{getattr(self, name)}", cure="Correct it.")
+                raise UsageError(
+                    expected=f"{name} of {expected}",
+                    got=f"{getattr(self, name)}",
+                    cure=f"Give {name} a value of {expected}.",
+                )
 
     def pick(
         self, scores: Float[Tensor, "row code"], uniform: Float[Tensor, " row_out"], *, guided: bool = False

@@ -273,4 +273,8 @@ class _Asked:
 
 def _require(condition: bool, expected: str, got: object) -> None:
     if not condition:
-        raise UsageError(expected=expected, got=str(got), cure="Correct the model's config.")
+        raise UsageError(
+            expected=expected,
+            got=str(got),
+            cure="Change it in the recipe: `kinema recipes smrnet` prints the defaults.",
+        )

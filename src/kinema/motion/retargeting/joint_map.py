@@ -46,7 +46,7 @@ class JointMap:
                 raise UsageError(
                     expected=f"joints of {skeleton.name} ({', '.join(skeleton.joints)})",
                     got=f"'{', '.join(names)}' for {part} in {self.name}",
-                    cure="Correct the right side of that line.",
+                    cure="Name a joint of the file, in quotes.",
                 )
             if strict and not _is_part(part):
                 raise unknown_name("part of the body", part, (*CANON17, *EXTREMITIES, "l_clavicle", "r_clavicle"))
@@ -91,7 +91,11 @@ def read_joint_map(path: Path | str) -> JointMap:
     """The map in a TOML file. Raises UsageError where there is none, FormatError where it is not one."""
     path = Path(path)
     if not path.is_file():
-        raise UsageError(expected="a joint map (TOML)", got=f"no file at {path}", cure="Check the path.")
+        raise UsageError(
+            expected="a joint map (TOML)",
+            got=f"no file at {path}",
+            cure=f"Name a file that is in {path.parent}; docs/retarget.md shows how one is written.",
+        )
     try:
         table = tomllib.loads(path.read_bytes().decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -116,7 +120,7 @@ def _names(path: Path, part: str, row: object) -> tuple[str, ...]:
             where=f"{path.name}, {part}",
             expected="a joint's name in quotes, or a list of them",
             got=repr(row),
-            cure="Correct that line.",
+            cure=f'Write {part} = "NAME OF THE JOINT".',
         )
     return tuple(name for name in cast("list[str]", names) if name)
 

@@ -87,7 +87,7 @@ class Babel(Source):
             raise UsageError(
                 expected="0 <= overlap < frames, 1 <= minimum <= frames, fps above 0",
                 got=f"frames={self.frames}, overlap={self.overlap}, minimum={self.minimum}, fps={self.fps:g}",
-                cure="Correct them.",
+                cure="The defaults fit: leave these options out, or keep overlap below frames.",
             )
         if self.classes not in (60, 120):
             raise UsageError(expected="60 or 120 classes", got=f"{self.classes}", cure="These two are BABEL's.")
