@@ -144,12 +144,12 @@ class DetrDecoder(nn.Module):
 
 
 class PatchCritic(nn.Module):
-    """Features x frames as a picture of one channel -> a map of patch scores. 2,341,408 parameters, none a bias."""
+    """Features x frames as a picture of one channel -> a map of patch scores. There is no bias."""
 
-    def __init__(self, channels: tuple[int, ...] = (1, 32, 64, 128, 256, 256)) -> None:
+    def __init__(self, channels: tuple[int, ...]) -> None:
         super().__init__()
-        parts: list[nn.Module] = [nn.ReflectionPad2d(1), nn.Conv2d(channels[0], channels[1], 3, bias=False), nn.ReLU()]
-        for low, high in itertools.pairwise(channels[1:]):
+        parts: list[nn.Module] = [nn.ReflectionPad2d(1), nn.Conv2d(1, channels[0], 3, bias=False), nn.ReLU()]
+        for low, high in itertools.pairwise(channels):
             parts += [nn.Conv2d(low, high, 3, padding=1, bias=False), nn.ReLU()]
             parts += [nn.Conv2d(high, high, 3, padding=1, bias=False), nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
         self.body = nn.Sequential(*parts, nn.Conv2d(channels[-1], 1, 1, bias=False))

@@ -42,7 +42,8 @@ class RenderInBetweenReleased(Model):
         padding included) or seconds ("seconds": one turn per 5.3 s, which is what 321 frames at 60 per second are).
         `encoder` reads every frame or the keys alone, with the same answer. `head` is how the shared output map begins;
         with "zero" the centre is the answer at first. `supervision` of the answer is on frames "between" keys or on
-        "all". With `critic` a patch discriminator takes turns (`use_dis`; off in the released configuration).
+        "all". With `critic` a patch discriminator of `critic_channels` takes turns (`use_dis`; off in the released
+        configuration).
         """
 
         dim: int = 128
@@ -61,6 +62,7 @@ class RenderInBetweenReleased(Model):
         weight: float = 5.0
         critic: bool = False
         critic_weight: float = 1.0
+        critic_channels: tuple[int, ...] = (32, 64, 128, 256, 256)
 
         def build(self, shape: FeatureShape) -> RenderInBetweenReleased:
             """The network for features of this width, with the critic where it is on."""
@@ -68,7 +70,8 @@ class RenderInBetweenReleased(Model):
 
         def tiny(self) -> RenderInBetweenReleased.Config:
             """One layer each, narrow."""
-            return replace(self, dim=32, heads=4, hidden=32, layers=1, dropout=0.0, attention_dropout=0.0)
+            narrow = replace(self, dim=32, heads=4, hidden=32, layers=1, dropout=0.0, attention_dropout=0.0)
+            return replace(narrow, critic_channels=(16, 16))  # in narrow and deep ones so small weights lose all
 
     def __init__(self, config: Config, shape: FeatureShape) -> None:
         super().__init__()
@@ -167,7 +170,7 @@ class RenderInBetweenCriticised(RenderInBetweenReleased):
 
     def __init__(self, config: RenderInBetweenReleased.Config, shape: FeatureShape) -> None:
         super().__init__(config, shape)
-        self.critic = PatchCritic()
+        self.critic = PatchCritic(config.critic_channels)
 
     def turn_parameters(self, turn: str) -> Iterable[nn.Parameter]:
         """The critic's parameters, or all the others."""
