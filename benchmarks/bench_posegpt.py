@@ -54,7 +54,15 @@ def plain_block(block: Block, x: Tensor) -> Tensor:
     return x + block.feed(block.norm_feed(x))
 
 
-def plain_hidden(prior: PoseGPT, told: tuple[Tensor | None, Tensor | None], tokens: Tensor) -> Tensor:
+def raw(prior: PoseGPT, asked: Query) -> tuple[Tensor, Tensor]:
+    """Rows of the tables of actions and lengths, not mapped yet."""
+    actions, lengths = prior.inputs.action_table, prior.inputs.length_table
+    assert actions is not None
+    assert lengths is not None
+    return asked.action @ actions.weight[:CLASSES], lengths(asked.valid.sum(1))
+
+
+def plain_hidden(prior: PoseGPT, told: tuple[Tensor, Tensor], tokens: Tensor) -> Tensor:
     inputs = prior.inputs
     rows = tokens + 1 + prior.codes * torch.arange(prior.books)
     x = inputs.token_table(rows).flatten(-2)
@@ -62,7 +70,7 @@ def plain_hidden(prior: PoseGPT, told: tuple[Tensor | None, Tensor | None], toke
     assert inputs.place_table is not None
     assert inputs.fuse is not None
     place = inputs.place_table[: x.shape[1]].expand_as(x)
-    repeated = [part[:, None].expand_as(x) for part in told if part is not None]
+    repeated = [part[:, None].expand_as(x) for part in told]
     x = inputs.fuse(torch.cat((x, place, *repeated), -1))
     for block in prior.blocks:
         assert isinstance(block, Block)
@@ -72,7 +80,7 @@ def plain_hidden(prior: PoseGPT, told: tuple[Tensor | None, Tensor | None], toke
 
 @torch.inference_mode()
 def plain(prior: PoseGPT, asked: Query, uniform: Tensor) -> Tensor:
-    told, tokens = prior.inputs.told(asked), torch.zeros(BATCH, 0, prior.books, dtype=torch.long)
+    told, tokens = raw(prior, asked), torch.zeros(BATCH, 0, prior.books, dtype=torch.long)
     for step in range(uniform.shape[1]):
         hidden = plain_hidden(prior, told, tokens)[:, -1]
         picked = [prior.config.choice.pick(prior.logits(hidden, [None] * book), uniform[:, step, book])  # pyright: ignore
@@ -96,7 +104,7 @@ def largest_difference(prior: PoseGPT, asked: Query, tokens: Tensor) -> float:
     steps += [
         prior.run(prior.inputs(tokens[:, n : n + 1], told, first=n + 1), memories) for n in range(tokens.shape[1] - 1)
     ]
-    ways = torch.cat(steps, 1), plain_hidden(prior, told, tokens[:, :-1])
+    ways = torch.cat(steps, 1), plain_hidden(prior, raw(prior, asked), tokens[:, :-1])
     return max(float((prior.heads[b](ways[0]) - prior.heads[b](ways[1])).abs().max()) for b in range(prior.books))
 
 
