@@ -14,7 +14,7 @@ from command import run
 from kinema.apps.cli import app
 from kinema.data.synthetic import perform
 from kinema.io.formats import FORMATS, load, save
-from kinema.protocols.registry import COMPLETIONS, GENERATIONS, PROTOCOLS
+from kinema.protocols.registry import PROTOCOLS
 from kinema.recipes import RECIPES, recipe
 from kinema.recipes.kinds import KINDS
 
@@ -62,7 +62,7 @@ def test_names_on_the_pages_for_those_who_come_from_elsewhere_are_there(page: st
     here = "\n".join(line.split("|")[2] for line in text.splitlines() if line.startswith("|"))
     assert set(re.findall(r"kinema ([a-z]+)", here)) <= set(app)
     assert set(re.findall(r"kinema train ([a-z0-9-]+)", here)) <= set(RECIPES)
-    assert set(re.findall(r"--protocol ([a-z0-9-]+)", here)) <= {*PROTOCOLS, *COMPLETIONS, *GENERATIONS}
+    assert set(re.findall(r"--protocol ([a-z0-9-]+)", here)) <= set(PROTOCOLS)
     recipes = [recipe(name) for name in COMING_FROM[page].split()]
     known = {name for one in recipes for name in (*names(one), *(stage.name for stage in one.stages))}
     settings = text.split("\n## ", 1)[1]

@@ -91,7 +91,7 @@ def kinema(*arguments: object) -> str:
 
 
 def shorten(protocol: str) -> None:
-    """Make a protocol of generation cheap: two repetitions, judges and students of three steps.
+    """Make a protocol of generation cheap: two repetitions, evaluators and classifiers of three steps.
 
     No public door says this, so the protocol is looked for by its name among everything that is imported. An error here
     means that it keeps its effort elsewhere now: say so here, and record nothing anew.
@@ -99,7 +99,7 @@ def shorten(protocol: str) -> None:
     for module in [module for name, module in sys.modules.items() if name.startswith("kinema")]:
         for thing in [thing for key, thing in vars(module).items() if key.isupper()]:
             if getattr(thing, "name", None) == protocol and hasattr(thing, "effort"):
-                little = replace(thing.effort, repetitions=2, most=6, judge_steps=3, student_steps=3)
+                little = replace(thing.effort, repetitions=2, most=6, evaluator_steps=3, classifier_steps=3)
                 object.__setattr__(thing, "effort", little)
                 return
     raise AssertionError(f"no protocol {protocol} with an effort was found")

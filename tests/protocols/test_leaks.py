@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from kinema.protocols.leaks import archive, find_leak
-from kinema.protocols.report import Meeting
+from kinema.protocols.leaks import Meeting, archive, find_leak
 
 TESTS = {"basketball": "cmu/06_07", "jumping": "?cmu/test/jumping_1"}
 

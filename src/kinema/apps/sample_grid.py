@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 
 from kinema.motion.motion import Points
-from kinema.protocols.stochastic.interface import Sampler
+from kinema.protocols.interface import Evaluated
 from kinema.protocols.stochastic.windows import FutureWindows
 from kinema.viz.grid import GridRow
 
 
-def sampled_rows(windows: FutureWindows, model: Sampler, *, rows: int, samples: int, seed: int) -> list[GridRow]:
+def sampled_rows(windows: FutureWindows, model: Evaluated, *, rows: int, samples: int, seed: int) -> list[GridRow]:
     """`rows` windows, one action after the other and from the middle of each, with `samples` futures by a model.
 
     A model answers all of them in one question, so that the same seed gives the same picture.
@@ -22,7 +22,7 @@ def sampled_rows(windows: FutureWindows, model: Sampler, *, rows: int, samples: 
     found: list[GridRow] = []
     for row, window in enumerate(chosen.tolist()):
         first = int(windows.first[window]) + windows.observed
-        truth = windows.places[first : first + windows.predicted]
+        truth = windows.positions[first : first + windows.predicted]
 
         def body(positions: torch.Tensor) -> Points:
             return Points(windows.skeleton, positions, windows.fps)

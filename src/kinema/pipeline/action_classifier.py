@@ -1,8 +1,8 @@
-"""Judges of generated motion: recognisers that are trained on the spot, the same for the same clips, and kept.
+"""Evaluators of generated motion: classifiers, trained on demand (the same for the same clips) and kept.
 
-A judge is known by the hash of everything that it is made from: clips, labels, steps, seed, shape. It is kept in a
-folder (`judge_folder`: KINEMA_CACHE, or kinema in the user's cache folder, and `judges` below it), so that the
-next report of the same data does not train it again; what is read back is checked against the hash of its weights.
+The name of an evaluator is the hash of everything that it is made from: clips, labels, steps, seed, shape. It is kept
+in a folder (`evaluator_folder`), so that the next report of the same data does not train it again; what is read back
+is checked against the hash of its weights.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ _BATCH = 64
 _LOOK = 256  # clips at once
 
 
-def judge_folder() -> Path:
-    """Where judges are kept: `judges` below KINEMA_CACHE, else below kinema in the user's cache folder."""
+def evaluator_folder() -> Path:
+    """Where evaluators are kept: `evaluators` below KINEMA_CACHE, else below kinema in the user's cache folder."""
     named = os.environ.get("KINEMA_CACHE", "")
     base = os.environ.get("XDG_CACHE_HOME", "") or str(Path.home() / ".cache")
-    return (Path(named) if named else Path(base) / "kinema") / "judges"
+    return (Path(named) if named else Path(base) / "kinema") / "evaluators"
 
 
 @dataclass(frozen=True, eq=False)
-class TrainedJudge:
-    """A recogniser with the mean and deviation of what it reads. `digest` is a hash of its weights."""
+class TrainedEvaluator:
+    """A classifier with the mean and deviation of what it reads. `digest` is a hash of its weights."""
 
     model: Classifier
     mean: Float[Tensor, " feat"]
@@ -70,54 +70,56 @@ class TrainedJudge:
 
 
 @dataclass(frozen=True)
-class JudgeTeacher:
-    """Trains recognisers. `folder` None: `judge_folder()`."""
+class ClassifierTrainer:
+    """Trains evaluators, which are classifiers. `folder` None: `evaluator_folder()`."""
 
     folder: Path | None = None
     seed: int = 0
     config: Classifier.Config = field(default_factory=Classifier.Config)
 
-    def teach(
+    def train(
         self, clips: Float[Tensor, "clip frame feat"], labels: Float[Tensor, "clip class"], *, steps: int, keep: bool
-    ) -> TrainedJudge:
-        """A recogniser of these clips; one to `keep` is read back where it was trained before."""
+    ) -> TrainedEvaluator:
+        """An evaluator that is trained on these clips; one to `keep` is read back where it was trained before."""
         if not keep:
             return self._train(clips, labels, steps)
-        folder = self.folder or judge_folder()
+        folder = self.folder or evaluator_folder()
         path = folder / f"{self._key(clips, labels, steps)}.safetensors"
         if path.is_file():
             return self._read(path, clips.shape[-1], labels.shape[-1])
-        judge = self._train(clips, labels, steps)
+        evaluator = self._train(clips, labels, steps)
         folder.mkdir(parents=True, exist_ok=True)
-        write_tensors(path, judge.tensors())
-        write_text(path.with_suffix(".json"), json.dumps({"digest": judge.digest, "clips": len(clips), "steps": steps}))
-        return judge
+        write_tensors(path, evaluator.tensors())
+        write_text(
+            path.with_suffix(".json"), json.dumps({"digest": evaluator.digest, "clips": len(clips), "steps": steps})
+        )
+        return evaluator
 
     def _key(self, clips: Tensor, labels: Tensor, steps: int) -> str:
         about = json.dumps([_VERSION, self.seed, steps, asdict(self.config), list(clips.shape), list(labels.shape)])
         found = hashlib.sha256(about.encode())
-        # Rounded, so that another processor's last digit does not make another judge.
+        # Rounded, so that another processor's last digit does not make another evaluator.
         found.update((clips * 1e3).round().int().contiguous().numpy().tobytes())
         found.update(labels.contiguous().numpy().tobytes())
         return found.hexdigest()[:16]
 
-    def _read(self, path: Path, width: int, classes: int) -> TrainedJudge:
+    def _read(self, path: Path, width: int, classes: int) -> TrainedEvaluator:
         tensors = read_tensors(path)
         mean, std = tensors.pop("representation.mean"), tensors.pop("representation.std")
         model = self.config.build(FeatureShape(width, 1, classes))
         model.load_state_dict(tensors)
-        judge = TrainedJudge(model.eval(), mean, std)
+        evaluator = TrainedEvaluator(model.eval(), mean, std)
         about = path.with_suffix(".json")
         known = json.loads(about.read_text(encoding="utf-8"))["digest"] if about.is_file() else ""
-        if judge.digest != known:
+        if evaluator.digest != known:
             raise CheckpointError(
-                expected=f"a judge with the hash {known or 'in its .json file'} at {path}",
-                got=judge.digest,
+                expected=f"an evaluator with the hash {known or 'in its .json file'} at {path}",
+                got=evaluator.digest,
                 cure="Remove the file: it is trained again.",
             )
-        return judge
+        return evaluator
 
-    def _train(self, clips: Tensor, labels: Tensor, steps: int) -> TrainedJudge:
+    def _train(self, clips: Tensor, labels: Tensor, steps: int) -> TrainedEvaluator:
         clips = clips.detach().float()
         flat = clips.flatten(0, 1)
         mean, deviation = flat.mean(0), flat.std(0)
@@ -139,7 +141,7 @@ class JudgeTeacher:
                 torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
                 optimiser.step()
                 rate.step()
-        return TrainedJudge(model.eval(), mean, std)
+        return TrainedEvaluator(model.eval(), mean, std)
 
 
 def _balanced(labels: Float[Tensor, "clip class"]) -> Float[Tensor, " clip"]:

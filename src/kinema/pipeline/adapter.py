@@ -24,8 +24,8 @@ from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.names import CANON17
 from kinema.motion.retargeting.bone_directions import PAST
 from kinema.motion.skeleton import has_joint
-from kinema.protocols.forecasting.interface import Space
-from kinema.protocols.inbetweening.interface import CLASSICAL, Kind
+from kinema.protocols.inbetweening.classical import CLASSICAL
+from kinema.protocols.interface import Kind, Space
 from kinema.representations.base import Representation, RootPositionsConfig, RotationVectorsConfig
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from kinema.models.baselines import BASELINES
 from kinema.pipeline.adapter import Adapter
 from kinema.pipeline.checkpoint import load_model
 from kinema.pipeline.hub import PREFIX, called, fetched
-from kinema.protocols.forecasting.interface import Space
+from kinema.protocols.interface import Space
 from kinema.training.checkpoint import CONFIG, RunFolder
 
 WEIGHTS = Path(__file__).parents[1] / "weights"

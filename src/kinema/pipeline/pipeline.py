@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import torch
 from jaxtyping import Bool
@@ -28,9 +27,9 @@ from kinema.pipeline.hub import PREFIX
 from kinema.pipeline.open import load_adapter, shipped_models
 from kinema.pipeline.protocol_methods import ProtocolMethods
 from kinema.pipeline.repair import repair
+from kinema.protocols.interface import Verb
 from kinema.representations.base import Representation
 
-Verb = Literal["forecast", "inbetween", "upsample", "repair", "generate"]
 _FILL: tuple[Verb, ...] = ("inbetween", "upsample", "repair")
 _TRY: Mapping[Verb, str] = {
     "forecast": 'kn.open("simlpe-cmu") forecasts',
@@ -92,7 +91,7 @@ class Pipeline(ProtocolMethods):
     def trained_seconds(self) -> float:
         """How long the clips are that a generating model was trained to make, in seconds; 0 where it does not say."""
         stage = self.card.stage
-        return (stage.task.frames if stage else self.trained().trained) / self.fps
+        return (stage.task.frames if stage else self.trained().trained) / self.trained().trained_representation().fps
 
     def forecast(
         self,

@@ -1,10 +1,9 @@
-"""What protocols ask of a pipeline: many windows at once, in the model's or the protocol's own terms."""
+"""What protocols ask of a pipeline (`kinema.protocols.interface.Evaluated`): many windows at once."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TypeVar, cast
+from typing import cast
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -14,21 +13,19 @@ from kinema.core.errors import UsageError
 from kinema.data.source import Source
 from kinema.models.posegpt.model import Tokeniser
 from kinema.motion.interpolation import even_times, interpolate
-from kinema.motion.motion import Clip, Motion, Points, stack
+from kinema.motion.motion import AnyClip, Clip, Points, stack
 from kinema.pipeline.adapter import Adapter
 from kinema.pipeline.completion import softened, under_model
 from kinema.pipeline.evidence import Evidence
 from kinema.pipeline.generation import make
 from kinema.pipeline.infilling import infill
-from kinema.protocols.forecasting.interface import Space
-from kinema.protocols.inbetweening.interface import CLASSICAL, Kind
-
-AnyClip = TypeVar("AnyClip", Motion, Points)
+from kinema.protocols.inbetweening.classical import CLASSICAL
+from kinema.protocols.interface import Data, Kind, Space
 
 
 @dataclass(frozen=True, eq=False)
 class ProtocolMethods:
-    """The part of `Pipeline` that protocols use. `adapter` is None for a classical curve."""
+    """The members of `Pipeline` that protocols use (see `Evaluated`). `adapter` is None for a classical curve."""
 
     name: str
     adapter: Adapter | None = None
@@ -55,13 +52,15 @@ class ProtocolMethods:
 
     @property
     def kinds(self) -> frozenset[Kind]:
-        """What it completes. Raises UsageError for a baseline, which only forecasts."""
-        return CLASSICAL[self.name].kinds if self._curve else self.trained().kinds
+        """What it completes; nothing for a baseline, which only forecasts."""
+        if self._curve:
+            return CLASSICAL[self.name].kinds
+        return self.adapter.kinds if self.adapter and self.adapter.representation else frozenset()
 
     @property
     def fps(self) -> float:
-        """The rate of what the model makes. Raises UsageError for a baseline or a curve."""
-        return self.trained().trained_representation().fps
+        """The rate of what the model makes; 0 for a baseline or a curve, which take the rate of a clip."""
+        return self.adapter.representation.fps if self.adapter and self.adapter.representation else 0.0
 
     @property
     def _curve(self) -> bool:
@@ -79,30 +78,30 @@ class ProtocolMethods:
         return self.adapter
 
     def forecast_windows(self, past: Clip, frames: int, space: Space) -> Clip:
-        """The `frames` after `past` (batch shape (window,)): see `kinema.protocols.forecasting.interface`."""
+        """The `frames` after `past` (batch shape (window,)): see `Evaluated`."""
         return self.trained().forecast(past, frames, space)
 
     def sample(self, past: Points, frames: int, samples: int, seed: int) -> Points:
-        """`samples` futures of `past` (batch shape (window,)): see `kinema.protocols.stochastic.interface`."""
+        """`samples` futures of `past` (batch shape (window,)): see `Evaluated`."""
         return self.trained().sample(past, frames, samples, seed)
 
     def complete(
         self,
         clip: AnyClip,
         known: Bool[Tensor, " frame"] | Bool[Tensor, "frame joint"],
-        trust: Float[Tensor, "*batch frame joint"] | None = None,
+        confidence: Float[Tensor, "*batch frame joint"] | None = None,
     ) -> AnyClip:
         """The whole of clips (batch shape (window,)) whose `known` frames are given.
 
-        Frames with a confidence (`trust`) are noisy evidence, others exact; all windows at once, with what
-        `completion.complete` answers for each of them alone. See `kinema.protocols.inbetweening.interface`.
+        Frames with a confidence are noisy evidence, others exact; all windows at once, with what
+        `completion.complete` answers for each of them alone. See `Evaluated`.
         """
         if self._curve:
-            return CLASSICAL[self.name].complete(clip, known, trust)
+            return CLASSICAL[self.name].complete(clip, known, confidence)
         table = known if known.ndim == 2 else known[:, None].expand(-1, len(clip.skeleton))
         clock = even_times(clip.frames, clip.fps)
-        evidence = Evidence(clip, table, clock, trust)
-        base = clip if trust is None else _softened(evidence)
+        evidence = Evidence(clip, table, clock, confidence)
+        base = clip if confidence is None else _softened(evidence)
         curve = interpolate(base, table, clock, times=clock, method=under_model(evidence))
         answer, _ = infill(self.trained(), curve, evidence, clock, seed=0, samples=1)
         return cast("AnyClip", answer)
@@ -111,12 +110,12 @@ class ProtocolMethods:
         """One clip for every row of label weights, batch shape (clip,), on the model's own skeleton."""
         return make(self.trained(), labels, frames, seed)
 
-    def as_seen(self, clip: Clip) -> Clip:
+    def as_represented(self, clip: Clip) -> Clip:
         """A recording after the model's representation: on its skeleton, at its rate, with what its features keep."""
         representation = self.trained().trained_representation()
         return representation.decode(representation.encode(representation.read(clip)))
 
-    def source(self, data: Path | str | None) -> Source:
+    def source(self, data: Data) -> Source:
         """The recordings that it was trained on, below the folder `data`. Raises UsageError where it has none."""
         recipe = self.trained().card.recipe
         if recipe is None:
@@ -129,20 +128,14 @@ class ProtocolMethods:
 
     @property
     def code_count(self) -> tuple[int, int]:
-        """Books, and codes in each. Raises UsageError where the model has no tokeniser."""
-        return self._tokeniser.books, self._tokeniser.codes
+        """Books, and codes in each; (0, 0) where the model has no tokeniser."""
+        return (self._tokeniser.books, self._tokeniser.codes) if self._tokeniser else (0, 0)
 
     @property
-    def _tokeniser(self) -> Tokeniser:
-        model = self.trained().model.eval()
+    def _tokeniser(self) -> Tokeniser | None:
+        model = self.adapter.model if self.adapter else None
         found = getattr(model, "tokeniser", model)
-        if not isinstance(found, Tokeniser):
-            raise UsageError(
-                expected="a model that makes codes of motion (the recipes posegpt, posegpt-bandai2 ...)",
-                got=self.name,
-                cure="Use the protocol action-generation.",
-            )
-        return found
+        return found if isinstance(found, Tokeniser) else None
 
     def cut(self, clip: Clip, frames: int) -> Float[Tensor, "window frame feat"]:
         """Standardised features of the windows of a recording, one after the other; what is left over is dropped."""
@@ -151,8 +144,8 @@ class ProtocolMethods:
         count = len(features) // frames
         return features[: count * frames].unflatten(0, (count, frames))
 
-    def joints(self, features: Float[Tensor, "*batch frame feat"]) -> Float[Tensor, "*batch frame joint 3"]:
-        """Positions of joints, metres, of standardised features."""
+    def joint_positions(self, features: Float[Tensor, "*batch frame feat"]) -> Float[Tensor, "*batch frame joint 3"]:
+        """Joint positions, metres, of standardised features."""
         representation = self.trained().trained_representation()
         return representation.decode(representation.restore(features)).points().positions
 
@@ -160,8 +153,13 @@ class ProtocolMethods:
     def coded(
         self, features: Float[Tensor, "window frame feat"]
     ) -> tuple[Int[Tensor, "window token book"], Float[Tensor, "window frame feat"]]:
-        """Codes of standardised features, and the features that are made of them."""
+        """Codes of standardised features, and the features that are decoded from them."""
         tokeniser = self._tokeniser
+        if tokeniser is None:
+            raise UsageError(
+                expected="a model that makes codes of motion", got=self.name, cure='Open one: kn.open("posegpt").'
+            )
+        self.trained().model.eval()
         codes = tokeniser.encode(features, torch.ones(features.shape[:2], dtype=torch.bool))
         return codes, tokeniser.decode(codes)[:, : features.shape[1]]
 

@@ -1,4 +1,4 @@
-"""Whether a model has seen what it is tested on.
+"""Leaks: whether a model was trained on what it is tested on.
 
 A recording's identity is "set/recording" ("cmu/06_07"), or, where it is not known which one it is, its name within
 the release that it was found in with a question mark before it ("?cmu/forecast/test/jumping_1": some recording of the
@@ -9,8 +9,47 @@ archive.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from kinema.protocols.report import Leak, Meeting
+
+@dataclass(frozen=True)
+class Meeting:
+    """A test recording and the training recordings of a model that are, or may be, the same."""
+
+    action: str
+    test: str
+    trained: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Leak:
+    """The meetings of a model: those that are sure, and those that are possible (a recording is not identified)."""
+
+    sure: tuple[Meeting, ...] = ()
+    possible: tuple[Meeting, ...] = ()
+
+    @property
+    def message(self) -> str:
+        """One line; it begins in capitals where the scores cannot be trusted."""
+        lines: list[str] = []
+        if self.sure:
+            met = "; ".join(f"{m.action} ({m.test})" for m in self.sure)
+            lines.append(f"LEAK: this model was trained on test recordings of this protocol: {met}.")
+        if self.possible:
+            may = "; ".join(f"{m.action} ({m.test}) among {len(m.trained)} recordings" for m in self.possible)
+            lines.append(
+                f"POSSIBLE LEAK: recordings that are not identified may be the same in training and in test: {may}."
+            )
+        return " ".join(lines) or "No test recording is known to be among the training recordings."
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; `met` is "yes", "may" or "no"."""
+        as_dicts = {
+            name: [{"action": m.action, "test": m.test, "trained_on": list(m.trained)} for m in meetings]
+            for name, meetings in (("sure", self.sure), ("possible", self.possible))
+        }
+        return {"met": "yes" if self.sure else "may" if self.possible else "no", **as_dicts, "message": self.message}
 
 
 def archive(identity: str) -> str:

@@ -13,21 +13,23 @@ from kinema.core.errors import CheckpointError, UsageError
 from kinema.data.source import Source
 from kinema.data.synthetic import Synthetic
 from kinema.motion.motion import Clip, Motion
-from kinema.pipeline.action_classifier import JudgeTeacher
+from kinema.pipeline.action_classifier import ClassifierTrainer
+from kinema.protocols.base import Options
 from kinema.protocols.generation.actions import ACTION_GENERATION, ACTION_GENERATION_BANDAI2
 from kinema.protocols.generation.mmd import MMD_LEGACY
 from kinema.protocols.generation.table import Effort
-from kinema.protocols.generation.windows import aligned, judged_joints, labelled_windows
-from kinema.protocols.report_scores import ScoreReport
+from kinema.protocols.generation.windows import aligned, labelled_windows, scored_joints
+from kinema.protocols.interface import PartialMethod
+from kinema.protocols.report import Report
 
 ACTIONS = ("walk", "jump", "squat")
 SOURCE = Synthetic(clips_per_action=6, seconds=2.2, actions=ACTIONS)
-QUICK = replace(ACTION_GENERATION, effort=Effort(repetitions=2, most=18, judge_steps=60, student_steps=60))
+QUICK = replace(ACTION_GENERATION, effort=Effort(repetitions=2, most=18, evaluator_steps=60, classifier_steps=60))
 
 
 @dataclass(frozen=True, eq=False)
-class Player:
-    """Plays recordings of another seed back: a perfect generator, or a spoilt one."""
+class Player(PartialMethod):
+    """Plays recordings of another seed back: a perfect generator, or a corrupted one."""
 
     name: str = "player"
     trained_on: frozenset[str] = frozenset()
@@ -38,7 +40,7 @@ class Player:
     def source(self, data: Path | str | None) -> Source:
         return SOURCE
 
-    def as_seen(self, clip: Motion) -> Clip:
+    def as_represented(self, clip: Motion) -> Clip:
         return clip.points()
 
     def make(self, labels: torch.Tensor, frames: int, seed: int) -> Clip:
@@ -59,19 +61,19 @@ def clips_of_another_seed() -> dict[str, list]:  # pyright: ignore
 
 
 @cache
-def report(pace: float) -> ScoreReport:
-    return QUICK.evaluate(Player(pace=pace), Keeping())
+def report(pace: float) -> Report:
+    return QUICK.evaluate(Player(pace=pace), options=Options(trainer=Keeping()))
 
 
-class Keeping(JudgeTeacher):
+class Keeping(ClassifierTrainer):
     """Keeps nothing on disk."""
 
-    def teach(self, clips, labels, *, steps, keep):  # pyright: ignore
-        return super().teach(clips, labels, steps=steps, keep=False)
+    def train(self, clips, labels, *, steps, keep):  # pyright: ignore
+        return super().train(clips, labels, steps=steps, keep=False)
 
 
-def of(found: ScoreReport, name: str = "player") -> dict[str, float]:
-    ways = found.scores if name == "player" else found.beside[name]
+def of(found: Report, name: str = "player") -> dict[str, float]:
+    ways = found["scores"] if name == "player" else found["beside"][name]
     return dict(ways["mean over repetitions"])  # pyright: ignore
 
 
@@ -114,23 +116,23 @@ def test_baselines_are_worse_where_they_should_be() -> None:
 def test_the_report_says_what_was_done_and_becomes_json_and_tables() -> None:
     found = report(1.0)
     assert found.to_json(full=True)["setting"]["repetitions"] == 2
-    assert set(found.by_action) == set(ACTIONS)
-    assert len(found.setting["judge"]) == 16
-    interval = found.scores["half of the 95 % interval"]
+    assert set(found["by_action"]) == set(ACTIONS)
+    assert len(found["setting"]["evaluator"]) == 16
+    interval = found["scores"]["half of the 95 % interval"]
     assert interval["fid"] is not None
     assert any("[recalled]" in row[0] for table in found.tables() for section in table.sections for row in section)
 
 
 def test_a_generator_of_other_recordings_is_refused() -> None:
     with pytest.raises(UsageError, match="trained on bandai2"):
-        ACTION_GENERATION_BANDAI2.evaluate(Player(), Keeping())
+        ACTION_GENERATION_BANDAI2.evaluate(Player(), options=Options(trainer=Keeping()))
 
 
 def test_mmd_legacy_by_class() -> None:
-    found = MMD_LEGACY.evaluate(Player(), Keeping())
-    assert set(found.by_action) == set(ACTIONS)
-    real = found.scores["mean of classes"]["mmd_s"]
-    apart = MMD_LEGACY.evaluate(Player(pace=4.0), Keeping()).scores["mean of classes"]["mmd_s"]
+    found = MMD_LEGACY.evaluate(Player())
+    assert set(found["by_action"]) == set(ACTIONS)
+    real = found["scores"]["mean of classes"]["mmd_s"]
+    apart = MMD_LEGACY.evaluate(Player(pace=4.0))["scores"]["mean of classes"]["mmd_s"]
     assert real is not None
     assert apart is not None
     assert 0 <= real < apart
@@ -142,22 +144,22 @@ def test_windows_stand_at_the_origin_and_face_ahead() -> None:
     assert torch.allclose(some.positions[:, 0, 0, [0, 2]], torch.zeros(len(some), 2), atol=1e-6)
     clip = next(iter(SOURCE.clips("test")))
     turn = torch.tensor([[0.0, 0, 1], [0, 1, 0], [-1, 0, 0]])
-    placed = clip.points().positions[None, :, list(judged_joints(clip.skeleton))]
+    placed = clip.points().positions[None, :, list(scored_joints(clip.skeleton))]
     assert torch.allclose(
         aligned(placed, clip.skeleton), aligned(placed @ turn.T + torch.tensor([3.0, 0, 1]), clip.skeleton), atol=1e-5
     )
 
 
-def test_a_judge_is_the_same_each_time_and_is_read_back(tmp_path: Path) -> None:
+def test_an_evaluator_is_the_same_each_time_and_is_read_back(tmp_path: Path) -> None:
     some = labelled_windows(SOURCE.clips("train"), lambda clip: clip, ACTIONS, 30)
-    teacher = JudgeTeacher(tmp_path / "judges")
-    first = teacher.teach(some.features(), some.labels, steps=5, keep=True)
-    again = JudgeTeacher(tmp_path / "others").teach(some.features(), some.labels, steps=5, keep=True)
+    trainer = ClassifierTrainer(tmp_path / "evaluators")
+    first = trainer.train(some.features(), some.labels, steps=5, keep=True)
+    again = ClassifierTrainer(tmp_path / "others").train(some.features(), some.labels, steps=5, keep=True)
     assert first.digest == again.digest
-    read = teacher.teach(some.features(), some.labels, steps=5, keep=True)
+    read = trainer.train(some.features(), some.labels, steps=5, keep=True)
     assert torch.equal(read.look(some.features())[0], first.look(some.features())[0])
-    assert len(list((tmp_path / "judges").glob("*.safetensors"))) == 1
-    for about in (tmp_path / "judges").glob("*.json"):
+    assert len(list((tmp_path / "evaluators").glob("*.safetensors"))) == 1
+    for about in (tmp_path / "evaluators").glob("*.json"):
         about.write_text('{"digest": "other"}')
     with pytest.raises(CheckpointError, match="trained again"):
-        teacher.teach(some.features(), some.labels, steps=5, keep=True)
+        trainer.train(some.features(), some.labels, steps=5, keep=True)

@@ -15,13 +15,15 @@ from kinema.data.synthetic import Synthetic
 from kinema.models.baselines import ZeroVelocity
 from kinema.motion.motion import Clip
 from kinema.motion.skeletons import skeleton
-from kinema.pipeline.action_classifier import JudgeTeacher
+from kinema.pipeline.action_classifier import ClassifierTrainer
 from kinema.pipeline.adapter import Card
 from kinema.pipeline.pipeline import Pipeline, open_generator
 from kinema.pipeline.train import train
+from kinema.protocols.base import Options
 from kinema.protocols.generation.actions import ACTION_GENERATION
 from kinema.protocols.generation.table import Effort
 from kinema.protocols.generation.tokens import TOKENS, code_use
+from kinema.protocols.interface import PartialMethod
 from kinema.recipes import recipe
 from kinema.representations.heading import HeadingRotations
 
@@ -29,7 +31,7 @@ SOURCE = Synthetic(clips_per_action=2, seconds=2.2, actions=("walk", "jump"))
 
 
 @dataclass(frozen=True, eq=False)
-class Plain:
+class Plain(PartialMethod):
     """Codes of no loss, or with every height raised by `high` metres; a future that stands still, `low` metres down."""
 
     high: float = 0.0
@@ -43,7 +45,7 @@ class Plain:
     def source(self, data: Path | str | None) -> Source:
         return SOURCE
 
-    def as_seen(self, clip: Clip) -> Clip:
+    def as_represented(self, clip: Clip) -> Clip:
         return clip
 
     def make(self, labels: Tensor, frames: int, seed: int) -> Clip:
@@ -52,7 +54,7 @@ class Plain:
     def cut(self, clip: Clip, frames: int) -> Tensor:
         return _BODY.encode(clip)[None, :frames]
 
-    def joints(self, features: Tensor) -> Tensor:
+    def joint_positions(self, features: Tensor) -> Tensor:
         return _BODY.decode(features).points().positions
 
     def coded(self, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -73,7 +75,7 @@ _BODY = HeadingRotations(skeleton("kinema24"), 30.0)
 
 
 def scores(coder: Plain) -> dict[str, float]:
-    found = TOKENS.evaluate(coder, JudgeTeacher()).scores["mean of windows"]
+    found = TOKENS.evaluate(coder)["scores"]["mean of windows"]
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -103,18 +105,18 @@ def test_codes_are_counted_book_by_book() -> None:
 def test_a_tiny_run_is_scored_by_both_protocols(tmp_path: Path) -> None:
     chosen = recipe("posegpt").tiny().with_steps(2)
     run = open_generator(train(chosen, tmp_path / "run"))
-    found = TOKENS.evaluate(run, JudgeTeacher(tmp_path)).to_json(full=True)
+    found = TOKENS.evaluate(run).to_json(full=True)
     assert found["scores"]["mean of windows"]["mpjpe"] > 0
     assert found["scores"]["mean of windows"]["zero_velocity"] > 0
     assert 0 < found["scores"]["mean of windows"]["used"] <= 1
-    effort = Effort(repetitions=2, most=6, judge_steps=3, student_steps=3)
-    made = replace(ACTION_GENERATION, effort=effort).evaluate(run, JudgeTeacher(tmp_path))
-    assert set(made.scores["mean over repetitions"]) >= {"accuracy", "fid", "jerk", "speed", "teaches"}
-    assert made.setting["classes"] == ["walk", "jump", "wave", "squat"]
+    effort = Effort(repetitions=2, most=6, evaluator_steps=3, classifier_steps=3)
+    made = replace(ACTION_GENERATION, effort=effort).evaluate(run, options=Options(trainer=ClassifierTrainer(tmp_path)))
+    assert set(made["scores"]["mean over repetitions"]) >= {"accuracy", "fid", "jerk", "speed", "teaches"}
+    assert made["setting"]["classes"] == ["walk", "jump", "wave", "squat"]
 
 
 def test_a_model_without_codes_is_refused() -> None:
     body = HeadingRotations(skeleton("kinema24"), 30.0)
     other = Pipeline.of("other", ZeroVelocity(), body, card=Card(actions=("walk", "jump")))
     with pytest.raises(UsageError, match="codes of motion"):
-        TOKENS.evaluate(other, JudgeTeacher())
+        TOKENS.evaluate(other)

@@ -15,8 +15,8 @@ from kinema.core.errors import FormatError, UsageError
 from kinema.data.synthetic import perform
 from kinema.pipeline.evaluate import evaluate
 from kinema.protocols.inbetweening.answer_file import is_answer_file, load_answer, write_answers
-from kinema.protocols.inbetweening.grid import GridWindows
-from kinema.protocols.inbetweening.interface import CLASSICAL
+from kinema.protocols.inbetweening.classical import CLASSICAL
+from kinema.protocols.inbetweening.grid_windows import GridWindows
 from kinema.protocols.inbetweening.render_in_between import RIB, keypoints, question
 
 h5py = pytest.importorskip("h5py", reason="pip install 'kinema[data]'")
@@ -39,19 +39,21 @@ def test_truth_answer_and_lines_of_every_clip(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5") as file:
         group = file["narrow rate 8/hdm05/01_01"]
         assert {name: group[name].shape for name in group} == dict.fromkeys(("gt", "pred", "interp"), (19, 2, 97))
-        np.testing.assert_array_equal(group["gt"][:, :, 5], one.truth.points().positions[0, 5].numpy())
+        np.testing.assert_array_equal(group["gt"][:, :, 5], one.ground_truth.points().positions[0, 5].numpy())
     assert is_answer_file(tmp_path / "a.h5")
     found = load_answer(tmp_path / "a.h5", "narrow rate 16/hdm05/01_01")
-    assert (found.model, found.truth.fps, found.truth.frames) == ("cubic", 60.0, 97)
-    assert found.truth.skeleton.same_tree(one.truth.skeleton)
+    assert (found.model, found.ground_truth.fps, found.ground_truth.frames) == ("cubic", 60.0, 97)
+    assert found.ground_truth.skeleton.same_tree(one.ground_truth.skeleton)
     halfway = found.lines.positions[[0, 16]].mean(0)
     torch.testing.assert_close(found.lines.positions[8], halfway)
     assert float((found.answer.positions - found.lines.positions).abs().max()) > 1e-3
     # The report's number is that of the file.
     errors = RIB.errors(one, one.answer(CLASSICAL["cubic"]))
     kept = load_answer(tmp_path / "a.h5", "narrow rate 8/hdm05/01_01")
-    aside = kept.answer.positions[0, 8] - kept.truth.positions[0, 8]
-    assert float((kept.answer.positions - kept.truth.positions - aside).abs().mean()) == pytest.approx(errors["mae"])
+    aside = kept.answer.positions[0, 8] - kept.ground_truth.positions[0, 8]
+    assert float((kept.answer.positions - kept.ground_truth.positions - aside).abs().mean()) == pytest.approx(
+        errors["mae"]
+    )
 
 
 def test_three_bodies_stand_side_by_side_in_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

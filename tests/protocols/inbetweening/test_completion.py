@@ -20,9 +20,10 @@ from kinema.motion.edit import facing, shift, turn
 from kinema.motion.motion import Motion, Points
 from kinema.pipeline.method_choice import Gap, GapRange, released
 from kinema.protocols.inbetweening.camera import project
+from kinema.protocols.inbetweening.cell_report import cell_name
+from kinema.protocols.inbetweening.classical import CLASSICAL, Classical
 from kinema.protocols.inbetweening.detector_noise import noisy_motion, noisy_points
 from kinema.protocols.inbetweening.gaps import GapScores, PositionStatistics, blanked, known_frames, starts, windows
-from kinema.protocols.inbetweening.interface import CLASSICAL, Classical, Completer
 from kinema.protocols.inbetweening.lafan1 import LAFAN1, heading
 from kinema.protocols.inbetweening.open_inbetween import OPEN_INBETWEEN
 from kinema.protocols.inbetweening.published import GOLDEN
@@ -42,7 +43,7 @@ class Knowing(Classical):
     truth: Motion | None = None
     by: float = 0.0
 
-    def complete(self, clip, known, trust=None):  # type: ignore[no-untyped-def]
+    def complete(self, clip, known, confidence=None):  # type: ignore[no-untyped-def]
         assert self.truth is not None
         answer = self.truth[: clip.frames]
         return replace(answer, root=answer.root + torch.tensor([self.by, 0.0, 0.0]))
@@ -97,7 +98,6 @@ def test_classical_methods_never_look_and_leave_keys_alone(name: str) -> None:
     assert bool(answer.rotations.isfinite().all())
     if name != "local-lines":
         assert torch.equal(answer.rotations[:, known], batch.rotations[:, known])
-    assert isinstance(CLASSICAL[name], Completer)
 
 
 def test_hold_is_zero_velocity_and_linear_is_what_the_benchmark_interpolates() -> None:
@@ -153,19 +153,19 @@ def test_open_inbetween_on_a_small_pack(tmp_path: Path) -> None:
     protocol = replace(OPEN_INBETWEEN, sets=("hdm05",), gaps=(5, 15))
     report = protocol.evaluate(CLASSICAL["savgol"], tmp_path)
     names = ["hdm05 gap 5", "hdm05 gap 15"]
-    assert [cell.name for cell in report.cells] == [*names, *(f"{name} after 10" for name in names)]
-    assert [cell.windows for cell in report.cells] == [6, 6, 6, 6]
-    near, far, _, both = (cell.scores for cell in report.cells)
+    assert [cell_name(cell["where"]) for cell in report["cells"]] == [*names, *(f"{name} after 10" for name in names)]
+    assert [cell["windows"] for cell in report["cells"]] == [6, 6, 6, 6]
+    near, far, _, both = (cell["scores"] for cell in report["cells"])
     for method in ("hold", "linear"):  # which look at one frame on either side
         assert both["l2p"][method] == far["l2p"][method]
     assert both["l2p"]["squad"] != far["l2p"]["squad"]
     for metric in ("l2q", "l2p", "mpjpe_mm"):
         assert far[metric]["hold"] > near[metric]["hold"] > near[metric]["linear"] > 0
     assert near["mpjpe_mm"]["cubic"] < near["mpjpe_mm"]["linear"]
-    assert set(report.columns) == {"hold", "linear", "cubic", "pchip", "squad", "savgol"}
+    assert set(report["columns"]) == {"hold", "linear", "cubic", "pchip", "squad", "savgol"}
     assert json.loads(json.dumps(report.to_json()))["cells"][0]["where"] == {"set": "hdm05", "gap": "5"}
-    assert "savgol" in markdown(report, full=True)  # pyright: ignore[reportArgumentType]
-    assert len(rich_tables(report)) == 2  # pyright: ignore[reportArgumentType]
+    assert "savgol" in markdown(report, full=True)
+    assert len(rich_tables(report)) == 2
     assert report.to_json() == protocol.evaluate(CLASSICAL["savgol"], tmp_path).to_json()
     with pytest.raises(MissingDataError):
         OPEN_INBETWEEN.evaluate(CLASSICAL["hold"], tmp_path)
@@ -184,8 +184,8 @@ def test_upsample_grid_on_a_small_pack(tmp_path: Path) -> None:
     pack(tmp_path, "hdm05")
     protocol = UpsampleGrid(sets=("hdm05",), rates=(8,))
     report = protocol.evaluate(CLASSICAL["squad"], tmp_path)
-    assert len(report.cells) == 3 * 2
-    cells = {cell.name: cell.scores for cell in report.cells}
+    assert len(report["cells"]) == 3 * 2
+    cells = {cell_name(cell["where"]): cell["scores"] for cell in report["cells"]}
     clean, noisy = cells["positions clean rate 8"], cells["positions detector rate 8"]
     assert clean["keys"]["linear"] == pytest.approx(0, abs=1e-3)
     assert clean["missing"]["cubic"] < clean["missing"]["linear"] < clean["missing"]["hold"]
@@ -236,8 +236,8 @@ def test_a_question_shows_only_keys_and_trusts_only_keys(tmp_path: Path) -> None
 
     @dataclass(frozen=True)
     class Spy(Classical):
-        def complete(self, clip, known, trust=None):  # type: ignore[no-untyped-def]
-            asked.append((clip, known, trust))
+        def complete(self, clip, known, confidence=None):  # type: ignore[no-untyped-def]
+            asked.append((clip, known, confidence))
             return CLASSICAL["linear"].complete(clip, known)
 
     pack(tmp_path, "hdm05")
@@ -339,12 +339,12 @@ def test_sides_mean_to_auto_what_they_mean_to_the_table() -> None:
 
 
 def test_protocols_are_asked_by_the_names_of_methods(tmp_path: Path) -> None:
-    from kinema.pipeline.evaluate import evaluate, open_completer
+    from kinema.pipeline.evaluate import evaluate
 
     lafan_folder(tmp_path)
     assert evaluate("squad", "lafan1", tmp_path).model == "squad"
-    with pytest.raises(UsageError, match="only forecasts"):
-        open_completer("zero-velocity")
+    with pytest.raises(UsageError, match="answers inbetween"):
+        evaluate("zero-velocity", "lafan1", tmp_path)
     with pytest.raises(UsageError, match="model"):
         evaluate("squat", "lafan1", tmp_path)
 
@@ -393,8 +393,8 @@ def lafan_folder(folder: Path, write: bool = True) -> Path:
 
 def test_lafan1_on_synthetic_files_of_its_skeleton(tmp_path: Path) -> None:
     report = replace(LAFAN1, gaps=(5, 30)).evaluate(CLASSICAL["linear"], lafan_folder(tmp_path))
-    assert [cell.windows for cell in report.cells] == [3, 3]
-    scores = report.cells[0].scores
+    assert [cell["windows"] for cell in report["cells"]] == [3, 3]
+    scores = report["cells"][0]["scores"]
     assert 0 < scores["l2q"]["linear"] < scores["l2q"]["hold"]
     assert 0 < scores["l2p"]["linear"] < scores["l2p"]["hold"]
     assert scores["l2q_strict"]["linear"] == pytest.approx(scores["l2q"]["linear"], rel=0.05)
@@ -417,11 +417,11 @@ def test_lafan1_golden_baselines() -> None:
     if not folder:
         pytest.skip("LaFAN1 is not here (set KINEMA_LAFAN1 to its folder of 77 BVH files)")
     report = LAFAN1.evaluate(CLASSICAL["linear"], folder)
-    assert {cell.windows for cell in report.cells} == {2232}
+    assert {cell["windows"] for cell in report["cells"]} == {2232}
     for method, metrics in GOLDEN.items():
         for metric, row in metrics.items():
-            for cell, golden in zip(report.cells, row, strict=True):
-                found = cell.scores[metric][method]
+            for cell, golden in zip(report["cells"], row, strict=True):
+                found = cell["scores"][metric][method]
                 assert found == pytest.approx(golden, rel=0.01, abs=0.005 if metric == "l2q_strict" else 5e-5)
 
 

@@ -13,16 +13,16 @@ from kinema.models.render_in_between.model import RenderInBetween
 from kinema.motion.edit import face_forward
 from kinema.pipeline.checkpoint import feature_shape
 from kinema.pipeline.pipeline import Pipeline
-from kinema.protocols.inbetweening.interface import CLASSICAL, Classical
+from kinema.protocols.inbetweening.classical import CLASSICAL, Classical
 from kinema.protocols.inbetweening.render_in_between import RIB, keypoints, middle, question
-from kinema.protocols.registry import COMPLETIONS
+from kinema.protocols.registry import PROTOCOLS
 from kinema.representations.keypoints_2d import PictureKeypointsConfig
 
 WALK = face_forward(perform("walk", seconds=3.0, fps=30.0, seed=1))
 
 
 def test_it_has_a_name() -> None:
-    assert COMPLETIONS["rib"] is RIB
+    assert PROTOCOLS["rib"] is RIB
 
 
 def test_a_clip_is_the_middle_in_whole_steps() -> None:

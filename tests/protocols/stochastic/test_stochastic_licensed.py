@@ -30,7 +30,7 @@ def test_zero_velocity_on_human36m_is_measured_over_sixteen_joints(tmp_path: Pat
     assert isinstance(protocol, StochasticProtocol)
     windows = protocol.windows(tmp_path)
     assert windows.groups == ("Photo", "Walking")
-    error = windows.future(torch.arange(9)) - windows.last_seen[:, 1:].flatten(1)[:, None]
+    error = windows.future(torch.arange(9)) - windows.last_observed[:, 1:].flatten(1)[:, None]
     assert scores["ADE"] == pytest.approx(float(error.norm(dim=-1).mean()), abs=1e-5)
     assert any("zero velocity is published as ADE 0.597, FDE 0.884" in note for note in report.to_json()["notes"])
 
@@ -63,7 +63,7 @@ def test_an_fid_by_the_users_own_classifier(tmp_path: Path) -> None:
     torch.testing.assert_close(features.of(future[:1])[0], expected.detach(), atol=1e-5, rtol=1e-4)
     report = evaluate("zero-velocity", "h36m-stochastic", tmp_path, classifier=tmp_path / "classifier.pth")
     scores = report.to_json()["scores"]["all-windows"]
-    held = windows.last_seen[:, 1:].flatten(1)[:, None].expand_as(future)
+    held = windows.last_observed[:, 1:].flatten(1)[:, None].expand_as(future)
     wanted = frechet_distance(Moments.of(features.of(held)), Moments.of(features.of(future)))
     assert scores["FID"] == pytest.approx(wanted, rel=1e-4)
     assert "FID" not in evaluate("zero-velocity", "h36m-stochastic", tmp_path).to_json()["scores"]["all-windows"]

@@ -19,8 +19,8 @@ from kinema.motion.motion import Points
 from kinema.motion.skeletons import skeleton
 from kinema.pipeline.evaluate import evaluate
 from kinema.pipeline.pipeline import open as open_pipeline
+from kinema.protocols.interface import PartialMethod
 from kinema.protocols.stochastic import scores as stochastic_scores
-from kinema.protocols.stochastic.interface import Sampler
 from kinema.protocols.stochastic.licensed import amass_stochastic, h36m_stochastic, humaneva_stochastic
 from kinema.protocols.stochastic.nearest_neighbour import NearestFutures
 from kinema.protocols.stochastic.protocol import StochasticProtocol
@@ -53,7 +53,7 @@ LITTLE = StochasticProtocol(
 )
 
 
-class Noisy:
+class Noisy(PartialMethod):
     """The last pose with noise that grows."""
 
     name = "noisy"
@@ -111,7 +111,7 @@ def test_the_same_again_and_in_other_chunks_for_what_draws_nothing(
 
 def test_zero_velocity_through_a_run_is_the_last_pose_held(windows: FutureWindows) -> None:
     found = score(open_pipeline("zero-velocity"), windows, samples=7, seed=0)
-    last = windows.last_seen[:, 1:].flatten(1)
+    last = windows.last_observed[:, 1:].flatten(1)
     distance = (windows.future(torch.arange(len(windows))) - last[:, None]).norm(dim=-1)
     torch.testing.assert_close(found.by_window["ADE"], distance.mean(1))
     torch.testing.assert_close(found.by_window["FDE"], distance[:, -1])
@@ -167,7 +167,7 @@ def test_by_action(windows: FutureWindows) -> None:
 
 
 def test_the_report(tmp_path: Path) -> None:
-    report = LITTLE.evaluate(Noisy(), tmp_path, [open_pipeline("zero-velocity")])
+    report = LITTLE.evaluate(Noisy(), tmp_path, beside=[open_pipeline("zero-velocity")])
     data = json.loads(json.dumps(report.to_json(full=True)))
     assert data["setting"]["windows"] == 13
     assert data["setting"]["samples"] == 7
@@ -181,16 +181,11 @@ def test_the_report(tmp_path: Path) -> None:
 
 
 def test_what_cannot_sample_is_refused() -> None:
-    class Single:
+    class Single(PartialMethod):
         name = "single"
-        trained_on = frozenset[str]()
-        spaces = frozenset({"positions"})
 
-        def forecast_windows(self, past: object, frames: int, space: str) -> object: ...
-
-    assert not isinstance(Single(), Sampler)
     with pytest.raises(UsageError, match="samples futures"):
-        LITTLE.evaluate(Single())  # type: ignore[arg-type]
+        LITTLE.evaluate(Single())
 
 
 def test_a_model_in_the_frame_of_the_root_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""`kinema eval`: a model scored by a named protocol, with baselines and published rows beside it."""
+"""`kinema eval`: score a model by a named protocol, with baselines and published rows beside it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kinema.core.atomic import write_text
 from kinema.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from kinema.protocols.report import Reported
+    from kinema.protocols.report import Report
 
 
 def evaluate(
@@ -46,7 +46,7 @@ def evaluate(
     out
         Also write the whole report, baselines and published rows by action included: a .md or a .json file.
     answers
-        Of rib and upsample-grid: an .h5 file for truth, answer and straight lines of every clip (gt, pred, interp).
+        Of rib and upsample-grid: an .h5 file for ground truth, answer and straight lines of clips (gt, pred, interp).
         `kinema render` draws one of them.
     classifier
         Of h36m-stochastic: your own h36m_classifier.pth, for an FID by its features.
@@ -68,7 +68,7 @@ def evaluate(
     _show(report, sys.stderr.isatty() if json_ else sys.stdout.isatty(), to_error=json_)
 
 
-def _show(report: Reported, terminal: bool, *, to_error: bool) -> None:
+def _show(report: Report, terminal: bool, *, to_error: bool) -> None:
     from kinema.protocols.report import rich_tables
 
     # Without a terminal there is no width to fit, and a table must not be cut.

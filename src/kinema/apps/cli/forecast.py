@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from kinema.apps.batch.jobs import Made, Piece
 from kinema.apps.cli.console import JointMapFile, note
 from kinema.apps.cli.many import ONE, ManyFiles, run_many, suffix_of
-from kinema.core.errors import UsageError, unknown_name
+from kinema.core.errors import UsageError
 
 
 def forecast(
@@ -122,14 +122,13 @@ def _tell(made: Made, *, as_json: bool) -> None:
 
 def _forecast_protocol(model: str, protocol: str, data: Path | None, out: Path) -> None:
     from kinema.pipeline.pipeline import open as open_pipeline
-    from kinema.protocols.forecasting.sample_file import Windowed, check_suffix, collect, save_samples
-    from kinema.protocols.registry import PROTOCOLS
+    from kinema.protocols.forecasting.protocol import ForecastingProtocol
+    from kinema.protocols.forecasting.sample_file import check_suffix, collect, save_samples
+    from kinema.protocols.registry import named
 
-    if protocol not in PROTOCOLS:
-        raise unknown_name("protocol", protocol, PROTOCOLS)
+    benchmark = named(protocol)
     check_suffix(out)
-    benchmark = PROTOCOLS[protocol]
-    if not isinstance(benchmark, Windowed):
+    if not isinstance(benchmark, ForecastingProtocol):
         raise UsageError(
             expected="a protocol of one forecast per window: cmu-legacy, cmu-physical or h36m-legacy",
             got=protocol,
@@ -144,14 +143,12 @@ def _forecast_protocol(model: str, protocol: str, data: Path | None, out: Path) 
 def _grid(model: str, protocol: str, data: Path | None, out: Path, rows: int, cols: int, seed: int) -> None:
     from kinema.apps.sample_grid import sampled_rows
     from kinema.pipeline.pipeline import open as open_pipeline
-    from kinema.protocols.registry import PROTOCOLS
+    from kinema.protocols.registry import named
     from kinema.protocols.stochastic.protocol import StochasticProtocol
     from kinema.viz.grid import check_grid, write_grid
 
-    if protocol not in PROTOCOLS:
-        raise unknown_name("protocol", protocol, PROTOCOLS)
+    benchmark = named(protocol)
     check_grid(out)
-    benchmark = PROTOCOLS[protocol]
     if not isinstance(benchmark, StochasticProtocol) or rows < 1 or cols < 1:
         raise UsageError(
             expected="a stochastic protocol (open-stochastic, ...), at least one row and one column",

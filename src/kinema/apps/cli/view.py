@@ -183,7 +183,7 @@ def _answer_panel(file: Path, clip: str | None, view: str) -> Panel:
     found = load_answer(file, clip)
     layers = (
         Layer(found.model, found.answer, "forecast"),
-        Layer("truth", found.truth, "observed"),
+        Layer("truth", found.ground_truth, "observed"),
         Layer("straight lines", found.lines, "baseline"),
     )
     return Panel("", side_by_side(layers, view), caption=f"{found.name}: {found.model}, truth, straight lines")

@@ -14,21 +14,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from kinema.core.errors import KinemaError
 from kinema.data.sources.cmu import BENCHMARK, UNIT, CmuForecast
 from kinema.motion.motion import Motion
 from kinema.motion.skeletons.cmu import CMU38_COPIES, CMU38_NOT_CAPTURED, CMU38_STATIC
-from kinema.protocols.forecasting.interface import WindowForecaster
+from kinema.protocols.base import NO_OPTIONS, Options
+from kinema.protocols.forecasting.horizon_report import Horizons, Published, Row, horizon_report
+from kinema.protocols.forecasting.protocol import ForecastingProtocol, rows_at
 from kinema.protocols.forecasting.published import CMU_PUBLISHED, LABELS_MS
-from kinema.protocols.forecasting.windows import ForecastWindows, cut, errors_of, every_second_row
-from kinema.protocols.leaks import find_leak
-from kinema.protocols.report import Leak, Published, Report, Row, all_with_means
+from kinema.protocols.forecasting.windows import ForecastWindows, cut, every_second_row
+from kinema.protocols.interface import Data, Evaluated
+from kinema.protocols.leaks import Leak, find_leak
+from kinema.protocols.report import Report
 
 RATE = 60.0  # frames per second of every second row
 HORIZON_FRAMES = (2, 4, 8, 10, 14, 25)  # counted from 1: the frames that are called 80, 160, 320, 400, 560, 1000 ms
@@ -58,7 +58,7 @@ def all_starts(frames: int) -> list[int]:
 
 
 @dataclass(frozen=True)
-class CmuProtocol:
+class CmuProtocol(ForecastingProtocol):
     """One way of scoring the benchmark's test files.
 
     `unit_mm` is what a unit of the skeleton file counts for in millimetres, `unscored_positions` and
@@ -75,79 +75,64 @@ class CmuProtocol:
     notes: tuple[str, ...] = ()
 
     def evaluate(
-        self, forecaster: WindowForecaster, data: Path | str | None = None, beside: Sequence[WindowForecaster] = ()
+        self, pipeline: Evaluated, data: Data = None, *, beside: Sequence[Evaluated] = (), options: Options = NO_OPTIONS
     ) -> Report:
-        """Score a forecaster, and others to stand beside it, on the test files that are below `data`.
-
-        `data` None means the folder that KINEMA_DATA names. Raises MissingDataError where the files are not there,
-        FormatError where they are damaged, UsageError where the forecaster cannot answer on this skeleton.
-        """
+        """See `Protocol`."""
         source = CmuForecast(root=None if data is None else str(data), drop_first=self.drop_first)
-        asked = [forecaster, *(other for other in beside if other.name != forecaster.name)]
-        tests, found = self._found(asked, source)
+        tests, errors = self._errors([pipeline, *(other for other in beside if other.name != pipeline.name)], source)
         means = {"mean": tuple(tests), "mean_trained": _trained(source, tests)}
         means = {name: actions for name, actions in means.items() if actions}
-        scores = {name: all_with_means(by_windows, means) for name, by_windows in found.items()}
         missing = tuple(action for action in source.actions if action not in tests)
-        return Report(
-            protocol=self.name,
-            model=forecaster.name,
-            labels_ms=LABELS_MS,
-            true_ms=TRUE_MS,
-            actions=tuple(tests),
+        return horizon_report(
+            self.name,
+            pipeline.name,
+            Horizons(LABELS_MS, TRUE_MS),
+            errors,
+            means,
             missing_actions=missing,
-            means=means,
-            windows=scores.pop(forecaster.name),
-            beside=scores,
             published=self.published,
-            leak=_leak(forecaster, tests, source),
+            leak=_leak(pipeline, tests, source),
             notes=(
                 *_data_notes(source, means, missing),
                 *self.notes,
                 *_published_notes(self.published),
-                *_metric_notes(forecaster),
+                *_metric_notes(pipeline),
             ),
         )
 
-    def _found(
-        self, asked: Sequence[WindowForecaster], source: CmuForecast
+    def _errors(
+        self, pipelines: Sequence[Evaluated], source: CmuForecast
     ) -> tuple[dict[str, str], dict[str, dict[str, dict[str, dict[str, Row]]]]]:
-        """Identities of the test files by action; by forecaster, windows, metric and action the errors."""
+        """Identities of the test files by action; by pipeline, windows, metric and action the errors."""
         tests: dict[str, str] = {}
-        found: dict[str, dict[str, dict[str, dict[str, Row]]]] = {one.name: {} for one in asked}
+        found: dict[str, dict[str, dict[str, dict[str, Row]]]] = {one.name: {} for one in pipelines}
         for clip in source.clips("test"):
             action = str(clip.action)
             tests[action] = clip.identity
             half = every_second_row(clip)
             for windows in WINDOWS:
-                for one in asked:
-                    for metric, row in self._score(one, half, windows).items():
+                for one in pipelines:
+                    for metric, row in self._rows(one, half, windows).items():
                         found[one.name].setdefault(windows, {}).setdefault(metric, {})[action] = row
         return tests, found
 
-    def _score(self, forecaster: WindowForecaster, clip: Motion, windows: str) -> dict[str, Row]:
-        """Per metric the mean error over the windows at each horizon."""
-        found: dict[str, list[Tensor]] = {}
-        for some in self.windows_of(clip, windows):
-            errors = errors_of(
-                forecaster,
-                some,
-                unit_mm=self.unit_mm / UNIT,
-                unscored_rotations=self.unscored_rotations,
-                unscored_positions=self.unscored_positions,
-            )
-            for metric, error in errors.items():
-                found.setdefault(metric, []).append(error)
-        horizons = [frame - 1 for frame in HORIZON_FRAMES]
-        return {metric: tuple(torch.cat(errors).mean(0)[horizons].tolist()) for metric, errors in found.items()}
+    def _rows(self, pipeline: Evaluated, clip: Motion, windows: str) -> dict[str, Row]:
+        return rows_at(
+            HORIZON_FRAMES,
+            pipeline,
+            self.windows_of(clip, windows),
+            unit_mm=self.unit_mm / UNIT,
+            unscored_rotations=self.unscored_rotations,
+            unscored_positions=self.unscored_positions,
+        )
 
-    def tests(self, data: Path | str | None) -> Iterator[Motion]:
+    def tests(self, data: Data) -> Iterator[Motion]:
         """The test files that are below `data`, at the protocol's rate."""
         source = CmuForecast(root=None if data is None else str(data), drop_first=self.drop_first)
         return (every_second_row(clip) for clip in source.clips("test"))
 
-    def cuts(self, data: Path | str | None, windows: str) -> Iterator[tuple[str, ForecastWindows]]:
-        """Action and windows of all test files, a chunk at a time."""
+    def cuts(self, data: Data, windows: str) -> Iterator[tuple[str, ForecastWindows]]:
+        """See `ForecastingProtocol`."""
         return ((str(clip.action), some) for clip in self.tests(data) for some in self.windows_of(clip, windows))
 
     def windows_of(self, clip: Motion, windows: str) -> Iterator[ForecastWindows]:
@@ -170,12 +155,12 @@ def _trained(source: CmuForecast, tests: Sequence[str] | dict[str, str]) -> tupl
     return tuple(action for action, names in wanted.items() if all(name in there for name in names))
 
 
-def _leak(forecaster: WindowForecaster, tests: dict[str, str], source: CmuForecast) -> Leak:
-    if not forecaster.trained_on:
+def _leak(pipeline: Evaluated, tests: dict[str, str], source: CmuForecast) -> Leak:
+    if not pipeline.trained_on:
         return Leak()
     # Files of one release are different recordings, whatever their names leave open (a test compares their rows).
     apart = {clip.identity for clip in replace(source, extra=True).clips("train")}
-    return find_leak(forecaster.trained_on, tests, apart)
+    return find_leak(pipeline.trained_on, tests, apart)
 
 
 def _data_notes(source: CmuForecast, means: dict[str, tuple[str, ...]], missing: Sequence[str]) -> tuple[str, ...]:
@@ -205,10 +190,10 @@ def _published_notes(published: Sequence[Published]) -> tuple[str, ...]:
     return tuple(f"{', '.join(dict.fromkeys(labels))}: {note}." for note, labels in about.items())
 
 
-def _metric_notes(forecaster: WindowForecaster) -> tuple[str, ...]:
-    if "rotations" in forecaster.spaces:
+def _metric_notes(pipeline: Evaluated) -> tuple[str, ...]:
+    if "rotations" in pipeline.spaces:
         return ()
-    return (f"{forecaster.name} predicts positions, so there is no Euler error.",)
+    return (f"{pipeline.name} predicts positions, so there is no Euler error.",)
 
 
 _COMMON = (

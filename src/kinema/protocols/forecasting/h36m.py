@@ -15,21 +15,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from kinema.core.errors import KinemaError
 from kinema.data.source import missing_data
 from kinema.data.sources.h36m.rotations import ACTIONS, CLIPS, ORIGIN, TEST_SUBJECT, WHAT, H36MExpmap
 from kinema.motion.motion import Motion
-from kinema.protocols.forecasting.interface import WindowForecaster
+from kinema.protocols.base import NO_OPTIONS, Options
+from kinema.protocols.forecasting.horizon_report import Horizons, Published, Row, horizon_report
+from kinema.protocols.forecasting.protocol import ForecastingProtocol, rows_at
 from kinema.protocols.forecasting.published import H36M_PUBLISHED, LABELS_MS
-from kinema.protocols.forecasting.windows import ForecastWindows, cut, errors_of, every_second_row
-from kinema.protocols.leaks import find_leak
-from kinema.protocols.report import Leak, Published, Report, Row, all_with_means
+from kinema.protocols.forecasting.windows import ForecastWindows, cut, every_second_row
+from kinema.protocols.interface import Data, Evaluated
+from kinema.protocols.leaks import Leak, find_leak
+from kinema.protocols.report import Report
 
 RATE = 25.0
 HORIZON_FRAMES = (2, 4, 8, 10, 14, 25)  # counted from 1: 80, 160, 320, 400, 560, 1000 ms
@@ -57,7 +57,7 @@ def drawn_starts(lengths: tuple[int, int], count: int) -> tuple[list[int], list[
 
 
 @dataclass(frozen=True)
-class H36MProtocol:
+class H36MProtocol(ForecastingProtocol):
     """The benchmark as it is published."""
 
     name: str
@@ -66,41 +66,33 @@ class H36MProtocol:
     notes: tuple[str, ...] = ()
 
     def evaluate(
-        self, forecaster: WindowForecaster, data: Path | str | None = None, beside: Sequence[WindowForecaster] = ()
+        self, pipeline: Evaluated, data: Data = None, *, beside: Sequence[Evaluated] = (), options: Options = NO_OPTIONS
     ) -> Report:
-        """Score a forecaster, and others to stand beside it, on subject 5's files below `data`.
-
-        Actions of which a clip is not there are left out, and named. Raises MissingDataError where no action is whole,
-        FormatError where a file is damaged, UsageError where the forecaster cannot answer on this skeleton.
-        """
-        asked = [forecaster, *(other for other in beside if other.name != forecaster.name)]
-        found: dict[str, dict[str, dict[str, dict[str, Row]]]] = {one.name: {} for one in asked}
+        """See `Protocol`. Actions of which a clip is not there are left out, and named."""
+        pipelines = [pipeline, *(other for other in beside if other.name != pipeline.name)]
+        errors: dict[str, dict[str, dict[str, dict[str, Row]]]] = {one.name: {} for one in pipelines}
         tests: dict[str, tuple[str, ...]] = {}
         for action, clips in self.tests(data):
             tests[action] = tuple(clip.identity for clip in clips)
             for windows in OBSERVED:
-                for one in asked:
-                    for metric, row in self._score(one, clips, windows).items():
-                        found[one.name].setdefault(windows, {}).setdefault(metric, {})[action] = row
-        means = {"mean": tuple(tests)}
-        scores = {name: all_with_means(by_windows, means) for name, by_windows in found.items()}
+                for one in pipelines:
+                    rows = rows_at(HORIZON_FRAMES, one, self.windows_of(clips, windows), unit_mm=1000.0)
+                    for metric, row in rows.items():
+                        errors[one.name].setdefault(windows, {}).setdefault(metric, {})[action] = row
         missing = tuple(action for action in ACTIONS if action not in tests)
-        return Report(
-            protocol=self.name,
-            model=forecaster.name,
-            labels_ms=LABELS_MS,
-            true_ms=LABELS_MS,
-            actions=tuple(tests),
+        return horizon_report(
+            self.name,
+            pipeline.name,
+            Horizons(LABELS_MS, LABELS_MS),
+            errors,
+            {"mean": tuple(tests)},
             missing_actions=missing,
-            means=means,
-            windows=scores.pop(forecaster.name),
-            beside=scores,
             published=self.published,
-            leak=_leak(forecaster, tests),
+            leak=_leak(pipeline, tests),
             notes=(*_data_notes(tuple(tests), missing), *self.notes),
         )
 
-    def tests(self, data: Path | str | None) -> Iterator[tuple[str, Clips]]:
+    def tests(self, data: Data) -> Iterator[tuple[str, Clips]]:
         """Action and its two clips, at the protocol's rate, where both are there."""
         source = H36MExpmap(root=None if data is None else str(data))
         folder = source.folder / f"S{TEST_SUBJECT}"
@@ -111,8 +103,8 @@ class H36MProtocol:
             first, second = (every_second_row(source.motion(TEST_SUBJECT, action, k)) for k in CLIPS)
             yield action, (first, second)
 
-    def cuts(self, data: Path | str | None, windows: str) -> Iterator[tuple[str, ForecastWindows]]:
-        """Action and windows of all test files, a chunk at a time."""
+    def cuts(self, data: Data, windows: str) -> Iterator[tuple[str, ForecastWindows]]:
+        """See `ForecastingProtocol`."""
         return ((action, some) for action, clips in self.tests(data) for some in self.windows_of(clips, windows))
 
     def windows_of(self, clips: Clips, windows: str) -> Iterator[ForecastWindows]:
@@ -132,19 +124,10 @@ class H36MProtocol:
         for clip, own in zip(clips, starts, strict=True):
             yield from cut(clip, own, observed, PREDICTED)
 
-    def _score(self, forecaster: WindowForecaster, clips: Clips, windows: str) -> dict[str, Row]:
-        """Per metric the mean error over the windows at each horizon."""
-        found: dict[str, list[Tensor]] = {}
-        for some in self.windows_of(clips, windows):
-            for metric, errors in errors_of(forecaster, some, unit_mm=1000.0).items():
-                found.setdefault(metric, []).append(errors)
-        horizons = [frame - 1 for frame in HORIZON_FRAMES]
-        return {metric: tuple(torch.cat(errors).mean(0)[horizons].tolist()) for metric, errors in found.items()}
 
-
-def _leak(forecaster: WindowForecaster, tests: dict[str, tuple[str, ...]]) -> Leak:
+def _leak(pipeline: Evaluated, tests: dict[str, tuple[str, ...]]) -> Leak:
     leaks = [
-        find_leak(forecaster.trained_on, {action: clips[place] for action, clips in tests.items()})
+        find_leak(pipeline.trained_on, {action: clips[place] for action, clips in tests.items()})
         for place in range(len(CLIPS))
     ]
     return replace(

@@ -7,7 +7,7 @@ Means are never copied: papers average over seven or eight actions, so a mean is
 
 from __future__ import annotations
 
-from kinema.protocols.report import Published, Row
+from kinema.protocols.forecasting.horizon_report import Published, Row
 
 LABELS_MS = (80, 160, 320, 400, 560, 1000)
 _ACTIONS = (

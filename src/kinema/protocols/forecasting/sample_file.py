@@ -1,4 +1,4 @@
-"""The sample file: what was true and what was predicted, per action and window of a protocol.
+"""The sample file: ground truth and forecast, per action and window of a protocol.
 
 | key | shape | |
 |---|---|---|
@@ -13,10 +13,9 @@ NPZ without pickle; or HDF5 with the same names (extra `data`: h5py).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,8 +29,9 @@ from kinema.data.sources.arrays import Kind, check_arrays, h5_array, open_h5, re
 from kinema.io.expmap import motion_to_rows
 from kinema.motion.motion import Motion, Points
 from kinema.motion.skeleton import Skeleton
-from kinema.protocols.forecasting.interface import WindowForecaster
+from kinema.protocols.forecasting.protocol import ForecastingProtocol
 from kinema.protocols.forecasting.windows import ForecastWindows, answered
+from kinema.protocols.interface import Data, Evaluated
 
 Arrays = dict[str, NDArray[Any]]
 SUFFIXES = (".npz", ".h5")
@@ -43,23 +43,9 @@ _ARRAYS: dict[str, tuple[Kind, int]] = {
 }  # fmt: skip
 
 
-@runtime_checkable
-class Windowed(Protocol):
-    """A protocol whose test windows can be listed."""
-
-    @property
-    def name(self) -> str:
-        """What the command line calls it."""
-        ...
-
-    def cuts(self, data: Path | str | None, windows: str) -> Iterator[tuple[str, ForecastWindows]]:
-        """Action and windows, a chunk at a time."""
-        ...
-
-
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One window: `whole` is what was seen and what came, `prediction` starts after `observed` frames."""
+    """One window: `whole` is the ground truth, `prediction` starts after `observed` frames."""
 
     action: str
     start: int
@@ -68,13 +54,13 @@ class Sample:
     observed: int
 
 
-def collect(protocol: Windowed, forecaster: WindowForecaster, data: Path | str | None, windows: str = "8") -> Arrays:
+def collect(protocol: ForecastingProtocol, pipeline: Evaluated, data: Data, windows: str = "8") -> Arrays:
     """The arrays of a sample file. Raises what the protocol's `evaluate` raises."""
     parts: dict[str, list[Any]] = {}
     last: ForecastWindows | None = None
     for action, some in protocol.cuts(data, windows):
-        turned, points = answered(forecaster, some)
-        assert points is not None, f"{forecaster.name} answers neither in rotations nor in positions"
+        rotated, points = answered(pipeline, some)
+        assert points is not None, f"{pipeline.name} answers neither in rotations nor in positions"
         found = {
             "observed": some.positions[:, : some.observed].numpy(),
             "truth": some.positions[:, some.observed :].numpy(),
@@ -82,9 +68,9 @@ def collect(protocol: Windowed, forecaster: WindowForecaster, data: Path | str |
             "action": np.array([action] * len(some.starts)),
             "start": np.array(some.starts),
         }
-        if turned is not None:
+        if rotated is not None:
             found["truth_expmap"] = _vectors(some.clips[some.observed :])
-            found["prediction_expmap"] = _vectors(turned)
+            found["prediction_expmap"] = _vectors(rotated)
         for key, value in found.items():
             parts.setdefault(key, []).append(value)
         last = some
@@ -93,7 +79,7 @@ def collect(protocol: Windowed, forecaster: WindowForecaster, data: Path | str |
     facts: Arrays = {
         "fps": np.array(last.clips.fps),
         "protocol": np.array(protocol.name),
-        "model": np.array(forecaster.name),
+        "model": np.array(pipeline.name),
         "windows": np.array(windows),
         "format_version": np.array(1),
         "joint_names": np.array(body.joints),
@@ -184,7 +170,7 @@ def sample_of(arrays: Arrays, action: str | None = None, window: int = 0) -> Sam
 
 
 def check_suffix(path: Path) -> None:
-    """Raises UsageError where a sample file cannot be called so, or what it takes to write it is not installed."""
+    """Raises UsageError for another suffix, or where the package that writes it is not installed."""
     if path.suffix not in SUFFIXES:
         raise UsageError(expected="a sample file that ends in .npz or .h5", got=str(path), cure="Change the suffix.")
     if path.suffix == ".h5":

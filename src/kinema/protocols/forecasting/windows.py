@@ -1,4 +1,4 @@
-"""What the forecasting protocols share: cutting windows out of a test recording, and the two errors of an answer."""
+"""What the forecasting protocols share: cutting windows out of a test recording, and the two errors of a forecast."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kinema.metrics.angles import benchmark_euler, euler_error
 from kinema.metrics.displacement import mpjpe
 from kinema.motion.edit import root_free
 from kinema.motion.motion import Motion, Points
-from kinema.protocols.forecasting.interface import WindowForecaster
+from kinema.protocols.interface import Evaluated
 
 _CHUNK = 256  # windows at a time: about 15 MB of rotations
 
@@ -25,9 +25,9 @@ def every_second_row(clip: Motion) -> Motion:
 
 @dataclass(frozen=True)
 class ForecastWindows:
-    """Some windows of one file: the clips (batch shape (window,)), and what is true of them, the root removed.
+    """Some windows of one file: the clips (batch shape (window,)), and their ground truth, the root removed.
 
-    `starts` are their first frames in the file, `observed` the number of frames that a model is shown.
+    `starts` are their first frames in the file, `observed` the number of frames that a model observes.
     """
 
     clips: Motion
@@ -38,7 +38,7 @@ class ForecastWindows:
 
     @property
     def past(self) -> Motion:
-        """What a model is shown."""
+        """The frames that a model observes."""
         return self.clips[: self.observed]
 
 
@@ -51,35 +51,35 @@ def cut(clip: Motion, starts: Sequence[int], observed: int, predicted: int) -> I
         yield ForecastWindows(clip[index], angles[index], positions[index], observed, tuple(some.tolist()))
 
 
-def answered(forecaster: WindowForecaster, windows: ForecastWindows) -> tuple[Motion | None, Points | None]:
-    """What a forecaster says about windows: rotations (None: it has none) and positions, the root removed."""
+def answered(pipeline: Evaluated, windows: ForecastWindows) -> tuple[Motion | None, Points | None]:
+    """The forecasts of windows: rotations (None: the pipeline has none) and positions, the root removed."""
     predicted = windows.clips.frames - windows.observed
-    turned: Motion | None = None
+    rotated: Motion | None = None
     points: Points | None = None
-    if "rotations" in forecaster.spaces:
-        answer = forecaster.forecast_windows(windows.past, predicted, "rotations")
-        assert isinstance(answer, Motion), f"{forecaster.name} answered positions where rotations were asked"
-        turned = answer
-        points = None if "positions" in forecaster.spaces else root_free(turned).points()
-    if "positions" in forecaster.spaces:
-        points = forecaster.forecast_windows(windows.past, predicted, "positions").points()
-    return turned, points
+    if "rotations" in pipeline.spaces:
+        answer = pipeline.forecast_windows(windows.past, predicted, "rotations")
+        assert isinstance(answer, Motion), f"{pipeline.name} gave positions where rotations were asked for"
+        rotated = answer
+        points = None if "positions" in pipeline.spaces else root_free(rotated).points()
+    if "positions" in pipeline.spaces:
+        points = pipeline.forecast_windows(windows.past, predicted, "positions").points()
+    return rotated, points
 
 
 def errors_of(
-    forecaster: WindowForecaster,
+    pipeline: Evaluated,
     windows: ForecastWindows,
     *,
     unit_mm: float,
     unscored_rotations: Sequence[int] = (),
     unscored_positions: Sequence[int] = (),
 ) -> dict[str, Float[Tensor, "window frame"]]:
-    """Errors by metric: "euler_rad" of a forecaster of rotations, "mpjpe_mm" where a metre counts `unit_mm`."""
-    turned, points = answered(forecaster, windows)
+    """Errors by metric: "euler_rad" where there are rotations, "mpjpe_mm" where a metre counts `unit_mm`."""
+    rotated, points = answered(pipeline, windows)
     errors: dict[str, Tensor] = {}
-    if turned is not None:
+    if rotated is not None:
         scored = _all_but(windows.clips, unscored_rotations)
-        errors["euler_rad"] = euler_error(benchmark_euler(turned.rotations), windows.angles, scored)
+        errors["euler_rad"] = euler_error(benchmark_euler(rotated.rotations), windows.angles, scored)
     if points is not None:
         scored = _all_but(windows.clips, unscored_positions)
         errors["mpjpe_mm"] = mpjpe(points.positions, windows.positions[:, windows.observed :], scored) * unit_mm

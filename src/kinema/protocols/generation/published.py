@@ -1,14 +1,14 @@
 """What is known of published numbers for motion from action labels, to stand beside our own; none is comparable.
 
-HumanAct12 rows are evaluated on the training set by a recogniser with a random state (ACTOR's protocol); the MMD rows
+HumanAct12 rows are evaluated on the training set by a classifier with a random state (ACTOR's protocol); the MMD rows
 are of 2-D Human3.6M. All were written down from memory: "recalled". Of PoseGPT's own tables nothing could be read.
 """
 
 from __future__ import annotations
 
-from kinema.protocols.report_scores import PublishedScores
+from kinema.protocols.score_report import PublishedScores
 
-_HUMANACT12 = "HumanAct12, ACTOR's protocol: another recogniser, evaluated on the training set"
+_HUMANACT12 = "HumanAct12, ACTOR's protocol: another classifier, evaluated on the training set"
 _H36M = "Human3.6M in 2-D, 10 actions, 50 frames"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -20,6 +19,7 @@ from kinema.metrics.generation import (
     multimodality,
 )
 from kinema.motion.names import CANON17
+from kinema.protocols.evaluators import Evaluator
 from kinema.protocols.generation.windows import LabelledWindows
 
 METRICS: dict[str, str] = {
@@ -42,36 +42,9 @@ METRICS: dict[str, str] = {
 MMD_PAIRS = 2000  # at most, per class, as the metric's first users have it
 
 
-@runtime_checkable
-class Judge(Protocol):
-    """A recogniser, with the layer before its logits."""
-
-    @property
-    def digest(self) -> str:
-        """A hash of its weights: two reports with the same one can be compared."""
-        ...
-
-    def look(
-        self, clips: Float[Tensor, "clip frame feat"]
-    ) -> tuple[Float[Tensor, "clip dim"], Float[Tensor, "clip class"]]:
-        """Features and logits of clips."""
-        ...
-
-
-@runtime_checkable
-class EvaluatorTrainer(Protocol):
-    """Whoever trains recognisers: the same clips, steps and seed give the same judge."""
-
-    def teach(
-        self, clips: Float[Tensor, "clip frame feat"], labels: Float[Tensor, "clip class"], *, steps: int, keep: bool
-    ) -> Judge:
-        """A recogniser of these clips; one to `keep` may be read back where it was trained before."""
-        ...
-
-
 @dataclass(frozen=True)
 class EvaluatedClips:
-    """A set of clips as the two judges see it."""
+    """A set of clips with the features of the two evaluators."""
 
     windows: LabelledWindows
     poses: Float[Tensor, "clip dim"]
@@ -84,8 +57,8 @@ class EvaluatedClips:
         return EvaluatedClips(self.windows[chosen], self.poses[chosen], self.logits[chosen], self.steps[chosen])
 
 
-def see(windows: LabelledWindows, of_poses: Judge, of_steps: Judge) -> EvaluatedClips:
-    """What the judge of poses and the judge of frame-to-frame differences make of clips."""
+def evaluated(windows: LabelledWindows, of_poses: Evaluator, of_steps: Evaluator) -> EvaluatedClips:
+    """Clips with the features of the evaluator of poses and of that of frame-to-frame differences."""
     features = windows.features()
     poses, logits = of_poses.look(features)
     return EvaluatedClips(windows, poses, logits, of_steps.look(features.diff(dim=1))[0])
@@ -94,7 +67,7 @@ def see(windows: LabelledWindows, of_poses: Judge, of_steps: Judge) -> Evaluated
 def score(made: EvaluatedClips, real: EvaluatedClips, contents: tuple[str, ...], seed: int) -> dict[str, float | None]:
     """Every score of one set of clips but those that need training.
 
-    `contents` are the classes that recognition is counted over (styles are not what is done).
+    `contents` are the classes over which accuracy is counted (without styles, which say how).
     """
     generator = torch.Generator().manual_seed(seed)
     columns = [made.windows.classes.index(name) for name in contents]
@@ -108,7 +81,7 @@ def score(made: EvaluatedClips, real: EvaluatedClips, contents: tuple[str, ...],
         "fid_class": _within_class(made, real, columns),
         "kid": kernel_distance(made.poses, real.poses),
         "diversity": diversity(made.poses, generator),
-        # Of one clip in each class nothing can be said.
+        # One clip in each class has no spread.
         "multimodality": multimodality(made.poses, labels, generator) if bool((labels.sum(0) >= 2).any()) else None,
         "fid_motion": frechet_distance(Moments.of(made.steps), Moments.of(real.steps)),
         "speed": moved.speed,
@@ -148,7 +121,7 @@ def legacy_by_class(
 def _within_class(made: EvaluatedClips, real: EvaluatedClips, columns: list[int]) -> float | None:
     found: list[float] = []
     for column in columns:
-        sets = [seen.poses[seen.windows.labels[:, column] > 0] for seen in (made, real)]
+        sets = [one.poses[one.windows.labels[:, column] > 0] for one in (made, real)]
         if min(map(len, sets)) >= 2:
             found.append(frechet_distance(*(Moments.of(some) for some in sets)))
     return sum(found) / len(found) if found else None

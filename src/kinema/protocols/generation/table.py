@@ -1,4 +1,4 @@
-"""The rows of `action-generation`: what a generator makes, real motion against real motion, and the baselines."""
+"""The rows of `action-generation`: generated motion, real motion against real motion, and the baselines."""
 
 from __future__ import annotations
 
@@ -6,67 +6,28 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinema.data.source import Source
-from kinema.motion.motion import Clip
-from kinema.protocols.generation.scores import EvaluatedClips, EvaluatorTrainer, Judge, score, see
+from kinema.protocols.evaluators import Evaluator, EvaluatorTrainer
+from kinema.protocols.generation.scores import EvaluatedClips, evaluated, score
 from kinema.protocols.generation.windows import LabelledWindows, windows_of_clip
+from kinema.protocols.interface import Evaluated
 
-_STUDENT = 11  # shuffles labels
-
-
-@runtime_checkable
-class MotionGenerator(Protocol):
-    """A model that makes motion from labels, at its own rate and on its own skeleton."""
-
-    @property
-    def name(self) -> str:
-        """What reports call it."""
-        ...
-
-    @property
-    def trained_on(self) -> frozenset[str]:
-        """Identities of its training recordings."""
-        ...
-
-    @property
-    def actions(self) -> tuple[str, ...]:
-        """The labels that it was trained with, in its order."""
-        ...
-
-    @property
-    def fps(self) -> float:
-        """The rate of what it makes."""
-        ...
-
-    def source(self, data: Path | str | None) -> Source:
-        """The labelled recordings that it was trained on, with their other splits, below the folder `data`."""
-        ...
-
-    def as_seen(self, clip: Clip) -> Clip:
-        """A recording as the model would say it: at its rate, with what its representation keeps."""
-        ...
-
-    def make(self, labels: Float[Tensor, "clip class"], frames: int, seed: int) -> Clip:
-        """One clip for every row of label weights (batch shape (clip,)). The same seed gives the same clips."""
-        ...
+_SHUFFLE = 11  # shuffles labels
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What one row of the table is made of: the mean of each score, and half the width of its 95 % interval."""
+class RowScores:
+    """The scores of one row of the table: the mean of each score, and half the width of its 95 % interval."""
 
     mean: Mapping[str, float | None]
     interval: Mapping[str, float | None]
 
     @classmethod
-    def of(cls, rounds: Sequence[Mapping[str, float | None]], extra: Mapping[str, float | None]) -> Answers:
+    def of(cls, rounds: Sequence[Mapping[str, float | None]], extra: Mapping[str, float | None]) -> RowScores:
         """Mean and interval over repetitions; `extra` are scores that were taken once."""
         mean: dict[str, float | None] = {}
         interval: dict[str, float | None] = {}
@@ -80,12 +41,12 @@ class Answers:
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is made and trained: repetitions, clips in each (at most), steps of the judges and of the students."""
+    """How much is generated and trained: repetitions, clips in each (at most), training steps."""
 
     repetitions: int = 20
     most: int = 1000
-    judge_steps: int = 1000
-    student_steps: int = 300
+    evaluator_steps: int = 1000
+    classifier_steps: int = 300
 
 
 class GenerationTable:
@@ -94,37 +55,39 @@ class GenerationTable:
     def __init__(
         self,
         effort: Effort,
-        generator: MotionGenerator,
-        teacher: EvaluatorTrainer,
+        pipeline: Evaluated,
+        trainer: EvaluatorTrainer,
         train: LabelledWindows,
         test: LabelledWindows,
         contents: tuple[str, ...],
     ) -> None:
-        self.effort, self.generator, self.teacher = effort, generator, teacher
+        self.effort, self.pipeline, self.trainer = effort, pipeline, trainer
         self.train, self.test, self.contents = train, test, contents
         self.count = min(len(test), effort.most)
         features = train.features()
-        self.of_poses: Judge = teacher.teach(features, train.labels, steps=effort.judge_steps, keep=True)
-        self.of_steps: Judge = teacher.teach(features.diff(dim=1), train.labels, steps=effort.judge_steps, keep=True)
-        self.real = see(test, self.of_poses, self.of_steps)
+        self.of_poses: Evaluator = trainer.train(features, train.labels, steps=effort.evaluator_steps, keep=True)
+        self.of_steps: Evaluator = trainer.train(
+            features.diff(dim=1), train.labels, steps=effort.evaluator_steps, keep=True
+        )
+        self.real = evaluated(test, self.of_poses, self.of_steps)
         self.notes: list[str] = []
         self.by_action: dict[str, Mapping[str, float | None]] = {}
 
-    def rows(self) -> dict[str, Answers]:
+    def rows(self) -> dict[str, RowScores]:
         """Name -> scores: the model first, then real motion, then the baselines."""
         made = self._generated()
-        found = {self.generator.name: self._row(made)}
+        found = {self.pipeline.name: self._row(made)}
         self._count_actions(made)
         if halves := self._halves():
-            found["real: half of the test split"] = Answers.of(halves, {})
+            found["real: half of the test split"] = RowScores.of(halves, {})
         found["real: train split"] = self._row([self._drawn(self.train, seed) for seed in self._seeds()])
-        found["real: test split itself"] = Answers.of([score(self.real, self.real, self.contents, 0)], {})
+        found["real: test split itself"] = RowScores.of([score(self.real, self.real, self.contents, 0)], {})
         found["class-mean sequence"] = self._row([self._means(seed) for seed in self._seeds()[:1]])
         found["real under shuffled labels"] = self._row([self._shuffled(seed) for seed in self._seeds()[:5]])
         return found
 
     def _halves(self) -> list[Mapping[str, float | None]]:
-        """Half of the test split against the other half, of other recordings: real motion that no judge knows."""
+        """Half of the test split against the other half, of other recordings. No evaluator was trained on them."""
         found: list[Mapping[str, float | None]] = []
         for seed in self._seeds():
             ours, others = self.test.halves(seed)
@@ -137,13 +100,13 @@ class GenerationTable:
 
     def _generated(self) -> list[LabelledWindows]:
         frames = self.test.positions.shape[1]
-        order = [self.generator.actions.index(name) for name in self.test.classes]
+        order = [self.pipeline.actions.index(name) for name in self.test.classes]
         made: list[LabelledWindows] = []
         for seed in self._seeds():
             labels = self._labels(seed)
-            asked = torch.zeros(len(labels), len(self.generator.actions))
-            asked[:, order] = labels
-            clips = self.generator.make(asked, frames, seed)
+            weights = torch.zeros(len(labels), len(self.pipeline.actions))
+            weights[:, order] = labels
+            clips = self.pipeline.make(weights, frames, seed)
             made.append(self.test.with_(windows_of_clip(clips, frames), labels))
         return made
 
@@ -152,20 +115,20 @@ class GenerationTable:
         drawn = torch.Generator().manual_seed(seed)
         return self.test.labels[torch.randint(len(self.test), (self.count,), generator=drawn)]
 
-    def _row(self, sets: list[LabelledWindows]) -> Answers:
+    def _row(self, sets: list[LabelledWindows]) -> RowScores:
         rounds = [
-            score(see(some, self.of_poses, self.of_steps), self.real, self.contents, seed)
+            score(evaluated(some, self.of_poses, self.of_steps), self.real, self.contents, seed)
             for seed, some in enumerate(sets)
         ]
-        return Answers.of(rounds, {"teaches": self._teaches(sets)})
+        return RowScores.of(rounds, {"teaches": self._teaches(sets)})
 
     def _teaches(self, sets: list[LabelledWindows]) -> float:
-        """How well a fresh recogniser that learnt from these clips alone knows the real test clips."""
+        """Accuracy on the real test clips of a new classifier that is trained on these clips alone."""
         features = torch.cat([some.features() for some in sets[:4]])
         labels = torch.cat([some.labels for some in sets[:4]])
-        student = self.teacher.teach(features, labels, steps=self.effort.student_steps, keep=False)
+        classifier = self.trainer.train(features, labels, steps=self.effort.classifier_steps, keep=False)
         columns = [self.test.classes.index(name) for name in self.contents]
-        logits = student.look(self.test.features())[1][:, columns]
+        logits = classifier.look(self.test.features())[1][:, columns]
         own = self.test.labels[:, columns]
         return float((own.gather(1, logits.argmax(1, keepdim=True)) > 0).double().mean())
 
@@ -189,15 +152,15 @@ class GenerationTable:
 
     def _shuffled(self, seed: int) -> LabelledWindows:
         drawn = self._drawn(self.train, seed)
-        order = torch.randperm(len(drawn), generator=torch.Generator().manual_seed(_STUDENT + seed))
+        order = torch.randperm(len(drawn), generator=torch.Generator().manual_seed(_SHUFFLE + seed))
         return drawn.with_(drawn.positions, drawn.labels[order])
 
     def _count_actions(self, made: list[LabelledWindows]) -> None:
         """Per action the share that is recognised and the speed."""
-        seen: list[EvaluatedClips] = [see(some, self.of_poses, self.of_steps) for some in made[:4]]
-        labels = torch.cat([some.windows.labels for some in seen])
-        logits = torch.cat([some.logits for some in seen])
-        clips = torch.cat([some.windows.positions for some in seen])
+        of_clips: list[EvaluatedClips] = [evaluated(some, self.of_poses, self.of_steps) for some in made[:4]]
+        labels = torch.cat([some.windows.labels for some in of_clips])
+        logits = torch.cat([some.logits for some in of_clips])
+        clips = torch.cat([some.windows.positions for some in of_clips])
         columns = [self.test.classes.index(name) for name in self.contents]
         best = logits[:, columns].argmax(1)
         for place, name in enumerate(self.contents):

@@ -1,15 +1,13 @@
 """`tokens`: what is lost when motion becomes codes, how many codes are used, and how well a past is continued.
 
 Windows of the test split, none overlapping. Errors are distances of joints in millimetres by forward kinematics, the
-way of the root included: both motions begin at the same place with the same heading.
+root trajectory included: both motions begin at the same place with the same heading.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -17,12 +15,12 @@ from torch import Tensor
 
 from kinema.core.errors import UsageError
 from kinema.data.source import Source
-from kinema.motion.motion import Clip
+from kinema.protocols.base import NO_OPTIONS, Options, Protocol
 from kinema.protocols.generation.actions import SECONDS
-from kinema.protocols.generation.scores import EvaluatorTrainer
-from kinema.protocols.generation.table import MotionGenerator
+from kinema.protocols.interface import Data, Evaluated
 from kinema.protocols.leaks import find_leak
-from kinema.protocols.report_scores import ScoreReport
+from kinema.protocols.report import Report
+from kinema.protocols.score_report import score_report
 
 METRICS: dict[str, str] = {
     "mpjpe": "rebuilt, mm",
@@ -39,38 +37,8 @@ _SAMPLES = 8
 _CHUNK = 64  # windows at once
 
 
-@runtime_checkable
-class Coder(Protocol):
-    """A generator that makes codes of motion. Features are standardised."""
-
-    @property
-    def code_count(self) -> tuple[int, int]:
-        """Books, and codes in each."""
-        ...
-
-    def cut(self, clip: Clip, frames: int) -> Float[Tensor, "window frame feat"]:
-        """The windows of a recording, at the model's rate and on its skeleton."""
-        ...
-
-    def joints(self, features: Float[Tensor, "*batch frame feat"]) -> Float[Tensor, "*batch frame joint 3"]:
-        """Places of joints, metres, beginning above the origin with the heading 0."""
-        ...
-
-    def coded(
-        self, features: Float[Tensor, "window frame feat"]
-    ) -> tuple[Int[Tensor, "window token book"], Float[Tensor, "window frame feat"]]:
-        """Codes, and the features that are made of them."""
-        ...
-
-    def continued(
-        self, past: Float[Tensor, "window past feat"], frames: int, samples: int, seed: int
-    ) -> Float[Tensor, "sample window frame feat"]:
-        """The past with the `frames` after it, without a label."""
-        ...
-
-
 @dataclass(frozen=True)
-class Tokens:
+class Tokens(Protocol):
     """The protocol; `most` windows at most are continued (the first ones), all are rebuilt."""
 
     name: str = "tokens"
@@ -78,31 +46,32 @@ class Tokens:
     most: int = 256
     seed: int = 0
 
+    verb = "generate"
+
     def evaluate(
-        self, generator: MotionGenerator, teacher: EvaluatorTrainer, data: Path | str | None = None
-    ) -> ScoreReport:
-        """Score a tokeniser with its prior; the teacher is not needed. Raises UsageError for a model without codes."""
-        del teacher
-        if not isinstance(generator, Coder):
+        self, pipeline: Evaluated, data: Data = None, *, beside: Sequence[Evaluated] = (), options: Options = NO_OPTIONS
+    ) -> Report:
+        """See `Protocol`. Raises UsageError too for a model without codes."""
+        books, codes = pipeline.code_count
+        if not books:
             raise UsageError(
                 expected="a model that makes codes of motion (the recipes posegpt, posegpt-bandai2 ...)",
-                got=generator.name,
+                got=pipeline.name,
                 cure="Use the protocol action-generation.",
             )
-        source = generator.source(data)
-        frames = max(8, round(SECONDS * generator.fps))
-        windows, identities = _windows(source, generator, frames)
-        scores = {**_rebuilt(generator, windows), **self._ahead(generator, windows[: self.most], generator.fps)}
-        books, codes = generator.code_count
-        return ScoreReport(
-            protocol=self.name,
-            model=generator.name,
-            metrics=METRICS,
-            scores={"mean of windows": scores},
+        source = pipeline.source(data)
+        frames = max(8, round(SECONDS * pipeline.fps))
+        windows, identities = _windows(source, pipeline, frames)
+        scores = {**_rebuilt(pipeline, windows), **self._ahead(pipeline, windows[: self.most], pipeline.fps)}
+        return score_report(
+            self.name,
+            pipeline.name,
+            METRICS,
+            {pipeline.name: {"mean of windows": scores}},
             setting={
                 "source": source.name,
                 "frames": frames,
-                "fps": generator.fps,
+                "fps": pipeline.fps,
                 "windows": len(windows),
                 "continued": min(len(windows), self.most),
                 "books": books,
@@ -110,36 +79,36 @@ class Tokens:
                 "seed": self.seed,
             },
             places={"mpjpe": 1, "mpjpe_still": 1, "forecast": 1, "forecast_mean": 1, "zero_velocity": 1},
-            leak=find_leak(generator.trained_on, {one: one for one in sorted(identities)}),
+            leak=find_leak(pipeline.trained_on, {one: one for one in sorted(identities)}),
             notes=(
-                "The way of the root is included in all errors but 'about the root'.",
+                "The root trajectory is part of all errors but 'about the root'.",
                 f"'codes used': the share of {books} x {codes} codes that the test split needs at least once.",
-                f"'mean of samples': the mean place of each joint over {_SAMPLES} futures, which is what one number "
-                "asks for; a single sample is a guess among many.",
+                f"'mean of samples': the mean position of each joint over {_SAMPLES} futures, which has the "
+                "smallest expected error; a single sample is one of many.",
             ),
         )
 
-    def _ahead(self, coder: Coder, windows: Float[Tensor, "window frame feat"], fps: float) -> dict[str, float]:
+    def _ahead(self, pipeline: Evaluated, windows: Float[Tensor, "window frame feat"], fps: float) -> dict[str, float]:
         past, ahead = round(_PAST * fps), max(1, round(AHEAD * fps))
-        truth = coder.joints(windows[:, : past + ahead])
+        ground_truth = pipeline.joint_positions(windows[:, : past + ahead])
         single: list[Tensor] = []
         mean: list[Tensor] = []
         for place, some in enumerate(windows.split(_CHUNK)):
-            found = coder.joints(coder.continued(some[:, :past], ahead, _SAMPLES, self.seed + place))
+            found = pipeline.joint_positions(pipeline.continued(some[:, :past], ahead, _SAMPLES, self.seed + place))
             single.append(found[0, :, -1])
             mean.append(found[:, :, -1].mean(0))
         return {
-            "forecast": _distance(torch.cat(single), truth[:, -1]),
-            "forecast_mean": _distance(torch.cat(mean), truth[:, -1]),
-            "zero_velocity": _distance(truth[:, past - 1], truth[:, -1]),
+            "forecast": _distance(torch.cat(single), ground_truth[:, -1]),
+            "forecast_mean": _distance(torch.cat(mean), ground_truth[:, -1]),
+            "zero_velocity": _distance(ground_truth[:, past - 1], ground_truth[:, -1]),
         }
 
 
-def _windows(source: Source, coder: Coder, frames: int) -> tuple[Float[Tensor, "window frame feat"], set[str]]:
+def _windows(source: Source, pipeline: Evaluated, frames: int) -> tuple[Float[Tensor, "window frame feat"], set[str]]:
     found: list[Tensor] = []
     identities: set[str] = set()
     for clip in source.clips("test"):
-        if len(windows := coder.cut(clip, frames)):
+        if len(windows := pipeline.cut(clip, frames)):
             found.append(windows)
             identities.add(clip.identity)
     if not found:
@@ -149,17 +118,17 @@ def _windows(source: Source, coder: Coder, frames: int) -> tuple[Float[Tensor, "
     return torch.cat(found), identities
 
 
-def _rebuilt(coder: Coder, windows: Float[Tensor, "window frame feat"]) -> dict[str, float]:
+def _rebuilt(pipeline: Evaluated, windows: Float[Tensor, "window frame feat"]) -> dict[str, float]:
     errors: list[tuple[float, float]] = []
     codes: list[Tensor] = []
     for some in windows.split(_CHUNK):
-        indices, answer = coder.coded(some)
+        indices, answer = pipeline.coded(some)
         codes.append(indices.flatten(0, 1))
-        truth, found = coder.joints(some), coder.joints(answer)
-        about = [places - places[..., :1, :] for places in (found, truth)]
-        errors.append((_distance(found, truth) * len(some), _distance(about[0], about[1]) * len(some)))
+        ground_truth, found = pipeline.joint_positions(some), pipeline.joint_positions(answer)
+        about = [positions - positions[..., :1, :] for positions in (found, ground_truth)]
+        errors.append((_distance(found, ground_truth) * len(some), _distance(about[0], about[1]) * len(some)))
     whole, still = (sum(column) / len(windows) for column in zip(*errors, strict=True))
-    return {"mpjpe": whole, "mpjpe_still": still, **code_use(torch.cat(codes), coder.code_count[1])}
+    return {"mpjpe": whole, "mpjpe_still": still, **code_use(torch.cat(codes), pipeline.code_count[1])}
 
 
 def code_use(indices: Int[Tensor, "token book"], codes: int) -> Mapping[str, float]:
@@ -174,8 +143,8 @@ def code_use(indices: Int[Tensor, "token book"], codes: int) -> Mapping[str, flo
     return {"used": sum(used) / len(used), "perplexity": sum(perplexity) / len(perplexity)}
 
 
-def _distance(found: Tensor, truth: Tensor) -> float:
-    return 1000 * float((found - truth).double().norm(dim=-1).mean())
+def _distance(found: Tensor, ground_truth: Tensor) -> float:
+    return 1000 * float((found - ground_truth).double().norm(dim=-1).mean())
 
 
 TOKENS = Tokens()

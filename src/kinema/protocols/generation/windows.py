@@ -1,6 +1,6 @@
-"""Labelled windows of joint positions, as recognisers see them and as generated motion is compared with them.
+"""Labelled windows of joint positions: what evaluators read, and what generated motion is compared with.
 
-All motion is looked at in the same way: the canonical seventeen joints where a body has them all (otherwise every
+All motion is brought to one form: the canonical seventeen joints where a body has them all (otherwise every
 joint), standing at the origin of the floor and facing +z in the first frame.
 """
 
@@ -37,7 +37,7 @@ class LabelledWindows:
         return len(self.positions)
 
     def __getitem__(self, chosen: Int[Tensor, " row"]) -> LabelledWindows:
-        """Some of the clips, in the order asked for."""
+        """Some of the clips, in the order of `chosen`."""
         return self.with_(self.positions[chosen], self.labels[chosen])
 
     def with_(
@@ -57,16 +57,16 @@ class LabelledWindows:
         return [row for row in rows if sides[self.takes[row]]], [row for row in rows if not sides[self.takes[row]]]
 
     def features(self) -> Float[Tensor, "clip frame feat"]:
-        """What recognisers read: joints relative to the pelvis, then the pelvis."""
+        """What evaluators read: joints relative to the pelvis, then the pelvis."""
         pelvis = self.positions[:, :, :1]
         return torch.cat((self.positions[:, :, 1:] - pelvis, pelvis), 2).flatten(2)
 
     def pathless(self) -> bool:
-        """Whether bodies stay where they are: a representation without the way of the root."""
+        """Whether bodies stay where they are: a representation without a root trajectory."""
         return float(self.positions[:, :, 0].diff(dim=1).abs().max()) < 1e-6
 
 
-def judged_joints(skeleton: Skeleton) -> tuple[int, ...]:
+def scored_joints(skeleton: Skeleton) -> tuple[int, ...]:
     """The canonical seventeen, pelvis first, or every joint where one of them is not known by name."""
     if has_joint(skeleton, *CANON17):
         return tuple(skeleton.indices(CANON17))
@@ -76,7 +76,7 @@ def judged_joints(skeleton: Skeleton) -> tuple[int, ...]:
 def windows_of_clip(clip: Clip, frames: int) -> Float[Tensor, "window frame joint dim"]:
     """Aligned windows of a clip (batch shape () or (clip,)), one after the other; what is left over is dropped."""
     points = clip.points()
-    positions = points.positions[..., list(judged_joints(points.skeleton)), :]
+    positions = points.positions[..., list(scored_joints(points.skeleton)), :]
     count = positions.shape[-3] // frames
     cut = positions[..., : count * frames, :, :].unflatten(-3, (count, frames))
     return aligned(cut.reshape(-1, *cut.shape[-3:]), points.skeleton)
@@ -85,30 +85,30 @@ def windows_of_clip(clip: Clip, frames: int) -> Float[Tensor, "window frame join
 def aligned(
     positions: Float[Tensor, "clip frame joint dim"], skeleton: Skeleton
 ) -> Float[Tensor, "clip frame joint dim"]:
-    """Clips turned and moved so that the first frame stands at x = z = 0 and faces +z; heights stay.
+    """Clips rotated and moved so that the first frame stands at x = z = 0 and faces +z; heights stay.
 
-    In two dimensions (and for bodies without canonical hips) only the place changes.
+    In two dimensions (and for bodies without canonical hips) only the position changes.
     """
     start = positions[:, :1, :1].clone()
     flat = positions.shape[-1] == 3
     if flat:
         start[..., 1] = 0
     moved = positions - start
-    if not flat or len(judged_joints(skeleton)) != len(CANON17):
+    if not flat or len(scored_joints(skeleton)) != len(CANON17):
         return moved
     across = positions[:, 0, CANON17.index("l_hip")] - positions[:, 0, CANON17.index("r_hip")]
     angle = torch.atan2(across[:, 2], across[:, 0])  # the left of a body that faces +z is +x
     cos, sin, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
-    turn = torch.stack((cos, zero, sin, zero, one, zero, -sin, zero, cos), -1).unflatten(-1, (3, 3))
-    return moved @ turn.transpose(-1, -2)[:, None]
+    rotation = torch.stack((cos, zero, sin, zero, one, zero, -sin, zero, cos), -1).unflatten(-1, (3, 3))
+    return moved @ rotation.transpose(-1, -2)[:, None]
 
 
 def labelled_windows(
-    clips: Iterable[Clip], as_seen: Callable[[Clip], Clip], classes: Sequence[str], frames: int
+    clips: Iterable[Clip], as_represented: Callable[[Clip], Clip], classes: Sequence[str], frames: int
 ) -> LabelledWindows:
-    """The windows of recordings, each as a model would say it (`as_seen`); clips without a known label are left out.
+    """The windows of recordings, each after the model's representation (`as_represented`).
 
-    Raises UsageError where no labelled clip is long enough.
+    Clips without a known label are left out. Raises UsageError where no labelled clip is long enough.
     """
     positions: list[Tensor] = []
     labels: list[Tensor] = []
@@ -120,9 +120,9 @@ def labelled_windows(
         row = torch.tensor([float(name in own) for name in classes])
         if not bool(row.any()):
             continue
-        seen = as_seen(clip).points()
-        body = body or seen
-        windows = windows_of_clip(seen, frames)
+        points = as_represented(clip).points()
+        body = body or points
+        windows = windows_of_clip(points, frames)
         positions.append(windows)
         identities.add(clip.identity)
         takes += [take] * len(windows)
@@ -133,7 +133,7 @@ def labelled_windows(
             got="none",
             cure="Give longer recordings, or a model of these actions.",
         )
-    joints = judged_joints(body.skeleton)
+    joints = scored_joints(body.skeleton)
     cut, kept = torch.cat(positions), torch.cat(labels)
     return LabelledWindows(
         cut, kept, tuple(classes), body.skeleton, joints, body.fps, frozenset(identities), tuple(takes)

@@ -1,4 +1,4 @@
-"""The file of answers: what was true, what a method said and the straight line, clip by clip, as HDF5 (extra `data`).
+"""The file of answers: ground truth, answer of a method and straight lines, clip by clip, as HDF5 (extra `data`).
 
 `{cell}/{recording}` is a group of `gt`, `pred` and `interp`, each of shape (joint, dim, frame) as Render-In-Between's
 evaluation writes them: metres with y up, or units of the picture with y down. Its attributes are `fps` and the body
@@ -22,7 +22,7 @@ from kinema.core.errors import FormatError, UsageError, unknown_name
 from kinema.data.sources.arrays import h5_array, open_h5, require_h5py
 from kinema.motion.motion import Clip, Points
 from kinema.motion.skeleton import Skeleton
-from kinema.protocols.inbetweening.grid import GridWindows, Keep
+from kinema.protocols.inbetweening.grid_windows import GridWindows, Keep
 
 PARTS = ("gt", "pred", "interp")
 _CURE = "The file is damaged or of another kind: write it again by `kinema eval --answers`."
@@ -30,18 +30,18 @@ _CURE = "The file is damaged or of another kind: write it again by `kinema eval 
 
 @dataclass(frozen=True, eq=False)
 class Answered:
-    """One clip of a file: the truth, the method's answer, and straight lines through what was given."""
+    """One clip of a file: the ground truth, the method's answer, and straight lines through the given frames."""
 
     name: str
     model: str
-    truth: Points
+    ground_truth: Points
     answer: Points
     lines: Points
 
 
 @contextlib.contextmanager
 def write_answers(path: Path, protocol: str, model: str) -> Generator[Keep]:
-    """What keeps answers in a new file, which is there when the block has ended well.
+    """The function that keeps answers in a new file, which is there when the block has ended without an error.
 
     Raises UsageError for a suffix other than .h5, or without h5py.
     """
@@ -53,14 +53,14 @@ def write_answers(path: Path, protocol: str, model: str) -> Generator[Keep]:
 
         def keep(question: GridWindows, answers: Mapping[str, Clip]) -> None:
             if model in answers:
-                name = f"{question.cell}/{question.truth.identity}"
-                _write(file.create_group(name), question.truth, answers[model], answers["linear"])
+                name = f"{question.cell}/{question.ground_truth.identity}"
+                _write(file.create_group(name), question.ground_truth, answers[model], answers["linear"])
 
         yield keep
 
 
 def is_answer_file(path: Path) -> bool:
-    """Whether a file is one, by its suffix and what it says of itself."""
+    """Whether a file is one, by its suffix and its attributes."""
     if path.suffix != ".h5" or not path.is_file():
         return False
     with open_h5(path) as file:
@@ -89,15 +89,15 @@ def _write(group: Any, truth: Clip, answer: Clip, lines: Clip) -> None:
         array = clip.points().positions[0].permute(1, 2, 0).float().numpy()
         group.create_dataset(part, data=array, compression="gzip", shuffle=True)
     body = truth.skeleton
-    told = {"skeleton": body.name, "joint_names": list(body.joints), "parents": body.parents}
-    group.attrs.update({"fps": truth.fps, **told, "rest_offsets": body.offsets.numpy()})
+    facts = {"skeleton": body.name, "joint_names": list(body.joints), "parents": body.parents}
+    group.attrs.update({"fps": truth.fps, **facts, "rest_offsets": body.offsets.numpy()})
 
 
 def _read(group: Any, part: str, path: Path) -> Points:
-    told, array = group.attrs, h5_array(group, part, path)
-    joints, parents = tuple(map(str, told["joint_names"])), tuple(map(int, told["parents"]))
+    facts, array = group.attrs, h5_array(group, part, path)
+    joints, parents = tuple(map(str, facts["joint_names"])), tuple(map(int, facts["parents"]))
     if array.ndim != 3 or array.shape[0] != len(joints) or array.shape[1] not in (2, 3) or not array.shape[2]:
         expected, got = f"shape ({len(joints)}, 2 or 3, frames)", f"{array.shape}"
         raise FormatError(where=f"{path}, {group.name}/{part}", expected=expected, got=got, cure=_CURE)
-    body = Skeleton(str(told["skeleton"]), joints, parents, torch.from_numpy(np.asarray(told["rest_offsets"])))
-    return Points(body, torch.from_numpy(array).float().permute(2, 0, 1).contiguous(), float(told["fps"]))
+    body = Skeleton(str(facts["skeleton"]), joints, parents, torch.from_numpy(np.asarray(facts["rest_offsets"])))
+    return Points(body, torch.from_numpy(array).float().permute(2, 0, 1).contiguous(), float(facts["fps"]))

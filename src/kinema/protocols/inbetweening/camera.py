@@ -29,6 +29,6 @@ def project(points: Points, seed: int) -> Points:
     yaw = torch.rand(count, generator=generator) * 2 * math.pi
     tilt = (torch.rand(count, generator=generator) * 2 - 1) * TILT
     centre = points.positions[:, :, :1].mean(1, keepdim=True)
-    seen = (points.positions - centre) @ camera.view(yaw, tilt)[:, None].transpose(-1, -2)
-    flat = camera.project(seen, focal=FOCAL, distance=DISTANCE, border=FOCAL * 10)
+    in_view = (points.positions - centre) @ camera.view(yaw, tilt)[:, None].transpose(-1, -2)
+    flat = camera.project(in_view, focal=FOCAL, distance=DISTANCE, border=FOCAL * 10)
     return replace(points, positions=SIZE / 2 + flat * flat.new_tensor([1.0, -1.0]))

@@ -1,6 +1,6 @@
-"""What a detector does to keys: trembling that grows towards hands and feet, gross misses over spans, confidences.
+"""What a detector does to keys: jitter that grows towards hands and feet, gross misses over spans, confidences.
 
-Seeded by window, so that every method is asked the same question in every run. Deviations are in metres for a body in
+Seeded by window, so that every method gets the same question in every run. Deviations are in metres for a body in
 space, in radians for joint rotations; a picture's are those of space through the camera.
 """
 
@@ -16,15 +16,15 @@ from kinema.geometry.rotations import rotvec_to_rotmat
 from kinema.motion.motion import Motion, Points
 from kinema.motion.skeleton import Skeleton
 
-_CORRELATION = 0.7  # of the trembling, from a frame to the next at 30 Hz
+_CORRELATION = 0.7  # of the jitter, from a frame to the next at 30 Hz
 _MISSES = 0.004  # chance that a miss begins, by frame and joint
 _MISS_FRAMES = (4, 16)
-_CALIBRATION = 0.1  # deviation of the confidence that is told
+_CALIBRATION = 0.1  # deviation of the confidence
 
 
 @dataclass(frozen=True)
 class Amounts:
-    """Deviations of the trembling of the trunk, and of hands and feet; and of a miss."""
+    """Deviations of the jitter of the trunk, and of hands and feet; and of a miss."""
 
     trunk: float
     ends: float
@@ -32,29 +32,29 @@ class Amounts:
 
 
 SPACE = Amounts(0.015, 0.035, 0.15)
-TURNS = Amounts(0.02, 0.05, 0.3)
+ROTATIONS = Amounts(0.02, 0.05, 0.3)
 
 
 def noisy_points(points: Points, seed: int, unit: float = 1.0) -> tuple[Points, Float[Tensor, "window frame joint"]]:
     """Points (batch shape (window,)) as a detector gives them, and the confidences; `unit` is what a metre counts."""
     windows, frames, joints, dims = points.positions.shape
-    added, told = trembling(points.skeleton, (windows, frames, joints), dims, SPACE, seed)
-    return replace(points, positions=points.positions + (added * unit).to(points.positions)), told.float()
+    added, confidence = jittered(points.skeleton, (windows, frames, joints), dims, SPACE, seed)
+    return replace(points, positions=points.positions + (added * unit).to(points.positions)), confidence.float()
 
 
 def noisy_motion(motion: Motion, seed: int) -> tuple[Motion, Float[Tensor, "window frame joint"]]:
-    """A motion (batch shape (window,)) as a detector gives it: joints turn, the root trembles; and the confidences."""
+    """A motion (batch shape (window,)) as a detector gives it: rotations and root jitter; and the confidences."""
     windows, frames, joints = motion.rotations.shape[:3]
-    added, told = trembling(motion.skeleton, (windows, frames, joints), 3, TURNS, seed)
+    added, confidence = jittered(motion.skeleton, (windows, frames, joints), 3, ROTATIONS, seed)
     rotations = motion.rotations @ rotvec_to_rotmat(added).to(motion.rotations)
-    moved, _ = trembling(motion.skeleton, (windows, frames, joints), 3, SPACE, seed + 1)
-    return replace(motion, rotations=rotations, root=motion.root + moved[:, :, 0].to(motion.root)), told.float()
+    moved, _ = jittered(motion.skeleton, (windows, frames, joints), 3, SPACE, seed + 1)
+    return replace(motion, rotations=rotations, root=motion.root + moved[:, :, 0].to(motion.root)), confidence.float()
 
 
-def trembling(
+def jittered(
     skeleton: Skeleton, shape: tuple[int, int, int], dims: int, amounts: Amounts, seed: int
 ) -> tuple[Float[Tensor, "window frame joint dim"], Float[Tensor, "window frame joint"]]:
-    """What is added to a batch of (window, frame, joint), and the confidence told of each joint, in (0, 1)."""
+    """What is added to a batch of (window, frame, joint), and the confidence of each joint, in (0, 1)."""
     generator = torch.Generator().manual_seed(seed)
     windows, frames, joints = shape
 
@@ -77,8 +77,8 @@ def trembling(
         missed[window, frame:end, joint] = True
         added[window, frame:end, joint] += offsets[window, frame, joint]
     length = added.norm(dim=-1) / (deviation * dims**0.5)
-    told = torch.exp(-length / 3) * 0.9 + 0.05 + _CALIBRATION * normal(*shape)
-    return added, torch.where(missed, told * 0.7, told).clamp(0.05, 0.95)
+    confidence = torch.exp(-length / 3) * 0.9 + 0.05 + _CALIBRATION * normal(*shape)
+    return added, torch.where(missed, confidence * 0.7, confidence).clamp(0.05, 0.95)
 
 
 def _depths(skeleton: Skeleton) -> Float[Tensor, " joint"]:

@@ -16,7 +16,7 @@ from kinema.metrics import inbetween
 from kinema.metrics.dynamics import mean_jerk
 from kinema.motion.edit import shift, turn
 from kinema.motion.motion import Motion, Points
-from kinema.protocols.inbetweening.interface import Completer
+from kinema.protocols.interface import Evaluated
 
 PAST = 10
 GAPS = (5, 15, 30, 45)
@@ -69,13 +69,13 @@ def known_frames(gap: int, after: int = 1) -> Bool[Tensor, " frame"]:
 
 
 def blanked(clip: Motion, known: Bool[Tensor, " frame"]) -> Motion:
-    """The clip with NaN in every frame that is not known, so that no method can look."""
+    """The clip with NaN in every frame that is not known, so that no method can use them."""
     return clip.map(lambda values, axis: torch.where(known.reshape(-1, *[1] * (-axis - 1)), values, torch.nan))
 
 
 @dataclass(eq=False)
 class GapScores:
-    """Adds up what one method says about the windows of one gap, file by file. `after` frames behind it are known."""
+    """Adds up the errors of one method in the windows of one gap, file by file. `after` frames behind it are known."""
 
     gap: int
     joints: Sequence[int]
@@ -86,20 +86,20 @@ class GapScores:
         self._rows: dict[str, list[Tensor]] = {}
         self._quats: dict[str, list[Tensor]] = {"": [], "true": [], "strict": [], "true_strict": []}
 
-    def add(self, completer: Completer, clips: Motion) -> None:
+    def add(self, method: Evaluated, clips: Motion) -> None:
         """Ask a method about some windows (batch shape (window,)) and keep its errors."""
         known = known_frames(self.gap, self.after)
         truth = clips[: len(known)]
         inside = slice(PAST, PAST + self.gap)
-        if "rotations" in completer.kinds:
-            answer = completer.complete(blanked(truth, known), known)
+        if "rotations" in method.kinds:
+            answer = method.complete(blanked(truth, known), known)
             self._rotations(answer, truth, inside)
             points = answer.points()
         else:
-            seen = truth.points()
-            hidden = seen.positions.clone()
+            points = truth.points()
+            hidden = points.positions.clone()
             hidden[:, ~known] = torch.nan
-            points = completer.complete(replace(seen, positions=hidden), known)
+            points = method.complete(replace(points, positions=hidden), known)
         self._positions(points, truth.points(), inside)
 
     def _rotations(self, answer: Motion, truth: Motion, inside: slice) -> None:

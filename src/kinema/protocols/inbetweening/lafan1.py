@@ -16,16 +16,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinema.core.errors import FormatError, UsageError
+from kinema.core.errors import FormatError
 from kinema.data.source import data_folder, missing_data
 from kinema.io.formats import load
 from kinema.motion import skeletons as catalog
 from kinema.motion.motion import Motion
+from kinema.protocols.base import NO_OPTIONS, Options
+from kinema.protocols.inbetweening.cell_report import Cell
 from kinema.protocols.inbetweening.gaps import GAPS, TEST_HOP, TEST_WINDOW, GapScores, PositionStatistics, windows
-from kinema.protocols.inbetweening.interface import CLASSICAL, CURVE_COLUMNS, Completer
+from kinema.protocols.inbetweening.protocol import CompletionProtocol
 from kinema.protocols.inbetweening.published import PUBLISHED
-from kinema.protocols.leaks import find_leak
-from kinema.protocols.report_cells import Cell, CellReport
+from kinema.protocols.interface import Data, Evaluated
+from kinema.protocols.report import Report
 
 RATE = 30.0
 TRAIN_SUBJECTS, TEST_SUBJECTS = (1, 2, 3, 4), (5,)
@@ -43,7 +45,7 @@ _NOTES = (
 
 
 @dataclass(frozen=True)
-class Lafan1:
+class Lafan1(CompletionProtocol):
     """The protocol."""
 
     name: str = "lafan1"
@@ -51,48 +53,29 @@ class Lafan1:
     gaps: tuple[int, ...] = GAPS
 
     def evaluate(
-        self, completer: Completer, data: Path | str | None = None, beside: Sequence[Completer] = ()
-    ) -> CellReport:
-        """Score a method beside the classical ones (and `beside`) on the BVH files that are below `data`.
-
-        Raises MissingDataError where files of a split are not there, FormatError where one is of another body.
-        """
-        if not completer.kinds & {"rotations", "positions"}:
-            raise UsageError(
-                expected="a method that completes rotations or positions in space",
-                got=f"{completer.name}, which completes {', '.join(sorted(completer.kinds))}",
-                cure="Use the protocol upsample-grid.",
-            )
-        asked = {name: CLASSICAL[name] for name in CURVE_COLUMNS}
-        asked |= {one.name: one for one in (*beside, completer)}
+        self, pipeline: Evaluated, data: Data = None, *, beside: Sequence[Evaluated] = (), options: Options = NO_OPTIONS
+    ) -> Report:
+        """See `Protocol`."""
+        methods = self.methods(pipeline, beside)
         files = lafan_files(data)
         joints = _joints(recording(files[0]))
         statistics = PositionStatistics.of(recordings(files, TRAIN_SUBJECTS), joints, heading)
-        sums = {(name, gap): GapScores(gap, joints, statistics) for name in asked for gap in self.gaps}
-        tests: dict[str, str] = {}
+        sums = {(name, gap): GapScores(gap, joints, statistics) for name in methods for gap in self.gaps}
+        tests: list[str] = []
         for clip in recordings(files, TEST_SUBJECTS):
-            tests[clip.identity] = clip.identity
+            tests.append(clip.identity)
             for batch in windows(clip, TEST_WINDOW, TEST_HOP, heading):
                 for (name, _), scores in sums.items():
-                    scores.add(asked[name], batch)
+                    scores.add(methods[name], batch)
         cells: list[Cell] = []
         for gap in self.gaps:
             found: dict[str, dict[str, float]] = {}
-            for name in asked:
+            for name in methods:
                 for metric, value in sums[name, gap].means().items():
                     found.setdefault(metric, {})[name] = value
-            cells.append(Cell({"gap": str(gap)}, sums[completer.name, gap].windows, found))
-        return CellReport(
-            protocol=self.name,
-            model=completer.name,
-            columns=tuple(asked),
-            classical=tuple(name for name in asked if name in CLASSICAL),
-            deciding=("l2q", "l2p", "npss") if "rotations" in completer.kinds else ("l2p",),
-            cells=tuple(cells),
-            published=PUBLISHED,
-            notes=_NOTES,
-            leak=find_leak(completer.trained_on, tests, frozenset()),
-        )
+            cells.append(Cell({"gap": str(gap)}, sums[pipeline.name, gap].windows, found))
+        deciding = ("l2q", "l2p", "npss") if "rotations" in pipeline.kinds else ("l2p",)
+        return self.report(pipeline, methods, cells, tests, deciding=deciding, notes=_NOTES, published=PUBLISHED)
 
 
 def heading(clip: Motion) -> Float[Tensor, "*batch frame"]:
@@ -101,7 +84,7 @@ def heading(clip: Motion) -> Float[Tensor, "*batch frame"]:
     return torch.atan2(-axis[..., 2], axis[..., 0])
 
 
-def lafan_files(data: Path | str | None) -> list[Path]:
+def lafan_files(data: Data) -> list[Path]:
     """The BVH files below a folder whose names end in a subject, by name; both splits must have one."""
     folder = data_folder(None if data is None else str(data), what=_WHAT, origin=_ORIGIN)
     files = sorted(path for path in folder.rglob("*.bvh") if _SUBJECT.search(path.stem))

@@ -10,13 +10,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from kinema.core.errors import UsageError
 from kinema.data.source import Split
 from kinema.data.sources.packs import RotationPack
 from kinema.motion.edit import facing, resample
 from kinema.motion.motion import Motion
+from kinema.protocols.base import NO_OPTIONS, Options
+from kinema.protocols.inbetweening.cell_report import Cell
 from kinema.protocols.inbetweening.gaps import (
     AFTER,
     GAPS,
@@ -26,9 +26,9 @@ from kinema.protocols.inbetweening.gaps import (
     PositionStatistics,
     windows,
 )
-from kinema.protocols.inbetweening.interface import CLASSICAL, CURVE_COLUMNS, Completer
-from kinema.protocols.leaks import find_leak
-from kinema.protocols.report_cells import Cell, CellReport
+from kinema.protocols.inbetweening.protocol import CompletionProtocol
+from kinema.protocols.interface import Data, Evaluated
+from kinema.protocols.report import Report
 
 RATE = 30.0
 _NOTES = (
@@ -40,7 +40,7 @@ _NOTES = (
 
 
 @dataclass(frozen=True)
-class OpenInbetween:
+class OpenInbetween(CompletionProtocol):
     """The protocol; `sets` are rotation packs."""
 
     name: str = "open-inbetween"
@@ -49,39 +49,21 @@ class OpenInbetween:
     gaps: tuple[int, ...] = GAPS
 
     def evaluate(
-        self, completer: Completer, data: Path | str | None = None, beside: Sequence[Completer] = ()
-    ) -> CellReport:
-        """Score a method beside the classical ones (and `beside`) on the packs that are below `data`.
-
-        Raises MissingDataError where a pack is not there, UsageError where the method completes no body.
-        """
-        if not completer.kinds & {"rotations", "positions"}:
-            raise UsageError(
-                expected="a method that completes rotations or positions in space",
-                got=f"{completer.name}, which completes {', '.join(sorted(completer.kinds))}",
-                cure="Use the protocol upsample-grid.",
-            )
-        asked = {name: CLASSICAL[name] for name in CURVE_COLUMNS}
-        asked |= {one.name: one for one in (*beside, completer)}
+        self, pipeline: Evaluated, data: Data = None, *, beside: Sequence[Evaluated] = (), options: Options = NO_OPTIONS
+    ) -> Report:
+        """See `Protocol`."""
+        methods = self.methods(pipeline, beside)
         cells: list[Cell] = []
-        tests: dict[str, str] = {}
+        tests: list[str] = []
         for pack in self.sets:
             test = list(recordings(pack, data, "test"))
-            tests |= {clip.identity: clip.identity for clip in test}
-            cells += self._cells(pack, test, recordings(pack, data, "train"), asked)
-        return CellReport(
-            protocol=self.name,
-            model=completer.name,
-            columns=tuple(asked),
-            classical=tuple(name for name in asked if name in CLASSICAL),
-            deciding=("l2q", "l2p") if "rotations" in completer.kinds else ("l2p",),
-            cells=tuple(cells),
-            notes=_NOTES,
-            leak=find_leak(completer.trained_on, tests, frozenset()),
-        )
+            tests += [clip.identity for clip in test]
+            cells += self._cells(pack, test, recordings(pack, data, "train"), methods)
+        deciding = ("l2q", "l2p") if "rotations" in pipeline.kinds else ("l2p",)
+        return self.report(pipeline, methods, cells, tests, deciding=deciding, notes=_NOTES)
 
     def _cells(
-        self, pack: str, test: Sequence[Motion], train: Iterator[Motion], asked: Mapping[str, Completer]
+        self, pack: str, test: Sequence[Motion], train: Iterator[Motion], methods: Mapping[str, Evaluated]
     ) -> Iterator[Cell]:
         joints = range(len(test[0].skeleton))
         statistics = PositionStatistics.of(train, joints, facing)
@@ -89,7 +71,7 @@ class OpenInbetween:
         for after, gap in itertools.product((1, AFTER), self.gaps):
             scores: dict[str, dict[str, float]] = {}
             count = 0
-            for name, one in asked.items():
+            for name, one in methods.items():
                 sums = GapScores(gap, joints, statistics, after)
                 for batch in batches:
                     sums.add(one, batch)
@@ -100,7 +82,7 @@ class OpenInbetween:
             yield Cell(where if after == 1 else {**where, "after": str(after)}, count, scores)
 
 
-def recordings(pack: str, data: Path | str | None, split: Split) -> Iterator[Motion]:
+def recordings(pack: str, data: Data, split: Split) -> Iterator[Motion]:
     """The recordings of a pack's split at 30 frames per second."""
     source = RotationPack(pack=pack, root=None if data is None else str(data))
     return (resample(clip, RATE) for clip in source.clips(split))

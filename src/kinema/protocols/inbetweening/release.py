@@ -16,16 +16,16 @@ from kinema.core.atomic import write_text
 from kinema.core.errors import FormatError
 
 TABLE = "release.json"
-_RATE = 30.0  # frames per second of both protocols; gaps are rounded to microseconds, as `run.gaps` rounds them
+_RATE = 30.0  # frames per second of both protocols; gaps are rounded to microseconds, as in `pipeline.gap_plan`
 
 
 @dataclass(frozen=True)
 class Offer:
     """Gaps longer than `over` and up to `to` seconds, for which a model is better than every classical method.
 
-    `space` is what the clip is made of ("rotations", "positions", "picture"); `noisy`: what is known is evidence;
-    `sides`: on how many sides of the gap movement is known, counted as `run.gaps` counts: none between the single keys
-    of `upsample-grid`, one (the ten frames before it) or both in `open-inbetween`. `gain` is by what share the error is
+    `space` is what the clip is made of ("rotations", "positions", "picture"); `noisy`: known frames have a confidence;
+    `sides`: on how many sides of the gap movement is known, as in `pipeline.gap_plan`: none between the single keys of
+    `upsample-grid`, one (the ten frames before it) or both in `open-inbetween`. `gain` is by what share the error is
     smaller than the best classical one: the least over the metrics and sets that decide.
     """
 
@@ -84,14 +84,14 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         report = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        report, said = {}, str(error)
+        report, got = {}, str(error)
     else:
-        said = "other JSON"
+        got = "other JSON"
     if not isinstance(report, dict) or not {"protocol", "model", "classical", "deciding", "cells"} <= set(report):
         raise FormatError(
             where=str(path),
             expected="the report of a model under upsample-grid or open-inbetween",
-            got=said,
+            got=got,
             cure="Write it by `kinema eval MODEL --protocol upsample-grid --json`.",
         )
     return report

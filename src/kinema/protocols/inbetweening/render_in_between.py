@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 
@@ -19,8 +18,9 @@ from kinema.data.sources.viewed import Viewed
 from kinema.metrics.inbetween import aligned_errors
 from kinema.motion.edit import resample
 from kinema.motion.motion import Clip, Motion, Points
-from kinema.protocols.inbetweening.grid import Grid, GridWindows
-from kinema.protocols.inbetweening.interface import Kind
+from kinema.protocols.inbetweening.grid import Grid
+from kinema.protocols.inbetweening.grid_windows import GridWindows
+from kinema.protocols.interface import Data, Kind
 from kinema.representations.keypoints_2d import PictureKeypoints
 
 FRAMES, FPS = 321, 60.0
@@ -32,10 +32,10 @@ VIEWS: Mapping[str, tuple[float, float]] = {"narrow": (1.0, 0.15), "full": (torc
 class Rib(Grid):
     """The protocol."""
 
+    name: str = "rib"
+    what: str = "Render-In-Between's numbers: 2-D keypoints at rates 8 and 16, from narrow views and from all sides"
     rates: tuple[int, ...] = RATES
 
-    name = "rib"
-    what = "Render-In-Between's numbers: 2-D keypoints at rates 8 and 16, from narrow views and from all sides"
     kinds = frozenset[Kind]({"picture"})
     columns = ("hold", "linear", "cubic", "pchip")
     deciding = "mae"
@@ -46,7 +46,7 @@ class Rib(Grid):
         "narrow: yaw within +-1 radian, tilt within +-0.15, as the released evaluation's stored views; full: any yaw.",
     )
 
-    def questions(self, data: Path | str | None) -> Iterator[GridWindows]:
+    def questions(self, data: Data) -> Iterator[GridWindows]:
         """See `Grid`: a clip at a time."""
         sources = [RotationPack(pack, None if data is None else str(data)) for pack in self.sets]
         for seen_from, (yaw, tilt) in VIEWS.items():
@@ -58,7 +58,7 @@ class Rib(Grid):
 
     def errors(self, question: GridWindows, answer: Clip) -> dict[str, float]:
         """See `Grid`."""
-        own, true = (clip.points().positions.double() for clip in (answer, question.truth))
+        own, true = (clip.points().positions.double() for clip in (answer, question.ground_truth))
         found = aligned_errors(own, true, 0)
         return {"mse": found.mse, "mae": found.mae, "max": found.largest}
 

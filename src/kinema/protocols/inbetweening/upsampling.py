@@ -1,4 +1,4 @@
-"""`upsample-grid`: every 2nd, 4th, 8th or 16th frame is given, clean or as a detector would; say the frames between.
+"""`upsample-grid`: every 2nd, 4th, 8th or 16th frame is given, clean or as a detector gives it.
 
 Windows of 97 frames at 30 Hz from the test splits of CMU and HDM05, one after the other, in three forms: the 17
 canonical joints in a picture of 1,000 x 1,000 pixels (`picture`, in pixels), the same in space (`positions`, in
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from jaxtyping import Float
@@ -23,9 +22,10 @@ from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.names import CANON17
 from kinema.protocols.inbetweening.camera import PIXELS_PER_METRE, project
 from kinema.protocols.inbetweening.detector_noise import noisy_motion, noisy_points
-from kinema.protocols.inbetweening.grid import Grid, GridWindows
-from kinema.protocols.inbetweening.interface import Kind
+from kinema.protocols.inbetweening.grid import Grid
+from kinema.protocols.inbetweening.grid_windows import GridWindows
 from kinema.protocols.inbetweening.open_inbetween import recordings
+from kinema.protocols.interface import Data, Kind
 
 KINDS: tuple[Kind, ...] = ("picture", "positions", "rotations")
 WINDOW = 97  # six steps of 16, and the frame that ends them
@@ -39,18 +39,18 @@ _UNITS: dict[Kind, float] = {"picture": 1.0, "positions": 1000.0, "rotations": 1
 class UpsampleGrid(Grid):
     """The protocol; `seed` picks noise and cameras."""
 
+    name: str = "upsample-grid"
+    what: str = "Upsampling by 2 to 16, clean and noisy keys, 2-D, 3-D and rotations, beside curves and filters"
     rates: tuple[int, ...] = RATES
     seed: int = 0
 
-    name = "upsample-grid"
-    what = "Upsampling by 2 to 16, clean and noisy keys, 2-D, 3-D and rotations, beside curves and filters"
     kinds = frozenset(KINDS)
     columns = ("hold", "linear", "cubic", "pchip", "savgol", "one-euro", "local-lines")
     deciding = "missing"
     notes = (
         "97-frame windows at 30 Hz, one after the other; every r-th frame is given. picture: pixels of 1,000 (a metre "
         "is about 250), others: millimetres. Acceleration error: per frame squared; jitter: jerk per second cubed.",
-        "detector: trembling of 1.5 cm at the trunk to 3.5 cm at hands and feet (1 to 3 degrees for rotations), "
+        "detector: jitter of 1.5 cm at the trunk to 3.5 cm at hands and feet (1 to 3 degrees for rotations), "
         "correlated over time, and gross misses of 15 cm (17 degrees) over spans of 4 to 15 frames; seeds are fixed.",
         "Savitzky-Golay (31 frames, order 2) and One-Euro (0.04, 0.7) run over the straight line. 'linear' is slerp "
         "for rotations.",
@@ -58,7 +58,7 @@ class UpsampleGrid(Grid):
         "they stand apart.",
     )
 
-    def questions(self, data: Path | str | None) -> Iterator[GridWindows]:
+    def questions(self, data: Data) -> Iterator[GridWindows]:
         """See `Grid`: the windows of a recording at a time. Raises UsageError where no recording is long enough."""
         batches = [batch for pack in self.sets for clip in recordings(pack, data, "test") for batch in windows_of(clip)]
         if not batches:
@@ -68,15 +68,15 @@ class UpsampleGrid(Grid):
         for kind in KINDS:
             for noise in NOISES:
                 for place, batch in enumerate(batches):
-                    truth, seen, trust = forms(batch, kind, noise, 1000 * self.seed + 2 * place)
+                    truth, observed, confidence = forms(batch, kind, noise, 1000 * self.seed + 2 * place)
                     for rate in self.rates:
                         where = {"kind": kind, "noise": noise, "rate": str(rate)}
-                        yield GridWindows(where, kind, truth, seen, torch.arange(WINDOW) % rate == 0, trust)
+                        yield GridWindows(where, kind, truth, observed, torch.arange(WINDOW) % rate == 0, confidence)
 
     def errors(self, question: GridWindows, answer: Clip) -> dict[str, float]:
         """See `Grid`."""
         scale, known = _UNITS[question.kind], question.known
-        own, true = (clip.points().positions.double() * scale for clip in (answer, question.truth))
+        own, true = (clip.points().positions.double() * scale for clip in (answer, question.ground_truth))
         errors = (own - true).norm(dim=-1)
         found = {
             "missing": float(errors[:, ~known].mean()),
@@ -100,12 +100,12 @@ def windows_of(clip: Motion) -> Iterator[Motion]:
 def forms(
     batch: Motion, kind: Kind, noise: str, seed: int
 ) -> tuple[Clip, Clip, Float[Tensor, "window frame joint"] | None]:
-    """The windows in one form: as they are, and as they are seen, with the confidences (None: clean)."""
+    """The windows in one form: ground truth, and what is observed of it with the confidences (None: clean)."""
     if kind == "rotations":
         return (batch, batch, None) if noise == "clean" else (batch, *noisy_motion(batch, seed))
     body = catalog.skeleton("canon17")
-    places = batch.points().positions[..., batch.skeleton.indices(CANON17), :]
-    truth = Points(body, places, batch.fps, batch.action, batch.identity)
+    positions = batch.points().positions[..., batch.skeleton.indices(CANON17), :]
+    truth = Points(body, positions, batch.fps, batch.action, batch.identity)
     truth = project(truth, seed) if kind == "picture" else truth
     if noise == "clean":
         return truth, truth, None

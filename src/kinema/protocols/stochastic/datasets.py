@@ -1,4 +1,4 @@
-"""Where the stochastic benchmarks have their recordings from: joint places in metres, at the benchmark's rate."""
+"""Where the stochastic benchmarks have their recordings from: joint positions in metres, at the benchmark's rate."""
 
 from __future__ import annotations
 

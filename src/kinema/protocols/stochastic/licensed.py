@@ -1,7 +1,7 @@
 """The published stochastic benchmarks on recordings that need a licence: what each one is, given its recordings.
 
-`takes` gives recordings as joint places in metres, y up or z up alike (no measure depends on it), with `action` set to
-the group that rows and the motion distance go by: the action (Human3.6M, HumanEva) or the data set (AMASS).
+`takes` gives recordings as joint positions in metres, y up or z up (no measure depends on it), with `action` set to the
+group that rows and the motion distance go by: the action (Human3.6M, HumanEva) or the data set (AMASS).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ def h36m_stochastic(takes: Takes) -> StochasticProtocol:
         stride=25,
         published=H36M_STOCHASTIC,
         anchors=(("ADE", 0.597), ("FDE", 0.884), ("MMADE", 0.683), ("MMFDE", 0.909), ("APDE", 8.085), ("CMD", 22.812)),
+        options=("classifier",),
         notes=("The literature counts 5187 or 5168 windows here; why they differ is not known.",),
     )
 

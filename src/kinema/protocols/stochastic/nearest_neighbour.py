@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,26 +11,28 @@ from torch import Tensor
 
 from kinema.core.errors import UsageError
 from kinema.motion.motion import Points
+from kinema.protocols.interface import PartialMethod, Verb
 
 NAME = "nearest-neighbour"
 REACH = 0.2  # seconds: how far a joint gets at its speed weighs as much as where it is
 
 
 @dataclass(frozen=True, eq=False)
-class NearestFutures:
+class NearestFutures(PartialMethod):
     """The `samples` training windows whose last observed pose and velocity are nearest, and what followed in them.
 
     Poses are compared and repeated as they stand in the world (the root removed, the axes kept). `seed` changes
     nothing. Legend: key is 6 numbers for every joint.
     """
 
-    places: Float[Tensor, "frame joint 3"]
+    positions: Float[Tensor, "frame joint 3"]
     keys: Float[Tensor, "moment key"]
     last: Int[Tensor, " moment"]  # the frame of each moment
     left: Int[Tensor, " moment"]  # frames of its recording that come after it
     fps: float
     trained_on: frozenset[str]
     name: str = NAME
+    verbs: Sequence[Verb] = ("forecast",)
     deterministic: bool = False
 
     @classmethod
@@ -39,20 +41,22 @@ class NearestFutures:
 
         Raises UsageError where no recording is long enough.
         """
-        places, last, left, identities, begin, fps = [], [], [], set[str](), 0, 0.0
+        positions, last, left, identities, begin, fps = [], [], [], set[str](), 0, 0.0
         for take in takes:
             ends = torch.arange(max(1, observed - 1), max(take.frames, observed, 2), stride)
             ends = ends[ends < take.frames]
             identities.add(take.identity)
-            places.append(take.positions - take.positions[:, :1])
+            positions.append(take.positions - take.positions[:, :1])
             last.append(ends + begin)
             left.append(take.frames - 1 - ends)
             begin, fps = begin + take.frames, take.fps
         if not sum(map(len, last)):
             raise UsageError(
-                expected=f"a training recording of more than {observed} frames", got="none", cure="Check the data."
+                expected=f"a training recording of more than {observed} frames",
+                got="none",
+                cure="Give longer recordings.",
             )
-        frames, moments = torch.cat(places), torch.cat(last)
+        frames, moments = torch.cat(positions), torch.cat(last)
         keys = _key(frames[moments - 1], frames[moments], fps)
         return cls(frames, keys, moments, torch.cat(left), fps, frozenset(identities))
 
@@ -60,20 +64,20 @@ class NearestFutures:
         """The nearest first. Raises UsageError where fewer than `samples` training windows are `frames` long, where
         fewer than two frames are observed, or at another rate."""
         del seed
-        there = self.left >= frames
-        if int(there.sum()) < samples or past.frames < 2 or abs(past.fps - self.fps) > 1e-3 * self.fps:
+        enough = self.left >= frames
+        if int(enough.sum()) < samples or past.frames < 2 or abs(past.fps - self.fps) > 1e-3 * self.fps:
             raise UsageError(
                 expected=f"{samples} training windows with {frames} frames after them, two observed frames, "
                 f"{self.fps:g} frames per second",
-                got=f"{int(there.sum())} windows, {past.frames} observed frames, {past.fps:g}",
+                got=f"{int(enough.sum())} windows, {past.frames} observed frames, {past.fps:g}",
                 cure="Ask for fewer samples or a shorter future.",
             )
-        places = past.positions[:, -2:] - past.positions[:, -2:, :1]
-        asked = _key(places[:, 0], places[:, 1], past.fps)
-        apart = torch.cdist(asked, self.keys[there])
-        nearest = self.last[there][apart.topk(samples, largest=False).indices]
+        recent = past.positions[:, -2:] - past.positions[:, -2:, :1]
+        keys = _key(recent[:, 0], recent[:, 1], past.fps)
+        apart = torch.cdist(keys, self.keys[enough])
+        nearest = self.last[enough][apart.topk(samples, largest=False).indices]
         frame = nearest.T[..., None] + torch.arange(1, frames + 1)
-        return Points(past.skeleton, self.places[frame], past.fps)
+        return Points(past.skeleton, self.positions[frame], past.fps)
 
 
 def _key(before: Tensor, now: Tensor, fps: float) -> Tensor:

@@ -9,19 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from kinema.core.errors import UsageError
 from kinema.data.source import Split
 from kinema.metrics.classifier_features import ClassifierFeatures
 from kinema.metrics.stochastic import CONVENTIONS
 from kinema.motion.motion import Points
-from kinema.protocols.forecasting.interface import WindowForecaster
-from kinema.protocols.leaks import find_leak
-from kinema.protocols.report import Leak
-from kinema.protocols.report_scores import PublishedScores, ScoreReport
+from kinema.protocols.base import NO_OPTIONS, OptionName, Options, Protocol
+from kinema.protocols.interface import Data, Evaluated
+from kinema.protocols.leaks import Leak, find_leak
+from kinema.protocols.report import Report
+from kinema.protocols.score_report import PublishedScores, score_report
 from kinema.protocols.stochastic.datasets import open_takes
-from kinema.protocols.stochastic.interface import Sampler
+from kinema.protocols.stochastic.nearest_neighbour import NAME as NEAREST
 from kinema.protocols.stochastic.nearest_neighbour import NearestFutures
 from kinema.protocols.stochastic.scores import CLASSIFIED, METRICS, PLACES, means, means_by_group, score
 from kinema.protocols.stochastic.windows import FutureWindows
@@ -32,8 +31,8 @@ SEED = 0
 
 
 @dataclass(frozen=True)
-class StochasticProtocol:
-    """One benchmark: `takes` gives its recordings as joint places (metres, at `fps`, their action set) by split.
+class StochasticProtocol(Protocol):
+    """One benchmark: `takes` gives its recordings as joint positions (metres, at `fps`, their action set) by split.
 
     Windows of `observed` + `predicted` frames begin every `stride` frames; poses nearer than `threshold` (L2 norm over
     all joints, metres) may have each other's future. `anchors` are what zero velocity gives on the real data as it is
@@ -54,45 +53,38 @@ class StochasticProtocol:
     anchors: tuple[tuple[str, float], ...] = ()
     notes: tuple[str, ...] = ()
     beside: tuple[str, ...] = ("zero-velocity", "constant-velocity")
+    options: tuple[OptionName, ...] = ()
+
+    verb = "forecast"
 
     def evaluate(
-        self,
-        forecaster: WindowForecaster | Sampler,
-        data: Path | str | None = None,
-        beside: Sequence[WindowForecaster] = (),
-        classifier: ClassifierFeatures | None = None,
-    ) -> ScoreReport:
-        """Score a model, and others to stand beside it, on the test recordings below `data`.
-
-        With a `classifier`, of Human3.6M, there is an FID by its features, too.
-        Raises MissingDataError where they are not there, FormatError where they are damaged, UsageError where the model
-        gives no samples or cannot answer on this skeleton and rate.
-        """
-        asked = [self._sampler(one) for one in (forecaster, *(o for o in beside if o.name != forecaster.name))]
+        self, pipeline: Evaluated, data: Data = None, *, beside: Sequence[Evaluated] = (), options: Options = NO_OPTIONS
+    ) -> Report:
+        """See `Protocol`. With a classifier there is a Frechet distance by its features, too."""
+        classifier = None if options.classifier is None else ClassifierFeatures.read(options.classifier)
         windows = self.windows(data)
         metrics = METRICS if classifier is None else METRICS | CLASSIFIED
         scores: dict[str, dict[str, dict[str, float | None]]] = {}
         by_action: dict[str, dict[str, float | None]] = {}
-        for one in asked:
+        for one in (pipeline, *(other for other in beside if other.name != pipeline.name)):
             scored = score(one, windows, samples=self.samples, seed=self.seed, classifier=classifier)
             scores[one.name] = means(scored, windows)
             by_action = by_action or means_by_group(scored, windows)
-        return ScoreReport(
-            protocol=self.name,
-            model=forecaster.name,
-            metrics=metrics,
-            places=PLACES,
-            shown=tuple(metric for metric in metrics if not metric.endswith("_rmse")),
-            scores=scores.pop(forecaster.name),
+        return score_report(
+            self.name,
+            pipeline.name,
+            metrics,
+            scores,
             by_action=by_action,
-            beside=scores,
             published=self.published,
             setting=self._setting(windows),
-            leak=self._leak(asked[0], windows, data),
+            shown=[metric for metric in metrics if not metric.endswith("_rmse")],
+            places=PLACES,
+            leak=self._leak(pipeline, windows, data),
             notes=(*_common_notes(windows), *self._anchor_notes(), *self.notes),
         )
 
-    def windows(self, data: Path | str | None) -> FutureWindows:
+    def windows(self, data: Data) -> FutureWindows:
         """The test windows."""
         return FutureWindows.cut(
             self.takes(None if data is None else str(data), "test"),
@@ -102,19 +94,12 @@ class StochasticProtocol:
             threshold=self.threshold,
         )
 
-    def nearest(self, data: Path | str | None) -> NearestFutures:
-        """The baseline that answers with what followed similar moments of the training recordings."""
+    def baseline(self, name: str, data: Data) -> Evaluated | None:
+        """ "nearest-neighbour": what followed similar moments of the training recordings."""
+        if name != NEAREST:
+            return None
         takes = self.takes(None if data is None else str(data), "train")
         return NearestFutures.of(takes, observed=self.observed, stride=self.stride)
-
-    def _sampler(self, model: WindowForecaster | Sampler) -> Sampler:
-        if not isinstance(model, Sampler):
-            raise UsageError(
-                expected="a model that samples futures of joint places",
-                got=f"{model.name}, which forecasts one",
-                cure="Ask a run or a baseline by its name.",
-            )
-        return model
 
     def _setting(self, windows: FutureWindows) -> dict[str, object]:
         return {
@@ -133,16 +118,16 @@ class StochasticProtocol:
             "conventions": dict(CONVENTIONS),
         }
 
-    def _leak(self, sampler: Sampler, windows: FutureWindows, data: Path | str | None) -> Leak:
+    def _leak(self, pipeline: Evaluated, windows: FutureWindows, data: Data) -> Leak:
         """Every test recording against every training recording."""
-        if not sampler.trained_on:
+        if not pipeline.trained_on:
             return Leak()
         # Recordings of one release are different ones, whatever their names leave open.
         apart = {take.identity for take in self.takes(None if data is None else str(data), "train")}
         found = Leak()
         for group, identities in windows.identities.items():
             for identity in identities:
-                one = find_leak(sampler.trained_on, {group: identity}, apart)
+                one = find_leak(pipeline.trained_on, {group: identity}, apart)
                 found = replace(found, sure=(*found.sure, *one.sure), possible=(*found.possible, *one.possible))
         return found
 

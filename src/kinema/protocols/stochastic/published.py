@@ -7,7 +7,7 @@ too, unless a note says otherwise.
 
 from __future__ import annotations
 
-from kinema.protocols.report_scores import PublishedScores
+from kinema.protocols.score_report import PublishedScores
 
 _COLUMNS = ("APD", "ADE", "FDE", "MMADE", "MMFDE", "CMD")
 _NEAR = ("MMADE", "MMFDE")

@@ -21,7 +21,7 @@ from kinema.metrics.stochastic import (
     limb_errors,
     motion_distance,
 )
-from kinema.protocols.stochastic.interface import Sampler
+from kinema.protocols.interface import Evaluated
 from kinema.protocols.stochastic.windows import FutureWindows
 
 METRICS: dict[str, str] = {
@@ -69,14 +69,14 @@ class Features(Protocol):
 
 @torch.inference_mode()
 def score(
-    sampler: Sampler, windows: FutureWindows, *, samples: int, seed: int, classifier: Features | None = None
+    pipeline: Evaluated, windows: FutureWindows, *, samples: int, seed: int, classifier: Features | None = None
 ) -> Scored:
     """Sample and score all windows, as many at a time as fit; with a classifier there is an FID by its features.
 
     Raises UsageError where what is sampled is not finite. The chunks, and so the seeds of their draws, depend on
     nothing but the protocol's numbers.
     """
-    count = 1 if sampler.deterministic else samples
+    count = 1 if pipeline.deterministic else samples
     feats = 3 * (len(windows.skeleton) - 1)
     size = max(1, min(_CHUNK_WINDOWS, CHUNK_BYTES // (4 * samples * windows.predicted * feats)))
     found: dict[str, list[Tensor]] = {}
@@ -87,13 +87,13 @@ def score(
         true["FID"] = Moments.of(classifier.of(windows.future(torch.arange(len(windows)))))
     moments = {name: (each, each.emptied(), each.emptied()) for name, each in true.items()}
     for number, some in enumerate(torch.arange(len(windows)).split(size)):
-        sampled = sampler.sample(windows.past(some), windows.predicted, count, seed + number).positions
-        _check(sampler, sampled, (count, len(some), windows.predicted, len(windows.skeleton), 3))
-        places = sampled - sampled[..., :1, :]
-        for name, values in _errors(places, windows, some).items():
+        sampled = pipeline.sample(windows.past(some), windows.predicted, count, seed + number).positions
+        _check(pipeline, sampled, (count, len(some), windows.predicted, len(windows.skeleton), 3))
+        positions = sampled - sampled[..., :1, :]
+        for name, values in _errors(positions, windows, some).items():
             found.setdefault(name, []).append(values)
         for name, one in features.items():
-            seen = [one.of(sample[..., 1:, :].flatten(-2)) for sample in places]
+            seen = [one.of(sample[..., 1:, :].flatten(-2)) for sample in positions]
             happened, every, several = moments[name]
             of_several = torch.cat([each[windows.several[some]] for each in seen])
             moments[name] = (happened, every.add(torch.cat(seen)), several.add(of_several))
@@ -102,16 +102,16 @@ def score(
 
 
 def _errors(
-    places: Float[Tensor, "sample some frame joint 3"], windows: FutureWindows, some: Tensor
+    positions: Float[Tensor, "sample some frame joint 3"], windows: FutureWindows, some: Tensor
 ) -> dict[str, Tensor]:
-    poses = places[..., 1:, :].flatten(-2)
+    poses = positions[..., 1:, :].flatten(-2)
     mean, last = best_of(poses, windows.future(some))
     modes = [
         torch.stack(best_of_modes(poses[:, place], windows.future(windows.modes[window])))
         for place, window in enumerate(some.tolist())
     ]
     to_modes = torch.stack(modes)
-    limbs = limb_errors(places, windows.limbs, windows.limb_lengths[some])
+    limbs = limb_errors(positions, windows.limbs, windows.limb_lengths[some])
     return {
         "APD": apd(poses),
         "ADE": mean,
@@ -123,7 +123,7 @@ def _errors(
         "jitter": limbs.jitter,
         "jitter_squared": limbs.jitter_squared,
         # Without the root, which does not move here.
-        "steps": joint_steps(places[..., 1:, :]).mean(0),
+        "steps": joint_steps(positions[..., 1:, :]).mean(0),
     }
 
 
@@ -185,10 +185,10 @@ def _motion_distance(scored: Scored, windows: FutureWindows, chosen: Bool[Tensor
     )
 
 
-def _check(sampler: Sampler, sampled: Tensor, shape: tuple[int, ...]) -> None:
+def _check(pipeline: Evaluated, sampled: Tensor, shape: tuple[int, ...]) -> None:
     if tuple(sampled.shape) != shape or not bool(sampled.isfinite().all()):
         raise UsageError(
-            expected=f"finite places of shape {shape} from {sampler.name}",
+            expected=f"finite positions of shape {shape} from {pipeline.name}",
             got=f"shape {tuple(sampled.shape)}, {int((~sampled.isfinite()).sum())} numbers that are not finite",
-            cure="The model has not learnt, or has diverged: train it again.",
+            cure="The training diverged: train the model again, with a smaller learning rate.",
         )

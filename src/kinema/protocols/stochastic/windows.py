@@ -1,4 +1,4 @@
-"""The windows of a stochastic benchmark, and what is true of them: their futures, and those they might have had."""
+"""The windows of a stochastic benchmark with their ground truth: their futures, and those of similar poses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from kinema.motion.skeleton import Skeleton
 class FutureWindows:
     """Windows of several recordings, cut from one array of frames. Legend: take is one recording.
 
-    `places` holds all frames of all recordings, metres relative to the root (the root itself, at 0, among them);
+    `positions` holds all frames of all recordings, metres relative to the root (the root itself, at 0, among them);
     `roots` the path that was taken away. `first` is each window's first frame there, `group` its action.
     """
 
@@ -31,7 +31,7 @@ class FutureWindows:
     observed: int
     predicted: int
     threshold: float
-    places: Float[Tensor, "frame joint 3"]
+    positions: Float[Tensor, "frame joint 3"]
     roots: Float[Tensor, "frame 1 3"]
     groups: tuple[str, ...]
     frame_group: Int[Tensor, " frame"]
@@ -46,7 +46,7 @@ class FutureWindows:
         """Windows that begin at frames 0, stride, 2 stride ... of every recording and end before its last frame.
 
         Recordings that are too short give none and are left out. Raises KinemaError where none is long enough,
-        FormatError where a place is not finite.
+        FormatError where a position is not finite.
         """
         length, begin = observed + predicted, 0
         kept: list[Points] = []
@@ -58,7 +58,10 @@ class FutureWindows:
                 continue
             if not bool(take.positions.isfinite().all()):
                 raise FormatError(
-                    where=take.identity, expected="finite joint places", got="NaN or infinity", cure="Repair the file."
+                    where=take.identity,
+                    expected="finite joint positions",
+                    got="NaN or infinity",
+                    cure="Get the file anew.",
                 )
             kept.append(take)
             first.append(starts + begin)
@@ -67,7 +70,7 @@ class FutureWindows:
             raise KinemaError(
                 expected=f"a test recording of more than {length} frames",
                 got="none",
-                cure="Check that the files are whole.",
+                cure="Give longer recordings; `kinema data check` says which files are cut short.",
             )
         groups = tuple(dict.fromkeys(str(take.action) for take in kept))
         positions = torch.cat([take.positions for take in kept])
@@ -80,7 +83,7 @@ class FutureWindows:
             observed=observed,
             predicted=predicted,
             threshold=threshold,
-            places=positions - positions[:, :1],
+            positions=positions - positions[:, :1],
             roots=positions[:, :1],
             groups=groups,
             frame_group=torch.cat([torch.full((take.frames,), groups.index(str(take.action))) for take in kept]),
@@ -93,14 +96,14 @@ class FutureWindows:
         return len(self.first)
 
     def past(self, windows: Int[Tensor, " _"]) -> Points:
-        """What a model is shown of some windows, the root's path included."""
+        """The observed frames of some windows, the root's path included."""
         frames = self.first[windows][:, None] + torch.arange(self.observed)
-        return Points(self.skeleton, self.places[frames] + self.roots[frames], self.fps)
+        return Points(self.skeleton, self.positions[frames] + self.roots[frames], self.fps)
 
     def future(self, windows: Int[Tensor, " _"]) -> Float[Tensor, "_ frame feat"]:
-        """What happened in some windows: poses without the root, as vectors."""
+        """The ground truth of some windows: poses without the root, as vectors."""
         frames = self.first[windows][:, None] + torch.arange(self.observed, self.observed + self.predicted)
-        return self.places[frames, 1:].flatten(-2)
+        return self.positions[frames, 1:].flatten(-2)
 
     @cached_property
     def group(self) -> Int[Tensor, " window"]:
@@ -108,14 +111,14 @@ class FutureWindows:
         return self.frame_group[self.first]
 
     @cached_property
-    def last_seen(self) -> Float[Tensor, "window joint 3"]:
+    def last_observed(self) -> Float[Tensor, "window joint 3"]:
         """The last observed pose of every window."""
-        return self.places[self.first + self.observed - 1]
+        return self.positions[self.first + self.observed - 1]
 
     @cached_property
     def modes(self) -> tuple[Int[Tensor, " _"], ...]:
         """For every window those whose last observed pose is near: their futures are what might have happened."""
-        return modes_of(self.last_seen[:, 1:].flatten(1), self.threshold)
+        return modes_of(self.last_observed[:, 1:].flatten(1), self.threshold)
 
     @cached_property
     def several(self) -> Bool[Tensor, " window"]:
@@ -130,8 +133,8 @@ class FutureWindows:
     @cached_property
     def usual_steps(self) -> Float[Tensor, " group"]:
         """Mean movement of joints per frame, metres, over the frames of each group's recordings."""
-        steps = joint_steps(self.places[:, 1:])
-        # A step across the seam of two recordings is none.
+        steps = joint_steps(self.positions[:, 1:])
+        # A step across the seam of two recordings is no movement.
         within = torch.ones(len(steps), dtype=torch.bool)
         within[self.seams - 1] = False
         group = self.frame_group[1:]
@@ -141,13 +144,13 @@ class FutureWindows:
     def limbs(self) -> tuple[tuple[int, int], ...]:
         """Bones that have a length in every last observed pose."""
         bones = [(parent, joint) for joint, parent in enumerate(self.skeleton.parents) if parent >= 0]
-        there = (limb_lengths(self.last_seen, bones) > 1e-3).all(0)
+        there = (limb_lengths(self.last_observed, bones) > 1e-3).all(0)
         return tuple(bone for bone, long in zip(bones, there.tolist(), strict=True) if long)
 
     @cached_property
     def limb_lengths(self) -> Float[Tensor, "window limb"]:
         """The limbs' lengths in the last observed pose of every window."""
-        return limb_lengths(self.last_seen, self.limbs)
+        return limb_lengths(self.last_observed, self.limbs)
 
     @cached_property
     def features(self) -> DctFeatures:

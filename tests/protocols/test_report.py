@@ -8,28 +8,27 @@ import pytest
 from rich.console import Console
 
 from kinema.core.errors import UsageError
-from kinema.protocols.report import Leak, Meeting, Published, Report, markdown, mean_over, rich_tables, with_means
+from kinema.protocols.forecasting.horizon_report import Horizons, Published, horizon_report, mean_over, with_means
+from kinema.protocols.leaks import Leak, Meeting
+from kinema.protocols.report import Report, markdown, rich_tables
 
 MEANS = {"mean": ("run", "jump"), "mean_trained": ("run",)}
 
 
 def scores(run: float, jump: float) -> dict[str, dict[str, dict[str, tuple[float | None, ...]]]]:
-    return {"all": {"mpjpe_mm": dict(with_means({"run": (run, 2 * run), "jump": (jump, 2 * jump)}, MEANS))}}
+    return {"all": {"mpjpe_mm": {"run": (run, 2 * run), "jump": (jump, 2 * jump)}}}
 
 
 @pytest.fixture
 def report() -> Report:
     rows = {"run": (5.0, None), "jump": (7.0, None), "sit": (1.0, None)}
-    return Report(
-        protocol="toy",
-        model="ours",
-        labels_ms=(80, 1000),
-        true_ms=(33, 417),
-        actions=("run", "jump"),
+    return horizon_report(
+        "toy",
+        "ours",
+        Horizons((80, 1000), (33, 417)),
+        {"ours": scores(10, 20), "zero-velocity": scores(30, 40)},
+        MEANS,
         missing_actions=("sit",),
-        means=MEANS,
-        windows=scores(10, 20),
-        beside={"zero-velocity": scores(30, 40)},
         published=(
             Published("Old", "recalled", "all", "mpjpe_mm", rows),
             Published("Other", "pdf", "8", "mpjpe_mm", rows),
