@@ -26,8 +26,8 @@ SIGNATURES = {
     "open": "(name: 'str | Path' = 'auto') -> 'Pipeline'",
     "show": "(*what: 'Drawable | Answer | Completed', title: 'str' = 'motion', path: 'Path | str | None' = None)"
     " -> 'Shown'",
-    "evaluate": "(model: 'str | Path | WindowForecaster', protocol: 'str', data: 'Path | str | None' = None,"
-    " answers: 'Path | None' = None, classifier: 'Path | None' = None) -> 'Reported'",
+    "evaluate": "(model: 'str | Path | Evaluated', protocol: 'str', data: 'Path | str | None' = None,"
+    " answers: 'Path | None' = None, classifier: 'Path | None' = None) -> 'Report'",
     "Pipeline.forecast": "(self, clip: 'Motion', *, seconds: 'float | None' = None, samples: 'int' = 1,"
     " seed: 'int' = 0, hold: 'Sequence[str]' = (), end: 'Motion | None' = None) -> 'Answer'",
     "Pipeline.inbetween": "(self, first: 'Motion', second: 'Motion | None' = None, *, frames: 'int | None' = None,"

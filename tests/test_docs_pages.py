@@ -45,11 +45,11 @@ def test_the_page_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             if not any(word in command for word in NOT_HERE):
                 assert run(*shlex.split(command)[1:]) == 0, command
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    kinds, formats = dict(KINDS), dict(FORMATS)
+    tables = [(table, dict(table)) for table in (KINDS, FORMATS, PROTOCOLS)]
     try:
         exec(compile("\n".join(blocks), f"{name}.md", "exec", dont_inherit=True), {"__name__": f"{name}_page"})
     finally:
-        for table, before in ((KINDS, kinds), (FORMATS, formats)):
+        for table, before in tables:
             table.clear()
             table.update(before)  # type: ignore[arg-type]
     if name == "upsample":

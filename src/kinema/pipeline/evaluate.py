@@ -16,7 +16,7 @@ from kinema.protocols.report import Report
 def evaluate(
     model: str | Path | Evaluated,
     protocol: str,
-    data: Data = None,
+    data: Path | str | None = None,
     answers: Path | None = None,
     classifier: Path | None = None,
 ) -> Report:
