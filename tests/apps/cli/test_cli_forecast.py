@@ -123,7 +123,7 @@ def test_a_grid_shows_windows_and_samples(
     suffix: str, smrnet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = open_pipeline(smrnet)
-    little = replace(OPEN_STOCHASTIC, takes=few, observed=opened.observed, predicted=16, stride=20)
+    little = replace(OPEN_STOCHASTIC, takes=few, observed=opened.trained().observed, predicted=16, stride=20)
     monkeypatch.setitem(protocols.PROTOCOLS, "open-stochastic", little)
     out = tmp_path / f"grid{suffix}"
     assert run("forecast", smrnet, "--protocol", "open-stochastic", "--grid", out, "--rows", "2", "--cols", "2") == 0
