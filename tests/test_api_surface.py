@@ -107,12 +107,12 @@ def test_show_makes_a_page_that_a_notebook_displays(tmp_path: Path) -> None:
         (lambda: kn.open("simple-cmu"), "simlpe-cmu", "simple-cmu"),
         (lambda: kn.open("squad").forecast(WALK), "answers forecast", "simlpe-cmu"),
         (lambda: kn.open("simlpe-cmu").generate("walk"), "answers generate", "posegpt"),
-        (lambda: kn.open("simlpe-cmu").inbetween(WALK, keys=[0, 5]), "answers inbetween", "auto"),
+        (lambda: kn.open("action-gan").inbetween(WALK, keys=[0, 5]), "answers inbetween", "auto"),
         (lambda: kn.open("auto").inbetween(WALK), "two clips and frames=", "keys="),
         (lambda: kn.open("auto").inbetween(WALK, WALK), "number of frames", "frames=30"),
         (lambda: kn.open("auto").inbetween(WALK, keys=[0, 99]), "0 to 35", "counted from 0"),
         (lambda: kn.open("auto").upsample(WALK), "one of rate=", "rate=4"),
-        (lambda: kn.open("auto").upsample(WALK, rate=0.5), "one of rate=", "resample"),
+        (lambda: kn.open("auto").upsample(WALK, rate=0.5), "a rate of 1 or more", "resample"),
         (lambda: kn.open("auto").repair(WALK, frames=[]), "at least one", "counted from 0"),
         (lambda: kn.open("auto").repair("walk.bvh"), "a motion to repair", "kn.load"),
         (lambda: kn.open("simlpe-cmu").forecast(WALK.points()), "a motion to forecast", "kn.load"),
@@ -125,3 +125,19 @@ def test_misuse_says_what_to_do(asked: Callable[[], object], expected: str, cure
         asked()
     assert expected in str(refused.value)
     assert cure in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"), [("open_run", "kn.open"), ("Run", "kn.Pipeline"), ("Opened", "kn.Pipeline")]
+)
+def test_a_name_that_is_gone_says_what_to_use(name: str, instead: str) -> None:
+    with pytest.raises(AttributeError, match=f"use {instead}$"):
+        getattr(kn, name)
+
+
+def test_auto_takes_the_default_model_of_the_verb() -> None:
+    ours = kn.open().forecast(WALK, seconds=0.2).samples
+    assert torch.equal(ours.rotations, kn.open("simlpe-cmu").forecast(WALK, seconds=0.2).samples.rotations)
+    assert kn.open().forecast(WALK, seconds=0.2, hold=["torso"]).samples.frames == 6
+    assert kn.open().generate("walk", seconds=0.2).skeleton == kn.open("posegpt").generate("walk", seconds=0.2).skeleton
+    assert kn.open().verbs == ("forecast", "inbetween", "upsample", "repair", "generate")

@@ -75,10 +75,14 @@ __all__ = [
 ]
 
 
+_GONE = {"open_run": "kn.open", "load_run": "kn.open", "Run": "kn.Pipeline", "Opened": "kn.Pipeline"}
+
+
 def __getattr__(name: str) -> object:
     if name in _WHERE:
         return getattr(import_module(_WHERE[name]), name)
-    raise AttributeError(f"module 'kinema' has no attribute '{name}'")
+    instead = f": use {_GONE[name]}" if name in _GONE else ""
+    raise AttributeError(f"module 'kinema' has no attribute '{name}'{instead}")
 
 
 def __dir__() -> list[str]:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-import kinema.apps.cli.generate as generate_command
+import kinema.pipeline.pipeline as opening
 from command import run as kinema
 from kinema.core.errors import KinemaError
 from kinema.core.query import Batch, Query
@@ -109,7 +109,7 @@ def written(folder: Path, blender: str) -> dict[str, Motion]:
     )
     waver = Pipeline.of("waver", Waver(), RotationVectors(skeleton("kinema24"), 30.0), card=Card(actions=("walk",)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(generate_command, "open_generator", lambda name: waver)
+        patch.setattr(opening, "open_generator", lambda name: waver)
         assert kinema("generate", "walk", "--model", "waver", "--seconds", "0.5", "-o", made, "--formats", "bvh") == 0
     (one,) = made.glob("*.bvh")
     one.rename(folder / "made.bvh")

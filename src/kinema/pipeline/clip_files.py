@@ -1,4 +1,4 @@
-"""Files in and out of the three verbs: what goes in comes out in the same layout."""
+"""Files in and out of the verbs: what goes in comes out in the same layout."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from kinema.core.errors import KinemaWarning, UsageError
+from kinema.core.verbs import Keys
 from kinema.io import keypoints
 from kinema.io.formats import load_clip, save
 from kinema.motion.edit import facing, resample, shift, turn
 from kinema.motion.motion import Clip, Motion, Points, concatenate
 from kinema.motion.retargeting import pair_joints, retarget
 from kinema.motion.retargeting.joint_map import named_by
-from kinema.pipeline.completion import Completed, Keys
+from kinema.pipeline.completion import Completed
+from kinema.pipeline.requests import FileOptions
 
 _LARGEST = 1_000_000  # frames between two poses
 
@@ -50,7 +52,7 @@ class ClipFile:
 
     @property
     def keys(self) -> Keys:
-        """How far given frames are to be believed where nobody says: a detector's are evidence."""
+        """The key mode where none is given: the frames of a detector are evidence."""
         return "exact" if self.people is None else "soft"
 
     def beside(self, word: str) -> Path:
@@ -67,76 +69,31 @@ class ClipFile:
         keypoints.write(points, path, self.people, at)
 
 
-def open_source(
-    path: Path, *, fps: float | None, unit: float | None, person: str | None, joint_map: Path | None = None
-) -> ClipFile:
+def open_source(path: Path, options: FileOptions) -> ClipFile:
     """Read a motion file, or the people of a video. A joint map names the joints of a motion."""
+    person = options.person
     if keypoints.is_keypoints(path):
-        read = keypoints.read(path, fps=fps)
+        read = keypoints.read(path, fps=options.source_fps)
         return ClipFile(path, dict(read.people) if person is None else {person: read.person(person)}, read)
     if person is not None:
         raise UsageError(expected="keypoints of video with --person", got=path.name, cure="Leave --person out.")
-    return ClipFile(path, {"": named_by(load_clip(path, fps=fps, unit=unit), joint_map)})
+    return ClipFile(path, {"": named_by(load_clip(path, fps=options.source_fps, unit=options.unit), options.joint_map)})
 
 
-def key_frames(count: int, at: str | None, every: int | None) -> Bool[Tensor, " frame"]:
-    """The frames that are named: "0,10,35-40", or every so many and the last.
-
-    Raises UsageError where none is, where one lies outside the clip, and where they do not rise.
-    """
-    if (at is None) == (every is None):
-        raise UsageError(
-            expected="two clips and --frames, or one clip with --keys or --every",
-            got="no key" if at is None else "--keys and --every",
-            cure="Say --keys 0,10,35 or --every 10.",
-        )
-    mask = torch.zeros(count, dtype=torch.bool)
-    if every is not None:
-        if every < 1:
-            raise UsageError(expected="--every 1 or more", got=f"{every}", cure="Say --every 10.")
-        mask[::every] = True
-        mask[-1] = True
-        return mask
-    last = -1
-    for piece in (at or "").split(","):
-        ends = _range(piece.strip())
-        if ends is None or ends[0] > ends[1] or ends[0] <= last:
-            raise UsageError(
-                expected="frames that rise, such as 0,10,35-40, counted from 0",
-                got=f"'{at}'",
-                cure="Sort them and name each once.",
-            )
-        if ends[1] >= count:
-            raise UsageError(
-                expected=f"frames of the clip, 0 to {count - 1}", got=f"{ends[1]}", cure="Frames are counted from 0."
-            )
-        mask[ends[0] : ends[1] + 1] = True
-        last = ends[1]
-    return mask
-
-
-def _range(piece: str) -> tuple[int, int] | None:
-    first, dash, second = piece.partition("-")
-    if not first.isdecimal() or (dash and not second.isdecimal()):
-        return None
-    return int(first), int(second if dash else first)
-
-
-def pair(first: ClipFile, second: ClipFile, *, align: bool) -> tuple[Motion, Motion]:
+def pair(before: Motion, after: Motion, *, align: bool) -> tuple[Motion, Motion]:
     """The two clips to join, on the body and at the rate of the first.
 
     With `align` the second stands where the first ended and faces as it did. A second clip of another skeleton is
     retargeted to it, one of another rate is resampled; a KinemaWarning says so. Raises UsageError where
     too few joints match.
     """
-    before, after = first.only, second.only
     if abs(before.fps - after.fps) > 1e-4 * before.fps:
-        _tell(f"{second.file.name} has {after.fps:g} frames per second; it is read at {before.fps:g}")
+        _tell(f"the second clip has {after.fps:g} frames per second; it is read at {before.fps:g}")
         after = resample(after, before.fps)
     if not before.skeleton.same_tree(after.skeleton):
         pairing = pair_joints(after.skeleton, before.skeleton)
         after = retarget(after, before)
-        told = [f"{second.file.name} has another skeleton and was retargeted to that of {first.file.name}"]
+        told = ["the second clip has another skeleton and was retargeted to that of the first"]
         _tell("; ".join([*told, *pairing.lines()]))
     after = replace(after, skeleton=before.skeleton, fps=before.fps, layout=before.layout)
     if align:
@@ -157,7 +114,7 @@ def joined(before: Motion, after: Motion, frames: int, known: int) -> tuple[Moti
         raise UsageError(
             expected=f"a context of 0 or more, and at most {_LARGEST} frames",
             got=f"{known - 1} and {frames}",
-            cure="Ask for less.",
+            cure="Say --context 0, and --frames 30.",
         )
     start, end = before[-min(known, before.frames) :], after[: min(known, after.frames)]
     if (start.offsets is None) != (end.offsets is None):

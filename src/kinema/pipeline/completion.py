@@ -7,16 +7,17 @@ One entry for three verbs: slow motion (all frames known, more are asked for), i
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from kinema.core.errors import UsageError, unknown_name
+from kinema.core.verbs import Keys
 from kinema.motion.edit import frame_step
-from kinema.motion.interpolation import CURVES, CurveTable, Interpolator, even_times, soften
+from kinema.motion.interpolation import CurveTable, Interpolator, even_times, soften
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.pipeline.adapter import Adapter
 from kinema.pipeline.completion_report import CompletionReport, report_on
@@ -24,23 +25,21 @@ from kinema.pipeline.evidence import UNKNOWN_CONFIDENCE, Evidence
 from kinema.pipeline.gap_plan import BEYOND, Plan, plan_gaps
 from kinema.pipeline.infilling import infill
 from kinema.pipeline.method_choice import Gap, choose, is_curve, released
-from kinema.pipeline.open import load_adapter, shipped_models
-
-Keys = Literal["exact", "soft"]
-METHODS: tuple[str, ...] = ("auto", *CURVES)
-"""The methods besides models."""
+from kinema.pipeline.open import METHODS, load_adapter, shipped_models
 
 
 @dataclass(frozen=True, eq=False)
 class Completed:
     """The clip that was asked for, the times of its frames in seconds, and what was done to it.
 
-    With several `samples` the motion has batch shape (samples,), else none.
+    With several `samples` the motion has batch shape (samples,), else none. `damage` says in how many frames a repair
+    found which kind.
     """
 
     motion: Clip
     times: Float[Tensor, " time"]
     report: CompletionReport
+    damage: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 def complete(

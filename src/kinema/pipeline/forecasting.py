@@ -10,6 +10,7 @@ from kinema.motion.edit import resample
 from kinema.motion.motion import Motion, concatenate
 from kinema.pipeline.adapter import Adapter
 from kinema.pipeline.forecast_constraints import ForecastConstraints
+from kinema.pipeline.requests import ForecastRequest
 
 
 @dataclass(frozen=True)
@@ -32,44 +33,35 @@ class Answer:
 def forecast(
     adapter: Adapter,
     clip: Motion,
-    *,
-    seconds: float | None = None,
-    samples: int = 1,
-    seed: int = 0,
-    constraints: ForecastConstraints | None = None,
+    request: ForecastRequest,
+    end: Motion | None = None,
 ) -> Answer:
-    """Continue a clip for `seconds` (default: the horizon that the model was trained for).
+    """Continue a clip as requested; `end`: all samples end in the last pose of that clip.
 
-    `constraints` hold for all samples. Raises UsageError for a batch of clips, for no samples, for a time that is not
-    positive, for a model that does not forecast, and for constraints that it does not use.
+    Raises UsageError for a batch of clips, for a model that does not forecast, and for constraints that it does not
+    use.
     """
-    _check(adapter, clip, seconds, samples, constraints)
+    constraints = ForecastConstraints(request.hold, end) if request.hold or end is not None else None
+    _check(adapter, clip, constraints)
+    seconds, samples = request.seconds, request.samples
     rate = adapter.representation.fps if adapter.representation else clip.fps
     seconds = seconds or (adapter.trained / rate if adapter.trained else 1.0)
     frames = max(1, math.ceil(seconds * rate - 1e-6))
     own = adapter.recent(clip)
     known = constraints.known(adapter, own, frames) if constraints else None
     future = _at_rate(
-        own, adapter.ahead(own, frames, samples, seed, known), clip.fps, max(1, round(seconds * clip.fps))
+        own, adapter.ahead(own, frames, samples, request.seed, known), clip.fps, max(1, round(seconds * clip.fps))
     )
     future = replace(future, layout=clip.layout, action=clip.action, identity=clip.identity)
     return Answer(clip, future, tuple(_notes(adapter, clip, own, frames, rate, samples)))
 
 
-def _check(
-    adapter: Adapter, clip: Motion, seconds: float | None, samples: int, constraints: ForecastConstraints | None
-) -> None:
+def _check(adapter: Adapter, clip: Motion, constraints: ForecastConstraints | None) -> None:
     if clip.batch_shape:
         raise UsageError(
             expected="one clip",
             got=f"{math.prod(clip.batch_shape)} of them at once",
             cure="Forecast one at a time: clip.one(0). (Several samples are one NPZ, but a BVH or GLB each.)",
-        )
-    if samples < 1 or (seconds is not None and not 0 < seconds < math.inf):
-        raise UsageError(
-            expected="at least one sample and a positive time",
-            got=f"{samples} samples, {'no time' if seconds is None else f'{seconds:g} s'}",
-            cure="Give --samples 1 or more, and --seconds above 0 or not at all.",
         )
     if not adapter.model.continues:
         raise UsageError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import pairwise
 
 import torch
@@ -12,9 +12,9 @@ from torch import Tensor
 from kinema.core.errors import UsageError, unknown_name
 from kinema.motion.motion import Clip
 from kinema.pipeline.adapter import Adapter
+from kinema.pipeline.requests import Schedule
 
 _CHUNK = 64  # clips that are made at once
-Schedule = Sequence[tuple[Mapping[str, float], float]]  # label weights, and the second from which on they hold
 
 
 def generate(
@@ -22,11 +22,9 @@ def generate(
 ) -> Clip:
     """`samples` clips of `seconds`, batch shape (sample,), of an action, a mixture, or a schedule of them.
 
-    Raises UsageError for a model without actions, an unknown action, no samples, or a length under one frame.
+    Raises UsageError for a model without actions, an unknown action, or a length under one frame.
     """
     frames = frames_of(adapter, seconds)
-    if samples < 1:
-        raise UsageError(expected="at least one sample", got=str(samples), cure="Give --samples 1 or more.")
     if isinstance(labels, Mapping):
         row, rows = label_weights(adapter, labels), None
     else:

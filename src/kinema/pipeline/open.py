@@ -1,12 +1,13 @@
-"""Opening a model by name or by folder: a baseline, a model that is shipped, or a run of one's own."""
+"""What a name means: a run folder, a shipped model, a baseline, a classical method, or a repository ("hub:...")."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
 
-from kinema.core.errors import MissingDataError, unknown_name
+from kinema.core.errors import MissingDataError, UsageError, unknown_name
 from kinema.models.baselines import BASELINES
+from kinema.motion.interpolation import CURVES
 from kinema.pipeline.adapter import Adapter
 from kinema.pipeline.checkpoint import load_model
 from kinema.pipeline.hub import PREFIX, called, fetched
@@ -14,6 +15,8 @@ from kinema.protocols.interface import Space
 from kinema.training.checkpoint import CONFIG, RunFolder
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
+METHODS: tuple[str, ...] = ("auto", *CURVES)
+"""The methods besides models: a curve for every gap, or "auto", the best one for each."""
 _ONLY: dict[str, Space] = {"slerp": "rotations"}
 
 
@@ -25,16 +28,22 @@ def shipped_models() -> tuple[str, ...]:
 def load_adapter(name: str | Path) -> Adapter:
     """The model of that name, run folder, or repository ("hub:USER/NAME"). Folders with a config.json win over names.
 
-    Raises UsageError for an unknown name, MissingDataError for a folder or repository without a model, CheckpointError
-    for a damaged one.
+    Raises UsageError for an unknown name and for a curve, which has no model, MissingDataError for a folder or
+    repository without a model, CheckpointError for a damaged one.
     """
     if (folder := model_folder(name)) is None:
+        if str(name) not in BASELINES:
+            raise UsageError(
+                expected=f"a model among {', '.join((*BASELINES, *shipped_models()))}, or a run folder",
+                got=f"'{name}', a classical method",
+                cure="Take simlpe-cmu, or another name of `kinema models`.",
+            )
         return Adapter(str(name), BASELINES[str(name)](), observed=4, only=_ONLY.get(str(name)))
     return load_model(folder, called(str(name)) if str(name).startswith(PREFIX) else folder.name)
 
 
 def model_folder(name: str | Path) -> Path | None:
-    """The folder that holds the model of that name or run folder; None for a baseline, which needs none.
+    """The folder that holds the model of that name or run folder; None for a baseline or a curve, which needs none.
 
     Raises UsageError for an unknown name, MissingDataError for a folder without a model.
     """
@@ -43,7 +52,7 @@ def model_folder(name: str | Path) -> Path | None:
     folder = Path(name)
     if (folder / CONFIG).is_file():
         return folder
-    if str(name) in BASELINES:
+    if str(name) in BASELINES or str(name) in METHODS:
         return None
     if str(name) in shipped_models():
         return WEIGHTS / str(name)
@@ -53,11 +62,11 @@ def model_folder(name: str | Path) -> Path | None:
             got="a folder without them",
             cure="Name a folder that `kinema train --out` wrote, or a model of `kinema models`.",
         )
-    raise unknown_name("model", str(name), (*BASELINES, *shipped_models()))
+    raise unknown_name("model, method or run folder", str(name), (*METHODS, *BASELINES, *shipped_models()))
 
 
 def model_identity(name: str | Path) -> str:
-    """What tells a model from every other of its name: a digest of its files; a baseline's is its name.
+    """What tells a model from every other of its name: a digest of its files; for a baseline or a curve its name.
 
     Raises as `load_adapter` does.
     """

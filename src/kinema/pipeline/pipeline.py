@@ -5,47 +5,52 @@ It has the five verbs. The command line, the studio, streaming, export and the p
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
+from typing import overload
 
 import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from kinema.core.errors import UsageError, unknown_name
+from kinema.core.errors import KinemaWarning, UsageError
+from kinema.core.verbs import VERBS, Keys, Verb
 from kinema.models.base import Model
 from kinema.models.baselines import BASELINES
-from kinema.motion.motion import Clip, Motion
+from kinema.motion.motion import Clip, Motion, Points
 from kinema.pipeline.adapter import Adapter, Card
-from kinema.pipeline.clip_files import ClipFile, joined, pair
-from kinema.pipeline.completion import METHODS, Completed, Keys, complete
-from kinema.pipeline.forecast_constraints import ForecastConstraints
+from kinema.pipeline.clip_files import joined, pair
+from kinema.pipeline.completion import Completed, complete
+from kinema.pipeline.defaults import AUTO, DEFAULTS, default_model
 from kinema.pipeline.forecasting import Answer, forecast
-from kinema.pipeline.generation import Schedule, generate
-from kinema.pipeline.hub import PREFIX
-from kinema.pipeline.open import load_adapter, shipped_models
+from kinema.pipeline.generation import generate
+from kinema.pipeline.open import METHODS, load_adapter, model_folder
 from kinema.pipeline.protocol_methods import ProtocolMethods
 from kinema.pipeline.repair import repair
-from kinema.protocols.interface import Verb
+from kinema.pipeline.requests import (
+    ForecastRequest,
+    GenerateRequest,
+    InbetweenRequest,
+    RepairRequest,
+    Request,
+    Schedule,
+    UpsampleRequest,
+)
 from kinema.representations.base import Representation
 
 _FILL: tuple[Verb, ...] = ("inbetween", "upsample", "repair")
-_TRY: Mapping[Verb, str] = {
-    "forecast": 'kn.open("simlpe-cmu") forecasts',
-    "inbetween": 'kn.open("auto") takes the method with the smallest measured error',
-    "upsample": 'kn.open("auto") takes the method with the smallest measured error',
-    "repair": 'kn.open("auto") takes the method with the smallest measured error',
-    "generate": 'kn.open("posegpt") generates',
-}
 
 
 @dataclass(frozen=True, eq=False)
 class Pipeline(ProtocolMethods):
     """A model with its weights, a baseline, or a classical method, ready for a user's clips.
 
-    `verbs` says what it answers. `adapter` is the way to the model and back; None for a classical curve. Every verb
-    raises UsageError, with what to do instead, where this pipeline does not answer it or the input does not fit.
+    `verbs` says what it answers; a model that forecasts fills gaps as well if it is asked to, with a KinemaWarning.
+    `adapter` is the way to the model and back; None for a classical curve. Every verb raises UsageError, with what to
+    do instead, where this pipeline does not answer it or the input does not fit.
     """
 
     @classmethod
@@ -76,6 +81,8 @@ class Pipeline(ProtocolMethods):
     @property
     def verbs(self) -> tuple[Verb, ...]:
         """What it answers."""
+        if self.name == AUTO:
+            return VERBS
         curve: tuple[Verb, ...] = _FILL if self.name in METHODS else ()
         if self.adapter is None:
             return curve
@@ -107,9 +114,7 @@ class Pipeline(ProtocolMethods):
 
         `hold` names body parts that stay as they are, `end` is a clip in whose last pose all futures end (SMRNet only).
         """
-        self._answers("forecast", clip)
-        constraints = ForecastConstraints(tuple(hold), end) if hold or end is not None else None
-        return forecast(self.trained(), clip, seconds=seconds, samples=samples, seed=seed, constraints=constraints)
+        return self.ask(ForecastRequest(seconds, samples, seed, tuple(hold)), clip, end)
 
     def inbetween(
         self,
@@ -131,24 +136,11 @@ class Pipeline(ProtocolMethods):
         to those of the first, with a KinemaWarning. Without it, `keys` are the frames of `first`
         (counted from 0) that are known. With `key_mode` "soft" keys are evidence and are smoothed.
         """
-        self._answers("inbetween", first, second)
-        if second is None:
-            if keys is None or frames is not None:
-                raise UsageError(
-                    expected="two clips and frames=, or one clip and keys=",
-                    got="one clip and no keys" if keys is None else "one clip and frames",
-                    cure="Say model.inbetween(a, b, frames=30) or model.inbetween(a, keys=[0, 10, 35]).",
-                )
-            return self._complete(first, known=_named(first, keys), keys=key_mode, samples=samples, seed=seed)
-        if keys is not None or frames is None or frames < 1 or context < 0:
-            raise UsageError(
-                expected="with two clips the number of frames between them, 1 or more, and a context of 0 or more",
-                got=f"frames={frames}, context={context}" + (", keys as well" if keys is not None else ""),
-                cure="Say model.inbetween(a, b, frames=30); keys are those of a single clip.",
-            )
-        before, after = pair(_called("the first clip", first), _called("the second clip", second), align=align)
-        clip, known = joined(before, after, frames, context + 1)
-        return self._complete(clip, known=known, keys=key_mode, samples=samples, seed=seed)
+        named = None if keys is None else tuple(keys)
+        request = InbetweenRequest(
+            frames, named, context=context, align=align, key_mode=key_mode, samples=samples, seed=seed
+        )
+        return self.ask(request, first, second)
 
     def upsample(
         self,
@@ -160,15 +152,7 @@ class Pipeline(ProtocolMethods):
         seed: int = 0,
     ) -> Completed:
         """The same movement in more frames: `rate` times as many, or `fps` per second. The duration stays."""
-        self._answers("upsample", clip)
-        wanted = fps if fps is not None else clip.fps * (rate if rate is not None else 0.0)
-        if (rate is None) == (fps is None) or not wanted >= clip.fps * (1 - 1e-4):
-            raise UsageError(
-                expected=f"one of rate= (1 or more) and fps= ({clip.fps:g} or more)",
-                got=f"rate={rate}, fps={fps}",
-                cure="Say model.upsample(clip, rate=4); to thin a clip out use kn.resample.",
-            )
-        return self._complete(clip, fps=wanted, keys=key_mode, seed=seed)
+        return self.ask(UpsampleRequest(rate, fps, key_mode, seed), clip)
 
     def repair(
         self,
@@ -184,13 +168,7 @@ class Pipeline(ProtocolMethods):
         `frames` are the bad ones where you know them; nothing is then searched for. `strength` 2 is twice as
         suspicious. With `key_mode` "soft" all frames are evidence, and jitter is smoothed away.
         """
-        self._answers("repair", clip)
-        bad = None if frames is None else _named(clip, frames)
-        done, kinds = repair(clip, bad=bad, strength=strength, keys=key_mode, method=self._method, seed=seed)
-        if bad is not None:
-            return done
-        found = ", ".join(f"{kind} in {count} frames" for kind, count in kinds.items()) or "nothing looks damaged"
-        return replace(done, report=replace(done.report, notes=(found, *done.report.notes)))
+        return self.ask(RepairRequest(None if frames is None else tuple(frames), strength, key_mode, seed), clip)
 
     def generate(
         self,
@@ -205,37 +183,95 @@ class Pipeline(ProtocolMethods):
         A schedule is label weights and the second from which on they hold: [({"walk": 1}, 0), ({"run": 1}, 2)].
         `seconds` defaults to what the model was trained to make.
         """
-        self._answers("generate")
-        labels = {action: 1.0} if isinstance(action, str) else action
-        length = self.trained_seconds if seconds is None else seconds
-        return generate(self.trained(), labels, length, samples=samples, seed=seed)
+        if isinstance(action, (str, Mapping)):
+            return self.ask(GenerateRequest(action, seconds=seconds, samples=samples, seed=seed))
+        return self.ask(GenerateRequest(schedule=action, seconds=seconds, samples=samples, seed=seed))
+
+    @overload
+    def ask(self, request: ForecastRequest, clip: Clip, other: Motion | None = None, /) -> Answer: ...
+    @overload
+    def ask(
+        self,
+        request: InbetweenRequest | UpsampleRequest | RepairRequest,
+        clip: Clip,
+        other: Motion | None = None,
+        /,
+    ) -> Completed: ...
+    @overload
+    def ask(self, request: GenerateRequest, /) -> Clip: ...
+    def ask(
+        self, request: Request, clip: Clip | None = None, other: Motion | None = None, /
+    ) -> Answer | Completed | Clip:
+        """The answer to a request about `clip`; every verb comes through here.
+
+        `other` is the clip that a forecast ends in, or the second one of two. "auto" hands the request to the default
+        model of its verb. Raises UsageError where the request does not fit the clip or this pipeline.
+        """
+        if self.name == AUTO and (model := default_model(request, end=other is not None)) != AUTO:
+            return _default(model).ask(request, clip, other)  # pyright: ignore[reportCallIssue, reportArgumentType, reportUnknownVariableType] - any request
+        self._answers(request.verb, clip, other)
+        if isinstance(request, GenerateRequest):
+            length = self.trained_seconds if request.seconds is None else request.seconds
+            labels = request.labels(self.actions)
+            return generate(self.trained(), labels, length, samples=request.samples, seed=request.seed)
+        assert clip is not None
+        if isinstance(request, UpsampleRequest):
+            keys = request.key_mode or "exact"
+            return complete(clip, fps=request.target(clip.fps), keys=keys, method=self._method, seed=request.seed)
+        if isinstance(request, RepairRequest):
+            return self._repair(request, clip)
+        assert isinstance(clip, Motion)
+        if isinstance(request, ForecastRequest):
+            return forecast(self.trained(), clip, request, other)
+        if other is None:
+            known = _named(clip, request.keys_of(clip.frames))
+        else:
+            frames = request.check_two()
+            before, after = pair(clip, other, align=request.align)
+            context = max(before.frames, after.frames) if request.whole else request.context + 1
+            clip, known = joined(before, after, frames, context)
+        return complete(
+            clip, known=known, keys=request.key_mode, method=self._method, seed=request.seed, samples=request.samples
+        )
+
+    def _repair(self, request: RepairRequest, clip: Clip) -> Completed:
+        bad = None if request.frames is None else _named(clip, request.frames)
+        done, kinds = repair(
+            clip, bad=bad, strength=request.strength, keys=request.key_mode, method=self._method, seed=request.seed
+        )
+        if bad is not None:
+            return done
+        found = ", ".join(f"{kind} in {count} frames" for kind, count in kinds.items()) or "nothing looks damaged"
+        return replace(done, damage=kinds, report=replace(done.report, notes=(found, *done.report.notes)))
 
     @property
     def _method(self) -> str | Adapter:
         """The method of `complete`: the adapter of a trained model, the name of a curve."""
         return self.adapter if self.adapter and self.adapter.representation else self.name
 
-    def _complete(
-        self,
-        clip: Clip,
-        *,
-        known: Bool[Tensor, " frame"] | Bool[Tensor, "frame joint"] | None = None,
-        fps: float | None = None,
-        keys: Keys,
-        samples: int = 1,
-        seed: int,
-    ) -> Completed:
-        return complete(clip, known=known, fps=fps, keys=keys, method=self._method, seed=seed, samples=samples)
-
     def _answers(self, verb: Verb, *clips: object) -> None:
-        if verb not in self.verbs:
+        trained = self.adapter is not None and self.adapter.representation is not None
+        if verb in _FILL and verb not in self.verbs and trained and self.trained().model.continues:
+            told = f"{self.name} was not trained to fill gaps: it does not look at what follows them; auto does"
+            warnings.warn(told, KinemaWarning, stacklevel=4)
+        elif verb not in self.verbs:
+            model = DEFAULTS[verb].model
             raise UsageError(
                 expected=f"a model that answers {verb}",
                 got=f"{self.name}, which answers {', '.join(self.verbs) or 'none of the verbs'}",
-                cure=f"Open another one: {_TRY[verb]}.",
+                cure=f'Take {model}, the default of {verb}: leave --model out, or kn.open("{model}") in Python.',
             )
-        for clip in clips:
-            if clip is not None and not isinstance(clip, Clip if verb in ("upsample", "repair") else Motion):
+        kind = Clip if verb in ("upsample", "repair") else Motion
+        for place, clip in enumerate(clips):
+            wanted = place == 0 and verb != "generate"
+            if isinstance(clip, Points) and kind is Motion:
+                raise UsageError(
+                    expected=f"a motion to {verb}, with joint rotations (BVH, NPZ)",
+                    got="joint positions only",
+                    cure='Points can be upsampled and repaired. Read a motion with kn.load("walk.bvh"), or '
+                    "`kinema convert POINTS walk.bvh --to canon17`.",
+                )
+            if (wanted or clip is not None) and not isinstance(clip, kind):
                 raise UsageError(
                     expected=f"a motion to {verb}",
                     got=f"a {type(clip).__name__}",
@@ -246,32 +282,32 @@ class Pipeline(ProtocolMethods):
 def open(name: str | Path = "auto") -> Pipeline:  # noqa: A001  kn.open, as Image.open
     """The pipeline of a shipped model, a baseline, a classical method, a run folder, or "hub:USER/NAME".
 
-    "auto" takes, gap by gap, the method with the smallest measured error. Raises UsageError for an unknown name,
-    MissingDataError for a folder without a model, CheckpointError for a damaged one.
+    "auto" takes the default model of each verb, and where gaps are filled, for each gap the method with the smallest
+    measured error. Folders with a config.json win over names. Raises UsageError for an unknown name, MissingDataError
+    for a folder without a model, CheckpointError for a damaged one.
     """
-    if str(name) in METHODS and not Path(name).is_dir():  # some curves are baselines of forecasting as well
-        return Pipeline(str(name), load_adapter(name) if str(name) in BASELINES else None)
-    named = str(name).startswith(PREFIX) or str(name) in (*BASELINES, *shipped_models())
-    if not named and not Path(name).is_dir():
-        raise unknown_name("model, method or run folder", str(name), (*METHODS, *BASELINES, *shipped_models()))
+    if model_folder(name) is None and str(name) not in BASELINES:
+        return Pipeline(str(name))
     adapter = load_adapter(name)
     return Pipeline(adapter.name, adapter)
 
 
 def open_generator(name: str | Path) -> Pipeline:
     """The pipeline of a model that knows actions. Raises UsageError where it knows none, and as `open` does."""
-    pipeline = open(name)
+    pipeline = open(DEFAULTS["generate"].model if str(name) == AUTO else name)
     if "generate" not in pipeline.verbs:
         raise UsageError(
             expected="a model that was trained with actions",
             got=f"{pipeline.name}, which was not",
-            cure="Choose one that lists actions in `kinema models show NAME`.",
+            cure=f"Take {DEFAULTS['generate'].model}, or another one of whose actions `kinema models show NAME` tells.",
         )
     return pipeline
 
 
-def _called(what: str, clip: Motion) -> ClipFile:
-    return ClipFile(Path(what), {"": clip})
+@cache
+def _default(name: str) -> Pipeline:
+    """A default model, read once."""
+    return open(name)
 
 
 def _named(clip: Clip, frames: Iterable[int]) -> Bool[Tensor, " frame"]:
@@ -281,7 +317,7 @@ def _named(clip: Clip, frames: Iterable[int]) -> Bool[Tensor, " frame"]:
         raise UsageError(
             expected=f"frames of the clip, 0 to {clip.frames - 1}, at least one",
             got=str(places) if len(places) < 12 else f"{len(places)} from {min(places)} to {max(places)}",
-            cure="Frames are counted from 0.",
+            cure=f"Frames are counted from 0: the last one is {clip.frames - 1}.",
         )
     mask = torch.zeros(clip.frames, dtype=torch.bool)
     mask[places] = True

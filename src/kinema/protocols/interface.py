@@ -14,10 +14,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from kinema.core.errors import UsageError
+from kinema.core.verbs import Verb
 from kinema.data.source import Source
 from kinema.motion.motion import AnyClip, Clip, Motion, Points
 
-Verb = Literal["forecast", "inbetween", "upsample", "repair", "generate"]
 Data = Path | str | None
 """The folder below which data are; None: the one that KINEMA_DATA names."""
 Space = Literal["rotations", "positions"]

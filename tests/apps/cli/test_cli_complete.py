@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from kinema.data.synthetic import perform
 from kinema.io.formats import load, save
 from kinema.motion.retargeting import retarget
 from kinema.motion.skeletons import skeleton
+from kinema.pipeline.open import WEIGHTS
 
 Writer = Callable[..., Path]
 Captured = pytest.CaptureFixture[str]
@@ -131,7 +133,7 @@ def test_a_second_clip_of_another_body_and_rate_is_brought_to_the_first(walk: Pa
         assert run("inbetween", walk, other, "--frames", 5, "-o", out) == 0
     rate, body = (str(each.message) for each in said)
     assert "60 frames per second; it is read at 30" in rate
-    assert "other.bvh has another skeleton and was retargeted" in body
+    assert "the second clip has another skeleton and was retargeted" in body
     first, done = load(walk), load(out)
     assert (done.skeleton.joints, done.fps, done.frames) == (first.skeleton.joints, first.fps, 7)
     # The pose that is arrived at is that of the other body: limbs point as there.
@@ -151,9 +153,9 @@ def test_repair_mends_the_spike_and_keeps_the_rest(walk: Path, tmp_path: Path, c
     clip.rotations[20, joint] = clip.rotations[20, joint] @ torch.tensor([[1.0, 0, 0], [0, -1, 0], [0, 0, -1]])
     save(clip, broken)
     assert run("repair", broken, "-o", out, "--json") == 0
-    captured = capsys.readouterr()
-    assert "spike in 1 frames" in captured.err
-    (segment,) = json.loads(captured.out)["segments"]
+    report = json.loads(capsys.readouterr().out)
+    assert "spike in 1 frames" in report["notes"]
+    (segment,) = report["segments"]
     assert (segment["first"], segment["last"]) == (20, 20)
     assert segment["jerk_after"] < 0.8 * segment["jerk_before"]
     torch.testing.assert_close(load(out).rotations, load(walk).rotations, atol=0.05, rtol=0)
@@ -201,7 +203,7 @@ def openpose(folder: Path, people: list[int], size: float = 300.0, sure: float =
 @pytest.mark.parametrize("size", [80.0, 1500.0])
 def test_keypoints_come_back_in_their_layout(people: list[int], size: float, tmp_path: Path) -> None:
     folder, out = openpose(tmp_path / "in", people, size), tmp_path / "out"
-    assert run("upsample", folder, "--rate", 2, "--source-fps", 30, "--keys", "exact", "-o", out) == 0
+    assert run("upsample", folder, "--rate", 2, "--source-fps", 30, "--key-mode", "exact", "-o", out) == 0
     pages = [json.loads(path.read_text()) for path in sorted(out.glob("*.json"))]
     assert len(pages) == 11
     middle = pages[5]["people"][0]["pose_keypoints_2d"]
@@ -217,3 +219,37 @@ def test_keypoints_that_say_nothing(tmp_path: Path, capsys: Captured) -> None:
     seen = openpose(tmp_path / "seen", [1] * 4)
     assert run("upsample", seen, "--rate", 2, "-o", tmp_path / "out") == 1
     assert "--source-fps" in capsys.readouterr().err
+
+
+def test_old_spellings_of_options_are_taken_and_named(walk: Path, tmp_path: Path, capsys: Captured) -> None:
+    old, new = tmp_path / "old.bvh", tmp_path / "new.bvh"
+    assert run("inbetween", walk, "--keys", "soft", "--at=0,10,35", "-o", old) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "note: --keys soft is written --key-mode soft now" in said
+    assert "note: --at 0,10,35 is written --keys 0,10,35 now" in said
+    assert run("inbetween", walk, "--key-mode", "soft", "--keys", "0,10,35", "-o", new) == 0
+    assert "is written" not in capsys.readouterr().err
+    assert old.read_bytes() == new.read_bytes()
+
+
+def test_a_run_folder_is_a_model_with_and_without_a_slash(
+    walk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(WEIGHTS / "render-in-between", "myrun")
+    for verb, words in (("upsample", ("--rate", "2")), ("inbetween", ("--keys", "0,10,35")), ("repair", ())):
+        found = list[bytes]()
+        for name in ("myrun", "./myrun", tmp_path / "myrun", "render-in-between"):
+            assert run(verb, walk, *words, "--method", name, "-o", "out.bvh") == 0, (verb, name)
+            found.append((tmp_path / "out.bvh").read_bytes())
+        assert len(set(found)) == 1
+        capsys.readouterr()
+        fails(capsys, verb, walk, *words, "--method", "mirun", "-o", "out.bvh", says="run folder")
+
+
+def test_several_answers_are_files_of_their_own(walk: Path, tmp_path: Path) -> None:
+    words = ("inbetween", walk, "--keys", "0,10,35", "--method", "linear", "--samples", "2")
+    assert run(*words, "-o", tmp_path / "out.bvh") == 0
+    assert {path.name for path in tmp_path.glob("out*")} == {"out-1.bvh", "out-2.bvh"}
+    assert run(*words, "-o", tmp_path / "out.npz") == 0
+    assert load(tmp_path / "out.npz").batch_shape == (2,)

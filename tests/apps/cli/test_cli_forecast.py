@@ -105,11 +105,20 @@ def test_a_wrong_wish_or_grid_is_misuse(wrong: list[str], smrnet: Path, walk: Pa
     assert "expected" in capsys.readouterr().err
 
 
-def test_a_file_without_a_model_is_told_the_order(walk: Path, capsys: Captured) -> None:
-    assert run("forecast", walk) == 2
+def test_the_model_stands_before_the_file_or_is_an_option_or_is_the_default(
+    walk: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.chdir(walk.parent)
+    assert run("forecast", walk, "--seconds", "0.1") == 0
+    assert "by simlpe-cmu" in capsys.readouterr().out
+    assert run("forecast", walk, "--seconds", "0.1", "--method", "zero-velocity") == 0
+    assert "by zero-velocity" in capsys.readouterr().out
+    assert run("forecast", "simlpe-cmu") == 2
     said = capsys.readouterr().err
-    assert f"'{walk}' alone" in said
+    assert "'simlpe-cmu' alone" in said
     assert "kinema forecast simlpe-cmu walk.bvh" in said
+    assert run("forecast", "simlpe-cmu", walk, "--model", "smrnet") == 2
+    assert "kinema forecast" in capsys.readouterr().err
 
 
 def few(root: str | None, split: str) -> Iterator[Points]:

@@ -7,7 +7,6 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 import pytest
 
@@ -15,10 +14,11 @@ from kinema.apps.studio.answers import Question
 from kinema.apps.studio.controls import words
 from kinema.apps.studio.desk import Desk, plain_name
 from kinema.apps.studio.server import is_local
-from kinema.apps.studio.upload import Upload, Verb
+from kinema.apps.studio.upload import Upload
 from kinema.core.errors import KinemaError, UsageError
 from kinema.io.formats import load
 from kinema.motion.motion import Motion
+from kinema.pipeline.requests import ForecastRequest, InbetweenRequest, RepairRequest, Request, UpsampleRequest
 
 Write = Callable[..., Path]
 
@@ -48,7 +48,7 @@ def test_every_verb_has_models_and_only_such_as_answer_it() -> None:
 
 
 def test_a_forecast_starts_where_the_known_part_ends(upload: Upload) -> None:
-    question = Question("forecast", "zero-velocity", seconds=0.2, samples=2, known=0.5)
+    question = Question("zero-velocity", ForecastRequest(0.2, samples=2), known=0.5)
     reply = Desk().ask(question, upload)
     assert [(layer.name, layer.role) for layer in reply.panel.layers] == [
         ("known", "observed"), ("what happened", "truth"), ("sample 1", "forecast"), ("sample 2", "forecast"),
@@ -59,9 +59,11 @@ def test_a_forecast_starts_where_the_known_part_ends(upload: Upload) -> None:
     assert reply.took > 0
 
 
-@pytest.mark.parametrize(("verb", "frames"), [("inbetween", 24), ("upsample", 93), ("repair", 24)])
-def test_the_other_verbs_stand_beside_what_was_given(upload: Upload, verb: str, frames: int) -> None:
-    reply = Desk().ask(Question(cast("Verb", verb), "auto", rate=4, every=0.2), upload)
+@pytest.mark.parametrize(
+    ("request_", "frames"), [(InbetweenRequest(every=6), 24), (UpsampleRequest(4), 93), (RepairRequest(), 24)]
+)
+def test_the_other_verbs_stand_beside_what_was_given(upload: Upload, request_: Request, frames: int) -> None:
+    reply = Desk().ask(Question("auto", request_), upload)
     assert [layer.role for layer in reply.panel.layers] == ["truth", "forecast"]
     assert reply.clips.frames == frames
     assert reply.notes
@@ -69,7 +71,7 @@ def test_the_other_verbs_stand_beside_what_was_given(upload: Upload, verb: str, 
 
 def test_answers_are_taken_away_as_files_that_can_be_read(upload: Upload, tmp_path: Path) -> None:
     desk = Desk()
-    reply = desk.ask(Question("forecast", "constant-velocity", seconds=0.2, samples=2), upload)
+    reply = desk.ask(Question("constant-velocity", ForecastRequest(0.2, samples=2)), upload)
     for kind, whole, frames in (("bvh", False, 6), ("bvh", True, 30), ("npz", True, 30)):
         name, content = desk.pack(reply, kind, sample=1, whole=whole)
         assert name == ("walk.forecast-2.bvh" if kind == "bvh" else "walk.forecast.npz")
@@ -116,11 +118,9 @@ def test_the_name_of_an_upload_leads_nowhere(name: str, plain: str) -> None:
 def test_questions_that_cannot_be(upload: Upload, tmp_path: Path) -> None:
     desk = Desk()
     with pytest.raises(UsageError, match="Open a file first"):
-        desk.ask(Question("forecast", "zero-velocity"), None)
+        desk.ask(Question("zero-velocity", ForecastRequest()), None)
     with pytest.raises(UsageError, match="which answers"):
-        desk.ask(Question("forecast", "auto"), upload)
-    with pytest.raises(UsageError, match="positive time"):
-        desk.ask(Question("forecast", "zero-velocity", seconds=-1), upload)
+        desk.ask(Question("squad", ForecastRequest()), upload)
     with pytest.raises(UsageError, match="among"):
         desk.open(str(tmp_path))  # a page cannot name folders of this machine
 
@@ -129,7 +129,7 @@ def test_two_who_ask_at_once_get_their_own_answers(upload: Upload) -> None:
     desk, found = Desk(), dict[int, int]()
 
     def ask(samples: int) -> None:
-        reply = desk.ask(Question("forecast", "zero-velocity", seconds=0.1, samples=samples), upload)
+        reply = desk.ask(Question("zero-velocity", ForecastRequest(0.1, samples)), upload)
         found[samples] = reply.count
 
     threads = [threading.Thread(target=ask, args=(samples,)) for samples in (1, 2, 3)]
@@ -155,5 +155,5 @@ def test_a_motion_is_needed_for_rotations(upload: Upload) -> None:
     points = Upload("points.npz", upload.clip.points())
     assert isinstance(upload.clip, Motion)
     with pytest.raises(UsageError, match="Points can be upsampled"):
-        Desk().ask(Question("forecast", "zero-velocity"), points)
-    assert Desk().ask(Question("upsample", "auto", rate=2), points).count == 1
+        Desk().ask(Question("zero-velocity", ForecastRequest()), points)
+    assert Desk().ask(Question("auto", UpsampleRequest(2)), points).count == 1

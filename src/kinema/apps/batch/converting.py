@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,8 @@ def said_of(work: Any, verb: str) -> dict[str, Any]:
     said: dict[str, Any] = {"verb": verb}
     for one in fields(work):
         value = getattr(work, one.name)
+        if is_dataclass(value):  # a part, which is told by itself
+            continue
         if isinstance(value, Path):
             value = {"file": str(value), "digest": hashlib.blake2b(value.read_bytes(), digest_size=16).hexdigest()}
         said[one.name] = list(value) if isinstance(value, tuple) else value

@@ -11,6 +11,8 @@ import warnings
 
 from cyclopts import App, CycloptsError
 
+from kinema.apps.cli.console import note
+from kinema.apps.cli.old_spellings import modern
 from kinema.core.errors import KinemaError, KinemaWarning
 from kinema.core.version import VERSION
 
@@ -24,7 +26,7 @@ def _misused(error: CycloptsError) -> str:
 
 app = App(
     name="kinema",
-    help="Some of a motion is known; say the rest.",
+    help="Human motion: some of it is known, predict the rest.",
     version=VERSION,
     error_formatter=_misused,
     suppress_keyboard_interrupt=False,  # `main` answers it, with exit code 130
@@ -33,18 +35,27 @@ app = App(
 _COMMANDS = {
     "demo": (
         "kinema.apps.cli.demo:demo",
-        "All that is shipped, at work: leaves a page, a picture, a GIF, a BVH and a GLB.",
+        "Run what is shipped: writes a page, a picture, a GIF, a BVH and a GLB.",
     ),
-    "forecast": ("kinema.apps.cli.forecast:forecast", "Say what a body will do next."),
-    "upsample": ("kinema.apps.cli.complete:upsample", "Slow motion: say what happens between the frames of a clip."),
-    "inbetween": ("kinema.apps.cli.complete:inbetween", "Say the movement between two poses, or between key frames."),
-    "repair": ("kinema.apps.cli.complete:repair", "Mend a clip: missing values, spikes, jumps, frozen runs."),
-    "generate": ("kinema.apps.cli.generate:generate", "Make motion from an action and a length."),
-    "info": ("kinema.apps.cli.files:info", "Say what a motion file holds, and what looks wrong with it."),
+    "forecast": ("kinema.apps.cli.verbs.forecast:forecast", "Predict what a body does next."),
+    "upsample": (
+        "kinema.apps.cli.verbs.upsample:upsample",
+        "Predict what happens between the frames of a clip: slow motion, higher rates.",
+    ),
+    "inbetween": (
+        "kinema.apps.cli.verbs.inbetween:inbetween",
+        "Predict the movement between two clips, or between the key frames of one.",
+    ),
+    "repair": (
+        "kinema.apps.cli.verbs.repair:repair",
+        "Repair a clip: missing values, spikes, jumps, frozen runs.",
+    ),
+    "generate": ("kinema.apps.cli.verbs.generate:generate", "Make motion from an action and a length."),
+    "info": ("kinema.apps.cli.files:info", "Show what a motion file holds, and what looks wrong with it."),
     "convert": ("kinema.apps.cli.files:convert", "Convert between BVH, NPZ, CSV, GLB, FBX and exponential-map text."),
-    "retarget": ("kinema.apps.cli.retarget:retarget_file", "Bring a motion to another body."),
+    "retarget": ("kinema.apps.cli.retarget:retarget_file", "Retarget a motion to another body."),
     "view": ("kinema.apps.cli.view:view", "Look at a motion: a page that opens from disk, or a live viewer."),
-    "studio": ("kinema.apps.cli.studio:studio", "A live page: open a motion, ask a model, look, compare, take away."),
+    "studio": ("kinema.apps.cli.studio:studio", "Open a live page: load a motion, ask a model, compare, save."),
     "render": ("kinema.apps.cli.view:render", "Draw a motion as PNG, GIF or MP4."),
     "train": ("kinema.apps.cli.train:train", "Train a recipe."),
     "eval": ("kinema.apps.cli.eval:evaluate", "Score a model by a named protocol, next to the published rows."),
@@ -52,7 +63,7 @@ _COMMANDS = {
     "recipes": ("kinema.apps.cli.models:recipes", "List the recipes."),
     "models": (
         "kinema.apps.cli.models:app",
-        "List the models that are shipped, and the baselines; send and fetch models.",
+        "List the shipped models and the baselines; send, fetch and import models.",
     ),
     "export": ("kinema.apps.cli.export:export", "Write a model as ONNX, for programs without torch."),
     "doctor": ("kinema.apps.cli.doctor:doctor", "Check the installation."),
@@ -66,7 +77,7 @@ def main(arguments: list[str] | None = None) -> None:
     warnings.simplefilter("always", KinemaWarning)
     warnings.formatwarning = _format_warning
     try:
-        result = app(arguments, result_action="return_value")
+        result = app(modern(sys.argv[1:] if arguments is None else arguments, note), result_action="return_value")
     except KinemaError as error:
         print(f"kinema: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

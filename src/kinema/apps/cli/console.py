@@ -1,4 +1,4 @@
-"""Where words for people go: standard error, so that standard output stays data."""
+"""What commands have in common: options that mean the same everywhere, and words for people, on standard error."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Write what was done on standard output, as JSON.")]
 JointMapFile = Annotated[Path | None, Parameter(name="--map")]
 """A joint map on the command line (`kinema.motion.retargeting.joint_map`)."""
 

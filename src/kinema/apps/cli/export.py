@@ -6,8 +6,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from kinema.apps.cli.complete import Json
-from kinema.apps.cli.console import note
+from kinema.apps.cli.console import Json, note
 
 
 def export(

@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
-from kinema.apps.studio.upload import Upload, Verb
+from kinema.apps.studio.upload import Upload
 from kinema.core.errors import UsageError
 from kinema.motion.motion import Clip, Motion, concatenate
 from kinema.motion.retargeting.inverse_kinematics import fit_rotations
-from kinema.pipeline.completion import Completed
 from kinema.pipeline.pipeline import Pipeline
+from kinema.pipeline.requests import (
+    ForecastRequest,
+    GenerateRequest,
+    InbetweenRequest,
+    RepairRequest,
+    Request,
+    UpsampleRequest,
+)
 from kinema.viz.layers import Layer, Panel
 
 
 @dataclass(frozen=True)
 class Question:
-    """What a page asks. Each verb looks at what means something to it.
+    """What a page asks a model: a request about the clip that is open.
 
-    `known` is up to when the clip is known (seconds, forecast; 0: all of it), `every` the seconds between two keys
-    (in-between), `rate` how many times as many frames (upsample), `strength` how suspicious (repair), `action` and
-    `temperature` are of generation.
+    `known` is up to when the clip is known (seconds, forecast; 0: all of it), `temperature` is of generation.
     """
 
-    verb: Verb
     model: str
-    seconds: float = 1.0
-    samples: int = 1
-    seed: int = 0
+    request: Request
     known: float = 0.0
-    every: float = 0.5
-    rate: float = 4.0
-    strength: float = 1.0
-    action: str = ""
     temperature: float = 1.0
 
 
@@ -64,7 +61,7 @@ class Reply:
         Raises UsageError for a sample that there is not, and where flat points would have to be turned.
         """
         if not 0 <= sample < self.count:
-            raise UsageError(expected=f"a sample from 1 to {self.count}", got=str(sample + 1), cure="Choose one.")
+            raise UsageError(expected=f"a sample from 1 to {self.count}", got=str(sample + 1), cure="Choose sample 1.")
         clip: Clip = self.clips if together else self.clips.one(sample)
         if turned and not isinstance(clip, Motion):
             clip = fit_rotations(clip, clip.skeleton)
@@ -75,19 +72,25 @@ class Reply:
 
 def answer(model: Pipeline, question: Question, upload: Upload | None) -> Reply:
     """The answer to a question. Raises UsageError without a motion where one is needed, and what the verb raises."""
-    if upload is None and question.verb != "generate":
-        raise UsageError(expected=f"a motion to {question.verb}", got="none", cure="Open a file first.")
-    reply = _WAYS[question.verb](model, question, upload)
+    request = question.request
+    if isinstance(request, GenerateRequest):
+        reply = _generate(model, question, request)
+    elif upload is None:
+        raise UsageError(expected=f"a motion to {request.verb}", got="none", cure="Open a file first.")
+    elif isinstance(request, ForecastRequest):
+        reply = _forecast(model, question, request, upload)
+    else:
+        reply = _completed(model, question, request, upload)
     for layer in reply.panel.layers:
         _ = layer.bodies, layer.figure  # here, in the thread that asked, and not in the one that draws
     return reply
 
 
-def _forecast(model: Pipeline, question: Question, upload: Upload | None) -> Reply:
-    whole = _motion(upload)
+def _forecast(model: Pipeline, question: Question, request: ForecastRequest, upload: Upload) -> Reply:
+    whole = upload.clip
     frames = whole.frames if question.known <= 0 else round(question.known * whole.fps)
     past = whole[: min(max(frames, 1), whole.frames)]
-    found = model.forecast(past, seconds=question.seconds, samples=question.samples, seed=question.seed)
+    found = model.ask(request, past)
     now = past.frames / whole.fps
     layers = [Layer("known", past.points(), "observed")]
     if past.frames < whole.frames:
@@ -98,54 +101,32 @@ def _forecast(model: Pipeline, question: Question, upload: Upload | None) -> Rep
         _stem(upload, "forecast"),
         Panel("forecast", (*layers, *_samples(found.samples, now)), boundary=now),
         found.samples,
-        past,
+        found.observed,
         found.notes,
     )
 
 
-def _inbetween(model: Pipeline, question: Question, upload: Upload | None) -> Reply:
-    whole = _motion(upload)
-    step = max(2, round(question.every * whole.fps))
-    keys = sorted({*range(0, whole.frames, step), whole.frames - 1})
-    done = model.inbetween(whole, keys=keys, samples=question.samples, seed=question.seed)
-    return _completed(question, upload, done, "inbetween", f"{len(keys)} of {whole.frames} frames were known")
+def _generate(model: Pipeline, question: Question, request: GenerateRequest) -> Reply:
+    if not request.action:
+        request = replace(request, action=next(iter(model.actions), None))
+    clips = _tempered(model, question.temperature).ask(request)
+    return Reply(question, str(request.action), Panel("generate", _samples(clips, 0.0)), clips)
 
 
-def _upsample(model: Pipeline, question: Question, upload: Upload | None) -> Reply:
-    done = model.upsample(_clip(upload), rate=question.rate, seed=question.seed)
-    return _completed(question, upload, done, "upsampled")
+_WORDS = {"inbetween": "inbetween", "upsample": "upsampled", "repair": "repaired"}
 
 
-def _repair(model: Pipeline, question: Question, upload: Upload | None) -> Reply:
-    done = model.repair(_clip(upload), strength=question.strength, seed=question.seed)
-    return _completed(question, upload, done, "repaired")
-
-
-def _generate(model: Pipeline, question: Question, upload: Upload | None) -> Reply:
-    del upload
-    clips = _tempered(model, question.temperature).generate(
-        question.action or next(iter(model.actions), ""),
-        seconds=question.seconds,
-        samples=question.samples,
-        seed=question.seed,
-    )
-    return Reply(question, question.action or "generated", Panel("generate", _samples(clips, 0.0)), clips)
-
-
-_WAYS: Mapping[Verb, Callable[[Pipeline, Question, Upload | None], Reply]] = {
-    "forecast": _forecast,
-    "inbetween": _inbetween,
-    "upsample": _upsample,
-    "repair": _repair,
-    "generate": _generate,
-}
-
-
-def _completed(question: Question, upload: Upload | None, done: Completed, word: str, *notes: str) -> Reply:
+def _completed(
+    model: Pipeline, question: Question, request: InbetweenRequest | UpsampleRequest | RepairRequest, upload: Upload
+) -> Reply:
+    done = model.ask(request, upload.clip)
+    notes = done.report.lines()
+    if isinstance(request, InbetweenRequest):
+        notes.insert(0, f"{len(request.keys_of(upload.clip.frames))} of {upload.clip.frames} frames were known")
     clips = done.motion if done.motion.batch_shape else done.motion.expand(1)
-    given = Layer("as it came", _clip(upload).points(), "truth")
-    panel = Panel(question.verb, (given, *_samples(clips, 0.0)))
-    return Reply(question, _stem(upload, word), panel, clips, notes=(*notes, *done.report.lines()))
+    given = Layer("as it came", upload.clip.points(), "truth")
+    panel = Panel(request.verb, (given, *_samples(clips, 0.0)))
+    return Reply(question, _stem(upload, _WORDS[request.verb]), panel, clips, notes=tuple(notes))
 
 
 def _samples(clips: Clip, start: float) -> tuple[Layer, ...]:
@@ -169,21 +150,5 @@ def tempers(model: Pipeline) -> bool:
     return model.adapter is not None and model.adapter.model.has_temperature
 
 
-def _clip(upload: Upload | None) -> Clip:
-    assert upload is not None
-    return upload.clip
-
-
-def _motion(upload: Upload | None) -> Motion:
-    clip = _clip(upload)
-    if not isinstance(clip, Motion):
-        raise UsageError(
-            expected="joint rotations (BVH, NPZ)",
-            got=f"positions only in {upload.name if upload else 'it'}",
-            cure="Points can be upsampled and repaired.",
-        )
-    return clip
-
-
-def _stem(upload: Upload | None, word: str) -> str:
-    return f"{PurePath(upload.name).stem}.{word}" if upload else word
+def _stem(upload: Upload, word: str) -> str:
+    return f"{PurePath(upload.name).stem}.{word}"

@@ -11,7 +11,16 @@ import viser
 
 from kinema.apps.studio.answers import Question, tempers
 from kinema.apps.studio.desk import Desk
-from kinema.apps.studio.upload import Upload, Verb
+from kinema.apps.studio.upload import Upload
+from kinema.core.verbs import Verb
+from kinema.pipeline.requests import (
+    ForecastRequest,
+    GenerateRequest,
+    InbetweenRequest,
+    RepairRequest,
+    Request,
+    UpsampleRequest,
+)
 
 _WORDS: dict[Verb, str] = {
     "forecast": "Forecast: what comes next",
@@ -39,6 +48,7 @@ class Asking:
 
     def __post_init__(self) -> None:
         gui, verbs = self.gui, self.desk.verbs()
+        self._fps = 30.0
         self._verbs: dict[str, Verb] = {_WORDS[verb]: verb for verb in verbs}
         self.verb = gui.add_dropdown("Do", tuple(self._verbs))
         self.model = gui.add_dropdown("Model", self.desk.menu(verbs[0]))
@@ -59,14 +69,29 @@ class Asking:
 
     @property
     def question(self) -> Question:
-        """What is asked now."""
-        values = {name: field.value for name, field in self.fields.items()}
-        if self.fields["known"].value >= self.fields["known"].max - 0.005:
-            values["known"] = 0.0  # all of it
-        return Question(verb=self._verb, model=self.model.value, **values)
+        """What is asked now. Raises UsageError for values that cannot be."""
+        now: dict[str, Any] = {name: field.value for name, field in self.fields.items()}
+        every = max(2, round(now["every"] * self._fps))
+        request: Request
+        match self._verb:
+            case "forecast":
+                request = ForecastRequest(now["seconds"], now["samples"], now["seed"])
+            case "inbetween":
+                request = InbetweenRequest(every=every, samples=now["samples"], seed=now["seed"])
+            case "upsample":
+                request = UpsampleRequest(rate=now["rate"], seed=now["seed"])
+            case "repair":
+                request = RepairRequest(strength=now["strength"], seed=now["seed"])
+            case "generate":
+                request = GenerateRequest(
+                    now["action"], seconds=now["seconds"], samples=now["samples"], seed=now["seed"]
+                )
+        part = now["known"] < self.fields["known"].max - 0.005
+        return Question(self.model.value, request, now["known"] if part else 0.0, now["temperature"])
 
     def take(self, upload: Upload) -> None:
         """A clip was opened: its length is the end of a slider."""
+        self._fps = upload.clip.fps
         length = round(min(max(upload.clip.frames / upload.clip.fps, 0.02), _LONGEST), 2)
         self.fields["known"].max = length
         self.fields["known"].value = length

@@ -14,14 +14,15 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from kinema.apps.studio.upload import Upload, Verb
+from kinema.apps.studio.upload import Upload
 from kinema.core.errors import KinemaWarning, UsageError, unknown_name
+from kinema.core.verbs import VERBS, Verb
+from kinema.pipeline.defaults import AUTO, DEFAULTS
 
 if TYPE_CHECKING:
     from kinema.apps.studio.answers import Question, Reply
     from kinema.pipeline.pipeline import Pipeline
 
-VERBS: tuple[Verb, ...] = ("forecast", "inbetween", "upsample", "repair", "generate")
 KINDS: tuple[str, ...] = ("bvh", "glb", "npz")
 """What an answer can be taken away as."""
 MEGABYTE = 1_000_000
@@ -63,8 +64,12 @@ class Desk:
             )
 
     def menu(self, verb: Verb) -> tuple[str, ...]:
-        """The models that answer a verb: run folders first, then what is shipped, baselines and classical methods."""
-        return tuple(name for name in self._names() if verb in self.open(name).verbs)
+        """The models that answer a verb: run folders, the verb's default, what is shipped, baselines and curves."""
+        default = DEFAULTS[verb].model
+        names = dict.fromkeys((*map(str, self.models), default, *self._names()))
+        if default != AUTO:
+            names.pop(AUTO)  # it would be the default once more
+        return tuple(name for name in names if verb in self.open(name).verbs)
 
     def verbs(self) -> tuple[Verb, ...]:
         """The verbs that some model answers."""
@@ -106,8 +111,7 @@ class Desk:
 
     def _names(self) -> tuple[str, ...]:
         from kinema.models.baselines import BASELINES
-        from kinema.pipeline.completion import METHODS
-        from kinema.pipeline.open import shipped_models
+        from kinema.pipeline.open import METHODS, shipped_models
 
         return tuple(dict.fromkeys((*map(str, self.models), "auto", *shipped_models(), *BASELINES, *METHODS)))
 

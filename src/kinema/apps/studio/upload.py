@@ -1,14 +1,12 @@
-"""What a page has opened, and what may be asked about it."""
+"""A motion that a page has opened."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kinema.motion.motion import Clip
-
-Verb = Literal["forecast", "inbetween", "upsample", "repair", "generate"]
 
 
 @dataclass(frozen=True, eq=False)

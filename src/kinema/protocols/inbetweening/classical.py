@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from kinema.core.verbs import Verb
 from kinema.motion.interpolation import CURVES, even_times, interpolate, smooth, soften
 from kinema.motion.interpolation.filters import SMOOTHERS
 from kinema.motion.motion import AnyClip
-from kinema.protocols.interface import Kind, PartialMethod, Verb
+from kinema.protocols.interface import Kind, PartialMethod
 
 _REACH = 0.1  # seconds: the least over which lines are fitted
 

@@ -10,8 +10,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from kinema.core.errors import UsageError
+from kinema.core.verbs import Verb
 from kinema.motion.motion import Points
-from kinema.protocols.interface import PartialMethod, Verb
+from kinema.protocols.interface import PartialMethod
 
 NAME = "nearest-neighbour"
 REACH = 0.2  # seconds: how far a joint gets at its speed weighs as much as where it is

@@ -1,111 +1,116 @@
-"""`kinema forecast MODEL FILE`: say what a body will do next."""
+"""`kinema forecast [MODEL] FILE`: predict what a body does next."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from kinema.apps.batch.jobs import Made, Piece
-from kinema.apps.cli.console import JointMapFile, note
-from kinema.apps.cli.many import ONE, ManyFiles, run_many, suffix_of
+from kinema.apps.cli.console import Json, note
+from kinema.apps.cli.many import ONE, ManyFiles
+from kinema.apps.cli.verbs.options import Files, ModelName, Out
 from kinema.core.errors import UsageError
+from kinema.pipeline.defaults import AUTO
+from kinema.pipeline.requests import FileOptions, ForecastRequest
+
+if TYPE_CHECKING:
+    from kinema.apps.batch.jobs import Made
 
 
 def forecast(
-    model: str,
+    what: str,
     file: Path | None = None,
+    /,
     *,
-    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
-    seconds: float | None = None,
-    samples: int = 1,
-    seed: int = 0,
-    append: bool = False,
-    hold: str = "",
+    request: Annotated[ForecastRequest | None, Parameter(name="*")] = None,
+    model: ModelName = AUTO,
+    out: Out = None,
+    append: Annotated[bool, Parameter(negative="")] = False,
     end: Path | None = None,
+    files: Files = None,
+    as_json: Json = False,
+    format_: Annotated[str | None, Parameter(name="--format")] = None,
+    many: ManyFiles = ONE,
     protocol: str | None = None,
     data: Path | None = None,
     samples_out: Path | None = None,
     grid: Path | None = None,
     rows: int = 4,
     cols: int = 6,
-    unit: float | None = None,
-    map_: JointMapFile = None,
-    json_: Annotated[bool, Parameter(name="--json")] = False,
-    format_: Annotated[str | None, Parameter(name="--format")] = None,
-    many: ManyFiles = ONE,
 ) -> int:
-    """Say what a body will do next, on its own skeleton and at its own frame rate.
+    """Predict what a body does next, on its own skeleton and at its own frame rate.
+
+    `kinema forecast walk.bvh`, or with a model before the file: `kinema forecast smrnet walk.bvh --samples 5`.
 
     Parameters
     ----------
-    model
-        A shipped model, a baseline (see `kinema models`) or a run folder.
+    what
+        The model, as in --model, where a FILE follows; else the file, and the model is that of --model.
     file
         The motion so far: BVH, NPZ or exponential-map text. Or a folder of them; OUT is then the folder of the results.
     out
         Where to write: .bvh, .npz, .csv or .glb. Default: FILE.forecast.bvh in this folder. Of several samples each has
         a file of its own (OUT-1.bvh, OUT-2.bvh ...), but one NPZ holds them all.
-    seconds
-        How far to look; default: as far as the model was trained to.
-    samples
-        How many futures.
-    seed
-        Same seed, same motion.
     append
-        Write the observed motion in front of the future.
-    hold
-        Body parts that keep the pose they were last seen in, relative to the root and in the axes of the world (a held
-        arm does not turn with the body), with commas between: left_leg, right_leg, torso, left_arm, right_arm, lower,
-        upper. For models that complete (SMRNet).
+        Write the observed motion before the future.
     end
-        A motion file, of any skeleton whose joints have known names: all futures end in its last pose, which is turned
-        to face as the body was last seen. For models that complete (SMRNet).
+        A motion file, of any skeleton whose joints have known names: all futures end in its last pose, which is rotated
+        to face as the body last did. For models that complete (SMRNet).
+    format_
+        Of a folder's results: bvh, npz or glb. Default: bvh.
     protocol
         Instead of a FILE: forecast the windows of a benchmark (see `kinema eval`).
     data
-        The folder with the protocol's data; default: the one that KINEMA_DATA names.
+        The folder with the protocol's data. Default: the one that KINEMA_DATA names.
     samples_out
-        Where truth and prediction of every window of the protocol go: .npz or .h5. `kinema render` draws them.
+        Where ground truth and prediction of every window of the protocol go: .npz or .h5. `kinema render` draws them.
     grid
-        Of a stochastic protocol: a picture of some windows, with what was seen, what happened, and samples: .png, .gif
-        or .html.
+        Of a stochastic protocol: a picture of some windows, with what was observed, what happened, and samples: .png,
+        .gif or .html.
     rows
         How many windows the grid shows, spread over the actions.
     cols
         How many samples it shows of each.
-    unit
-        Metres per file unit, where the file does not say (BVH): 0.01 for centimetres.
-    map_
-        A joint map (TOML): which joint is which, where names do not say (docs/retarget.md).
-    json_
-        Say on standard output, as JSON, what was written.
-    format_
-        Of a folder's results: bvh, npz or glb. Default: bvh.
     """
-    if file is None or protocol is not None or samples_out is not None or grid is not None:
+    request, options = request or ForecastRequest(), files or FileOptions()
+    if protocol is not None or samples_out is not None or grid is not None:
         if file is not None or protocol is None or (samples_out is None) == (grid is None):
             raise UsageError(
-                expected="a model and a motion FILE, or a model and --protocol with --samples-out or --grid",
-                got="both, or half of one" if file or protocol or samples_out or grid else f"'{model}' alone",
-                cure="Name the model and then the file (kinema forecast simlpe-cmu walk.bvh), or a benchmark and where "
-                "its samples or their picture go.",
+                expected="a model and --protocol, with --samples-out or --grid",
+                got="a file as well" if file is not None else "half of that, or both of the last",
+                cure=f"Say kinema forecast {what} --protocol cmu-physical --samples-out samples.npz.",
             )
-        if grid is not None:
-            _grid(model, protocol, data, grid, rows, cols, seed)
-        elif samples_out is not None:
-            _forecast_protocol(model, protocol, data, samples_out)
+        if samples_out is not None:
+            _forecast_protocol(what, protocol, data, samples_out)
+        elif grid is not None:
+            _grid(what, protocol, data, grid, rows, cols, request.seed)
         return 0
+    if file is None:
+        file = Path(what)
+        if not file.exists() or (file / "config.json").is_file():
+            raise UsageError(
+                expected="a motion FILE, or a model and then a FILE",
+                got=f"'{what}' alone, which is no motion file",
+                cure="Name the file: kinema forecast walk.bvh, or kinema forecast simlpe-cmu walk.bvh.",
+            )
+    elif model != AUTO:
+        raise UsageError(
+            expected="one model",
+            got=f"'{what}' before the file, and --model {model}",
+            cure=f"Say kinema forecast {file} --model {model}.",
+        )
+    else:
+        model = what
+    from kinema.apps.batch.jobs import Piece
     from kinema.apps.batch.tasks import Forecasting
+    from kinema.apps.cli.many import run_many, suffix_of
 
-    held = tuple(part.strip() for part in hold.split(",") if part.strip())
-    work = Forecasting(model, seconds, samples, seed, append, held, end, unit, map_)
+    work = Forecasting(request, model, options, end, append)
     if file.is_dir():
-        return run_many(work, file, out, many, suffix_of(format_ or "bvh"), as_json=json_)
-    made = work.open()(Piece(file, out or Path(f"{file.stem}.forecast.bvh")))
-    _tell(made, as_json=json_)
+        return run_many(work, file, out, many, suffix_of(format_ or "bvh"), as_json=as_json)
+    _tell(work.open()(Piece(file, out or Path(f"{file.stem}.forecast.bvh"))), as_json=as_json)
     return 0
 
 
@@ -132,7 +137,7 @@ def _forecast_protocol(model: str, protocol: str, data: Path | None, out: Path) 
         raise UsageError(
             expected="a protocol of one forecast per window: cmu-legacy, cmu-physical or h36m-legacy",
             got=protocol,
-            cure="Score it with `kinema eval`.",
+            cure=f"Score it: kinema eval {model} --protocol {protocol}.",
         )
     arrays = collect(benchmark, open_pipeline(model), data)
     save_samples(arrays, out)

@@ -1,0 +1,1 @@
+"""The five verbs. A command's module imports nothing heavy before it is called."""

@@ -1,0 +1,152 @@
+"""`kinema generate ACTION`: motion from nothing but an action and a length."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from kinema.apps.cli.console import Json, note
+from kinema.apps.cli.verbs.options import Files, ModelName
+from kinema.core.errors import UsageError
+from kinema.pipeline.defaults import AUTO
+from kinema.pipeline.requests import FileOptions, GenerateRequest
+
+if TYPE_CHECKING:
+    from kinema.motion.motion import Clip, Motion
+    from kinema.pipeline.pipeline import Pipeline
+
+_ONE = "bvh,glb,npz,gif,png"
+_ALL = "npz,gif,mp4,png"
+
+
+def generate(
+    what: str | None = None,
+    /,
+    *,
+    request: Annotated[GenerateRequest | None, Parameter(name="*")] = None,
+    all_: Annotated[bool, Parameter(name="--all", negative="")] = False,
+    per_class: int = 30,
+    model: ModelName = AUTO,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("generated"),
+    skeleton: Path | None = None,
+    files: Files = None,
+    formats: str | None = None,
+    as_json: Json = False,
+) -> None:
+    """Make motion from an action: `kinema generate walk -o out/`.
+
+    --unit, --source-fps and --map are of the file that --skeleton names.
+
+    Parameters
+    ----------
+    what
+        The action; or, with --action, --schedule or --all, the model.
+    all_
+        Every action of the model, each in a folder of its own, and one picture of all.
+    per_class
+        How many clips of each action, with --all.
+    out
+        The folder to write to.
+    skeleton
+        A motion file (BVH, NPZ): the answer is on its skeleton, at its frame rate, with its channel orders.
+    formats
+        What to write: bvh, glb, npz, gif, mp4, png, with commas between. Default: all but MP4; with --all, NPZ and
+        pictures.
+    """
+    request = request or GenerateRequest()
+    apart = request.action is not None or request.schedule is not None
+    if all_ and apart:
+        raise UsageError(
+            expected="one of --action, --schedule, --all", got="several", cure="Leave --all out, or the other one."
+        )
+    if (all_ or apart) and what is not None and model != AUTO:
+        raise UsageError(
+            expected="an action or one of --action, --schedule, --all",
+            got=f"'{what}' and one of them",
+            cure=f"Leave '{what}' out.",
+        )
+    from kinema.apps.generated_files import check_formats, folder_name, write_clips
+    from kinema.pipeline.clip_files import open_source
+    from kinema.pipeline.pipeline import open_generator
+
+    pipeline = open_generator(what if (all_ or apart) and what is not None else model)
+    wanted = check_formats((formats or (_ALL if all_ else _ONE)).split(","))
+    body = None if skeleton is None else open_source(skeleton, files or FileOptions()).only
+    if all_:
+        written = _everything(pipeline, replace(request, samples=per_class), out, wanted, body)
+        _report(pipeline, written, out, as_json=as_json)
+        return
+    request = request if apart else replace(request, action=what)
+    labels = request.labels(pipeline.actions)
+    if isinstance(labels, Mapping):
+        name = "+".join(labels)
+        request = replace(request, action=labels, style=None)
+    else:
+        name = "-".join(next(iter(each)) for each, _ in labels)
+    clips = pipeline.ask(request)
+    _warn(pipeline, request)
+    clips = onto(clips, body, set())
+    written, notes = write_clips(clips, out, folder_name(name), wanted)
+    for line in notes:
+        note(line)
+    _report(pipeline, written, out, as_json=as_json)
+
+
+def _everything(
+    pipeline: Pipeline, request: GenerateRequest, out: Path, formats: tuple[str, ...], body: Motion | None
+) -> list[Path]:
+    from kinema.apps.generated_files import folder_name, write_clips, write_strips
+
+    _warn(pipeline, request)
+    rows: list[tuple[str, Clip]] = []
+    written: list[Path] = []
+    told: set[str] = set()
+    for place, name in enumerate(one for one in pipeline.actions if one not in pipeline.card.styles):
+        clips = onto(pipeline.ask(replace(request, action=name, seed=request.seed * 1009 + place)), body, told)
+        paths, notes = write_clips(clips, out / folder_name(name), folder_name(name), formats)
+        rows.append((name, clips))
+        written += paths
+        for line in notes:
+            if line not in told:
+                told.add(line)
+                note(line)
+    write_strips(rows, out / "all.png")
+    return [*written, out / "all.png"]
+
+
+def onto(clips: Clip, body: Motion | None, told: set[str]) -> Clip:
+    """The clips on the user's own body, where there is one; what does not match is said once."""
+    if body is None:
+        return clips
+    from kinema.motion.edit import resample
+    from kinema.motion.retargeting import as_motion, pair_joints, retarget
+
+    for line in pair_joints(clips.skeleton, body.skeleton).lines()[1:]:
+        if line not in told:
+            told.add(line)
+            note(line)
+    return retarget(resample(as_motion(clips), body.fps), body)
+
+
+def _warn(pipeline: Pipeline, request: GenerateRequest) -> None:
+    trained = pipeline.trained_seconds
+    if trained and ((request.seconds or trained) - trained) * pipeline.fps > 0.5:
+        note(f"{pipeline.name} was trained for {trained:.2f} s; what is longer grows less sure")
+    if pipeline.deterministic and request.samples > 1:
+        note(f"{pipeline.name} is deterministic: the {request.samples} samples are the same")
+
+
+def _report(pipeline: Pipeline, written: list[Path], out: Path, *, as_json: bool) -> None:
+    if as_json:
+        json.dump(
+            {"model": pipeline.name, "actions": pipeline.actions, "files": [str(path) for path in written]}, sys.stdout
+        )
+        print()
+    else:
+        print(f"{len(written)} file{'s' * (len(written) != 1)} by {pipeline.name} in {out}")

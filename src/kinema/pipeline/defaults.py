@@ -1,0 +1,50 @@
+"""Which model a verb takes where none is named. The scores are those of docs/results.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from kinema.core.verbs import Verb
+from kinema.pipeline.requests import ForecastRequest, Request
+
+AUTO = "auto"
+_BY_GAP = "the rule takes for each gap the curve or model with the smallest measured error there (docs/inbetween.md)"
+
+
+@dataclass(frozen=True)
+class DefaultModel:
+    """The model, and the measurement that chose it."""
+
+    model: str
+    why: str
+
+
+DEFAULTS: dict[Verb | Literal["futures"], DefaultModel] = {
+    "forecast": DefaultModel(
+        "simlpe-cmu",
+        "mean joint error at 100, 200 and 400 ms on procedural motion 26, 47 and 84 mm: conv-seq2seq-cmu 47, 74 and "
+        "109, zero velocity 49, 79 and 124; over 1.6 s the first future of smrnet errs by 181 mm, zero velocity by 190 "
+        "(one seed each)",
+    ),
+    "futures": DefaultModel(
+        "smrnet",
+        "several samples, --hold or --end: only smrnet gives futures that differ and uses what is known of them; the "
+        "nearest of ten errs by 143 mm over 1.6 s, zero velocity by 190 (one seed)",
+    ),
+    "inbetween": DefaultModel(AUTO, _BY_GAP),
+    "upsample": DefaultModel(AUTO, _BY_GAP),
+    "repair": DefaultModel(AUTO, _BY_GAP),
+    "generate": DefaultModel(
+        "posegpt",
+        "99.6 % of clips recognised and FID 0.32: action-gan 95.6 % and 0.97 (20 repetitions, one training each); "
+        "action-gan shakes less, its jerk is 1.27 times the real one, that of posegpt 1.75",
+    ),
+}
+"""The model of each verb; "futures" is forecast with several samples or with something known of the future."""
+
+
+def default_model(request: Request, *, end: bool = False) -> str:
+    """The model that answers a request where none is named; `end`: the last pose of a forecast is known."""
+    futures = isinstance(request, ForecastRequest) and (request.samples > 1 or bool(request.hold) or end)
+    return DEFAULTS["futures" if futures else request.verb].model

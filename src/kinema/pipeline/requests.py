@@ -1,0 +1,312 @@
+"""What a verb is asked: one frozen dataclass per verb, the only list of its options.
+
+The command line flattens it into options, a job over many files holds it, the Python verbs build it from their keyword
+arguments, and a page of the studio fills it in. The text below a field is its help. A request checks itself: it raises
+UsageError where its values cannot be. Clips are not part of it. This module imports no torch.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from cyclopts import Parameter, Token
+
+from kinema.core.errors import KinemaWarning, UsageError
+from kinema.core.verbs import Keys, Verb
+
+Labels = Mapping[str, float]
+"""Weights of actions and styles by name."""
+Schedule = Sequence[tuple[Labels, float]]
+"""Label weights, and the second from which on they hold."""
+
+
+def frame_numbers(text: str) -> tuple[int, ...]:
+    """The frames that "0,10,35-40" names. Raises UsageError where they do not rise."""
+    found: list[int] = []
+    for piece in text.split(","):
+        match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", piece)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
+        if first > last or (found and first <= found[-1]):
+            raise UsageError(
+                expected="frames that rise, such as 0,10,35-40, counted from 0",
+                got=f"'{text}'",
+                cure="Write the numbers in rising order, each once: 0,10,35-40.",
+            )
+        found += range(first, last + 1)
+    return tuple(found)
+
+
+def names(text: str) -> tuple[str, ...]:
+    """The names in "left_leg,torso"."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def mixture(text: str) -> Labels:
+    """The label weights in "walk:0.5,run:0.5"; a KinemaWarning says where they do not sum to 1."""
+    weights: dict[str, float] = {}
+    for part in names(text):
+        name, colon, number = part.rpartition(":")
+        try:
+            weights[name.strip() if colon else part] = float(number) if colon else 1.0
+        except ValueError as error:
+            raise UsageError(
+                expected="ACTION:WEIGHT, as walk:0.5", got=f"'{part}'", cure=f"Write {name}:0.5, with a number."
+            ) from error
+    total = sum(weights.values())
+    if len(weights) > 1 and abs(total - 1) > 1e-6:
+        told = f"the weights of {', '.join(weights)} sum to {total:g}: divided by that"
+        warnings.warn(told, KinemaWarning, stacklevel=2)
+    return weights
+
+
+def timetable(text: str) -> Schedule:
+    """The labels and seconds in "walk@0,run@2s"."""
+    parts: list[tuple[Labels, float]] = []
+    for part in names(text):
+        found = re.fullmatch(r"(.+)@\s*(\d+\.?\d*|\.\d+)\s*s?", part)
+        if found is None:
+            raise UsageError(
+                expected="ACTION@SECONDS, as run@2s", got=f"'{part}'", cure=f"Write {part.partition('@')[0]}@0."
+            )
+        parts.append((mixture(found[1].strip()), float(found[2])))
+    return tuple(parts)
+
+
+def _text(parse: Any, metavar: str) -> Parameter:
+    """An option of one word that `parse` reads."""
+
+    def convert(_: Any, tokens: Sequence[Token]) -> Any:
+        return parse(tokens[0].value)
+
+    return Parameter(
+        converter=convert, n_tokens=1, accepts_keys=False, negative="", metavar=metavar, show_default=False
+    )
+
+
+_Frames = Annotated[tuple[int, ...] | None, _text(frame_numbers, "FRAMES")]
+_Flag = Parameter(negative="")
+
+
+@dataclass(frozen=True)
+class FileOptions:
+    """What a motion file does not say about itself."""
+
+    unit: float | None = None
+    """Metres per file unit, where the file does not say (BVH): 0.01 for centimetres."""
+    source_fps: float | None = None
+    """Frames per second of the file, where it does not say."""
+    person: str | None = None
+    """Of keypoints with several people: the track id. Default: everybody."""
+    joint_map: Annotated[Path | None, Parameter(name="--map")] = None
+    """A joint map (TOML): which joint is which, where names do not say (docs/retarget.md)."""
+
+
+@dataclass(frozen=True)
+class ForecastRequest:
+    """Predict what a body does next."""
+
+    verb: ClassVar[Verb] = "forecast"
+    seconds: float | None = None
+    """How far to predict. Default: as far as the model was trained to."""
+    samples: int = 1
+    """How many futures."""
+    seed: int = 0
+    """Same seed, same motion."""
+    hold: Annotated[tuple[str, ...], _text(names, "PARTS")] = ()
+    """Body parts that keep their last pose, relative to the root and in the axes of the world (a held arm does not
+    turn with the body), with commas between: left_leg, right_leg, torso, left_arm, right_arm, lower, upper. For models
+    that complete (SMRNet)."""
+
+    def __post_init__(self) -> None:
+        _check_length(self.seconds, self.samples)
+
+
+@dataclass(frozen=True)
+class InbetweenRequest:
+    """Predict the movement between two clips, or between the key frames of one."""
+
+    verb: ClassVar[Verb] = "inbetween"
+    frames: int | None = None
+    """Of two clips: how many frames lie between them."""
+    keys: _Frames = None
+    """Of one clip: the frames that are kept, as 0,10,35-40 (counted from 0); the others are filled anew."""
+    every: int | None = None
+    """Of one clip, instead of --keys: keep every so many frames, and the last."""
+    context: int = 0
+    """Of two clips: how many more frames are known before and after the gap. They show how the body moves, and all of
+    them are written. 0: the two poses alone."""
+    align: Annotated[bool, _Flag] = False
+    """Of two clips: move and turn the second so that it stands where the first ends, facing as it does. Default: it
+    stays where its file has it."""
+    whole: Annotated[bool, _Flag] = False
+    """Of two clips: write all of both round the new frames."""
+    key_mode: Keys = "exact"
+    """exact: known frames come back as they are. soft: they are evidence and are smoothed."""
+    samples: int = 1
+    """How many answers."""
+    seed: int = 0
+    """Same seed, same motion."""
+
+    def __post_init__(self) -> None:
+        _check_keys(self.key_mode)
+        _check_length(None, self.samples)
+        if (self.frames is not None and self.frames < 1) or self.context < 0:
+            raise UsageError(
+                expected="--frames 1 or more (frames=) and a context of 0 or more",
+                got=f"frames {self.frames}, context {self.context}",
+                cure="Say --frames 30, or frames=30 in Python.",
+            )
+        if self.every is not None and self.every < 1:
+            raise UsageError(expected="--every 1 or more", got=f"{self.every}", cure="Say --every 10.")
+
+    def check_two(self) -> int:
+        """How many frames lie between two clips. Raises UsageError where that is not said, and for keys of one clip."""
+        if self.keys is not None or self.every is not None:
+            raise UsageError(
+                expected="two clips, or key frames of one",
+                got="both",
+                cure="Leave --keys and --every (keys=) out, or name one clip alone.",
+            )
+        if self.frames is None:
+            raise UsageError(
+                expected="the number of frames between two clips: --frames 1 or more (frames=)",
+                got="none",
+                cure="Say --frames 30, or frames=30 in Python, for a second at 30 per second.",
+            )
+        return self.frames
+
+    def keys_of(self, count: int) -> tuple[int, ...]:
+        """The key frames of one clip of `count` frames. Raises UsageError where they are not said, or said twice."""
+        keys = self.keys if self.every is None else tuple(sorted({*range(0, count, self.every), count - 1}))
+        if keys is None or self.frames is not None or (self.keys is not None and self.every is not None):
+            raise UsageError(
+                expected="two clips and frames= (--frames 30), or one clip and keys= (--keys 0,10,35 or --every 10)",
+                got="one clip and no keys" if keys is None else "one clip and frames, or keys twice",
+                cure="Say kinema inbetween A.bvh B.bvh --frames 30 or kinema inbetween A.bvh --keys 0,10,35; in Python "
+                "inbetween(a, b, frames=30) or inbetween(a, keys=[0, 10, 35]).",
+            )
+        return keys
+
+
+@dataclass(frozen=True)
+class UpsampleRequest:
+    """Predict the frames between those of a clip."""
+
+    verb: ClassVar[Verb] = "upsample"
+    rate: float | None = None
+    """How many times as many frames per second: any number from 1 on, 2.5 too."""
+    fps: float | None = None
+    """Instead of --rate: frames per second."""
+    key_mode: Keys | None = None
+    """exact: known frames come back as they are. soft: they are evidence and are smoothed. Default: exact for
+    animation, soft for keypoints."""
+    seed: int = 0
+    """Same seed, same motion."""
+
+    def __post_init__(self) -> None:
+        _check_keys(self.key_mode)
+        if (self.rate is None) == (self.fps is None):
+            raise UsageError(
+                expected="one of rate= and fps= (--rate or --fps)",
+                got="neither" if self.rate is None else "both",
+                cure="Say --rate 4, or rate=4 in Python, for four times as many frames.",
+            )
+
+    def target(self, here: float) -> float:
+        """The rate of the answer to a clip of `here` frames per second. Raises UsageError where it is lower."""
+        wanted = self.rate if self.rate is not None else (self.fps or 0.0) / here
+        if not (math.isfinite(wanted) and wanted >= 1 - 1e-4):
+            raise UsageError(
+                expected=f"a rate of 1 or more, or at least {here:g} frames per second",
+                got=f"--rate {self.rate:g}" if self.rate is not None else f"--fps {self.fps:g}",
+                cure="To thin a clip out use `kinema convert IN OUT --fps 15`, or kn.resample(clip, 15) in Python.",
+            )
+        return self.fps if self.fps is not None else here * wanted
+
+
+@dataclass(frozen=True)
+class RepairRequest:
+    """Fill what is missing or damaged; good frames stay as they are."""
+
+    verb: ClassVar[Verb] = "repair"
+    frames: _Frames = None
+    """The bad frames, where you know them: 12,40-55 (counted from 0, ends included). Nothing is then searched for."""
+    strength: float = 1.0
+    """How suspicious to be: 2 finds steps half as unusual, 0.5 only the grossest. With --key-mode soft also how widely
+    frames are smoothed."""
+    key_mode: Keys = "exact"
+    """exact: good frames come back as they are. soft: all frames are evidence, and jitter is smoothed away."""
+    seed: int = 0
+    """Same seed, same motion."""
+
+    def __post_init__(self) -> None:
+        _check_keys(self.key_mode)
+        if not 0 < self.strength < math.inf:
+            raise UsageError(expected="a strength above 0", got=f"{self.strength:g}", cure="Say --strength 1.")
+
+
+@dataclass(frozen=True)
+class GenerateRequest:
+    """Make motion of an action, a mixture, or a schedule of actions."""
+
+    verb: ClassVar[Verb] = "generate"
+    action: Annotated[str | Labels | None, _text(str, "ACTIONS")] = None
+    """One action, or a mixture: walk:0.5,run:0.5 (weights that do not sum to 1 are divided by their sum)."""
+    schedule: Annotated[Schedule | None, _text(timetable, "ACTIONS")] = None
+    """Actions after one another: walk@0,run@2s."""
+    style: Annotated[Labels | None, _text(mixture, "STYLES")] = None
+    """How it is done, where the model was trained with styles; several and weights as in --action."""
+    seconds: float | None = None
+    """How long. Default: as long as the model was trained to make."""
+    samples: int = 1
+    """How many clips."""
+    seed: int = 0
+    """Same seed, same motion."""
+
+    def __post_init__(self) -> None:
+        _check_length(self.seconds, self.samples)
+        if self.action is not None and self.schedule is not None:
+            raise UsageError(
+                expected="one of --action and --schedule", got="both", cure="Leave --action or --schedule out."
+            )
+
+    def labels(self, known: Sequence[str]) -> Labels | Schedule:
+        """The label weights, or the schedule of them, for a model that knows the actions `known`.
+
+        Raises UsageError where no action is asked for.
+        """
+        style = self.style or {}
+        if self.schedule is not None:
+            return tuple(({**labels, **style}, start) for labels, start in self.schedule)
+        if not self.action:
+            raise UsageError(
+                expected=f"an action among {', '.join(known)}",
+                got="none",
+                cure=f"Say kinema generate {known[0] if known else 'walk'}.",
+            )
+        if not isinstance(self.action, str):
+            return {**self.action, **style}
+        return {**({self.action: 1.0} if self.action in known else mixture(self.action)), **style}
+
+
+Request = ForecastRequest | InbetweenRequest | UpsampleRequest | RepairRequest | GenerateRequest
+
+
+def _check_keys(mode: str | None) -> None:
+    if mode not in (None, "exact", "soft"):
+        raise UsageError(expected="a key mode, exact or soft", got=f"'{mode}'", cure="Say --key-mode soft.")
+
+
+def _check_length(seconds: float | None, samples: int) -> None:
+    if samples < 1 or (seconds is not None and not 0 < seconds < math.inf):
+        raise UsageError(
+            expected="at least one sample and a positive time",
+            got=f"{samples} samples, {'no time' if seconds is None else f'{seconds:g} s'}",
+            cure="Give --samples 1 or more, and --seconds above 0 or not at all.",
+        )
