@@ -10,10 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 
-from kinema.core.atomic import write_text
+from kinema.core.atomic import atomic_path
 from kinema.core.errors import UsageError
+from kinema.core.progress import pieces
 from kinema.geometry.rotations import euler_to_rotmat, rotmat_to_euler
+from kinema.io import decimals
 from kinema.io.bvh.units import frame_rate
 from kinema.motion.bvh_layout import FileLayout
 from kinema.motion.motion import Motion
@@ -22,12 +25,13 @@ from kinema.motion.skeleton import Skeleton
 
 _PLACE = ("Xposition", "Yposition", "Zposition")
 _TURN = ("Zrotation", "Xrotation", "Yrotation")
+_PIECE = 512  # frames written together: what they need stays in the cache
 _SAME_PLACE = 1e-6  # metres
 _SAME_TURN = 1e-4  # the largest difference between two matrices that still count as the same
 
 
 def save_bvh(motion: Motion, path: Path | str) -> None:
-    """Write a clip as BVH, atomically.
+    """Write a clip as BVH, atomically and piece by piece.
 
     A clip whose `layout` fits its skeleton is written as its file was: names, hierarchy, channel orders, offsets, unit
     and frame time (1/fps where the rate was changed); channels are added only where a joint moves in a way that its
@@ -42,13 +46,12 @@ def save_bvh(motion: Motion, path: Path | str) -> None:
             cure="Save one at a time: clip.one(0).",
         )
     plan = _kept(motion, motion.layout) if _fits(motion.layout, motion.skeleton) else _usual(motion)
-    order = _depth_first(motion.skeleton)
-    columns = [_column(motion, plan, joint, name) for joint in order for name in plan.channels[joint]]
-    rows = np.round(np.stack(columns, -1), 6) + 0.0 if columns else np.zeros((motion.frames, 0))
-    line = " ".join(["%.6f"] * rows.shape[1])
     text = ["HIERARCHY", *_hierarchy(motion, plan), "MOTION", f"Frames: {motion.frames}"]
-    text += [f"Frame Time: {plan.frame_time}", *(line % tuple(row) for row in rows.tolist())]
-    write_text(path, "\n".join(text) + "\n")
+    rows = _Rows(motion, plan)
+    with atomic_path(path) as beside, beside.open("wb") as file:
+        file.write(("\n".join([*text, f"Frame Time: {plan.frame_time}"]) + "\n").encode())
+        for span in pieces(motion.frames, _PIECE, "write"):
+            file.write(decimals.lines(rows.of(span)))
 
 
 @dataclass
@@ -61,7 +64,6 @@ class _Plan:
     unit: float
     frame_time: str
     root_offset: tuple[float, float, float]
-    angles: dict[int, Float[np.ndarray, "frame 3"]]  # of the joints with rotation channels: degrees
 
 
 def _fits(layout: FileLayout | None, skeleton: Skeleton) -> bool:
@@ -78,14 +80,13 @@ def _kept(motion: Motion, layout: FileLayout | None) -> _Plan:
     }
     same_rate = math.isclose(frame_rate(layout.frame_time), motion.fps, rel_tol=1e-6)
     time = layout.frame_time if same_rate else _frame_time(motion.fps)
-    plan = _Plan(channels, ends, set(), layout.unit, time, layout.root_offset, {})
+    plan = _Plan(channels, ends, set(), layout.unit, time, layout.root_offset)
     for joint in set(range(len(skeleton))) - ends:
         if not _says_place(motion, plan, joint):
             turns = tuple(name for name in channels[joint] if name.endswith("rotation"))
             channels[joint] = (*_PLACE, *turns)
         if not _says_turn(motion, plan, joint):
             channels[joint] = (*(name for name in channels[joint] if name.endswith("position")), *_TURN)
-            _says_turn(motion, plan, joint)
     return plan
 
 
@@ -94,13 +95,11 @@ def _usual(motion: Motion) -> _Plan:
     leaves = {joint for joint in range(1, len(skeleton)) if not skeleton.children[joint]}
     ends = {joint for joint in leaves if is_end_point(skeleton.joints[joint])}
     channels: list[tuple[str, ...]] = [() if joint in ends else _TURN for joint in range(len(skeleton))]
-    plan = _Plan(channels, ends, leaves - ends, 0.01, _frame_time(motion.fps), (0.0, 0.0, 0.0), {})
+    plan = _Plan(channels, ends, leaves - ends, 0.01, _frame_time(motion.fps), (0.0, 0.0, 0.0))
     for joint in range(len(skeleton)):
         if joint == 0 or not _says_place(motion, plan, joint):
             channels[joint] = (*_PLACE, *channels[joint])
             plan.end_sites.discard(joint)
-        if channels[joint]:
-            _says_turn(motion, plan, joint)
     return plan
 
 
@@ -138,47 +137,132 @@ def _says_place(motion: Motion, plan: _Plan, joint: int) -> bool:
 
 
 def _says_turn(motion: Motion, plan: _Plan, joint: int) -> bool:
-    """Fills the angles of a joint; whether its channels can say its rotations (two channels cannot say them all)."""
-    letters = "".join(name[0] for name in plan.channels[joint] if name.endswith("rotation"))
-    order = letters + "".join(axis for axis in "XYZ" if axis not in letters)[: 3 - len(letters)]
-    rotations = motion.rotations[:, joint].double()
-    angles = unwrapped_euler(rotations.numpy(), order)
-    angles[:, len(letters) :] = 0
-    plan.angles[joint] = np.rad2deg(angles)
-    return bool((euler_to_rotmat(torch.from_numpy(angles), order) - rotations).abs().max() < _SAME_TURN)
+    """Whether the channels of a joint can say its rotations: three can say them all, fewer not always."""
+    letters = _letters(plan, joint)
+    if len(letters) == 3:
+        return True
+    order, unwrapped = _padded(letters), UnwrappedEuler(_padded(letters))
+    for span in pieces(motion.frames, _PIECE):
+        rotations = motion.rotations[span, [joint]].double()
+        angles = unwrapped.after(rotations.numpy())
+        angles[..., len(letters) :] = 0
+        if not bool((euler_to_rotmat(torch.from_numpy(angles), order) - rotations).abs().max() < _SAME_TURN):
+            return False
+    return True
 
 
-def unwrapped_euler(rotations: Float[np.ndarray, "frame 3 3"], order: str) -> Float[np.ndarray, "frame 3"]:
-    """Euler angles in radians whose curves follow each frame from the one before.
+def _letters(plan: _Plan, joint: int) -> str:
+    return "".join(name[0] for name in plan.channels[joint] if name.endswith("rotation"))
+
+
+def _padded(letters: str) -> str:
+    """An order of three letters: those that are missing have an angle of zero, wherever they stand."""
+    return letters + "".join(axis for axis in "XYZ" if axis not in letters)[: 3 - len(letters)]
+
+
+class UnwrappedEuler:
+    """Euler angles in radians whose curves follow each frame from the one before; of many joints, piece by piece.
 
     Every rotation has two triples, (a, b, c) and (a + pi, pi - b, c + pi) (for orders like ZXZ: (a + pi, -b, c + pi)),
-    each up to whole turns. The first frame has the middle angle nearest to rest; each later one the triple that is
-    nearest to the frame before it.
+    each up to whole turns. The first frame has the middle angle nearest to rest. The curve goes on with that triple
+    until it jumps by more than a quarter turn, and from there on with the triple nearest to the frame before.
     """
-    angles = rotmat_to_euler(torch.from_numpy(np.ascontiguousarray(rotations)), order).numpy()
-    middle = (np.pi - angles[:, 1]) if len(set(order)) == 3 else -angles[:, 1]
-    other = np.stack((angles[:, 0] + np.pi, middle, angles[:, 2] + np.pi), -1)
-    turn = 2 * np.pi
-    # Few frames ever prefer the other triple: unwrap as it is, and go step by step only from where a jump is left.
-    smooth = np.unwrap(angles, axis=0)
-    jumps = np.flatnonzero(np.abs(np.diff(smooth, axis=0)).max(-1, initial=0) > np.pi / 2)
-    for frame in range(int(jumps[0]) + 1 if len(jumps) else len(angles), len(angles)):
-        before = smooth[frame - 1]
-        pair = np.stack((angles[frame], other[frame]))
-        pair += turn * np.round((before - pair) / turn)
-        smooth[frame] = pair[np.abs(pair - before).sum(-1).argmin()]
-    return smooth
+
+    def __init__(self, order: str) -> None:
+        self.order = order
+        self._proper = len(set(order)) < 3
+        self._last: NDArray[np.float64] | None = None  # both triples of the last frame [2, joint, 3]
+        self._turns: NDArray[np.float64] = np.zeros(0)  # whole turns added to that frame [joint, 3]
+        self._other: NDArray[np.bool_] = np.zeros(0, bool)  # whether it has the second triple [joint]
+        self._jumped: NDArray[np.bool_] = np.zeros(0, bool)
+
+    def after(self, rotations: Float[np.ndarray, "frame joint 3 3"]) -> Float[np.ndarray, "frame joint 3"]:
+        """The angles of the frames that follow those of the calls before."""
+        angles = rotmat_to_euler(torch.from_numpy(np.ascontiguousarray(rotations)), self.order).numpy()
+        flipped = -angles[..., 1] if self._proper else np.pi - angles[..., 1]
+        both = np.stack((angles, np.stack((angles[..., 0] + np.pi, flipped, angles[..., 2] + np.pi), -1)), 1)
+        if self._last is None:
+            self._last = both[0]
+            self._turns = np.zeros(angles.shape[1:])
+            self._other = self._jumped = np.zeros(angles.shape[1], bool)
+        before = np.concatenate((self._last[None], both[:-1]))
+        other = self._choice(both, before)
+        chosen = np.where(other[..., None], both[:, 1], both[:, 0])
+        start = np.where(self._other[:, None], self._last[1], self._last[0])
+        turns = self._turns + np.cumsum(-_whole_turns(np.diff(chosen, axis=0, prepend=start[None])), 0)
+        self._last, self._turns, self._other = both[-1], turns[-1], other[-1]
+        return chosen + 2 * np.pi * turns
+
+    def _choice(self, both: NDArray[np.float64], before: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which frames have the second triple [frame, joint]."""
+        steps = both[:, 0] - before[:, 0]
+        jumps = (np.abs(steps - 2 * np.pi * _whole_turns(steps)) > np.pi / 2).any(-1)
+        jumped = np.logical_or.accumulate(np.concatenate((self._jumped[None], jumps)))[1:]
+        self._jumped = jumped[-1]
+        if not bool(jumped.any()):
+            return np.broadcast_to(self._other, jumped.shape)
+        to = [[_distance(both[:, new], before[:, old]) for new in (0, 1)] for old in (0, 1)]
+        # The triple that follows the first one, and that which follows the second; before a jump each follows itself.
+        first, second = jumped & (to[0][1] < to[0][0]), ~jumped | (to[1][1] < to[1][0])
+        # Where both lead to the same, it is that; between such frames the triples change places now and then.
+        row = np.arange(len(jumped))[:, None]
+        settled = np.maximum.accumulate(np.where(first == second, row, -1))
+        changes = np.cumsum(first & ~second, 0)
+        column = np.arange(jumped.shape[1])
+        base = np.where(settled < 0, self._other, first[settled, column])
+        since = changes - np.where(settled < 0, 0, changes[settled, column])
+        return base ^ (since % 2 == 1)
 
 
-def _column(motion: Motion, plan: _Plan, joint: int, name: str) -> Float[np.ndarray, " frame"]:
-    axis = "XYZ".index(name[0])
-    if name.endswith("position"):
-        places = _places(motion, joint)
-        if places is None:
-            return np.full(motion.frames, _rest(motion, plan, joint)[axis])
-        return places[:, axis] / plan.unit
-    turns = [other for other in plan.channels[joint] if other.endswith("rotation")]
-    return plan.angles[joint][:, turns.index(name)]
+def _whole_turns(angle: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.rint(angle / (2 * np.pi))
+
+
+def _distance(angles: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    apart = angles - others
+    return np.abs(apart - 2 * np.pi * _whole_turns(apart)).sum(-1)
+
+
+class _Rows:
+    """The channels of all joints, frame by frame, in the order of the file; asked for one piece after the other."""
+
+    def __init__(self, motion: Motion, plan: _Plan) -> None:
+        self._motion, self._unit = motion, plan.unit
+        self._still: list[tuple[int, float]] = []  # column and value
+        self._moving: list[tuple[int, int, int]] = []  # column, joint and axis of places
+        turning: dict[str, list[tuple[int, list[int]]]] = {}  # by order: joints and their columns
+        self.width = 0
+        for joint in _depth_first(motion.skeleton):
+            columns: list[int] = []
+            for name in plan.channels[joint]:
+                axis = "XYZ".index(name[0])
+                if name.endswith("rotation"):
+                    columns.append(self.width)
+                elif joint == 0 or motion.offsets is not None:
+                    self._moving.append((self.width, joint, axis))
+                else:
+                    self._still.append((self.width, float(_rest(motion, plan, joint)[axis])))
+                self.width += 1
+            if columns:
+                turning.setdefault(_letters(plan, joint), []).append((joint, columns))
+        self._turning = [
+            (UnwrappedEuler(_padded(letters)), [joint for joint, _ in some], [columns for _, columns in some])
+            for letters, some in turning.items()
+        ]
+
+    def of(self, span: slice) -> Float[np.ndarray, "frame column"]:
+        """The rows of some frames: those after the last call's."""
+        motion = self._motion
+        rows = np.empty((span.stop - span.start, self.width))
+        for column, value in self._still:
+            rows[:, column] = value
+        for column, joint, axis in self._moving:
+            places = motion.root if joint == 0 or motion.offsets is None else motion.offsets[:, joint]
+            rows[:, column] = places[span, axis].double().numpy() / self._unit
+        for unwrapped, joints, columns in self._turning:
+            angles = unwrapped.after(motion.rotations[span, joints].double().numpy())
+            rows[:, columns] = np.rad2deg(angles[..., : len(columns[0])])
+        return rows
 
 
 def _depth_first(skeleton: Skeleton) -> list[int]:
