@@ -181,14 +181,14 @@ class UnwrappedEuler:
         angles = rotmat_to_euler(torch.from_numpy(np.ascontiguousarray(rotations)), self.order).numpy()
         flipped = -angles[..., 1] if self._proper else np.pi - angles[..., 1]
         both = np.stack((angles, np.stack((angles[..., 0] + np.pi, flipped, angles[..., 2] + np.pi), -1)), 1)
+        last = both[0] if self._last is None else self._last
         if self._last is None:
-            self._last = both[0]
             self._turns = np.zeros(angles.shape[1:])
             self._other = self._jumped = np.zeros(angles.shape[1], bool)
-        before = np.concatenate((self._last[None], both[:-1]))
+        before = np.concatenate((last[None], both[:-1]))
         other = self._choice(both, before)
         chosen = np.where(other[..., None], both[:, 1], both[:, 0])
-        start = np.where(self._other[:, None], self._last[1], self._last[0])
+        start = np.where(self._other[:, None], last[1], last[0])
         turns = self._turns + np.cumsum(-_whole_turns(np.diff(chosen, axis=0, prepend=start[None])), 0)
         self._last, self._turns, self._other = both[-1], turns[-1], other[-1]
         return chosen + 2 * np.pi * turns
