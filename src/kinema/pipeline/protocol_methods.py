@@ -120,7 +120,7 @@ class ProtocolMethods:
         recipe = self.trained().card.recipe
         if recipe is None:
             raise UsageError(
-                expected="a model with a recipe, which says what it was trained on",
+                expected="a model with a recipe, which names its training recordings",
                 got=self.name,
                 cure="Name a run folder, or a model that `kinema models` lists.",
             )

@@ -33,7 +33,7 @@ NO_OPTIONS = Options()
 
 
 class Protocol(ABC):
-    """A named way of scoring. `what` is one line about it, `verb` the question that it asks.
+    """A named way of scoring. `what` is one line about it, `verb` what the pipeline must answer.
 
     `beside` names the baselines that `evaluate` of the pipeline opens and passes on, `options` the options that it uses
     (see `Options`).

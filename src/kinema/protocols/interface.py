@@ -6,9 +6,9 @@ writes what it answers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -60,7 +60,7 @@ class Evaluated(Protocol):
 
     @property
     def deterministic(self) -> bool:
-        """Whether all its samples are the same; then one is asked for."""
+        """Whether all its samples are the same; then a protocol draws one."""
         ...
 
     @property
@@ -139,6 +139,19 @@ class Evaluated(Protocol):
         ...
 
 
+def _refuses(does: str) -> Callable[..., Any]:
+    """A method that raises UsageError: its owner is not a model that does this."""
+
+    def refuse(self: PartialMethod, *_: object, **__: object) -> Any:
+        raise UsageError(
+            expected=f"a model that {does}",
+            got=f"{self.name}, which does not",
+            cure="Name a model that `kinema models` lists, or use a protocol of what it answers.",
+        )
+
+    return refuse
+
+
 class PartialMethod:
     """A base of baselines: an `Evaluated` that answers nothing. A subclass has a name and overrides what it answers."""
 
@@ -151,59 +164,13 @@ class PartialMethod:
     actions: tuple[str, ...] = ()
     fps: float = 0.0
     code_count: tuple[int, int] = (0, 0)
-
-    def forecast_windows(self, past: Motion, frames: int, space: Space) -> Clip:
-        """See `Evaluated`."""
-        raise self._refusal("forecasts windows")
-
-    def sample(self, past: Points, frames: int, samples: int, seed: int) -> Points:
-        """See `Evaluated`."""
-        raise self._refusal("samples futures of joint positions")
-
-    def complete(
-        self,
-        clip: AnyClip,
-        known: Bool[Tensor, " frame"] | Bool[Tensor, "frame joint"],
-        confidence: Float[Tensor, "*batch frame joint"] | None = None,
-    ) -> AnyClip:
-        """See `Evaluated`."""
-        raise self._refusal("completes clips")
-
-    def make(self, labels: Float[Tensor, "clip class"], frames: int, seed: int) -> Clip:
-        """See `Evaluated`."""
-        raise self._refusal("generates motion from labels")
-
-    def source(self, data: Data) -> Source:
-        """See `Evaluated`."""
-        raise self._refusal("has training recordings")
-
-    def as_represented(self, clip: Clip) -> Clip:
-        """See `Evaluated`."""
-        raise self._refusal("has a representation")
-
-    def cut(self, clip: Clip, frames: int) -> Float[Tensor, "window frame feat"]:
-        """See `Evaluated`."""
-        raise self._refusal("has a representation")
-
-    def joint_positions(self, features: Float[Tensor, "*batch frame feat"]) -> Float[Tensor, "*batch frame joint 3"]:
-        """See `Evaluated`."""
-        raise self._refusal("has a representation")
-
-    def coded(
-        self, features: Float[Tensor, "window frame feat"]
-    ) -> tuple[Int[Tensor, "window token book"], Float[Tensor, "window frame feat"]]:
-        """See `Evaluated`."""
-        raise self._refusal("makes codes of motion")
-
-    def continued(
-        self, past: Float[Tensor, "window past feat"], frames: int, samples: int, seed: int
-    ) -> Float[Tensor, "sample window frame feat"]:
-        """See `Evaluated`."""
-        raise self._refusal("continues features")
-
-    def _refusal(self, does: str) -> UsageError:
-        return UsageError(
-            expected=f"a model that {does}",
-            got=f"{self.name}, which does not",
-            cure="Name a model that `kinema models` lists, or use a protocol of what it answers.",
-        )
+    forecast_windows = _refuses("forecasts windows")
+    sample = _refuses("samples futures of joint positions")
+    complete = _refuses("completes clips")
+    make = _refuses("generates motion from labels")
+    source = _refuses("has training recordings")
+    as_represented = _refuses("has a representation")
+    cut = _refuses("has a representation")
+    joint_positions = _refuses("has a representation")
+    coded = _refuses("makes codes of motion")
+    continued = _refuses("continues features")

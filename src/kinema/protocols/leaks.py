@@ -52,6 +52,9 @@ class Leak:
         return {"met": "yes" if self.sure else "may" if self.possible else "no", **as_dicts, "message": self.message}
 
 
+NO_LEAK = Leak()
+
+
 def archive(identity: str) -> str:
     """The archive that a recording belongs to: "cmu" of "cmu/06_07" and of "?cmu/forecast/test/jumping_1"."""
     return identity.removeprefix("?").split("/", 1)[0].lower()

@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.table import Table as RichTable
 
-from kinema.protocols.leaks import Leak
+from kinema.protocols.leaks import NO_LEAK, Leak
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Report:
     full: Sequence[Table] | None = None
     beside: Mapping[str, Any] = field(default_factory=dict[str, Any])
     notes: tuple[str, ...] = ()
-    leak: Leak = field(default_factory=Leak)
+    leak: Leak = NO_LEAK
 
     def __getitem__(self, name: str) -> Any:
         """What the full JSON holds under a name: report["scores"]."""

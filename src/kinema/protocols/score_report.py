@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from kinema.protocols.leaks import Leak
+from kinema.protocols.leaks import NO_LEAK, Leak
 from kinema.protocols.report import Report, Table, number
 
 Scores = Mapping[str, float | None]  # metric -> value; None where there is none
@@ -41,7 +41,7 @@ def score_report(
     shown: Sequence[str] = (),
     places: Mapping[str, int] | None = None,
     notes: tuple[str, ...] = (),
-    leak: Leak | None = None,
+    leak: Leak = NO_LEAK,
 ) -> Report:
     """The report of `scores` by method (of which `model` is one), way of counting and metric.
 
@@ -72,5 +72,5 @@ def score_report(
         short=tables,
         beside={"beside": others, "published": [asdict(row) for row in published]},
         notes=notes,
-        leak=leak or Leak(),
+        leak=leak,
     )

@@ -37,7 +37,7 @@ PREDICTED = 25
 WINDOWS = {"8": 50, "all": 10}  # observed frames
 SEED = 1234567890
 
-# LeftHandIndex1, LThumb, RightHandIndex1, RThumb: CMU never captured what turns them, and the thumbs flip by half a
+# LeftHandIndex1, LThumb, RightHandIndex1, RThumb: CMU never captured their rotations, and the thumbs flip by half a
 # turn from one row to the next. (The joints named FingerBase carry the hand, which was.)
 FINGER_ROTATIONS = (25, 27, 34, 36)
 UNSCORED_POSITIONS = (*CMU38_STATIC, *CMU38_COPIES, *CMU38_NOT_CAPTURED)

@@ -155,8 +155,8 @@ H36M_LEGACY = H36MProtocol(
     notes=(
         "'8' and '256': drawn windows per action, 50 frames observed; 'all': every window, 10 frames observed.",
         "Euler angles that are constant over a whole window (observed and predicted) are masked, as published.",
-        "Positions are those of one fixed skeleton, the root's path and turn removed; the mean over 32 joints holds 4 "
-        "that never move and 6 that coincide with others.",
+        "Positions are those of a fixed skeleton, the root's trajectory and rotation removed; the mean over 32 joints "
+        "holds 4 that never move and 6 that coincide with others.",
         "Published means over all 15 actions, MPJPE at 80 160 320 400 560 1000 ms, 256 windows: zero velocity 23.8 "
         "44.4 76.1 88.2 107.4 136.6 [reruns]; ConvSeq2Seq 16.6 33.3 61.4 72.7 90.7 124.2 [recalled]; LTD 11.2 23.4 "
         "47.9 58.9 79.5 112.7 [pdf]; siMLPe 9.6 21.7 46.3 57.3 75.7 109.4 [quoted in its issue 12].",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from kinema.core.errors import UsageError
-from kinema.protocols.leaks import Leak
+from kinema.protocols.leaks import NO_LEAK, Leak
 from kinema.protocols.report import Report, Table, number
 
 Row = tuple[float | None, ...]  # one number per horizon; None where a source prints none
@@ -61,12 +61,12 @@ def horizon_report(
     missing_actions: tuple[str, ...] = (),
     published: Sequence[Published] = (),
     notes: tuple[str, ...] = (),
-    leak: Leak | None = None,
+    leak: Leak = NO_LEAK,
 ) -> Report:
     """The report of `errors` by method, of which `model` is one. Tables: one for each choice of windows and metric.
 
-    `means` says which actions a mean is over ("mean" is over all that were scored). Raises UsageError where an action
-    of a mean has no row.
+    `means` lists the actions of each mean ("mean" is over all that were scored). Raises UsageError where an action of a
+    mean has no row.
     """
     actions = means["mean"]
     whole = {
@@ -106,7 +106,7 @@ def horizon_report(
         full=[table(*pair, True) for pair in pairs],
         beside={"beside": whole, "published": [asdict(row) for row in published]},
         notes=notes,
-        leak=leak or Leak(),
+        leak=leak,
     )
 
 

@@ -1,4 +1,4 @@
-"""What papers and their repositories print for the CMU benchmark, to stand beside our own numbers.
+"""What papers and their repositories print for the CMU benchmark, shown beside our own numbers.
 
 Every row carries its provenance: "pdf", "readme" or "csv" for what was read in one, "recalled" for what was written
 down from memory of the printed table and could not be read again. All of these were trained on the 40 training files.

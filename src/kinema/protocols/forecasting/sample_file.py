@@ -144,7 +144,7 @@ def is_sample_file(path: Path) -> bool:
 
 
 def sample_of(arrays: Arrays, action: str | None = None, window: int = 0) -> Sample:
-    """One window, the first of the first action if nothing else is asked for.
+    """One window, by default the first one of the first action.
 
     Raises UsageError where there is no such action or window.
     """
@@ -152,21 +152,21 @@ def sample_of(arrays: Arrays, action: str | None = None, window: int = 0) -> Sam
     action = actions[0] if action is None else action
     if action not in actions:
         raise unknown_name("action", action, sorted(set(actions)))
-    places = [place for place, name in enumerate(actions) if name == action]
-    if not 0 <= window < len(places):
+    rows = [row for row, name in enumerate(actions) if name == action]
+    if not 0 <= window < len(rows):
         raise UsageError(
-            expected=f"a window from 0 to {len(places) - 1} of {action}", got=f"{window}", cure="Choose one of these."
+            expected=f"a window from 0 to {len(rows) - 1} of {action}", got=f"{window}", cure="Choose one of these."
         )
-    place = places[window]
+    row = rows[window]
     joints, parents = tuple(map(str, arrays["joint_names"])), tuple(map(int, arrays["parents"]))
     body = Skeleton(str(arrays["skeleton"]), joints, parents, torch.from_numpy(arrays["rest_offsets"]))
 
     def points(positions: Float[np.ndarray, "frame joint 3"]) -> Points:
         return Points(body, torch.from_numpy(positions), float(arrays["fps"]), action)
 
-    seen = arrays["observed"][place]
-    whole = points(np.concatenate((seen, arrays["truth"][place])))
-    return Sample(action, int(arrays["start"][place]), whole, points(arrays["prediction"][place]), len(seen))
+    observed = arrays["observed"][row]
+    whole = points(np.concatenate((observed, arrays["truth"][row])))
+    return Sample(action, int(arrays["start"][row]), whole, points(arrays["prediction"][row]), len(observed))
 
 
 def check_suffix(path: Path) -> None:

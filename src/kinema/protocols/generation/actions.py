@@ -1,8 +1,8 @@
 """`action-generation`: motion generated from labels, scored against recordings that nothing was trained on.
 
 Twenty repetitions; in each a model makes as many clips as the test split has windows (1,000 at most), with labels drawn
-as often as the test split has them. Beside it stand real motion against real motion (the floor), the mean pose sequence
-of every class, and real clips under shuffled labels. What poses do not show, dynamics do (`metrics.dynamics`).
+as often as the test split has them. Other rows are real motion against real motion (the floor), the mean sequence of
+every class, and real clips under shuffled labels. What poses do not show, dynamics do (`metrics.dynamics`).
 """
 
 from __future__ import annotations

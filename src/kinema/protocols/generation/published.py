@@ -1,4 +1,4 @@
-"""What is known of published numbers for motion from action labels, to stand beside our own; none is comparable.
+"""Published numbers for motion from action labels, shown beside our own; none is comparable.
 
 HumanAct12 rows are evaluated on the training set by a classifier with a random state (ACTOR's protocol); the MMD rows
 are of 2-D Human3.6M. All were written down from memory: "recalled". Of PoseGPT's own tables nothing could be read.

@@ -67,7 +67,7 @@ def evaluated(windows: LabelledWindows, of_poses: Evaluator, of_steps: Evaluator
 def score(made: EvaluatedClips, real: EvaluatedClips, contents: tuple[str, ...], seed: int) -> dict[str, float | None]:
     """Every score of one set of clips but those that need training.
 
-    `contents` are the classes over which accuracy is counted (without styles, which say how).
+    `contents` are the classes over which accuracy is counted (without styles, which describe how).
     """
     generator = torch.Generator().manual_seed(seed)
     columns = [made.windows.classes.index(name) for name in contents]
@@ -106,7 +106,7 @@ def legacy(
 def legacy_by_class(
     made: LabelledWindows, real: LabelledWindows, columns: list[int], generator: torch.Generator
 ) -> Mapping[str, tuple[float, float, str]]:
-    """Per class MMD_a, MMD_s and what must be said of them (see `metrics.generation.LegacyMmd.told`)."""
+    """Per class MMD_a, MMD_s and what failed in them (see `metrics.generation.LegacyMmd.told`)."""
     found: dict[str, tuple[float, float, str]] = {}
     for column in columns:
         sets = [some.positions[some.labels[:, column] > 0].flatten(2) for some in (real, made)]

@@ -85,7 +85,7 @@ def windows_of_clip(clip: Clip, frames: int) -> Float[Tensor, "window frame join
 def aligned(
     positions: Float[Tensor, "clip frame joint dim"], skeleton: Skeleton
 ) -> Float[Tensor, "clip frame joint dim"]:
-    """Clips rotated and moved so that the first frame stands at x = z = 0 and faces +z; heights stay.
+    """Clips rotated and moved so that the first frame is at x = z = 0 and faces +z; heights stay.
 
     In two dimensions (and for bodies without canonical hips) only the position changes.
     """

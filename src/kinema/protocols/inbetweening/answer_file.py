@@ -25,7 +25,7 @@ from kinema.motion.skeleton import Skeleton
 from kinema.protocols.inbetweening.grid_windows import GridWindows, Keep
 
 PARTS = ("gt", "pred", "interp")
-_CURE = "The file is damaged or of another kind: write it again by `kinema eval --answers`."
+_CURE = "The file is damaged or of another kind: write it again with `kinema eval --answers`."
 
 
 @dataclass(frozen=True, eq=False)

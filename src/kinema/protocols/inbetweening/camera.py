@@ -22,7 +22,7 @@ TILT = math.radians(15)
 def project(points: Points, seed: int) -> Points:
     """The points (batch shape (window,)) in pixels, each window from a side of its own: any yaw, tilt to 15 degrees.
 
-    The camera stands still over a window and looks at the mean place of the root.
+    The camera does not move during a window and looks at the mean position of the root.
     """
     generator = torch.Generator().manual_seed(seed)
     count = len(points.positions)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from kinema.protocols.leaks import Leak
+from kinema.protocols.leaks import NO_LEAK, Leak
 from kinema.protocols.report import Report, Table
 
 Scores = Mapping[str, Mapping[str, float]]  # metric -> method -> value
@@ -59,7 +59,7 @@ def cell_report(
     deciding: Sequence[str],
     published: PublishedCells | None = None,
     notes: tuple[str, ...] = (),
-    leak: Leak | None = None,
+    leak: Leak = NO_LEAK,
 ) -> Report:
     """The report of cells. Tables: one for each metric, a row per cell and a column per method.
 
@@ -94,7 +94,7 @@ def cell_report(
         full=[table(metric) for metric in metrics],
         beside={"published": papers},
         notes=notes,
-        leak=leak or Leak(),
+        leak=leak,
     )
 
 

@@ -50,7 +50,7 @@ def starts(frames: int, window: int, hop: int) -> range:
 def windows(clip: Motion, window: int, hop: int, heading: Heading) -> Iterator[Motion]:
     """The windows of a recording as one batch, each in its own place: nothing where it is too short.
 
-    The root's mean place on the floor becomes the origin, and what `heading` says of the tenth frame becomes angle 0.
+    The root's mean position on the floor becomes the origin, and the `heading` of the tenth frame becomes angle 0.
     """
     first = torch.tensor(list(starts(clip.frames, window, hop)))
     if not len(first):

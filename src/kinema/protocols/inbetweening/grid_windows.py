@@ -1,4 +1,4 @@
-"""`GridWindows`: one question of the grid protocols, and how a method is asked for it."""
+"""`GridWindows`: one question of the grid protocols, and how a method answers it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""`open-inbetween`: the LaFAN1 transition benchmark's question on motion that anybody may use, CMU and HDM05.
+"""`open-inbetween`: the LaFAN1 transition benchmark's question on open recordings, CMU and HDM05.
 
-Windows, gaps and metrics are LaFAN1's (`protocols.gaps`), and each gap is asked again with movement known on both
+Windows, gaps and metrics are LaFAN1's (`gaps`), and each gap is scored again with movement known on both
 sides, which is what two clips are joined by; recordings are the test splits of the rotation packs, brought
 to 30 frames per second; L2P is in units of the training split's deviation; windows face +z at the last known frame.
 """

@@ -15,7 +15,7 @@ from kinema.protocols.report import Report
 
 
 class CompletionProtocol(Protocol):
-    """A protocol of completion. `kinds` are the kinds of clips, `columns` the classical methods that stand beside."""
+    """A protocol of completion. `kinds` are its kinds of clips, `columns` the classical methods beside every one."""
 
     verb = "inbetween"
     kinds: ClassVar[frozenset[Kind]] = frozenset({"rotations", "positions"})

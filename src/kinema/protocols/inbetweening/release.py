@@ -1,4 +1,4 @@
-"""The release rule: a model is offered only where it beats the best classical method, and the stored report says where.
+"""The release rule: a model is offered only where it beats the best classical method, which its stored reports show.
 
 A report of `upsample-grid` or `open-inbetween` (its JSON) becomes cells of gap lengths: what `auto` may give the model.
 """

@@ -11,7 +11,7 @@ from kinema.protocols.stochastic.published import AMASS_STOCHASTIC, H36M_STOCHAS
 
 
 def h36m_stochastic(takes: Takes) -> StochasticProtocol:
-    """Human3.6M: 17 joints at 50 Hz, S9 and S11 tested; 0.5 s observed, 2 s asked for."""
+    """Human3.6M: 17 joints at 50 Hz, S9 and S11 tested; 0.5 s observed, 2 s predicted."""
     return StochasticProtocol(
         name="h36m-stochastic",
         what="50 futures of 2 s from 0.5 s on Human3.6M, as published; needs your own licensed copy",
@@ -28,7 +28,7 @@ def h36m_stochastic(takes: Takes) -> StochasticProtocol:
 
 
 def humaneva_stochastic(takes: Takes) -> StochasticProtocol:
-    """HumanEva-I: 15 joints at 60 Hz, the validation takes tested; 0.25 s observed, 1 s asked for."""
+    """HumanEva-I: 15 joints at 60 Hz, the validation takes tested; 0.25 s observed, 1 s predicted."""
     return StochasticProtocol(
         name="humaneva-stochastic",
         what="50 futures of 1 s from 0.25 s on HumanEva-I, as published; needs your own copy",
@@ -43,7 +43,7 @@ def humaneva_stochastic(takes: Takes) -> StochasticProtocol:
 
 
 def amass_stochastic(takes: Takes) -> StochasticProtocol:
-    """AMASS: 22 joints at 60 Hz, seven of its sets tested; 0.5 s observed, 2 s asked for.
+    """AMASS: 22 joints at 60 Hz, seven of its sets tested; 0.5 s observed, 2 s predicted.
 
     BeLFusion's list predicts from frame 180 on every 120 frames, so windows begin at 150: `takes` leaves the first 150
     frames of every file out.

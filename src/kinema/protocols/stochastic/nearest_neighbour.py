@@ -22,7 +22,7 @@ REACH = 0.2  # seconds: how far a joint gets at its speed weighs as much as wher
 class NearestFutures(PartialMethod):
     """The `samples` training windows whose last observed pose and velocity are nearest, and what followed in them.
 
-    Poses are compared and repeated as they stand in the world (the root removed, the axes kept). `seed` changes
+    Poses are compared and repeated in the axes of the world, the root removed. `seed` changes
     nothing. Legend: key is 6 numbers for every joint.
     """
 

@@ -1,8 +1,8 @@
-"""What papers print for the stochastic benchmarks (best of 50), to stand beside our own numbers.
+"""What papers print for the stochastic benchmarks (best of 50), shown beside our own numbers.
 
 "table": read in a table of results that another work prints (GST-FM's and SLD's, GMLF's, KinemaDiff's notes); "issue":
 in an issue of a repository; "recalled": written down from memory and not read again. All windows count, singletons
-too, unless a note says otherwise.
+too, unless a note excludes them.
 """
 
 from __future__ import annotations

@@ -47,10 +47,10 @@ _CHUNK_WINDOWS = 256
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """What was found of every window: `by_window` by name, and the movement of the samples.
+    """The scores of every window: `by_window` by name, and the movement of the samples.
 
-    `moments` are, by metric, those of the features of what happened, of all samples, and of the samples of windows with
-    several modes.
+    `moments` are, by metric, those of the features of the ground truth, of all samples, and of the samples of windows
+    with several modes.
     """
 
     by_window: dict[str, Float[Tensor, " window"]]
@@ -60,7 +60,7 @@ class Scored:
 
 @runtime_checkable
 class Features(Protocol):
-    """What makes vectors of futures, whose distributions are compared."""
+    """Turns futures into vectors, whose distributions are compared."""
 
     def of(self, futures: Float[Tensor, "window frame feat"]) -> Float[Tensor, "window dim"]:
         """The features of futures."""
@@ -93,10 +93,10 @@ def score(
         for name, values in _errors(positions, windows, some).items():
             found.setdefault(name, []).append(values)
         for name, one in features.items():
-            seen = [one.of(sample[..., 1:, :].flatten(-2)) for sample in positions]
+            parts = [one.of(sample[..., 1:, :].flatten(-2)) for sample in positions]
             happened, every, several = moments[name]
-            of_several = torch.cat([each[windows.several[some]] for each in seen])
-            moments[name] = (happened, every.add(torch.cat(seen)), several.add(of_several))
+            of_several = torch.cat([each[windows.several[some]] for each in parts])
+            moments[name] = (happened, every.add(torch.cat(parts)), several.add(of_several))
     by_window = {name: torch.cat(values) for name, values in found.items()}
     return Scored(by_window, by_window.pop("steps"), moments)
 
@@ -147,7 +147,7 @@ def means_by_group(scored: Scored, windows: FutureWindows) -> dict[str, dict[str
 
 
 def _frechet(scored: Scored, which: int) -> dict[str, float | None]:
-    """Of all samples (1), or of those of windows with several modes (2), to what happened."""
+    """Of all samples (1), or of those of windows with several modes (2), to the ground truth."""
     found: dict[str, float | None] = {}
     for name, moments in scored.moments.items():
         enough = min(moments[0].count, moments[which].count) > 1

@@ -117,7 +117,7 @@ class FutureWindows:
 
     @cached_property
     def modes(self) -> tuple[Int[Tensor, " _"], ...]:
-        """For every window those whose last observed pose is near: their futures are what might have happened."""
+        """For every window those whose last observed pose is near: their futures may follow this pose, too."""
         return modes_of(self.last_observed[:, 1:].flatten(1), self.threshold)
 
     @cached_property
@@ -154,10 +154,10 @@ class FutureWindows:
 
     @cached_property
     def features(self) -> DctFeatures:
-        """The features of futures, fitted on those that happened."""
+        """The features of futures, fitted on the ground truth."""
         return DctFeatures.fit(self.future(torch.arange(len(self))))
 
     @cached_property
     def feature_moments(self) -> Moments:
-        """Mean and covariance of the features of what happened."""
+        """Mean and covariance of the features of the ground truth."""
         return Moments.of(self.features.of(self.future(torch.arange(len(self)))))
