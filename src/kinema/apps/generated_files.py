@@ -28,7 +28,9 @@ def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
     strange = [one for one in plain if one not in FORMATS]
     if strange or not plain:
         raise UsageError(
-            expected=f"formats among {', '.join(FORMATS)}", got=", ".join(strange) or "none", cure="Change --formats."
+            expected=f"formats among {', '.join(FORMATS)}",
+            got=", ".join(strange) or "none",
+            cure="Say --formats bvh,npz.",
         )
     return plain
 

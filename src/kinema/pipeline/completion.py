@@ -86,11 +86,13 @@ def asked_times(
     """The times that are asked for, in seconds, and their rate. Raises UsageError for more than one way of asking."""
     if sum(way is not None for way in (at, fps, frames)) > 1:
         raise UsageError(
-            expected="one of at, fps and frames", got="more than one", cure="Say in one way what is wanted."
+            expected="one of at, fps and frames",
+            got="more than one",
+            cure="Leave all but one of at=, fps= and frames= out.",
         )
     if fps is not None:
         if not (fps > 0 and math.isfinite(fps)):
-            raise UsageError(expected="a positive frame rate", got=f"{fps:g}", cure="Give frames per second, as 60.")
+            raise UsageError(expected="a positive frame rate", got=f"{fps:g}", cure="Say fps=60.")
         step = frame_step(clip.fps / fps)
         span = float(clock[-1] - clock[0]) * clip.fps
         count = int((span + 1e-6) / step) + 1
@@ -98,7 +100,7 @@ def asked_times(
         return clock[0] + ticks / clip.fps, fps
     if frames is not None:
         if frames < 1:
-            raise UsageError(expected="at least one frame", got=f"{frames}", cure="Ask for one or more.")
+            raise UsageError(expected="at least one frame", got=f"{frames}", cure="Say frames=2 or more.")
         span = float(clock[-1] - clock[0])
         return torch.linspace(float(clock[0]), float(clock[-1]), frames, dtype=torch.float64), (
             (frames - 1) / span if frames > 1 and span > 0 else clip.fps
@@ -107,7 +109,11 @@ def asked_times(
         return clock, clip.fps
     wanted = at.double()
     if not len(wanted) or not bool(wanted.isfinite().all()) or not bool((wanted[1:] > wanted[:-1]).all()):
-        raise UsageError(expected="times that rise", got="none, or times out of order", cure="Sort them.")
+        raise UsageError(
+            expected="times that rise",
+            got="none, or times out of order",
+            cure="Give them in rising order: at=at.unique().",
+        )
     return wanted, (len(wanted) - 1) / float(wanted[-1] - wanted[0]) if len(wanted) > 1 else clip.fps
 
 
@@ -126,7 +132,7 @@ def _check(clip: Clip, keys: str, samples: int, strength: float, method: str | A
         raise UsageError(
             expected='one clip, at least one sample, a strength above 0, and keys "exact" or "soft"',
             got=f'batch shape {tuple(clip.batch_shape)}, {samples} samples, strength {strength:g}, keys "{keys}"',
-            cure="Complete one clip at a time.",
+            cure='Take one clip, as clip.one(0), samples=1, strength=1 and keys="exact".',
         )
     if isinstance(method, str) and method not in METHODS and "/" not in method and method not in shipped_models():
         raise unknown_name("method or model", method, (*METHODS, *shipped_models()))

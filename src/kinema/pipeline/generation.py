@@ -55,7 +55,7 @@ def frames_of(adapter: Adapter, seconds: float) -> int:
         raise UsageError(
             expected=f"a length of at least one frame ({1 / fps:.3f} s)",
             got=f"{seconds:g} s",
-            cure="Give more --seconds.",
+            cure="Say --seconds 1, or seconds=1 in Python.",
         )
     return frames
 
@@ -84,7 +84,11 @@ def label_weights(adapter: Adapter, labels: Mapping[str, float]) -> Float[Tensor
     style = torch.tensor([name in styles for name in actions])
     if not float(row[~style].sum()) > 0 and bool((~style).any()):
         known = ", ".join(name for name in actions if name not in styles)
-        raise UsageError(expected=f"an action among {known}", got=str(dict(labels)), cure="Name one of these actions.")
+        raise UsageError(
+            expected=f"an action among {known}",
+            got=str(dict(labels)),
+            cure=f"Name one of these actions, as {known.split(', ')[0]}.",
+        )
     for kind in (style, ~style):
         if float(total := row[kind].sum()) > 0:
             row[kind] = row[kind] / total
@@ -99,13 +103,13 @@ def scheduled(adapter: Adapter, schedule: Schedule, frames: int) -> Float[Tensor
         raise UsageError(
             expected="a schedule whose times rise, the first 0: walk@0,run@2s",
             got=", ".join(f"{'+'.join(labels)}@{start:g}" for labels, start in schedule) or "none",
-            cure="Sort the parts by time and start the first at 0.",
+            cure="Sort the parts by time and start the first at 0, as walk@0,run@2s.",
         )
     if starts[-1] * fps >= frames:
         raise UsageError(
             expected=f"parts that begin within {frames / fps:.2f} s",
             got=f"one at {starts[-1]:g} s",
-            cure="Give more --seconds, or an earlier part.",
+            cure=f"Say --seconds {starts[-1] + 1:g}, or seconds={starts[-1] + 1:g} in Python.",
         )
     rows = torch.zeros(frames, len(adapter.card.actions))
     for labels, start in schedule:

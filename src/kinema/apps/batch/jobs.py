@@ -89,7 +89,7 @@ def pieces_in(folder: Path, out: Path, *, patterns: Sequence[str], suffix: str |
     folder, out = folder.resolve(), out.resolve()
     if folder == out:
         raise UsageError(expected="a folder for the results beside the one that is read", got=f"{out} for both",
-                         cure="Choose another --out.")  # fmt: skip
+                         cure=f"Say -o {folder.name}-out, another folder.")  # fmt: skip
     found = sorted({path for pattern in patterns for path in folder.rglob(pattern) if path.is_file()})
     pieces: dict[Path, Piece] = {}
     for path in found:

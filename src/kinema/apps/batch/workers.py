@@ -26,7 +26,7 @@ EngineName = Literal["local", "ray"]
 def engine_of(name: EngineName, jobs: int) -> Engine:
     """The engine of that name with so many workers. Raises UsageError for fewer than one."""
     if jobs < 1:
-        raise UsageError(expected="--jobs 1 or more", got=str(jobs), cure="Say how many files at once.")
+        raise UsageError(expected="--jobs 1 or more", got=str(jobs), cure="Say --jobs 2.")
     if name == "ray":
         return OnRay(jobs)
     return Here() if jobs == 1 else Processes(jobs)

@@ -31,7 +31,7 @@ def check(
     root: Path | None = None,
     json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> None:
-    """Say which files of a data set are there and whole. Exit code 4 where one is not.
+    """Check which files of a data set are there and whole. Exit code 4 where one is not.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def check(
     root
         The folder that holds the data sets, S1, S5 ..., or the file; default: the one that KINEMA_DATA names.
     json_
-        Say it on standard output as JSON.
+        Write it on standard output, as JSON.
     """
     if dataset == "amass":
         _check_amass(root, json_=json_)
@@ -77,7 +77,11 @@ def cmu_from_bvh(file: Path, /, *, out: Annotated[Path, Parameter(name=["--out",
     from kinema.io.expmap import save_rows
 
     if not file.is_file():
-        raise UsageError(expected="a BVH file", got=f"no file at {file}", cure="Check the path.")
+        raise UsageError(
+            expected="a BVH file",
+            got=f"no file at {file}",
+            cure=f"Name the trial: kinema data cmu-from-bvh trial.bvh --out {out}.",
+        )
     rows = benchmark_rows(file)
     save_rows(rows, out)
     print(f"{len(rows)} rows of {rows.shape[1]} columns: {out}")
@@ -96,7 +100,7 @@ def amass_joints(
     jobs: int = 1,
     engine: EngineName = "local",
 ) -> int:
-    """Build Render-In-Between's file of joint places from your own AMASS; a run that was stopped goes on.
+    """Build Render-In-Between's file of joint positions from your own AMASS; a run that was stopped goes on.
 
     Beside OUT lie what each recording gave (OUT.parts, until the file is whole) and a report (OUT.report.json). Exit
     code 1 where a recording is broken.

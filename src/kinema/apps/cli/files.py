@@ -31,7 +31,7 @@ def info(
     source_skeleton: str | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> None:
-    """Say what a motion file holds, and what looks wrong with it.
+    """Show what a motion file holds, and what looks wrong with it.
 
     Parameters
     ----------

@@ -71,7 +71,7 @@ def run_many(
 ) -> int:
     """The work on every file of a folder; a report, a table, and exit code 1 where a file failed."""
     if out is None:
-        raise UsageError(expected="a folder for the results of a folder", got="none", cure="Say it: -o OUT.")
+        raise UsageError(expected="a folder for the results of a folder", got="none", cure=f"Say -o {folder.name}-out.")
     return run_pieces(
         work, pieces_in(folder, out, patterns=many.pattern, suffix=suffix), out, many, report, as_json=as_json
     )

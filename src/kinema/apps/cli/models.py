@@ -13,7 +13,7 @@ from rich.table import Table
 
 from kinema.core.errors import UsageError
 
-app = App(name="models", help="The models that are shipped, and the baselines; models to and from the hub.")
+app = App(name="models", help="List the shipped models and the baselines; send, fetch and import models.")
 JsonFlag = Annotated[bool, Parameter(name="--json")]
 
 
@@ -69,13 +69,17 @@ def push(model: str, target: str, /, *, private: Annotated[bool, Parameter(negat
 
     folder = model_folder(model)
     if folder is None:
-        raise UsageError(expected="a model with weights", got=f"{model}, a formula", cure="Name a run folder.")
+        raise UsageError(
+            expected="a model with weights",
+            got=f"{model}, a formula",
+            cure=f"Send a model that was trained: kinema models push simlpe-cmu {target}.",
+        )
     print(send(folder, target, private=private))
 
 
 @app.command
 def pull(source: str, /, *, out: Annotated[Path, Parameter(name=["--out", "-o"])]) -> None:
-    """Bring a model from the hub, or from a folder of the same layout, to a folder that all verbs take as a model.
+    """Fetch a model from the hub, or from a folder of the same layout, to a folder that all verbs take as a model.
 
     Parameters
     ----------

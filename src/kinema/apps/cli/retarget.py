@@ -32,7 +32,7 @@ def retarget_file(
     source_fps: float | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> None:
-    """Bring a motion to another body: `kinema retarget walk.bvh character.bvh -o out.bvh`.
+    """Retarget a motion to another body: `kinema retarget walk.bvh character.bvh -o out.bvh`.
 
     Joints are matched by name, each is turned away from a common T-pose as its counterpart is, and the path is scaled
     by the length of the legs. Frames and rate are those of SOURCE, the skeleton that of TARGET.
@@ -56,7 +56,7 @@ def retarget_file(
     source_fps
         Frames per second of SOURCE, where it does not say or says something wrong.
     as_json
-        Say on standard output, as JSON, what was matched and what was written.
+        Write on standard output, as JSON, what was matched and what was written.
     """
     from kinema.io.formats import load_clip, save
     from kinema.motion.feet.contacts import foot_contacts

@@ -26,7 +26,7 @@ def studio(
     fps: float | None = None,
     open_: Annotated[bool, Parameter(name="--open")] = True,
 ) -> None:
-    """Open a page in which a motion is continued, filled, slowed down, repaired or generated, and looked at.
+    """Open a live page: load a motion, ask a model, compare, save.
 
     Parameters
     ----------

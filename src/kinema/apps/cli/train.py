@@ -94,7 +94,11 @@ def train(
     for assignment in set_ or []:
         path, equals, text = assignment.partition("=")
         if not equals:
-            raise UsageError(expected="--set path=value", got=f"'{assignment}'", cure="Put = between path and value.")
+            raise UsageError(
+                expected="--set path=value",
+                got=f"'{assignment}'",
+                cure="Write it with =, as --set stages.model.optim.lr=1e-4.",
+            )
         chosen = chosen.with_value(path, text)
     show = on_terminal() if progress is None else progress
     means = Means(device, cache, workers, compile_, show, tensorboard)
@@ -122,7 +126,11 @@ def read_recipe(name: str, data: Path | None, *, tiny: bool) -> Recipe:
         try:
             found = from_json(read_json(file), Recipe)
         except OSError as error:
-            raise UsageError(expected=f"a recipe in {file}", got=str(error), cure="Check the file.") from error
+            raise UsageError(
+                expected=f"a recipe in {file}",
+                got=str(error),
+                cure="Write one: kinema recipes simlpe > my.json, then kinema train my.json.",
+            ) from error
     else:
         found = recipe(name)
     if tiny:

@@ -128,12 +128,14 @@ def render(
     target = output or file.with_suffix(".gif")
     kind = target.suffix.lower()
     if kind not in _SIZES:
-        raise UsageError(expected="a name that ends in .png, .gif or .mp4", got=f"'{target.name}'", cure="Change -o.")
+        raise UsageError(
+            expected="a name that ends in .png, .gif or .mp4", got=f"'{target.name}'", cure="Say -o motion.gif."
+        )
     height = _SIZES[kind] if size is None else size
     if not 64 <= height <= 4096:
-        raise UsageError(expected="a size of 64 to 4096 pixels", got=f"{height}", cure="Change --size.")
+        raise UsageError(expected="a size of 64 to 4096 pixels", got=f"{height}", cure="Say --size 360.")
     if frames is not None and frames < 1:
-        raise UsageError(expected="at least one frame", got=f"{frames}", cure="Change --frames.")
+        raise UsageError(expected="at least one frame", got=f"{frames}", cure="Say --frames 8.")
     if is_answer_file(file):
         panel = _answer_panel(file, clip, view)
     elif is_sample_file(file):
@@ -163,7 +165,7 @@ def _panel(file: Path, clip: Clip) -> Panel:
 
 
 def _sample_panel(file: Path, action: str | None, window: int) -> Panel:
-    """A window of a sample file: what was seen, what came, and what was predicted."""
+    """A window of a sample file: what was observed, what happened, and what was predicted."""
     from kinema.protocols.forecasting.sample_file import load_samples, sample_of
     from kinema.viz import raster
 
@@ -175,7 +177,7 @@ def _sample_panel(file: Path, action: str | None, window: int) -> Panel:
 
 
 def _answer_panel(file: Path, clip: str | None, view: str) -> Panel:
-    """A clip of a file of answers: the truth between the answer and straight lines."""
+    """A clip of a file of answers: the ground truth between the answer and straight lines."""
     from kinema.protocols.inbetweening.answer_file import load_answer
     from kinema.viz.camera import side_by_side
     from kinema.viz.layers import Layer, Panel

@@ -42,12 +42,11 @@ def forecast(
 ) -> int:
     """Predict what a body does next, on its own skeleton and at its own frame rate.
 
-    `kinema forecast walk.bvh`, or with a model before the file: `kinema forecast smrnet walk.bvh --samples 5`.
-
     Parameters
     ----------
     what
-        The model, as in --model, where a FILE follows; else the file, and the model is that of --model.
+        The model, as in --model, where a FILE follows (kinema forecast smrnet walk.bvh); else the file, and --model
+        names the model (kinema forecast walk.bvh).
     file
         The motion so far: BVH, NPZ or exponential-map text. Or a folder of them; OUT is then the folder of the results.
     out

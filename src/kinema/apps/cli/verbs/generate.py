@@ -41,8 +41,6 @@ def generate(
 ) -> None:
     """Make motion from an action: `kinema generate walk -o out/`.
 
-    --unit, --source-fps and --map are of the file that --skeleton names.
-
     Parameters
     ----------
     what
@@ -54,7 +52,8 @@ def generate(
     out
         The folder to write to.
     skeleton
-        A motion file (BVH, NPZ): the answer is on its skeleton, at its frame rate, with its channel orders.
+        A motion file (BVH, NPZ): the answer is on its skeleton, at its frame rate, with its channel orders. --unit,
+        --source-fps and --map are of this file.
     formats
         What to write: bvh, glb, npz, gif, mp4, png, with commas between. Default: all but MP4; with --all, NPZ and
         pictures.

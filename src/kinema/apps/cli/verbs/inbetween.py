@@ -27,15 +27,13 @@ def inbetween(
 ) -> None:
     """Predict the movement between two clips, or between the key frames of one.
 
-    With A.bvh and B.bvh: from the last pose of A to the first pose of B, with --frames new ones between. With one clip:
-    its frames --keys 0,10,35 (counted from 0), or --every tenth, are kept and the others are filled anew.
-
     Parameters
     ----------
     first
-        The clip before the gap, or the only one: BVH or NPZ.
+        The clip before the gap: BVH or NPZ. Or the only one, of which --keys or --every names the frames that are kept.
     second
-        The clip after the gap. One of another skeleton or rate is retargeted and resampled to those of the first.
+        The clip after the gap, which --frames new ones fill. One of another skeleton or rate is retargeted and
+        resampled to those of the first.
     out
         Where to write. Default: FIRST.inbetween.bvh in this folder. Of several samples each has a file of its own
         (OUT-1.bvh, OUT-2.bvh ...), but one NPZ holds them all.

@@ -1,0 +1,94 @@
+"""Requests: the only list of a verb's options, and the table of default models."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from dataclasses import fields
+from typing import get_args
+
+import pytest
+
+import kinema as kn
+from command import run
+from kinema.core.errors import UsageError
+from kinema.core.verbs import VERBS
+from kinema.pipeline.defaults import DEFAULTS, default_model
+from kinema.pipeline.requests import (
+    ForecastRequest,
+    GenerateRequest,
+    InbetweenRequest,
+    RepairRequest,
+    Request,
+    UpsampleRequest,
+    frame_numbers,
+)
+
+REQUESTS: dict[str, type] = {one.verb: one for one in get_args(Request)}
+# Clips are arguments of the Python verbs and no options; a schedule and styles are other forms of its action.
+CLIPS = {"self", "clip", "first", "second", "end"}
+ONLY_OPTIONS = {"every", "whole", "schedule", "style"}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_command_line_and_python_take_what_the_request_has(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    names = {one.name for one in fields(REQUESTS[verb])}
+    python = set(inspect.signature(getattr(kn.Pipeline, verb)).parameters) - CLIPS
+    assert python == names - ONLY_OPTIONS
+    assert run(verb, "--help") == 0
+    shown = capsys.readouterr().out
+    assert all(f"--{name.replace('_', '-')}" in shown for name in names)
+
+
+def test_importing_requests_imports_no_torch() -> None:
+    code = "import sys, kinema.pipeline.defaults; assert not {'torch', 'numpy'} & set(sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(("text", "frames"), [("7", (7,)), ("0,10,35", (0, 10, 35)), ("3, 10-12", (3, 10, 11, 12))])
+def test_frames_by_number(text: str, frames: tuple[int, ...]) -> None:
+    assert frame_numbers(text) == frames
+
+
+@pytest.mark.parametrize("text", ["", "10,0", "3,3", "5-2", "a", "-1", "1.5", "0,,3"])
+def test_what_names_no_frames_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="frames that rise"):
+        frame_numbers(text)
+
+
+@pytest.mark.parametrize(
+    ("made", "says"),
+    [
+        (lambda: ForecastRequest(seconds=-1.0), "positive time"),
+        (lambda: ForecastRequest(samples=0), "at least one sample"),
+        (lambda: InbetweenRequest(frames=0), "--frames 1 or more"),
+        (lambda: InbetweenRequest(every=0), "--every 1 or more"),
+        (lambda: InbetweenRequest(keys=(0, 5), every=2).keys_of(9), "one clip and keys="),
+        (lambda: InbetweenRequest(keys=(0, 5)).check_two(), "two clips, or key frames of one"),
+        (lambda: UpsampleRequest(), "--rate or --fps"),
+        (lambda: UpsampleRequest(2.0, 60.0), "--rate or --fps"),
+        (lambda: UpsampleRequest(0.5).target(30.0), "a rate of 1 or more"),
+        (lambda: UpsampleRequest(2.0, key_mode="loose"), "exact or soft"),  # type: ignore[arg-type]
+        (lambda: RepairRequest(strength=0.0), "a strength above 0"),
+        (lambda: GenerateRequest("walk", (({"run": 1.0}, 0.0),)), "one of --action and --schedule"),
+        (lambda: GenerateRequest().labels(("walk",)), "an action among walk"),
+    ],
+)  # fmt: skip
+def test_a_request_checks_itself(made: object, says: str) -> None:
+    assert callable(made)
+    with pytest.raises(UsageError, match=says) as refused:
+        made()
+    assert refused.value.cure
+
+
+def test_every_default_model_answers_its_verb_and_has_a_reason() -> None:
+    assert set(DEFAULTS) == {*VERBS, "futures"}
+    for verb, chosen in DEFAULTS.items():
+        assert ("forecast" if verb == "futures" else verb) in kn.open(chosen.model).verbs
+        assert any(letter.isdigit() for letter in chosen.why) or "measured" in chosen.why
+    assert default_model(ForecastRequest()) == "simlpe-cmu"
+    for many in (ForecastRequest(samples=2), ForecastRequest(hold=("torso",))):
+        assert default_model(many) == "smrnet"
+    assert default_model(ForecastRequest(), end=True) == "smrnet"
+    assert default_model(GenerateRequest("walk")) == "posegpt"
