@@ -23,7 +23,7 @@ from kinema.viz.page import Note, Section
 
 MODEL = "render-in-between"
 FPS = 30.0
-ACTIONS = ("walk", "model", "jump", "kick", "squat", "bow")
+ACTIONS = ("walk", "run", "jump", "kick", "squat", "bow")
 _FRAMES = 1 + round(SHOWN * FPS)
 _KEY_EVERY = 12  # frames
 _EVIDENCE_EVERY = 4  # frames of a clip whose detector is slow and shakes

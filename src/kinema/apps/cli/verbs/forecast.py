@@ -77,7 +77,7 @@ def forecast(
     if protocol is not None or samples_out is not None or grid is not None:
         if file is not None or protocol is None or (samples_out is None) == (grid is None):
             raise UsageError(
-                expected="a model and --protocol, with --samples-out or --grid",
+                expected="a model and a motion FILE, or a model and --protocol with --samples-out or --grid",
                 got="a file as well" if file is not None else "half of that, or both of the last",
                 cure=f"Say kinema forecast {what} --protocol cmu-physical --samples-out samples.npz.",
             )
