@@ -20,15 +20,25 @@ from dataclasses import dataclass
 from functools import partial
 from unittest.mock import patch
 
+import bench_render_in_between
+import bench_smrnet
 import torch
 from bench_posegpt import BATCH, model, question, remembered
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop, sdpa_flop
 
+import kinema as kn
 import kinema.models.posegpt.model as posegpt_model
 import kinema.nn.causal_transformer as transformer
+from kinema.core.query import Batch, Query, even_time
+from kinema.data.synthetic import perform
+from kinema.models.base import FeatureShape, Model
+from kinema.models.conv_seq2seq.model import ConvSeq2Seq
 from kinema.models.posegpt.model import PoseGPT
+from kinema.models.render_in_between.released import RenderInBetweenReleased
+from kinema.models.smrnet.model import SMRNet, _Asked
 from kinema.nn.attention import attend
+from kinema.pipeline.streaming import Forecaster
 
 ROUNDS = 5
 
@@ -42,7 +52,7 @@ class Case:
     """
 
     run: Callable[[], object]
-    count: Callable[[], object]
+    count: Callable[[], object] | None = None
     before: Callable[[], object] | None = None
     reads: float = 0.0
     rest: str = ""
@@ -65,9 +75,137 @@ def posegpt(frames: int) -> Case:
     )
 
 
+def smrnet_step() -> Case:
+    """One answer of the network, published size for Human3.6M, for 50 samples of one window."""
+    net = bench_smrnet.awake(SMRNet.Config())
+    known = torch.ones(1, dtype=torch.bool)
+    with torch.inference_mode():
+        ask = _Asked(net)(net.terms.of(torch.randn(1, 25, 48), known.float()), known)
+    x = torch.randn(50, 1, 20, 48)
+    return Case(torch.inference_mode()(lambda: ask(x, 500)))
+
+
+def smrnet_futures() -> Case:
+    """50 futures of 100 frames, published size, in ten steps of second order."""
+    net = bench_smrnet.awake(
+        SMRNet.Config(prediction="x0", solver="dpm++", steps=10, last_step="clean", completion="estimate")
+    )
+    return Case(partial(_predicted, net, _past(125, 25, 48, 16, 50.0), 50))
+
+
+def in_between_step(*, mended: bool) -> Case:
+    """Forward and back: 16 x 321 frames as released, 32 x 64 mended; every eighth frame a key of trust 0.5."""
+    torch.manual_seed(0)
+    if not mended:
+        net, batch = RenderInBetweenReleased.Config().build(SHAPE), bench_render_in_between.question(16, 321, 8)
+        return Case(partial(_step, net, batch))
+    pipeline = kn.open("render-in-between")
+    assert pipeline.adapter is not None
+    net, representation = pipeline.adapter.model, pipeline.adapter.trained_representation()
+    clip = perform("walk", seconds=70.0, fps=representation.fps, seed=3)
+    target = representation.standardise(representation.encode(representation.read(clip)))[: 32 * 64].unflatten(
+        0, (32, 64)
+    )
+    known = (torch.arange(64) % 8 == 0)[None, :, None].float()
+    trust = 0.5 * known.expand(32, 64, representation.tokens)
+    query = Query(
+        target * known, trust, even_time(64, representation.fps, 32), torch.ones(32, 64).bool(), torch.zeros(32, 0)
+    )
+    return Case(partial(_step, net.train(), Batch(query, target)))
+
+
+def in_between_pass(*, mended: bool) -> Case:
+    """One clip of 1,601 frames of which every eighth is known, in one pass."""
+    if mended:
+        pipeline = kn.open("render-in-between")
+        assert pipeline.adapter is not None
+        net, representation = pipeline.adapter.model, pipeline.adapter.trained_representation()
+        clip = perform("walk", seconds=54.0, fps=representation.fps, seed=3)
+        seen = representation.standardise(representation.encode(representation.read(clip)))[None, :1601]
+        known = (torch.arange(1601) % 8 == 0)[None, :, None].float()
+        trust = 0.5 * known.expand(1, 1601, representation.tokens)
+        time, valid = even_time(1601, representation.fps, 1), torch.ones(1, 1601, dtype=torch.bool)
+        return Case(partial(_predicted, net.eval(), Query(seen * known, trust, time, valid, torch.zeros(1, 0)), 1))
+    torch.manual_seed(0)
+    net = RenderInBetweenReleased.Config().build(SHAPE).eval()
+    return Case(partial(_predicted, net, bench_render_in_between.question(1, 1601, 8).query, 1))
+
+
+def conv_seq2seq() -> Case:
+    """Eight forecasts of 25 frames from 50, as released on CMU."""
+    torch.manual_seed(0)
+    config = ConvSeq2Seq.Config(padding="valid", long_frames=49, class_head=True, masks="frame")
+    net = config.build(FeatureShape(70, 24, 8)).eval()
+    return Case(partial(_predicted, net, _past(75, 50, 70, 70, 25.0, batch=8), 1))
+
+
+def between_poses() -> Case:
+    """90 frames between two poses of a body that the model does not know, by `Pipeline.inbetween`."""
+    pipeline = kn.open("render-in-between")
+    clip = perform("walk", seconds=4.0, fps=30.0, seed=3)
+    return Case(partial(pipeline.inbetween, clip[:1], clip[91:92], frames=90))
+
+
+def streamed_frame() -> Case:
+    """The forecast of the newest frame of a stream at 30 per second by simlpe-cmu, for another body."""
+    clip = perform("walk", seconds=4.0, fps=30.0, seed=3)
+    forecaster = Forecaster.open("simlpe-cmu", clip.skeleton, 30.0)
+    for place in range(90):
+        forecaster.observe(clip[place : place + 1])
+    return Case(forecaster.futures)
+
+
+SHAPE = bench_render_in_between.SHAPE
 ROWS: dict[str, Callable[[], Case]] = {
     "PoseGPT, codes of 32 x 64 frames": partial(posegpt, 64),
     "PoseGPT, codes of 32 x 240 frames": partial(posegpt, 240),
+    "SMRNet, one answer, 50 samples": smrnet_step,
+    "SMRNet, 50 futures": smrnet_futures,
+    "Render-In-Between, training step, released": partial(in_between_step, mended=False),
+    "Render-In-Between, training step, mended": partial(in_between_step, mended=True),
+    "Render-In-Between, 1,601 frames, released": partial(in_between_pass, mended=False),
+    "Render-In-Between, 1,601 frames, mended": partial(in_between_pass, mended=True),
+    "ConvSeq2Seq, 8 forecasts of 25 frames": conv_seq2seq,
+    "In-between, 90 frames between two poses": between_poses,
+    "Streamed frame, siMLPe": streamed_frame,
+}
+
+
+def _past(frames: int, observed: int, width: int, tokens: int, fps: float, batch: int = 1) -> Query:
+    known = (torch.arange(frames) < observed)[None, :, None]
+    return Query(
+        torch.randn(batch, frames, width) * known,
+        known.expand(batch, frames, tokens).float(),
+        even_time(frames, fps, batch),
+        torch.ones(batch, frames, dtype=torch.bool),
+        torch.zeros(batch, 0),
+    )
+
+
+@torch.inference_mode()
+def _predicted(net: Model, query: Query, samples: int) -> Tensor:
+    return net.predict(query, samples, torch.Generator().manual_seed(0))
+
+
+def _step(net: Model, batch: Batch) -> None:
+    net.zero_grad()
+    net.loss(batch, net.turns[0])["loss"].backward()
+
+
+def _attention(query: list[int], key: list[int], value: list[int], *_: object, **__: object) -> int:
+    return sdpa_flop(query, key, value)
+
+
+def _attention_back(
+    out: list[int], query: list[int], key: list[int], value: list[int], *_: object, **__: object
+) -> int:
+    return sdpa_backward_flop(out, query, key, value)
+
+
+# The fused kernels of the CPU, which the counter does not know.
+_ATTENTION = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_back,
 }
 
 
@@ -105,7 +243,7 @@ def seconds(work: Callable[[], object]) -> float:
     return time.process_time() - begun
 
 
-def table(words: list[str]) -> str:
+def table(words: list[str], rounds: int = ROUNDS) -> str:
     """The rows, as Markdown."""
     square, long = torch.randn(1024, 1024), torch.randn(2**26)
     cases = {name: make() for name, make in ROWS.items() if not words or any(word in name for word in words)}
@@ -118,7 +256,7 @@ def table(words: list[str]) -> str:
         if case.before is not None:
             works[name, "before"] = case.before
     best = dict.fromkeys(works, math.inf)
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for key, work in works.items():
             repeats = 5 if key[0] == "machine" else 1
             best[key] = min(best[key], *(seconds(work) for _ in range(repeats)))
@@ -130,7 +268,7 @@ def table(words: list[str]) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for name, case in cases.items():
-        adds, took = multiply_adds(case.count), best[name, "run"]
+        adds, took = multiply_adds(case.count or case.run), best[name, "run"]
         before = f"{best[name, 'before']:.3f}" if case.before is not None else ""
         read = f"{case.reads / 1e9:.2f}, {case.reads / bandwidth:.3f}" if case.reads else ""
         numbers = (f"{adds / 1e9:.2f}", f"{adds / rate:.3f}", f"{took:.3f}", f"{took * rate / adds:.2f}")
@@ -140,7 +278,7 @@ def table(words: list[str]) -> str:
 
 def multiply_adds(work: Callable[[], object]) -> float:
     """Half of the floating-point operations of products, convolutions and attention."""
-    with FlopCounterMode(display=False) as counter:
+    with FlopCounterMode(display=False, custom_mapping=_ATTENTION) as counter:
         work()
     return counter.get_total_flops() / 2
 
@@ -148,7 +286,7 @@ def multiply_adds(work: Callable[[], object]) -> float:
 def test_limits() -> None:
     torch.set_num_threads(1)
     print("\n" + table([]))
-    assert all(multiply_adds(make().count) > 0 for make in ROWS.values())
+    assert all(multiply_adds((case := make()).count or case.run) > 0 for make in ROWS.values())
 
 
 if __name__ == "__main__":

@@ -9,12 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from unittest.mock import patch
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+import kinema.models.render_in_between.detr as detr
 from kinema.core.query import Batch, Query, even_time
 from kinema.models.base import FeatureShape
 from kinema.models.render_in_between.released import RenderInBetweenReleased
@@ -43,12 +45,12 @@ def explicit_attention() -> Generator[None]:
         weights.mean(1)  # what is returned beside the answer
         return weights @ v
 
-    before = functional.scaled_dot_product_attention
-    functional.scaled_dot_product_attention = plain  # pyright: ignore[reportAttributeAccessIssue]
-    try:
+    with (
+        patch.object(functional, "scaled_dot_product_attention", plain),
+        patch.object(detr, "dropping_attention", plain),
+        patch.object(detr, "dropped", functional.dropout),
+    ):
         yield
-    finally:
-        functional.scaled_dot_product_attention = before
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -51,6 +51,6 @@ def test_a_doubtful_value_counts_less_in_the_smooth_curve() -> None:
     values = torch.tensor([0.0, 0.0, 1.0, 0.0, 0.0])[None, :, None]
     keys = Keyframes(torch.ones(1, 5, 1, dtype=torch.bool), time, torch.zeros(1, dtype=torch.long))
     line = keys.linear(values)
-    even = keys.local_lines(values, torch.ones(1, 5, 1), 0.05, line)[0, 2]
-    doubted = keys.local_lines(values, torch.tensor([1.0, 1, 0.1, 1, 1])[None, :, None], 0.05, line)[0, 2]
+    even = keys.local_lines(values, torch.ones(1, 5, 1), ((0.05, True),), line)[0][0, 2]
+    doubted = keys.local_lines(values, torch.tensor([1.0, 1, 0.1, 1, 1])[None, :, None], ((0.05, True),), line)[0][0, 2]
     assert 0 < doubted < even < 1

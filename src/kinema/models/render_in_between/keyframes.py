@@ -19,6 +19,9 @@ FADE = 0.5  # seconds over which `Keyframes.fade` rises beyond the ends
 _LITTLE = 1e-3
 FAR = 4.0  # seconds: what lies further from a key, or has none, is "far"
 
+Reaches = tuple[tuple[float, bool], ...]
+"""Over how many seconds lines are fitted, and whether a frame's own value counts."""
+
 
 @dataclass(frozen=True, eq=False)
 class Keyframes:
@@ -94,26 +97,47 @@ class Keyframes:
         self,
         values: Float[Tensor, "B T F"],
         weight: Float[Tensor, "B T J"],
-        reach: float,
+        reaches: Reaches,
         line: Float[Tensor, "B T F"],
-        *,
-        own: bool = True,
-    ) -> Float[Tensor, "B T F"]:
-        """At each frame the straight line fitted to the known values around it, by `weight` and a Gaussian of `reach`
-        seconds; without the frame's `own` value, if so asked. A little of `line` keeps the fit from being empty where
-        keys are far."""
-        apart = self.time[:, None, :] - self.time[:, :, None]
-        near = torch.exp(-0.5 * (apart / reach).square())
-        if not own:
-            near = near * (1 - torch.eye(near.shape[-1], device=near.device))
+    ) -> tuple[Float[Tensor, "B T F"], ...]:
+        """At each frame the straight line fitted to the known values around it, by `weight` and a Gaussian of each of
+        `reaches`. A little of `line` keeps the fit from being empty where keys are far."""
+        near = self._nearness(reaches)
         weight = weight * self.known
-        total, lever = near @ weight + _LITTLE, (near * apart) @ weight
+        both = torch.cat((weight, self._each(weight) * values), -1)
+        sizes = (weight.shape[-1], values.shape[-1])
+
+        def summed(factor: Tensor, numbers: Tensor) -> Tensor:
+            return (factor @ numbers).unflatten(1, (len(reaches), -1))
+
+        total, height = summed(near[0], both).split(sizes, -1)
+        lever, slope = summed(near[1], both).split(sizes, -1)
+        total, height = total + _LITTLE, height + _LITTLE * line[:, None]
         # One key has no slope: a line through it is flat.
-        spread = (near * apart.square()) @ weight + _LITTLE * total * reach**2
-        weighted = self._each(weight) * values
-        height, slope = near @ weighted + _LITTLE * line, (near * apart) @ weighted
+        squares = torch.tensor([_LITTLE * reach**2 for reach, _ in reaches], device=total.device)[:, None, None]
+        spread = summed(near[2], weight) + squares * total
         scale = total * spread - lever.square()
-        return self._only_known(self._each(spread / scale) * height - self._each(lever / scale) * slope)
+        lines = self._each(spread / scale) * height - self._each(lever / scale) * slope
+        return torch.where(self._each(self.known_at_all)[:, None], lines, 0.0).unbind(1)
+
+    def _nearness(self, reaches: Reaches) -> tuple[Tensor, Tensor, Tensor]:
+        """How near frames are to each other, [B, reach * T, T], and that times their distance, and its square; made
+        once, for lines are fitted again and again as observations are judged."""
+        if reaches not in self._near:
+            apart = self.time[:, None, None, :] - self.time[:, None, :, None]
+            reach = torch.tensor([each for each, _ in reaches], device=apart.device)[:, None, None]
+            # Exponentials that underflow, and products of them, take ten times as long; exp(-60) is nothing as well.
+            near = (apart / reach).square_().mul_(-0.5).clamp_(min=-60).exp_()
+            if not all(own for _, own in reaches):
+                others = torch.tensor([not own for _, own in reaches], device=apart.device)[:, None, None]
+                near.mul_(1 - others * torch.eye(apart.shape[-1], device=apart.device))
+            first = near * apart
+            self._near[reaches] = (near.flatten(1, 2), first.flatten(1, 2), (first * apart).flatten(1, 2))
+        return self._near[reaches]
+
+    @cached_property
+    def _near(self) -> dict[Reaches, tuple[Tensor, Tensor, Tensor]]:
+        return {}
 
     def _slopes(self, values: Tensor, *, monotone: bool) -> Tensor:
         """At every key the slope of the curve; at other frames nothing of use."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from kinema.core.query import Query
 from kinema.models.base import Frame
 from kinema.models.render_in_between.gap_network import GapReading
-from kinema.models.render_in_between.keyframes import FAR, Keyframes
+from kinema.models.render_in_between.keyframes import FAR, Keyframes, Reaches
 
 REACHES = (0.06, 0.12, 0.24, 0.5)  # seconds: over how much of their surroundings local lines are fitted
 LEADING = 1  # of these
@@ -69,21 +69,20 @@ class Observed:
 
     def lines(self, weight: Float[Tensor, "B T S"]) -> Lines:
         """Local lines through the observations, each of which counts by its weight."""
-        with torch.autocast(weight.device.type, enabled=False):  # sums of products that cancel
-            return tuple(self.keys.local_lines(self.values, weight, reach, self.line) for reach in REACHES)
+        return self._local(weight, tuple((reach, True) for reach in REACHES))
 
     def leading(self, weight: Float[Tensor, "B T S"]) -> Float[Tensor, "B T F"]:
         """The leading ones of `lines`."""
-        with torch.autocast(weight.device.type, enabled=False):
-            return self.keys.local_lines(self.values, weight, REACHES[LEADING], self.line)
+        return self._local(weight, ((REACHES[LEADING], True),))[0]
 
     def offs(self, weight: Float[Tensor, "B T S"]) -> list[Float[Tensor, "B T F"]]:
         """How far each observation is from the leading line, and from what the others say."""
         asked = ((REACHES[LEADING], True), *((reach, False) for reach in OTHERS))
-        with torch.autocast(weight.device.type, enabled=False):
-            return [
-                self._off(self.keys.local_lines(self.values, weight, reach, self.line, own=own)) for reach, own in asked
-            ]
+        return [self._off(line) for line in self._local(weight, asked)]
+
+    def _local(self, weight: Float[Tensor, "B T S"], reaches: Reaches) -> Lines:
+        with torch.autocast(weight.device.type, enabled=False):  # sums of products that cancel
+            return self.keys.local_lines(self.values, weight, reaches, self.line)
 
     def of_known(self, lines: Lines, offs: list[Float[Tensor, "B T F"]]) -> Float[Tensor, "B T known"]:
         """What is told of known frames."""

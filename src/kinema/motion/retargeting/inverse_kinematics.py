@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from kinema.core.errors import UsageError
@@ -92,22 +93,30 @@ def fit_rotations(points: Points, skeleton: Skeleton, *, reference: Motion | Non
     where = {joint: (places[of[0]] + places[of[-1]]) / 2 for joint, of in match.sources.items()}
     home = _home(skeleton, reference).to(points.positions)
     same_tree = points.skeleton.same_tree(skeleton)
+    offsets, lengths = skeleton.offsets.to(home), skeleton.bone_lengths.tolist()
     wishes: dict[int, list[_Wish]] = {}
     leads = {*where}  # joints at or below which something is known
     for joint in reversed(range(len(skeleton))):
         leads |= {skeleton.parents[joint]} if joint in leads else set()
     for joint in where:
-        if bones := _bones_of(joint, skeleton, where, leads, home):
+        if bones := _bones_of(joint, skeleton, where, leads, home, offsets, lengths):
             wishes[joint] = _wished(joint, bones, skeleton, where, same_tree=same_tree)
     rotations = _solved(skeleton, wishes, home, points.positions.shape[:-2])
     root = _root(rotations, skeleton, points, match)
     return Motion(skeleton, rotations, root, points.fps, points.action, points.identity)
 
 
-def _bones_of(joint: int, skeleton: Skeleton, where: dict[int, Tensor], leads: set[int], home: Tensor) -> list[_Bone]:
+def _bones_of(
+    joint: int,
+    skeleton: Skeleton,
+    where: dict[int, Tensor],
+    leads: set[int],
+    home: Tensor,
+    offsets: Float[Tensor, "joint 3"],
+    lengths: list[float],
+) -> list[_Bone]:
     """The bones to the nearest known joints below; joints between, unknown or at the same place, keep their turn."""
     found: list[_Bone] = []
-    offsets, lengths = skeleton.offsets.to(home), skeleton.bone_lengths.tolist()
     # With each joint where its bone begins, and how it is turned there; None as long as that is the joint's own frame.
     pending: list[tuple[int, tuple[Tensor, Tensor] | None]] = [(child, None) for child in skeleton.children[joint]]
     while pending:
