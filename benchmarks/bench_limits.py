@@ -82,7 +82,7 @@ def smrnet_step() -> Case:
     with torch.inference_mode():
         ask = _Asked(net)(net.terms.of(torch.randn(1, 25, 48), known.float()), known)
     x = torch.randn(50, 1, 20, 48)
-    return Case(torch.inference_mode()(lambda: ask(x, 500)))
+    return Case(torch.inference_mode()(lambda: ask(x, 500)), rest="norms, GELU, sums")
 
 
 def smrnet_futures() -> Case:
@@ -90,7 +90,7 @@ def smrnet_futures() -> Case:
     net = bench_smrnet.awake(
         SMRNet.Config(prediction="x0", solver="dpm++", steps=10, last_step="clean", completion="estimate")
     )
-    return Case(partial(_predicted, net, _past(125, 25, 48, 16, 50.0), 50))
+    return Case(partial(_predicted, net, _past(125, 25, 48, 16, 50.0), 50), rest="the same")
 
 
 def in_between_step(*, mended: bool) -> Case:
@@ -98,7 +98,11 @@ def in_between_step(*, mended: bool) -> Case:
     torch.manual_seed(0)
     if not mended:
         net, batch = RenderInBetweenReleased.Config().build(SHAPE), bench_render_in_between.question(16, 321, 8)
-        return Case(partial(_step, net, batch))
+        rest = (
+            "weights of attention are dropped, so that 13 million of them are made, drawn and kept in each of 18 "
+            "attentions; heads are 16 wide, products so thin run at half of the rate"
+        )
+        return Case(partial(_step, net, batch), rest=rest)
     pipeline = kn.open("render-in-between")
     assert pipeline.adapter is not None
     net, representation = pipeline.adapter.model, pipeline.adapter.trained_representation()
@@ -111,7 +115,8 @@ def in_between_step(*, mended: bool) -> Case:
     query = Query(
         target * known, trust, even_time(64, representation.fps, 32), torch.ones(32, 64).bool(), torch.zeros(32, 0)
     )
-    return Case(partial(_step, net.train(), Batch(query, target)))
+    rest = "products 160 wide run at two thirds of the rate; curves, frames of reference and joints in space, there and back"
+    return Case(partial(_step, net.train(), Batch(query, target)), rest=rest)
 
 
 def in_between_pass(*, mended: bool) -> Case:
@@ -125,10 +130,15 @@ def in_between_pass(*, mended: bool) -> Case:
         known = (torch.arange(1601) % 8 == 0)[None, :, None].float()
         trust = 0.5 * known.expand(1, 1601, representation.tokens)
         time, valid = even_time(1601, representation.fps, 1), torch.ones(1, 1601, dtype=torch.bool)
-        return Case(partial(_predicted, net.eval(), Query(seen * known, trust, time, valid, torch.zeros(1, 0)), 1))
+        query = Query(seen * known, trust, time, valid, torch.zeros(1, 0))
+        rest = (
+            "the fused attention, as above; Gaussians of all pairs of frames are made and read at the speed of memory"
+        )
+        return Case(partial(_predicted, net.eval(), query, 1), rest=rest)
     torch.manual_seed(0)
     net = RenderInBetweenReleased.Config().build(SHAPE).eval()
-    return Case(partial(_predicted, net, bench_render_in_between.question(1, 1601, 8).query, 1))
+    run = partial(_predicted, net, bench_render_in_between.question(1, 1601, 8).query, 1)
+    return Case(run, rest="the fused attention: with heads 16 wide, one exponential for 32 multiply-adds")
 
 
 def conv_seq2seq() -> Case:
@@ -136,14 +146,18 @@ def conv_seq2seq() -> Case:
     torch.manual_seed(0)
     config = ConvSeq2Seq.Config(padding="valid", long_frames=49, class_head=True, masks="frame")
     net = config.build(FeatureShape(70, 24, 8)).eval()
-    return Case(partial(_predicted, net, _past(75, 50, 70, 70, 25.0, batch=8), 1))
+    return Case(partial(_predicted, net, _past(75, 50, 70, 70, 25.0, batch=8), 1), rest="copies of patches")
 
 
 def between_poses() -> Case:
     """90 frames between two poses of a body that the model does not know, by `Pipeline.inbetween`."""
     pipeline = kn.open("render-in-between")
+    rest = (
+        "20,000 small operations: half in the model, a third in going to its skeleton and back. What is not known is "
+        "brought to it as well, for a body's rotations depend on the mean over all frames"
+    )
     clip = perform("walk", seconds=4.0, fps=30.0, seed=3)
-    return Case(partial(pipeline.inbetween, clip[:1], clip[91:92], frames=90))
+    return Case(partial(pipeline.inbetween, clip[:1], clip[91:92], frames=90), rest=rest)
 
 
 def streamed_frame() -> Case:
@@ -152,7 +166,11 @@ def streamed_frame() -> Case:
     forecaster = Forecaster.open("simlpe-cmu", clip.skeleton, 30.0)
     for place in range(90):
         forecaster.observe(clip[place : place + 1])
-    return Case(forecaster.futures)
+    rest = (
+        "9,500 small operations: two thirds in going to the model's skeleton and back, anew for the last second, since "
+        "rotations depend on the mean over all frames; a sixth in the model"
+    )
+    return Case(forecaster.futures, rest=rest)
 
 
 SHAPE = bench_render_in_between.SHAPE

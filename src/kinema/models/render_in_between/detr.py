@@ -79,7 +79,7 @@ class DetrAttention(nn.Module):
         shown = torch.where(blind[:, 0], 0.0, mask)[:, None].to(parts[0].dtype)
         rate = self.dropout if self.training else 0.0
         if rate and query.device.type == "cpu":
-            answer = dropping_attention(*parts, shown, rate)
+            answer = dropping_attention(parts[0], parts[1], parts[2], shown, rate)
         else:
             answer = functional.scaled_dot_product_attention(*parts, attn_mask=shown, dropout_p=rate)
         return self.leave(torch.where(blind, 0.0, answer).transpose(1, 2).flatten(-2))
