@@ -99,8 +99,8 @@ def in_between_step(*, mended: bool) -> Case:
     if not mended:
         net, batch = RenderInBetweenReleased.Config().build(SHAPE), bench_render_in_between.question(16, 321, 8)
         rest = (
-            "weights of attention are dropped, so that 13 million of them are made, drawn and kept in each of 18 "
-            "attentions; heads are 16 wide, products so thin run at half of the rate"
+            "weights of attention are dropped: six attentions make, draw and keep 13 million each; heads are 16 wide, "
+            "and products so thin run at a quarter of the rate"
         )
         return Case(partial(_step, net, batch), rest=rest)
     pipeline = kn.open("render-in-between")
@@ -115,7 +115,9 @@ def in_between_step(*, mended: bool) -> Case:
     query = Query(
         target * known, trust, even_time(64, representation.fps, 32), torch.ones(32, 64).bool(), torch.zeros(32, 0)
     )
-    rest = "products 160 wide run at two thirds of the rate; curves, frames of reference and joints in space, there and back"
+    rest = (
+        "small products run at two thirds of the rate; curves, frames of reference and joints in space, there and back"
+    )
     return Case(partial(_step, net.train(), Batch(query, target)), rest=rest)
 
 
@@ -132,7 +134,8 @@ def in_between_pass(*, mended: bool) -> Case:
         time, valid = even_time(1601, representation.fps, 1), torch.ones(1, 1601, dtype=torch.bool)
         query = Query(seen * known, trust, time, valid, torch.zeros(1, 0))
         rest = (
-            "the fused attention, as above; Gaussians of all pairs of frames are made and read at the speed of memory"
+            "the fused attention, as above; local lines are products with Gaussians of all pairs of frames, 122 columns "
+            "at three quarters of the rate; making these"
         )
         return Case(partial(_predicted, net.eval(), query, 1), rest=rest)
     torch.manual_seed(0)
@@ -153,7 +156,7 @@ def between_poses() -> Case:
     """90 frames between two poses of a body that the model does not know, by `Pipeline.inbetween`."""
     pipeline = kn.open("render-in-between")
     rest = (
-        "20,000 small operations: half in the model, a third in going to its skeleton and back. What is not known is "
+        "20,000 calls of torch, views included: half in the model, a third in going to its skeleton and back. What is not known is "
         "brought to it as well, for a body's rotations depend on the mean over all frames"
     )
     clip = perform("walk", seconds=4.0, fps=30.0, seed=3)
@@ -167,7 +170,7 @@ def streamed_frame() -> Case:
     for place in range(90):
         forecaster.observe(clip[place : place + 1])
     rest = (
-        "9,500 small operations: two thirds in going to the model's skeleton and back, anew for the last second, since "
+        "9,500 calls of torch, views included: two thirds in going to the model's skeleton and back, anew for the last second, since "
         "rotations depend on the mean over all frames; a sixth in the model"
     )
     return Case(forecaster.futures, rest=rest)
