@@ -134,8 +134,8 @@ def in_between_pass(*, mended: bool) -> Case:
         time, valid = even_time(1601, representation.fps, 1), torch.ones(1, 1601, dtype=torch.bool)
         query = Query(seen * known, trust, time, valid, torch.zeros(1, 0))
         rest = (
-            "the fused attention, as above; local lines are products with Gaussians of all pairs of frames, 122 columns "
-            "at three quarters of the rate; making these"
+            "the fused attention, as above; local lines are products with Gaussians of all pairs of frames, 122 "
+            "columns at three quarters of the rate; making these"
         )
         return Case(partial(_predicted, net.eval(), query, 1), rest=rest)
     torch.manual_seed(0)
@@ -156,8 +156,8 @@ def between_poses() -> Case:
     """90 frames between two poses of a body that the model does not know, by `Pipeline.inbetween`."""
     pipeline = kn.open("render-in-between")
     rest = (
-        "20,000 calls of torch, views included: half in the model, a third in going to its skeleton and back. What is not known is "
-        "brought to it as well, for a body's rotations depend on the mean over all frames"
+        "20,000 calls of torch, views included: half in the model, a third in going to its skeleton and back. What is "
+        "not known is brought to it as well, for a body's rotations depend on the mean over all frames"
     )
     clip = perform("walk", seconds=4.0, fps=30.0, seed=3)
     return Case(partial(pipeline.inbetween, clip[:1], clip[91:92], frames=90), rest=rest)
@@ -170,8 +170,8 @@ def streamed_frame() -> Case:
     for place in range(90):
         forecaster.observe(clip[place : place + 1])
     rest = (
-        "9,500 calls of torch, views included: two thirds in going to the model's skeleton and back, anew for the last second, since "
-        "rotations depend on the mean over all frames; a sixth in the model"
+        "9,500 calls of torch, views included: two thirds in going to the model's skeleton and back, anew for the "
+        "last second, since rotations depend on the mean over all frames; a sixth in the model"
     )
     return Case(forecaster.futures, rest=rest)
 
