@@ -124,15 +124,16 @@ class Keyframes:
         """How near frames are to each other, [B, reach * T, T], and that times their distance, and its square; made
         once, for lines are fitted again and again as observations are judged."""
         if reaches not in self._near:
-            apart = self.time[:, None, None, :] - self.time[:, None, :, None]
-            reach = torch.tensor([each for each, _ in reaches], device=apart.device)[:, None, None]
-            # Exponentials that underflow, and products of them, take ten times as long; exp(-60) is nothing as well.
-            near = (apart / reach).square_().mul_(-0.5).clamp_(min=-60).exp_()
-            if not all(own for _, own in reaches):
-                others = torch.tensor([not own for _, own in reaches], device=apart.device)[:, None, None]
-                near.mul_(1 - others * torch.eye(apart.shape[-1], device=apart.device))
-            first = near * apart
-            self._near[reaches] = (near.flatten(1, 2), first.flatten(1, 2), (first * apart).flatten(1, 2))
+            apart = self.time[:, None, :] - self.time[:, :, None]
+            parts: list[tuple[Tensor, Tensor, Tensor]] = []
+            for reach, own in reaches:
+                # Exponentials that underflow, and products of them, take ten times as long; exp(-60) is nothing too.
+                near = torch.exp((-0.5 * (apart / reach).square()).clamp(min=-60))
+                if not own:
+                    near = near * (1 - torch.eye(near.shape[-1], device=near.device))
+                parts.append((near, near * apart, near * apart.square()))
+            first, second, third = (torch.cat(each, 1) for each in zip(*parts, strict=True))
+            self._near[reaches] = (first, second, third)
         return self._near[reaches]
 
     @cached_property
