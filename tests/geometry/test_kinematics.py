@@ -70,3 +70,19 @@ def test_batches_and_moving_offsets():
     there, _ = forward_kinematics(turns, root, moving, PARENTS)
     torch.testing.assert_close(there[:2], alone[:2])
     assert not torch.allclose(there[2], alone[2])
+
+
+@given(st.integers(0, 99), st.sampled_from([(1100,), (2, 130), (2500,)]), st.sampled_from(["still", "moving", "one"]))
+def test_many_frames_go_another_way_to_the_same_places(seed: int, batch: tuple[int, ...], kind: str) -> None:
+    turns, root, offsets = body(seed, frames=int(np.prod(batch)))
+    turns, root = turns.reshape(*batch, *turns.shape[1:]), root.reshape(*batch, 3)
+    shape = {"still": (), "one": (1,) * len(batch), "moving": batch}[kind]
+    bones = offsets * torch.rand(*shape, 1, 1, dtype=torch.float64) if shape else offsets
+    positions, _ = forward_kinematics(turns, root, bones, PARENTS)
+    # The same products and sums in float64, in another order.
+    torch.testing.assert_close(joint_positions(turns, root, bones, PARENTS), positions, atol=1e-12, rtol=0)
+    single = joint_positions(turns.float(), root.float(), bones.float(), PARENTS)
+    torch.testing.assert_close(single.double(), positions, atol=1e-5, rtol=0)
+    watched = root.clone().requires_grad_()
+    joint_positions(turns, watched, bones, PARENTS).sum().backward()
+    torch.testing.assert_close(watched.grad, torch.full_like(root, len(PARENTS)))

@@ -163,6 +163,13 @@ def test_shortest_arc_turns_one_direction_to_the_other(one, other):
     torch.testing.assert_close(rot.angle_between(turn[usable], identity), angle, atol=2e-3, rtol=0)
 
 
+def test_shortest_arc_of_a_direction_that_is_hardly_there():
+    start, short = torch.tensor([1.0, 1.0, 1.0]), torch.tensor([5e-13, 0.0, 0.0])
+    turn = rot.shortest_arc(start, short)
+    assert is_rotation(turn)
+    torch.testing.assert_close(turn @ start, torch.tensor([3**0.5, 0.0, 0.0]), atol=1e-6, rtol=0)
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_shortest_arc_of_opposite_directions_and_of_nothing(axis):
     start = torch.eye(3)[axis]

@@ -4,6 +4,9 @@ Column vectors: R_j = R_parent @ L_j and p_j = p_parent + R_parent @ offset_j. A
 at the sizes of a human body (gathering whole levels of the tree at once is slower), where the arrays are taken apart
 once: indexed joint by joint, the backward pass would fill an array of all joints for each of them. Bones are turned all
 together, when the turns of all joints are known.
+
+Of many frames without gradients, positions are found on planes [3, 3, frame] instead: products of long rows of
+numbers are several times as quick as many products of 3 x 3 matrices. A thousand frames at a time stay in the cache.
 """
 
 from __future__ import annotations
@@ -13,6 +16,11 @@ from collections.abc import Container, Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from kinema.core.progress import pieces
+
+_MANY = 256  # frames from which planes are quicker
+_PIECE = 1024
 
 
 def forward_kinematics(
@@ -36,6 +44,9 @@ def joint_positions(
     parents: Sequence[int],
 ) -> Float[Tensor, "*b joint 3"]:
     """The positions of `forward_kinematics`, without the turns of joints that no bone leaves."""
+    grad = torch.is_grad_enabled() and any(each.requires_grad for each in (rotations, root, offsets))
+    if not grad and root.shape[:-1].numel() >= _MANY:
+        return _placed_in_planes(rotations, root, offsets, parents)
     return _placed(_turned(rotations, parents, {0, *parents}), root, offsets, parents)
 
 
@@ -61,6 +72,27 @@ def _placed(turned: dict[int, Tensor], root: Tensor, offsets: Tensor, parents: S
         for bone, parent in zip(bones, parents[1:], strict=True):
             positions.append(positions[parent] + bone)
     return torch.stack(positions, -2)
+
+
+def _placed_in_planes(rotations: Tensor, root: Tensor, offsets: Tensor, parents: Sequence[int]) -> Tensor:
+    batch = rotations.shape[:-3]
+    still = offsets.ndim == 2
+    local, roots = rotations.flatten(0, -4), root.reshape(-1, 3)
+    bones = offsets if still else offsets.expand(*batch, -1, -1).flatten(0, -3)
+    out = roots.new_empty(len(roots), len(parents), 3)
+    for span in pieces(len(roots), _PIECE):
+        turned, places = local[span].permute(1, 2, 3, 0).contiguous(), [roots[span].T]
+        bone = bones[..., None] if still else bones[span].permute(1, 2, 0)
+        for joint, parent in enumerate(parents[1:], start=1):
+            above, (x, y, z) = turned[parent], bone[joint]
+            place = torch.addcmul(places[parent], above[:, 0], x).addcmul_(above[:, 1], y).addcmul_(above[:, 2], z)
+            places.append(place)
+            if joint in parents:
+                rows = turned[joint]
+                first = above[:, 0, None] * rows[0]
+                turned[joint] = first.addcmul_(above[:, 1, None], rows[1]).addcmul_(above[:, 2, None], rows[2])
+        out[span] = torch.stack(places).permute(2, 0, 1)
+    return out.reshape(*batch, len(parents), 3)
 
 
 def global_to_local(rotations: Float[Tensor, "*b joint 3 3"], parents: Sequence[int]) -> Float[Tensor, "*b joint 3 3"]:

@@ -205,9 +205,7 @@ def shortest_arc(start: Float[Tensor, "*#b 3"], end: Float[Tensor, "*#b 3"]) -> 
 
     Vectors need not have unit length; a zero vector gives the identity.
     """
-    a, b = torch.broadcast_tensors(
-        torch.nn.functional.normalize(start, dim=-1), torch.nn.functional.normalize(end, dim=-1)
-    )
+    a, b = torch.broadcast_tensors(_direction(start), _direction(end))
     # The product of two reflections, in the half-way direction and in `a`: a third of the operations of a quaternion.
     half = a + b
     apart, near = (a - b).square().sum(-1), half.square().sum(-1)
@@ -240,6 +238,12 @@ def arc_by_way(
         half = half / length
     first, second = torch.eye(3).to(half) - 2 * half[..., :, None] * half[..., None, :]
     return second @ first
+
+
+def _direction(vector: Tensor) -> Tensor:
+    """The vector with length 1, however short it is; zero stays zero."""
+    largest = vector.abs().amax(-1, keepdim=True)
+    return torch.nn.functional.normalize(vector / torch.where(largest > 0, largest, 1.0), dim=-1)
 
 
 def _normal(vector: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 3"]:

@@ -10,13 +10,14 @@ from torch import Tensor
 
 from kinema.core.errors import UsageError
 from kinema.geometry.rotations import angle_between
-from kinema.motion.motion import Clip, Motion
+from kinema.motion.motion import Clip, Motion, Points
 
 KINDS = ("missing", "spike", "jump", "frozen")
 _FASTEST_TURN = 25.0  # radians per second: a joint that turns faster is looked at twice
 _FASTEST_STEP = 8.0  # metres per second, of the root, and of points whose size is known
 _UNUSUAL = 8.0  # times the typical step around
 _NEAR = 0.25  # seconds: how far around, and how long a spike may last
+_LOOKED_AT = 2**14  # steps whose surroundings are looked at together
 _SHORTEST_FREEZE = 0.1  # seconds
 _LONGEST_FREEZE = 1.0  # longer ones are poses that somebody holds
 
@@ -59,17 +60,22 @@ def find_damage(clip: Clip, *, strength: float = 1.0) -> Damage:
     return Damage(missing | spike | jump | frozen, kinds)
 
 
+def finite_joints(clip: Clip) -> Bool[Tensor, "frame joint"]:
+    """Which joints of which frames hold numbers, and a confidence above 0; the root's place counts as joint 0."""
+    if isinstance(clip, Points):
+        there = clip.positions.sum(-1).isfinite()  # a sum is finite where all its terms are
+        return there if clip.confidence is None else there & (clip.confidence > 0)
+    there = clip.rotations.sum((-1, -2)).isfinite()
+    there[:, 0] &= clip.root.sum(-1).isfinite()
+    return there if clip.offsets is None else there & clip.offsets.sum(-1).isfinite()
+
+
 def _missing(clip: Clip) -> tuple[Tensor, Tensor]:
     """What is not there, and the values [frame, joint, ...] with what is not there taken from the last frame seen."""
-    if isinstance(clip, Motion):
-        values = clip.rotations
-        missing = ~values.isfinite().all(-1).all(-1)
-        missing[:, 0] |= ~clip.root.isfinite().all(-1)
-    else:
-        values = clip.positions
-        missing = ~values.isfinite().all(-1)
-        if clip.confidence is not None:
-            missing |= clip.confidence <= 0
+    missing = ~finite_joints(clip)
+    values = clip.rotations if isinstance(clip, Motion) else clip.positions
+    if not bool(missing.any()):
+        return missing, values
     frame = torch.arange(len(missing))[:, None].expand_as(missing)
     last = torch.where(missing, -1, frame).cummax(0).values
     first = torch.where(missing, len(missing), frame).amin(0)
@@ -96,10 +102,15 @@ def _steps(clip: Clip, values: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _unusual(steps: Tensor, floors: Tensor, fps: float, strength: float) -> Bool[Tensor, "step joint"]:
+    """Steps that are implausible, and unlike those around: the median is looked up for the implausible ones alone."""
     half = max(2, round(_NEAR * fps))
-    index = torch.arange(-half, len(steps) + half).clamp(0, len(steps) - 1)
-    typical = steps[index].unfold(0, 2 * half + 1, 1).median(-1).values
-    return steps > torch.maximum(floors, _UNUSUAL * typical) / strength
+    unusual = steps > floors / strength
+    around = torch.arange(-half, half + 1)
+    for some in unusual.nonzero().split(_LOOKED_AT):
+        step, joint = some.unbind(1)
+        typical = steps[(step[:, None] + around).clamp(0, len(steps) - 1), joint[:, None]].median(-1).values
+        unusual[step, joint] = steps[step, joint] > torch.maximum(floors[joint], _UNUSUAL * typical) / strength
+    return unusual
 
 
 def _spikes_and_jumps(

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from kinema.core.errors import UsageError, unknown_name
 from kinema.core.verbs import Keys
+from kinema.motion.damage import finite_joints
 from kinema.motion.edit import frame_step
 from kinema.motion.interpolation import CurveTable, Interpolator, even_times, soften
 from kinema.motion.motion import Clip, Motion, Points
@@ -115,16 +116,6 @@ def asked_times(
             cure="Give them in rising order: at=at.unique().",
         )
     return wanted, (len(wanted) - 1) / float(wanted[-1] - wanted[0]) if len(wanted) > 1 else clip.fps
-
-
-def finite_joints(clip: Clip) -> Bool[Tensor, "frame joint"]:
-    """Which joints of which frames hold numbers, and a confidence above 0."""
-    if isinstance(clip, Points):
-        there = clip.positions.isfinite().all(-1)
-        return there if clip.confidence is None else there & (clip.confidence > 0)
-    there = clip.rotations.isfinite().all(-1).all(-1)
-    there[:, 0] &= clip.root.isfinite().all(-1)
-    return there if clip.offsets is None else there & clip.offsets.isfinite().all(-1)
 
 
 def _check(clip: Clip, keys: str, samples: int, strength: float, method: str | Adapter) -> None:

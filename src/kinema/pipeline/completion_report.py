@@ -12,6 +12,7 @@ from kinema.core.progress import pieces
 from kinema.metrics.dynamics import ground_speed, jerk, slides
 from kinema.motion.feet.contacts import contact_joints
 from kinema.motion.interpolation import Interpolator
+from kinema.motion.interpolation.splines import place
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.pipeline.gap_plan import Plan
 
@@ -127,7 +128,7 @@ class Measured:
             start = clip[low:high] if came else curves.at(wanted[low:high], method="linear", fps=fps)
             befores.append(jerk_of_frames(start.points().positions.double(), fps)[own])
             jerks.append(jerk_of_frames(places.double(), fps)[own])
-            deviation = max(deviation, _deviation(curves, places[own], wanted[span]))
+            deviation = max(deviation, _deviation(curves, answer[span], wanted[span]))
             if solid and feet is not None:
                 stands.append(places[own][:, list(feet)].double())
             if solid:
@@ -191,26 +192,34 @@ def _came_as_is(curves: Interpolator[Clip], wanted: Tensor) -> bool:
     clock, clip = curves.times, curves.clip
     if len(clock) != len(wanted) or not bool((clock - wanted).abs().max() < 1e-6):
         return False
-    if isinstance(clip, Points):
-        return bool(clip.positions.isfinite().all())
-    offsets = clip.offsets is None or bool(clip.offsets.isfinite().all())
-    return offsets and bool(clip.root.isfinite().all()) and bool(clip.rotations.isfinite().all())
+    moving = [clip.positions] if isinstance(clip, Points) else [clip.rotations, clip.root, clip.offsets]
+    return all(bool(each.sum().isfinite()) for each in moving if each is not None)
 
 
-def _deviation(curves: Interpolator[Clip], places: Tensor, wanted: Tensor) -> float:
+def _deviation(curves: Interpolator[Clip], answer: Clip, wanted: Tensor) -> float:
     """How far a joint of a known frame was moved at most, in a piece of the answer."""
-    clock, clip, known = curves.times, curves.clip, curves.known
-    low, high = torch.searchsorted(clock, torch.stack((wanted[0] - _SAME, wanted[-1] + _SAME))).tolist()
+    low, high = place(curves.times, torch.stack((wanted[0] - _SAME, wanted[-1] + _SAME))).tolist()
     if high <= low:
         return 0.0
-    clock, known = clock[low:high], known[low:high]
-    near = torch.searchsorted(wanted, clock - _SAME).clamp(max=len(wanted) - 1)
-    same = (wanted[near] - clock).abs() <= _SAME
+    clock, known = curves.times[low:high], curves.known[low:high]
+    near = place(wanted, clock - _SAME).clamp(max=len(wanted) - 1)
     # Forward kinematics mixes joints, so that frames of a Motion count only where they are known whole.
-    table = known & known.all(1, keepdim=True) if isinstance(clip, Motion) else known
-    away = (clip[low:high].points().positions.double() - places.double()[near]).norm(dim=-1)[same]
-    held = away[table[same]]
-    return float(held.nan_to_num(0.0).max()) if len(held) else 0.0
+    whole = known.all(1) if isinstance(answer, Motion) else known.any(1)
+    rows = (((wanted[near] - clock).abs() <= _SAME) & whole).nonzero()[:, 0]
+    came = curves.clip.map(lambda values, axis: values.index_select(axis, rows + low))
+    held = answer.map(lambda values, axis: values.index_select(axis, near[rows]))
+    if not len(rows) or _same(came, held):
+        return 0.0
+    away = (came.points().positions.double() - held.points().positions).norm(dim=-1)[known[rows]]
+    return float(away.nan_to_num(0.0).max())
+
+
+def _same(one: Clip, other: Clip) -> bool:
+    """Whether two clips are the same, bit for bit."""
+    if isinstance(one, Motion) and isinstance(other, Motion):
+        moved = one.offsets is not None and other.offsets is not None and not one.offsets.equal(other.offsets)
+        return not moved and one.rotations.equal(other.rotations) and one.root.equal(other.root)
+    return one.points().positions.equal(other.points().positions)
 
 
 def _runs(open_: Bool[Tensor, " frame"], plan: Plan) -> list[tuple[int, int]]:

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from kinema.motion.interpolation.splines import place
 from kinema.pipeline.method_choice import Gap
 
 GIVEN, BEYOND = -1, -2
@@ -50,8 +51,8 @@ def plan_gaps(
         columns.append((column, gaps))
         if not len(keys):
             continue
-        index = torch.searchsorted(keys, at + _SAME, right=True) - 1
-        near = torch.searchsorted(keys, at - _SAME).clamp(max=len(keys) - 1)
+        index = place(keys, at + _SAME, after=True) - 1
+        near = place(keys, at - _SAME).clamp(max=len(keys) - 1)
         given = (keys[near] - at).abs() <= _SAME
         inside = (index >= 0) & (index < len(keys) - 1) & ~given
         if bool(inside.any()):

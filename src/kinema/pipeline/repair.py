@@ -13,11 +13,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from kinema.core.verbs import Keys
-from kinema.motion.damage import find_damage
+from kinema.motion.damage import find_damage, finite_joints
 from kinema.motion.interpolation import even_times
 from kinema.motion.motion import Clip
 from kinema.pipeline.adapter import Adapter
-from kinema.pipeline.completion import Completed, complete, confidence_of, finite_joints
+from kinema.pipeline.completion import Completed, complete, confidence_of
 from kinema.pipeline.evidence import Evidence, OutlierScorer, outlier_scores
 from kinema.pipeline.open import METHODS, load_adapter
 

@@ -23,7 +23,7 @@ from kinema.core.progress import pieces
 from kinema.geometry.rotations import quat_xyzw_to_rotmat, rotmat_to_quat_xyzw
 from kinema.motion.interpolation.filters import Smoother, smooth, soften
 from kinema.motion.interpolation.quaternions import rotation_curve
-from kinema.motion.interpolation.splines import curve
+from kinema.motion.interpolation.splines import curve, place
 from kinema.motion.motion import AnyClip, Clip, Motion, Points
 
 __all__ = ["CURVES", "Curve", "CurveTable", "Interpolator", "Smoother", "even_times", "interpolate", "smooth", "soften"]
@@ -32,7 +32,7 @@ Curve = Literal["hold", "linear", "cubic", "pchip", "squad"]
 CURVES: tuple[str, ...] = get_args(Curve)
 """The names of the curves. For positions, and for the path of the root, "squad" is "cubic"."""
 _SAME_TIME = 1e-6  # seconds
-_PIECE = 4096  # times evaluated together
+_PIECE = 2**15  # cells (a joint at a time) evaluated together: what they need stays in the cache
 # How many keys on each side of an interval a curve depends on. The natural spline depends on all keys, but the system
 # of its slopes is diagonally dominant by a factor of two, so that each key further away counts at most half as much:
 # 56 keys away the share is below 2^-53, the rounding of float64.
@@ -149,18 +149,22 @@ def _filled(
     first = values.movedim(axis, 0)
     joint = axis + 1 + first.ndim  # the axis of joints, counted from the front
     out = first.new_empty((len(at), *first.shape[1:]))
-    for span in pieces(len(at), _PIECE, doing):
-        for group in groups:
+    every = choice.table.shape[1] == 1
+    for group in groups:
+        for span in pieces(len(at), max(1, _PIECE // max(len(group.joints), 1)), doing):
             if not len(group.rows):
                 out[span].index_fill_(joint, group.joints, torch.nan)
                 continue
-            every = choice.table.shape[1] == 1
-            columns = choice.table[span] if every else choice.table[span, group.joints]
-            column, own = (columns, None) if every else torch.unique(columns, dim=1, return_inverse=True)
-            for which in range(column.shape[1]):
+            column, own = choice.table[span] if every else choice.table[span, group.joints], None
+            if bool((column != column[:, :1]).any()):
+                column, own = torch.unique(column, dim=1, return_inverse=True)
+            for which in range(1 if own is None else column.shape[1]):
                 joints = group.joints if own is None else group.joints[own == which]
                 part = _piece(first, joint, joints, group, at[span], choice.methods, column[:, which], reader)
-                out[span].index_copy_(joint, joints, part)
+                if len(joints) == first.shape[joint]:
+                    out[span] = part
+                else:
+                    out[span].index_copy_(joint, joints, part)
     return out.movedim(0, axis)
 
 
@@ -184,22 +188,24 @@ def _piece(
         low, high = int(rows.min()), int(rows.max())
         return first[low : high + 1].index_select(joint, joints)[rows - low]
 
-    near = torch.searchsorted(group.keys, at - _SAME_TIME).clamp(max=len(group.keys) - 1)
+    near = place(group.keys, at - _SAME_TIME).clamp(max=len(group.keys) - 1)
     same = (group.keys[near] - at).abs() <= _SAME_TIME
-    part = taken(near)
+    part = first.new_empty((len(at), *first.shape[1:joint], len(joints), *first.shape[joint + 1 :]))
+    if bool(same.any()):
+        part[same] = taken(near[same])
     reach = _OF_ROTATIONS if reader is _rotations else _OF_NUMBERS
     chosen: list[int] = choice[~same].unique().tolist()
     for which in chosen:
-        place = ((choice == which) & ~same).nonzero()[:, 0]
+        here = ((choice == which) & ~same).nonzero()[:, 0]
         method = methods[which] if which >= 0 else "hold"
-        near = _around(group.keys, at[place], reach[method])
-        part[place] = reader(taken(near).double(), group.keys[near], at[place], method).to(part)
+        near = _around(group.keys, at[here], reach[method])
+        part[here] = reader(taken(near).double(), group.keys[near], at[here], method).to(part)
     return part
 
 
 def _around(keys: Float[Tensor, " key"], at: Float[Tensor, " time"], reach: int) -> Int[Tensor, " some"]:
     """The keys between which the times lie, and `reach` more on each side."""
-    index = (torch.searchsorted(keys, at.contiguous(), right=True) - 1).clamp(0, max(len(keys) - 2, 0))
+    index = (place(keys, at, after=True) - 1).clamp(0, max(len(keys) - 2, 0))
     low, high = (index - reach).clamp(min=0), (index + reach + 1).clamp(max=len(keys) - 1)
     first = int(low.min())
     edges = torch.zeros(int(high.max()) - first + 2, dtype=torch.int64)

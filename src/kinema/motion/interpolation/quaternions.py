@@ -3,6 +3,9 @@
 "linear" is slerp. "cubic" is the natural spline of the four numbers, put back on the sphere: linear in the quaternion,
 so it does not depend on the frame that rotations are told in. "squad" and "pchip" are cubic Bezier curves on the sphere
 (Shoemake 1985, 1987) whose derivatives are those of a parabola through three keys, and Fritsch and Butland's.
+
+The work is done on planes, [4, key, ...]: all x, then all y, and so on. Long runs of one number are several times as
+quick as many groups of four.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinema.geometry.rotations import quat_xyzw_to_rotvec, rotvec_to_quat_xyzw
-from kinema.motion.interpolation.splines import curve, limited, parabolic, place
+from kinema.motion.interpolation.splines import curve, interval, limited, parabolic
 
 
 def rotation_curve(
@@ -24,65 +27,101 @@ def rotation_curve(
 
     `method` is "hold", "linear", "cubic", "pchip" or "squad". Signs of the given quaternions do not matter.
     """
-    quats = continuous(quats)
+    planes = _on_one_side(quats.movedim(-1, 0).contiguous())
+    return _curve(planes, keys, at, method).movedim(0, -1)
+
+
+def _curve(quats: Tensor, keys: Tensor, at: Tensor, method: str) -> Tensor:
     if method == "hold" or len(keys) == 1:
-        return curve(quats, keys, at, "hold")
+        return curve(quats.transpose(0, 1), keys, at, "hold").transpose(0, 1)
     if method == "cubic" and len(keys) > 2:
-        return torch.nn.functional.normalize(curve(quats, keys, at, "cubic"), dim=-1)
-    index, share = place(keys, at)
-    weight = share.reshape(-1, *[1] * (quats.ndim - 1))
-    start, end = quats[index], quats[index + 1]
+        read = curve(quats.transpose(0, 1), keys, at, "cubic").transpose(0, 1)
+        return torch.nn.functional.normalize(read, dim=0)
+    index, share = interval(keys, at)
+    weight = share.reshape(-1, *[1] * (quats.ndim - 2))
     if method == "linear" or len(keys) == 2:
-        return slerp_quat_xyzw(start, end, weight)
+        return _unit(_slerp(quats.index_select(1, index), quats.index_select(1, index + 1), weight))
     steps = keys[1:] - keys[:-1]
-    wide = steps.reshape(-1, *[1] * (quats.ndim - 1))
+    wide = steps.reshape(-1, *[1] * (quats.ndim - 2))
     # The rate of turn between two keys; as it is its own axis, it is the same in the frames of both.
-    rates = quat_xyzw_to_rotvec(quat_product(conjugate(quats[:-1]), quats[1:])) / wide
-    speeds = limited(rates, steps) if method == "pchip" else parabolic(rates, steps)
-    third = wide[index] / 3
-    leaving = quat_product(start, rotvec_to_quat_xyzw(speeds[index] * third))
-    arriving = quat_product(end, rotvec_to_quat_xyzw(-speeds[index + 1] * third))
-    return _bezier([start, leaving, arriving, end], weight)
+    rates = _rotvec(_product(_conjugate(quats[:, :-1]), quats[:, 1:])) / wide
+    slopes = (limited if method == "pchip" else parabolic)(rates.transpose(0, 1), steps).transpose(0, 1)
+    leaving = _product(quats[:, :-1], _quat(slopes[:, :-1] * (wide / 3)))
+    arriving = _product(quats[:, 1:], _quat(slopes[:, 1:] * (-wide / 3)))
+    # De Casteljau's construction, with slerp for the straight line; the arcs of its first step are those of the gaps.
+    corners = (quats[:, :-1], leaving, arriving, quats[:, 1:])
+    points = [_along(one, other, _arc(one, other), index, weight) for one, other in pairwise(corners)]
+    while len(points) > 1:
+        points = [_slerp(one, other, weight) for one, other in pairwise(points)]
+    return _unit(points[0])
 
 
 def continuous(quats: Float[Tensor, "frame *rest 4"]) -> Float[Tensor, "frame *rest 4"]:
     """The same rotations with signs such that each quaternion is the nearer one to the one before it."""
-    if len(quats) < 2:
-        return quats
-    flips = torch.where((quats[1:] * quats[:-1]).sum(-1, keepdim=True) < 0, -1.0, 1.0).to(quats)
-    return torch.cat((quats[:1], quats[1:] * flips.cumprod(0)))
-
-
-def slerp_quat_xyzw(
-    start: Float[Tensor, "*b 4"], end: Float[Tensor, "*b 4"], weight: Float[Tensor, "*#b 1"]
-) -> Float[Tensor, "*b 4"]:
-    """Spherical interpolation along the shorter arc."""
-    cosine = (start * end).sum(-1, keepdim=True)
-    end = torch.where(cosine < 0, -end, end)
-    # atan2 of half the sum and difference keeps its digits near 0, where arccos loses half of them.
-    angle = 2 * torch.atan2((end - start).norm(dim=-1, keepdim=True), (end + start).norm(dim=-1, keepdim=True))
-    small = angle < 1e-6
-    sine = torch.where(small, 1.0, angle.sin())
-    low = torch.where(small, 1 - weight, ((1 - weight) * angle).sin() / sine)
-    high = torch.where(small, weight, (weight * angle).sin() / sine)
-    return torch.nn.functional.normalize(start * low + end * high, dim=-1)
+    return _on_one_side(quats.movedim(-1, 0)).movedim(0, -1)
 
 
 def quat_product(left: Float[Tensor, "*b 4"], right: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 4"]:
     """The quaternion (xyzw) of "first `right`, then `left`"."""
-    u, a = left[..., :3], left[..., 3:]
-    v, b = right[..., :3], right[..., 3:]
-    vector = a * v + b * u + torch.linalg.cross(u, v)
-    return torch.cat((vector, a * b - (u * v).sum(-1, keepdim=True)), -1)
+    return _product(left.movedim(-1, 0), right.movedim(-1, 0)).movedim(0, -1)
 
 
-def conjugate(quat: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 4"]:
-    """The inverse of a unit quaternion (xyzw)."""
-    return quat * quat.new_tensor([-1.0, -1.0, -1.0, 1.0])
+def _on_one_side(quats: Tensor) -> Tensor:
+    flips = torch.where((quats[:, 1:] * quats[:, :-1]).sum(0) < 0, -1.0, 1.0).to(quats)
+    return torch.cat((quats[:, :1], quats[:, 1:] * flips.cumprod(0)), 1)
 
 
-def _bezier(points: list[Tensor], weight: Tensor) -> Tensor:
-    """De Casteljau's construction, with slerp for the straight line."""
-    while len(points) > 1:
-        points = [slerp_quat_xyzw(a, b, weight) for a, b in pairwise(points)]
-    return points[0]
+def _product(left: Tensor, right: Tensor) -> Tensor:
+    (a, b, c, d), (x, y, z, w) = left, right
+    return torch.stack((
+        d * x + a * w + b * z - c * y,
+        d * y + b * w + c * x - a * z,
+        d * z + c * w + a * y - b * x,
+        d * w - a * x - b * y - c * z,
+    ))  # fmt: skip
+
+
+def _conjugate(quat: Tensor) -> Tensor:
+    """The inverse of a unit quaternion."""
+    return torch.cat((-quat[:3], quat[3:]))
+
+
+def _rotvec(quat: Tensor) -> Tensor:
+    return quat_xyzw_to_rotvec(quat.movedim(0, -1)).movedim(-1, 0)
+
+
+def _quat(rotvec: Tensor) -> Tensor:
+    return rotvec_to_quat_xyzw(rotvec.movedim(0, -1)).movedim(-1, 0).contiguous()
+
+
+def _unit(quat: Tensor) -> Tensor:
+    return quat / quat.square().sum(0).sqrt()
+
+
+def _arc(start: Tensor, end: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Angle and sine of the shorter arc between unit quaternions, and the sign that `end` has on it.
+
+    Half the difference and half the sum keep their digits near 0, where arccos loses half of them.
+    """
+    apart, along = (end - start).square().sum(0).sqrt(), (end + start).square().sum(0).sqrt()
+    angle = 2 * torch.atan2(torch.minimum(apart, along), torch.maximum(apart, along))
+    return angle, apart * along / 2, torch.where(apart > along, -1.0, 1.0).to(angle)
+
+
+def _slerp(start: Tensor, end: Tensor, weight: Tensor) -> Tensor:
+    """Spherical interpolation along the shorter arc, without the last rounding to unit length."""
+    return _mixed(start, end, _arc(start, end), weight)
+
+
+def _along(start: Tensor, end: Tensor, arc: tuple[Tensor, Tensor, Tensor], index: Tensor, weight: Tensor) -> Tensor:
+    """The same between those of many pairs that `index` names, of which the arcs are known."""
+    angle, sine, sign = (each[index] for each in arc)
+    return _mixed(start.index_select(1, index), end.index_select(1, index), (angle, sine, sign), weight)
+
+
+def _mixed(start: Tensor, end: Tensor, arc: tuple[Tensor, Tensor, Tensor], weight: Tensor) -> Tensor:
+    # sin(w a) / sin(a) tends to w: below a billionth that is what it is, to the last digit.
+    angle, sine, sign = arc[0].clamp_min(1e-9), arc[1].clamp_min(1e-9), arc[2]
+    low = ((1 - weight) * angle).sin() / sine
+    high = (weight * angle).sin() / sine * sign
+    return torch.addcmul(start * low, end, high)
