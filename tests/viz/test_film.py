@@ -36,6 +36,21 @@ def test_sixty_pictures_of_a_forecast_stay_small(forecast: Panel, tmp_path: Path
     assert (tmp_path / "a.gif").stat().st_size < 400_000
 
 
+def test_a_gif_written_in_pieces_shows_the_same_pictures(
+    walk: Points, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film.gif(tmp_path / "whole.gif", walk[:40], size=(96, 96))
+    monkeypatch.setattr(film, "_PIXELS", 5 * 96 * 96)
+    film.gif(tmp_path / "pieces.gif", walk[:40], size=(96, 96))
+    assert lengths(tmp_path / "pieces.gif") == lengths(tmp_path / "whole.gif")
+    with Image.open(tmp_path / "pieces.gif") as pieces, Image.open(tmp_path / "whole.gif") as whole:
+        assert pieces.info["loop"] == whole.info["loop"] == 0
+        for index in range(whole.n_frames):
+            pieces.seek(index)
+            whole.seek(index)
+            assert pieces.convert("RGB").tobytes() == whole.convert("RGB").tobytes()
+
+
 def test_a_span_can_be_cut_out(walk: Points, tmp_path: Path) -> None:
     film.gif(tmp_path / "a.gif", walk, start=0.5, stop=1.1, size=(96, 96))
     assert sum(lengths(tmp_path / "a.gif")) == pytest.approx(600, abs=10)

@@ -6,6 +6,7 @@ terminal (`kinema.apps.cli.console`).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -29,11 +30,11 @@ def heard_by(listener: Listener) -> Generator[None]:
 def pieces(count: int, size: int, doing: str = "") -> Iterator[slice]:
     """Slices of `size` items that cover `count`, in order; the last one takes the rest, up to twice the size.
 
-    Where `doing` says what is done, the listener is told after every piece.
+    None at all for a count of 0. Where `doing` says what is done, the listener is told after every piece.
     """
     listener = _listener.get() if doing else None
-    starts = list(range(0, max(count - size, 0) + 1, size))
-    for start, stop in zip(starts, [*starts[1:], count], strict=True):
+    starts = list(range(0, max(count - size, 0) + 1, size)) if count else []
+    for start, stop in itertools.pairwise([*starts, count]):
         yield slice(start, stop)
         if listener is not None:
             listener(doing, stop, count)

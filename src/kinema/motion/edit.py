@@ -11,11 +11,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinema.core.errors import UsageError
+from kinema.core.progress import pieces
 from kinema.geometry.rotations import axis_angle_to_rotmat, identity_rotmat, rotvec_to_rotmat, slerp
 from kinema.motion.motion import AnyClip, Clip, Motion, Points
 from kinema.motion.skeleton import Skeleton, has_joint
 from kinema.motion.skeletons.h36m import H36M32_T_POSE, h36m32
 
+_PIECE = 4096  # frames that are interpolated together
 _RATE_TOLERANCE = 5e-5  # frame times in files are rounded: 0.008333 s is 120 Hz
 _FEET = ("l_ankle", "r_ankle", "l_toe", "r_toe")
 # Inversion first: where bones point opposite ways along a local axis, the limb is inverted rather than reflected.
@@ -232,6 +234,9 @@ def _lerp(values: Tensor, below: Tensor, above: Tensor, weight: Tensor, axis: in
 def _slerp(rotations: Tensor, below: Tensor, above: Tensor, weight: Tensor, axis: int) -> Tensor:
     out = rotations.index_select(axis, below.to(rotations.device))
     between = weight.nonzero()[:, 0].to(rotations.device)  # the other frames are copies of input frames
-    end = rotations.index_select(axis, above.to(rotations.device)[between])
-    share = weight.to(rotations)[between][:, None]
-    return out.index_copy(axis, between, slerp(out.index_select(axis, between), end, share))
+    for span in pieces(len(between), _PIECE, "resample"):
+        some = between[span]
+        end = rotations.index_select(axis, above.to(rotations.device)[some])
+        share = weight.to(rotations)[some][:, None]
+        out.index_copy_(axis, some, slerp(out.index_select(axis, some), end, share))
+    return out

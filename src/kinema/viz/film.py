@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from PIL import Image
 
 from kinema.core.atomic import atomic_path
 from kinema.core.errors import UsageError
+from kinema.core.progress import pieces
 from kinema.viz.camera import shot_of
 from kinema.viz.layers import Drawable, Panel, duration_of, panel_of
 from kinema.viz.raster import frame
@@ -18,6 +20,9 @@ from kinema.viz.style import theme as theme_of
 _SHORTEST = 2  # centiseconds: browsers slow down anything faster
 _SHADES = 12
 _SAMPLED = 6  # frames that the palette is made from
+_PIXELS = 2**24  # of pictures that are held at once
+_TRAILER = b";"
+_APPLICATION = 0xFF
 
 
 def gif(
@@ -46,13 +51,36 @@ def gif(
     times = [first + step * delay / 100 for step in range(count)]
     # What the rounding to whole steps leaves over goes to the last picture.
     delays = [10 * delay] * (count - 1) + [10 * max(_SHORTEST, round(100 * (last - times[-1])))]
-    pictures = list(_pictures(panel, times, size, theme, view, grid=3.0))
-    palette = _palette(pictures, panel, theme)
-    small = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
-    with atomic_path(path) as beside:
-        small[0].save(
-            beside, "GIF", save_all=True, append_images=small[1:], duration=delays, loop=0, disposal=1, optimize=False
-        )
+    shown = times[:: max(1, count // _SAMPLED)]
+    palette = _palette(list(_pictures(panel, shown, size, theme, view, grid=3.0)), panel, theme)
+    together = max(2, _PIXELS // (size[0] * size[1]))
+    with atomic_path(path) as beside, beside.open("wb") as file:
+        for span in pieces(count, together, "draw"):
+            drawn = _pictures(panel, times[span], size, theme, view, grid=3.0)
+            small = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in drawn]
+            data = io.BytesIO()
+            small[0].save(
+                data, "GIF", save_all=True, append_images=small[1:], duration=delays[span], loop=0, disposal=1,
+                optimize=False,
+            )  # fmt: skip
+            whole, start_at = data.getvalue(), 0 if span.start == 0 else _after_header(data.getvalue())
+            file.write(whole[start_at : -len(_TRAILER)])
+        file.write(_TRAILER)
+
+
+def _after_header(data: bytes) -> int:
+    """Where the pictures of a GIF begin: after its signature, its palette and the block that says that it loops.
+
+    Pieces of one film have the same of all three; all but the first are written without them.
+    """
+    palette = 3 * 2 ** ((data[10] & 7) + 1) if data[10] & 128 else 0
+    at = 13 + palette
+    while data[at : at + 1] == b"!" and data[at + 1] == _APPLICATION:
+        at += 2
+        while data[at]:
+            at += data[at] + 1
+        at += 1
+    return at
 
 
 def mp4(
@@ -87,9 +115,10 @@ def mp4(
         stream = film.add_stream("libx264", rate=fps, options={"crf": "18", "preset": "medium"})
         assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
-        for picture in _pictures(panel, times, size, theme, view):
-            for packet in stream.encode(av.VideoFrame.from_image(picture)):
-                film.mux(packet)
+        for span in pieces(len(times), fps, "draw"):
+            for picture in _pictures(panel, times[span], size, theme, view):
+                for packet in stream.encode(av.VideoFrame.from_image(picture)):
+                    film.mux(packet)
         for packet in stream.encode():
             film.mux(packet)
 

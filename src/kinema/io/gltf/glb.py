@@ -9,21 +9,26 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from kinema.core.atomic import write_bytes
+from kinema.core.atomic import atomic_path
 from kinema.core.errors import UsageError
+from kinema.core.progress import pieces
 from kinema.core.version import VERSION
 from kinema.geometry.rotations import rotmat_to_quat_xyzw
 from kinema.io.gltf.glb_mesh import MeshPart, body_parts
+from kinema.motion.interpolation.quaternions import continuous
 from kinema.motion.motion import Motion
 from kinema.motion.skeleton import Skeleton, has_joint
 
+_PIECE = 4096  # frames turned into quaternions together
 _KINDS = {np.dtype(np.float32): 5126, np.dtype(np.uint16): 5123, np.dtype(np.uint32): 5125}
 _TYPES = {1: "SCALAR", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
 
@@ -37,14 +42,18 @@ def save(motion: Motion, path: Path | str) -> None:
     if motion.batch_shape:
         got = f"a batch of shape {tuple(motion.batch_shape)}"
         raise UsageError(expected="one clip", got=got, cure="Save one at a time: clip.one(0).")
-    write_bytes(path, _pack(*_document(motion)))
+    document, arrays = _document(motion)
+    with atomic_path(path) as beside, beside.open("wb") as file:
+        for part in _packed(document, arrays):
+            file.write(part)
 
 
 class _Buffer:
     """Collects arrays as accessors of one binary buffer."""
 
     def __init__(self) -> None:
-        self.data = bytearray()
+        self.size = 0
+        self.arrays: list[NDArray[Any]] = []
         self.views: list[dict[str, Any]] = []
         self.accessors: list[dict[str, Any]] = []
 
@@ -53,8 +62,8 @@ class _Buffer:
         array = array[:, None] if array.ndim == 1 else array
         whole = np.uint16 if array.dtype.kind in "iu" and array.max() < 2**16 - 1 else np.uint32
         array = np.ascontiguousarray(array, dtype=whole if array.dtype.kind in "iu" else np.float32)
-        self.data += b"\0" * (-len(self.data) % 4)
-        view: dict[str, Any] = {"buffer": 0, "byteOffset": len(self.data), "byteLength": array.nbytes}
+        self.size += -self.size % 4
+        view: dict[str, Any] = {"buffer": 0, "byteOffset": self.size, "byteLength": array.nbytes}
         if target is not None:
             view["target"] = target
         accessor: dict[str, Any] = {
@@ -65,13 +74,14 @@ class _Buffer:
         }
         if bounds:
             accessor |= {"min": array.min(0).tolist(), "max": array.max(0).tolist()}
-        self.data += array.tobytes()
+        self.size += array.nbytes
+        self.arrays.append(array)
         self.views.append(view)
         self.accessors.append(accessor)
         return len(self.accessors) - 1
 
 
-def _document(motion: Motion) -> tuple[dict[str, Any], bytes]:
+def _document(motion: Motion) -> tuple[dict[str, Any], list[NDArray[Any]]]:
     skeleton, buffer = motion.skeleton, _Buffer()
     rest = _rest_places(skeleton)
     parts = body_parts(motion, rest)
@@ -97,8 +107,8 @@ def _document(motion: Motion) -> tuple[dict[str, Any], bytes]:
         "animations": [_animation(motion, buffer)],
     }
     document |= {"bufferViews": buffer.views, "accessors": buffer.accessors}
-    document["buffers"] = [{"byteLength": len(buffer.data)}]
-    return document, bytes(buffer.data)
+    document["buffers"] = [{"byteLength": buffer.size}]
+    return document, buffer.arrays
 
 
 def _material(name: str, *colour: float) -> dict[str, Any]:
@@ -124,7 +134,7 @@ def _rest_places(skeleton: Skeleton) -> Float[np.ndarray, "joint 3"]:
 
 def _animation(motion: Motion, buffer: _Buffer) -> dict[str, Any]:
     times = buffer.add(np.arange(motion.frames) / motion.fps, bounds=True)
-    quats = _continuous(rotmat_to_quat_xyzw(motion.rotations.double()).numpy())
+    quats = _quaternions(motion)
     samplers: list[dict[str, Any]] = []
     channels: list[dict[str, Any]] = []
 
@@ -134,18 +144,24 @@ def _animation(motion: Motion, buffer: _Buffer) -> dict[str, Any]:
 
     channel(0, "translation", motion.root.numpy())
     for joint in range(len(motion.skeleton)):
-        channel(joint, "rotation", quats[:, joint])
+        channel(joint, "rotation", quats[joint])
         if joint and motion.offsets is not None:
             channel(joint, "translation", motion.offsets[:, joint].numpy())
     name = motion.action or motion.identity or "motion"
     return {"name": name, "samplers": samplers, "channels": channels, "extras": {"fps": motion.fps}}
 
 
-def _continuous(quats: Float[np.ndarray, "frame joint 4"]) -> Float[np.ndarray, "frame joint 4"]:
+def _quaternions(motion: Motion) -> Float[np.ndarray, "joint frame 4"]:
     """Of the two quaternions of each rotation, the one nearer to the frame before: players blend them linearly."""
-    turned = (quats[1:] * quats[:-1]).sum(-1, keepdims=True) < 0
-    sign = np.where(np.cumsum(turned, 0) % 2 == 1, -1.0, 1.0)
-    return np.concatenate((quats[:1], quats[1:] * sign))
+    found = np.empty((len(motion.skeleton), motion.frames, 4), np.float32)
+    last = None
+    for span in pieces(motion.frames, _PIECE, "find quaternions"):
+        quats = rotmat_to_quat_xyzw(motion.rotations[span].double())
+        together = quats if last is None else torch.cat((last, quats))
+        quats = continuous(together)[-len(quats) :]
+        found[:, span] = quats.transpose(0, 1).numpy()
+        last = quats[-1:]
+    return found
 
 
 def _primitive(material: int, part: MeshPart, buffer: _Buffer) -> dict[str, Any]:
@@ -160,11 +176,15 @@ def _primitive(material: int, part: MeshPart, buffer: _Buffer) -> dict[str, Any]
     return {"attributes": attributes, "indices": faces, "material": material}
 
 
-def _pack(document: dict[str, Any], data: bytes) -> bytes:
+def _packed(document: dict[str, Any], arrays: list[NDArray[Any]]) -> Iterator[bytes | memoryview]:
     """Header, JSON chunk padded with spaces, binary chunk padded with zeros."""
     text = json.dumps(document, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 4)
-    data += b"\0" * (-len(data) % 4)
-    total = 12 + 8 + len(text) + 8 + len(data)
-    head = struct.pack("<4sII", b"glTF", 2, total)
-    return head + struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(data), b"BIN\0") + data
+    sizes = [array.nbytes + -array.nbytes % 4 for array in arrays]
+    yield struct.pack("<4sII", b"glTF", 2, 12 + 8 + len(text) + 8 + sum(sizes))
+    yield struct.pack("<I4s", len(text), b"JSON")
+    yield text
+    yield struct.pack("<I4s", sum(sizes), b"BIN\0")
+    for array, size in zip(arrays, sizes, strict=True):
+        yield array.data.cast("B")
+        yield b"\0" * (size - array.nbytes)
