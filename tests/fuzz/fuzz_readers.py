@@ -29,9 +29,9 @@ from safetensors.torch import save_file
 from kinema.apps.cli.train import read_recipe
 from kinema.core.safe_pickle import read_object_npz, read_pickle, read_torch
 from kinema.data.sources import labelled
+from kinema.data.sources.amass import babel_files
 from kinema.data.sources.amass.files import read_header, read_take
 from kinema.data.sources.amass.joints import AmassJoints
-from kinema.data.sources.amass.recordings import babel_files
 from kinema.data.sources.cmu import _Pack
 from kinema.data.sources.folder import read_labels
 from kinema.data.sources.h36m import keypoints_2d as h36m_camera
