@@ -13,6 +13,7 @@ from cyclopts import App, CycloptsError
 
 from kinema.apps.cli.console import note
 from kinema.apps.cli.old_spellings import modern
+from kinema.apps.cli.waiting import shown_while_working
 from kinema.core.errors import KinemaError, KinemaWarning
 from kinema.core.version import VERSION
 
@@ -76,8 +77,10 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
     warnings.simplefilter("always", KinemaWarning)
     warnings.formatwarning = _format_warning
+    words = modern(sys.argv[1:] if arguments is None else arguments, note)
     try:
-        result = app(modern(sys.argv[1:] if arguments is None else arguments, note), result_action="return_value")
+        with shown_while_working(words):
+            result = app(words, result_action="return_value")
     except KinemaError as error:
         print(f"kinema: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

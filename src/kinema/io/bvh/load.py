@@ -19,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinema.core.errors import KinemaWarning, UsageError
+from kinema.core.progress import pieces
 from kinema.geometry.kinematics import forward_kinematics
 from kinema.geometry.rotations import euler_to_rotmat
 from kinema.io.bvh.parser import BvhText, parse_bvh
@@ -100,12 +101,12 @@ def _rotations(text: BvhText) -> Float[Tensor, "frame joint 3 3"]:
         # Fewer than three turns: the missing ones are zero, and their place in the order does not matter.
         order = letters + "".join(axis for axis in "XYZ" if axis not in letters)[: 3 - len(letters)]
         columns = [column for _, columns in members for column in columns]
-        for start in range(0, frames, _CHUNK):
-            rows = text.values[start : start + _CHUNK, columns].reshape(-1, len(members), len(letters))
+        for span in pieces(frames, _CHUNK):
+            rows = text.values[span, columns].reshape(-1, len(members), len(letters))
             angles = np.zeros((len(rows), len(members), 3))
             angles[..., : len(letters)] = np.deg2rad(rows)
             turned = euler_to_rotmat(torch.from_numpy(angles), order)
-            rotations[start : start + _CHUNK, joints] = turned.float()
+            rotations[span, joints] = turned.float()
     return rotations
 
 

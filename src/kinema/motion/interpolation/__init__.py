@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from kinema.core.errors import UsageError, unknown_name
-from kinema.core.progress import pieces
+from kinema.core.progress import pieces, tell
 from kinema.geometry.rotations import quat_xyzw_to_rotmat, rotmat_to_quat_xyzw
 from kinema.motion.interpolation.filters import Smoother, smooth, soften
 from kinema.motion.interpolation.quaternions import rotation_curve
@@ -150,8 +150,10 @@ def _filled(
     joint = axis + 1 + first.ndim  # the axis of joints, counted from the front
     out = first.new_empty((len(at), *first.shape[1:]))
     every = choice.table.shape[1] == 1
-    for group in groups:
-        for span in pieces(len(at), max(1, _PIECE // max(len(group.joints), 1)), doing):
+    for number, group in enumerate(groups):
+        for span in pieces(len(at), max(1, _PIECE // max(len(group.joints), 1))):
+            if doing:
+                tell(doing, number * len(at) + span.start, len(groups) * len(at))
             if not len(group.rows):
                 out[span].index_fill_(joint, group.joints, torch.nan)
                 continue

@@ -1,0 +1,122 @@
+"""Something to look at while a command works: what it does, how far it is, how fast, and when it will be done.
+
+On a terminal only, on standard error, and shown before anything slow is imported. It is erased before anything else is
+written, so that it never stands between lines of output.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO, cast
+
+from kinema.core.progress import heard_by
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+_OWN_DISPLAY = ("train", "demo", "studio")
+_QUICK = ("-h", "--help", "--version")
+
+
+@contextmanager
+def shown_while_working(arguments: Sequence[str]) -> Generator[None]:
+    """Show a line of progress while the block runs, if these arguments are of a command that has no display itself."""
+    quick = not arguments or arguments[0] in _OWN_DISPLAY or any(one in _QUICK for one in arguments)
+    if quick or not sys.stderr.isatty():
+        yield
+        return
+    out, error = sys.stdout, sys.stderr
+    line = _Line(error, f"kinema {arguments[0]}")
+    sys.stderr = cast("TextIO", _After(error, line.hide))
+    if out.isatty():
+        sys.stdout = cast("TextIO", _After(out, line.hide))
+    try:
+        line.show("start", 0, None)
+        with heard_by(line.show):
+            yield
+    finally:
+        line.hide()
+        sys.stdout, sys.stderr = out, error
+
+
+class _Line:
+    """One line on a terminal: a spinner, and a bar where it is known how much there is to do."""
+
+    def __init__(self, stream: TextIO, command: str) -> None:
+        self._stream, self._command = stream, command
+        self._shown: tuple[Progress, TaskID] | None = None
+        self._doing = ""
+
+    def show(self, doing: str, done: int, total: int | None) -> None:
+        """Tell how far the work is."""
+        if self._shown is None:
+            progress = _progress(self._stream)
+            self._shown = progress, progress.add_task(self._words(doing), total=total, completed=done)
+            progress.start()
+        elif doing != self._doing:
+            progress, task = self._shown
+            progress.reset(task, description=self._words(doing), total=total, completed=done)
+        else:
+            progress, task = self._shown
+            progress.update(task, total=total, completed=done)
+        self._doing = doing
+
+    def hide(self) -> None:
+        """Erase the line; what is told next shows it again."""
+        if self._shown is not None:
+            progress, _ = self._shown
+            self._shown = None
+            progress.stop()
+
+    def _words(self, doing: str) -> str:
+        return f"{self._command}: {doing}"
+
+
+class _After:
+    """A stream that calls a function before anything is written to it."""
+
+    def __init__(self, stream: TextIO, before: Callable[[], None]) -> None:
+        self._stream, self._before = stream, before
+
+    def write(self, text: str) -> int:
+        """Write, after the call."""
+        self._before()
+        return self._stream.write(text)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+
+def _progress(stream: TextIO) -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeRemainingColumn
+    from rich.table import Column
+    from rich.text import Text
+
+    class Known(ProgressColumn):
+        """Another column, where it is known how much there is to do."""
+
+        def __init__(self, column: ProgressColumn) -> None:
+            super().__init__(Column(no_wrap=True))
+            self._column = column
+
+        def render(self, task: Task) -> object:  # type: ignore[override]
+            return self._column.render(task) if task.total else Text("")
+
+    class Rate(ProgressColumn):
+        """Frames per second."""
+
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:,.0f}/s" if task.speed else "")
+
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        *(Known(column) for column in (BarColumn(), Rate(), TimeRemainingColumn(compact=True))),
+        console=Console(file=stream),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
