@@ -1,4 +1,4 @@
-"""What every test may lean on: one thread, the shared data where it is there, and small files written on the spot."""
+"""What every test may lean on: one thread (or KINEMA_TEST_THREADS), the shared data where it is there, small files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import torch
 
 from small_bvh import SMALL_BVH, small_bvh_rows
 
-torch.set_num_threads(1)
+torch.set_num_threads(int(os.environ.get("KINEMA_TEST_THREADS", "1")))
 
 # A busy machine makes a law slow, not wrong.
 hypothesis.settings.register_profile("kinema", deadline=None)

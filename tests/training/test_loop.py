@@ -19,6 +19,7 @@ from kinema.core.query import Batch
 from kinema.training.checkpoint import RunFolder
 from kinema.training.loop import fit
 from kinema.training.optim import Optim, Turn
+from kinema.training.precision import native_bfloat16
 
 
 class StopsAt(Listener):
@@ -200,6 +201,7 @@ def test_another_seed_is_another_run(tmp_path: Path) -> None:
     assert len(windows().clips) == 2
 
 
+@pytest.mark.skipif(not native_bfloat16(torch.device("cpu"))[0], reason="this processor emulates bfloat16")
 def test_bfloat16_is_used_by_name_and_resumes_to_the_same_bits(tmp_path: Path) -> None:
     plan = stage(precision="bfloat16")
     fit(model(), job(tmp_path / "whole", plan))

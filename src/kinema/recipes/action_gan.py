@@ -118,7 +118,7 @@ def action_gan_bandai2() -> Recipe:
         balance="actions",
         stride=_FRAMES,
         ema=0.99,
-        precision="bfloat16",
+        precision="auto",
     )
     return Recipe(
         name="action-gan-bandai2",
@@ -142,7 +142,7 @@ def _taught_walk() -> tuple[Stage, Stage]:
         balance="actions",
         stride=_FRAMES,
         ema=0.995,
-        precision="bfloat16",
+        precision="auto",
     )
     lively = replace(
         walk,

@@ -71,7 +71,10 @@ class Recipe:
         require(self.seed >= 0, "a seed of at least 0", self.seed)
 
     def tiny(self) -> Recipe:
-        """The same in small: synthetic motion, small models, a few steps. It trains in seconds, anywhere, offline."""
+        """The same in small: synthetic motion, small models, a few steps. It trains in seconds, anywhere, offline.
+
+        In float32, so that what it learns does not depend on the processor.
+        """
         # Joints are chosen by the names of the real data's skeleton; the synthetic body takes all of its own.
         chosen = {field.name for field in dataclasses.fields(cast("Any", self.representation))}
         representation = replace(
@@ -120,6 +123,7 @@ def _tiny_stage(stage: Stage) -> Stage:
         save_every=10,
         validate_every=15,
         validate_batches=2,
+        precision="float32",
     )
 
 

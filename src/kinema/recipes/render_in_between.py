@@ -46,7 +46,7 @@ def render_in_between() -> Recipe:
         batch_size=192,
         augment=_VARIED,
         ema=0.998,
-        precision="bfloat16",
+        precision="auto",
     )
     model = Stage(
         name="model",
@@ -57,7 +57,7 @@ def render_in_between() -> Recipe:
         batch_size=32,
         augment=_VARIED,
         ema=0.998,
-        precision="bfloat16",
+        precision="auto",
     )
     return Recipe(
         name="render-in-between",

@@ -112,7 +112,7 @@ def smrnet() -> Recipe:
         batch_size=_BATCH,
         augment=Augment(mirror=0.5, speed=(0.8, 1.25), scale=(0.9, 1.1)),
         ema=0.999,
-        precision="bfloat16",
+        precision="auto",
     )
     return Recipe(
         name="smrnet",
@@ -124,5 +124,5 @@ def smrnet() -> Recipe:
 
 
 def _compact(recipe: Recipe) -> Recipe:
-    stage = replace(recipe.stages[0], precision="bfloat16")
+    stage = replace(recipe.stages[0], precision="auto")
     return replace(recipe, stages=(stage,), protocols=("open-stochastic",))

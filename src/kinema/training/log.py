@@ -70,7 +70,9 @@ class ProgressBar:
         self._bar.start()
 
     def record(self, step: int, entry: Mapping[str, Any]) -> None:
-        """Show the speed that was logged."""
+        """Show the speed that was logged, and once the precision."""
+        if "precision" in entry:
+            self._bar.console.print("matrix products in {taken}: {why}".format(**entry["precision"]), style="dim")
         if "steps_per_second" in entry:
             self._bar.update(self._task, rate=f"{entry['steps_per_second']:.2f} steps/s")
 

@@ -30,6 +30,7 @@ from kinema.training.distributed import Process, losses_of
 from kinema.training.ema import Average
 from kinema.training.log import Reporter
 from kinema.training.optim import Turn
+from kinema.training.precision import precision_of_run
 from kinema.training.stage import Stage
 
 Losses = dict[str, dict[str, float]]  # turn -> name -> value
@@ -72,7 +73,7 @@ def fit(
     """
     if not resume and not job.begun:
         model.measure(map(job.loader.batch, itertools.count(job.stage.steps)))  # batches that training does not use
-    run = _Fit(model, job, process or Process(), device or torch.device("cpu"), compiled)
+    run = _Fit(model, job, process or Process(), device or torch.device("cpu"), compiled, resume)
     with torch.random.fork_rng(), _stop_signals() as stop:
         start = run.restore() if resume else 0
         if not resume:
@@ -94,8 +95,14 @@ def fit(
 class _Fit:
     """The moving parts of a run: weights, optimisers, average."""
 
-    def __init__(self, model: Model, job: Job, process: Process, device: torch.device, compiled: bool) -> None:
+    def __init__(
+        self, model: Model, job: Job, process: Process, device: torch.device, compiled: bool, resume: bool
+    ) -> None:
         self.model, self.job, self.process, self.device = model.to(device).train(), job, process, device
+        begun = job.folder.facts() if resume else {}
+        self.precision = precision_of_run(job.stage.precision, device, begun.get("precision"))
+        if process.leads:
+            self.precision.warn()
         self.turns = job.stage.turns(model)
         self.parameters = {turn.turn: list(model.turn_parameters(turn.turn)) for turn in self.turns}
         self.optimizers = {turn.turn: turn.optim.build(self.parameters[turn.turn]) for turn in self.turns}
@@ -105,6 +112,7 @@ class _Fit:
         self.average = Average(model, job.stage.ema, job.stage.ema_copied)
         self._shares = _shares(self.turns)
         self._since: tuple[int, float] | None = None
+        self._told = False  # of the precision
 
     def batches(self, start: int, workers: int) -> Iterator[list[Batch]]:
         """For each step from `start`, as many batches as its turns need."""
@@ -128,7 +136,7 @@ class _Fit:
     def _turn(self, turn: Turn, batch: Batch, step: int) -> dict[str, float]:
         optimizer = self.optimizers[turn.turn]
         optimizer.zero_grad(set_to_none=True)
-        with self._precision():
+        with self.precision.autocast(self.device):
             values = cast("dict[str, Tensor]", self.losses(batch, turn.turn))
         values["loss"].backward()
         losses = {name: float(value.detach()) for name, value in values.items()}
@@ -156,6 +164,8 @@ class _Fit:
             entry["losses"] = {turn: self.process.mean(values) for turn, values in losses.items()}
             entry["lr"] = {turn.turn: turn.optim.rate(step - 1, stage.steps) for turn in self.turns}
             entry["steps_per_second"] = self._rate(step)
+            if not self._told:
+                entry["precision"], self._told = self.precision.facts(), True
         if self.job.validation is not None and (step % stage.validate_every == 0 or last):
             entry["validation"] = self.validate(self.job.validation)
         for reporter in reporters if entry else ():
@@ -171,7 +181,7 @@ class _Fit:
                 torch.manual_seed(_mix(self.job.seed, index, self.process.rank))
                 batch = loader.batch(index).map(lambda tensor: tensor.to(self.device))
                 for turn, total in sums.items():
-                    with self._precision():
+                    with self.precision.autocast(self.device):
                         values = self.model.loss(batch, turn)
                     for name, value in values.items():
                         total[name] = total.get(name, 0.0) + float(value.detach()) / count
@@ -190,7 +200,8 @@ class _Fit:
             return
         tensors = {f"model.{name}": value for name, value in weights.items()} | dict(self.job.constants)
         last = step == self.job.stage.steps
-        self.job.folder.save(self.job.facts, tensors, self._state(), step=step, last=last)
+        facts = {**self.job.facts, "precision": self.precision.facts()}
+        self.job.folder.save(facts, tensors, self._state(), step=step, last=last)
 
     def restore(self) -> int:
         """Take up the checkpoint of the folder; the number of steps it has behind it."""
@@ -225,10 +236,6 @@ class _Fit:
     def _named(self, turn: str) -> list[tuple[str, nn.Parameter]]:
         own = {id(parameter) for parameter in self.parameters[turn]}
         return [(name, value) for name, value in self.model.named_parameters() if id(value) in own]
-
-    def _precision(self) -> torch.autocast:
-        half = self.job.stage.precision == "bfloat16"
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=half)
 
     def _rate(self, step: int) -> float:
         first, then = self._since or (step, time.perf_counter())

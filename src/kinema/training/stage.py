@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, Self, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 from kinema.core.errors import UsageError
 from kinema.data.augment import Augment
@@ -12,6 +12,7 @@ from kinema.data.tasks import Task
 from kinema.data.windows import Balance
 from kinema.models.base import FeatureShape, Model
 from kinema.training.optim import Optim, Turn, require
+from kinema.training.precision import Wish
 
 
 @runtime_checkable
@@ -46,7 +47,8 @@ class Stage:
     drawn equally often: windows, clips, subjects or actions. `ema` is the decay of the weight average, None for none;
     for `ema_copied` steps the average is a copy of the weights (0: it warms up, see `training.ema.Average`). Every
     `validate_every` steps the loss is measured on `validate_batches` fixed batches of the validation split.
-    `precision` "bfloat16" makes matrix products in that type (autocast); weights, averages and optimiser stay float32.
+    `precision` "bfloat16" computes matrix products in that type (autocast); weights, averages and optimiser stay
+    float32. "auto" is bfloat16 where the machine multiplies it in hardware (see `kinema.training.precision`).
     Raises UsageError for values that cannot be.
     """
 
@@ -65,7 +67,7 @@ class Stage:
     save_every: int = 1000
     validate_every: int = 1000
     validate_batches: int = 8
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Wish = "float32"
 
     def __post_init__(self) -> None:
         require(self.name.replace("-", "").replace("_", "").isalnum(), "a stage name of letters and digits", self.name)

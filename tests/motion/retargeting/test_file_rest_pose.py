@@ -16,8 +16,8 @@ from kinema.motion.motion import Motion
 from kinema.motion.retargeting.file_rest_pose import has_t_pose, in_t_pose, resting, with_rest
 from kinema.motion.skeletons import skeleton
 
-# Metres: float32 keeps 2.4e-7 m of a place up to 4 m away, and ten joints of a chain add theirs up.
-ROUNDING = 1e-5
+# Metres: float32 keeps 2.4e-7 m of a place up to 4 m away. Measured: 7e-7 over twelve walks, on three instruction sets.
+ROUNDING = 2e-6
 
 
 def turned(body: Motion, seed: int = 1) -> Motion:

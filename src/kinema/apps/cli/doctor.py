@@ -56,8 +56,12 @@ def _machine() -> list[tuple[str, str, str]]:
     import torch
 
     from kinema.pipeline.open import shipped_models
+    from kinema.pipeline.train import pick_device
+    from kinema.training.distributed import Process
+    from kinema.training.precision import precision_of
 
     data = os.environ.get("KINEMA_DATA", "")
+    precision = precision_of("auto", pick_device("auto", Process()))
     browser = shutil.which("chromium") or shutil.which("google-chrome") or ""
     return [
         (
@@ -65,6 +69,7 @@ def _machine() -> list[tuple[str, str, str]]:
             torch.cuda.get_device_name() if torch.cuda.is_available() else "none; everything works without",
             "",
         ),
+        ("training in", f"{precision.taken} (precision auto): {precision.why}", ""),
         ("threads", str(torch.get_num_threads()), ""),
         ("shipped models", ", ".join(shipped_models()) or "none", ""),
         ("data folder", data or "not set", "" if data else "KINEMA_DATA=FOLDER, or --data FOLDER, for the benchmarks"),

@@ -71,6 +71,9 @@ def _directions(off: Float[Tensor, "sample width"], kept: int) -> tuple[Tensor, 
     """The directions [width, kept] in which samples differ most from nought, and how far along each."""
     off = off.double()
     values, axes = torch.linalg.eigh(off.T @ off / len(off))
+    # Either sign of a direction is right, and which one comes depends on the linear algebra of this machine.
+    largest = axes.gather(0, axes.abs().argmax(0, keepdim=True))
+    axes = axes * torch.where(largest < 0, -1.0, 1.0)
     return axes.flip(1)[:, :kept], _floored(values.flip(0)[:kept].clamp(min=0).sqrt())
 
 

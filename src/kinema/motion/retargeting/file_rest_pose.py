@@ -11,6 +11,7 @@ from dataclasses import replace
 import torch
 
 from kinema.core.errors import UsageError
+from kinema.geometry.rotations import nearest_rotation
 from kinema.motion.edit import rest_pose
 from kinema.motion.motion import Motion
 from kinema.motion.names import Rest
@@ -31,7 +32,8 @@ def with_rest(motion: Motion, pose: Motion) -> Motion:
         raise UsageError(
             expected=f"a rest pose of {skeleton.name}", got=f"one of {pose.skeleton.name}", cure="Retarget it first."
         )
-    turns = pose[:1].global_rotations()[0].double()
+    # Products of float32 rotations are rotations but for rounding; down a chain that would move the joints.
+    turns = nearest_rotation(pose[:1].global_rotations()[0].double())
     above = torch.cat((torch.eye(3, dtype=torch.float64)[None], turns[list(skeleton.parents[1:])]))
     rotations = (above @ motion.rotations.double() @ turns.mT).to(motion.rotations)
     rest = (above @ skeleton.offsets.double()[..., None])[..., 0]
