@@ -14,13 +14,23 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTHON311 ?= $(shell command -v python3.11 || echo $(PYTHON))
 BLENDER := .venv-blender
 
-.PHONY: demo test lint docs bench fuzz kills blender clean
+# The tests that compare numbers; `make test-isa` runs them as two older processors would.
+NUMERIC := tests/geometry tests/metrics tests/representations tests/motion tests/nn tests/proof \
+  tests/protocols/forecasting tests/training/test_golden_losses.py
+
+.PHONY: demo test test-isa lint docs bench fuzz kills blender clean
 
 demo: $(VENV)/.installed
 	$(BIN)/kinema demo
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n auto --dist loadgroup
+
+test-isa: $(VENV)/.installed-test
+	for capability in avx2 default; do \
+	  ATEN_CPU_CAPABILITY=$$capability ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 \
+	    $(BIN)/python -m pytest -n auto --dist loadgroup $(NUMERIC) || exit 1; \
+	done
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

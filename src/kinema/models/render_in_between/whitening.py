@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 _FLOOR = 1e-3  # of the largest deviation: what moves less is not blown up any further
+_NONE = 1e-5  # of the largest deviation: what moves less is rounding of float32
 
 
 class Whitening(nn.Module):
@@ -68,13 +69,20 @@ class Colouring(nn.Module):
 
 
 def _directions(off: Float[Tensor, "sample width"], kept: int) -> tuple[Tensor, Tensor]:
-    """The directions [width, kept] in which samples differ most from nought, and how far along each."""
-    off = off.double()
-    values, axes = torch.linalg.eigh(off.T @ off / len(off))
-    # Either sign of a direction is right, and which one comes depends on the linear algebra of this machine.
-    largest = axes.gather(0, axes.abs().argmax(0, keepdim=True))
-    axes = axes * torch.where(largest < 0, -1.0, 1.0)
-    return axes.flip(1)[:, :kept], _floored(values.flip(0)[:kept].clamp(min=0).sqrt())
+    """The directions [width, kept] in which samples differ most from nought, and how far along each.
+
+    Zeros stand for directions in which no sample differs.
+    """
+    # Not by the eigenvectors of off^T off, which has half as many digits.
+    _, values, rows = torch.linalg.svd(off.double() / len(off) ** 0.5, full_matrices=False)
+    axes, deviation = off.new_zeros(off.shape[1], kept, dtype=torch.float64), values.new_zeros(kept)
+    count = min(kept, int((values > _NONE * values[0]).sum()))
+    # Either sign of a direction is right, and which one comes depends on the linear algebra of this machine. So do
+    # directions in which nothing differs, where there are fewer samples than directions.
+    rows = rows[:count]
+    largest = rows.gather(1, rows.abs().argmax(1, keepdim=True))
+    axes[:, :count], deviation[:count] = (rows * largest.sign()).T, values[:count]
+    return axes, _floored(deviation)
 
 
 def _floored(deviation: Tensor) -> Tensor:
