@@ -160,12 +160,12 @@ def test_a_shipped_model_from_the_command_line(tmp_path: Path, capsys: pytest.Ca
     assert "CMU" in page["licence"]
     # A user with the page and the graph gets what `kinema forecast` says.
     model = open_pipeline("simlpe-cmu")
-    assert model.representation is not None
+    representation = model.trained().trained_representation()
     walk = resample(perform("walk", seconds=2.0, fps=60.0, seed=3), 60.0)
-    clip = retarget(walk, model.representation.skeleton, by="directions")[-10:]
-    past = model.representation.encode(clip)[None]
-    found = model.representation.decode(torch.from_numpy(session.run(None, {"past": past.numpy()})[0])[0])
-    wanted = model.forecast(clip, 25, "positions")
+    clip = retarget(walk, representation.skeleton, by="directions")[-10:]
+    past = representation.encode(clip)[None]
+    found = representation.decode(torch.from_numpy(session.run(None, {"past": past.numpy()})[0])[0])
+    wanted = model.forecast_windows(clip, 25, "positions")
     assert torch.allclose(found.points().positions, wanted.points().positions, atol=1e-4)
 
 
