@@ -38,8 +38,8 @@ def fresh(shape: FeatureShape) -> ActionGAN:
 def question(clips: int, shape: FeatureShape) -> Query:
     """Nothing is known but the action, each in turn."""
     return Query(
-        seen=torch.zeros(clips, FRAMES, shape.width),
-        trust=torch.zeros(clips, FRAMES, shape.tokens),
+        observed=torch.zeros(clips, FRAMES, shape.width),
+        confidence=torch.zeros(clips, FRAMES, shape.tokens),
         time=even_time(FRAMES, 30.0, clips),
         valid=torch.ones(clips, FRAMES, dtype=torch.bool),
         action=torch.eye(shape.classes)[torch.arange(clips) % shape.classes],

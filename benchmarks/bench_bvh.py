@@ -85,9 +85,9 @@ def test_save(benchmark, path: Path, tmp_path: Path) -> None:
 def test_ratios(path: Path) -> None:
     torch.set_num_threads(1)
     seconds: dict[str, list[float]] = {name: [] for name in READERS}
-    for turn in range(9):
+    for repeat in range(9):
         for name, read in READERS.items():
-            if name == "bvhio-hierarchy" and turn:
+            if name == "bvhio-hierarchy" and repeat:
                 continue
             start = time.perf_counter()
             read(path)

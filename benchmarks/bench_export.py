@@ -36,7 +36,7 @@ def measured(model: str, folder: Path) -> list[tuple[str, float, float, float]]:
         given = {name: value.numpy() for name, value in example.items()}
         times: dict[str, list[float]] = {"torch": [], "onnx": []}
         apart = 0.0
-        for turn in range(ROUNDS + 3):
+        for repeat in range(ROUNDS + 3):
             begun = time.process_time()
             with torch.inference_mode():
                 wanted = part.network(**example)
@@ -45,7 +45,7 @@ def measured(model: str, folder: Path) -> list[tuple[str, float, float, float]]:
             end = time.process_time()
             wanted = wanted if isinstance(wanted, tuple) else (wanted,)
             apart = max(apart, *(difference(one, other) for one, other in zip(wanted, found, strict=True)))
-            if turn >= 3:
+            if repeat >= 3:
                 times["torch"].append(1000 * (middle - begun))
                 times["onnx"].append(1000 * (end - middle))
         rows.append((part.name, statistics.median(times["torch"]), statistics.median(times["onnx"]), apart))

@@ -40,10 +40,10 @@ def test_forward(
     gradient: bool,
     benchmark: Callable[..., object],
 ) -> None:
-    turns = rotvec_to_rotmat(torch.randn(*shape, len(BODY), 3)).requires_grad_(gradient)
+    rotations = rotvec_to_rotmat(torch.randn(*shape, len(BODY), 3)).requires_grad_(gradient)
 
     def run() -> None:
-        found = way(turns, torch.zeros(*shape, 3), BODY.offsets, BODY.parents)
+        found = way(rotations, torch.zeros(*shape, 3), BODY.offsets, BODY.parents)
         if gradient:
             (found if isinstance(found, Tensor) else found[0]).square().sum().backward()
 

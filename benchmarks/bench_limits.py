@@ -111,9 +111,9 @@ def in_between_step(*, mended: bool) -> Case:
         0, (32, 64)
     )
     known = (torch.arange(64) % 8 == 0)[None, :, None].float()
-    trust = 0.5 * known.expand(32, 64, representation.tokens)
+    confidence = 0.5 * known.expand(32, 64, representation.tokens)
     query = Query(
-        target * known, trust, even_time(64, representation.fps, 32), torch.ones(32, 64).bool(), torch.zeros(32, 0)
+        target * known, confidence, even_time(64, representation.fps, 32), torch.ones(32, 64).bool(), torch.zeros(32, 0)
     )
     rest = (
         "small products run at two thirds of the rate; curves, frames of reference and joints in space, there and back"
@@ -128,11 +128,11 @@ def in_between_pass(*, mended: bool) -> Case:
         assert pipeline.adapter is not None
         net, representation = pipeline.adapter.model, pipeline.adapter.trained_representation()
         clip = perform("walk", seconds=54.0, fps=representation.fps, seed=3)
-        seen = representation.standardise(representation.encode(representation.read(clip)))[None, :1601]
+        observed = representation.standardise(representation.encode(representation.read(clip)))[None, :1601]
         known = (torch.arange(1601) % 8 == 0)[None, :, None].float()
-        trust = 0.5 * known.expand(1, 1601, representation.tokens)
+        confidence = 0.5 * known.expand(1, 1601, representation.tokens)
         time, valid = even_time(1601, representation.fps, 1), torch.ones(1, 1601, dtype=torch.bool)
-        query = Query(seen * known, trust, time, valid, torch.zeros(1, 0))
+        query = Query(observed * known, confidence, time, valid, torch.zeros(1, 0))
         rest = (
             "the fused attention, as above; local lines are products with Gaussians of all pairs of frames, 122 "
             "columns at three quarters of the rate; making these"
@@ -210,7 +210,7 @@ def _predicted(net: Model, query: Query, samples: int) -> Tensor:
 
 def _step(net: Model, batch: Batch) -> None:
     net.zero_grad()
-    net.loss(batch, net.turns[0])["loss"].backward()
+    net.loss(batch, net.phases[0])["loss"].backward()
 
 
 def _attention(query: list[int], key: list[int], value: list[int], *_: object, **__: object) -> int:

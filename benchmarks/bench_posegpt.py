@@ -36,8 +36,8 @@ def model() -> PoseGPT:
 
 def question(frames: int) -> Query:
     return Query(
-        seen=torch.zeros(BATCH, frames, 136),
-        trust=torch.zeros(BATCH, frames, 22),
+        observed=torch.zeros(BATCH, frames, 136),
+        confidence=torch.zeros(BATCH, frames, 22),
         time=even_time(frames, 30.0, BATCH),
         valid=torch.ones(BATCH, frames, dtype=torch.bool),
         action=torch.eye(CLASSES)[torch.arange(BATCH)],

@@ -28,10 +28,11 @@ def question(batch: int, frames: int, rate: int) -> Batch:
     generator = torch.Generator().manual_seed(0)
     target = torch.randn(batch, frames, 38, generator=generator)
     known = (torch.arange(frames) % rate == 0).expand(batch, -1)
-    trust = 0.5 * known[..., None].float().expand(-1, -1, 19)
+    confidence = 0.5 * known[..., None].float().expand(-1, -1, 19)
     valid = torch.ones(batch, frames, dtype=torch.bool)
     return Batch(
-        Query(target * known[..., None], trust, even_time(frames, 60.0, batch), valid, torch.zeros(batch, 0)), target
+        Query(target * known[..., None], confidence, even_time(frames, 60.0, batch), valid, torch.zeros(batch, 0)),
+        target,
     )
 
 

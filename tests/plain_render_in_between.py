@@ -53,19 +53,19 @@ class Plain(nn.Module):
         self.encoder = Stack([EncoderLayer(dim, heads, hidden) for _ in range(layers)], dim)
         self.decoder = Stack([DecoderLayer(dim, heads, hidden) for _ in range(layers)], dim)
 
-    def forward(self, seen: Tensor, known: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, observed: Tensor, known: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         """The cleaned frames and the answer; `known` [T] and `valid` [T] are those of a window by itself."""
-        frames, dim = seen.shape[1], self.input_embed.out_features
+        frames, dim = observed.shape[1], self.input_embed.out_features
         angle = 2 * math.pi * torch.arange(frames) / (frames - 1 + 1e-6)  # of the window, padding included
         rate = torch.tensor([10_000.0 ** (-2 * (i // 2) / (dim // 2)) for i in range(dim // 2)])
         waves = torch.stack(((angle[:, None] * rate).sin(), (angle[:, None] * rate).cos()), -1).flatten(1)[None]
-        x = self.input_embed(seen)
+        x = self.input_embed(observed)
         for layer in self.encoder.layers:
             x = layer(x, waves, ~known[None], torch.eye(frames))
         memory = self.encoder.norm(x)
-        cleaned = self.joints_embed(memory) + seen
+        cleaned = self.joints_embed(memory) + observed
         at = known.nonzero()[:, 0]
-        centre = torch.zeros_like(seen)
+        centre = torch.zeros_like(observed)
         for frame in range(frames):
             before = at[at <= frame].amax()
             after = at[at >= frame].amin() if bool((at >= frame).any()) else before

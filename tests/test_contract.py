@@ -70,12 +70,12 @@ def answer(model: Model, query: Query, samples: int = 1) -> torch.Tensor:
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_loss_of_every_turn_is_finite_and_falls(name: str) -> None:
     parts = made(name)
-    turns = {turn.turn: turn for turn in parts.stage.turns(parts.model)}
+    phases = {phase.name: phase for phase in parts.stage.phases(parts.model)}
     torch.manual_seed(0)
     shape = feature_shape(parts.representation, parts.batch.query.action.shape[-1])
     model = fresh_model(recipe(name).tiny(), parts.stage, shape).train()
-    for name_of_turn in model.turns:
-        optimiser = replace(turns[name_of_turn].optim, lr=3e-4).build(model.turn_parameters(name_of_turn))
+    for name_of_turn in model.phases:
+        optimiser = replace(phases[name_of_turn].optim, lr=3e-4).build(model.phase_parameters(name_of_turn))
         losses: list[float] = []
         for _ in range(25):
             torch.manual_seed(1)  # the same dropout, so that what falls is the loss and not its noise
@@ -95,7 +95,7 @@ def test_what_is_asked_for_never_reaches_the_query(name: str) -> None:
     tiny, parts = recipe(name).tiny(), made(name)
     clip = resample(next(iter(tiny.source.clips("train"))), parts.representation.fps)[: parts.stage.task.frames]
     features = parts.representation.standardise(parts.representation.encode(clip))[None]
-    hidden = parts.stage.task.query(features, parts.representation).trust[0].sum(-1) == 0
+    hidden = parts.stage.task.query(features, parts.representation).confidence[0].sum(-1) == 0
     assert hidden.any()
     rotations, root = clip.rotations.clone(), clip.root.clone()
     rotations[hidden], root[hidden] = rotations[hidden].transpose(-1, -2), root[hidden] + 1.0
@@ -104,15 +104,15 @@ def test_what_is_asked_for_never_reaches_the_query(name: str) -> None:
     )[None]
     assert not torch.equal(features, changed)
     one, other = (parts.stage.task.query(window, parts.representation) for window in (features, changed))
-    assert torch.equal(one.seen, other.seen)
-    assert torch.equal(one.trust, other.trust)
+    assert torch.equal(one.observed, other.observed)
+    assert torch.equal(one.confidence, other.confidence)
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_the_same_generator_gives_the_same_motion(name: str) -> None:
     this = asked(name)
     first, second = answer(this.model, this.query, 3), answer(this.model, this.query, 3)
-    assert first.shape == (3, *this.query.seen.shape)
+    assert first.shape == (3, *this.query.observed.shape)
     assert torch.equal(first, second)
     if this.model.deterministic:
         assert torch.equal(first[0], first[2])
@@ -121,8 +121,8 @@ def test_the_same_generator_gives_the_same_motion(name: str) -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_what_was_observed_comes_back(name: str) -> None:
     this = asked(name)
-    exact = (this.query.trust >= 1).all(-1) & this.query.valid  # what is known with less trust may be corrected
-    assert torch.allclose(answer(this.model, this.query)[0][exact], this.query.seen[exact], atol=1e-6)
+    exact = (this.query.confidence >= 1).all(-1) & this.query.valid  # what is known with less trust may be corrected
+    assert torch.allclose(answer(this.model, this.query)[0][exact], this.query.observed[exact], atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -138,13 +138,13 @@ def test_padding_changes_nothing(name: str) -> None:
     query = this.query
     step = query.time[:, -1:] - query.time[:, -2:-1]
     padded = Query(
-        seen=torch.nn.functional.pad(query.seen, (0, 0, 0, more)),
-        trust=torch.nn.functional.pad(query.trust, (0, 0, 0, more)),
+        observed=torch.nn.functional.pad(query.observed, (0, 0, 0, more)),
+        confidence=torch.nn.functional.pad(query.confidence, (0, 0, 0, more)),
         time=torch.cat((query.time, query.time[:, -1:] + step * torch.arange(1, more + 1)), 1),
         valid=torch.nn.functional.pad(query.valid, (0, more), value=False),
         action=query.action,
     )
-    frames = query.seen.shape[1]
+    frames = query.observed.shape[1]
     assert torch.allclose(answer(this.model, padded)[:, :, :frames], answer(this.model, query), rtol=1e-5, atol=1e-4)
 
 
@@ -152,10 +152,10 @@ def test_padding_changes_nothing(name: str) -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_any_prefix_is_answered_in_finite_numbers(name: str, observed: str) -> None:
     this = asked(name)
-    count = {"one frame": 1, "all frames": this.query.seen.shape[1], "nothing": 0}[observed]
-    known = (torch.arange(this.query.seen.shape[1]) < count)[None, :, None]
+    count = {"one frame": 1, "all frames": this.query.observed.shape[1], "nothing": 0}[observed]
+    known = (torch.arange(this.query.observed.shape[1]) < count)[None, :, None]
     truth = made(name if name in RECIPES else "simlpe").batch.target
-    query = replace(this.query, seen=truth * known, trust=known.expand_as(this.query.trust).float())
+    query = replace(this.query, observed=truth * known, confidence=known.expand_as(this.query.confidence).float())
     found = answer(this.model, query)
     assert torch.isfinite(found).all()
     assert torch.allclose(found[0, :, :count], truth[:, :count], atol=1e-6)

@@ -59,7 +59,7 @@ class Waver(Model):
         raise NotImplementedError
 
     def predict(self, query: Query, samples: int, generator: torch.Generator) -> torch.Tensor:
-        return 0.1 * torch.randn(samples, *query.seen.shape, generator=generator)
+        return 0.1 * torch.randn(samples, *query.observed.shape, generator=generator)
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ NAMES = (
 
 
 @pytest.fixture(scope="module")
-def seen(blender: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
+def observed(blender: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
     folder = tmp_path_factory.mktemp("blender")
     clips = written(folder, blender)
     jobs = [
@@ -150,8 +150,8 @@ def seen(blender: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Se
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_blender_sees_what_was_written(seen: dict[str, Seen], name: str) -> None:
-    file = seen[name]
+def test_blender_sees_what_was_written(observed: dict[str, Seen], name: str) -> None:
+    file = observed[name]
     clip, body = file.clip, file.clip.skeleton
     first, last = file.first_last
     assert round(last - first) + 1 == clip.frames
@@ -168,8 +168,8 @@ def test_blender_sees_what_was_written(seen: dict[str, Seen], name: str) -> None
 
 
 @pytest.mark.parametrize("name", ["walk.glb", "odd.glb", "walk.fbx", "odd.fbx"])
-def test_a_skin_goes_with_the_body(seen: dict[str, Seen], name: str) -> None:
-    file = seen[name]
+def test_a_skin_goes_with_the_body(observed: dict[str, Seen], name: str) -> None:
+    file = observed[name]
     assert file.meshes == 1
     joints = file.clip.points().positions.numpy()
     low, high = file.corners[:, 0], file.corners[:, 1]

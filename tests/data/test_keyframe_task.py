@@ -29,8 +29,8 @@ def test_a_window_depends_on_its_own_seed_alone() -> None:
     window, representation = windows()
     whole = Keys().draw(window, representation, SEEDS)
     part = Keys().draw(window[5:7], representation, SEEDS[5:7])
-    assert torch.equal(whole.query.seen[5:7], part.query.seen)
-    assert torch.equal(whole.query.trust[5:7], part.query.trust)
+    assert torch.equal(whole.query.observed[5:7], part.query.observed)
+    assert torch.equal(whole.query.confidence[5:7], part.query.confidence)
 
 
 @pytest.mark.parametrize("task", [Keys(), Keys(noisy=1.0), ReleasedKeys(frames_in_window=64)])
@@ -41,30 +41,33 @@ def test_what_is_hidden_never_shows(task: Keys | ReleasedKeys) -> None:
         window = representation.encode(CLIP[:64]).expand(24, -1, -1).contiguous()
     one = task.draw(window, representation, SEEDS)
     owner = torch.tensor(representation.token_of_feature)
-    unseen = ~(one.query.trust > 0).any(-1)
+    unseen = ~(one.query.confidence > 0).any(-1)
     changed = torch.where(unseen[..., None], window + 1, window)
     other = task.draw(changed, representation, SEEDS)
     assert unseen.any()
-    assert torch.equal(one.query.seen, other.query.seen)
-    assert not one.query.seen[(one.query.trust == 0)[..., owner]].any()
+    assert torch.equal(one.query.observed, other.query.observed)
+    assert not one.query.observed[(one.query.confidence == 0)[..., owner]].any()
 
 
 def test_exact_keys_are_the_truth_and_doubtful_ones_are_near() -> None:
     window, representation = windows()
     one = Keys().draw(window, representation, SEEDS)
     owner = torch.tensor(representation.token_of_feature)
-    exact, doubtful = (one.query.trust >= 1)[..., owner], ((one.query.trust > 0) & (one.query.trust < 1))[..., owner]
+    exact, doubtful = (
+        (one.query.confidence >= 1)[..., owner],
+        ((one.query.confidence > 0) & (one.query.confidence < 1))[..., owner],
+    )
     assert exact.any()
     assert doubtful.any()
-    assert torch.equal(one.query.seen[exact], window[exact])
-    off = (one.query.seen - window)[doubtful].abs()
+    assert torch.equal(one.query.observed[exact], window[exact])
+    off = (one.query.observed - window)[doubtful].abs()
     assert 0.001 < off.mean() < 0.3
 
 
 def test_a_single_gap_is_all_that_is_asked_for() -> None:
     window, representation = windows()
     task = Keys(mix=(0, 0, 0, 0, 1), noisy=0.0, shortened=0.0, longest_gap=30)
-    known = (task.draw(window, representation, SEEDS).query.trust >= 1).all(-1)
+    known = (task.draw(window, representation, SEEDS).query.confidence >= 1).all(-1)
     lengths = []
     for row in known.tolist():
         first, last = row.index(True), len(row) - row[::-1].index(True)
@@ -82,37 +85,37 @@ def spoilt(corruption: Corruption, *, turns: bool = False) -> tuple[torch.Tensor
     window = representation.encode(CLIP)
     known = torch.ones(len(window), representation.tokens, dtype=torch.bool)
     draws = [corruption.apply(window, known, representation, torch.Generator().manual_seed(seed)) for seed in range(20)]
-    seen, told = (torch.stack(part) for part in zip(*draws, strict=True))
-    return seen - window, told, seen
+    observed, told = (torch.stack(part) for part in zip(*draws, strict=True))
+    return observed - window, told, observed
 
 
 ALONE = {"misses": 0, "occlusion": 0, "swap": 0, "freeze": 0, "oversmooth": 0, "drift": 0, "untold": 0}
 
 
 def test_misses_are_far_and_mostly_noticed() -> None:
-    off, trust, _ = spoilt(Corruption(**{**ALONE, "noise": 0, "misses": 1, "calibration": 0}, place=1.0))
+    off, confidence, _ = spoilt(Corruption(**{**ALONE, "noise": 0, "misses": 1, "calibration": 0}, place=1.0))
     off = off.unflatten(-1, (-1, 3)).norm(dim=-1) / 3**0.5
     missed = off > 1e-5
     assert 0.005 < missed.float().mean() < 0.2
     assert 0.05 < off[missed].mean() < 0.5
-    assert trust[missed].mean() < 0.8 * trust[~missed].mean()
+    assert confidence[missed].mean() < 0.8 * confidence[~missed].mean()
 
 
 def test_less_confidence_means_more_noise() -> None:
-    off, trust, _ = spoilt(Corruption(**ALONE))
+    off, confidence, _ = spoilt(Corruption(**ALONE))
     off = off.unflatten(-1, (-1, 3)).norm(dim=-1)
-    assert torch.corrcoef(torch.stack((off.flatten(), trust.flatten())))[0, 1] < -0.3
+    assert torch.corrcoef(torch.stack((off.flatten(), confidence.flatten())))[0, 1] < -0.3
 
 
 def test_spoilt_rotations_are_rotations_and_the_path_is_off_by_itself() -> None:
-    off, trust, seen = spoilt(Corruption(**{**ALONE, "noise": 0.04}, place=0.5), turns=True)
-    first, second = seen[..., 3:].unflatten(-1, (-1, 2, 3)).unbind(-2)
+    off, confidence, observed = spoilt(Corruption(**{**ALONE, "noise": 0.04}, place=0.5), turns=True)
+    first, second = observed[..., 3:].unflatten(-1, (-1, 2, 3)).unbind(-2)
     ones = torch.ones_like(first[..., 0])
     assert torch.allclose(first.norm(dim=-1), ones, atol=1e-4)
     assert torch.allclose(second.norm(dim=-1), ones, atol=1e-4)
     assert float((first * second).sum(-1).abs().max()) < 1e-4
     path, turn = off[..., :3].norm(dim=-1), off[..., 3:9].norm(dim=-1)
-    assert torch.corrcoef(torch.stack((turn.flatten(), trust[..., 0].flatten())))[0, 1] < -0.3
+    assert torch.corrcoef(torch.stack((turn.flatten(), confidence[..., 0].flatten())))[0, 1] < -0.3
     within = path / path.mean(1, keepdim=True)  # how noisy a window is shows in both
     assert torch.corrcoef(torch.stack((within.flatten(), (turn / turn.mean(1, keepdim=True)).flatten())))[0, 1] < 0.1
 
@@ -141,10 +144,10 @@ def test_the_released_faults_by_joint(fault: str) -> None:
     touched: set[str] = set()
     true = window[::8].unflatten(-1, (19, 2))
     for seed in range(30):
-        seen, trust = ReleasedCorruption(**counts).apply(window, known, torch.Generator().manual_seed(seed))
-        assert not seen[~known[:, 0]].any()
-        assert set(trust.unique().tolist()) == {0.0, 0.5}
-        own = seen[::8].unflatten(-1, (19, 2))
+        observed, confidence = ReleasedCorruption(**counts).apply(window, known, torch.Generator().manual_seed(seed))
+        assert not observed[~known[:, 0]].any()
+        assert set(confidence.unique().tolist()) == {0.0, 0.5}
+        own = observed[::8].unflatten(-1, (19, 2))
         hit = (own != true).any(-1)
         assert int(hit.any(1).sum()) == 15
         touched |= {names[token] for token in hit.any(0).nonzero()[:, 0].tolist()}
@@ -180,13 +183,13 @@ def test_bad_values_are_told() -> None:
 def test_an_anchor_leads_back_and_takes_place_and_heading_out(config: RootedRotationsConfig) -> None:
     representation = config.build(SOURCE.skeleton)
     turned = next(iter(Viewed(SOURCE, views=1, tilt=0.0, zoom=(1.0, 1.0)).clips("train")))
-    seen = [representation.encode(replace(clip, offsets=None))[None, :50] for clip in (CLIP, turned)]
-    trust = torch.ones(1, 50, representation.tokens)
-    anchors = [representation.anchor(each, trust) for each in seen]
-    own = [anchor.into(each) for anchor, each in zip(anchors, seen, strict=True)]
+    observed = [representation.encode(replace(clip, offsets=None))[None, :50] for clip in (CLIP, turned)]
+    confidence = torch.ones(1, 50, representation.tokens)
+    anchors = [representation.anchor(each, confidence) for each in observed]
+    own = [anchor.into(each) for anchor, each in zip(anchors, observed, strict=True)]
     heights = torch.tensor([False, True, False]).repeat(representation.width // 3)
-    assert torch.allclose(anchors[1].back(own[1]), seen[1], atol=1e-5)
-    assert not torch.allclose(seen[0][..., ~heights], seen[1][..., ~heights], atol=0.1)
+    assert torch.allclose(anchors[1].back(own[1]), observed[1], atol=1e-5)
+    assert not torch.allclose(observed[0][..., ~heights], observed[1][..., ~heights], atol=0.1)
     assert torch.allclose(own[0][..., ~heights], own[1][..., ~heights], atol=1e-4)
 
 

@@ -44,7 +44,7 @@ def loader(
 
 
 def same(one: Batch, other: Batch) -> bool:
-    return torch.equal(one.target, other.target) and torch.equal(one.query.seen, other.query.seen)
+    return torch.equal(one.target, other.target) and torch.equal(one.query.observed, other.query.observed)
 
 
 def test_a_batch_depends_on_seed_and_step_alone() -> None:
@@ -72,9 +72,9 @@ def test_batches_are_standardised_windows_of_the_clips() -> None:
 
 def test_every_window_has_its_turn() -> None:
     made = loader(16, 14, batch_size=64)
-    seen = {tuple(window[0].tolist()) for step in range(4) for window in made.batch(step).target}
+    observed = {tuple(window[0].tolist()) for step in range(4) for window in made.batch(step).target}
     assert len(made) == 5 + 3
-    assert len(seen) == 8
+    assert len(observed) == 8
 
 
 def test_balance_is_how_often_a_window_is_drawn() -> None:
@@ -91,7 +91,7 @@ def test_two_ranks_together_see_the_batch_of_one_process() -> None:
     parts = [loader(augment=VARIED, rank=rank, world=2).batch(3) for rank in range(2)]
     for rank, part in enumerate(parts):
         assert torch.equal(part.target, whole.target[rank::2])
-        assert torch.equal(part.query.seen, whole.query.seen[rank::2])
+        assert torch.equal(part.query.observed, whole.query.observed[rank::2])
 
 
 def test_limbs_are_lent_from_rank_to_rank() -> None:

@@ -297,9 +297,9 @@ class TestSource:
 
     def test_splits_share_no_recording(self):
         source = Synthetic(seconds=0.2)
-        seen = [{clip.identity for clip in source.clips(split)} for split in ("train", "val", "test")]
-        assert all(len(one) == 4 * len(ACTIONS) for one in seen)
-        assert len(set.union(*seen)) == sum(map(len, seen))
+        observed = [{clip.identity for clip in source.clips(split)} for split in ("train", "val", "test")]
+        assert all(len(one) == 4 * len(ACTIONS) for one in observed)
+        assert len(set.union(*observed)) == sum(map(len, observed))
 
     def test_same_settings_same_clips(self):
         source = Synthetic(clips_per_action=1, seconds=0.5)

@@ -24,9 +24,9 @@ def test_forecast_shows_the_prefix_and_asks_for_the_rest() -> None:
     window = torch.randn(3, 7, 18)
     batch = Forecast(5, 2).batch(window, positions())
     assert torch.equal(batch.target, window)
-    assert torch.equal(batch.query.seen[:, :5], window[:, :5])
-    assert not batch.query.seen[:, 5:].any()
-    assert batch.query.trust.shape == (3, 7, len(BODY))
+    assert torch.equal(batch.query.observed[:, :5], window[:, :5])
+    assert not batch.query.observed[:, 5:].any()
+    assert batch.query.confidence.shape == (3, 7, len(BODY))
     assert batch.query.observed_frames().tolist() == [[True] * 5 + [False] * 2] * 3
     assert torch.allclose(batch.query.time[0], torch.arange(7) / 30)
     assert batch.query.valid.all()
@@ -36,7 +36,7 @@ def test_known_frames_may_differ_from_window_to_window() -> None:
     known = torch.tensor([[True, False, True], [False, True, True]])
     query = known_frames(torch.ones(2, 3, 18), known, positions())
     assert torch.equal(query.observed_frames(), known)
-    assert torch.equal(query.seen.bool().all(-1), known)
+    assert torch.equal(query.observed.bool().all(-1), known)
 
 
 @pytest.mark.parametrize("representation", [positions(), rotations()], ids=["positions", "rotations"])

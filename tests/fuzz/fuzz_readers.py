@@ -345,7 +345,7 @@ def _read_h5(path: Path) -> None:
     if path.name == "joints.h5":
         list(AmassJoints(str(path), fps=60).recordings("train"))
         return
-    h36m_camera.H36MCamera(str(path.parent))._seen(path.parent / "Walking.h5", 1)
+    h36m_camera.H36MCamera(str(path.parent))._observed(path.parent / "Walking.h5", 1)
 
 
 _PLACES = RootPositions(catalog.skeleton("smpl24"), 30.0, catalog.skeleton("smpl24").joints)

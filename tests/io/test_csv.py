@@ -71,14 +71,14 @@ def test_positions_alone_with_unknown_ones(tmp_path: Path, dim: int) -> None:
     points = walk().points()
     positions = points.positions[..., :dim].clone()
     positions[2, 4] = torch.nan
-    trust = torch.rand(positions.shape[:-1], generator=torch.Generator().manual_seed(0))
-    points = replace(points, positions=positions, confidence=trust)
+    confidence = torch.rand(positions.shape[:-1], generator=torch.Generator().manual_seed(0))
+    points = replace(points, positions=positions, confidence=confidence)
     save(points, tmp_path / "walk.csv")
     again = load_clip(tmp_path / "walk.csv")
     assert isinstance(again, Points)
     torch.testing.assert_close(again.positions, positions, atol=1e-6, rtol=0, equal_nan=True)
     assert again.confidence is not None
-    torch.testing.assert_close(again.confidence, trust, atol=1e-6, rtol=0)
+    torch.testing.assert_close(again.confidence, confidence, atol=1e-6, rtol=0)
     assert again.skeleton.same_tree(points.skeleton)
 
 

@@ -38,8 +38,8 @@ def model(config: ActionGAN.Config = SMALL, shape: FeatureShape = SHAPE, **chang
 
 def query(frames: int = 12, batch: int = 4, **changes: Any) -> Query:
     plain = Query(
-        seen=torch.zeros(batch, frames, SHAPE.width),
-        trust=torch.zeros(batch, frames, SHAPE.tokens),
+        observed=torch.zeros(batch, frames, SHAPE.width),
+        confidence=torch.zeros(batch, frames, SHAPE.tokens),
         time=even_time(frames, 30.0, batch),
         valid=torch.ones(batch, frames, dtype=torch.bool),
         action=torch.eye(3)[torch.arange(batch) % 3],
@@ -147,7 +147,7 @@ def test_a_taught_walk_learns_to_make_a_motion_again() -> None:
     z = 0.5 * torch.sin(torch.arange(10) / 2 + torch.arange(4)[:, None])[..., None] * torch.linspace(-1, 1, 12)
     question = query(10)
     batch = Batch(question, stage.decoder(z, question.action[:, None].expand(-1, 10, -1)).detach())
-    optimiser = torch.optim.Adam(stage.turn_parameters("maker"), 1e-2)
+    optimiser = torch.optim.Adam(stage.phase_parameters("maker"), 1e-2)
     losses: list[float] = []
     for _ in range(60):
         optimiser.zero_grad()
@@ -199,7 +199,7 @@ def test_the_second_stage_goes_on_from_the_taught_walk(judged: Literal["frames",
     config = replace(SMALL, walk="aware", judged=judged, taught=0.5, lively=1.0)
     made = config.build_on(SHAPE, earlier)
     assert made.maker is stage.maker
-    held = {id(p) for p in made.turn_parameters("maker")}
+    held = {id(p) for p in made.phase_parameters("maker")}
     assert all(id(p) in held for p in stage.teacher.parameters())
     torch.manual_seed(2)
     batch = Batch(query(), torch.randn(4, 12, SHAPE.width))
@@ -258,8 +258,8 @@ def test_one_class_only_is_enough() -> None:
     made = SMALL.build_on(shape, {"pose": first})
     question = query(action=torch.ones(4, 1))
     batch = Batch(question, torch.randn(4, 12, SHAPE.width))
-    for turn in made.turns:
-        assert torch.isfinite(made.loss(batch, turn)["loss"])
+    for phase in made.phases:
+        assert torch.isfinite(made.loss(batch, phase)["loss"])
     assert torch.isfinite(ask(made, question)).all()
 
 
@@ -305,8 +305,8 @@ def test_the_own_classifier_learns_nothing_from_made_motion() -> None:
 
 def test_a_shared_classifier_is_the_makers() -> None:
     made = model(replace(FRAMES, classifier="shared", recognised=0.1)).train()
-    assert made.turns == ("critic", "maker")
-    held = {id(p) for p in made.turn_parameters("maker")}
+    assert made.phases == ("critic", "maker")
+    held = {id(p) for p in made.phase_parameters("maker")}
     assert all(id(p) in held for p in made.classifier.parameters())
     made.loss(Batch(query(), torch.randn(4, 12, SHAPE.width)), "maker")["loss"].backward()
     assert any(p.grad is not None and p.grad.any() for p in made.classifier.parameters())
@@ -342,8 +342,8 @@ def test_frozen_batch_norm_stays_frozen() -> None:
     before = {name: value.clone() for name, value in made.decoder.state_dict().items()}
     first = ask(made, query())
     made.train()
-    for turn in made.turns:
-        made.loss(batch, turn)["loss"].backward()
+    for phase in made.phases:
+        made.loss(batch, phase)["loss"].backward()
     made.predict(query(), 2, torch.Generator().manual_seed(0))
     assert all(torch.equal(value, before[name]) for name, value in made.decoder.state_dict().items())
     assert torch.equal(ask(made, query()), first)
@@ -419,15 +419,15 @@ def test_decoder_and_encoder_stay_as_the_first_stage_left_them() -> None:
     frozen = [*made.decoder.parameters(), *(made.encoder.parameters() if made.encoder else ())]
     assert frozen
     assert not any(p.requires_grad for p in frozen)
-    trained = {id(p) for turn in made.turns for p in made.turn_parameters(turn)}
+    trained = {id(p) for phase in made.phases for p in made.phase_parameters(phase)}
     assert not any(id(p) in trained for p in frozen)
 
 
 def test_the_recipes_of_the_issue_are_there() -> None:
     assert {"action-gan", "action-gan-bandai2", "action-gan-faithful", "action-gan-faithful-bandai2"} <= set(RECIPES)
     faithful = recipe("action-gan-faithful")
-    assert [turn.repeats for turn in faithful.stages[0].optim] == [5, 1]  # pyright: ignore
-    assert [turn.repeats for turn in faithful.stages[1].optim] == [1, 2]  # pyright: ignore
+    assert [phase.repeats for phase in faithful.stages[0].optim] == [5, 1]  # pyright: ignore
+    assert [phase.repeats for phase in faithful.stages[1].optim] == [1, 2]  # pyright: ignore
 
 
 def test_a_trailing_mean_stills_shaking_keeps_a_pose_and_looks_back_alone() -> None:

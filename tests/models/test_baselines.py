@@ -16,11 +16,11 @@ from kinema.models.baselines import BASELINES, Interpolate, RunningAverage
 
 def query(window: Tensor, known: list[int], *, tokens: int = 2, time: Tensor | None = None) -> Query:
     batch, frames, _ = window.shape
-    trust = torch.zeros(batch, frames, tokens)
-    trust[:, known] = 1
+    confidence = torch.zeros(batch, frames, tokens)
+    confidence[:, known] = 1
     return Query(
-        seen=window * trust[..., :1],
-        trust=trust,
+        observed=window * confidence[..., :1],
+        confidence=confidence,
         time=even_time(frames, 10, batch) if time is None else time,
         valid=torch.ones(batch, frames, dtype=torch.bool),
         action=torch.zeros(batch, 0),
@@ -98,8 +98,8 @@ def test_slerp_crosses_pi_where_linear_goes_astray() -> None:
 
 def test_tokens_are_known_one_by_one_where_trust_speaks_of_triples(window: Tensor) -> None:
     question = query(window, [0, 1, 2, 3])
-    question.trust[:, 3, 1] = 0
-    question.seen[:, 3, 3:] = 0
+    question.confidence[:, 3, 1] = 0
+    question.observed[:, 3, 3:] = 0
     answer = ask("zero-velocity", question)
     assert torch.equal(answer[:, 8, :3], window[:, 3, :3])
     assert torch.equal(answer[:, 8, 3:], window[:, 2, 3:])
@@ -107,7 +107,7 @@ def test_tokens_are_known_one_by_one_where_trust_speaks_of_triples(window: Tenso
 
 def test_a_frame_counts_as_a_whole_where_tokens_are_not_triples(window: Tensor) -> None:
     question = query(window, [0, 1, 2, 3], tokens=6)
-    question.trust[:, 3, 1:] = 0
+    question.confidence[:, 3, 1:] = 0
     assert torch.equal(ask("zero-velocity", question)[:, 8], window[:, 3])
 
 
@@ -135,8 +135,8 @@ class TestContract:
         question = query(window, [0, 3, 9])
         junk = torch.full((3, 4, 6), 7.0)
         padded = Query(
-            seen=torch.cat((question.seen, junk), 1),
-            trust=torch.cat((question.trust, torch.ones(3, 4, 2)), 1),
+            observed=torch.cat((question.observed, junk), 1),
+            confidence=torch.cat((question.confidence, torch.ones(3, 4, 2)), 1),
             time=torch.cat((question.time, torch.zeros(3, 4)), 1),
             valid=torch.cat((question.valid, torch.zeros(3, 4, dtype=torch.bool)), 1),
             action=question.action,

@@ -31,11 +31,11 @@ def built(**changes: Any) -> ConvSeq2Seq:
 def batch(rows: int = 3, *, observed: int = 50, frames: int = 75, classes: int = CLASSES, seed: int = 0) -> Batch:
     generator = torch.Generator().manual_seed(seed)
     window = torch.randn(rows, frames, WIDTH, generator=generator).cumsum(1) / 10
-    trust = torch.zeros(rows, frames, 8)
-    trust[:, :observed] = 1
+    confidence = torch.zeros(rows, frames, 8)
+    confidence[:, :observed] = 1
     action = torch.eye(max(classes, 1))[torch.arange(rows) % max(classes, 1), :classes]
     valid = torch.ones(rows, frames, dtype=torch.bool)
-    return Batch(Query(window * trust[..., :1], trust, even_time(frames, 60, rows), valid, action), window)
+    return Batch(Query(window * confidence[..., :1], confidence, even_time(frames, 60, rows), valid, action), window)
 
 
 def answer(model: ConvSeq2Seq, query: Query, samples: int = 1) -> Tensor:
@@ -194,14 +194,14 @@ def test_the_seam_lacks_the_last_seen_frame_and_shows_the_first_true_one() -> No
 
 
 def test_l2_is_half_the_squares_of_weights_without_biases() -> None:
-    for turn in ConvSeq2Seq.turns:
+    for phase in ConvSeq2Seq.phases:
         plain, shrunk = built(dropout=0.0), built(dropout=0.0, l2=0.5)
         for model in (plain, shrunk):
             for name, weight in model.named_parameters():
                 if name.endswith("bias"):
                     torch.nn.init.constant_(weight, 0.3)
-        difference = shrunk.loss(batch(), turn)["loss"] - plain.loss(batch(), turn)["loss"]
-        weights = [w for n, w in plain.part(turn).named_parameters() if not n.endswith("bias")]
+        difference = shrunk.loss(batch(), phase)["loss"] - plain.loss(batch(), phase)["loss"]
+        weights = [w for n, w in plain.part(phase).named_parameters() if not n.endswith("bias")]
         assert difference.item() == pytest.approx(0.25 * sum(w.square().sum().item() for w in weights), rel=1e-4)
 
 
@@ -222,11 +222,11 @@ def test_the_losses_by_definition() -> None:
     assert far.loss(whole, "generator")["error"].item() == pytest.approx(distance, rel=1e-4)
 
 
-@pytest.mark.parametrize("turn", ConvSeq2Seq.turns)
-def test_a_turn_moves_its_own_half(turn: str) -> None:
+@pytest.mark.parametrize("phase", ConvSeq2Seq.phases)
+def test_a_turn_moves_its_own_half(phase: str) -> None:
     model = built(class_head=True, l2=0.001)
-    model.loss(batch(), turn)["loss"].backward()
-    own = {id(weight) for weight in model.turn_parameters(turn)}
+    model.loss(batch(), phase)["loss"].backward()
+    own = {id(weight) for weight in model.phase_parameters(phase)}
     for name, weight in model.named_parameters():
         assert (weight.grad is not None) == (id(weight) in own), name
 
@@ -241,7 +241,7 @@ def test_only_the_critic_is_told_the_action() -> None:
 
 def test_without_a_critic_there_is_one_turn() -> None:
     model = built(adversarial=0.0)
-    assert model.turns == ("generator",)
+    assert model.phases == ("generator",)
     assert not any(name.startswith("critic") for name in model.state_dict())
     assert torch.isfinite(model.loss(batch(), "generator")["loss"])
 
@@ -258,7 +258,7 @@ def test_predict_keeps_the_contract(padding: Any) -> None:
     assert once.shape == (2, 3, 75, WIDTH)
     assert torch.equal(once[0], once[1])
     assert torch.equal(once, answer(model, whole, samples=2))
-    assert torch.equal(once[:, :, :50], whole.seen[None, :, :50].expand(2, -1, -1, -1))
+    assert torch.equal(once[:, :, :50], whole.observed[None, :, :50].expand(2, -1, -1, -1))
     alone = answer(model, whole.map(lambda tensor: tensor[1:2]))
     torch.testing.assert_close(alone[:, 0], once[:1, 1], atol=1e-5, rtol=1e-4)
 
@@ -268,13 +268,13 @@ def test_any_prefix_is_enough() -> None:
     for observed in (1, 7, 75):
         found = answer(model, batch(observed=observed).query)
         assert torch.isfinite(found).all()
-    assert torch.equal(found[0], batch(observed=75).query.seen)
+    assert torch.equal(found[0], batch(observed=75).query.observed)
 
 
 def test_longer_futures_feed_the_answer_back() -> None:
     model = built()
     query = batch(frames=110, observed=50).query
-    past = query.seen[:, :50]
+    past = query.observed[:, :50]
     first = by_hand(model.eval(), past, 25)
     second = by_hand(model, torch.cat((past, first), 1)[:, -50:], 25)
     torch.testing.assert_close(answer(model, query)[0, :, 75:100], second, atol=1e-5, rtol=1e-3)
@@ -307,6 +307,6 @@ def test_masks_are_drawn_for_each_window_or_shared() -> None:
 
         encoder.layer = note  # type: ignore[method-assign]
         model.loss(batch(), "generator")
-        seen = sum(len(pairs) for pairs in rows)
+        observed = sum(len(pairs) for pairs in rows)
         # 16 + 24 frames hold 39, 37 and 33 rows, each for a batch of 3; 25 windows hold 8 + 4 + 2 rows each.
-        assert seen == (3 * (39 + 37 + 33) if shared else 3 * 25 * 14)
+        assert observed == (3 * (39 + 37 + 33) if shared else 3 * 25 * 14)

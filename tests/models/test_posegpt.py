@@ -32,7 +32,7 @@ def tokeniser(**changes: Any) -> PoseTokens:
 def prior(*, tokens: PoseTokens | None = None, **changes: Any) -> PoseGPT:
     torch.manual_seed(1)
     model = replace(PRIOR, **changes).build_on(SHAPE, {"tokens": tokens or tokeniser()})
-    for parameter in model.turn_parameters("model"):
+    for parameter in model.phase_parameters("model"):
         torch.nn.init.normal_(parameter, std=0.3)  # so that what is told matters
     return model.eval()
 
@@ -41,8 +41,8 @@ def query(frames: int = 24, known: int = 0, batch: int = 2, valid: int | None = 
     torch.manual_seed(2)
     shown = (torch.arange(frames) < known).float()[None, :, None].expand(batch, -1, -1)
     return Query(
-        seen=torch.randn(batch, frames, SHAPE.width) * shown,
-        trust=shown.expand(-1, -1, SHAPE.tokens).contiguous(),
+        observed=torch.randn(batch, frames, SHAPE.width) * shown,
+        confidence=shown.expand(-1, -1, SHAPE.tokens).contiguous(),
         time=even_time(frames, 30.0, batch),
         valid=(torch.arange(frames) < (frames if valid is None else valid)).expand(batch, -1),
         action=torch.eye(3)[torch.arange(batch) % 3],
@@ -69,7 +69,7 @@ def test_the_published_sizes_of_the_prior() -> None:
     model = released.build_on(replace(SHAPE, classes=60), {"tokens": books})
     told = [model.inputs.action_table, model.inputs.length_table]
     assert sum(table.weight.numel() for table in told if table is not None) == 278_528
-    assert sum(parameter.numel() for parameter in model.turn_parameters("model")) == 6_908_928 + 278_528
+    assert sum(parameter.numel() for parameter in model.phase_parameters("model")) == 6_908_928 + 278_528
 
 
 def reach(output: torch.Tensor, leaf: torch.Tensor) -> list[int]:
@@ -77,8 +77,8 @@ def reach(output: torch.Tensor, leaf: torch.Tensor) -> list[int]:
     last: list[int] = []
     for place in range(output.shape[1]):
         (grad,) = torch.autograd.grad(output[0, place].square().sum(), leaf, retain_graph=True, allow_unused=False)
-        seen = grad[0].abs().sum(-1).nonzero()
-        last.append(int(seen.max()) if len(seen) else -1)
+        observed = grad[0].abs().sum(-1).nonzero()
+        last.append(int(observed.max()) if len(observed) else -1)
     return last
 
 
@@ -202,11 +202,11 @@ def test_the_action_and_the_length_are_heard() -> None:
 def test_what_is_seen_is_given_back_and_goes_on_without_a_jump(known: int) -> None:
     model, question = prior(), query(24, known)
     answer = ask(model, question)
-    assert torch.equal(answer[:, :, :known], question.seen[:, :known].expand(2, -1, -1, -1))
+    assert torch.equal(answer[:, :, :known], question.observed[:, :known].expand(2, -1, -1, -1))
     decoded = ask(replace_blend(model, 0), question)
     if known < 24:
-        jump = (answer[:, :, known] - question.seen[:, known - 1]).abs().mean()
-        assert jump < (decoded[:, :, known] - question.seen[:, known - 1]).abs().mean()
+        jump = (answer[:, :, known] - question.observed[:, known - 1]).abs().mean()
+        assert jump < (decoded[:, :, known] - question.observed[:, known - 1]).abs().mean()
 
 
 def replace_blend(model: PoseGPT, blend: int) -> PoseGPT:

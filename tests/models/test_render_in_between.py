@@ -20,20 +20,22 @@ SHAPE = FeatureShape(width=6, tokens=3, owner=(0, 0, 1, 1, 2, 2))
 SMALL = RenderInBetweenReleased.Config().tiny()
 
 
-def batch(trust: torch.Tensor, valid: torch.Tensor | None = None) -> Batch:
-    frames = trust.shape[1]
+def batch(confidence: torch.Tensor, valid: torch.Tensor | None = None) -> Batch:
+    frames = confidence.shape[1]
     generator = torch.Generator().manual_seed(0)
-    target = torch.randn(len(trust), frames, 6, generator=generator).cumsum(1) * 0.1
-    shown = (trust > 0)[..., torch.tensor(SHAPE.owner)]
-    valid = torch.ones(trust.shape[:2], dtype=torch.bool) if valid is None else valid
-    query = Query(target * shown, trust, even_time(frames, 30.0, len(trust)), valid, torch.zeros(len(trust), 0))
+    target = torch.randn(len(confidence), frames, 6, generator=generator).cumsum(1) * 0.1
+    shown = (confidence > 0)[..., torch.tensor(SHAPE.owner)]
+    valid = torch.ones(confidence.shape[:2], dtype=torch.bool) if valid is None else valid
+    query = Query(
+        target * shown, confidence, even_time(frames, 30.0, len(confidence)), valid, torch.zeros(len(confidence), 0)
+    )
     return Batch(query, target)
 
 
 def keys(*frames: int, of: int = 17) -> Batch:
-    trust = torch.zeros(1, of, 3)
-    trust[:, list(frames)] = 0.5
-    return batch(trust)
+    confidence = torch.zeros(1, of, 3)
+    confidence[:, list(frames)] = 0.5
+    return batch(confidence)
 
 
 def small(**options: object) -> RenderInBetweenReleased:
@@ -51,8 +53,8 @@ def test_the_released_network_has_its_parameters() -> None:
     assert sum(value.numel() for value in plain.parameters()) == 1_997_990
     with_critic = RenderInBetweenReleased.Config(critic=True).build(FeatureShape(38, 19))
     assert isinstance(with_critic, RenderInBetweenCriticised)
-    assert sum(value.numel() for value in with_critic.turn_parameters("critic")) == 2_341_408
-    assert sum(value.numel() for value in with_critic.turn_parameters("model")) == 1_997_990
+    assert sum(value.numel() for value in with_critic.phase_parameters("critic")) == 2_341_408
+    assert sum(value.numel() for value in with_critic.phase_parameters("model")) == 1_997_990
     assert with_critic.critic(torch.zeros(1, 321, 38)).shape == (1, 1, 3, 21)
 
 
@@ -100,8 +102,8 @@ def test_with_a_zero_head_the_answer_is_the_line() -> None:
 def test_both_turns_of_the_critic_learn() -> None:
     model = small(critic=True, supervision="all")
     one = keys(0, 8, 16)
-    for turn in model.turns:
-        assert torch.isfinite(model.loss(one, turn)["loss"])
+    for phase in model.phases:
+        assert torch.isfinite(model.loss(one, phase)["loss"])
 
 
 def mended() -> RenderInBetween:
@@ -122,13 +124,13 @@ patterns = st.lists(st.lists(st.sampled_from([0.0, 0.0, 0.3, 1.0]), min_size=3, 
 def test_every_pattern_of_keys_gives_finite_numbers_and_meets_exact_keys(
     pattern: list[list[float]], padded: int
 ) -> None:
-    trust = torch.tensor([pattern])
-    valid = (torch.arange(trust.shape[1]) < trust.shape[1] - padded)[None]
-    one, model = batch(trust, valid), mended()
+    confidence = torch.tensor([pattern])
+    valid = (torch.arange(confidence.shape[1]) < confidence.shape[1] - padded)[None]
+    one, model = batch(confidence, valid), mended()
     found = answer(model, one.query)
     assert torch.isfinite(found).all()
-    exact = ((trust >= 1) & valid[..., None])[..., torch.tensor(SHAPE.owner)]
-    assert torch.equal(found[exact], one.query.seen[exact])
+    exact = ((confidence >= 1) & valid[..., None])[..., torch.tensor(SHAPE.owner)]
+    assert torch.equal(found[exact], one.query.observed[exact])
     loss = model.loss(one, "model")["loss"]
     loss.backward()
     assert torch.isfinite(loss)
@@ -137,51 +139,53 @@ def test_every_pattern_of_keys_gives_finite_numbers_and_meets_exact_keys(
 
 @pytest.mark.parametrize("kind", [GapReader, RenderInBetween])
 def test_untrained_it_is_the_cubic(kind: type[GapReader | RenderInBetween]) -> None:
-    trust = torch.zeros(1, 9, 3)
-    trust[:, ::4] = 1.0
-    one = batch(trust)
+    confidence = torch.zeros(1, 9, 3)
+    confidence[:, ::4] = 1.0
+    one = batch(confidence)
     found = answer(kind.Config().tiny().build(SHAPE).eval(), one.query)
-    keys = Keyframes(trust > 0, one.query.time, torch.tensor(SHAPE.owner))
-    assert torch.allclose(found, keys.cubic(one.query.seen, monotone=False), atol=1e-6)
+    keys = Keyframes(confidence > 0, one.query.time, torch.tensor(SHAPE.owner))
+    assert torch.allclose(found, keys.cubic(one.query.observed, monotone=False), atol=1e-6)
 
 
 def test_untrained_it_follows_doubtful_keys_by_local_lines() -> None:
-    trust = torch.full((1, 9, 3), 0.5)
-    one = batch(trust)
+    confidence = torch.full((1, 9, 3), 0.5)
+    one = batch(confidence)
     straight = one.target[:, :1] + torch.arange(9)[None, :, None] * 0.1
-    query = replace(one.query, seen=straight)
+    query = replace(one.query, observed=straight)
     found = answer(RenderInBetween.Config().tiny().build(SHAPE).eval(), query)
     assert torch.allclose(found, straight, atol=5e-3)
     off = straight.clone()
     off[0, 4, 0] += 1.0
-    missed = replace(query, seen=off, trust=trust.index_put((torch.tensor(0), torch.tensor(4)), torch.tensor(0.02)))
+    missed = replace(
+        query, observed=off, confidence=confidence.index_put((torch.tensor(0), torch.tensor(4)), torch.tensor(0.02))
+    )
     found = answer(RenderInBetween.Config().tiny().build(SHAPE).eval(), missed)
     assert (found - straight).abs().max() < 0.01
 
 
 def test_only_differences_of_time_matter() -> None:
-    trust = torch.zeros(1, 9, 3)
-    trust[:, ::4] = 1.0
-    query = batch(trust).query
+    confidence = torch.zeros(1, 9, 3)
+    confidence[:, ::4] = 1.0
+    query = batch(confidence).query
     model = mended()
     assert torch.allclose(answer(model, replace(query, time=query.time + 5)), answer(model, query), atol=1e-4)
     assert not torch.allclose(answer(model, replace(query, time=query.time * 3)), answer(model, query), atol=1e-3)
 
 
 def test_doubts_are_of_observations_only() -> None:
-    trust = torch.zeros(1, 9, 3)
-    trust[:, ::4, 0] = 0.5
-    doubts = mended().outlier_scores(batch(trust).query)
+    confidence = torch.zeros(1, 9, 3)
+    confidence[:, ::4, 0] = 0.5
+    doubts = mended().outlier_scores(batch(confidence).query)
     assert (doubts[0, 0, 0] > 0) & (doubts[0, 1] == 0).all() & (doubts[0, 0, 1:] == 0).all()
 
 
 def test_what_is_known_keeps_its_digits_under_autocast() -> None:
     """Fits and frames of reference are sums that cancel: in bfloat16 they were noise, or no numbers."""
     torch.manual_seed(0)
-    trust = torch.full((1, 33, 3), 0.5)
-    trust[:, ::3] = 0.9
-    one = batch(trust)
-    far = replace(one, query=replace(one.query, seen=one.query.seen + 100), target=one.target + 100)
+    confidence = torch.full((1, 33, 3), 0.5)
+    confidence[:, ::3] = 0.9
+    one = batch(confidence)
+    far = replace(one, query=replace(one.query, observed=one.query.observed + 100), target=one.target + 100)
     model = RenderInBetween.Config().tiny().build(SHAPE)
     exact = model.loss(far, "model")
     with torch.autocast("cpu", torch.bfloat16):

@@ -23,8 +23,8 @@ def query(observed: int, frames: int, width: int, batch: int = 3) -> Query:
     generator = torch.Generator().manual_seed(0)
     known = (torch.arange(frames) < observed)[None, :, None]
     return Query(
-        seen=torch.randn(batch, frames, width, generator=generator) * known,
-        trust=known.expand(batch, frames, width // 3).float(),
+        observed=torch.randn(batch, frames, width, generator=generator) * known,
+        confidence=known.expand(batch, frames, width // 3).float(),
         time=even_time(frames, 25.0, batch),
         valid=torch.ones(batch, frames, dtype=torch.bool),
         action=torch.zeros(batch, 0),
@@ -72,7 +72,7 @@ def test_it_starts_as_zero_velocity() -> None:
     asked = query(50, 75, 66)
     model = SiMLPe.Config().build(FeatureShape(66, 22)).eval()
     answer = model.predict(asked, 1, torch.Generator())[0]
-    assert torch.allclose(answer[:, 50:], asked.seen[:, 49:50].expand(-1, 25, -1), atol=1e-3)
+    assert torch.allclose(answer[:, 50:], asked.observed[:, 49:50].expand(-1, 25, -1), atol=1e-3)
 
 
 def test_longer_futures_are_fed_back() -> None:
@@ -83,7 +83,7 @@ def test_longer_futures_are_fed_back() -> None:
         nn.init.normal_(weight, std=0.2)
     asked = query(50, 75, 9)
     with torch.inference_mode():
-        known = asked.seen[:, :50]
+        known = asked.observed[:, :50]
         for _ in range(3):
             known = torch.cat((known, model(known[:, -50:])), 1)
         assert torch.allclose(model.predict(asked, 1, torch.Generator())[0], known[:, :75], atol=1e-5)

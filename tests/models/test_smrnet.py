@@ -52,13 +52,13 @@ def made(config: SMRNet.Config = CONFIG) -> SMRNet:
     return model.eval()
 
 
-def query(trust: Tensor | None = None, *, observed: int = 6, frames: int = 16, batch: int = 2) -> Query:
+def query(confidence: Tensor | None = None, *, observed: int = 6, frames: int = 16, batch: int = 2) -> Query:
     values = torch.randn(batch, frames, 9, generator=torch.Generator().manual_seed(1))
-    if trust is None:
-        trust = (torch.arange(frames) < observed).float()[None, :, None].expand(batch, frames, 3)
+    if confidence is None:
+        confidence = (torch.arange(frames) < observed).float()[None, :, None].expand(batch, frames, 3)
     return Query(
-        seen=values * (trust > 0).repeat_interleave(3, -1),
-        trust=trust,
+        observed=values * (confidence > 0).repeat_interleave(3, -1),
+        confidence=confidence,
         time=even_time(frames, 50.0, batch),
         valid=torch.ones(batch, frames, dtype=torch.bool),
         action=torch.zeros(batch, 0),
@@ -127,7 +127,7 @@ def test_squares_in_space_are_least_at_the_mean_and_distances_at_the_median() ->
 
 def test_the_faithful_loss_is_the_error_of_the_noise() -> None:
     model = made()
-    batch = Batch(query(), query(observed=16).seen)
+    batch = Batch(query(), query(observed=16).observed)
     torch.manual_seed(3)
     found = float(model.loss(batch, "model")["loss"].detach())
     torch.manual_seed(3)
@@ -136,7 +136,7 @@ def test_the_faithful_loss_is_the_error_of_the_noise() -> None:
     noise = torch.randn(1, 2, 8, 9)
     a = model._alpha_bar.float()[level][:, None, None]  # pyright: ignore[reportPrivateUsage]
     x = a.sqrt() * (basis @ batch.target) + (1 - a).sqrt() * noise[0]
-    past = batch.query.seen[:, :6]
+    past = batch.query.observed[:, :6]
     held = torch.cat((past, past[:, -1:].expand(-1, 10, -1)), 1)
     with torch.inference_mode():
         said = Plain(model.denoiser)(x, level, basis @ held)
@@ -152,11 +152,11 @@ def test_what_is_known_comes_back_under_any_mask(config: SMRNet.Config, samples:
     held[:, :, 1] = 1  # one joint is given throughout
     ended[:, 13:] = 1  # the last frames are given
     scattered[0, 3, 1], scattered[1, 9:, 2] = 0.5, 1
-    for trust in (prefix, held, ended, scattered, torch.zeros(2, 16, 3), torch.ones(2, 16, 3)):
-        asked = query(trust)
+    for confidence in (prefix, held, ended, scattered, torch.zeros(2, 16, 3), torch.ones(2, 16, 3)):
+        asked = query(confidence)
         found = answers(model, asked, samples)
-        known = (trust > 0).repeat_interleave(3, -1).expand_as(found)
-        assert torch.equal(found[known], asked.seen.expand_as(found)[known])
+        known = (confidence > 0).repeat_interleave(3, -1).expand_as(found)
+        assert torch.equal(found[known], asked.observed.expand_as(found)[known])
         assert torch.isfinite(found).all()
 
 
@@ -234,7 +234,7 @@ def test_completion_puts_in_exactly_what_the_coefficients_can_say() -> None:
 def test_the_reading_sees_the_last_pose_that_residual_windows_lack() -> None:
     """Of differences to the last pose alone, two bodies that move alike are one."""
     there = query()
-    elsewhere = replace(there, seen=there.seen + 2.0 * (there.trust > 0).repeat_interleave(3, -1))
+    elsewhere = replace(there, observed=there.observed + 2.0 * (there.confidence > 0).repeat_interleave(3, -1))
     for reading, alike in ((0, True), (16, False)):
         model = made(replace(MENDED, reading=reading))
         moved = answers(model, elsewhere) - 2.0
@@ -249,11 +249,11 @@ def test_windows_with_a_heading_of_their_own_turn_with_the_body(free: float) -> 
     model = replace(MENDED, reading=16, heading="own", uncond_answers=free).build(shape).eval()
     nn.init.normal_(model.denoiser.leave.weight, std=0.1)
     pose = representation.encode(rest_pose(canon17(), 50.0)) + 0.1 * torch.randn(2, 16, 48)
-    trust = (torch.arange(16) < 6).float()[None, :, None].expand(2, 16, 16)
+    confidence = (torch.arange(16) < 6).float()[None, :, None].expand(2, 16, 16)
     about = axis_angle_to_rotmat("Y", torch.tensor([0.7, -2.0]))
 
     def asked(pose: Tensor) -> Query:
-        return replace(query(), seen=pose * trust[..., :1], trust=trust)
+        return replace(query(), observed=pose * confidence[..., :1], confidence=confidence)
 
     def turned(pose: Tensor) -> Tensor:
         return (pose.unflatten(-1, (-1, 3)) @ about.mT[:, None]).flatten(-2)
@@ -271,7 +271,7 @@ def test_a_body_without_sides_is_taken_as_it_stands() -> None:
 
 
 def test_the_best_of_several_noises_is_the_one_that_is_learnt_from() -> None:
-    batch = Batch(query(), query(observed=16).seen)
+    batch = Batch(query(), query(observed=16).observed)
     model = made(replace(MENDED, best_of=6))
     losses = []
     for best_of in (1, 6):
@@ -300,7 +300,7 @@ def test_a_model_that_knows_the_data_answers_with_them() -> None:
     model = made(replace(MENDED, coefficients=16))
     nn.init.zeros_(model.denoiser.leave.weight)
     found = answers(model, query())
-    assert torch.allclose(found[:, :, 6:], query().seen[:, 5:6].expand(3, 2, 10, 9), atol=1e-4)
+    assert torch.allclose(found[:, :, 6:], query().observed[:, 5:6].expand(3, 2, 10, 9), atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -314,7 +314,7 @@ def test_configs_that_cannot_be_are_refused(changes: dict[str, object]) -> None:
 def test_the_last_layers_unused_map_is_not_trained() -> None:
     """It is counted, and would leave a distributed run waiting for its gradient."""
     model = made().train()
-    model.loss(Batch(query(), query(observed=16).seen), "model")["loss"].backward()
+    model.loss(Batch(query(), query(observed=16).observed), "model")["loss"].backward()
     assert [name for name, weight in model.named_parameters() if weight.grad is None] == [
         "denoiser.layers.1.back.weight",
         "denoiser.layers.1.back.bias",

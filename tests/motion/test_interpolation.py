@@ -183,12 +183,12 @@ def test_a_clip_that_stands_still_is_left_alone(method: str) -> None:
 def test_softening_weighs_evidence_and_keeps_straight_lines() -> None:
     skeleton = perform("walk", seconds=0.2, fps=30.0, seed=0).skeleton
     line = torch.arange(20).float()[:, None, None].expand(20, len(skeleton), 2).clone()
-    times, trust = even_times(20, 30.0), torch.ones(20)
-    kept = soften(Points(skeleton, line, 30.0), times, trust, reach=0.1)
+    times, confidence = even_times(20, 30.0), torch.ones(20)
+    kept = soften(Points(skeleton, line, 30.0), times, confidence, reach=0.1)
     torch.testing.assert_close(kept.positions, line, atol=1e-4, rtol=0)
     off = line.clone()
     off[10] += 50
-    trust[10] = 0
+    confidence[10] = 0
     torch.testing.assert_close(
-        soften(Points(skeleton, off, 30.0), times, trust, reach=0.1).positions, line, atol=1e-4, rtol=0
+        soften(Points(skeleton, off, 30.0), times, confidence, reach=0.1).positions, line, atol=1e-4, rtol=0
     )

@@ -42,12 +42,12 @@ def test_a_body_that_is_forecast_to_stand_still_stands_as_it_was_last_seen(skele
 def test_a_turn_that_the_model_forecasts_is_made(skeleton: str) -> None:
     clip = walk(skeleton)
     canon = catalog.skeleton("canon17")
-    seen = retarget(clip, canon, by="directions")
+    observed = retarget(clip, canon, by="directions")
     last = CentredPositionsConfig(60.0).build(canon)
     angles = torch.linspace(0, math.pi / 2, 31)[1:]
-    still = last.decode(last.encode(seen[-1:])).positions
+    still = last.decode(last.encode(observed[-1:])).positions
     turning = still @ axis_angle_to_rotmat("Y", angles).transpose(-1, -2)
-    ahead = carry(type(seen.points())(canon, turning, 60.0), clip, turned=True)
+    ahead = carry(type(observed.points())(canon, turning, 60.0), clip, turned=True)
     made = torch.remainder(facing(ahead) - facing(clip[-1:]) + math.pi, 2 * math.pi) - math.pi
     torch.testing.assert_close(made, angles, atol=0.02, rtol=0)
 

@@ -40,12 +40,12 @@ class Nudge(Model):
         self.amount = amount
         self.asked: list[Query] = []
 
-    def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         raise NotImplementedError
 
     def predict(self, query: Query, samples: int, generator: torch.Generator) -> Tensor:
         self.asked.append(query)
-        return repeat_samples(query.seen + self.amount, samples)
+        return repeat_samples(query.observed + self.amount, samples)
 
 
 def run_of(representation: Representation, amount: float = 0.1) -> Adapter:
@@ -167,10 +167,10 @@ def test_a_model_sees_no_frame_that_is_unknown() -> None:
     assert isinstance(model, Nudge)
     assert len(model.asked) == 2  # windows of 30 frames, half of each over the one before; not those without a gap
     for query in model.asked:
-        hidden = (query.trust == 0).all(-1)
+        hidden = (query.confidence == 0).all(-1)
         assert hidden.any()
-        assert (query.seen[hidden] == 0).all()
-        assert (query.seen[~hidden] != 0).any()
+        assert (query.observed[hidden] == 0).all()
+        assert (query.observed[~hidden] != 0).any()
 
 
 def asked_of(clip: Motion, known: Tensor, **more: object) -> Query:
@@ -184,19 +184,19 @@ def asked_of(clip: Motion, known: Tensor, **more: object) -> Query:
 
 def test_evidence_is_shown_as_it_came_with_its_confidence() -> None:
     clip, known = WALK[:25], torch.arange(25) % 8 == 0
-    trust = torch.full((25, 24), 0.7)
-    trust[8, 3], trust[16] = 0.2, 1.0
-    query = asked_of(clip, known, keys="soft", trust=trust)
+    confidence = torch.full((25, 24), 0.7)
+    confidence[8, 3], confidence[16] = 0.2, 1.0
+    query = asked_of(clip, known, keys="soft", confidence=confidence)
     representation = RotationVectorsConfig(30.0).build(WALK.skeleton)
-    assert torch.equal(query.trust[0, 8] < 0.3, torch.arange(24) == 3)
-    assert 0.9 < float(query.trust[0, 16].min()) < 1  # evidence is never exact
-    assert not query.trust[0][~known].any()
+    assert torch.equal(query.confidence[0, 8] < 0.3, torch.arange(24) == 3)
+    assert 0.9 < float(query.confidence[0, 16].min()) < 1  # evidence is never exact
+    assert not query.confidence[0][~known].any()
     # Raw, not smoothed: smoothing is what the model is for.
-    assert torch.allclose(query.seen[0][known], representation.encode(clip)[known], atol=1e-5)
+    assert torch.allclose(query.observed[0][known], representation.encode(clip)[known], atol=1e-5)
     told_nothing = asked_of(clip, known, keys="soft")
-    assert (told_nothing.trust[0][known] == 0.5).all()
+    assert (told_nothing.confidence[0][known] == 0.5).all()
     exact = asked_of(clip, known)
-    assert (exact.trust[0][known] == 1).all()
+    assert (exact.confidence[0][known] == 1).all()
 
 
 def test_keys_off_the_models_frames_are_shown_at_their_own_times() -> None:
@@ -204,19 +204,19 @@ def test_keys_off_the_models_frames_are_shown_at_their_own_times() -> None:
     clip = replace(WALK[:19], fps=24.0)
     known = torch.arange(19) % 6 == 0
     query = asked_of(clip, known, fps=48.0)
-    there = query.trust[0].amin(-1) == 1
+    there = query.confidence[0].amin(-1) == 1
     assert int(there.sum()) == int(known.sum())
     assert torch.allclose(query.time[0][there], torch.arange(19)[known] / 24, atol=1e-5)
     assert (query.time[0].diff() > 0).all()
     representation = RotationVectorsConfig(30.0).build(WALK.skeleton)
-    assert torch.allclose(query.seen[0][there], representation.encode(replace(clip, fps=30.0))[known], atol=1e-5)
+    assert torch.allclose(query.observed[0][there], representation.encode(replace(clip, fps=30.0))[known], atol=1e-5)
 
 
 def test_a_gap_longer_than_a_models_window_is_seen_from_both_sides() -> None:
     known = torch.ones(60, dtype=torch.bool)
     known[10:55] = False
     query = asked_of(WALK[:60], known)
-    assert query.trust.shape[1] == 60
+    assert query.confidence.shape[1] == 60
 
 
 @pytest.mark.parametrize("trusted", [False, True])
@@ -228,11 +228,13 @@ def test_windows_asked_together_are_answered_as_each_by_itself(trusted: bool) ->
         root=torch.stack((WALK.root[:40], WALK.root[15:55])),
     )
     known = torch.arange(40) % 8 == 0
-    trust = torch.rand(2, 40, 24, generator=torch.Generator().manual_seed(0)).clamp(0.1) if trusted else None
-    answer = Pipeline(run.name, run).complete(clips, known, trust)
+    confidence = torch.rand(2, 40, 24, generator=torch.Generator().manual_seed(0)).clamp(0.1) if trusted else None
+    answer = Pipeline(run.name, run).complete(clips, known, confidence)
     for window in range(2):
-        one = None if trust is None else trust[window]
-        alone = complete(clips.one(window), known=known, keys="soft" if trusted else "exact", trust=one, method=run)
+        one = None if confidence is None else confidence[window]
+        alone = complete(
+            clips.one(window), known=known, keys="soft" if trusted else "exact", confidence=one, method=run
+        )
         assert isinstance(alone.motion, Motion)
         assert torch.allclose(answer.rotations[window][:33], alone.motion.rotations[:33], atol=1e-5)
         assert torch.allclose(answer.root[window][:33], alone.motion.root[:33], atol=1e-5)
@@ -242,10 +244,10 @@ class Late(Nudge):
     """Says for what is unknown the mean of what is known in the window, and noise of each window's own."""
 
     def predict(self, query: Query, samples: int, generator: torch.Generator) -> Tensor:
-        there = query.trust.amin(-1, keepdim=True) > 0
-        mean = (query.seen * there).sum(1, keepdim=True) / there.sum(1, keepdim=True)
+        there = query.confidence.amin(-1, keepdim=True) > 0
+        mean = (query.observed * there).sum(1, keepdim=True) / there.sum(1, keepdim=True)
         noise = torch.randn(samples, *mean.shape, generator=generator)
-        return repeat_samples(torch.where(there, query.seen, mean), samples) + self.amount * noise
+        return repeat_samples(torch.where(there, query.observed, mean), samples) + self.amount * noise
 
 
 # Rotations: the same sums in float32, over parts of other lengths. Positions are turned to rotations by way of each
@@ -292,7 +294,7 @@ def test_windows_begin_and_end_at_known_frames() -> None:
     assert isinstance(run.model, Nudge)
     assert len(run.model.asked) > 1
     for query in run.model.asked[:-1]:
-        assert (query.trust[0, [0, -1]] == 1).all()
+        assert (query.confidence[0, [0, -1]] == 1).all()
 
 
 def picture_of(skeleton: str) -> tuple[Points, Tensor]:
@@ -323,10 +325,10 @@ def test_a_model_of_pictures_completes_any_set_of_keypoints(skeleton: str) -> No
     query = run.model.asked[0]  # type: ignore[union-attr]
     names = PictureKeypointsConfig(fps=30.0).build(WALK.skeleton).joints
     lacking = {"head", "l_hand", "r_hand"} | ({"l_toe", "r_toe"} if skeleton == "coco17" else set())
-    trust = dict(zip(names, query.trust[0, 0].tolist(), strict=True))
-    assert {name for name, sure in trust.items() if sure < 0.1} == lacking
-    assert min(trust.values()) > 0  # a guess is hardly believed, and a body is whole
-    up = query.seen[0, 0].view(19, 2)
+    confidence = dict(zip(names, query.confidence[0, 0].tolist(), strict=True))
+    assert {name for name, sure in confidence.items() if sure < 0.1} == lacking
+    assert min(confidence.values()) > 0  # a guess is hardly believed, and a body is whole
+    up = query.observed[0, 0].view(19, 2)
     assert up[names.index("l_knee"), 1] < 0  # y up for the model, below the hips
     elbow, wrist, hand = (up[names.index(f"l_{part}")] for part in ("elbow", "wrist", "hand"))
     assert torch.allclose(hand, wrist + 0.3 * (wrist - elbow), atol=1e-4)  # where the bone before it points

@@ -42,9 +42,9 @@ def test_the_answer_is_on_the_users_skeleton_at_the_users_rate(run: Pipeline, wa
 
 def test_the_forecast_goes_on_from_the_last_frame(run: Pipeline, walk: Motion) -> None:
     answer = run.forecast(walk, seconds=0.2)
-    seen = walk.points().positions
-    step = (answer.samples.one(0).points().positions[0] - seen[-1]).norm(dim=-1)
-    last = (seen[-1] - seen[-2]).norm(dim=-1)
+    observed = walk.points().positions
+    step = (answer.samples.one(0).points().positions[0] - observed[-1]).norm(dim=-1)
+    last = (observed[-1] - observed[-2]).norm(dim=-1)
     assert float(step.max()) < 1.2 * float(last.max())
     assert float(step[0]) < 1.5 * float(last[0])
 

@@ -31,12 +31,12 @@ class Waver(Model):
         super().__init__()
         self.asked: list[Query] = []
 
-    def loss(self, batch: Batch, turn: str) -> dict[str, torch.Tensor]:
+    def loss(self, batch: Batch, phase: str) -> dict[str, torch.Tensor]:
         raise NotImplementedError
 
     def predict(self, query: Query, samples: int, generator: torch.Generator) -> torch.Tensor:
         self.asked.append(query)
-        noise = torch.randn(samples, *query.seen.shape, generator=generator)
+        noise = torch.randn(samples, *query.observed.shape, generator=generator)
         return 0.1 * noise + query.action.argmax(-1)[None, :, None, None] * 0.1
 
 
@@ -53,8 +53,8 @@ def test_nothing_is_known_but_the_action() -> None:
     query = run.trained().model.asked[0]  # pyright: ignore
     assert clips.batch_shape == (3,)
     assert clips.frames == 15
-    assert not query.seen.any()
-    assert not query.trust.any()
+    assert not query.observed.any()
+    assert not query.confidence.any()
     assert query.action.tolist() == [[0, 1, 0, 1]]
     assert query.action_frames is None
 

@@ -37,11 +37,11 @@ class Prophet(Model):
         super().__init__()
         self.known = known
 
-    def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         raise NotImplementedError
 
     def predict(self, query: Query, samples: int, generator: torch.Generator) -> Tensor:
-        said = query.seen.clone()
+        said = query.observed.clone()
         asked = said.shape[1] - OBSERVED
         said[:, OBSERVED:] = self.known.future[:asked]
         return said.expand(samples, *said.shape)
@@ -51,10 +51,10 @@ def walk(angle: float = 0.7) -> Motion:
     """A walk that begins away from the origin and goes in a slanting direction."""
     source: Any = Synthetic(clips_per_action=1, seconds=4.0, fps=FPS, actions=("walk",))
     clip = next(iter(source.clips("train")))
-    turn = axis_angle_to_rotmat("Y", torch.tensor(angle))
+    turned = axis_angle_to_rotmat("Y", torch.tensor(angle))
     rotations = clip.rotations.clone()
-    rotations[:, 0] = turn @ rotations[:, 0]
-    return Motion(clip.skeleton, rotations, clip.root @ turn.T + torch.tensor([3.0, 0.0, -2.0]), clip.fps)
+    rotations[:, 0] = turned @ rotations[:, 0]
+    return Motion(clip.skeleton, rotations, clip.root @ turned.T + torch.tensor([3.0, 0.0, -2.0]), clip.fps)
 
 
 def prophet(truth: Motion, start: int) -> Pipeline:

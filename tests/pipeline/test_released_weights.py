@@ -154,14 +154,14 @@ def test_render_in_between_whose_pictures_have_y_down(tmp_path: Path) -> None:
     for length in (33, 25):  # a whole window, and a padded one
         valid = torch.arange(33) < length
         known = valid & (torch.arange(33) % 8 == 0)
-        seen = torch.randn(1, 33, 38, generator=torch.Generator().manual_seed(2)) * known[:, None]
+        observed = torch.randn(1, 33, 38, generator=torch.Generator().manual_seed(2)) * known[:, None]
         query = Query(
-            seen * flip, 0.5 * known[None, :, None].float().expand(-1, -1, 19), even_time(33, 60.0, 1), valid[None],
+            observed * flip, 0.5 * known[None, :, None].float().expand(-1, -1, 19), even_time(33, 60.0, 1), valid[None],
             torch.zeros(1, 0),
         )  # fmt: skip
         with torch.no_grad():
             keys, answer = model(query)
-            there_keys, there = network(seen, known, valid)
+            there_keys, there = network(observed, known, valid)
         torch.testing.assert_close(keys[:, known] * flip, there_keys[:, known], atol=1e-4, rtol=1e-4)
         torch.testing.assert_close(answer[:, valid] * flip, there[:, valid], atol=1e-4, rtol=1e-4)
     places = torch.randn(1, 1, 2) + torch.randn(5, 19, 2).cumsum(0) * 0.02

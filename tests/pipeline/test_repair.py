@@ -33,21 +33,21 @@ class Wary(Model):
         super().__init__()
         self.asked: list[Query] = []
 
-    def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         raise NotImplementedError
 
     def predict(self, query: Query, samples: int, generator: torch.Generator) -> Float[Tensor, "s b t f"]:
         self.asked.append(query)
-        there = (query.trust > 0)[..., list(RootedRotationsConfig(30.0).build(BODY).token_of_feature)]
-        return repeat_samples(torch.where(there, query.seen, query.seen[:, :1]), samples)
+        there = (query.confidence > 0)[..., list(RootedRotationsConfig(30.0).build(BODY).token_of_feature)]
+        return repeat_samples(torch.where(there, query.observed, query.observed[:, :1]), samples)
 
     def outlier_scores(self, query: Query) -> Float[Tensor, "b t j"]:
         knee = RootedRotationsConfig(30.0).build(BODY).token_of_feature
         own = [place for place, token in enumerate(knee) if token == BODY.index("l_knee")]
-        away = (query.seen - query.seen.median(1, keepdim=True).values)[..., own].norm(dim=-1)
-        out = torch.zeros(*query.trust.shape)
+        away = (query.observed - query.observed.median(1, keepdim=True).values)[..., own].norm(dim=-1)
+        out = torch.zeros(*query.confidence.shape)
         out[..., BODY.index("l_knee")] = torch.where(away > 1.0, 0.9, 0.1)
-        return out * (query.trust > 0)
+        return out * (query.confidence > 0)
 
 
 def wary() -> Adapter:
@@ -57,8 +57,8 @@ def wary() -> Adapter:
 def bent(first: int, last: int) -> Motion:
     """A knee that is turned away over a second and comes back slowly: nothing that a step would show."""
     rotations, knee = WALK.rotations.clone(), BODY.index("l_knee")
-    turn = torch.tensor([[1.0, 0, 0], [0, -1, 0], [0, 0, -1]])
-    rotations[first : last + 1, knee] = rotations[first : last + 1, knee] @ turn
+    turned = torch.tensor([[1.0, 0, 0], [0, -1, 0], [0, 0, -1]])
+    rotations[first : last + 1, knee] = rotations[first : last + 1, knee] @ turned
     return replace(WALK, rotations=rotations)
 
 
@@ -85,16 +85,18 @@ def test_what_is_doubted_is_given_up_or_weighs_less(keys: str) -> None:
     assert any("wary doubts, by frames: l_knee (41-59)" in line for line in done.report.lines())
     knee, other = BODY.index("l_knee"), BODY.index("r_knee")
     assert isinstance(run.model, Wary)
-    trust = torch.cat([query.trust[0] for query in run.model.asked if query.trust.shape[1] == 90] or [torch.zeros(0)])
+    confidence = torch.cat(
+        [query.confidence[0] for query in run.model.asked if query.confidence.shape[1] == 90] or [torch.zeros(0)]
+    )
     if keys == "exact":
         assert isinstance(done.motion, Motion)
         assert torch.equal(done.motion.rotations[:39], clip.rotations[:39])
         moved = (done.motion.rotations - clip.rotations).abs().amax((-1, -2))
         assert bool((moved[41:60, knee] > 0.1).all())
         assert not moved[:, other].any()
-    elif len(trust):
-        assert bool((trust[41:60, knee] < 0.1).all())
-        assert bool((trust[:, other] > 0.4).all())
+    elif len(confidence):
+        assert bool((confidence[41:60, knee] < 0.1).all())
+        assert bool((confidence[:, other] > 0.4).all())
     named, none = repair(clip, bad=torch.arange(90) < 3, method=run)
     assert none == {}
     assert not any("doubts" in line for line in named.report.lines())

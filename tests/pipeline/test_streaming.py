@@ -70,7 +70,7 @@ def test_times_may_tremble_and_frames_may_be_lost(walk: Motion) -> None:
     angle = torch.arange(walk.frames) / FPS
     kept = [place for place in range(walk.frames) if place % 7]
     tremble = 0.006 * torch.sin(torch.arange(walk.frames) * 12.9898)
-    seen = [float(angle[place] + (tremble[place] if place < walk.frames - 1 else 0)) for place in kept]
+    observed = [float(angle[place] + (tremble[place] if place < walk.frames - 1 else 0)) for place in kept]
 
     def at(times: torch.Tensor) -> Motion:
         still = walk[:1]
@@ -78,7 +78,7 @@ def test_times_may_tremble_and_frames_may_be_lost(walk: Motion) -> None:
         return replace(still, root=root, rotations=still.rotations.expand(len(times), -1, -1, -1))
 
     forecaster = Forecaster.open("constant-velocity", walk.skeleton, FPS, seconds=0.1)
-    feed(forecaster, at(torch.tensor(seen)), [100 + each for each in seen])
+    feed(forecaster, at(torch.tensor(observed)), [100 + each for each in observed])
     clip = forecaster.clip()
     wanted = at(angle[walk.frames - clip.frames :])
     torch.testing.assert_close(clip.root, wanted.root, rtol=0, atol=1e-4)

@@ -158,11 +158,11 @@ class Encoder(Model):
         super().__init__()
         self.enter, self.leave = nn.Linear(shape.width, config.code), nn.Linear(config.code, shape.width)
 
-    def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         return {"loss": (self.leave(self.enter(batch.target)) - batch.target).abs().mean()}
 
     def predict(self, query: Query, samples: int, generator: torch.Generator) -> Tensor:
-        return repeat_samples(self.leave(self.enter(query.seen)), samples)
+        return repeat_samples(self.leave(self.enter(query.observed)), samples)
 
 
 class Follower(Model):
@@ -188,15 +188,15 @@ class Follower(Model):
         self.encoder = encoder.requires_grad_(False)
         self.move = nn.Linear(encoder.enter.out_features, encoder.enter.out_features)
 
-    def turn_parameters(self, turn: str) -> Any:
+    def phase_parameters(self, phase: str) -> Any:
         return self.move.parameters()
 
-    def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
-        moved = self.encoder.leave(self.move(self.encoder.enter(batch.query.seen)))
+    def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
+        moved = self.encoder.leave(self.move(self.encoder.enter(batch.query.observed)))
         return {"loss": (moved - batch.target).abs().mean()}
 
     def predict(self, query: Query, samples: int, generator: torch.Generator) -> Tensor:
-        return repeat_samples(self.encoder.leave(self.move(self.encoder.enter(query.seen))), samples)
+        return repeat_samples(self.encoder.leave(self.move(self.encoder.enter(query.observed))), samples)
 
 
 def two_stages(monkeypatch: pytest.MonkeyPatch) -> Recipe:
@@ -225,10 +225,10 @@ def test_resuming_between_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     dying = Encoder if dies_in == "encoder" else Follower
     real, calls = dying.loss, iter(range(100))
 
-    def loss(self: Any, batch: Batch, turn: str) -> dict[str, Tensor]:
+    def loss(self: Any, batch: Batch, phase: str) -> dict[str, Tensor]:
         if self.training and next(calls) == 3:
             raise OSError("the machine went down")
-        return real(self, batch, turn)
+        return real(self, batch, phase)
 
     with monkeypatch.context() as patch:
         patch.setattr(dying, "loss", loss)

@@ -200,13 +200,13 @@ def places(scheme: str, frames: int, fps: float, seed: int = 0) -> np.ndarray:
 
 def write_keypoints(path: Path, frames: int, seed: int = 0) -> Path:
     """A walker as a camera sees it, in AlphaPose's layout with COCO's seventeen, some of them missing."""
-    seen = places("mixamo", frames, 30.0, seed)
+    observed = places("mixamo", frames, 30.0, seed)
     index = {role: place for place, role in enumerate(ROLES)}
     pages: list[dict[str, Any]] = []
     for frame in range(frames):
         row: list[float] = []
         for place, role in enumerate(COCO17):
-            x, y, z = seen[frame, index[role]]
+            x, y, z = observed[frame, index[role]]
             shift = (0, 2, -2, 5, -5)[place] if place < 5 else 0
             lost = (frame + 3 * place) % 23 == 0
             depth = 4.5 + 0.3 * z
@@ -226,16 +226,16 @@ def write_pack(
     path: Path, names: Sequence[str], splits: Sequence[int], *, scheme: str, frames: int, fps: float
 ) -> None:
     """Walkers as a pack of rotations, in the layout of the open packs."""
-    turns: list[np.ndarray] = []
+    rotations: list[np.ndarray] = []
     roots: list[np.ndarray] = []
     for seed in range(len(names)):
         body, angles, root = walk(scheme, frames, fps, seed)
         vectors = matrices(angles).as_rotvec().reshape(frames, -1, 3)
-        turns.append((vectors * 32767 / np.pi).round().astype(np.int16))
+        rotations.append((vectors * 32767 / np.pi).round().astype(np.int16))
         roots.append((root / 100).astype(np.float32))
     body = tree(scheme)
     np.savez(
-        path, rot=np.concatenate(turns), root=np.concatenate(roots), start=np.arange(len(names) + 1) * frames,
+        path, rot=np.concatenate(rotations), root=np.concatenate(roots), start=np.arange(len(names) + 1) * frames,
         parents=np.array(body.parents), joints=np.array(body.names),
         offsets=(body.offsets / 100)[None].astype(np.float32),
         skel=np.zeros(len(names), int), fps=np.float64(fps), label=np.arange(len(names)) % 2,

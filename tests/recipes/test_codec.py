@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from kinema.core.errors import UsageError
 from kinema.data.augment import Augment
 from kinema.models.simlpe.model import SiMLPe
-from kinema.recipes import RECIPES, Optim, Recipe, Stage, Turn, recipe
+from kinema.recipes import RECIPES, Optim, Phase, Recipe, Stage, recipe
 from kinema.recipes.codec import KIND, differences, field_types, from_json, parse, to_json
 from kinema.recipes.kinds import KINDS
 
@@ -31,8 +31,8 @@ def test_every_recipe_and_its_twin_survive(name: str) -> None:
 
 def test_a_stage_with_several_optimisers_survives() -> None:
     stage = recipe("simlpe").stages[0]
-    turns = (Turn("critic", Optim(lr=1e-4), repeats=5), Turn("maker", Optim(clip_norm=1.0)))
-    made = dataclasses.replace(stage, optim=turns)
+    phases = (Phase("critic", Optim(lr=1e-4), repeats=5), Phase("maker", Optim(clip_norm=1.0)))
+    made = dataclasses.replace(stage, optim=phases)
     assert from_json(through_text(made), Stage) == made
 
 

@@ -15,7 +15,7 @@ from kinema.data.augment import Augment
 from kinema.data.synthetic import Synthetic
 from kinema.pipeline.pipeline import open as open_pipeline
 from kinema.pipeline.train import Means, train
-from kinema.recipes import RECIPES, Optim, Recipe, Stage, Turn, recipe
+from kinema.recipes import RECIPES, Optim, Phase, Recipe, Stage, recipe
 
 
 def test_an_unknown_recipe_is_answered_with_the_nearest() -> None:
@@ -53,10 +53,10 @@ def test_a_value_is_replaced_and_nothing_else(path: str, text: str, read: Callab
 
 def test_an_optimiser_among_several_is_found_by_its_turn() -> None:
     before = recipe("simlpe")
-    turns = (Turn("critic", Optim()), Turn("maker", Optim()))
-    before = dataclasses.replace(before, stages=(dataclasses.replace(before.stages[0], optim=turns),))
+    phases = (Phase("critic", Optim()), Phase("maker", Optim()))
+    before = dataclasses.replace(before, stages=(dataclasses.replace(before.stages[0], optim=phases),))
     after = before.with_value("stages.model.optim.maker.optim.lr", "0.5").with_value("stages.0.optim.0.repeats", "5")
-    assert after.stages[0].optim == (Turn("critic", Optim(), 5), Turn("maker", Optim(lr=0.5)))
+    assert after.stages[0].optim == (Phase("critic", Optim(), 5), Phase("maker", Optim(lr=0.5)))
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_the_twin_is_small_and_needs_no_data(name: str) -> None:
 
 KEYS = {
     (kind, field.name)
-    for kind in (Recipe, Stage, Optim, Turn, Augment)
+    for kind in (Recipe, Stage, Optim, Phase, Augment)
     for field in dataclasses.fields(kind)
     # Its title, and what it is meant to be scored by: neither is needed here.
     if (kind, field.name) not in ((Recipe, "name"), (Recipe, "protocols"))
@@ -133,10 +133,10 @@ def test_every_key_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
     base = recipe("simlpe").tiny().with_steps(5)
     variants = [base.with_value("stages.0.optim", f'{{"schedule": "{kind}"}}') for kind in ("step", "cosine")]
-    variants.append(base.with_value("stages.0.optim", '[{"turn": "model", "optim": {}}]'))
+    variants.append(base.with_value("stages.0.optim", '[{"name": "model", "optim": {}}]'))
     descent = base.with_value("stages.0.optim", '{"kind": "sgd", "momentum": 0.9}')
     variants.append(descent.with_value("representation.standardise", "true"))
-    for kind in (Recipe, Stage, Optim, Turn, Augment):
+    for kind in (Recipe, Stage, Optim, Phase, Augment):
         watch(kind)
     for number, variant in enumerate(variants):
         open_pipeline(train(variant, tmp_path / str(number), means=Means(device="cpu")))

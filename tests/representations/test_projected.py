@@ -20,9 +20,9 @@ def test_a_hand_before_the_body_looks_larger() -> None:
     positions = torch.zeros(1, len(clip.skeleton), 3)
     positions[0, :, 2] = 7.0  # where the body stands is nothing to the camera
     positions[0, 5] = torch.tensor([0.3, 0.6, 8.0])  # a metre nearer to it
-    seen = view.encode(Points(clip.skeleton, positions, clip.fps)).view(-1, 2)
-    assert torch.allclose(seen[4], torch.tensor([0.4, 0.8]))
-    assert torch.count_nonzero(seen) == 2
+    observed = view.encode(Points(clip.skeleton, positions, clip.fps)).view(-1, 2)
+    assert torch.allclose(observed[4], torch.tensor([0.4, 0.8]))
+    assert torch.count_nonzero(observed) == 2
 
 
 def test_the_mirrored_motion_is_seen_as_the_mirrored_view() -> None:

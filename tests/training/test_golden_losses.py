@@ -57,7 +57,7 @@ def first_losses(small: Recipe, folder: Path) -> dict[str, list[list[float]]]:
 
 def _logged(log: Path) -> list[list[float]]:
     lines = [json.loads(line) for line in log.read_text().splitlines()]
-    return [[turn["loss"] for turn in line["losses"].values()] for line in lines if "losses" in line]
+    return [[phase["loss"] for phase in line["losses"].values()] for line in lines if "losses" in line]
 
 
 @pytest.mark.parametrize("name", distinct())

@@ -18,7 +18,7 @@ from kinema.core.errors import CheckpointError, TrainingError, UsageError
 from kinema.core.query import Batch
 from kinema.training.checkpoint import RunFolder
 from kinema.training.loop import fit
-from kinema.training.optim import Optim, Turn
+from kinema.training.optim import Optim, Phase
 from kinema.training.precision import native_bfloat16
 
 
@@ -90,7 +90,7 @@ def test_validation_uses_the_average_and_is_the_same_every_time(tmp_path: Path) 
 
 def test_turns_come_in_order_each_repeat_with_a_batch_of_its_own(tmp_path: Path) -> None:
     net = model(kind=ToyGan)
-    optim = (Turn("maker", Optim()), Turn("critic", Optim(), repeats=3))
+    optim = (Phase("maker", Optim()), Phase("critic", Optim(), repeats=3))
     work = job(tmp_path, stage(optim=optim, steps=2, ema=None))
     fit(net, work)
     sums = [float(work.loader.batch(index).target.sum()) for index in range(6)]
@@ -101,18 +101,18 @@ def test_turns_come_in_order_each_repeat_with_a_batch_of_its_own(tmp_path: Path)
 
 def test_a_fresh_turn_has_batches_that_no_turn_before_it_has_seen(tmp_path: Path) -> None:
     net = model(kind=ToyGan)
-    optim = (Turn("critic", Optim(), repeats=2), Turn("maker", Optim(), fresh=True))
+    optim = (Phase("critic", Optim(), repeats=2), Phase("maker", Optim(), fresh=True))
     work = job(tmp_path, stage(optim=optim, steps=2, ema=None))
     fit(net, work)
     sums = [float(work.loader.batch(index).target.sum()) for index in range(6)]
-    turns = ("critic", "critic", "maker") * 2
-    assert net.heard == list(zip(turns, sums, strict=True))
+    phases = ("critic", "critic", "maker") * 2
+    assert net.heard == list(zip(phases, sums, strict=True))
 
 
 def test_each_turn_moves_its_own_parameters(tmp_path: Path) -> None:
     net = model(kind=ToyGan)
     before = {name: value.clone() for name, value in net.state_dict().items()}
-    optim = (Turn("critic", Optim(lr=1e-2)), Turn("maker", Optim(lr=1e-20, weight_decay=0.0)))
+    optim = (Phase("critic", Optim(lr=1e-2)), Phase("maker", Optim(lr=1e-20, weight_decay=0.0)))
     fit(net, job(tmp_path, stage(optim=optim, ema=None)))
     assert torch.equal(net.state_dict()["map.weight"], before["map.weight"])
     assert not torch.equal(net.state_dict()["judge.weight"], before["judge.weight"])
@@ -120,7 +120,7 @@ def test_each_turn_moves_its_own_parameters(tmp_path: Path) -> None:
 
 def test_turns_that_the_model_does_not_have(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="critic, maker"):
-        fit(model(kind=ToyGan), job(tmp_path, stage(optim=(Turn("critic", Optim()),))))
+        fit(model(kind=ToyGan), job(tmp_path, stage(optim=(Phase("critic", Optim()),))))
 
 
 def test_clipping_shortens_the_gradient(tmp_path: Path) -> None:
@@ -134,8 +134,8 @@ def test_clipping_shortens_the_gradient(tmp_path: Path) -> None:
 @pytest.mark.parametrize("poison", [float("nan"), float("inf")])
 def test_a_loss_that_is_not_finite_stops_before_the_step(tmp_path: Path, poison: float) -> None:
     class Poisoned(ToyModel):
-        def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
-            losses = super().loss(batch, turn)
+        def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
+            losses = super().loss(batch, phase)
             return {**losses, "loss": losses["loss"] * (poison if int(self.passes) == 7 else 1.0)}
 
     net = model(kind=Poisoned)
@@ -143,7 +143,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_step(tmp_path: Path, poison:
     keep = StopsAt(6, lambda: weights.append(net.map.weight.detach().clone()))
     with pytest.raises(TrainingError) as caught:
         fit(net, job(tmp_path), reporters=[keep])
-    assert "turn 'model' at step 7 of stage 'model'" in caught.value.expected
+    assert "phase 'model' at step 7 of stage 'model'" in caught.value.expected
     assert f"loss {poison}" in caught.value.got
     assert caught.value.cure
     assert torch.equal(net.map.weight, weights[0])

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from kinema.core.errors import UsageError
-from kinema.training.optim import Optim, Turn
+from kinema.training.optim import Optim, Phase
 
 
 def test_constant_with_warm_up() -> None:
@@ -61,4 +61,4 @@ def test_values_that_cannot_be(wrong: dict[str, object]) -> None:
 
 def test_a_turn_is_repeated_at_least_once() -> None:
     with pytest.raises(UsageError, match="at least 1 repeat"):
-        Turn("critic", Optim(), repeats=0)
+        Phase("critic", Optim(), repeats=0)

@@ -34,7 +34,7 @@ def test_what_is_recorded_and_when(tmp_path: Path) -> None:
     entry = listener.entries[10]
     assert entry["stage"] == "model"
     assert set(entry["losses"]["model"]) == {"loss", "root"}
-    assert entry["lr"]["model"] == stage().turns(model())[0].optim.rate(9, 12)
+    assert entry["lr"]["model"] == stage().phases(model())[0].optim.rate(9, 12)
     assert entry["steps_per_second"] > 0
     assert len(listener.losses) == 12
 

@@ -45,33 +45,33 @@ class ToyModel(Model):
         self.drop = nn.Dropout(config.dropout)
         self.register_buffer("passes", torch.zeros((), dtype=torch.int64))
 
-    def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         if self.training:
             self.passes += 1
-        error = (self.drop(self.map(batch.query.seen)) - batch.target).pow(2).mean()
+        error = (self.drop(self.map(batch.query.observed)) - batch.target).pow(2).mean()
         return {"loss": error, "root": error.detach().sqrt()}
 
     def predict(self, query: Query, samples: int, generator: torch.Generator) -> Tensor:
-        return repeat_samples(self.map(query.seen), samples)
+        return repeat_samples(self.map(query.observed), samples)
 
 
 class ToyGan(ToyModel):
     """Two turns over two halves of the parameters; notes the order in which they come, and each batch."""
 
-    turns = ("critic", "maker")
+    phases = ("critic", "maker")
 
     def __init__(self, config: ToyModel.Config, shape: FeatureShape) -> None:
         super().__init__(config, shape)
         self.judge = nn.Linear(shape.width, 1)
         self.heard: list[tuple[str, float]] = []
 
-    def turn_parameters(self, turn: str) -> Iterable[nn.Parameter]:
-        return (self.judge if turn == "critic" else self.map).parameters()
+    def phase_parameters(self, phase: str) -> Iterable[nn.Parameter]:
+        return (self.judge if phase == "critic" else self.map).parameters()
 
-    def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
-        self.heard.append((turn, float(batch.target.sum())))
-        score = self.judge(self.map(batch.query.seen)).mean()
-        return {"loss": score if turn == "critic" else -score}
+    def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
+        self.heard.append((phase, float(batch.target.sum())))
+        score = self.judge(self.map(batch.query.observed)).mean()
+        return {"loss": score if phase == "critic" else -score}
 
 
 def representation() -> RootPositions:

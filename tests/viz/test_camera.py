@@ -39,9 +39,9 @@ def test_every_pose_is_in_the_picture(walk: Points, view: str, projection: str) 
     for time in np.linspace(0, 2.3, 12):
         poses = layers[0].at(float(time))
         assert poses is not None
-        seen = shot.at(float(time)).project(poses[0])
-        assert np.abs(seen[:, :2]).max() < 0.5
-        assert np.ptp(seen[:, 1]) > 0.5  # and it is not lost in it
+        observed = shot.at(float(time)).project(poses[0])
+        assert np.abs(observed[:, :2]).max() < 0.5
+        assert np.ptp(observed[:, 1]) > 0.5  # and it is not lost in it
 
 
 def test_the_side_view_lets_the_body_walk_to_the_right(walk: Points) -> None:

@@ -18,7 +18,7 @@ def sampled_rows(windows: FutureWindows, model: Evaluated, *, rows: int, samples
     chosen = _spread(windows, rows)
     past = windows.past(chosen)
     futures = model.sample(past, windows.predicted, samples, seed).positions
-    seen = past.positions - past.positions[..., :1, :]
+    observed = past.positions - past.positions[..., :1, :]
     found: list[GridRow] = []
     for row, window in enumerate(chosen.tolist()):
         first = int(windows.first[window]) + windows.observed
@@ -28,7 +28,7 @@ def sampled_rows(windows: FutureWindows, model: Evaluated, *, rows: int, samples
             return Points(windows.skeleton, positions, windows.fps)
 
         title = windows.groups[int(windows.group[window])]
-        found.append(GridRow(title, body(seen[row]), body(truth), body(futures[:, row])))
+        found.append(GridRow(title, body(observed[row]), body(truth), body(futures[:, row])))
     return found
 
 

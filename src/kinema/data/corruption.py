@@ -67,21 +67,21 @@ class Corruption:
         """
         draw, owner = _Draw(generator), torch.tensor(representation.token_of_feature)
         frames = known.any(1).nonzero()[:, 0]
-        full_seen, full_told = torch.zeros_like(window), torch.zeros(known.shape)
+        full_observed, full_told = torch.zeros_like(window), torch.zeros(known.shape)
         if len(frames):
             shown = known[frames]
-            seen = torch.where(shown[:, owner], window[frames], 0.0)
-            seen, confidence = self._spoilt(seen, frames, shown[:, owner], representation, draw)
+            observed = torch.where(shown[:, owner], window[frames], 0.0)
+            observed, confidence = self._spoilt(observed, frames, shown[:, owner], representation, draw)
             if draw.happens(self.occlusion):
                 shown = shown & ~_occluded(shown, draw)
             told = self._told(confidence, draw) * shown
-            full_seen[frames] = torch.where((told > 0)[:, owner], seen, 0.0)
+            full_observed[frames] = torch.where((told > 0)[:, owner], observed, 0.0)
             full_told[frames] = told
-        return full_seen, full_told
+        return full_observed, full_told
 
     def _spoilt(
         self,
-        seen: Float[Tensor, "known F"],
+        observed: Float[Tensor, "known F"],
         frames: Int64[Tensor, " known"],
         shown: Bool[Tensor, "known F"],
         representation: Representation,
@@ -94,22 +94,24 @@ class Corruption:
         deviation = self.noise * 4 ** -draw.uniform() * torch.exp(0.4 * own)
         correlated = _correlated((int(frames[-1]) + 1, len(source)), 0.4 + 0.5 * draw.uniform(), generator)[frames]
         noise = grain * deviation[source] * correlated
-        noise = torch.where(shown, disturbed(seen, noise) - seen, noise)
+        noise = torch.where(shown, disturbed(observed, noise) - observed, noise)
         confidence = _confidence(noise / grain, deviation, source, draw)[:, :tokens]
-        seen = seen + noise
+        observed = observed + noise
         if draw.happens(self.drift):
-            ramp = torch.linspace(0, 1, len(seen))[:, None] * draw.uniform()
-            seen = disturbed(seen, ramp * self.noise * grain * torch.randn(seen.shape[1], generator=generator))
+            ramp = torch.linspace(0, 1, len(observed))[:, None] * draw.uniform()
+            observed = disturbed(
+                observed, ramp * self.noise * grain * torch.randn(observed.shape[1], generator=generator)
+            )
         if draw.happens(self.oversmooth):
-            smooth = _smoothed(seen, shown, 0.5 + 2 * draw.uniform())
-            seen = disturbed(smooth, torch.zeros_like(smooth))
-        seen, confidence = self._spans(seen, confidence, representation, draw)
+            smooth = _smoothed(observed, shown, 0.5 + 2 * draw.uniform())
+            observed = disturbed(smooth, torch.zeros_like(smooth))
+        observed, confidence = self._spans(observed, confidence, representation, draw)
         if draw.happens(self.misses):
             off, hit = _misses(frames, source, self.far * 4 ** -draw.uniform(), draw)
             noticed = torch.rand(confidence.shape, generator=generator) < 1 - 0.5 * draw.uniform() ** 2
-            seen = disturbed(seen, grain * off)
+            observed = disturbed(observed, grain * off)
             confidence = torch.where(hit[:, :tokens] & noticed, 0.2 * confidence, confidence)
-        return seen, confidence
+        return observed, confidence
 
     def _told(self, confidence: Float[Tensor, "T J"], draw: _Draw) -> Float[Tensor, "T J"]:
         error = self.calibration * torch.randn(confidence.shape, generator=draw.generator)
@@ -118,21 +120,21 @@ class Corruption:
         return (confidence + error).clamp(0.02, 0.98)
 
     def _spans(
-        self, seen: Tensor, confidence: Tensor, representation: Representation, draw: _Draw
+        self, observed: Tensor, confidence: Tensor, representation: Representation, draw: _Draw
     ) -> tuple[Tensor, Tensor]:
         """Faults that last: exchanged sides and frozen values. Half of them go unnoticed by the detector."""
         if draw.happens(self.swap):
-            span = draw.span(len(seen))
+            span = draw.span(len(observed))
             owner = torch.tensor(representation.token_of_feature)
-            swapped = seen[:, swapped_features(owner, representation.partners)]
-            seen = torch.where(span[:, None], swapped, seen)
+            swapped = observed[:, swapped_features(owner, representation.partners)]
+            observed = torch.where(span[:, None], swapped, observed)
             confidence = torch.where(span[:, None] & draw.happens(0.5), 0.6 * confidence, confidence)
         if draw.happens(self.freeze):
-            span = draw.span(len(seen))
+            span = draw.span(len(observed))
             start = int(span.nonzero()[0])
-            seen = torch.where(span[:, None], seen[start], seen)
+            observed = torch.where(span[:, None], observed[start], observed)
             confidence = torch.where(span[:, None] & draw.happens(0.5), 0.6 * confidence, confidence)
-        return seen, confidence
+        return observed, confidence
 
 
 _POOR = 0.05  # a deviation of which detectors are not sure
@@ -183,9 +185,9 @@ class ReleasedCorruption:
         places[at] = -places[at[0], 18]  # joints are relative to the middle of the hips
         flipped, legs = some(rows, self.flip_keys)[:, None], torch.tensor((*_RIGHT_LEG, *_LEFT_LEG))
         places[flipped, legs] = places[flipped, torch.tensor((*_LEFT_LEG, *_RIGHT_LEG))]
-        seen = torch.zeros_like(window)
-        seen[keys] = places.flatten(-2)
-        return seen, 0.5 * known.float()
+        observed = torch.zeros_like(window)
+        observed[keys] = places.flatten(-2)
+        return observed, 0.5 * known.float()
 
 
 def swapped_features(owner: Int64[Tensor, " F"], partners: tuple[int, ...]) -> Int64[Tensor, " F"]:
@@ -236,10 +238,10 @@ def _confidence(
     return torch.exp(-(0.2 + 0.4 * draw.uniform()) * off - 0.5 * draw.uniform() * deviation / _POOR).clamp(0.02, 0.98)
 
 
-def _smoothed(seen: Tensor, shown: Tensor, width: float) -> Tensor:
-    place = torch.arange(len(seen), dtype=seen.dtype)
+def _smoothed(observed: Tensor, shown: Tensor, width: float) -> Tensor:
+    place = torch.arange(len(observed), dtype=observed.dtype)
     kernel = torch.exp(-0.5 * ((place[:, None] - place) / width).square())
-    return (kernel @ torch.where(shown, seen, 0.0)) / (kernel @ shown.to(seen)).clamp(min=1e-6)
+    return (kernel @ torch.where(shown, observed, 0.0)) / (kernel @ shown.to(observed)).clamp(min=1e-6)
 
 
 def _misses(

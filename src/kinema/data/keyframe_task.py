@@ -78,9 +78,9 @@ class Keys(Task):
             self._row(one, owner, representation, torch.Generator().manual_seed(int(seed)))
             for one, seed in zip(window, seeds, strict=True)
         ]
-        seen, trust, valid = (torch.stack(part) for part in zip(*rows, strict=True))
+        observed, confidence, valid = (torch.stack(part) for part in zip(*rows, strict=True))
         target = torch.where(valid[..., None], window, 0.0)
-        return Batch(replace(query, seen=seen, trust=trust, valid=valid), target)
+        return Batch(replace(query, observed=observed, confidence=confidence, valid=valid), target)
 
     def _row(
         self, window: Tensor, owner: Tensor, representation: Representation, generator: torch.Generator
@@ -95,10 +95,10 @@ class Keys(Task):
         valid = torch.arange(frames) < length
         tokens = (known & valid)[:, None].expand(-1, representation.tokens)
         if noisy:
-            seen, trust = self.corruption.apply(window, tokens, representation, generator)
+            observed, confidence = self.corruption.apply(window, tokens, representation, generator)
         else:
-            seen, trust = torch.where(tokens[:, owner], window, 0.0), tokens.float()
-        return seen, trust, valid
+            observed, confidence = torch.where(tokens[:, owner], window, 0.0), tokens.float()
+        return observed, confidence, valid
 
     def _pattern(self, pattern: str, frames: int, generator: torch.Generator) -> Bool[Tensor, " frame"]:
         def uniform() -> float:
@@ -152,7 +152,7 @@ class ReleasedKeys(Task):
         """Every `rate`-th frame, as it is; nobody says how sure it is."""
         known = torch.arange(window.shape[1]) % self.rate == 0
         query = known_frames(window, known.expand(window.shape[:2]), representation)
-        return replace(query, trust=0.5 * query.trust)
+        return replace(query, confidence=0.5 * query.confidence)
 
     def draw(
         self,
@@ -166,11 +166,11 @@ class ReleasedKeys(Task):
         if length is not None:
             there = torch.arange(window.shape[1]) < ((length - 1) // self.rate * self.rate + 1)[:, None]
             window = torch.where(there[..., None], window, 0.0)
-            query = replace(query, trust=query.trust * there[..., None], valid=there)
+            query = replace(query, confidence=query.confidence * there[..., None], valid=there)
         raw = representation.restore(window)
         rows = [
             self.corruption.apply(one, known > 0, torch.Generator().manual_seed(int(seed)))[0]
-            for one, known, seed in zip(raw, query.trust, seeds, strict=True)
+            for one, known, seed in zip(raw, query.confidence, seeds, strict=True)
         ]
-        seen = torch.where(query.observed_frames()[..., None], representation.standardise(torch.stack(rows)), 0.0)
-        return Batch(replace(query, seen=seen), window)
+        observed = torch.where(query.observed_frames()[..., None], representation.standardise(torch.stack(rows)), 0.0)
+        return Batch(replace(query, observed=observed), window)

@@ -96,8 +96,8 @@ def known_frames(window: Float[Tensor, "batch frame feat"], known: Tensor, repre
     batch, frames, _ = window.shape
     known = known.to(window.device)
     return Query(
-        seen=torch.where(known[..., None], window, torch.zeros_like(window)),
-        trust=known[..., None].to(window.dtype).expand(batch, frames, representation.tokens).contiguous(),
+        observed=torch.where(known[..., None], window, torch.zeros_like(window)),
+        confidence=known[..., None].to(window.dtype).expand(batch, frames, representation.tokens).contiguous(),
         time=even_time(frames, representation.fps, batch).to(window.device),
         valid=torch.ones(batch, frames, dtype=torch.bool, device=window.device),
         action=window.new_zeros(batch, 0),

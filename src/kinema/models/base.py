@@ -1,6 +1,6 @@
 """`Model`: one interface for every system.
 
-A model is made of three things: `turns` (who is optimised, in which order), `loss(batch, turn)` and
+A model is made of three things: `phases` (who is optimised, in which order), `loss(batch, phase)` and
 `predict(query, samples, generator)`. It sees standardised features only; what they mean is the representation's
 affair. Legend: B batch, S sample, T frame, F feat.
 """
@@ -35,13 +35,13 @@ class Frame(Protocol):
 
 @dataclass(frozen=True)
 class FeatureShape:
-    """What a model must know of a representation to be built: numbers per frame, tokens of trust, action classes.
+    """What a model must know of a representation to be built: numbers per frame, tokens, action classes.
 
     `points` gives the joint positions, metres [*batch, frame, joint, 3], that standardised features
     [*batch, frame, feat] stand for, with gradients. `fps` is the rate of the frames. `owner` is the token of each
     feature, `source` what it is right or wrong with (`Representation.source_of_feature`); `frame` gives, from what is
-    known of windows (`seen`, `trust`), their own frame of reference; `rest` the features [feat] of the rest pose. None
-    of these is stored with weights: they come from the representation that is.
+    known of windows (`observed`, `confidence`), their own frame of reference; `rest` the features [feat] of the rest
+    pose. None of these is stored with weights: they come from the representation that is.
     """
 
     width: int
@@ -65,7 +65,7 @@ class Model(nn.Module, ABC):
 
     `deterministic` models repeat one answer for every sample. A model that `completes` heeds what is known of single
     joints and of frames after the first unknown one; the others go on from a prefix, but for those that start from
-    nothing and have no `continues`. A GAN has two `turns`; most have one.
+    nothing and have no `continues`. A GAN has two `phases`; most have one.
     """
 
     deterministic: ClassVar[bool] = True
@@ -74,11 +74,11 @@ class Model(nn.Module, ABC):
     continues: ClassVar[bool] = True
     graphs: tuple[str, ...] = ()
     """The graphs that `kinema export` writes, the main one first (`kinema.apps.onnx.parts`)."""
-    turns: ClassVar[tuple[str, ...]] = ("model",)
+    phases: ClassVar[tuple[str, ...]] = ("model",)
 
-    def turn_parameters(self, turn: str) -> Iterable[nn.Parameter]:
-        """The parameters that a turn optimises; all of them unless a model says otherwise."""
-        del turn
+    def phase_parameters(self, phase: str) -> Iterable[nn.Parameter]:
+        """The parameters that a phase optimises; all of them unless a model says otherwise."""
+        del phase
         return self.parameters()
 
     def measure(self, batches: Iterator[Batch]) -> None:
@@ -104,7 +104,7 @@ class Model(nn.Module, ABC):
         )
 
     @abstractmethod
-    def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """Named scalars; the one called "loss" is minimised, the others are logged."""
 
     @abstractmethod

@@ -39,14 +39,14 @@ class _Known:
     @classmethod
     def of(cls, query: Query) -> _Known:
         """Sort the frames of a query into known and unknown ones."""
-        known = (query.trust > 0) & query.valid[..., None]
-        feats = query.seen.shape[-1]
+        known = (query.confidence > 0) & query.valid[..., None]
+        feats = query.observed.shape[-1]
         if 3 * known.shape[-1] != feats:
             known = known.any(-1, keepdim=True)
         tokens = known.shape[-1]
         return cls(
             known=known,
-            values=query.seen.unflatten(-1, (tokens, feats // tokens)),
+            values=query.observed.unflatten(-1, (tokens, feats // tokens)),
             time=query.time[..., None].expand(known.shape),
             order=(~known).byte().argsort(dim=1, stable=True),
             rank=known.cumsum(1),
@@ -82,9 +82,9 @@ class Baseline(Model):
         answer = torch.where(given[..., None], known.values, self._fill(known))
         return repeat_samples(answer.flatten(-2), samples)
 
-    def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """Mean squared error over the frames that are not padding."""
-        del turn
+        del phase
         answer = self.predict(batch.query, 1, torch.Generator())[0]
         weight = batch.query.valid[..., None].to(answer)
         error = (weight * (answer - batch.target) ** 2).sum()

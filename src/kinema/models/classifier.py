@@ -128,9 +128,9 @@ class Classifier(Model):
         entropy = functional.binary_cross_entropy_with_logits(self(clips), (labels > 0).to(clips), reduction="none")
         return entropy.sum(1).mean()
 
-    def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """The cross-entropy of the labels given the whole window, and the share that is recognised."""
-        del turn
+        del phase
         labels = batch.query.action
         logits = self(batch.target, batch.query.valid)
         entropy = functional.binary_cross_entropy_with_logits(logits, (labels > 0).to(logits), reduction="none")
@@ -142,4 +142,4 @@ class Classifier(Model):
     ) -> Float[Tensor, "sample batch frame feat"]:
         """What is known: a recogniser adds nothing."""
         del generator
-        return repeat_samples(query.seen, samples)
+        return repeat_samples(query.observed, samples)

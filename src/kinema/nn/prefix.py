@@ -26,7 +26,7 @@ def last_frames(query: Query, count: int) -> Float[Tensor, "batch count feat"]:
     """The last `count` frames of every prefix."""
     end = prefix_length(query)[:, None]
     index = (end - count + torch.arange(count, device=end.device)).clamp(min=0)
-    return _take(query.seen, index)
+    return _take(query.observed, index)
 
 
 def future_frames(batch: Batch, count: int) -> Float[Tensor, "batch count feat"]:
@@ -42,14 +42,14 @@ def roll_out(step: Step, query: Query, past: int) -> Float[Tensor, "batch frame 
     Whatever is observed, also after the first gap, is returned as it was seen.
     """
     length = prefix_length(query)
-    frames = query.seen.shape[1]
+    frames = query.observed.shape[1]
     needed = frames - int(length.min()) if len(query) else 0
     known = last_frames(query, past)
     while known.shape[1] - past < needed:
         known = torch.cat((known, step(known[:, -past:])), 1)
     index = torch.arange(frames, device=length.device) - length[:, None] + past
     filled = _take(known, index.clamp(0, known.shape[1] - 1))
-    return torch.where(query.observed_frames()[..., None], query.seen, filled)
+    return torch.where(query.observed_frames()[..., None], query.observed, filled)
 
 
 def _take(values: Float[Tensor, "batch frame feat"], index: Int[Tensor, "batch count"]) -> Tensor:

@@ -129,8 +129,8 @@ class Adapter:
         batch, frames, _ = features.shape
         given = confidence[..., torch.tensor(representation.token_of_feature)] > 0
         return Query(
-            seen=torch.where(given, features, 0.0),
-            trust=confidence,
+            observed=torch.where(given, features, 0.0),
+            confidence=confidence,
             time=even_time(frames, representation.fps, batch) if time is None else time,
             valid=torch.ones(batch, frames, dtype=torch.bool),
             action=features.new_zeros(batch, 0) if action is None else action,
@@ -190,30 +190,30 @@ class Adapter:
         known: KnownFrames | None = None,
     ) -> Float[Tensor, "sample *batch frame feat"]:
         """Features, in their own units, of the frames after `past`, of which some may be `known`."""
-        seen = representation.encode(past[-self.observed :] if past.frames > self.observed else past)
+        observed = representation.encode(past[-self.observed :] if past.frames > self.observed else past)
         if not self.symmetric:
-            return self.after(representation, seen, frames, samples, seed, known)
-        both = torch.stack((seen, representation.mirror(seen)))
+            return self.after(representation, observed, frames, samples, seed, known)
+        both = torch.stack((observed, representation.mirror(observed)))
         if self.model.deterministic and known is None:  # in one pass
             future = self.after(representation, both.flatten(0, -3), frames, samples, seed)
             one, other = future.unflatten(1, both.shape[:-2]).unbind(1)
         else:
-            one = self.after(representation, seen, frames, samples, seed, known)
+            one = self.after(representation, observed, frames, samples, seed, known)
             other = self.after(representation, both[1], frames, samples, seed)
         return (one + representation.mirror(other)) / 2
 
     def after(
         self,
         representation: Representation,
-        seen: Float[Tensor, "*batch past feat"],
+        observed: Float[Tensor, "*batch past feat"],
         frames: int,
         samples: int,
         seed: int,
         known: KnownFrames | None = None,
     ) -> Float[Tensor, "sample *batch frame feat"]:
         """Features, in their own units, of the frames after `seen` (own units), of which some may be `known`."""
-        single = seen.ndim == 2
-        past = representation.standardise(seen[None] if single else seen)
+        single = observed.ndim == 2
+        past = representation.standardise(observed[None] if single else observed)
         answer = self.window(representation, past, frames, samples, seed, known)
         future = representation.restore(answer[:, :, past.shape[1] :])
         return future[:, 0] if single else future
@@ -278,8 +278,8 @@ class Adapter:
         if representation is None and "positions" in self.spaces:
             # Its own frames, whatever the skeleton: the representation only says what belongs to which joint.
             own = RootPositionsConfig(past.fps).build(past.skeleton)
-            seen = (past.positions - past.positions[..., :1, :])[:, -self.observed :].flatten(-2)
-            found = self.after(own, seen, frames, samples, seed)
+            observed = (past.positions - past.positions[..., :1, :])[:, -self.observed :].flatten(-2)
+            found = self.after(own, observed, frames, samples, seed)
             return Points(past.skeleton, found.unflatten(-1, (-1, 3)), past.fps)
         if representation is None or representation.reference != "centred":
             raise UsageError(
@@ -287,8 +287,8 @@ class Adapter:
                 got=f"{self.name}, a model of {' or '.join(sorted(self.spaces))} in the frame of the root",
                 cure="Evaluate it by a protocol of its own kind, or train a recipe made for this one.",
             )
-        seen = representation.encode(past[max(0, past.frames - self.observed) :])
-        return representation.decode(self.after(representation, seen, frames, samples, seed)).points()
+        observed = representation.encode(past[max(0, past.frames - self.observed) :])
+        return representation.decode(self.after(representation, observed, frames, samples, seed)).points()
 
 
 def own_representation(clip: Clip, space: Space) -> Representation:

@@ -152,8 +152,8 @@ def feature_shape(representation: Representation, classes: int) -> FeatureShape:
     def points(features: Tensor) -> Tensor:
         return representation.decode(representation.restore(features)).points().positions
 
-    def frame(seen: Tensor, trust: Tensor) -> Frame | None:
-        anchor = representation.anchor(representation.restore(seen), trust)
+    def frame(observed: Tensor, confidence: Tensor) -> Frame | None:
+        anchor = representation.anchor(representation.restore(observed), confidence)
         return anchor and _OwnFrame(anchor, representation)
 
     def rest() -> Tensor:

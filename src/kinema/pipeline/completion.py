@@ -52,7 +52,7 @@ def complete(
     fps: float | None = None,
     frames: int | None = None,
     keys: Keys = "exact",
-    trust: Float[Tensor, " frame"] | Float[Tensor, "frame joint"] | None = None,
+    confidence: Float[Tensor, " frame"] | Float[Tensor, "frame joint"] | None = None,
     method: str | Adapter = "auto",
     seed: int = 0,
     samples: int = 1,
@@ -69,10 +69,10 @@ def complete(
     _check(clip, keys, samples, strength, method)
     clock = even_times(clip.frames, clip.fps) if times is None else times.double()
     wanted, rate = asked_times(clip, clock, at, fps, frames)
-    table = _known(clip, known, trust)
+    table = _known(clip, known, confidence)
     raw = Interpolator(clip, table, clock)  # complains of what cannot be joined at all
     noisy = keys == "soft"
-    evidence = Evidence(clip, table, clock, confidence_of(clip, trust) if noisy else None)
+    evidence = Evidence(clip, table, clock, confidence_of(clip, confidence) if noisy else None)
     base = softened(evidence, strength) if noisy else clip
     plan = _plan(clip, table, clock, wanted, method, noisy=noisy)
     curves = Interpolator(base, table, clock) if noisy else raw
@@ -129,9 +129,9 @@ def _check(clip: Clip, keys: str, samples: int, strength: float, method: str | A
         raise unknown_name("method or model", method, (*METHODS, *shipped_models()))
 
 
-def _known(clip: Clip, known: Tensor | None, trust: Tensor | None) -> Bool[Tensor, "frame joint"]:
+def _known(clip: Clip, known: Tensor | None, confidence: Tensor | None) -> Bool[Tensor, "frame joint"]:
     table = finite_joints(clip)
-    for given in (known, None if trust is None else trust > 0):
+    for given in (known, None if confidence is None else confidence > 0):
         if given is not None:
             if given.shape[0] != clip.frames or given.ndim > 2:
                 raise UsageError(
@@ -143,15 +143,15 @@ def _known(clip: Clip, known: Tensor | None, trust: Tensor | None) -> Bool[Tenso
     return table
 
 
-def confidence_of(clip: Clip, trust: Tensor | None = None) -> Float[Tensor, "*batch frame joint"]:
+def confidence_of(clip: Clip, confidence: Tensor | None = None) -> Float[Tensor, "*batch frame joint"]:
     """How sure evidence is: what is said of it, else the confidence of points, else as much as nobody says."""
-    if trust is None and isinstance(clip, Points) and clip.confidence is not None:
-        trust = clip.confidence
-    if trust is None:
+    if confidence is None and isinstance(clip, Points) and clip.confidence is not None:
+        confidence = clip.confidence
+    if confidence is None:
         return torch.full((*clip.batch_shape, clip.frames, len(clip.skeleton)), UNKNOWN_CONFIDENCE)
-    if trust.ndim < 2:
-        trust = trust[:, None]
-    return trust.expand(*trust.shape[:-1], len(clip.skeleton))
+    if confidence.ndim < 2:
+        confidence = confidence[:, None]
+    return confidence.expand(*confidence.shape[:-1], len(clip.skeleton))
 
 
 def softened(evidence: Evidence, strength: float = 1.0) -> Clip:

@@ -89,10 +89,10 @@ def _decoded(
 ) -> tuple[Clip, Clip, bool]:
     """The curve as the model has it, the model's answer, and whether that says where the body goes."""
     representation = view.representation
-    seen, features = view.features(drawn, part.frames)
+    observed, features = view.features(drawn, part.frames)
     answer = _predict(view, part, features, seed, samples)
     before, after = (representation.decode(representation.restore(each)) for each in (features[None], answer))
-    return before, after, isinstance(seen, Motion) and _holds_path(representation, seen)
+    return before, after, isinstance(observed, Motion) and _holds_path(representation, observed)
 
 
 def _put(out: Clip, moved: Clip, times: slice, cells: Bool[Tensor, "time joint"] | None) -> None:
@@ -131,9 +131,9 @@ def _predict(
     return (curve + total / weight).reshape(samples, *batch, frames, width)
 
 
-def _holds_path(representation: Representation, seen: Clip) -> bool:
+def _holds_path(representation: Representation, observed: Clip) -> bool:
     """Whether features change when the body stands elsewhere."""
-    one = cast("Motion", seen[:1])
+    one = cast("Motion", observed[:1])
     away = shift(one, torch.ones(*one.batch_shape, 3))
     return bool((representation.encode(away) - representation.encode(one)).abs().max() > 1e-3)
 

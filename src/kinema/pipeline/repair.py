@@ -43,20 +43,22 @@ def repair(
     damage = find_damage(clip, strength=strength)
     found, gone = damage.counts(), damage.joints
     method = method if isinstance(method, Adapter) or method in METHODS else load_adapter(method)
-    trust, notes = None, list[str]()
+    confidence, notes = None, list[str]()
     if isinstance(method, Adapter) and isinstance(method.model, OutlierScorer):
-        seen = ~gone & finite_joints(clip)
-        evidence = Evidence(clip, seen, even_times(clip.frames, clip.fps), confidence_of(clip))
+        observed = ~gone & finite_joints(clip)
+        evidence = Evidence(clip, observed, even_times(clip.frames, clip.fps), confidence_of(clip))
         wrong = outlier_scores(method, evidence)
         # A model that doubts a joint in most frames says nothing of any: only what stands out is given up.
-        doubted = (wrong > 0.5**strength) & (wrong > 2 * wrong.median(0).values) & seen
+        doubted = (wrong > 0.5**strength) & (wrong > 2 * wrong.median(0).values) & observed
         found["doubted"] = int(doubted.any(1).sum())
         notes = told(doubted, clip, method.name)
         if keys == "soft":
-            trust = confidence_of(clip) * (1 - wrong)
+            confidence = confidence_of(clip) * (1 - wrong)
         else:
-            gone = gone | (doubted & (seen & ~doubted).any(0))  # a joint of which nothing were left could not be filled
-    done = complete(clip, known=~gone, keys=keys, trust=trust, method=method, seed=seed, strength=strength)
+            gone = gone | (
+                doubted & (observed & ~doubted).any(0)
+            )  # a joint of which nothing were left could not be filled
+    done = complete(clip, known=~gone, keys=keys, confidence=confidence, method=method, seed=seed, strength=strength)
     done = replace(done, report=replace(done.report, notes=(*done.report.notes, *notes)))
     return done, {kind: count for kind, count in found.items() if count}
 

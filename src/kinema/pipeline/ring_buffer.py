@@ -23,7 +23,7 @@ class Ring:
         self._rows: list[Tensor] = []  # rotations, root, and offsets where they move
         self._known = torch.zeros(0)
         self._times = torch.zeros(2 * capacity, dtype=torch.float64)
-        self._seen = torch.zeros(0)
+        self._observed = torch.zeros(0)
         self._end = 0
         self._begin = 0
 
@@ -50,7 +50,7 @@ class Ring:
 
     def last_seen(self) -> Float[Tensor, " joint"]:
         """When each joint was last known, seconds; minus infinity where it never was."""
-        return self._seen
+        return self._observed
 
     def clear(self) -> None:
         """Forget everything."""
@@ -63,7 +63,7 @@ class Ring:
         if not self._rows:
             self._rows = [torch.zeros((2 * self.capacity, *each.shape[1:]), dtype=each.dtype) for each in values]
             self._known = torch.zeros(2 * self.capacity, len(known), dtype=torch.bool)
-            self._seen = torch.full((len(known),), -torch.inf, dtype=torch.float64)
+            self._observed = torch.full((len(known),), -torch.inf, dtype=torch.float64)
         if self._end == 2 * self.capacity:
             for each in (*self._rows, self._known, self._times):
                 each[: self.capacity] = each[self.capacity :].clone()
@@ -71,7 +71,7 @@ class Ring:
         for rows, each in zip(self._rows, values, strict=True):
             rows[self._end] = each[0]
         self._known[self._end], self._times[self._end] = known, time
-        self._seen = torch.where(known, self._seen.new_tensor(time), self._seen)
+        self._observed = torch.where(known, self._observed.new_tensor(time), self._observed)
         self._end += 1
         self._begin = max(self._begin, self._end - self.capacity)
 

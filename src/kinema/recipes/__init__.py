@@ -19,7 +19,7 @@ from kinema.recipes.conv_seq2seq import (
     conv_seq2seq_h36m,
 )
 from kinema.recipes.posegpt import posegpt, posegpt_bandai2, posegpt_faithful
-from kinema.recipes.recipe import Optim, Recipe, Stage, Turn
+from kinema.recipes.recipe import Optim, Phase, Recipe, Stage
 from kinema.recipes.render_in_between import (
     render_in_between,
     render_in_between_2d,
@@ -69,4 +69,4 @@ def recipe(name: str) -> Recipe:
     return RECIPES[name]()
 
 
-__all__ = ["RECIPES", "Optim", "Recipe", "Stage", "Turn", "recipe"]
+__all__ = ["RECIPES", "Optim", "Phase", "Recipe", "Stage", "recipe"]

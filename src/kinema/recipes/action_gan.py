@@ -12,7 +12,7 @@ from kinema.models.action_gan.model import ActionGAN
 from kinema.models.action_gan.pose_gan import PoseGAN
 from kinema.models.action_gan.walk_pretraining import TaughtWalk
 from kinema.motion.names import CANON17
-from kinema.recipes.recipe import Optim, Recipe, Stage, Turn
+from kinema.recipes.recipe import Optim, Phase, Recipe, Stage
 from kinema.representations.heading import HeadingRotationsConfig
 from kinema.representations.projected import ViewedPositionsConfig
 
@@ -34,7 +34,7 @@ def action_gan_faithful_bandai2() -> Recipe:
         name="pose",
         model=PoseGAN.Config(norm="batch"),
         task=Generate(1),
-        optim=(Turn("critic", _HALVED, repeats=5), Turn("maker", _HALVED, fresh=True)),
+        optim=(Phase("critic", _HALVED, repeats=5), Phase("maker", _HALVED, fresh=True)),
         steps=100_000,
         batch_size=64,
         balance="actions",
@@ -57,7 +57,7 @@ def action_gan_faithful_bandai2() -> Recipe:
             blur=0.0,
         ),
         task=Generate(50),
-        optim=(Turn("critic", _RELEASED), Turn("maker", _RELEASED, repeats=2)),
+        optim=(Phase("critic", _RELEASED), Phase("maker", _RELEASED, repeats=2)),
         steps=12_500,
         batch_size=32,
         balance="actions",
@@ -112,7 +112,7 @@ def action_gan_bandai2() -> Recipe:
             lively=1.0,
         ),
         task=Generate(_FRAMES),
-        optim=(Turn("critic", _MENDED), Turn("classifier", replace(_MENDED, lr=5e-4)), Turn("maker", _MENDED)),
+        optim=(Phase("critic", _MENDED), Phase("classifier", replace(_MENDED, lr=5e-4)), Phase("maker", _MENDED)),
         steps=150,
         batch_size=32,
         balance="actions",

@@ -146,6 +146,9 @@ def _decode_object(data: Any, hint: Any, where: str) -> Any:
     given = dict(cast("Mapping[str, Any]", data))
     made = _class_of(given, hint, where)
     known = field_types(made)
+    for former, name in getattr(made, "FORMER_KEYS", {}).items():  # runs of older versions
+        if former in given:
+            given[name] = given.pop(former)
     for key in given:
         if key not in known:
             raise unknown_name(f"key of {where}", key, known)
@@ -183,7 +186,7 @@ def _alternatives(hint: Any) -> tuple[Any, ...]:
 
 
 def _item_hint(hint: Any, place: int) -> Any:
-    # Of `Optim | tuple[Turn, ...]` the alternative that is a tuple.
+    # Of `Optim | tuple[Phase, ...]` the alternative that is a tuple.
     parts = next(typing.get_args(each) for each in _alternatives(hint) if typing.get_origin(each) is tuple)
     return parts[0] if parts[-1] is Ellipsis else parts[place]
 

@@ -11,7 +11,7 @@ from kinema.data.tasks import Forecast
 from kinema.models.conv_seq2seq.model import ConvSeq2Seq
 from kinema.motion.skeletons.cmu import CMU38_VARYING, UNIT
 from kinema.motion.skeletons.h36m import H36M32_VARYING
-from kinema.recipes.recipe import Optim, Recipe, Stage, Turn
+from kinema.recipes.recipe import Optim, Phase, Recipe, Stage
 from kinema.representations.cmu_rows import BenchmarkRowsConfig
 
 _ROOT = 6  # columns of the root's path and turn, which stand first and which nobody scores
@@ -45,8 +45,8 @@ def conv_seq2seq() -> Recipe:
         model=_MENDED,
         task=_TASK,
         optim=(
-            Turn("discriminator", replace(_MENDED_ADAM, lr=1e-4, betas=(0.5, 0.9)), fresh=True),
-            Turn("generator", _MENDED_ADAM, fresh=True),
+            Phase("discriminator", replace(_MENDED_ADAM, lr=1e-4, betas=(0.5, 0.9)), fresh=True),
+            Phase("generator", _MENDED_ADAM, fresh=True),
         ),
         steps=20_000,
         batch_size=16,
@@ -72,8 +72,8 @@ def conv_seq2seq_faithful() -> Recipe:
         model=_RELEASED,
         task=_TASK,
         optim=(
-            Turn("discriminator", _RELEASED_ADAM, fresh=True),
-            Turn("generator", _RELEASED_ADAM, fresh=True),
+            Phase("discriminator", _RELEASED_ADAM, fresh=True),
+            Phase("generator", _RELEASED_ADAM, fresh=True),
         ),
         steps=20_000,
         batch_size=16,

@@ -16,7 +16,7 @@ from kinema.data.windows import Deviation
 from kinema.motion.skeleton import Skeleton
 from kinema.recipes import codec
 from kinema.representations.base import Representation
-from kinema.training.optim import Optim, Turn, require
+from kinema.training.optim import Optim, Phase, require
 from kinema.training.stage import Stage
 
 Part = TypeVar("Part")
@@ -93,7 +93,7 @@ class Recipe:
         )
 
     def with_value(self, path: str, text: str) -> Recipe:
-        """A copy in which the value at `path` ("stages.0.optim.lr"; stages and turns also by name) is what `text` says.
+        """A copy in which the value at `path` ("stages.0.optim.lr"; stages and phases also by name) is `text`, read.
 
         Raises UsageError for an unknown path, with the nearest one, and for a value of the wrong type.
         """
@@ -151,7 +151,7 @@ def _replaced(whole: Part, way: list[str], text: str, path: str) -> Part:
 
 
 def _place(items: tuple[Any, ...], head: str, so_far: str) -> int:
-    names = [str(getattr(item, "name", getattr(item, "turn", place))) for place, item in enumerate(items)]
+    names = [str(getattr(item, "name", place)) for place, item in enumerate(items)]
     if head in names:
         return names.index(head)
     if head.isdecimal() and int(head) < len(items):
@@ -165,4 +165,4 @@ def _whole_value(path: str) -> UsageError:
     )
 
 
-__all__ = ["Optim", "Recipe", "RepresentationConfig", "Stage", "Turn"]
+__all__ = ["Optim", "Phase", "Recipe", "RepresentationConfig", "Stage"]

@@ -14,7 +14,7 @@ from kinema.data.synthetic import Synthetic
 from kinema.models.render_in_between.gap_model import GapReader
 from kinema.models.render_in_between.model import RenderInBetween
 from kinema.models.render_in_between.released import RenderInBetweenReleased
-from kinema.recipes.recipe import Optim, Recipe, Stage, Turn
+from kinema.recipes.recipe import Optim, Phase, Recipe, Stage
 from kinema.representations.keypoints_2d import PictureKeypointsConfig
 from kinema.representations.world import RootedRotationsConfig, WorldPositionsConfig
 
@@ -150,6 +150,6 @@ def render_in_between_faithful_gan() -> Recipe:
     stage = replace(
         stage,
         model=RenderInBetweenReleased.Config(critic=True),
-        optim=(Turn("critic", critic), Turn("model", stage.optim)),
+        optim=(Phase("critic", critic), Phase("model", stage.optim)),
     )
     return replace(recipe, name="render-in-between-faithful-gan", stages=(stage,))

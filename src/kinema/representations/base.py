@@ -82,7 +82,7 @@ class Representation(ABC):
     @property
     @abstractmethod
     def token_of_feature(self) -> tuple[int, ...]:
-        """For each feature the joint (token of `Query.trust`) that it belongs to."""
+        """For each feature the joint (token of `Query.confidence`) that it belongs to."""
 
     def read(self, clip: Clip) -> Clip:
         """A user's clip as this representation encodes it: on its skeleton, at its rate.
@@ -111,8 +111,8 @@ class Representation(ABC):
         """
         poses = self.decode(features)
         poses = root_free(poses) if isinstance(poses, Motion) else poses
-        seen = read or cast("Motion", self.read(observed))
-        return carry(poses, observed, turned=self.reference == "centred", seen=seen)
+        past = read or cast("Motion", self.read(observed))
+        return carry(poses, observed, turned=self.reference == "centred", read=past)
 
     def sources(self, skeleton: Skeleton) -> list[list[int]]:
         """For each token the joints of another skeleton that it stands for; none where it has no counterpart."""
@@ -132,7 +132,7 @@ class Representation(ABC):
 
     @property
     def tokens(self) -> int:
-        """How many joints `Query.trust` speaks of."""
+        """How many joints `Query.confidence` speaks of."""
         return max(self.token_of_feature) + 1
 
     @property
@@ -141,10 +141,10 @@ class Representation(ABC):
         return tuple(range(self.tokens))
 
     def anchor(
-        self, seen: Float[Tensor, "batch frame feat"], trust: Float[Tensor, "batch frame token"]
+        self, observed: Float[Tensor, "batch frame feat"], confidence: Float[Tensor, "batch frame token"]
     ) -> Anchor | None:
         """Where the known part of windows (own units) stands; None where features have no place in a room."""
-        del seen, trust
+        del observed, confidence
 
     def standardise(self, features: Float[Tensor, "*b feat"]) -> Float[Tensor, "*b feat"]:
         """(features - mean) / std."""

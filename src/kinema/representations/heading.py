@@ -114,8 +114,8 @@ class HeadingRotations(Representation):
         self, features: Float[Tensor, "*batch frame feat"], observed: Motion, read: Motion | None = None
     ) -> Motion:
         """See `Representation.place`; these features hold the root's path."""
-        seen = read or cast("Motion", self.read(observed))
-        return carry_path(self.onward(features, seen[-1:]), observed)
+        past = read or cast("Motion", self.read(observed))
+        return carry_path(self.onward(features, past[-1:]), observed)
 
     def onward(self, features: Float[Tensor, "*batch frame feat"], last: Motion) -> Motion:
         """The frames that follow the single frame `last` (no batch axes), from its place and with its heading."""

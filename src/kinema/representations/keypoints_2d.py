@@ -87,8 +87,8 @@ class PictureKeypoints(Representation):
             upright = positions * positions.new_tensor([1.0, -1])
             hips, joints = upright[..., :1, :], upright[..., _FEATURES, :]
         else:
-            seen = project(positions, focal=self.focal, distance=self.distance)
-            hips, joints = seen[..., :1, :], seen[..., self._chosen, :]
+            observed = project(positions, focal=self.focal, distance=self.distance)
+            hips, joints = observed[..., :1, :], observed[..., self._chosen, :]
         return torch.cat((joints - hips, hips), -2).flatten(-2)
 
     def decode(self, features: Float[Tensor, "*batch frame feat"]) -> Points:
@@ -156,13 +156,13 @@ class PictureKeypoints(Representation):
         return self.standardise(torch.cat((joints - (hips - there), hips), -2).flatten(-2))
 
     def anchor(
-        self, seen: Float[Tensor, "batch frame feat"], trust: Float[Tensor, "batch frame token"]
+        self, observed: Float[Tensor, "batch frame feat"], confidence: Float[Tensor, "batch frame token"]
     ) -> PictureAnchor | None:
         """The median place of the hips where they are known, and the median length from hips to neck."""
         if not self.own_scale:
             return None
-        places = seen.unflatten(-1, (19, 2))
-        rooted, necked = trust[..., 18] > 0, (trust[..., 1] > 0)
+        places = observed.unflatten(-1, (19, 2))
+        rooted, necked = confidence[..., 18] > 0, (confidence[..., 1] > 0)
         hole = torch.full_like(places[..., 0, :], torch.nan)
         origin = torch.where(rooted[..., None], places[..., 18, :], hole).nanmedian(1).values.nan_to_num()
         length = torch.where(necked, places[..., 1, :].norm(dim=-1), hole[..., 0]).nanmedian(1).values

@@ -50,8 +50,8 @@ class ViewedPositions(Representation):
         relative = positions - positions[..., :1, :]
         if relative.shape[-1] == 2:
             return relative[..., self._chosen, :].flatten(-2)
-        seen = project(relative, focal=self.distance, distance=self.distance)
-        return seen[..., self._chosen, :].flatten(-2)
+        observed = project(relative, focal=self.distance, distance=self.distance)
+        return observed[..., self._chosen, :].flatten(-2)
 
     def decode(self, features: Float[Tensor, "*batch frame feat"]) -> Points:
         """2-D points of all joints; those that are not chosen lie where their parent does."""

@@ -69,11 +69,11 @@ class CentredPositions(Representation):
         return Points(self.skeleton, torch.stack(places, -2), self.fps)
 
     def anchor(
-        self, seen: Float[Tensor, "batch frame feat"], trust: Float[Tensor, "batch frame token"]
+        self, observed: Float[Tensor, "batch frame feat"], confidence: Float[Tensor, "batch frame token"]
     ) -> FloorAnchor | None:
         """The last known pose faces +z, at right angles to the lines across hips and shoulders (to all pairs of joints
         that hang on the middle line); None where there are none. The root is the origin already."""
-        places, known = seen.unflatten(-1, (-1, 3)), (trust > 0).to(seen)
+        places, known = observed.unflatten(-1, (-1, 3)), (confidence > 0).to(observed)
         left, right = self._pairs
         if not left:
             return None

@@ -90,11 +90,15 @@ class RootedRotations(Representation):
         turned = rotmat_to_sixd(sixd_to_rotmat(turned.unflatten(-1, (-1, 6)))).flatten(-2)
         return self.standardise(torch.cat((root, turned), -1))
 
-    def anchor(self, seen: Float[Tensor, "batch frame feat"], trust: Float[Tensor, "batch frame token"]) -> FloorAnchor:
+    def anchor(
+        self, observed: Float[Tensor, "batch frame feat"], confidence: Float[Tensor, "batch frame token"]
+    ) -> FloorAnchor:
         """Around the known root: its mean place on the floor becomes the origin, its mean heading +z."""
-        known = (trust[..., 0] > 0).to(seen)
-        forward = torch.linalg.cross(seen[..., 3:6], seen[..., 6:9], dim=-1)  # the third column: where +z is turned to
-        return floor_anchor(seen[..., :3], forward, known, vectors=slice(3, 9))
+        known = (confidence[..., 0] > 0).to(observed)
+        forward = torch.linalg.cross(
+            observed[..., 3:6], observed[..., 6:9], dim=-1
+        )  # the third column: where +z is turned to
+        return floor_anchor(observed[..., :3], forward, known, vectors=slice(3, 9))
 
 
 class WorldPositions(Representation):
@@ -141,13 +145,15 @@ class WorldPositions(Representation):
         chosen = features.unflatten(-1, (-1, 3))[..., self._swap, :]
         return (chosen * chosen.new_tensor([-1.0, 1, 1])).flatten(-2)
 
-    def anchor(self, seen: Float[Tensor, "batch frame feat"], trust: Float[Tensor, "batch frame token"]) -> FloorAnchor:
+    def anchor(
+        self, observed: Float[Tensor, "batch frame feat"], confidence: Float[Tensor, "batch frame token"]
+    ) -> FloorAnchor:
         """Around what is known: the mean place on the floor becomes the origin, the mean heading +z.
 
         The heading is at right angles to the lines from right to left joints of which both are known.
         """
-        places = seen.unflatten(-1, (-1, 3))
-        known = (trust > 0).to(seen)
+        places = observed.unflatten(-1, (-1, 3))
+        known = (confidence > 0).to(observed)
         count = known.sum(-1).clamp(min=1)
         middle = (places * known[..., None]).sum(-2) / count[..., None]
         left = [
@@ -157,7 +163,7 @@ class WorldPositions(Representation):
         ]
         right = [self._swap[token] for token in left]
         forward = ahead(places, known, left, right)
-        return floor_anchor(middle, forward, (known.sum(-1) > 0).to(seen), vectors=slice(0, 0))
+        return floor_anchor(middle, forward, (known.sum(-1) > 0).to(observed), vectors=slice(0, 0))
 
 
 @dataclass(frozen=True)

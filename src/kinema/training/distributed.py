@@ -80,16 +80,16 @@ class TurnLoss(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, batch: Batch, turn: str) -> dict[str, Tensor]:
+    def forward(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """`Model.loss`."""
-        return self.model.loss(batch, turn)
+        return self.model.loss(batch, phase)
 
 
 def losses_of(model: Model, process: Process) -> nn.Module:
-    """The module to call for the losses of a (batch, turn): with several processes, one that averages gradients."""
+    """The module to call for the losses of a (batch, phase): with several processes, one that averages gradients."""
     losses = TurnLoss(model)
     if process.world == 1:
         return losses
-    # A turn of a GAN leaves the other side's parameters without a gradient.
-    several = len(model.turns) > 1
+    # A phase of a GAN leaves the other side's parameters without a gradient.
+    several = len(model.phases) > 1
     return cast("nn.Module", DistributedDataParallel(losses, find_unused_parameters=several))

@@ -1,4 +1,4 @@
-"""The one training loop: turns in order, each with its own optimiser, schedule and clipping.
+"""The one training loop: phases in order, each with its own optimiser, schedule and clipping.
 
 Everything random depends on (seed, step, rank) alone and every schedule on the step alone, so a resumed run goes the
 way that the uninterrupted one would have gone; on a CPU its weights are the same to the last bit.
@@ -29,11 +29,11 @@ from kinema.training.checkpoint import RunFolder
 from kinema.training.distributed import Process, losses_of
 from kinema.training.ema import Average
 from kinema.training.log import Reporter
-from kinema.training.optim import Turn
+from kinema.training.optim import Phase
 from kinema.training.precision import precision_of_run
 from kinema.training.stage import Stage
 
-Losses = dict[str, dict[str, float]]  # turn -> name -> value
+Losses = dict[str, dict[str, float]]  # phase -> name -> value
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,53 +103,53 @@ class _Fit:
         self.precision = precision_of_run(job.stage.precision, device, begun.get("precision"))
         if process.leads:
             self.precision.warn()
-        self.turns = job.stage.turns(model)
-        self.parameters = {turn.turn: list(model.turn_parameters(turn.turn)) for turn in self.turns}
-        self.optimizers = {turn.turn: turn.optim.build(self.parameters[turn.turn]) for turn in self.turns}
+        self.phases = job.stage.phases(model)
+        self.parameters = {phase.name: list(model.phase_parameters(phase.name)) for phase in self.phases}
+        self.optimizers = {phase.name: phase.optim.build(self.parameters[phase.name]) for phase in self.phases}
         self.losses = losses_of(model, process)
         if compiled:
             self.losses = cast("nn.Module", torch.compile(self.losses))
         self.average = Average(model, job.stage.ema, job.stage.ema_copied)
-        self._shares = _shares(self.turns)
+        self._shares = _shares(self.phases)
         self._since: tuple[int, float] | None = None
         self._told = False  # of the precision
 
     def batches(self, start: int, workers: int) -> Iterator[list[Batch]]:
-        """For each step from `start`, as many batches as its turns need."""
+        """For each step from `start`, as many batches as its phases need."""
         draws = max(share.stop for share in self._shares.values())
         stream = self.job.loader.iterate(start * draws, self.job.stage.steps * draws, workers)
         while chunk := list(itertools.islice(stream, draws)):
             yield [batch.map(lambda tensor: tensor.to(self.device, non_blocking=True)) for batch in chunk]
 
     def step(self, step: int, batches: Iterator[list[Batch]]) -> Losses:
-        """One step of every turn; the losses of each."""
+        """One step of every phase; the losses of each."""
         self._since = self._since or (step, time.perf_counter())
         drawn = next(batches)
         torch.manual_seed(_mix(self.job.seed, step, self.process.rank))
         losses: Losses = {}
-        for turn in self.turns:
-            for batch in drawn[self._shares[turn.turn]]:
-                losses[turn.turn] = self._turn(turn, batch, step)
+        for phase in self.phases:
+            for batch in drawn[self._shares[phase.name]]:
+                losses[phase.name] = self._phase(phase, batch, step)
         self.average.update(step)
         return losses
 
-    def _turn(self, turn: Turn, batch: Batch, step: int) -> dict[str, float]:
-        optimizer = self.optimizers[turn.turn]
+    def _phase(self, phase: Phase, batch: Batch, step: int) -> dict[str, float]:
+        optimizer = self.optimizers[phase.name]
         optimizer.zero_grad(set_to_none=True)
         with self.precision.autocast(self.device):
-            values = cast("dict[str, Tensor]", self.losses(batch, turn.turn))
+            values = cast("dict[str, Tensor]", self.losses(batch, phase.name))
         values["loss"].backward()
         losses = {name: float(value.detach()) for name, value in values.items()}
         if self.process.any(not math.isfinite(losses["loss"]))[0]:
             raise TrainingError(
-                expected=f"a finite loss of turn '{turn.turn}' at step {step + 1} of stage '{self.job.stage.name}'",
+                expected=f"a finite loss of phase '{phase.name}' at step {step + 1} of stage '{self.job.stage.name}'",
                 got=", ".join(f"{name} {value}" for name, value in losses.items()),
                 cure="Lower the learning rate or set clip_norm; the weights of the last save are untouched.",
             )
-        if turn.optim.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.parameters[turn.turn], turn.optim.clip_norm)
+        if phase.optim.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.parameters[phase.name], phase.optim.clip_norm)
         for group in optimizer.param_groups:
-            group["lr"] = turn.optim.rate(step, self.job.stage.steps)
+            group["lr"] = phase.optim.rate(step, self.job.stage.steps)
         optimizer.step()
         return losses
 
@@ -157,12 +157,12 @@ class _Fit:
         """Tell the reporters of `step` finished steps; validate where it is time to."""
         stage = self.job.stage
         for reporter in reporters:
-            reporter.advance(step, losses[self.turns[0].turn]["loss"])
+            reporter.advance(step, losses[self.phases[0].name]["loss"])
         last = step == stage.steps
         entry: dict[str, Any] = {}
         if step == 1 or step % stage.log_every == 0 or last:
-            entry["losses"] = {turn: self.process.mean(values) for turn, values in losses.items()}
-            entry["lr"] = {turn.turn: turn.optim.rate(step - 1, stage.steps) for turn in self.turns}
+            entry["losses"] = {phase: self.process.mean(values) for phase, values in losses.items()}
+            entry["lr"] = {phase.name: phase.optim.rate(step - 1, stage.steps) for phase in self.phases}
             entry["steps_per_second"] = self._rate(step)
             if not self._told:
                 entry["precision"], self._told = self.precision.facts(), True
@@ -174,18 +174,18 @@ class _Fit:
     def validate(self, loader: Loader) -> Losses:
         """Mean losses of the averaged weights on the same few batches every time."""
         count = self.job.stage.validate_batches
-        sums: Losses = {turn.turn: {} for turn in self.turns}
+        sums: Losses = {phase.name: {} for phase in self.phases}
         # A critic's gradient penalty needs gradients even when nothing is learnt from it.
-        with self.average.applied(), torch.set_grad_enabled(len(self.turns) > 1):
+        with self.average.applied(), torch.set_grad_enabled(len(self.phases) > 1):
             for index in range(count):
                 torch.manual_seed(_mix(self.job.seed, index, self.process.rank))
                 batch = loader.batch(index).map(lambda tensor: tensor.to(self.device))
-                for turn, total in sums.items():
+                for phase, total in sums.items():
                     with self.precision.autocast(self.device):
-                        values = self.model.loss(batch, turn)
+                        values = self.model.loss(batch, phase)
                     for name, value in values.items():
                         total[name] = total.get(name, 0.0) + float(value.detach()) / count
-        return {turn: self.process.mean(values) for turn, values in sums.items()}
+        return {phase: self.process.mean(values) for phase, values in sums.items()}
 
     def save(self, step: int) -> None:
         """Replace the checkpoint. Raises TrainingError, leaving the old one, where a weight is not finite."""
@@ -209,9 +209,9 @@ class _Fit:
         try:
             self.model.load_state_dict(_below(state, "weights."))
             self.average.tensors = _below(state, "average.")
-            for turn, optimizer in self.optimizers.items():
-                for name, parameter in self._named(turn):
-                    if moments := _below(state, f"optim.{turn}.{name}:"):
+            for phase, optimizer in self.optimizers.items():
+                for name, parameter in self._named(phase):
+                    if moments := _below(state, f"optim.{phase}.{name}:"):
                         optimizer.state[parameter] = moments
         except (RuntimeError, KeyError) as error:
             raise CheckpointError(
@@ -227,14 +227,14 @@ class _Fit:
     def _state(self) -> dict[str, Tensor]:
         state = {f"weights.{name}": value for name, value in self.model.state_dict().items()}
         state |= {f"average.{name}": value for name, value in self.average.tensors.items()}
-        for turn, optimizer in self.optimizers.items():
-            for name, parameter in self._named(turn):
+        for phase, optimizer in self.optimizers.items():
+            for name, parameter in self._named(phase):
                 for key, value in optimizer.state.get(parameter, {}).items():
-                    state[f"optim.{turn}.{name}:{key}"] = value
+                    state[f"optim.{phase}.{name}:{key}"] = value
         return state
 
-    def _named(self, turn: str) -> list[tuple[str, nn.Parameter]]:
-        own = {id(parameter) for parameter in self.parameters[turn]}
+    def _named(self, phase: str) -> list[tuple[str, nn.Parameter]]:
+        own = {id(parameter) for parameter in self.parameters[phase]}
         return [(name, value) for name, value in self.model.named_parameters() if id(value) in own]
 
     def _rate(self, step: int) -> float:
@@ -244,12 +244,12 @@ class _Fit:
         return round((step - first) / max(now - then, 1e-9), 3)
 
 
-def _shares(turns: Sequence[Turn]) -> dict[str, slice]:
-    """Which of a step's batches each turn gets: the first ones, or the first that no turn before it has had."""
+def _shares(phases: Sequence[Phase]) -> dict[str, slice]:
+    """Which of a step's batches each phase gets: the first ones, or the first that no phase before it has had."""
     shares: dict[str, slice] = {}
-    for turn in turns:
-        start = max((share.stop for share in shares.values()), default=0) if turn.fresh else 0
-        shares[turn.turn] = slice(start, start + turn.repeats)
+    for phase in phases:
+        start = max((share.stop for share in shares.values()), default=0) if phase.fresh else 0
+        shares[phase.name] = slice(start, start + phase.repeats)
     return shares
 
 

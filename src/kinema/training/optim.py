@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import nn
@@ -22,7 +22,7 @@ class Optim:
 
     `lr` is the peak rate, reached linearly over `warmup_steps`. After that "constant" keeps it, "cosine" falls to
     `final_lr` at the stage's last step, "step" multiplies it by `gamma` at each of `milestones` (steps). `clip_norm`
-    is the longest gradient (2-norm over all parameters of the turn); None leaves gradients alone. "adam" and "sgd" add
+    is the longest gradient (2-norm over all parameters of the phase); None leaves gradients alone. "adam" and "sgd" add
     `weight_decay` to the gradient, "adamw" shrinks the weights themselves. With `amsgrad` the second moment never falls
     (Reddi et al. 2018). `momentum` is that of "sgd", which has no `betas`. Raises UsageError for values that cannot be.
     """
@@ -80,19 +80,20 @@ class Optim:
 
 
 @dataclass(frozen=True)
-class Turn:
-    """How one turn of a model is optimised: `repeats` times in each step, every time on another batch.
+class Phase:
+    """How one phase of a model (`Model.phases`) is optimised: `repeats` times in each step, each time on another batch.
 
-    The turns of a step share these batches, unless `fresh` asks for batches that no turn before it has seen.
+    The phases of a step share these batches; a `fresh` phase takes batches that no earlier phase of the step had.
     """
 
-    turn: str
+    FORMER_KEYS: ClassVar[dict[str, str]] = {"turn": "name"}
+    name: str
     optim: Optim
     repeats: int = 1
     fresh: bool = False
 
     def __post_init__(self) -> None:
-        require(self.repeats >= 1, "at least 1 repeat of a turn", self.repeats)
+        require(self.repeats >= 1, "at least 1 repeat of a phase", self.repeats)
 
 
 def require(holds: bool, expected: str, got: object) -> None:

@@ -11,7 +11,7 @@ from kinema.data.augment import Augment
 from kinema.data.tasks import Task
 from kinema.data.windows import Balance
 from kinema.models.base import FeatureShape, Model
-from kinema.training.optim import Optim, Turn, require
+from kinema.training.optim import Optim, Phase, require
 from kinema.training.precision import Wish
 
 
@@ -42,7 +42,7 @@ class DependentConfig(Protocol):
 class Stage:
     """What is trained, on which question, how long and how.
 
-    `optim` is one for all turns of the model, or one `Turn` for each. `batch_size` counts windows over all processes.
+    `optim` is one for all phases of the model, or one `Phase` for each. `batch_size` counts windows over all processes.
     `stride` is the distance in frames between the windows that training draws from; `balance` says what is
     drawn equally often: windows, clips, subjects or actions. `ema` is the decay of the weight average, None for none;
     for `ema_copied` steps the average is a copy of the weights (0: it warms up, see `training.ema.Average`). Every
@@ -55,7 +55,7 @@ class Stage:
     name: str
     model: ModelConfig
     task: Task
-    optim: Optim | tuple[Turn, ...]
+    optim: Optim | tuple[Phase, ...]
     steps: int
     batch_size: int
     augment: Augment = field(default_factory=Augment)
@@ -76,18 +76,18 @@ class Stage:
         require(self.ema_copied >= 0, f"{self.name}.ema_copied of at least 0", self.ema_copied)
         require(self.ema is None or 0 < self.ema < 1, f"{self.name}.ema between 0 and 1, or none", self.ema)
 
-    def turns(self, model: Model) -> tuple[Turn, ...]:
-        """One `Turn` for every turn of the model, in the model's order. Raises UsageError where they do not match."""
+    def phases(self, model: Model) -> tuple[Phase, ...]:
+        """One `Phase` for every phase of the model, in the model's order. Raises UsageError where they do not match."""
         if isinstance(self.optim, Optim):
-            return tuple(Turn(name, self.optim) for name in model.turns)
-        given = {turn.turn: turn for turn in self.optim}
-        if set(given) != set(model.turns) or len(given) != len(self.optim):
+            return tuple(Phase(name, self.optim) for name in model.phases)
+        given = {phase.name: phase for phase in self.optim}
+        if set(given) != set(model.phases) or len(given) != len(self.optim):
             raise UsageError(
-                expected=f"one optimiser for each turn of the model ({', '.join(model.turns)})",
-                got=", ".join(turn.turn for turn in self.optim) or "none",
+                expected=f"one optimiser for each phase of the model ({', '.join(model.phases)})",
+                got=", ".join(phase.name for phase in self.optim) or "none",
                 cure=f"Correct `optim` of stage '{self.name}'.",
             )
-        return tuple(given[name] for name in model.turns)
+        return tuple(given[name] for name in model.phases)
 
     def build(self, shape: FeatureShape, earlier: Mapping[str, Model]) -> Model:
         """The stage's model with fresh weights; `earlier` are the models of the stages before it, by name."""

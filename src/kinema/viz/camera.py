@@ -63,11 +63,11 @@ class Camera:
         Depth is measured from the camera (from the target, for an orthographic one). What stands nearer than `near`
         cannot be drawn; its first three numbers mean nothing.
         """
-        seen = (places - self.target) @ self.axes.T
-        depth = self.distance - seen[..., 2] if self.lens > 0 else -seen[..., 2]
+        observed = (places - self.target) @ self.axes.T
+        depth = self.distance - observed[..., 2] if self.lens > 0 else -observed[..., 2]
         grow = self.distance / np.maximum(depth, self.near) if self.lens > 0 else np.ones_like(depth)
         scale = grow / self.height
-        return np.stack((seen[..., 0] * scale, seen[..., 1] * scale, scale, depth), -1)
+        return np.stack((observed[..., 0] * scale, observed[..., 1] * scale, scale, depth), -1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,8 +219,8 @@ def _fit(
     """The camera height and the shift of the target that put the cloud into the middle of the picture."""
     camera = start
     for _ in range(4):
-        seen = camera.project(cloud)[:, :2]
-        low, high = seen.min(0), seen.max(0)
+        observed = camera.project(cloud)[:, :2]
+        low, high = observed.min(0), observed.max(0)
         middle = (low + high) / 2 * camera.height
         shift = middle[0] * camera.axes[0] + middle[1] * np.array([0.0, 1.0, 0.0])
         grow = max((high[0] - low[0]) / aspect, high[1] - low[1]) / (1 - 2 * margin)

@@ -37,10 +37,10 @@ class Canvas:
 
     def spots(self, camera: Camera, places: Float[np.ndarray, "place 3"]) -> Float[np.ndarray, "place 4"]:
         """Pixels across, pixels down, pixels per metre and depth of places."""
-        seen = camera.project(places)
-        across = self.middle[0] + seen[:, 0] * self.height
-        down = self.middle[1] - seen[:, 1] * self.height
-        return np.stack((across, down, seen[:, 2] * self.height, seen[:, 3]), -1)
+        observed = camera.project(places)
+        across = self.middle[0] + observed[:, 0] * self.height
+        down = self.middle[1] - observed[:, 1] * self.height
+        return np.stack((across, down, observed[:, 2] * self.height, observed[:, 3]), -1)
 
     def ground(self, camera: Camera, floor: float, cell: float) -> None:
         """A grid of square cells (metres) that fades away with the distance from the target."""

@@ -37,7 +37,7 @@ class GridRow:
     """One window: places relative to the root, metres. `samples` has batch shape (sample,)."""
 
     title: str
-    seen: Points
+    observed: Points
     truth: Points
     samples: Points
 
@@ -56,7 +56,7 @@ def write_grid(rows: Sequence[GridRow], path: Path, *, title: str, theme: str = 
             picture(rows, None, colours).save(beside, "PNG", optimize=True)
         return
     ahead = rows[0].truth.frames / rows[0].truth.fps
-    times = np.arange(-rows[0].seen.frames / rows[0].seen.fps, ahead, 1 / _FPS)
+    times = np.arange(-rows[0].observed.frames / rows[0].observed.fps, ahead, 1 / _FPS)
     pictures = [picture(rows, float(time), colours) for time in times]
     palette = pictures[-1].quantize(64, dither=Image.Dither.NONE)
     small = [one.quantize(palette=palette, dither=Image.Dither.NONE) for one in pictures]
@@ -94,7 +94,7 @@ def _cells(row: GridRow) -> list[Layer]:
     samples = [
         Layer(f"sample {1 + each}", row.samples.one(each), "forecast") for each in range(len(row.samples.positions))
     ]
-    return [Layer("context", row.seen, "observed"), Layer("truth", row.truth, "truth"), *samples]
+    return [Layer("context", row.observed, "observed"), Layer("truth", row.truth, "truth"), *samples]
 
 
 def _cell(canvas: Canvas, layer: Layer, shot: Shot, time: float | None) -> None:
@@ -147,6 +147,6 @@ def _write(image: Image.Image, rows: Sequence[GridRow], time: float | None, colo
 
 def _panel(row: GridRow) -> Panel:
     """A row as one panel of a page: the truth solid, the samples as ghosts of it."""
-    seconds = row.seen.frames / row.seen.fps
-    whole = concatenate(row.seen, row.truth)
+    seconds = row.observed.frames / row.observed.fps
+    whole = concatenate(row.observed, row.truth)
     return forecast_panel(whole, row.samples, now=seconds, title=row.title)

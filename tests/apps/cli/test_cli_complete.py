@@ -216,8 +216,8 @@ def test_keypoints_that_say_nothing(tmp_path: Path, capsys: Captured) -> None:
     assert run("upsample", unseen, "--rate", 2, "--source-fps", 30, "-o", tmp_path / "out") in (1, 2)
     captured = capsys.readouterr()
     assert len([line for line in captured.err.splitlines() if line.startswith("kinema: ")]) == 1
-    seen = openpose(tmp_path / "seen", [1] * 4)
-    assert run("upsample", seen, "--rate", 2, "-o", tmp_path / "out") == 1
+    observed = openpose(tmp_path / "seen", [1] * 4)
+    assert run("upsample", observed, "--rate", 2, "-o", tmp_path / "out") == 1
     assert "--source-fps" in capsys.readouterr().err
 
 

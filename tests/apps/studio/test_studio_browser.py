@@ -72,12 +72,12 @@ def test_upload_forecast_play_and_garbage(
     press(tab, "Run")
     tab.locator(".kinema-plain", has_text=" in ").wait_for()
     press(tab, "Play")
-    seen = {clock(tab)}
+    observed = {clock(tab)}
     deadline = time.monotonic() + PATIENCE / 1000
-    while len(seen) < 3 and time.monotonic() < deadline:
+    while len(observed) < 3 and time.monotonic() < deadline:
         tab.wait_for_timeout(200)
-        seen.add(clock(tab))
-    assert len(seen) >= 3  # frames advance
+        observed.add(clock(tab))
+    assert len(observed) >= 3  # frames advance
     press(tab, "Pause")
     tab.get_by_role("button", name="Play").wait_for()
     with tab.expect_download() as caught:

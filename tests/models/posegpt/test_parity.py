@@ -77,8 +77,8 @@ def block_by_hand(block: Block, x: Tensor, mask: Tensor, *, causal: bool) -> Ten
     query, key, value = (part.unflatten(-1, (block.heads, -1)).transpose(1, 2)
                          for part in block.ask(block.norm_self(x)).chunk(3, -1))  # fmt: skip
     scores = query @ key.mT / math.sqrt(query.shape[-1])
-    seen = mask[:, None, None, :] & (torch.ones(count, count).tril().bool() if causal else True)
-    weights = scores.masked_fill(~seen, -torch.inf).softmax(-1)
+    observed = mask[:, None, None, :] & (torch.ones(count, count).tril().bool() if causal else True)
+    weights = scores.masked_fill(~observed, -torch.inf).softmax(-1)
     x = x + block.leave((weights @ value).transpose(1, 2).flatten(-2))
     return x + block.feed(block.norm_feed(x))
 
@@ -126,11 +126,11 @@ def test_released_halving_reads_what_is_padded(*, causal: bool) -> None:
 def test_released_doubling_reads_the_token_after_the_last() -> None:
     torch.manual_seed(0)
     x, mask = torch.randn(2, 5, 4), torch.arange(5) < torch.tensor([5, 3])[:, None]
-    seen = Double(4, "front", padding="seen")
-    found = seen(x, mask)
-    assert torch.allclose(found, doubled(x, seen.conv), atol=1e-5)
+    observed = Double(4, "front", padding="seen")
+    found = observed(x, mask)
+    assert torch.allclose(found, doubled(x, observed.conv), atol=1e-5)
     absent = Double(4, "front")
-    absent.load_state_dict(seen.state_dict())
+    absent.load_state_dict(observed.state_dict())
     assert (absent(x, mask)[1, 5] - found[1, 5]).abs().max() > 0.01  # the last valid frame
     assert torch.allclose(absent(x, mask)[1, :5], found[1, :5], atol=1e-6)
 

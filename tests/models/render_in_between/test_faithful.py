@@ -15,7 +15,7 @@ from kinema.data.synthetic import Synthetic
 from kinema.data.windows import ClipEntry, WindowSet
 from kinema.models.base import FeatureShape
 from kinema.models.render_in_between.released import RenderInBetweenCriticised, RenderInBetweenReleased
-from kinema.recipes import Optim, Turn, recipe
+from kinema.recipes import Optim, Phase, recipe
 from kinema.representations.base import Representation
 from kinema.representations.keypoints_2d import PictureKeypointsConfig
 
@@ -36,11 +36,11 @@ def batch(length: int, frames: int = FRAMES) -> Batch:
 def test_positions_are_shares_of_the_padded_length() -> None:
     """sin and cos of 2 pi t / (L - 1), L the window with its padding: the first pair of channels, whose rate is 1."""
     model = RenderInBetweenReleased.Config().tiny().build(SHAPE)
-    turn = 2 * torch.pi * torch.arange(FRAMES) / (FRAMES - 1)
+    phase = 2 * torch.pi * torch.arange(FRAMES) / (FRAMES - 1)
     for length in (FRAMES, 17):
         waves = model._waves(batch(length).query, padded=True)[0]  # pyright: ignore[reportPrivateUsage]
-        torch.testing.assert_close(waves[:, 0], turn.sin(), atol=1e-5, rtol=0)
-        torch.testing.assert_close(waves[:, 1], turn.cos(), atol=1e-5, rtol=0)
+        torch.testing.assert_close(waves[:, 0], phase.sin(), atol=1e-5, rtol=0)
+        torch.testing.assert_close(waves[:, 1], phase.cos(), atol=1e-5, rtol=0)
 
 
 def test_attention_starts_without_biases() -> None:
@@ -57,7 +57,7 @@ def test_a_short_clip_is_padded_behind_its_last_key() -> None:
     assert one.query.valid[0].tolist() == [True] * 25 + [False] * 8
     assert one.query.observed_frames()[0].nonzero()[:, 0].tolist() == [0, 8, 16, 24]
     assert not one.target[0, 25:].any()
-    assert not one.query.seen[0, 25:].any()
+    assert not one.query.observed[0, 25:].any()
 
 
 def test_short_clips_are_drawn_as_often_as_long_ones() -> None:
@@ -107,8 +107,8 @@ def test_the_critic_has_one_smoothed_label_for_all_patches() -> None:
 def test_the_critic_descends_by_sgd_at_four_times_the_rate() -> None:
     """v <- 0.9 v + (g + 1e-4 w), w <- w - 4e-4 v, twice by hand."""
     critic, model = recipe("render-in-between-faithful-gan").stages[0].optim  # pyright: ignore
-    assert isinstance(critic, Turn)
-    assert isinstance(model, Turn)
+    assert isinstance(critic, Phase)
+    assert isinstance(model, Phase)
     assert critic.optim.rate(0, 10) == pytest.approx(4e-4) == pytest.approx(4 * model.optim.rate(0, 10))
     assert critic.optim.rate(10_000, 100_000) == pytest.approx(2e-4)
     assert model.optim == recipe("render-in-between-faithful").stages[0].optim

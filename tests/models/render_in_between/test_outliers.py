@@ -12,7 +12,7 @@ SOURCE = torch.tensor([0, 0, 1, 1])
 FRAMES = 40
 
 
-def windows(seed: int, trust: float = 0.5) -> tuple[Observed, torch.Tensor, torch.Tensor]:
+def windows(seed: int, confidence: float = 0.5) -> tuple[Observed, torch.Tensor, torch.Tensor]:
     """Lines with a little noise, of which a tenth is far off: what is seen, the truth, and which are wrong."""
     generator = torch.Generator().manual_seed(seed)
     slope = torch.randn(8, 1, 4, generator=generator)
@@ -22,7 +22,7 @@ def windows(seed: int, trust: float = 0.5) -> tuple[Observed, torch.Tensor, torc
     noise = noise + wrong[..., SOURCE] * 0.3 * torch.randn(8, FRAMES, 4, generator=generator).sign()
     query = Query(
         truth + noise,
-        torch.full((8, FRAMES, 2), trust),
+        torch.full((8, FRAMES, 2), confidence),
         even_time(FRAMES, 30.0, 8),
         torch.ones(8, FRAMES, dtype=torch.bool),
         torch.zeros(8, 0),
@@ -31,12 +31,12 @@ def windows(seed: int, trust: float = 0.5) -> tuple[Observed, torch.Tensor, torc
 
 
 def test_untrained_everything_counts_by_its_trust() -> None:
-    seen, _, _ = windows(0)
+    observed, _, _ = windows(0)
     judging = Judging(SOURCE, 0.025)
-    change, offs = judging(seen)
+    change, offs = judging(observed)
     assert not change.any()
-    assert torch.allclose(judging.counting(seen, change), torch.tensor(0.25))
-    assert torch.allclose(judging.spread(seen, change).exp(), torch.tensor(0.05))
+    assert torch.allclose(judging.counting(observed, change), torch.tensor(0.25))
+    assert torch.allclose(judging.spread(observed, change).exp(), torch.tensor(0.05))
     assert len(offs) == 4
 
 
@@ -45,20 +45,20 @@ def test_it_learns_what_is_wrong() -> None:
     judging = Judging(SOURCE, 0.025)
     optimiser = torch.optim.Adam(judging.parameters(), 1e-2)
     for step in range(120):
-        seen, truth, _ = windows(1 + step)
-        loss = judging.unlikely(seen, judging(seen)[0], truth).mean()
+        observed, truth, _ = windows(1 + step)
+        loss = judging.unlikely(observed, judging(observed)[0], truth).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    seen, _, wrong = windows(0)
+    observed, _, wrong = windows(0)
     with torch.inference_mode():
-        spread = judging.spread(seen, judging(seen)[0]).exp()
+        spread = judging.spread(observed, judging(observed)[0]).exp()
     assert float(spread[wrong].median()) > 0.15
     assert float(spread[~wrong].median()) < 0.03
     assert float((spread[wrong][:, None] > spread[~wrong]).float().mean()) > 0.98  # the area under the curve
 
 
 def test_exact_keys_count_as_they_are() -> None:
-    seen, _, _ = windows(0, trust=1.0)
+    observed, _, _ = windows(0, confidence=1.0)
     judging = Judging(SOURCE, 0.025)
-    assert torch.equal(judging.counting(seen, torch.full((8, FRAMES, 2), -5.0)), torch.ones(8, FRAMES, 2))
+    assert torch.equal(judging.counting(observed, torch.full((8, FRAMES, 2), -5.0)), torch.ones(8, FRAMES, 2))

@@ -175,8 +175,8 @@ def test_open_inbetween_on_a_small_pack(tmp_path: Path) -> None:
 
 def test_a_model_trained_on_a_test_recording_is_called_a_leak(tmp_path: Path) -> None:
     pack(tmp_path, "hdm05")
-    seen = Classical("linear", trained_on=frozenset({"hdm05/02_01"}))
-    report = replace(OPEN_INBETWEEN, sets=("hdm05",), gaps=(5,)).evaluate(seen, tmp_path)
+    observed = Classical("linear", trained_on=frozenset({"hdm05/02_01"}))
+    report = replace(OPEN_INBETWEEN, sets=("hdm05",), gaps=(5,)).evaluate(observed, tmp_path)
     assert report.leak.message.startswith("LEAK")
 
 
@@ -203,19 +203,19 @@ def test_noise_is_what_it_says_and_the_same_for_everybody() -> None:
     body = catalog.skeleton("canon17")
     places = torch.zeros(200, 97, 17, 3)
     points = Points(body, places, 30)
-    seen, told = noisy_points(points, 3)
-    assert torch.equal(seen.positions, noisy_points(points, 3)[0].positions)
-    assert not torch.equal(seen.positions, noisy_points(points, 4)[0].positions)
+    observed, told = noisy_points(points, 3)
+    assert torch.equal(observed.positions, noisy_points(points, 3)[0].positions)
+    assert not torch.equal(observed.positions, noisy_points(points, 4)[0].positions)
     wrist, root = body.index("l_wrist"), 0
-    spread = seen.positions.abs().flatten(0, 1).median(0).values.mean(-1)
+    spread = observed.positions.abs().flatten(0, 1).median(0).values.mean(-1)
     assert spread[wrist] > 1.5 * spread[root]
     assert 0.008 < float(spread[root]) < 0.016  # the median of a normal law is 0.67 deviations; misses add little
-    errors = seen.positions.norm(dim=-1)
+    errors = observed.positions.norm(dim=-1)
     assert float(told[errors > 0.2].mean()) < float(told[errors < 0.02].mean()) - 0.2
-    motion, trust = noisy_motion(batch, 0)
+    motion, confidence = noisy_motion(batch, 0)
     product = motion.rotations @ motion.rotations.transpose(-1, -2)
     assert torch.allclose(product, torch.eye(3).expand_as(product), atol=1e-5)
-    assert trust.shape == batch.rotations.shape[:3]
+    assert confidence.shape == batch.rotations.shape[:3]
 
 
 def test_the_picture_has_y_down_and_looks_at_the_root() -> None:
@@ -242,12 +242,12 @@ def test_a_question_shows_only_keys_and_trusts_only_keys(tmp_path: Path) -> None
 
     pack(tmp_path, "hdm05")
     UpsampleGrid(sets=("hdm05",), rates=(8,)).evaluate(Spy("spy", kinds=frozenset({"positions"})), tmp_path)
-    assert [trust is None for _, _, trust in asked] == [True, True, False, False]
-    seen, known, trust = asked[-1]
+    assert [confidence is None for _, _, confidence in asked] == [True, True, False, False]
+    observed, known, confidence = asked[-1]
     assert known.nonzero()[:, 0].tolist() == list(range(0, 97, 8))
-    assert bool(seen.positions[:, ~known].isnan().all())
-    assert not trust[:, ~known].any()
-    assert bool((trust[:, known] > 0).all())
+    assert bool(observed.positions[:, ~known].isnan().all())
+    assert not confidence[:, ~known].any()
+    assert bool((confidence[:, known] > 0).all())
 
 
 def stored(gaps: dict[str, tuple[float, float]]) -> dict[str, object]:

@@ -39,7 +39,7 @@ def export(
     if as_json:
         print(json.dumps({**asdict(done), "graph": str(done.graph), "page": str(done.page)}))
         return
-    seen = "not checked" if done.difference is None else f"at most {done.difference:.1e} from the model"
+    difference = "not checked" if done.difference is None else f"at most {done.difference:.1e} from the model"
     if done.others and part is None:
         note(f"this is the part {done.part}; others: {', '.join(done.others)} (--part)")
-    print(f"{done.graph} ({seen}), {done.page}")
+    print(f"{done.graph} ({difference}), {done.page}")

@@ -151,6 +151,6 @@ def _split(title: str, clip: Motion, answer: Answer, now: float, ahead: Sequence
     known = answer.observed.frames
     first = max(0, known - round(now * clip.fps))
     now = (known - first) / clip.fps
-    seen = Layer("observed", clip[first:known].points(), "observed")
+    observed = Layer("observed", clip[first:known].points(), "observed")
     after = Layer("what happens", clip[known : known + answer.samples.frames].points(), "truth", now)
-    return Panel(title, (seen, after, *ahead), caption, boundary=now)
+    return Panel(title, (observed, after, *ahead), caption, boundary=now)

@@ -24,9 +24,9 @@ class _Denoiser(nn.Module):
 
     def forward(self, noisy: Tensor, level: Tensor, past: Tensor) -> Tensor:
         model, config = self.model, self.model.config
-        seen = self.representation.standardise(past)
-        known = torch.ones_like(seen[:, 0, 0])
-        window = model.terms.of(seen, known)
+        observed = self.representation.standardise(past)
+        known = torch.ones_like(observed[:, 0, 0])
+        window = model.terms.of(observed, known)
         frames = window.held
         embedded = model.denoiser.embed(model.coefficients.encode(frames), window.past, known)
         said = self._word(noisy, level, embedded)
@@ -50,9 +50,9 @@ class _Frames(nn.Module):
         self.model, self.representation = model, representation
 
     def forward(self, clean: Tensor, past: Tensor) -> Tensor:
-        seen = self.representation.standardise(past)
-        known = torch.ones_like(seen[:, 0, 0])
-        window = self.model.terms.of(seen, known)
+        observed = self.representation.standardise(past)
+        known = torch.ones_like(observed[:, 0, 0])
+        window = self.model.terms.of(observed, known)
         return self.representation.restore(window.back(self.model.coefficients.decode(clean)))
 
 

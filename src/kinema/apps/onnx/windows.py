@@ -27,11 +27,11 @@ class _Forecast(nn.Module):
         return (self._ask(past) + self._ask(past @ matrix + shift) @ matrix + shift) / 2
 
     def _ask(self, past: Tensor) -> Tensor:
-        seen, model = self.representation.standardise(past), self.model
+        observed, model = self.representation.standardise(past), self.model
         if isinstance(model, SiMLPe):
-            return self.representation.restore(model(seen))
+            return self.representation.restore(model(observed))
         return self.representation.restore(
-            model.generator(seen, model.config.predicted, lambda _, answer: answer)  # pyright: ignore[reportUnknownLambdaType]
+            model.generator(observed, model.config.predicted, lambda _, answer: answer)  # pyright: ignore[reportUnknownLambdaType]
         )
 
 
@@ -66,8 +66,10 @@ class _InBetween(nn.Module):
         super().__init__()
         self.model, self.representation = model, representation
 
-    def forward(self, seen: Tensor, trust: Tensor, time: Tensor, valid: Tensor) -> Tensor:
-        query = Query(self.representation.standardise(seen), trust, time, valid, seen.new_zeros(seen.shape[0], 0))
+    def forward(self, observed: Tensor, confidence: Tensor, time: Tensor, valid: Tensor) -> Tensor:
+        query = Query(
+            self.representation.standardise(observed), confidence, time, valid, observed.new_zeros(observed.shape[0], 0)
+        )
         return self.representation.restore(self.model.predict(query, 1, torch.Generator())[0])
 
 
@@ -75,8 +77,8 @@ def inbetween_part(model: RenderInBetween, representation: Representation) -> Po
     """The part "inbetween": a window from some of its frames."""
     width, tokens = representation.width, representation.tokens
     inputs = (
-        Port("seen", ("batch", "frame", width), "float32", "what is known; anything where nothing is"),
-        Port("trust", ("batch", "frame", tokens), "float32", "by joint: 0 unknown, 1 exact, between: so sure"),
+        Port("observed", ("batch", "frame", width), "float32", "what is known; anything where nothing is"),
+        Port("confidence", ("batch", "frame", tokens), "float32", "by joint: 0 unknown, 1 exact, between: so sure"),
         Port("time", ("batch", "frame"), "float32", "seconds, rising"),
         Port("valid", ("batch", "frame"), "bool", "False on padding at the end"),
     )
@@ -85,12 +87,12 @@ def inbetween_part(model: RenderInBetween, representation: Representation) -> Po
     def example(sizes: Sizes, generator: torch.Generator) -> dict[str, Tensor]:
         batch, frames = sizes["batch"], sizes["frame"]
         drift = torch.randn(batch, frames, width, generator=generator).cumsum(1)
-        trust = (torch.rand(batch, frames, 1, generator=generator) < 0.3).float().repeat(1, 1, tokens)
-        trust[:, [0, -1]] = 1.0
-        trust[:, 1] = 0.5
+        confidence = (torch.rand(batch, frames, 1, generator=generator) < 0.3).float().repeat(1, 1, tokens)
+        confidence[:, [0, -1]] = 1.0
+        confidence[:, 1] = 0.5
         return {
-            "seen": (0.5 + 0.05 * drift) * trust.amax(-1, keepdim=True),
-            "trust": trust,
+            "observed": (0.5 + 0.05 * drift) * confidence.amax(-1, keepdim=True),
+            "confidence": confidence,
             "time": (torch.arange(frames) / representation.fps).expand(batch, frames).clone(),
             "valid": torch.ones(batch, frames, dtype=torch.bool),
         }

@@ -88,9 +88,9 @@ def read(path: Path | str, *, fps: float | None, size: tuple[float, float] | Non
             "none",
             "Run the detector with a lower threshold, so that it finds somebody.",
         )
-    seen = [person.values[:, 2] for people in recording.frames for person in people]
-    top = max(float(sure.max()) for sure in seen)
-    scale = 2.0 if 1 < top <= 2 and all((sure % 1 == 0).all() for sure in seen) else max(1.0, top)
+    observed = [person.values[:, 2] for people in recording.frames for person in people]
+    top = max(float(sure.max()) for sure in observed)
+    scale = 2.0 if 1 < top <= 2 and all((sure % 1 == 0).all() for sure in observed) else max(1.0, top)
     identity = f"file/{path.stem}"
     people = {track: _points(row, recording, fps, scale, f"{identity}#{track}") for track, row in tracks.items()}
     area = {track: sum(box_area(one.values) for one in row if one) for track, row in tracks.items()}

@@ -193,8 +193,8 @@ def _distance(a: Sighting, b: Sighting) -> float:
 
 def box_area(values: Float[np.ndarray, "point 3"]) -> float:
     """Area of the box around the keypoints of confidence above 0, in squared units of the file; 0 for fewer than 2."""
-    seen = values[values[:, 2] > 0, :2]
-    return float(np.prod(np.ptp(seen, axis=0))) if len(seen) > 1 else 0.0
+    observed = values[values[:, 2] > 0, :2]
+    return float(np.prod(np.ptp(observed, axis=0))) if len(observed) > 1 else 0.0
 
 
 def between(start: Json, end: Json, weight: float) -> Json:

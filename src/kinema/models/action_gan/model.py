@@ -41,7 +41,7 @@ class ActionGAN(Model):
 
     deterministic = False
     continues = False
-    turns = ("critic", "classifier", "maker")
+    phases = ("critic", "classifier", "maker")
 
     @dataclass(frozen=True)
     class Config:
@@ -52,7 +52,7 @@ class ActionGAN(Model):
         it `lively` weighs how much clips move.
         `readers` of sequences are "pooled" (any length, under a million weights) or "flat" (`frames` long only). They
         read decoded "frames"; or "latents", or frames decoded from these ("rebuilt"): real motion is then encoded (the
-        first stage must be an autoencoder). The `classifier` is learnt in a turn of its "own" on
+        first stage must be an autoencoder). The `classifier` is learnt in a phase of its "own" on
         real motion, or "shared" with the maker, which teaches it to agree. `smooth` weighs the squared differences
         between answers, `magnitude` the squared steps: means per number, or "sum"s over a batch, which depend on its
         size and freeze the motion. `recognised` weighs the cross-entropy of the classifier on answers, `matching` the
@@ -132,7 +132,7 @@ class ActionGAN(Model):
         self.critic = self._reader(width, shape.classes, 1)
         self.classifier = self._reader(width, 0, max(1, shape.classes))
         if config.classifier == "shared":
-            self.turns = ("critic", "maker")  # pyright: ignore[reportAttributeAccessIssue]
+            self.phases = ("critic", "maker")  # pyright: ignore[reportAttributeAccessIssue]
 
     def train(self, mode: bool = True) -> ActionGAN:
         """Training mode, but for what earlier stages trained, which stays as it is."""
@@ -142,28 +142,28 @@ class ActionGAN(Model):
                 frozen.eval()
         return self
 
-    def turn_parameters(self, turn: str) -> Iterable[nn.Parameter]:
-        """Each turn has its own module; a shared classifier is the maker's."""
-        modules: list[nn.Module] = [getattr(self, turn)]
-        if turn == "maker" and self.config.classifier == "shared":
+    def phase_parameters(self, phase: str) -> Iterable[nn.Parameter]:
+        """Each phase has its own module; a shared classifier is the maker's."""
+        modules: list[nn.Module] = [getattr(self, phase)]
+        if phase == "maker" and self.config.classifier == "shared":
             modules.append(self.classifier)
-        if turn == "maker" and self.teacher:
+        if phase == "maker" and self.teacher:
             modules.append(self.teacher)
         return (p for module in modules for p in module.parameters() if p.requires_grad)
 
-    def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """Cross-entropies of the critic; of the classifier; of both on what was made, with the regularisers."""
         action = action_by_frame(batch.query)
         real = self.read(batch.target, action)
         self._measure(real)
-        if turn == "classifier":
+        if phase == "classifier":
             # The decoder is told the action, and may write it into poses: what is rebuilt would teach to read that.
             shown = batch.target if self.config.judged == "rebuilt" else real
             return {"loss": self._recognise(self._blurred(shown), action, {})}
         noise = torch.randn(*real.shape[:2], self.maker.noise, device=real.device)
-        with torch.set_grad_enabled(turn == "maker" and torch.is_grad_enabled()):
+        with torch.set_grad_enabled(phase == "maker" and torch.is_grad_enabled()):
             made, steps = self._make(noise, action)
-        if turn == "critic":
+        if phase == "critic":
             return self._critic_loss(self._blurred(real), self._blurred(made), action)
         total, parts = self._adversarial(real, made, action)
         shared = self.config.classifier == "shared"
@@ -212,12 +212,12 @@ class ActionGAN(Model):
         )
 
     def _critic_loss(self, real: Sequences, made: Sequences, action: Float[Tensor, "B T A"]) -> dict[str, Tensor]:
-        seen = real.clone().requires_grad_(self.config.penalty > 0)
-        on_real, on_made = self.critic(seen, action).squeeze(-1), self.critic(made, action).squeeze(-1)
+        observed = real.clone().requires_grad_(self.config.penalty > 0)
+        on_real, on_made = self.critic(observed, action).squeeze(-1), self.critic(made, action).squeeze(-1)
         verdict = real_or_fake(on_real, on_made)
         parts = {"real": on_real.sigmoid().mean().detach(), "fake": on_made.sigmoid().mean().detach()}
         if self.config.penalty and torch.is_grad_enabled():
-            verdict = verdict + self.config.penalty * real_gradient(on_real, seen)
+            verdict = verdict + self.config.penalty * real_gradient(on_real, observed)
         return {"loss": verdict, **parts}
 
     def _adversarial(

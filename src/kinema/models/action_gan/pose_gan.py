@@ -27,7 +27,7 @@ class PoseGAN(Model):
 
     deterministic = False
     continues = False
-    turns = ("critic", "maker")
+    phases = ("critic", "maker")
 
     @dataclass(frozen=True)
     class Config:
@@ -65,18 +65,18 @@ class PoseGAN(Model):
         if config.learning == "adversarial":
             self.critic = nn.Sequential(spread_linear(known, hidden), nn.ReLU(), spread_linear(hidden, 1))
         else:
-            self.turns = ("maker",)  # pyright: ignore[reportAttributeAccessIssue]
+            self.phases = ("maker",)  # pyright: ignore[reportAttributeAccessIssue]
             self.encoder = nn.Sequential(
                 nn.Linear(known, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(),
                 nn.Linear(hidden, config.latent),
             )  # fmt: skip
 
-    def turn_parameters(self, turn: str) -> Iterable[nn.Parameter]:
+    def phase_parameters(self, phase: str) -> Iterable[nn.Parameter]:
         """The critic's in "critic"; the decoder's (and the encoder's) in "maker"."""
         own = set(self.critic.parameters()) if self.config.learning == "adversarial" else set[nn.Parameter]()
-        return (parameter for parameter in self.parameters() if (parameter in own) == (turn == "critic"))
+        return (parameter for parameter in self.parameters() if (parameter in own) == (phase == "critic"))
 
-    def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """E D(fake) - E D(real) + penalty of the critic, -E D(fake) of the maker; or the autoencoder's error.
 
         z is drawn anew every time (the released code shows the critic one batch and one z five times over).
@@ -86,9 +86,9 @@ class PoseGAN(Model):
             return self._reconstruction(batch.target, action)
         frames, action = batch.target.flatten(0, 1), action.flatten(0, 1)
         z = torch.rand(len(frames), self.config.latent, device=frames.device) * 2 - 1
-        with torch.set_grad_enabled(turn == "maker" and torch.is_grad_enabled()):
+        with torch.set_grad_enabled(phase == "maker" and torch.is_grad_enabled()):
             fake = self.decoder(z, action)
-        if turn == "maker":
+        if phase == "maker":
             return {"loss": -self._judge(fake, action).mean()}
         distance = self._judge(frames, action).mean() - self._judge(fake, action).mean()
         penalty = gradient_penalty(lambda x: self._judge(x, action), frames, fake)
@@ -98,7 +98,9 @@ class PoseGAN(Model):
         self, query: Query, samples: int, generator: torch.Generator
     ) -> Float[Tensor, "sample batch frame feat"]:
         """A pose for every frame, from z spread evenly over the box; frames that are known exactly come back."""
-        noise = row_noise(generator, samples, len(query), query.seen.shape[1], self.config.latent).to(query.seen)
+        noise = row_noise(generator, samples, len(query), query.observed.shape[1], self.config.latent).to(
+            query.observed
+        )
         action = action_by_frame(query).expand(samples, -1, -1, -1)
         return keep_known(query, self.decoder(torch.erf(noise / 2**0.5), action))
 

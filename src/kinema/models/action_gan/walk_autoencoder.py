@@ -90,7 +90,7 @@ def walked(
     maker: LatentWalk, decoder: PoseDecoder, query: Query, samples: int, generator: torch.Generator, calm: float = 0.0
 ) -> Float[Tensor, "sample batch frame feat"]:
     """Poses along walks from fresh noise; frames that are known exactly come back. `calm`: see `trailing_mean`."""
-    noise = row_noise(generator, samples, len(query), query.seen.shape[1], maker.noise).to(query.seen)
+    noise = row_noise(generator, samples, len(query), query.observed.shape[1], maker.noise).to(query.observed)
     action = action_by_frame(query).expand(samples, -1, -1, -1).flatten(0, 1)
     z = trailing_mean(maker(noise.flatten(0, 1), action)[0], calm)
     return keep_known(query, decoder(z, action).unflatten(0, noise.shape[:2]))

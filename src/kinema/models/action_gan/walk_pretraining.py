@@ -30,7 +30,7 @@ class TaughtWalk(Model):
 
     deterministic = False
     continues = False
-    turns = ("maker",)
+    phases = ("maker",)
 
     @dataclass(frozen=True)
     class Config:
@@ -87,11 +87,11 @@ class TaughtWalk(Model):
         weights = {"motion": config.motion, "prior": config.prior}
         self.teacher = NoiseEncoder(decoder.latent, shape.classes, config.noise, config.reader, **weights)
 
-    def turn_parameters(self, turn: str) -> Iterable[nn.Parameter]:
+    def phase_parameters(self, phase: str) -> Iterable[nn.Parameter]:
         """The walk's and its teacher's."""
         return (parameter for parameter in self.parameters() if parameter.requires_grad)
 
-    def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """How badly motion is made again: see `Teacher.loss`."""
         action = action_by_frame(batch.query)
         z = encode(self.encoder, batch.target, action)

@@ -3,7 +3,7 @@
 The generator looks at the past twice. A long-term encoder reads the observed frames once; a short-term encoder reads
 the last `window` frames, again before every answered frame. A decoder of two linear maps turns both codes into the step
 from the last frame to the next one, which is fed back. The critic sees a whole sequence, observed and answered, with
-its action, and says whether it is real. It is a GAN with two turns: "discriminator", then "generator".
+its action, and says whether it is real. It is a GAN with two phases: "discriminator", then "generator".
 
 Every behaviour of the released code that one would not want is an option of `Config`, off by default; the recipe
 `conv-seq2seq-faithful` turns them on (docs/papers/conv_seq2seq.md lists them).
@@ -123,7 +123,7 @@ class Critic(nn.Module):
 class ConvSeq2Seq(Model):
     """The system: `predicted` frames from the last `observed`, by rolling out frame by frame."""
 
-    turns = ("discriminator", "generator")
+    phases = ("discriminator", "generator")
     graphs = ("forecast",)
 
     @dataclass(frozen=True)
@@ -185,32 +185,32 @@ class ConvSeq2Seq(Model):
         self.generator = Generator(config, shape)
         if config.adversarial:
             self.critic = Critic(config, shape)
-        else:  # no critic, no turn of it
-            self.turns = ("generator",)  # pyright: ignore[reportAttributeAccessIssue]
+        else:  # no critic, no phase of it
+            self.phases = ("generator",)  # pyright: ignore[reportAttributeAccessIssue]
 
-    def turn_parameters(self, turn: str) -> Iterable[nn.Parameter]:
+    def phase_parameters(self, phase: str) -> Iterable[nn.Parameter]:
         """The critic's in "discriminator", the rest in "generator"."""
-        return self.part(turn).parameters()
+        return self.part(phase).parameters()
 
-    def part(self, turn: str) -> Generator | Critic:
-        """The half of the model that a turn optimises."""
-        return self.critic if turn == "discriminator" else self.generator
+    def part(self, phase: str) -> Generator | Critic:
+        """The half of the model that a phase optimises."""
+        return self.critic if phase == "discriminator" else self.generator
 
-    def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """The critic's cross-entropies, or the forecast's error with 0.01 of the critic's verdict on it."""
         past = last_frames(batch.query, self.config.observed)
         truth = future_frames(batch, self.config.predicted)
         action = batch.query.action
-        with torch.set_grad_enabled(torch.is_grad_enabled() and turn == "generator"):
+        with torch.set_grad_enabled(torch.is_grad_enabled() and phase == "generator"):
             answer = self.generator(past, self.config.predicted, self.taught(truth))
-        if turn == "discriminator":
+        if phase == "discriminator":
             shown = torch.cat((torch.cat((past, truth), 1), self.shown(past, answer, truth)))
             real, fake = self.critic(shown, action.repeat(2, 1)).chunk(2)
             verdict = real_or_fake(real, fake)
             parts = {"real": real.sigmoid().mean().detach(), "fake": fake.sigmoid().mean().detach()}
-            return {"loss": verdict + self._shrinkage(turn), **parts}
+            return {"loss": verdict + self._shrinkage(phase), **parts}
         error = self.error(answer, truth)
-        total = error + self._shrinkage(turn)
+        total = error + self._shrinkage(phase)
         if not self.config.adversarial:
             return {"loss": total, "error": error.detach()}
         # The critic is not learning here: without its own gradients its backward pass costs half.
@@ -242,7 +242,7 @@ class ConvSeq2Seq(Model):
     ) -> Float[Tensor, "sample batch frame feat"]:
         """One answer, repeated; beyond `predicted` frames the answer is fed back to both encoders."""
         del generator  # deterministic
-        needed = query.seen.shape[1] - int(prefix_length(query).min()) if len(query) else 0
+        needed = query.observed.shape[1] - int(prefix_length(query).min()) if len(query) else 0
         frames = min(max(needed, 1), self.config.predicted)
 
         def step(past: Float[Tensor, "B T D"]) -> Float[Tensor, "B P D"]:
@@ -266,11 +266,11 @@ class ConvSeq2Seq(Model):
 
         return feed
 
-    def _shrinkage(self, turn: str) -> Float[Tensor, ""] | float:
+    def _shrinkage(self, phase: str) -> Float[Tensor, ""] | float:
         """The l2 term: of weights, not of biases."""
         if not self.config.l2:
             return 0.0
-        return self.config.l2 * half_squares([weight for weight in self.part(turn).parameters() if weight.ndim > 1])
+        return self.config.l2 * half_squares([weight for weight in self.part(phase).parameters() if weight.ndim > 1])
 
 
 def _linear(enter: int, leave: int, gain: float = 1.0) -> nn.Linear:

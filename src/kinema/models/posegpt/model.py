@@ -151,9 +151,9 @@ class PoseGPT(Model):
         self.tokeniser.eval()
         return self
 
-    def turn_parameters(self, turn: str) -> Iterable[nn.Parameter]:
+    def phase_parameters(self, phase: str) -> Iterable[nn.Parameter]:
         """All but the tokeniser's."""
-        del turn
+        del phase
         return [value for name, value in self.named_parameters() if not name.startswith("tokeniser.")]
 
     def from_released(self, state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
@@ -173,7 +173,7 @@ class PoseGPT(Model):
             hidden = hidden + table(chosen.clamp(0, self.codes - 1))
         return self.heads[len(codes)](hidden)
 
-    def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """Cross-entropy of the true codes, mean over books and tokens; `accuracy` is the share guessed right."""
         with torch.no_grad():
             truth = self._tokens.encode(batch.target, batch.query.valid)[:, : self.config.block]
@@ -261,7 +261,7 @@ class PoseGPT(Model):
 
         Raises UsageError where a row has no frame at all.
         """
-        batch, frames, _ = query.seen.shape
+        batch, frames, _ = query.observed.shape
         length = query.valid.sum(1)
         if frames == 0 or int(length.min()) == 0:
             raise UsageError(expected="at least one frame to say", got="a length of 0", cure="Ask for a longer motion.")
@@ -269,7 +269,7 @@ class PoseGPT(Model):
         counts = prefix // self.factor
         total = -(-int(length.max()) // self.factor)
         known = self._known(query, counts, total)
-        chance = row_noise(generator, samples, batch, total, self.books).flatten(0, 1).to(query.seen)
+        chance = row_noise(generator, samples, batch, total, self.books).flatten(0, 1).to(query.observed)
         rows = query.map(lambda tensor: tensor.repeat(samples, *[1] * (tensor.ndim - 1)))
         tokens = self.continue_tokens(
             rows, known.repeat(samples, 1, 1), counts.repeat(samples), torch.special.ndtr(chance)
@@ -287,7 +287,7 @@ class PoseGPT(Model):
         if most:
             frames = most * self.factor
             past = torch.arange(frames, device=counts.device) < (counts * self.factor)[:, None]
-            known[:, :most] = self._tokens.encode(query.seen[:, :frames], past)
+            known[:, :most] = self._tokens.encode(query.observed[:, :frames], past)
         return known
 
     def _frames(self, tokens: Tensor, there: Bool[Tensor, "R N"], frames: int) -> Float[Tensor, "R T F"]:

@@ -14,7 +14,7 @@ def joined(
 ) -> Float[Tensor, "R T F"]:
     """The answer after the observed prefix without a jump: the gap at the seam is closed over `blend` frames."""
     seam = (prefix - 1).clamp(min=0)[:, None, None].expand(-1, 1, answer.shape[2])
-    gap = (query.seen - answer).gather(1, seam) * (prefix > 0)[:, None, None]
+    gap = (query.observed - answer).gather(1, seam) * (prefix > 0)[:, None, None]
     after = torch.arange(answer.shape[1], device=answer.device) - seam[:, :, 0]
     share = (1 - after / (blend + 1)).clamp(0, 1) ** 2
-    return torch.where(query.observed_frames()[..., None], query.seen, answer + share[..., None] * gap)
+    return torch.where(query.observed_frames()[..., None], query.observed, answer + share[..., None] * gap)

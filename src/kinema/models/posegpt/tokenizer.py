@@ -94,8 +94,8 @@ class Straight(nn.Module):
     def decode(self, vectors: Float[Tensor, "B N code"]) -> Float[Tensor, "B T F"]:
         """Frames of vectors; beyond the ends, nothing."""
         count, around = vectors.shape[1], functional.pad(vectors, (0, 0, self.before, self.after))
-        seen = torch.cat([around[:, place : place + count] for place in range(self.before + self.after + 1)], -1)
-        return self.leave(seen).unflatten(-1, (self.factor, -1)).flatten(1, 2)
+        observed = torch.cat([around[:, place : place + count] for place in range(self.before + self.after + 1)], -1)
+        return self.leave(observed).unflatten(-1, (self.factor, -1)).flatten(1, 2)
 
 
 class PoseTokens(Model):
@@ -235,7 +235,7 @@ class PoseTokens(Model):
         answer = torch.cat((self.pose_head(x), self.path_head(x)), -1).float()
         return answer if self.straight is None else answer + self.straight.decode(vectors)
 
-    def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """What is lost on the way: features, joints in space (the root's path included), and the quantiser's own."""
         truth, valid, config = batch.target, batch.query.valid, self.config
         z, mask = self.encode_vectors(truth, valid)
@@ -278,5 +278,5 @@ class PoseTokens(Model):
         """What is observed as it is; the rest as the tokens of what is observed decode (nothing is foretold)."""
         del generator
         known = query.observed_frames()
-        answer = self.decode(self.encode(query.seen, query.valid))[:, : query.seen.shape[1]]
-        return repeat_samples(torch.where(known[..., None], query.seen, answer), samples)
+        answer = self.decode(self.encode(query.observed, query.valid))[:, : query.observed.shape[1]]
+        return repeat_samples(torch.where(known[..., None], query.observed, answer), samples)

@@ -73,7 +73,7 @@ class GapReader(Model):
 
     def forward(self, query: Query) -> tuple[Float[Tensor, "B T F"], Float[Tensor, "B T F"], Bool[Tensor, "B T"]]:
         """The answer, the cubic that it corrects, and the keys."""
-        with torch.autocast(query.seen.device.type, enabled=False):
+        with torch.autocast(query.observed.device.type, enabled=False):
             curve, known, time = whole_keys(query)
         return self.reading(curve, known, time), curve, known
 
@@ -83,17 +83,17 @@ class GapReader(Model):
         """The whole window. The generator is not used: the answer is one."""
         del generator
         answer = self(query)[0]
-        exact = (query.trust >= 1) & query.valid[..., None]
-        answer = torch.where(exact[..., self.owner], query.seen, answer)
-        return repeat_samples(answer.to(query.seen.dtype), samples)
+        exact = (query.confidence >= 1) & query.valid[..., None]
+        answer = torch.where(exact[..., self.owner], query.observed, answer)
+        return repeat_samples(answer.to(query.observed.dtype), samples)
 
-    def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """L1 of features and of their steps, and distances in space, of the frames in gaps.
 
         A gap counts by its length and the more, the better the cubic fits it and others of its length: short gaps, in
         which little can be wrong, as much as long ones. "left" is what is left of the cubic's error.
         """
-        del turn
+        del phase
         answer, curve, known = self(batch.query)
         with torch.autocast(curve.device.type, enabled=False):
             gaps = Gaps.of(known)

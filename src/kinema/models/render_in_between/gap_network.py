@@ -114,7 +114,7 @@ class GapReading(nn.Module):
         if not gaps.row.shape[0]:
             return curve
         with torch.autocast(curve.device.type, enabled=False):  # what changes from frame to frame deserves its digits
-            frame, context, most = self._seen(curve, known, time, gaps)
+            frame, context, most = self._observed(curve, known, time, gaps)
         terms = self.known(context)
         hidden = self.enter(terms)
         for layer in self.layers:
@@ -136,7 +136,7 @@ class GapReading(nn.Module):
             gaps = Gaps.of(known)
             if not len(gaps.row):
                 continue
-            frame, context, most = self._seen(curve, known, time, gaps)
+            frame, context, most = self._observed(curve, known, time, gaps)
             contexts.append(context)
             at, inside = (gaps.row[:, None], gaps.frames), gaps.inside[..., None]
             off = (_into(frame, truth[at]) - _into(frame, curve[at])) * inside
@@ -149,7 +149,7 @@ class GapReading(nn.Module):
         if waves:
             self.off.measure(torch.cat(waves))
 
-    def _seen(
+    def _observed(
         self, curve: Tensor, known: Tensor, time: Tensor, gaps: Gaps
     ) -> tuple[Frame | None, Float[Tensor, "G context"], Float[Tensor, " G"]]:
         """For each gap its frame of reference, what is around it, and how far it may differ from the curve."""

@@ -119,27 +119,27 @@ class RenderInBetween(Model):
 
     def forward(self, query: Query) -> Float[Tensor, "B T F"]:
         """The answer."""
-        seen = self._prepare(query)
-        answer = self._answer(seen, query.valid)[0]
-        return answer if seen.frame is None else seen.frame.back(answer)
+        observed = self._prepare(query)
+        answer = self._answer(observed, query.valid)[0]
+        return answer if observed.frame is None else observed.frame.back(answer)
 
     def _answer(
-        self, seen: Observed, valid: Bool[Tensor, "B T"]
+        self, observed: Observed, valid: Bool[Tensor, "B T"]
     ) -> tuple[Float[Tensor, "B T F"], Float[Tensor, "look B T S"]]:
         """The answer in the windows' own frames, and what observations count."""
-        memory, first, looks = self._encode(seen)
-        lines = seen.lines(self.judging.counting(seen, looks[-1]))
-        terms = self.any_terms(seen.of_any(lines, first[LEADING]))
-        hidden, _, _ = self.decoder(self.enter_any(terms), seen.keys.time, valid, memory)
+        memory, first, looks = self._encode(observed)
+        lines = observed.lines(self.judging.counting(observed, looks[-1]))
+        terms = self.any_terms(observed.of_any(lines, first[LEADING]))
+        hidden, _, _ = self.decoder(self.enter_any(terms), observed.keys.time, valid, memory)
         hidden = hidden[:, 1:]
         with torch.autocast(valid.device.type, enabled=False):
-            base = self._base(seen, self._blended(lines, hidden.float()))
+            base = self._base(observed, self._blended(lines, hidden.float()))
             residual = self.residual_terms(self.straight(terms) + self.residual(hidden.float()))
-            residual = torch.where(seen.sure[..., self.source], 0.0, residual)
+            residual = torch.where(observed.sure[..., self.source], 0.0, residual)
             # At exact keys the residual is taken out again, between them in proportion, and it fades towards them: the
             # network knows an exact key from its neighbours, and what it says beside one would be a jump.
-            residual = (residual - seen.exact_keys.linear(residual)) * seen.exact_keys.fade()[..., self.source]
-            answer = torch.where(seen.exact[..., self.source], seen.values, base + residual)
+            residual = (residual - observed.exact_keys.linear(residual)) * observed.exact_keys.fade()[..., self.source]
+            answer = torch.where(observed.exact[..., self.source], observed.values, base + residual)
             return answer, looks
 
     def predict(
@@ -149,41 +149,41 @@ class RenderInBetween(Model):
         del generator
         answer = self(query)
         # There and back again rounds: what is exactly known is copied.
-        exact = (query.trust >= 1) & query.valid[..., None]
-        answer = torch.where(exact[..., self.owner], query.seen, answer)
-        return repeat_samples(answer.to(query.seen.dtype), samples)
+        exact = (query.confidence >= 1) & query.valid[..., None]
+        answer = torch.where(exact[..., self.owner], query.observed, answer)
+        return repeat_samples(answer.to(query.observed.dtype), samples)
 
     def outlier_scores(self, query: Query) -> Float[Tensor, "B T J"]:
         """For each observation the probability that it is wrong; 0 where nothing is observed, and of exact keys."""
-        seen = self._prepare(query)
-        spread = self.judging.spread(seen, self._encode(seen)[2][-1])
+        observed = self._prepare(query)
+        spread = self.judging.spread(observed, self._encode(observed)[2][-1])
         wrong = torch.exp(-self.config.wrong / spread.exp())
-        of_token = torch.zeros_like(query.trust, dtype=wrong.dtype)
+        of_token = torch.zeros_like(query.confidence, dtype=wrong.dtype)
         of_token = of_token.scatter_reduce(-1, self.token.expand(wrong.shape), wrong, "amax")
-        return of_token * ((query.trust > 0) & (query.trust < 1) & query.valid[..., None])
+        return of_token * ((query.confidence > 0) & (query.confidence < 1) & query.valid[..., None])
 
-    def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """L1 of features, of their velocity and acceleration, distances in space, and the likelihood of observations.
 
         Every valid frame counts, keys included; a window counts the more, the better a curve fits it: half as much
         where that is off by `easy`. Velocities are per frame at the representation's rate.
         """
-        del turn
+        del phase
         query, config = batch.query, self.config
-        seen = self._prepare(query)
-        frame, (answer, looks) = seen.frame, self._answer(seen, query.valid)
-        with torch.autocast(query.seen.device.type, enabled=False):
+        observed = self._prepare(query)
+        frame, (answer, looks) = observed.frame, self._answer(observed, query.valid)
+        with torch.autocast(query.observed.device.type, enabled=False):
             target = batch.target.float() if frame is None else frame.into(batch.target.float())
             valid = query.valid
             error = answer - target
-            share = self._share(seen, target, valid)
+            share = self._share(observed, target, valid)
             moving, turning = valid[:, 1:] & valid[:, :-1], valid[:, 2:] & valid[:, 1:-1] & valid[:, :-2]
-            velocity, unsure = error.diff(dim=1), (seen.known & ~seen.exact).repeat(2, 1, 1)
+            velocity, unsure = error.diff(dim=1), (observed.known & ~observed.exact).repeat(2, 1, 1)
             parts = {
                 "features": _mean(error.abs(), valid, share),
                 "velocity": _mean(velocity.abs(), moving, share),
                 "acceleration": _mean(velocity.diff(dim=1).abs(), turning, share),
-                "quality": _mean(torch.cat([self.judging.unlikely(seen, look, target) for look in looks]), unsure),
+                "quality": _mean(torch.cat([self.judging.unlikely(observed, look, target) for look in looks]), unsure),
             }
             total = parts["features"] + config.velocity * parts["velocity"] + config.quality * parts["quality"]
             total = total + config.acceleration * parts["acceleration"]
@@ -204,22 +204,24 @@ class RenderInBetween(Model):
         of_any: list[Tensor] = []
         lacking: list[Tensor] = []
         for batch in itertools.islice(batches, self.config.measured):
-            seen, valid = self._prepare(batch.query), batch.query.valid
-            lines = seen.lines(seen.trust.square())
-            of_known.append(seen.of_known(lines, seen.offs(seen.trust.square()))[seen.known.any(-1)])
-            of_any.append(seen.of_any(lines, lines[LEADING])[valid])
-            target = batch.target.float() if seen.frame is None else seen.frame.into(batch.target.float())
-            lacking.append((target - self._base(seen, lines[LEADING]))[valid])
+            observed, valid = self._prepare(batch.query), batch.query.valid
+            lines = observed.lines(observed.confidence.square())
+            of_known.append(
+                observed.of_known(lines, observed.offs(observed.confidence.square()))[observed.known.any(-1)]
+            )
+            of_any.append(observed.of_any(lines, lines[LEADING])[valid])
+            target = batch.target.float() if observed.frame is None else observed.frame.into(batch.target.float())
+            lacking.append((target - self._base(observed, lines[LEADING]))[valid])
         self.known_terms.measure(torch.cat(of_known))
         self.any_terms.measure(torch.cat(of_any))
         self.residual_terms.measure(torch.cat(lacking))
 
     @torch.no_grad()
     def _share(
-        self, seen: Observed, target: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"]
+        self, observed: Observed, target: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"]
     ) -> Float[Tensor, "B 1 1"]:
         """How much each window counts: 1 where the curve fits, half where it is off by `easy`."""
-        base = self._base(seen, seen.leading(seen.trust.square()), bent=False)
+        base = self._base(observed, observed.leading(observed.confidence.square()), bent=False)
         off = torch.where(valid[..., None], (base - target).abs(), 0.0).mean((1, 2))
         off = off / valid.float().mean(1).clamp(min=1e-3)
         return (self.config.easy / (off + self.config.easy))[:, None, None]
@@ -227,10 +229,10 @@ class RenderInBetween(Model):
     def _prepare(self, query: Query) -> Observed:
         return Observed.of(query, self.token, self.source, self.shape.frame, self.reading)
 
-    def _base(self, seen: Observed, lines: Tensor, *, bent: bool = True) -> Tensor:
+    def _base(self, observed: Observed, lines: Tensor, *, bent: bool = True) -> Tensor:
         """The curve that is corrected: through exact keys, and along evidence."""
-        curve = torch.where(seen.sure[..., self.source], seen.bent if bent else seen.cubic, lines)
-        return torch.where(seen.keys.known_at_all[..., self.source], curve, self.unknown.float())
+        curve = torch.where(observed.sure[..., self.source], observed.bent if bent else observed.cubic, lines)
+        return torch.where(observed.keys.known_at_all[..., self.source], curve, self.unknown.float())
 
     def _blended(self, lines: Lines, hidden: Float[Tensor, "B T D"]) -> Float[Tensor, "B T F"]:
         """Local lines near and far, mixed as fits each source at each frame."""
@@ -238,13 +240,13 @@ class RenderInBetween(Model):
         return torch.stack([share * line for share, line in zip(shares.unbind(-2), lines, strict=True)]).sum(0)
 
     def _encode(
-        self, seen: Observed
+        self, observed: Observed
     ) -> tuple[tuple[Tensor, tuple[Tensor, Tensor], Tensor], Lines, Float[Tensor, "look B T S"]]:
         """The known frames alone, gathered to the front; the lines that they were told of by; what each observation
         counts, as it is judged and then in the light of whole poses (see `Judging`)."""
-        judged, offs = self.judging(seen)
-        lines = seen.lines(self.judging.counting(seen, judged))
-        inputs, time, there = seen.of_known(lines, offs), seen.keys.time, seen.known.any(-1)
+        judged, offs = self.judging(observed)
+        lines = observed.lines(self.judging.counting(observed, judged))
+        inputs, time, there = observed.of_known(lines, offs), observed.keys.time, observed.known.any(-1)
         order = None
         if not torch.compiler.is_exporting():  # no length in a graph can depend on values: the others stay, unseen
             count = max(1, int(there.sum(1).max()))
@@ -255,7 +257,7 @@ class RenderInBetween(Model):
         with torch.autocast(inputs.device.type, enabled=False):
             change = self.weigh(memory[0][:, 1:].float())
             if order is not None:
-                change = torch.zeros_like(seen.trust).scatter(1, order[..., None].expand_as(change), change)
+                change = torch.zeros_like(observed.confidence).scatter(1, order[..., None].expand_as(change), change)
             return memory, lines, torch.stack((judged, judged + change))
 
 

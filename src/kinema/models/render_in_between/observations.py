@@ -28,7 +28,7 @@ class Observed:
     and the cubic as corrected (`bent`) through them; `frame` is the windows' own frame of reference."""
 
     values: Float[Tensor, "B T F"]
-    trust: Float[Tensor, "B T S"]
+    confidence: Float[Tensor, "B T S"]
     known: Bool[Tensor, "B T S"]
     exact: Bool[Tensor, "B T S"]
     line: Float[Tensor, "B T F"]
@@ -48,19 +48,19 @@ class Observed:
         reading: GapReading | None,
     ) -> Observed:
         """Of a question. `token` is that of each source, `source` that of each feature; see `FeatureShape.frame`."""
-        with torch.autocast(query.seen.device.type, enabled=False):
-            told = query.trust.float() * query.valid[..., None]
-            trust = told[..., token]
-            known, exact = trust > 0, trust >= 1
-            seen = torch.where(known[..., source], query.seen.float(), 0.0)
-            frame = framed(seen, told) if framed else None
-            values = seen if frame is None else torch.where(known[..., source], frame.into(seen), 0.0)
+        with torch.autocast(query.observed.device.type, enabled=False):
+            told = query.confidence.float() * query.valid[..., None]
+            confidence = told[..., token]
+            known, exact = confidence > 0, confidence >= 1
+            observed = torch.where(known[..., source], query.observed.float(), 0.0)
+            frame = framed(observed, told) if framed else None
+            values = observed if frame is None else torch.where(known[..., source], frame.into(observed), 0.0)
             time = (query.time - query.time[:, :1]).float()
             keys = Keyframes(known, time, source)
             line, cubic = keys.linear(values), keys.cubic(values, monotone=False)
             bent = cubic if reading is None else _bent(query, cubic, exact[..., source], frame, reading)
             exact_keys = Keyframes(exact, time, source)
-            return cls(values, trust, known, exact, line, cubic, bent, keys, exact_keys, frame)
+            return cls(values, confidence, known, exact, line, cubic, bent, keys, exact_keys, frame)
 
     @cached_property
     def sure(self) -> Bool[Tensor, "B 1 S"]:
@@ -86,14 +86,14 @@ class Observed:
 
     def of_known(self, lines: Lines, offs: list[Float[Tensor, "B T F"]]) -> Float[Tensor, "B T known"]:
         """What is told of known frames."""
-        return torch.cat((self.values, *offs, *_apart(lines)[1], self.trust, self.exact.float()), -1)
+        return torch.cat((self.values, *offs, *_apart(lines)[1], self.confidence, self.exact.float()), -1)
 
     def of_any(self, lines: Lines, first: Float[Tensor, "B T F"]) -> Float[Tensor, "B T any"]:
         """What is told of every frame; `first` is the smooth curve before observations were weighed."""
         leading, others = _apart(lines)
         apart = self.keys.distances() / FAR
         curves = (leading, self.line - leading, self.bent - leading, *others)
-        return torch.cat((*curves, self._off(first), self.trust, apart.sqrt(), (-8 * apart).exp()), -1)
+        return torch.cat((*curves, self._off(first), self.confidence, apart.sqrt(), (-8 * apart).exp()), -1)
 
     def _off(self, curve: Float[Tensor, "B T F"]) -> Float[Tensor, "B T F"]:
         """How far each observation is from the smooth curve."""
@@ -117,8 +117,8 @@ def _bent(query: Query, cubic: Tensor, exact: Tensor, frame: Frame | None, readi
 
 def whole_keys(query: Query) -> tuple[Float[Tensor, "B T F"], Bool[Tensor, "B T"], Float[Tensor, "B T"]]:
     """The cubic through the frames that are wholly and exactly known, which these are, and the times."""
-    known = ((query.trust >= 1).all(-1)) & query.valid
+    known = ((query.confidence >= 1).all(-1)) & query.valid
     time = (query.time - query.time[:, :1]).float()
-    seen = torch.where(known[..., None], query.seen.float(), 0.0)
-    keys = Keyframes(known[..., None], time, torch.zeros(seen.shape[-1], dtype=torch.long, device=seen.device))
-    return keys.cubic(seen, monotone=False), known, time
+    observed = torch.where(known[..., None], query.observed.float(), 0.0)
+    keys = Keyframes(known[..., None], time, torch.zeros(observed.shape[-1], dtype=torch.long, device=observed.device))
+    return keys.cubic(observed, monotone=False), known, time

@@ -33,32 +33,32 @@ class Judging(nn.Module):
 
     source: Tensor
 
-    def forward(self, seen: Observed) -> tuple[Float[Tensor, "B T S"], list[Float[Tensor, "B T F"]]]:
+    def forward(self, observed: Observed) -> tuple[Float[Tensor, "B T S"], list[Float[Tensor, "B T F"]]]:
         """What each observation counts beside the square of its trust (log); and how far it is from the others, as
         these counted at the last look."""
-        change, offs = torch.zeros_like(seen.trust), list[Tensor]()
+        change, offs = torch.zeros_like(observed.confidence), list[Tensor]()
         for look in self.looks:
-            offs = seen.offs(self.counting(seen, change))
-            change = change + look(self._sizes(offs), seen.trust, seen.known)
+            offs = observed.offs(self.counting(observed, change))
+            change = change + look(self._sizes(offs), observed.confidence, observed.known)
         return change, offs
 
     @staticmethod
-    def counting(seen: Observed, change: Float[Tensor, "B T S"]) -> Float[Tensor, "B T S"]:
+    def counting(observed: Observed, change: Float[Tensor, "B T S"]) -> Float[Tensor, "B T S"]:
         """What observations count; exact keys as they are."""
-        weight = seen.trust.square()
-        return torch.where(seen.exact, weight, weight * (_MOST * torch.tanh(change / _MOST)).exp())
+        weight = observed.confidence.square()
+        return torch.where(observed.exact, weight, weight * (_MOST * torch.tanh(change / _MOST)).exp())
 
-    def spread(self, seen: Observed, change: Float[Tensor, "B T S"]) -> Float[Tensor, "B T S"]:
+    def spread(self, observed: Observed, change: Float[Tensor, "B T S"]) -> Float[Tensor, "B T S"]:
         """How far off observations probably are (log; metres or radians): the mean of the worst of their features."""
-        return self.wide - self.counting(seen, change).clamp(min=1e-6).log() / 2
+        return self.wide - self.counting(observed, change).clamp(min=1e-6).log() / 2
 
     def unlikely(
-        self, seen: Observed, change: Float[Tensor, "B T S"], truth: Float[Tensor, "B T F"]
+        self, observed: Observed, change: Float[Tensor, "B T S"], truth: Float[Tensor, "B T F"]
     ) -> Float[Tensor, "B T S"]:
         """How unlikely the errors of observations are, by what is said of them (minus log likelihood)."""
-        spread = self.spread(seen, change)
+        spread = self.spread(observed, change)
         index = self.source.expand(*spread.shape[:2], -1)
-        worst = torch.zeros_like(spread).scatter_reduce(-1, index, (seen.values - truth).abs(), "amax")
+        worst = torch.zeros_like(spread).scatter_reduce(-1, index, (observed.values - truth).abs(), "amax")
         return worst * (-spread).exp() + spread
 
     def _sizes(self, offs: list[Float[Tensor, "B T F"]]) -> Float[Tensor, "B T S curve"]:
@@ -83,9 +83,9 @@ class _Look(nn.Module):
         nn.init.zeros_(self.leave.bias)
 
     def forward(
-        self, sizes: Float[Tensor, "B T S curve"], trust: Float[Tensor, "B T S"], known: Bool[Tensor, "B T S"]
+        self, sizes: Float[Tensor, "B T S curve"], confidence: Float[Tensor, "B T S"], known: Bool[Tensor, "B T S"]
     ) -> Float[Tensor, "B T S"]:
-        there, told = known[..., None], trust[..., None]
+        there, told = known[..., None], confidence[..., None]
         usual = torch.where(there, sizes, 0.0).sum(1, keepdim=True) / there.sum(1, keepdim=True).clamp(min=1)
         inputs = torch.cat((sizes - 3, sizes - usual, told, told.clamp(min=1e-2).log()), -1)
         hidden = functional.gelu(self.enter(inputs) + self.whose)

@@ -94,13 +94,13 @@ class RenderInBetweenReleased(Model):
         Positions are shares of the window with its padding, as in training, or, not `padded`, of its valid part.
         """
         known = query.observed_frames()
-        seen = torch.where(known[..., None], query.seen, 0.0)
+        observed = torch.where(known[..., None], query.observed, 0.0)
         waves = self._waves(query, padded=padded)
-        memory, at, shown = self._encode(seen, waves, known)
-        cleaned = self.leave(memory) + seen.gather(1, at[..., None].expand(-1, -1, seen.shape[-1]))
-        keys = torch.zeros_like(seen).scatter(1, at[..., None].expand_as(cleaned), cleaned.to(seen.dtype))
+        memory, at, shown = self._encode(observed, waves, known)
+        cleaned = self.leave(memory) + observed.gather(1, at[..., None].expand(-1, -1, observed.shape[-1]))
+        keys = torch.zeros_like(observed).scatter(1, at[..., None].expand_as(cleaned), cleaned.to(observed.dtype))
         # A clip without a key has no centre but zero.
-        owner = torch.zeros(seen.shape[-1], dtype=torch.long, device=seen.device)
+        owner = torch.zeros(observed.shape[-1], dtype=torch.long, device=observed.device)
         centre = Keyframes(known[..., None], query.time, owner).linear(keys)
         memory_waves = waves.gather(1, at[..., None].expand(-1, -1, waves.shape[-1]))
         hidden = self.decoder(self.enter(centre), waves, query.valid, memory, memory_waves, shown)
@@ -116,16 +116,16 @@ class RenderInBetweenReleased(Model):
         """
         del generator
         answer = self(query, padded=False)[1]
-        exact = (query.trust >= 1).all(-1, keepdim=True) & query.valid[..., None]
-        return repeat_samples(torch.where(exact, query.seen, answer.to(query.seen.dtype)), samples)
+        exact = (query.confidence >= 1).all(-1, keepdim=True) & query.valid[..., None]
+        return repeat_samples(torch.where(exact, query.observed, answer.to(query.observed.dtype)), samples)
 
     def from_released(self, state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
         """See `models.render_in_between.released_weights`."""
         return from_released(state)
 
-    def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """weight * (key_weight * L1(cleaned keys) + L1(answer)), each over its own frames."""
-        del turn
+        del phase
         return self._reconstruction(batch)[0]
 
     def _reconstruction(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
@@ -139,16 +139,16 @@ class RenderInBetweenReleased(Model):
         return {"loss": total, "keys": denoise, "between": between}, answer
 
     def _encode(
-        self, seen: Tensor, waves: Tensor, known: Bool[Tensor, "B T"]
+        self, observed: Tensor, waves: Tensor, known: Bool[Tensor, "B T"]
     ) -> tuple[Tensor, Tensor, Bool[Tensor, "B S"]]:
         """Memory, the frames it stands for, and which of them are keys."""
         frames = known.shape[1]
         if self.config.encoder == "all":
-            at = torch.arange(frames, device=seen.device).expand(len(seen), -1)
+            at = torch.arange(frames, device=observed.device).expand(len(observed), -1)
         else:
             count = max(1, int(known.sum(1).max()))
             at = torch.sort(known.to(torch.uint8), dim=1, descending=True, stable=True).indices[:, :count]
-        chosen = seen.gather(1, at[..., None].expand(-1, -1, seen.shape[-1]))
+        chosen = observed.gather(1, at[..., None].expand(-1, -1, observed.shape[-1]))
         near = waves.gather(1, at[..., None].expand(-1, -1, waves.shape[-1]))
         shown = known.gather(1, at)
         return self.encoder(self.enter(chosen), near, shown, self.config.self_mask), at, shown
@@ -166,24 +166,24 @@ class RenderInBetweenReleased(Model):
 class RenderInBetweenCriticised(RenderInBetweenReleased):
     """With the patch discriminator: least squares, its own turn first."""
 
-    turns: ClassVar[tuple[str, ...]] = ("critic", "model")
+    phases: ClassVar[tuple[str, ...]] = ("critic", "model")
 
     def __init__(self, config: RenderInBetweenReleased.Config, shape: FeatureShape) -> None:
         super().__init__(config, shape)
         self.critic = PatchCritic(config.critic_channels)
 
-    def turn_parameters(self, turn: str) -> Iterable[nn.Parameter]:
+    def phase_parameters(self, phase: str) -> Iterable[nn.Parameter]:
         """The critic's parameters, or all the others."""
-        if turn == "critic":
+        if phase == "critic":
             return self.critic.parameters()
         return (value for name, value in self.named_parameters() if not name.startswith("critic."))
 
-    def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """The critic's squares against smoothed labels, or the model's loss with the critic's.
 
         A batch of true motion has one label, uniform in 0.9 to 1; a batch of made motion one in 0 to 0.1.
         """
-        if turn == "critic":
+        if phase == "critic":
             with torch.no_grad():
                 made = self(batch.query)[1]
             true, false = self.critic(batch.target), self.critic(made)

@@ -158,7 +158,7 @@ class SiMLPe(Model):
         """See `models.simlpe.released_weights`."""
         return from_released(state)
 
-    def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """Mean joint distance plus mean distance of frame-to-frame differences (paper, equations 6 to 8)."""
         past = last_frames(batch.query, self.config.observed)
         truth = future_frames(batch, self.config.predicted)

@@ -22,14 +22,14 @@ _LOOSE = 1e-3  # of a frame's variance: what a window of few coefficients may mi
 
 def whole_prefix(query: Query) -> Int[Tensor, " batch"]:
     """Number of leading frames of which every joint is known."""
-    whole = (query.trust > 0).all(-1) & query.valid
+    whole = (query.confidence > 0).all(-1) & query.valid
     return whole.long().cumprod(1).sum(1)
 
 
 def known_features(query: Query) -> Bool[Tensor, "batch frame feat"]:
     """Which numbers are known: those of joints that are trusted at all, an equal share of the features each."""
-    each = query.seen.shape[-1] // query.trust.shape[-1]
-    return (query.trust > 0).repeat_interleave(each, -1) & query.valid[..., None]
+    each = query.observed.shape[-1] // query.confidence.shape[-1]
+    return (query.confidence > 0).repeat_interleave(each, -1) & query.valid[..., None]
 
 
 def window_index(prefix: Int[Tensor, " batch"], observed: int, frames: int) -> Int[Tensor, "batch T"]:
@@ -113,25 +113,25 @@ class WindowFiller:
         """The query, window after window; a `free` answer is not conditioned on what is observed, only completed."""
         observed, frames = self.observed, self.terms.code.frames
         length, given, last = whole_prefix(query), known_features(query), query.valid.sum(1)
-        answer = query.seen.expand(len(samples), *query.seen.shape)
-        index, filled, turn = window_index(length, observed, frames), length, 0
+        answer = query.observed.expand(len(samples), *query.observed.shape)
+        index, filled, window_count = window_index(length, observed, frames), length, 0
         while bool((filled < last).any()):
-            known = (length > 0) | (turn > 0)
+            known = (length > 0) | (window_count > 0)
             mask = taken(given.float(), index).bool() & (index < given.shape[1])[..., None]
             mask[:, :observed] |= known[:, None, None]
-            streams = RowStreams((base + turn) % 2**60, samples, rows)
+            streams = RowStreams((base + window_count) % 2**60, samples, rows)
             # The first window is the same for all samples; what follows an answer is its own.
-            seen = taken(answer[:1] if turn == 0 else answer, index)
-            window = self._windows(seen, mask, known, streams, free=free)
+            values = taken(answer[:1] if window_count == 0 else answer, index)
+            window = self._windows(values, mask, known, streams, free=free)
             place = torch.arange(answer.shape[-2], device=index.device) - index[:, :1]
             fresh = (place >= 0) & (place < frames) & (place + index[:, :1] >= filled[:, None])
             answer = torch.where(fresh[..., None] & ~given, taken(window, place), answer)
-            filled, index, turn = index[:, 0] + frames, index + frames - observed, turn + 1
+            filled, index, window_count = index[:, 0] + frames, index + frames - observed, window_count + 1
         return answer
 
     def _windows(
         self,
-        seen: Float[Tensor, "s W T F"],
+        values: Float[Tensor, "s W T F"],
         mask: Bool[Tensor, "W T F"],
         known: Bool[Tensor, " W"],
         streams: RowStreams,
@@ -141,15 +141,15 @@ class WindowFiller:
         """Samples of windows. Where every sample has a window of its own (s = S > 1) each is a row by itself."""
         code = self.terms.code
         tokens, width = code.scale.shape
-        start = streams.draw(tokens, width).to(seen)
+        start = streams.draw(tokens, width).to(values)
         samples, rows = start.shape[:2]
-        own = len(seen)
+        own = len(values)
         shape = (samples // own, own * rows, tokens, width)
-        seen, start = seen.flatten(0, 1), start.view(shape)
+        values, start = values.flatten(0, 1), start.view(shape)
         mask, known = mask.repeat(own, 1, 1), known.repeat(own)
         told = known & (not free)
-        window = self.terms.of(seen[:, : self.observed] * known[:, None, None], told.float())
-        frames = torch.where(mask, window.into(seen), window.held)
+        window = self.terms.of(values[:, : self.observed] * known[:, None, None], told.float())
+        frames = torch.where(mask, window.into(values), window.held)
         signal = code.decode(code.encode(frames)) if self.completion == "padded" else frames
         pull = pull_of(code, mask, self.observed) if self.completion == "estimate" else None
         truth = KnownWindows(code, frames, mask, signal, pull)

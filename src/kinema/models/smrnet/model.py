@@ -150,12 +150,12 @@ class SMRNet(Model):
         """See `models.smrnet.released_weights`."""
         return from_released(state)
 
-    def loss(self, batch: Batch, turn: str) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """One level for every window, never level 0; see `Config` for what is measured."""
         config = self.config
         length = whole_prefix(batch.query)
         index = window_index(length, config.observed, config.frames)
-        truth, past = taken(batch.target, index), taken(batch.query.seen, index[:, : config.observed])
+        truth, past = taken(batch.target, index), taken(batch.query.observed, index[:, : config.observed])
         known = (length > 0) * self._kept(len(batch), truth.device)
         window = self.terms.of(past, known)
         truth = window.into(truth)
@@ -194,7 +194,7 @@ class SMRNet(Model):
         base = int(torch.randint(2**60, (), generator=generator))
         coin = torch.Generator().manual_seed(base)
         free = [float(torch.rand((), generator=coin)) < config.uncond_answers for _ in range(samples)]
-        answer = query.seen.expand(samples, *query.seen.shape).clone()
+        answer = query.observed.expand(samples, *query.observed.shape).clone()
         filler = self._filler()
         at_once = max(1, _MEMORY // (64 * config.coefficients * config.width))
         rows_at_once, samples_at_once = max(1, at_once // samples), min(samples, at_once)

@@ -41,7 +41,7 @@ def smooth(clip: AnyClip, method: str, *, window: int = 31) -> AnyClip:
 def soften(
     clip: AnyClip,
     times: Float[Tensor, " frame"],
-    trust: Float[Tensor, " frame"] | Float[Tensor, "frame joint"],
+    confidence: Float[Tensor, " frame"] | Float[Tensor, "frame joint"],
     *,
     reach: float,
 ) -> AnyClip:
@@ -50,7 +50,7 @@ def soften(
     A frame of trust 1 that differs from its neighbours moves, too: everything is evidence here. Frames of trust 0 have
     no say (they may be NaN) and get what the others say.
     """
-    table = trust if trust.ndim == 2 else trust[:, None]
+    table = confidence if confidence.ndim == 2 else confidence[:, None]
 
     def run(values: Tensor) -> Tensor:
         weights = table if values.shape[-2] == table.shape[1] else table[:, :1]

@@ -50,7 +50,7 @@ def leg_length(skeleton: Skeleton) -> float:
     return float(skeleton.bone_lengths[skeleton.indices(joints)].sum()) / 2
 
 
-def carry(pose: Clip, onto: Motion, *, turned: bool = False, seen: Motion | None = None) -> Motion:
+def carry(pose: Clip, onto: Motion, *, turned: bool = False, read: Motion | None = None) -> Motion:
     """A forecast pose, given without its path, put on the observed body and on the ground in front of it.
 
     `pose` holds the frames after `onto`, one clip, at its rate, in the frame of the root of any skeleton with canonical
@@ -58,20 +58,20 @@ def carry(pose: Clip, onto: Motion, *, turned: bool = False, seen: Motion | None
     batch axes such as samples. Where it is `turned`, the turn of the root was not taken out (`represent_centred`): the
     pose says itself where the body faces, beginning from the last observed heading. The answer is on the skeleton of
     `onto`, with twists from its last frame. Its heading goes on from the observed one, its path follows from the feet
-    (`footing`). `seen` is `onto` on the skeleton of `pose`, where that was found before. Raises UsageError where the
+    (`footing`). `read` is `onto` on the skeleton of `pose`, where that was found before. Raises UsageError where the
     rates differ.
     """
     _check_rate(pose, onto)
     past = onto[-min(onto.frames, 1 + round(PAST * onto.fps)) :]
     last = past[-1:]
     # The observation as the model's body had it.
-    known = seen is not None and seen.skeleton == pose.skeleton
-    seen = seen[seen.frames - past.frames :] if seen is not None and known else by_directions(past, pose.skeleton)
-    shown = seen[-1:] if turned else root_free(seen[-1:])
+    known = read is not None and read.skeleton == pose.skeleton
+    read = read[read.frames - past.frames :] if read is not None and known else by_directions(past, pose.skeleton)
+    shown = read[-1:] if turned else root_free(read[-1:])
     now, then = _fitted_to(shown.points(), pose.points(), last)
     if not turned:
-        then = _turned(steady_heading(seen.rotations[..., 0, :, :], onto.fps, then.shape[-4]), then)
-        now = _turned(seen.rotations[..., -1:, 0, :, :], now)
+        then = _turned(steady_heading(read.rotations[..., 0, :, :], onto.fps, then.shape[-4]), then)
+        now = _turned(read.rotations[..., -1:, 0, :, :], now)
     # What a way there and back changes (bodies differ) is taken out again: the last observed pose is met exactly.
     rotations = then @ (now.transpose(-1, -2) @ last.rotations)
     offsets = None if last.offsets is None else last.offsets.expand(*rotations.shape[:-2], 3)

@@ -54,9 +54,9 @@ class CalibratedCamera:
 
     def see(self, world: Float[np.ndarray, "*b 3"]) -> tuple[Float[np.ndarray, "*b 2"], Float[np.ndarray, "*b"]]:
         """Pixels, y down, and depths in millimetres."""
-        seen = (world - self.place) @ self.rotation.T
-        depth = seen[..., 2]
-        x = seen[..., :2] / depth[..., None]
+        observed = (world - self.place) @ self.rotation.T
+        depth = observed[..., 2]
+        x = observed[..., :2] / depth[..., None]
         square = (x**2).sum(-1)
         stretch = 1 + sum(k * square**power for power, k in enumerate(self.radial, start=1))
         p0, p1 = self.tangential
@@ -94,7 +94,7 @@ class H36MCamera(Source):
         for subject in chosen[split]:
             for action in ACTIONS:
                 for path in self._takes(subject, action):
-                    pixels, depth = self._seen(path, subject)
+                    pixels, depth = self._observed(path, subject)
                     pixels = (pixels - pixels[:, :1]) * (depth[:, :1] / self._mean_depth)[..., None]
                     flat = torch.from_numpy(pixels * [1.0, -1.0]).float()[_SKIPPED:]
                     identity = f"h36m/S{subject}/{path.stem}"
@@ -117,7 +117,9 @@ class H36MCamera(Source):
     @cached_property
     def _mean_depth(self) -> float:
         """Of the hip, over all frames of the training takes, in millimetres."""
-        depths = [self._seen(path, s)[1][:, 0] for s in TRAIN for action in ACTIONS for path in self._takes(s, action)]
+        depths = [
+            self._observed(path, s)[1][:, 0] for s in TRAIN for action in ACTIONS for path in self._takes(s, action)
+        ]
         return float(np.concatenate(depths).mean())
 
     def _takes(self, subject: int, action: str) -> list[Path]:
@@ -129,7 +131,7 @@ class H36MCamera(Source):
             raise missing_data(_WHAT, f"{len(takes)} of 2 takes of {action} in {folder}", _ORIGIN)
         return takes
 
-    def _seen(self, path: Path, subject: int) -> tuple[Float[np.ndarray, "T 32 2"], Float[np.ndarray, "T 32"]]:
+    def _observed(self, path: Path, subject: int) -> tuple[Float[np.ndarray, "T 32 2"], Float[np.ndarray, "T 32"]]:
         with _open(path) as file:
             positions = h5_array(file, "3D_positions", path)
         numbers = positions.dtype.kind == "f" and bool(np.isfinite(positions).all())
