@@ -20,9 +20,9 @@ class Query:
     `observed` is zero where nothing is known and may be noisy where something is. `confidence` tells them apart: 0
     unknown, 1 exact, between: evidence of that confidence. `time` is in seconds and need not be evenly spaced; `valid`
     is False on padding; `action` holds label weights (one-hot, k-hot, a mixture, or all zero for "no label"; zero
-    classes where a representation has none). `action_frames` are label weights of every frame, where they change within the clip
-    ("walk, then run"); None where `action` holds for all of it. A model that cannot follow them takes `action`, which
-    is then their mean.
+    classes where a representation has none). `action_frames` are label weights of every frame, where they change within
+    the clip ("walk, then run"); None where `action` holds for all of it. A model that cannot follow them takes
+    `action`, which is then their mean.
     """
 
     observed: Float[Tensor, "batch frame feat"]
