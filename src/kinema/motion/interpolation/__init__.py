@@ -10,7 +10,7 @@ and a few thousand times at once: the work grows with what is missing, the memor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, Literal, cast, get_args
 
@@ -99,11 +99,12 @@ class Interpolator(Generic[AnyClip]):
         self.known = table.expand(-1, joints)
         every = group.expand(joints) if table.shape[1] == 1 else group
         self._groups = [
-            _Group((every == which).nonzero()[:, 0], rows := patterns[:, which].nonzero()[:, 0], self.times[rows])
+            _Group((every == which).nonzero()[:, 0], rows, self.times[rows], self.times)
             for which in range(patterns.shape[1])
+            for rows in [patterns[:, which].nonzero()[:, 0]]
         ]
         first = self._groups[int(every[0])]
-        self._path = [_Group(torch.zeros(1, dtype=torch.int64), first.rows, first.keys)]
+        self._path = [replace(first, joints=torch.zeros(1, dtype=torch.int64))]
 
     def at(
         self,
@@ -140,34 +141,50 @@ class _Group:
     joints: Int[Tensor, " joint"]
     rows: Int[Tensor, " key"]
     keys: Float[Tensor, " key"]
+    clock: Float[Tensor, " frame"]
+
+    def missing(self) -> Int[Tensor, " row"]:
+        """The other frames."""
+        there = torch.zeros(len(self.clock), dtype=torch.bool)
+        there[self.rows] = True
+        return (~there).nonzero()[:, 0]
 
 
 def _filled(
     values: Tensor, axis: int, groups: list[_Group], at: Tensor, choice: CurveTable, reader: _Reader, doing: str = ""
 ) -> Tensor:
-    """Values [*batch, frame, joint, ...] at other times."""
+    """Values [*batch, frame, joint, ...] at other times; or at their own, where what is known stays as it is."""
     first = values.movedim(axis, 0)
     joint = axis + 1 + first.ndim  # the axis of joints, counted from the front
-    out = first.new_empty((len(at), *first.shape[1:]))
-    every = choice.table.shape[1] == 1
+    own = at.equal(groups[0].clock)
+    out = first.clone() if own else first.new_empty((len(at), *first.shape[1:]))
     for number, group in enumerate(groups):
-        for span in pieces(len(at), max(1, _PIECE // max(len(group.joints), 1))):
+        todo = group.missing() if own else torch.arange(len(at))
+        for span in pieces(len(todo), max(1, _PIECE // max(len(group.joints), 1))):
             if doing:
-                tell(doing, number * len(at) + span.start, len(groups) * len(at))
-            if not len(group.rows):
-                out[span].index_fill_(joint, group.joints, torch.nan)
-                continue
-            column, own = choice.table[span] if every else choice.table[span, group.joints], None
-            if bool((column != column[:, :1]).any()):
-                column, own = torch.unique(column, dim=1, return_inverse=True)
-            for which in range(1 if own is None else column.shape[1]):
-                joints = group.joints if own is None else group.joints[own == which]
-                part = _piece(first, joint, joints, group, at[span], choice.methods, column[:, which], reader)
-                if len(joints) == first.shape[joint]:
-                    out[span] = part
-                else:
-                    out[span].index_copy_(joint, joints, part)
+                tell(doing, number * len(at) + int(todo[span.start]), len(groups) * len(at))
+            some = todo[span]
+            rows = out.index_select(0, some) if own else out[span]
+            for joints, column in _columns(choice, group.joints, some):
+                part = _piece(first, joint, joints, group, at[some], choice.methods, column, reader)
+                rows.index_copy_(joint, joints, part)
+            if own:
+                out.index_copy_(0, some, rows)
     return out.movedim(0, axis)
+
+
+def _columns(choice: CurveTable, joints: Tensor, times: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Joints for which the same curves are chosen at these times, and which."""
+    if choice.table.shape[1] == 1:
+        yield joints, choice.table[times, 0]
+        return
+    table = choice.table[times[:, None], joints]
+    if not bool((table != table[:, :1]).any()):
+        yield joints, table[:, 0]
+        return
+    columns, own = torch.unique(table, dim=1, return_inverse=True)
+    for which in range(columns.shape[1]):
+        yield joints[own == which], columns[:, which]
 
 
 def _piece(
@@ -190,6 +207,8 @@ def _piece(
         low, high = int(rows.min()), int(rows.max())
         return first[low : high + 1].index_select(joint, joints)[rows - low]
 
+    if not len(group.rows):
+        return first.new_full((len(at), *first.shape[1:joint], len(joints), *first.shape[joint + 1 :]), torch.nan)
     near = place(group.keys, at - _SAME_TIME).clamp(max=len(group.keys) - 1)
     same = (group.keys[near] - at).abs() <= _SAME_TIME
     part = first.new_empty((len(at), *first.shape[1:joint], len(joints), *first.shape[joint + 1 :]))
