@@ -15,7 +15,16 @@ from kinema.core.errors import UsageError
 from kinema.data.synthetic import perform
 from kinema.geometry.rotations import angle_between, axis_angle_to_rotmat, slerp
 from kinema.motion import interpolation
-from kinema.motion.interpolation import CURVES, CurveTable, Interpolator, even_times, interpolate, smooth, soften
+from kinema.motion.interpolation import (
+    CURVES,
+    CurveTable,
+    Interpolator,
+    even_times,
+    filters,
+    interpolate,
+    smooth,
+    soften,
+)
 from kinema.motion.interpolation.filters import gaussian, one_euro, savitzky_golay
 from kinema.motion.interpolation.quaternions import rotation_curve
 from kinema.motion.interpolation.splines import curve
@@ -192,3 +201,19 @@ def test_softening_weighs_evidence_and_keeps_straight_lines() -> None:
     torch.testing.assert_close(
         soften(Points(skeleton, off, 30.0), times, confidence, reach=0.1).positions, line, atol=1e-4, rtol=0
     )
+
+
+def test_softening_in_pieces_and_frame_by_frame_is_the_same(walk: Motion, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = torch.Generator().manual_seed(5)
+    times = torch.rand(walk.frames, generator=random).double().cumsum(0) / 20
+    confidence = torch.rand(walk.frames, len(walk.skeleton), generator=random) * (torch.rand(walk.frames, 1) < 0.7)
+    whole = soften(walk, times, confidence, reach=0.04)
+    frame, weights = 30, confidence.double() * torch.exp(-0.5 * ((times - times[30]) / 0.04) ** 2)[:, None]
+    weights = weights[:, 0] * ((times - times[frame]).abs() <= 0.16)
+    line = np.polynomial.Polynomial.fit(times - times[frame], walk.root[:, 1].double(), 1, w=weights.sqrt())
+    assert float(whole.root[frame, 1]) == pytest.approx(line(0.0), abs=1e-5)
+    monkeypatch.setattr(filters, "_PIECE", 5)
+    parts = soften(walk, times, confidence, reach=0.04)
+    # Sums in float64, rounded to float32.
+    torch.testing.assert_close(parts.rotations, whole.rotations, atol=1.2e-7, rtol=0)
+    torch.testing.assert_close(parts.root, whole.root, atol=1.2e-7, rtol=1.2e-7)

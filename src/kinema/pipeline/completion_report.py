@@ -119,7 +119,8 @@ class Measured:
         clip, fps = curves.clip, answer.fps
         solid = isinstance(answer, Motion) or answer.positions.shape[-1] == 3
         feet, parents = contact_joints(answer.skeleton), list(answer.skeleton.parents[1:])
-        befores, jerks, stands, bones = list[Tensor](), list[Tensor](), list[Tensor](), list[Tensor]()
+        befores, jerks, stands = list[Tensor](), list[Tensor](), list[Tensor]()
+        bones = torch.empty(answer.frames if solid else 0, len(parents), dtype=torch.float64)
         came, deviation = _came_as_is(curves, wanted), 0.0
         for span in pieces(answer.frames, _PIECE, "measure"):
             low, high = max(span.start - 1, 0), min(span.stop + 2, answer.frames)  # what a third difference needs
@@ -132,12 +133,12 @@ class Measured:
             if solid and feet is not None:
                 stands.append(places[own][:, list(feet)].double())
             if solid:
-                bones.append((places[own][:, 1:] - places[own][:, parents]).double().norm(dim=-1))
+                bones[span] = (places[own][:, 1:] - places[own][:, parents]).double().norm(dim=-1)
         return cls(
             torch.cat(befores),
             torch.cat(jerks),
             sliding(torch.cat(stands), fps) if stands else None,
-            _stretch(torch.cat(bones)) if solid else None,
+            _stretch(bones) if solid else None,
             deviation,
         )
 

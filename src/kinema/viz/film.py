@@ -11,7 +11,7 @@ from PIL import Image
 from kinema.core.atomic import atomic_path
 from kinema.core.errors import UsageError
 from kinema.core.progress import pieces
-from kinema.viz.camera import shot_of
+from kinema.viz.camera import Shot, shot_of
 from kinema.viz.layers import Drawable, Panel, duration_of, panel_of
 from kinema.viz.raster import frame
 from kinema.viz.style import Role, mix, rgb
@@ -51,12 +51,12 @@ def gif(
     times = [first + step * delay / 100 for step in range(count)]
     # What the rounding to whole steps leaves over goes to the last picture.
     delays = [10 * delay] * (count - 1) + [10 * max(_SHORTEST, round(100 * (last - times[-1])))]
-    shown = times[:: max(1, count // _SAMPLED)]
-    palette = _palette(list(_pictures(panel, shown, size, theme, view, grid=3.0)), panel, theme)
+    shown, shot = times[:: max(1, count // _SAMPLED)], shot_of(panel.layers, view=view, aspect=size[0] / size[1])
+    palette = _palette(list(_pictures(panel, shown, size, theme, shot, grid=3.0)), panel, theme)
     together = max(2, _PIXELS // (size[0] * size[1]))
     with atomic_path(path) as beside, beside.open("wb") as file:
         for span in pieces(count, together, "draw"):
-            drawn = _pictures(panel, times[span], size, theme, view, grid=3.0)
+            drawn = _pictures(panel, times[span], size, theme, shot, grid=3.0)
             small = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in drawn]
             data = io.BytesIO()
             small[0].save(
@@ -111,12 +111,13 @@ def mp4(
     first, last = span_of(panel, start, stop)
     size = (size[0] // 2 * 2, size[1] // 2 * 2)
     times = [first + step / fps for step in range(max(1, round((last - first) * fps)))]
+    shot = shot_of(panel.layers, view=view, aspect=size[0] / size[1])
     with atomic_path(path) as beside, av.open(str(beside), "w", format="mp4") as film:
         stream = film.add_stream("libx264", rate=fps, options={"crf": "18", "preset": "medium"})
         assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         for span in pieces(len(times), fps, "draw"):
-            for picture in _pictures(panel, times[span], size, theme, view):
+            for picture in _pictures(panel, times[span], size, theme, shot):
                 for packet in stream.encode(av.VideoFrame.from_image(picture)):
                     film.mux(packet)
         for packet in stream.encode():
@@ -137,9 +138,8 @@ def span_of(panel: Panel, start: float | None, stop: float | None) -> tuple[floa
 
 
 def _pictures(
-    panel: Panel, times: list[float], size: tuple[int, int], theme: str, view: str, *, grid: float = 1.0
+    panel: Panel, times: list[float], size: tuple[int, int], theme: str, shot: Shot, *, grid: float = 1.0
 ) -> Iterator[Image.Image]:
-    shot = shot_of(panel.layers, view=view, aspect=size[0] / size[1])
     for time in times:
         yield frame(panel, time, size=size, theme=theme, shot=shot, sharpness=2, grid=grid)
 

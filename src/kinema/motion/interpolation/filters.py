@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Literal, get_args
 
@@ -12,11 +12,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinema.core.errors import unknown_name
+from kinema.core.progress import pieces
 from kinema.geometry.rotations import quat_xyzw_to_rotmat, rotmat_to_quat_xyzw
 from kinema.motion.interpolation.quaternions import continuous
-from kinema.motion.motion import AnyClip, Points
+from kinema.motion.interpolation.splines import place
+from kinema.motion.motion import AnyClip, Points, concatenate
 
 Smoother = Literal["savgol", "one-euro", "gaussian"]
+_PIECE = 2048  # frames smoothed together
 SMOOTHERS: tuple[str, ...] = get_args(Smoother)
 
 
@@ -50,13 +53,24 @@ def soften(
     A frame of trust 1 that differs from its neighbours moves, too: everything is evidence here. Frames of trust 0 have
     no say (they may be NaN) and get what the others say.
     """
-    table = confidence if confidence.ndim == 2 else confidence[:, None]
+    table, times = (confidence if confidence.ndim == 2 else confidence[:, None]).double(), times.double()
+    parts: list[AnyClip] = []
+    size = max(_PIECE, _frames_within(times, 8 * reach))  # the neighbours of a piece are not more than it twice
+    for span in pieces(clip.frames, size, "smooth"):
+        low = int(place(times, times[span.start, None] - 4 * reach))
+        high = int(place(times, times[span.stop - 1, None] + 4 * reach))
+        some = slice(low, high)
 
-    def run(values: Tensor) -> Tensor:
-        weights = table if values.shape[-2] == table.shape[1] else table[:, :1]
-        return local_lines(values, times.double(), weights.double(), reach)
+        def run(values: Tensor, some: slice = some) -> Tensor:
+            weights = table[some] if values.shape[-2] == table.shape[1] else table[some, :1]
+            return local_lines(values, times[some], weights, reach)
 
-    return _over(clip, run)
+        parts.append(_over(clip[some], run)[span.start - low : span.stop - low])
+    return concatenate(*parts)
+
+
+def _frames_within(times: Tensor, seconds: float) -> int:
+    return int((place(times, times + seconds) - torch.arange(len(times))).max())
 
 
 def savitzky_golay(values: Float[Tensor, "frame *rest"], window: int = 31, order: int = 2) -> Tensor:
@@ -97,21 +111,38 @@ def local_lines(
     values: Float[Tensor, "frame *rest"], times: Tensor, weights: Float[Tensor, "frame #joint"], reach: float
 ) -> Tensor:
     """Weighted local lines [frame, ..., joint, feat] at the frames' own times; see `soften`."""
-    clean = torch.where(weights[(slice(None), *[None] * (values.ndim - 3))][..., None] > 0, values, 0.0)
-    out: list[Tensor] = []
-    for time in times:
-        low, high = torch.searchsorted(times, torch.stack((time - 4 * reach, time + 4 * reach))).tolist()
-        away = times[low:high] - time
-        near = weights[low:high] * torch.exp(-0.5 * (away / reach) ** 2)[:, None] + 1e-12 * (weights[low:high] > 0)
-        total = near.sum(0).clamp(min=1e-12)
-        middle = (near * away[:, None]).sum(0) / total
-        lever = away[:, None] - middle
-        spread = (near * lever**2).sum(0)
-        # The weight of each neighbour in the fitted line, read at the frame's own time.
-        slope = torch.where(spread > 1e-9 * total, -middle / spread.clamp(min=1e-18), 0.0)
-        share = near * (1 / total + lever * slope)
-        out.append((share[(slice(None), *[None] * (values.ndim - 3))][..., None] * clean[low:high]).sum(0))
-    return torch.stack(out)
+    clean = torch.where(_beside(weights, values) > 0, values, 0.0)
+    low, high = place(times, times - 4 * reach), place(times, times + 4 * reach)
+    trusted = weights > 0
+
+    def each() -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """The first neighbour of every frame, then the second ...: how far it is away, its weight, and which it is."""
+        for step in range(int((high - low).max())):
+            frame = low + step
+            there, frame = frame < high, frame.clamp(max=len(times) - 1)
+            away = times[frame] - times
+            near = weights[frame] * torch.exp(-0.5 * (away / reach) ** 2)[:, None] + 1e-12 * trusted[frame]
+            yield away[:, None], near * there[:, None], frame
+
+    total, middle, spread = (torch.zeros_like(weights) for _ in range(3))
+    for away, near, _ in each():
+        total += near
+        middle += near * away
+    total = total.clamp(min=1e-12)
+    middle /= total
+    for away, near, _ in each():
+        spread += near * (away - middle) ** 2
+    # The weight of each neighbour in the fitted line, read at the frame's own time.
+    slope = torch.where(spread > 1e-9 * total, -middle / spread.clamp(min=1e-18), 0.0)
+    out = torch.zeros_like(clean)
+    for away, near, frame in each():
+        out += _beside(near * (1 / total + (away - middle) * slope), values) * clean[frame]
+    return out
+
+
+def _beside(weights: Tensor, values: Tensor) -> Tensor:
+    """Weights [frame, joint] in a shape that goes with values [frame, ..., joint, feat]."""
+    return weights[(slice(None), *[None] * (values.ndim - 3))][..., None]
 
 
 def _share(cutoff: Tensor) -> Tensor:
