@@ -48,14 +48,14 @@ def soften(
     *,
     reach: float,
 ) -> AnyClip:
-    """Each frame by a straight line fitted to its neighbours, weighted by trust and by a Gaussian of `reach` seconds.
+    """Each frame by a straight line fitted to its neighbours, weighted by confidence and a Gaussian of `reach` seconds.
 
-    A frame of trust 1 that differs from its neighbours moves, too: everything is evidence here. Frames of trust 0 have
-    no say (they may be NaN) and get what the others say.
+    A frame of confidence 1 that differs from its neighbours moves, too: everything is evidence here. Frames of
+    confidence 0 have no say (they may be NaN) and get what the others say.
     """
     table, times = (confidence if confidence.ndim == 2 else confidence[:, None]).double(), times.double()
     parts: list[AnyClip] = []
-    size = max(_PIECE, _frames_within(times, 8 * reach))  # the neighbours of a piece are not more than it twice
+    size = max(_PIECE, _frames_within(times, 8 * reach))  # neighbours included, at most three pieces' worth
     for span in pieces(clip.frames, size, "smooth"):
         low = int(place(times, times[span.start, None] - 4 * reach))
         high = int(place(times, times[span.stop - 1, None] + 4 * reach))
