@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kinema.motion.motion import Motion, Points
     from kinema.motion.skeleton import Skeleton
     from kinema.motion.skeletons import skeleton
-    from kinema.pipeline.completion import Completed
+    from kinema.pipeline.completion.complete import Completed
     from kinema.pipeline.evaluate import evaluate
     from kinema.pipeline.forecasting import Answer
     from kinema.pipeline.pipeline import Pipeline, open  # noqa: A004  kn.open
@@ -31,7 +31,7 @@ _WHERE = {
     "Answer": "kinema.pipeline.forecasting",
     "Batch": "kinema.core.query",
     "Forecaster": "kinema.pipeline.streaming",
-    "Completed": "kinema.pipeline.completion",
+    "Completed": "kinema.pipeline.completion.complete",
     "KinemaError": "kinema.core.errors",
     "Motion": "kinema.motion.motion",
     "Pipeline": "kinema.pipeline.pipeline",

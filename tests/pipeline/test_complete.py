@@ -18,12 +18,12 @@ from kinema.motion import skeletons as catalog
 from kinema.motion.interpolation import interpolate
 from kinema.motion.motion import Motion, Points
 from kinema.motion.names import CANON17
-from kinema.pipeline import evidence as evidence_module
 from kinema.pipeline.adapter import Adapter
-from kinema.pipeline.completion import complete
-from kinema.pipeline.evidence import Evidence
-from kinema.pipeline.infilling import infill
-from kinema.pipeline.method_choice import Gap, GapRange, choose
+from kinema.pipeline.completion.complete import complete
+from kinema.pipeline.completion.complete import evidence as evidence_module
+from kinema.pipeline.completion.evidence import Evidence
+from kinema.pipeline.completion.infilling import infill
+from kinema.pipeline.completion.method_choice import Gap, GapRange, choose
 from kinema.pipeline.pipeline import Pipeline
 from kinema.protocols.inbetweening.camera import project
 from kinema.representations.base import Representation, RootPositionsConfig, RotationVectorsConfig

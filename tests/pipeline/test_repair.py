@@ -15,9 +15,9 @@ from kinema.models.base import Model, repeat_samples
 from kinema.motion.interpolation import even_times
 from kinema.motion.motion import Motion
 from kinema.pipeline.adapter import Adapter
-from kinema.pipeline.evidence import Evidence, OutlierScorer, outlier_scores
+from kinema.pipeline.completion.evidence import Evidence, OutlierScorer, outlier_scores
+from kinema.pipeline.completion.repair import repair
 from kinema.pipeline.pipeline import Pipeline
-from kinema.pipeline.repair import repair
 from kinema.representations.world import RootedRotationsConfig
 
 WALK = perform("walk", seconds=3.0, fps=30.0, seed=1)

@@ -9,7 +9,7 @@ from pathlib import Path
 from kinema.core.atomic import write_text
 from kinema.core.errors import UsageError
 from kinema.motion.motion import Motion, Points
-from kinema.pipeline.completion import Completed
+from kinema.pipeline.completion.complete import Completed
 from kinema.pipeline.forecasting import Answer
 from kinema.viz.layers import Drawable, Layer, Panel, layers_of_clip, panel_of
 from kinema.viz.page import page_text

@@ -19,7 +19,7 @@ from kinema.motion.edit import facing, resample, shift, turn
 from kinema.motion.motion import Clip, Motion, Points, concatenate
 from kinema.motion.retargeting import pair_joints, retarget
 from kinema.motion.retargeting.joint_map import named_by
-from kinema.pipeline.completion import Completed
+from kinema.pipeline.completion.complete import Completed
 from kinema.pipeline.requests import FileOptions
 
 _LARGEST = 1_000_000  # frames between two poses

@@ -23,13 +23,13 @@ from kinema.models.baselines import BASELINES
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.pipeline.adapter import Adapter, Card
 from kinema.pipeline.clip_files import joined, pair
-from kinema.pipeline.completion import Completed, complete
+from kinema.pipeline.completion.complete import Completed, complete
+from kinema.pipeline.completion.repair import repair
 from kinema.pipeline.defaults import AUTO, DEFAULTS, default_model
 from kinema.pipeline.forecasting import Answer, forecast
 from kinema.pipeline.generation import generate
 from kinema.pipeline.open import METHODS, load_adapter, model_folder
 from kinema.pipeline.protocol_methods import ProtocolMethods
-from kinema.pipeline.repair import repair
 from kinema.pipeline.requests import (
     ForecastRequest,
     GenerateRequest,

@@ -15,10 +15,10 @@ from kinema.models.posegpt.model import Tokeniser
 from kinema.motion.interpolation import even_times, interpolate
 from kinema.motion.motion import AnyClip, Clip, Points, stack
 from kinema.pipeline.adapter import Adapter
-from kinema.pipeline.completion import softened, under_model
-from kinema.pipeline.evidence import Evidence
+from kinema.pipeline.completion.complete import softened, under_model
+from kinema.pipeline.completion.evidence import Evidence
+from kinema.pipeline.completion.infilling import infill
 from kinema.pipeline.generation import make
-from kinema.pipeline.infilling import infill
 from kinema.protocols.inbetweening.classical import CLASSICAL
 from kinema.protocols.interface import Data, Kind, Space
 

@@ -18,7 +18,7 @@ from kinema.io.formats import save
 from kinema.motion import skeletons as catalog
 from kinema.motion.edit import facing, shift, turn
 from kinema.motion.motion import Motion, Points
-from kinema.pipeline.method_choice import Gap, GapRange, released
+from kinema.pipeline.completion.method_choice import Gap, GapRange, released
 from kinema.protocols.inbetweening.camera import project
 from kinema.protocols.inbetweening.cell_report import cell_name
 from kinema.protocols.inbetweening.classical import CLASSICAL, Classical
@@ -307,7 +307,7 @@ def test_a_release_is_written_from_the_commands_json(tmp_path: Path) -> None:
 
 def test_sides_mean_to_auto_what_they_mean_to_the_table() -> None:
     """The very questions of the protocols, as the plan of the verbs sees them."""
-    from kinema.pipeline.gap_plan import plan_gaps
+    from kinema.pipeline.completion.gap_plan import plan_gaps
 
     def gaps_of(known: torch.Tensor) -> set[tuple[int, float]]:
         found: list[Gap] = []

@@ -14,7 +14,7 @@ from kinema.apps.batch.converting import said_of
 from kinema.apps.batch.jobs import Do, Made, Piece
 from kinema.io import formats as files
 from kinema.pipeline.clip_files import ClipFile, open_source
-from kinema.pipeline.completion import Completed
+from kinema.pipeline.completion.complete import Completed
 from kinema.pipeline.defaults import AUTO, default_model
 from kinema.pipeline.forecasting import Answer
 from kinema.pipeline.open import model_identity

@@ -16,7 +16,7 @@ from kinema.metrics.dynamics import mean_jerk
 from kinema.motion.damage import find_damage
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.pipeline.adapter import Adapter
-from kinema.pipeline.completion import complete
+from kinema.pipeline.completion.complete import complete
 from kinema.pipeline.open import load_adapter
 from kinema.viz.layers import Layer, Panel
 from kinema.viz.page import Note, Section

@@ -13,7 +13,7 @@ from kinema.core.atomic import write_text
 from kinema.io.formats import save
 from kinema.motion.motion import Clip
 from kinema.pipeline.clip_files import open_source
-from kinema.pipeline.completion import Completed
+from kinema.pipeline.completion.complete import Completed
 from kinema.pipeline.pipeline import open as open_pipeline
 
 

@@ -17,8 +17,8 @@ from kinema.motion.damage import find_damage, finite_joints
 from kinema.motion.interpolation import even_times
 from kinema.motion.motion import Clip
 from kinema.pipeline.adapter import Adapter
-from kinema.pipeline.completion import Completed, complete, confidence_of
-from kinema.pipeline.evidence import Evidence, OutlierScorer, outlier_scores
+from kinema.pipeline.completion.complete import Completed, complete, confidence_of
+from kinema.pipeline.completion.evidence import Evidence, OutlierScorer, outlier_scores
 from kinema.pipeline.open import METHODS, load_adapter
 
 _NAMED = 6  # joints whose doubted frames are told

@@ -21,11 +21,11 @@ from kinema.motion.edit import frame_step
 from kinema.motion.interpolation import CurveTable, Interpolator, even_times, soften
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.pipeline.adapter import Adapter
-from kinema.pipeline.completion_report import CompletionReport, report_on
-from kinema.pipeline.evidence import UNKNOWN_CONFIDENCE, Evidence
-from kinema.pipeline.gap_plan import BEYOND, Plan, plan_gaps
-from kinema.pipeline.infilling import infill
-from kinema.pipeline.method_choice import Gap, choose, is_curve, released
+from kinema.pipeline.completion.evidence import UNKNOWN_CONFIDENCE, Evidence
+from kinema.pipeline.completion.gap_plan import BEYOND, Plan, plan_gaps
+from kinema.pipeline.completion.infilling import infill
+from kinema.pipeline.completion.method_choice import Gap, choose, is_curve, released
+from kinema.pipeline.completion.report import CompletionReport, report_on
 from kinema.pipeline.open import METHODS, load_adapter, shipped_models
 
 

@@ -14,7 +14,7 @@ from kinema.motion.feet.contacts import contact_joints
 from kinema.motion.interpolation import Interpolator
 from kinema.motion.interpolation.splines import place
 from kinema.motion.motion import Clip, Motion, Points
-from kinema.pipeline.gap_plan import Plan
+from kinema.pipeline.completion.gap_plan import Plan
 
 _SAME = 1e-6  # seconds
 _PIECE = 2048  # frames measured together

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from kinema.motion.interpolation.splines import place
-from kinema.pipeline.method_choice import Gap
+from kinema.pipeline.completion.method_choice import Gap
 
 GIVEN, BEYOND = -1, -2
 _SAME = 1e-6  # seconds

@@ -25,7 +25,7 @@ from kinema.motion.retargeting.bone_directions import leg_length
 from kinema.motion.retargeting.inverse_kinematics import fit_rotations, match_joints
 from kinema.motion.skeleton import has_joint
 from kinema.pipeline.adapter import Adapter
-from kinema.pipeline.evidence import Evidence, ModelView, WindowGroup
+from kinema.pipeline.completion.evidence import Evidence, ModelView, WindowGroup
 from kinema.representations.base import Representation
 
 _STREAM = 0x9E3779B97F4A7C15  # between the seeds of two windows; odd, so that none comes twice

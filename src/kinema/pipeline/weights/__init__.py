@@ -1,0 +1,1 @@
+"""Trained weights: checkpoints, weights to start from, released checkpoints, the hub."""
