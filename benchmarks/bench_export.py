@@ -17,8 +17,8 @@ import torch
 
 from kinema.apps.onnx.graph import difference, open_session, write_graph
 from kinema.apps.onnx.parts import parts_of
+from kinema.pipeline.checkpoints.checkpoint import load_model
 from kinema.pipeline.open import model_folder
-from kinema.pipeline.weights.checkpoint import load_model
 
 SIZES = {"batch": 1, "sample": 10, "frame": 90, "token": 30}
 ROUNDS = 15

@@ -15,7 +15,7 @@ from kinema.data.windows import WindowSet
 from kinema.models.base import Model
 from kinema.models.baselines import BASELINES
 from kinema.motion.edit import resample
-from kinema.pipeline.weights.checkpoint import facts_of, feature_shape, fresh_model, load_model, save_model
+from kinema.pipeline.checkpoints.checkpoint import facts_of, feature_shape, fresh_model, load_model, save_model
 from kinema.recipes import RECIPES, Stage, recipe
 from kinema.representations.base import Representation
 

@@ -9,7 +9,7 @@ from kinema.apps.demo import between, words
 from kinema.apps.demo.part import Cast, DemoScores
 from kinema.data.synthetic import perform
 from kinema.motion.damage import find_damage
-from kinema.pipeline.weights.checkpoint import facts_of, feature_shape, fresh_model, save_model
+from kinema.pipeline.checkpoints.checkpoint import facts_of, feature_shape, fresh_model, save_model
 from kinema.recipes import recipe
 
 

@@ -26,8 +26,8 @@ from kinema.motion.edit import resample
 from kinema.motion.retargeting import retarget
 from kinema.nn.noise import RowStreams
 from kinema.pipeline.adapter import Adapter, Card
+from kinema.pipeline.checkpoints.checkpoint import feature_shape, fresh_model
 from kinema.pipeline.pipeline import open as open_pipeline
-from kinema.pipeline.weights.checkpoint import feature_shape, fresh_model
 from kinema.recipes import recipe
 from kinema.representations.base import Statistics
 

@@ -44,8 +44,8 @@ from kinema.io.formats import load_clip, save, sniff
 from kinema.io.summary import summarise
 from kinema.motion import skeletons as catalog
 from kinema.motion.retargeting.joint_map import read_joint_map
+from kinema.pipeline.checkpoints.checkpoint import load_model
 from kinema.pipeline.train import Means, train
-from kinema.pipeline.weights.checkpoint import load_model
 from kinema.protocols.forecasting.sample_file import load_samples, sample_of
 from kinema.recipes import RECIPES
 from kinema.recipes.codec import to_json

@@ -287,8 +287,8 @@ def test_hdf5_texts_that_are_none(tmp_path: Path) -> None:
     "change", [{"trained_on": 0.5}, {"step": []}, {"mirror": []}, {"mirror": [0]}, {"mirror": [10**9]}]
 )
 def test_a_checkpoint_with_other_things_in_its_place(tmp_path: Path, change: dict[str, Any]) -> None:
+    from kinema.pipeline.checkpoints.checkpoint import load_model
     from kinema.pipeline.open import WEIGHTS
-    from kinema.pipeline.weights.checkpoint import load_model
 
     shipped = WEIGHTS / "simlpe-cmu"
     facts = json.loads((shipped / "config.json").read_text())

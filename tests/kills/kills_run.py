@@ -31,8 +31,8 @@ from kinema.core.atomic import atomic_path, write_bytes
 from kinema.data.synthetic import perform
 from kinema.io.formats import load, save
 from kinema.motion.motion import Motion
+from kinema.pipeline.checkpoints.checkpoint import load_model
 from kinema.pipeline.train import Means, train
-from kinema.pipeline.weights.checkpoint import load_model
 from kinema.recipes import Recipe, recipe
 from kinema.training.checkpoint import RunFolder
 

@@ -13,8 +13,8 @@ import torch
 
 from kinema.core.errors import CheckpointError, MissingDataError
 from kinema.pipeline.adapter import Adapter
+from kinema.pipeline.checkpoints.checkpoint import load_model, portable, save_model
 from kinema.pipeline.train import Means, train
-from kinema.pipeline.weights.checkpoint import load_model, portable, save_model
 from kinema.recipes import Recipe, recipe
 
 

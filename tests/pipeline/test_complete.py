@@ -19,8 +19,8 @@ from kinema.motion.interpolation import interpolate
 from kinema.motion.motion import Motion, Points
 from kinema.motion.names import CANON17
 from kinema.pipeline.adapter import Adapter
+from kinema.pipeline.completion import evidence as evidence_module
 from kinema.pipeline.completion.complete import complete
-from kinema.pipeline.completion.complete import evidence as evidence_module
 from kinema.pipeline.completion.evidence import Evidence
 from kinema.pipeline.completion.infilling import infill
 from kinema.pipeline.completion.method_choice import Gap, GapRange, choose

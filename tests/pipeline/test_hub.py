@@ -13,10 +13,10 @@ import torch
 from command import run
 from kinema.core.errors import CheckpointError, KinemaError, MissingDataError, UsageError
 from kinema.data.synthetic import perform
+from kinema.pipeline.checkpoints.hub import fetched, pull, push
 from kinema.pipeline.open import WEIGHTS, model_identity
 from kinema.pipeline.pipeline import open as open_pipeline
 from kinema.pipeline.train import Means, train
-from kinema.pipeline.weights.hub import fetched, pull, push
 from kinema.recipes import recipe
 
 FILES = {"config.json", "model.safetensors", "README.md"}

@@ -15,8 +15,8 @@ from kinema.core.errors import CheckpointError, MissingDataError, UsageError
 from kinema.core.query import Batch, Query
 from kinema.data.synthetic import Synthetic
 from kinema.models.base import FeatureShape, Model, repeat_samples
+from kinema.pipeline.checkpoints.checkpoint import load_model
 from kinema.pipeline.train import Means, pick_device, train
-from kinema.pipeline.weights.checkpoint import load_model
 from kinema.recipes import Recipe, recipe
 from kinema.recipes.kinds import KINDS
 from kinema.training.checkpoint import RunFolder

@@ -10,7 +10,7 @@ import pytest
 from kinema.apps.cli import app
 from kinema.core.errors import MissingDataError, UsageError
 from kinema.data.synthetic import Synthetic
-from kinema.pipeline.weights.checkpoint import portable
+from kinema.pipeline.checkpoints.checkpoint import portable
 from kinema.recipes import RECIPES, recipe
 
 RECORDED = [name for name in sorted(RECIPES) if not isinstance(recipe(name).source, Synthetic)]

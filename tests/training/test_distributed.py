@@ -49,7 +49,7 @@ import torch
 from kinema.data.loader import Loader
 from kinema.data.windows import WindowSet
 from kinema.recipes import recipe
-from kinema.pipeline.weights.checkpoint import feature_shape
+from kinema.pipeline.checkpoints.checkpoint import feature_shape
 from kinema.training.distributed import losses_of, processes
 
 with processes() as process:

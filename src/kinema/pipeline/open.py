@@ -9,8 +9,8 @@ from kinema.core.errors import MissingDataError, UsageError, unknown_name
 from kinema.models.baselines import BASELINES
 from kinema.motion.interpolation import CURVES
 from kinema.pipeline.adapter import Adapter
-from kinema.pipeline.weights.checkpoint import load_model
-from kinema.pipeline.weights.hub import PREFIX, called, fetched
+from kinema.pipeline.checkpoints.checkpoint import load_model
+from kinema.pipeline.checkpoints.hub import PREFIX, called, fetched
 from kinema.protocols.interface import Space
 from kinema.training.checkpoint import CONFIG, RunFolder
 

@@ -11,8 +11,8 @@ from kinema.core.errors import UsageError
 from kinema.data.synthetic import perform
 from kinema.models.render_in_between.model import RenderInBetween
 from kinema.motion.edit import face_forward
+from kinema.pipeline.checkpoints.checkpoint import feature_shape
 from kinema.pipeline.pipeline import Pipeline
-from kinema.pipeline.weights.checkpoint import feature_shape
 from kinema.protocols.inbetweening.classical import CLASSICAL, Classical
 from kinema.protocols.inbetweening.render_in_between import RIB, keypoints, middle, question
 from kinema.protocols.registry import PROTOCOLS

@@ -64,8 +64,8 @@ def push(model: str, target: str, /, *, private: Annotated[bool, Parameter(negat
     private
         Where the repository is new: for your eyes only.
     """
+    from kinema.pipeline.checkpoints.hub import push as send
     from kinema.pipeline.open import model_folder
-    from kinema.pipeline.weights.hub import push as send
 
     folder = model_folder(model)
     if folder is None:
@@ -88,7 +88,7 @@ def pull(source: str, /, *, out: Annotated[Path, Parameter(name=["--out", "-o"])
     out
         The folder: new, or empty.
     """
-    from kinema.pipeline.weights.hub import pull as bring
+    from kinema.pipeline.checkpoints.hub import pull as bring
 
     print(bring(source, out))
 
@@ -129,7 +129,7 @@ def import_(
         A body of the catalogue in place of the recipe's own.
     """
     from kinema.apps.cli.train import read_recipe
-    from kinema.pipeline.weights.released import import_released
+    from kinema.pipeline.checkpoints.released import import_released
 
     chosen = read_recipe(recipe, data, tiny=False)
     made = import_released(chosen, files, out, stage=stage, mean=mean, std=std, skeleton=skeleton)

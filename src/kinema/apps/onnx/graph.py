@@ -22,8 +22,8 @@ from kinema.core.errors import CheckFailedError, KinemaError, UsageError, unknow
 from kinema.core.optional import require
 from kinema.core.version import VERSION
 from kinema.pipeline.adapter import Adapter
+from kinema.pipeline.checkpoints.checkpoint import load_model
 from kinema.pipeline.open import model_folder
-from kinema.pipeline.weights.checkpoint import load_model
 from kinema.recipes.codec import to_json
 from kinema.training.checkpoint import skeleton_to_json
 

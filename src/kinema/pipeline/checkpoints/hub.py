@@ -17,7 +17,7 @@ from kinema.core.atomic import atomic_path, write_text
 from kinema.core.errors import KinemaError, MissingDataError, UsageError
 from kinema.core.optional import require
 from kinema.pipeline.adapter import Adapter
-from kinema.pipeline.checkpoint import load_model
+from kinema.pipeline.checkpoints.checkpoint import load_model
 from kinema.training.checkpoint import CONFIG, RunFolder
 
 PREFIX = "hub:"

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from kinema.core.errors import CheckpointError, KinemaWarning, UsageError
 from kinema.models.base import Model
-from kinema.pipeline.checkpoint import take_statistics
+from kinema.pipeline.checkpoints.checkpoint import take_statistics
 from kinema.pipeline.open import model_folder, model_identity
 from kinema.recipes import Recipe
 from kinema.recipes.codec import differences, to_json

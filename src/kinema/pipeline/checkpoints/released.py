@@ -18,8 +18,8 @@ from torch import Tensor
 from kinema.core.errors import CheckpointError, FormatError, MissingDataError, UsageError
 from kinema.core.safe_pickle import read_torch
 from kinema.motion.skeletons import skeleton as catalogued
-from kinema.pipeline.checkpoint import facts_of, feature_shape, fresh_model, save_model
-from kinema.pipeline.given_weights import misfits
+from kinema.pipeline.checkpoints.checkpoint import facts_of, feature_shape, fresh_model, save_model
+from kinema.pipeline.checkpoints.initial import misfits
 from kinema.recipes import Recipe, Stage
 from kinema.representations.base import Representation, Statistics
 from kinema.training.checkpoint import RunFolder, read_tensors
