@@ -27,7 +27,7 @@ from kinema.models.base import Model
 from kinema.motion.edit import rest_pose
 from kinema.motion.motion import Motion
 from kinema.motion.names import is_end_point
-from kinema.motion.retargeting.file_rest_pose import with_rest
+from kinema.motion.retargeting.rest_poses import with_rest
 from kinema.motion.skeletons import skeleton
 from kinema.pipeline.adapter import Card
 from kinema.pipeline.pipeline import Pipeline

@@ -18,7 +18,7 @@ from kinema.models.smrnet.inpainting import KnownWindows
 from kinema.models.smrnet.model import SMRNet
 from kinema.motion.edit import rest_pose
 from kinema.motion.skeleton import Skeleton
-from kinema.motion.skeletons.kinema import canon17
+from kinema.motion.skeletons.body import canon17
 from kinema.pipeline.checkpoints.checkpoint import feature_shape
 from kinema.representations.root_centred import CentredPositionsConfig
 from plain_smrnet import Plain

@@ -11,8 +11,7 @@ from scipy.spatial.transform import Rotation, Slerp
 from kinema.core.errors import UsageError
 from kinema.geometry.rotations import rotvec_to_rotmat
 from kinema.motion import edit
-from kinema.motion.bvh_layout import FileLayout
-from kinema.motion.motion import Motion, Points
+from kinema.motion.motion import FileLayout, Motion, Points
 from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons import SKELETONS, skeleton
 

@@ -309,7 +309,7 @@ def _is_keypoints(path: Path) -> bool:
 
 
 def _resting(motion: Motion, rest: Rest, *, has_own: bool) -> Motion:
-    from kinema.motion.retargeting.file_rest_pose import resting
+    from kinema.motion.retargeting.rest_poses import resting
 
     return resting(motion, rest, has_own=has_own)
 

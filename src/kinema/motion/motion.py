@@ -18,10 +18,25 @@ from torch import Tensor
 
 from kinema.core.errors import UsageError
 from kinema.geometry.kinematics import global_rotations, joint_positions
-from kinema.motion.bvh_layout import FileLayout
 from kinema.motion.skeleton import Skeleton
 
 _Some = TypeVar("_Some", bound="_Arrays")
+
+
+@dataclass(frozen=True)
+class FileLayout:
+    """What a BVH says beyond the motion itself.
+
+    `channels[j]` are the joint's channel names in the file's order, empty for an end site; `unit` is the length of one
+    file unit in metres (0.01 for centimetres); `frame_time` is the text of the `Frame Time:` line as it stood there;
+    `root_offset` the OFFSET of the root, in file units, which a root with position channels does not use.
+    """
+
+    joints: tuple[str, ...]
+    channels: tuple[tuple[str, ...], ...]
+    unit: float
+    frame_time: str
+    root_offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 class _Arrays:

@@ -20,7 +20,7 @@ from kinema.data.synthetic import perform
 from kinema.geometry.rotations import rotvec_to_rotmat
 from kinema.io import formats as files
 from kinema.motion.edit import rest_pose
-from kinema.motion.retargeting.file_rest_pose import has_t_pose, with_rest
+from kinema.motion.retargeting.rest_poses import has_t_pose, with_rest
 from small_bvh import SMALL_BVH
 
 Writer = Callable[..., Path]

@@ -14,8 +14,7 @@ from families import named, slanting
 from kinema.apps.cli.verbs import generate as verb
 from kinema.data.synthetic import perform
 from kinema.io import formats as files
-from kinema.motion.bvh_layout import FileLayout
-from kinema.motion.motion import Motion
+from kinema.motion.motion import FileLayout, Motion
 from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons import skeleton
 

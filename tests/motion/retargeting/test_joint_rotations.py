@@ -18,7 +18,7 @@ from kinema.motion.names import canon_by_name, finer_by_name
 from kinema.motion.retargeting import as_motion, pair_joints, retarget
 from kinema.motion.retargeting.bone_directions import leg_length
 from kinema.motion.retargeting.joint_rotations import parts
-from kinema.motion.retargeting.neutral_pose import neutral_pose, stands_at_rest
+from kinema.motion.retargeting.rest_poses import neutral_pose, stands_at_rest
 from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons import skeleton
 

@@ -25,8 +25,7 @@ from kinema.geometry.rotations import euler_to_rotmat
 from kinema.io.bvh.parser import BvhText, parse_bvh
 from kinema.io.bvh.save import save_bvh as save
 from kinema.io.bvh.units import UNITS, frame_rate, infer_unit, unit_name
-from kinema.motion.bvh_layout import FileLayout
-from kinema.motion.motion import Motion
+from kinema.motion.motion import FileLayout, Motion
 from kinema.motion.skeleton import Skeleton
 
 __all__ = ["load", "save"]

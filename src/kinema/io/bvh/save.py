@@ -18,8 +18,7 @@ from kinema.core.progress import pieces
 from kinema.geometry.rotations import euler_to_rotmat, rotmat_to_euler
 from kinema.io import decimals
 from kinema.io.bvh.units import frame_rate
-from kinema.motion.bvh_layout import FileLayout
-from kinema.motion.motion import Motion
+from kinema.motion.motion import FileLayout, Motion
 from kinema.motion.names import is_end_point
 from kinema.motion.skeleton import Skeleton
 

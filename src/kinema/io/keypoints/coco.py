@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from kinema.core.atomic import write_text
 from kinema.io.keypoints.tracks import Recording, Sighting, damaged, field, follow, in_order, listed, numbers
-from kinema.motion.skeletons.keypoint_layouts import LAYOUTS, layout
+from kinema.motion.skeletons.keypoints import LAYOUTS, layout
 
 _TRACKS = ("idx", "track_id")
 

@@ -28,7 +28,7 @@ from kinema.io.keypoints.tracks import (
     numbers,
     whole,
 )
-from kinema.motion.skeletons.keypoint_layouts import LAYOUTS, layout
+from kinema.motion.skeletons.keypoints import LAYOUTS, layout
 
 LANDMARKS = ("pose_landmarks", "poseLandmarks", "landmarks")
 _NUMBERS = ("frame", "frame_id", "index")

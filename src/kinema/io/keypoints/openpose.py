@@ -13,7 +13,7 @@ from jaxtyping import Float
 from kinema.core.atomic import write_text
 from kinema.core.safe_json import read_json
 from kinema.io.keypoints.tracks import Recording, Sighting, damaged, field, follow, in_order, numbers
-from kinema.motion.skeletons.keypoint_layouts import Layout, layout
+from kinema.motion.skeletons.keypoints import Layout, layout
 
 BODY = "pose_keypoints_2d"
 _HANDS = ("hand_left_keypoints_2d", "hand_right_keypoints_2d")

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from kinema.core.errors import FormatError
-from kinema.motion.skeletons.keypoint_layouts import Layout
+from kinema.motion.skeletons.keypoints import Layout
 
 Json = Any
 _SPARSE = 1000  # frame numbers may leave out this many frames for every one that is there

@@ -21,7 +21,7 @@ from kinema.motion.edit import t_pose
 from kinema.motion.motion import Motion
 from kinema.motion.names import CANON17, finer_by_name, is_end_point, side_and_stem
 from kinema.motion.retargeting.bone_directions import leg_length
-from kinema.motion.retargeting.neutral_pose import neutral_pose
+from kinema.motion.retargeting.rest_poses import neutral_pose
 from kinema.motion.skeleton import Skeleton, has_joint
 
 _TOES = ("l_toe", "r_toe")

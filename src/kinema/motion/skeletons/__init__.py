@@ -10,12 +10,11 @@ from collections.abc import Callable
 
 from kinema.core.errors import unknown_name
 from kinema.motion.skeleton import Skeleton
+from kinema.motion.skeletons.body import canon17, kinema24
+from kinema.motion.skeletons.capture_sets import bandai21, humaneva15, lafan22
 from kinema.motion.skeletons.cmu import cmu38
-from kinema.motion.skeletons.games import bandai21, lafan22
 from kinema.motion.skeletons.h36m import h36m17, h36m32
-from kinema.motion.skeletons.humaneva import humaneva15
 from kinema.motion.skeletons.keypoints import body25, coco17
-from kinema.motion.skeletons.kinema import canon17, kinema24
 from kinema.motion.skeletons.smpl import smpl24, smplh52, smplx55
 
 SKELETONS: dict[str, Callable[[], Skeleton]] = {

@@ -10,10 +10,9 @@ import torch
 from kinema.core.errors import UsageError
 from kinema.data.synthetic import perform
 from kinema.geometry.rotations import rotvec_to_rotmat
-from kinema.motion.bvh_layout import FileLayout
 from kinema.motion.edit import rest_pose
-from kinema.motion.motion import Motion
-from kinema.motion.retargeting.file_rest_pose import has_t_pose, in_t_pose, resting, with_rest
+from kinema.motion.motion import FileLayout, Motion
+from kinema.motion.retargeting.rest_poses import has_t_pose, in_t_pose, resting, with_rest
 from kinema.motion.skeletons import skeleton
 
 # Metres: float32 keeps 2.4e-7 m of a place up to 4 m away. Measured: 7e-7 over twelve walks, on three instruction sets.

@@ -1,8 +1,11 @@
-"""The neutral pose: one stance, a T-pose facing +z, in which any two bodies are alike whatever their files call rest.
+"""Rest poses: the neutral pose in which any two bodies are alike, and the rest pose that a file is written with.
 
 What a rotation means depends on the pose in which it is zero: arms sideways (Mixamo, CMU), arms slanting down (the
-Unreal mannequin), every bone along its own x axis (LaFAN1, Bandai, SOMA). Turned into the neutral pose first, joints of
-different bodies can be compared: how far each is turned away from it.
+Unreal mannequin), every bone along its own x axis (LaFAN1, Bandai, SOMA). The neutral pose is a T-pose facing +z.
+After a change to it, joints of different bodies can be compared: how far each is rotated away from it.
+
+A clip is the same motion with any rest pose. With N_j the rotation of joint j, in the world's axes, in the pose that is
+to be the new rest, and p its parent: L'_j = N_p L_j N_j^T and offset'_j = N_p offset_j. Every joint stays where it was.
 """
 
 from __future__ import annotations
@@ -12,13 +15,15 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from kinema.core.errors import UsageError
 from kinema.geometry.rotations import nearest_rotation, shortest_arc
 from kinema.motion.edit import facing, rest_pose, t_pose, turn
 from kinema.motion.feet.contacts import contact_joints, foot_contacts
 from kinema.motion.motion import Motion
+from kinema.motion.names import Rest
 from kinema.motion.retargeting.inverse_kinematics import fit_rotations, match_joints
 from kinema.motion.skeleton import Skeleton, has_joint
-from kinema.motion.skeletons.kinema import kinema24
+from kinema.motion.skeletons.body import kinema24
 
 _UPRIGHT = 0.8  # cosine between the trunk (and the legs) of a rest pose and the vertical
 _DOWN, _AHEAD = (0.0, -1.0, 0.0), (0.0, 0.0, 1.0)
@@ -145,3 +150,63 @@ def _is_rest(body: Motion) -> bool:
 
 def _unit(vector: Tensor) -> Tensor:
     return torch.nn.functional.normalize(vector, dim=-1)
+
+
+_SIDEWAYS = 0.94  # cosine of 20 degrees: arms this near to the horizontal make a T
+
+
+def with_rest(motion: Motion, pose: Motion) -> Motion:
+    """The same motion of the body whose rest pose is the first frame of `pose`, a clip of the same skeleton.
+
+    Joints stay where they are to rounding; the layout of the clip's file is kept. Raises UsageError where the
+    skeletons differ.
+    """
+    skeleton = motion.skeleton
+    if not pose.skeleton.same_tree(skeleton):
+        raise UsageError(
+            expected=f"a rest pose of {skeleton.name}", got=f"one of {pose.skeleton.name}", cure="Retarget it first."
+        )
+    # Products of float32 rotations are rotations but for rounding; down a chain that would move the joints.
+    turns = nearest_rotation(pose[:1].global_rotations()[0].double())
+    above = torch.cat((torch.eye(3, dtype=torch.float64)[None], turns[list(skeleton.parents[1:])]))
+    rotations = (above @ motion.rotations.double() @ turns.mT).to(motion.rotations)
+    rest = (above @ skeleton.offsets.double()[..., None])[..., 0]
+    offsets = None
+    if motion.offsets is not None:
+        offsets = (above @ motion.offsets.double()[..., None])[..., 0].to(motion.offsets)
+    return replace(motion, skeleton=replace(skeleton, offsets=rest), rotations=rotations, offsets=offsets)
+
+
+def has_t_pose(motion: Motion) -> bool:
+    """Whether the rest pose of a clip's body is a T: it stands upright with its arms held sideways, facing anywhere."""
+    skeleton = motion.skeleton
+    arms = ("l_shoulder", "l_wrist"), ("r_wrist", "r_shoulder")
+    if not stands_at_rest(skeleton) or not has_joint(skeleton, *arms[0], *arms[1]):
+        return False
+    places = rest_pose(skeleton).points().positions[0]
+    across = places[skeleton.index("l_shoulder")] - places[skeleton.index("r_shoulder")]
+    lines = [places[skeleton.index(end)] - places[skeleton.index(start)] for start, end in arms]
+    return all(float(line @ across) > _SIDEWAYS * float(line.norm() * across.norm()) > 0 for line in lines)
+
+
+def in_t_pose(motion: Motion) -> Motion:
+    """The same motion with a T-pose, facing +z, as rest; as it is where its rest pose is a T already.
+
+    Raises UsageError where a T-pose cannot be told: too few joints have names that are known.
+    """
+    return motion if has_t_pose(motion) else with_rest(motion, neutral_pose(motion))
+
+
+def resting(motion: Motion, rest: Rest, *, has_own: bool) -> Motion:
+    """The motion with the rest pose that is wished for; `has_own` says that its file brought one, which "auto" keeps.
+
+    A body whose T-pose cannot be told keeps its own under "auto"; "tpose" then raises UsageError.
+    """
+    if rest == "source" or (rest == "auto" and has_own):
+        return motion
+    try:
+        return in_t_pose(motion)
+    except UsageError:
+        if rest == "auto":
+            return motion
+        raise
