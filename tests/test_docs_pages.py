@@ -20,7 +20,7 @@ from kinema.recipes.kinds import KINDS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = ("index", "upsample", "repair", "generate", "files", "train", "python", "extend")
+PAGES = ("index", "upsample", "repair", "generate", "files", "train", "python", "extend", "your-own-data")
 NOT_HERE = ("make ", " DATA", " DIR", " RUN", " --all ")  # what needs more than a test has
 COMING_FROM = {
     "from-smrnet": "smrnet-faithful",
@@ -39,6 +39,9 @@ def test_the_page_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "kinema-demo").mkdir()
     save(clip, "walk.bvh")
     save(clip, "kinema-demo/forecast.bvh")
+    (tmp_path / "takes").mkdir()
+    for number in range(3):
+        save(perform("walk", seconds=4.0, fps=30.0, seed=number), f"takes/walk{number}.bvh")
     text = (DOCS / f"{name}.md").read_text()
     for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL):
         for command in block.splitlines():

@@ -62,6 +62,11 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
 }
 
 
+def register(name: str, make: Callable[[], Recipe]) -> None:
+    """Make a recipe known by `name`; one of the same name is replaced."""
+    RECIPES[name] = make
+
+
 def recipe(name: str) -> Recipe:
     """The recipe of that name. Raises UsageError, with the nearest name, where there is none."""
     if name not in RECIPES:
@@ -69,4 +74,4 @@ def recipe(name: str) -> Recipe:
     return RECIPES[name]()
 
 
-__all__ = ["RECIPES", "Optim", "Phase", "Recipe", "Stage", "recipe"]
+__all__ = ["RECIPES", "Optim", "Phase", "Recipe", "Stage", "recipe", "register"]

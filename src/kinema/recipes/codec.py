@@ -196,7 +196,9 @@ def _kind_of(made: type) -> str:
         if known is made:
             return name
     raise UsageError(
-        expected="classes that are in kinema.recipes.kinds.KINDS", got=made.__qualname__, cure="Add the class to KINDS."
+        expected="a class that recipes may name",
+        got=made.__qualname__,
+        cure=f'Call kinema.recipes.kinds.register("{made.__qualname__.removesuffix(".Config")}", ...) with it.',
     )
 
 

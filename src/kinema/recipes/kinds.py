@@ -1,7 +1,6 @@
 """The classes that a recipe may name: every source, representation, task and model that can be written as JSON.
 
-An explicit table, so that reading a recipe can build nothing else. A class of one's own is added to it under a name of
-one's own: `KINDS["MyModel"] = MyModel.Config`.
+An explicit table, so that reading a recipe can build nothing else. `register` adds a class from outside.
 """
 
 from __future__ import annotations
@@ -86,3 +85,8 @@ KINDS: dict[str, type] = {
     "ViewedPositions": ViewedPositionsConfig,
     "WorldPositions": WorldPositionsConfig,
 }
+
+
+def register(name: str, made: type) -> None:
+    """Let recipes name the class `made` by `name` in their JSON; one of the same name is replaced."""
+    KINDS[name] = made

@@ -9,8 +9,9 @@ import dataclasses
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar, cast
 
-from kinema.core.errors import UsageError, unknown_name
+from kinema.core.errors import MissingDataError, UsageError, unknown_name
 from kinema.data.source import Source
+from kinema.data.sources.labelled import user_folder
 from kinema.data.synthetic import Synthetic
 from kinema.data.windows import Deviation
 from kinema.motion.skeleton import Skeleton
@@ -22,6 +23,7 @@ from kinema.training.stage import Stage
 Part = TypeVar("Part")
 _TINY_STEPS = 30
 _TINY_ACTIONS = ("walk", "jump", "wave", "squat")
+_OF_ONE_SKELETON = ("joints", "copies", "columns")  # fields of representations that name parts of one skeleton
 
 
 class RepresentationConfig(Protocol):
@@ -76,10 +78,8 @@ class Recipe:
         In float32, so that what it learns does not depend on the processor.
         """
         # Joints are chosen by the names of the real data's skeleton; the synthetic body takes all of its own.
-        chosen = {field.name for field in dataclasses.fields(cast("Any", self.representation))}
-        representation = replace(
-            cast("Any", self.representation), **dict.fromkeys(chosen & {"joints", "copies", "columns"}, ())
-        )
+        given = {name for name in _OF_ONE_SKELETON if getattr(self.representation, name, ())}
+        representation = replace(cast("Any", self.representation), **dict.fromkeys(given, ()))
         fps = self.representation.fps
         seconds = max(4.0, 1.5 * max(stage.task.frames for stage in self.stages) / fps)
         return replace(
@@ -92,6 +92,33 @@ class Recipe:
             phases=1,
         )
 
+    def with_data(self, folder: str) -> Recipe:
+        """A copy that is trained on what lies below `folder`: the recipe's own data set, or else the user's files.
+
+        The user's BVH and NPZ files become the source `Folder`, with a `labels.csv` in the folder `LabelledFolder`; the
+        features are then of all joints, and no protocol belongs to the recipe. Raises UsageError where neither is there
+        and the recipe makes its motion itself, and where its features are columns of one benchmark.
+        """
+        rooted = self.source.rooted(folder)
+        theirs = user_folder(folder)
+        if theirs is None and rooted == self.source:
+            raise UsageError(
+                expected="a folder with BVH or NPZ motion files for --data",
+                got=folder,
+                cure=f"Name the folder of your files, or leave --data out: {self.name} makes its motion itself.",
+            )
+        if theirs is None or (rooted != self.source and _is_there(rooted)):
+            return replace(self, source=rooted)
+        given = {name for name in _OF_ONE_SKELETON if getattr(self.representation, name, ())}
+        if given & {"copies", "columns"}:
+            raise UsageError(
+                expected=f"the data set {self.source.name} below {folder}",
+                got="motion files of another skeleton than the benchmark's, whose columns this recipe learns",
+                cure=f"kinema train simlpe --data {folder} --out RUN",
+            )
+        representation = replace(cast("Any", self.representation), **dict.fromkeys(given, ()))
+        return replace(self, source=theirs, representation=representation, protocols=())
+
     def with_value(self, path: str, text: str) -> Recipe:
         """A copy in which the value at `path` ("stages.0.optim.lr"; stages and phases also by name) is `text`, read.
 
@@ -102,6 +129,14 @@ class Recipe:
     def with_steps(self, steps: int) -> Recipe:
         """A copy in which every stage takes that many steps; schedules are left as they are."""
         return replace(self, stages=tuple(replace(stage, steps=steps) for stage in self.stages))
+
+
+def _is_there(source: Source) -> bool:
+    try:
+        source.stamp()
+    except MissingDataError:
+        return False
+    return True
 
 
 def _tiny_stage(stage: Stage) -> Stage:

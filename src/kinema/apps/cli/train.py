@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -59,7 +58,7 @@ def train(
     tiny
         The recipe's small twin: synthetic motion, a small model, a few steps.
     data
-        Where the recipe's data lie.
+        The folder of the recipe's data set, or of your own BVH and NPZ files.
     steps
         Number of steps of every stage.
     seed
@@ -82,10 +81,12 @@ def train(
     _keep_freed_memory()
     import torch
 
+    from kinema.data.sources.folder import Folder
     from kinema.pipeline.train import Means
     from kinema.pipeline.train import train as train_recipe
     from kinema.training.log import on_terminal
 
+    leads = int(os.environ.get("RANK", "0")) == 0
     if threads is not None:
         torch.set_num_threads(threads)
     chosen = read_recipe(recipe, data, tiny=tiny)
@@ -100,9 +101,10 @@ def train(
                 cure="Write it with =, as --set stages.model.optim.lr=1e-4.",
             )
         chosen = chosen.with_value(path, text)
+    if leads and isinstance(chosen.source, Folder):
+        print(f"kinema: the source is your motion files below {data or chosen.source.root}.", file=sys.stderr)
     show = on_terminal() if progress is None else progress
     means = Means(device, cache, workers, compile_, show, tensorboard)
-    leads = int(os.environ.get("RANK", "0")) == 0
     try:
         folder = train_recipe(chosen, out, resume=resume, init_from=init_from, means=means)
     except KeyboardInterrupt:
@@ -116,7 +118,7 @@ def train(
 
 
 def read_recipe(name: str, data: Path | None, *, tiny: bool) -> Recipe:
-    """A recipe by name or from a JSON file, its data below `data`, or its small twin."""
+    """A recipe by name or from a JSON file, or its small twin; `data` as `Recipe.with_data` takes it."""
     from kinema.core.safe_json import read_json
     from kinema.recipes import Recipe, recipe
     from kinema.recipes.codec import from_json
@@ -133,16 +135,8 @@ def read_recipe(name: str, data: Path | None, *, tiny: bool) -> Recipe:
             ) from error
     else:
         found = recipe(name)
-    if tiny:
-        return found.tiny()
-    if data is None:
-        return found
-    rooted = found.source.rooted(str(data))
-    if rooted == found.source:
-        raise UsageError(
-            expected="no --data", got=str(data), cure=f"{found.name} makes its motion itself: leave it out."
-        )
-    return replace(found, source=rooted)
+    found = found.tiny() if tiny else found
+    return found if data is None else found.with_data(str(data))
 
 
 def _keep_freed_memory() -> None:

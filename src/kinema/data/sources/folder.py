@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kinema.core.errors import FormatError, KinemaError, SkeletonError, UsageError
 from kinema.core.safe_json import read_table
+from kinema.core.safe_zip import read_npz
 from kinema.data.source import Source, Split, check_split, data_folder, file_stamp, missing_data
 from kinema.io import formats as files
 from kinema.motion.motion import Motion
@@ -28,8 +29,9 @@ class Folder(Source):
 
     `labels` is a CSV file with the columns `file` (relative to the folder) and `action`; without it a clip keeps the
     action that its file tells. A file's split follows from a hash of its relative name (80 in 100 train, 10 val, 10
-    test), so it stays where it is when others come and go. All files must share one skeleton tree; bone lengths may
-    differ. A file that cannot be read raises its error, or is reported in the log and left out with `skip_bad`.
+    test), so it stays where it is when others come and go; where no file would be "train", all are. All files must
+    share one skeleton tree; bone lengths may differ. A file that cannot be read raises its error, or with `skip_bad` is
+    reported in the log and left out.
 
     Raises MissingDataError where there is no motion file, SkeletonError naming the file whose tree differs.
     """
@@ -60,8 +62,15 @@ class Folder(Source):
     def clips(self, split: Split) -> Iterator[Motion]:
         """The clips of one split, read one by one."""
         check_split(split)
-        chosen = [path for path in self._paths if split_of(self._relative(path)) == split]
-        return self._read(chosen)
+        return self._read([path for path in self._paths if self.split_of(self._relative(path)) == split])
+
+    def split_of(self, relative: str) -> Split:
+        """The split of a file, by its name relative to the folder."""
+        return split_of(relative) if self._any_trains else "train"
+
+    @cached_property
+    def _any_trains(self) -> bool:
+        return any(split_of(self._relative(path)) == "train" for path in self._paths)
 
     def stamp(self) -> str:
         """The fields, and the state of every file."""
@@ -115,10 +124,9 @@ class Folder(Source):
 
     @cached_property
     def _paths(self) -> tuple[Path, ...]:
-        found = [path for path in self._folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
-        if not found:
+        if not (found := motion_files(self._folder)):
             raise missing_data(_WHAT, f"none below {self._folder}", _ORIGIN)
-        return tuple(sorted(found, key=self._relative))
+        return found
 
     @cached_property
     def _labels(self) -> dict[str, str]:
@@ -133,6 +141,22 @@ class Folder(Source):
                 cure="Write file names relative to the folder, with forward slashes.",
             )
         return labels
+
+
+def motion_files(folder: Path) -> tuple[Path, ...]:
+    """The files below a folder whose suffix is that of a motion, in the order of their names."""
+    found = [path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
+    return tuple(sorted(found, key=lambda path: path.relative_to(folder).as_posix()))
+
+
+def holds_motion(path: Path) -> bool:
+    """Whether a file with such a suffix is a motion: NPZ files may hold anything."""
+    if path.suffix.lower() != ".npz":
+        return True
+    try:
+        return "joint_names" in read_npz(path, ("joint_names",))
+    except FormatError:
+        return False
 
 
 def read_labels(path: Path) -> dict[str, str]:

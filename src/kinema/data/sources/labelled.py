@@ -18,7 +18,7 @@ from kinema.core.errors import FormatError, UsageError
 from kinema.core.safe_json import read_table
 from kinema.core.safe_zip import read_npz
 from kinema.data.source import LABELS, Source, Split, check_split, file_stamp, missing_data
-from kinema.data.sources.folder import Folder, split_of
+from kinema.data.sources.folder import Folder, holds_motion, motion_files
 from kinema.data.sources.packs import RotationPack
 from kinema.motion.motion import Motion
 from kinema.motion.skeleton import Skeleton
@@ -152,7 +152,7 @@ class LabelledFolder(Folder):
     def clips(self, split: Split) -> Iterator[Motion]:
         """The segments of one split, in the order of files and times."""
         check_split(split)
-        return self._cut([segment for segment in self.segments if split_of(segment.file) == split])
+        return self._cut([segment for segment in self.segments if self.split_of(segment.file) == split])
 
     def stamp(self) -> str:
         """The fields, and the state of every file and of the table."""
@@ -186,6 +186,14 @@ class LabelledFolder(Folder):
             what = "a CSV file with the columns file, action[, style][, start, end]"
             raise missing_data(what, f"neither {inside} nor {path}", "Write one line per file or segment.")
         return path
+
+
+def user_folder(folder: str) -> Folder | None:
+    """The source of the user's files below `folder`, labelled where a labels.csv lies in it; None where none are."""
+    root = Path(folder).expanduser()
+    if not any(map(holds_motion, motion_files(root))):
+        return None
+    return LabelledFolder(folder) if (root / LabelledFolder.labels).is_file() else Folder(folder)
 
 
 def read_segments(table: Path, known: set[str]) -> Iterator[LabelledSegment]:
