@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from kinema.core.version import VERSION as __version__
+from kinema.core.constants import VERSION as __version__
 
 if TYPE_CHECKING:
     from kinema.apps.show import Shown, show

@@ -19,9 +19,9 @@ from scipy.spatial.transform import Rotation
 
 from kinema.core.errors import FormatError, KinemaWarning, UsageError
 from kinema.geometry.rotations import EULER_ORDERS, euler_to_rotmat, rotmat_to_euler
-from kinema.io import decimals
 from kinema.io import formats as files
 from kinema.io.bvh import load as bvh
+from kinema.io.bvh import save as decimals
 from kinema.io.bvh.save import UnwrappedEuler
 from kinema.io.bvh.units import frame_rate
 from kinema.motion.motion import Motion, stack
@@ -368,13 +368,13 @@ def test_angles_of_many_joints_unwrapped_piece_by_piece_are_those_of_each(
 @given(arrays(np.float64, (3, 4), elements=st.floats(allow_nan=True, allow_infinity=True) | st.floats(-2000, 2000)))
 def test_numbers_are_written_as_six_decimals_are(rows: np.ndarray) -> None:
     expected = "".join(" ".join(f"{x:.6f}" for x in row) + "\n" for row in (np.round(rows, 6) + 0.0).tolist())
-    assert decimals.lines(rows).decode() == expected
+    assert decimals.decimal_lines(rows).decode() == expected
 
 
 @given(st.floats(-1e9, 1e9), st.integers(-3, 3), st.sampled_from([1.0, 999.999999, 999.9999995, 1000.0, 1e6, 0.5e-6]))
 def test_numbers_near_a_carry_are_rounded_to_even_millionths(value: float, sign: int, edge: float) -> None:
     for number in (value, sign * edge, np.nextafter(sign * edge, 0.0), -0.0):
-        assert decimals.lines(np.array([[number]])).decode() == f"{np.round(number, 6) + 0.0:.6f}\n"
+        assert decimals.decimal_lines(np.array([[number]])).decode() == f"{np.round(number, 6) + 0.0:.6f}\n"
 
 
 def test_a_repeated_axis_keeps_both_its_angles(write_bvh: Callable[..., Path], tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def top(text: str) -> int:
         (lambda text: "# kinema csv\n", "columns frame"),
         (lambda text: cell(text, top(text) + 5, 4, "one"), r"line \d+: expected a number in column x; got 'one'"),
         (lambda text: cell(text, top(text) + 5, 5, "inf"), r"a number in column y; got 'inf'"),
-        (lambda text: cell(text, top(text) + 5, 4, ""), "a place, and a quaternion of length 1"),
+        (lambda text: cell(text, top(text) + 5, 4, ""), "a position, and a quaternion of length 1"),
         (lambda text: cell(text, top(text) + 5, 7, "9"), "a quaternion of length 1"),
         (lambda text: cell(text, top(text) + 30, 2, "nobody"), "expected joint l_ankle|expected joint"),
         (lambda text: cell(text, top(text) + 5, 3, "nobody"), r"each after its parent|expected joint"),

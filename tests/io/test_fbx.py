@@ -13,7 +13,7 @@ from kinema.core.errors import KinemaError, UsageError
 from kinema.data.synthetic import perform
 from kinema.io import fbx
 from kinema.io import formats as files
-from kinema.io.blender import find_blender, run_in_blender
+from kinema.io.fbx import find_blender, run_in_blender
 from kinema.motion.motion import Motion
 
 
@@ -62,9 +62,9 @@ def test_the_application_is_called_otherwise_than_a_python(tmp_path: Path) -> No
     ("does", "says"),
     [
         ("echo No module named bpy >&2; exit 1", r"exit code 1 \(No module named bpy\).*4\.2 or newer"),
-        ("exit 3", r"exit code 3 \(it said nothing\)"),
+        ("exit 3", r"exit code 3 \(no message\)"),
         ("exit 0", "no file from blender"),
-        ("sleep 20", "no answer, and it was ended"),
+        ("sleep 20", "no result, and it was stopped"),
     ],
 )
 def test_a_blender_that_fails_leaves_nothing(tmp_path: Path, does: str, says: str) -> None:

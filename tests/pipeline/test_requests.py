@@ -12,8 +12,8 @@ import pytest
 
 import kinema as kn
 from command import run
+from kinema.core.constants import VERBS
 from kinema.core.errors import UsageError
-from kinema.core.verbs import VERBS
 from kinema.pipeline.defaults import DEFAULTS, default_model
 from kinema.pipeline.requests import (
     ForecastRequest,

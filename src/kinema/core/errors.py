@@ -7,7 +7,9 @@ The command line turns each class into one line on standard error and its `exit_
 from __future__ import annotations
 
 import difflib
+import importlib
 from collections.abc import Iterable
+from typing import Any
 
 
 class KinemaError(Exception):
@@ -72,3 +74,13 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     cure = f"Did you mean {' or '.join(near)}?" if near else "Choose one of these."
     article = "an" if kind[0] in "aeio" else "a"
     return UsageError(expected=f"{article} {kind} among {', '.join(names)}", got=f"'{name}'", cure=cure)
+
+
+def require(package: str, extra: str, purpose: str) -> Any:
+    """An optional package, imported. Raises UsageError where it is missing, naming the extra of kinema that has it."""
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise UsageError(
+            expected=f"{package}, {purpose}", got="no such package", cure=f"pip install 'kinema[{extra}]'."
+        ) from error

@@ -1,4 +1,4 @@
-"""Reading JSON and CSV that may come from anywhere: whatever is wrong with them ends in a FormatError."""
+"""Reading JSON and CSV that may come from anywhere: every fault ends in a FormatError."""
 
 from __future__ import annotations
 

@@ -1,8 +1,10 @@
 """Reading pickles of arrays without running anything that they say.
 
-A pickle is a program: it names functions and calls them. Here a name is looked up in a table of our own (arrays and
-numbers of numpy under the module names of its versions 1 and 2, tensors, ordered dictionaries, sets), and every entry
-is a stand-in that checks what it is given; any other name refuses the file. No module is imported on a file's word.
+A pickle is a program: it names functions and calls them. Here a name is looked up in our own table (arrays and numbers
+of numpy 1 and 2, tensors, ordered dictionaries, sets), and every entry is a stand-in that checks its arguments; a file
+that names anything else is refused. No module is imported because a file names it, and numpy's own reconstruction is
+not called, since it trusts its input. The instructions of a pickle are checked before it is run: what would exhaust
+the memory or the stack is refused.
 """
 
 from __future__ import annotations
@@ -10,6 +12,9 @@ from __future__ import annotations
 import io
 import math
 import pickle
+import pickletools
+import re
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any, cast
@@ -18,9 +23,224 @@ import numpy as np
 import torch
 
 from kinema.core.errors import FormatError
-from kinema.core.safe_pickle_arrays import ALLOWED, Call, Finished, StandIn
-from kinema.core.safe_pickle_scan import check_pickle
 from kinema.core.safe_zip import Archive, open_archive, read_header
+
+_DTYPE = re.compile(r"\?|[biufcSUO]\d*")
+
+
+class StandIn:
+    """What a pickle is handed in place of what it names; it never stays in what was read."""
+
+    __slots__ = ()
+
+    def __setstate__(self, state: Any) -> None:
+        """Raises ValueError: a pickle sets no state here."""
+        raise ValueError(f"a state given to a {self.called}")
+
+    @property
+    def called(self) -> str:
+        """How errors name it."""
+        return type(self).__name__.lower()
+
+
+class Call(StandIn):
+    """A function of ours under another's name. It has no state that a pickle could set, and makes no classes."""
+
+    __slots__ = ("_make",)
+
+    def __init__(self, make: Callable[..., object]) -> None:
+        self._make = make
+
+    def __call__(self, *args: object) -> object:
+        """What the function of ours makes of a pickle's arguments."""
+        return self._make(*args)
+
+
+class Dtype(StandIn):
+    """The kind of an array's numbers."""
+
+    __slots__ = ("numpy",)
+
+    def __init__(self, code: object, *_: object) -> None:
+        if not isinstance(code, str) or not _DTYPE.fullmatch(code):
+            raise ValueError(f"an array of {code!r}")
+        self.numpy: np.dtype[Any] = np.dtype(code)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        order, names = state[1], state[3]
+        if names is not None or order not in ("<", ">", "|", "="):
+            raise ValueError("an array of records")
+        self.numpy = self.numpy.newbyteorder(order)
+
+
+class PickledArray(StandIn):
+    """An array that is filled in the second step of its reconstruction."""
+
+    __slots__ = ("contents", "dtype", "order", "shape")
+
+    def __init__(self) -> None:
+        self.shape: tuple[int, ...] = (0,)
+        self.dtype: np.dtype[Any] = np.dtype("u1")
+        self.order: Any = "C"
+        self.contents: bytes | bytearray | list[Any] = b""
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        # Arrays of the first versions have no version in front.
+        shape, dtype, by_column, contents = state[-4:]
+        self.fill(shape, dtype, "F" if by_column else "C", contents)
+
+    def fill(self, shape: Any, dtype: Any, order: Any, contents: Any) -> PickledArray:
+        """Raises ValueError where contents, shape and kind do not fit together."""
+        raw = contents.encode("latin1") if isinstance(contents, str) else contents
+        sizes = tuple(int(size) for size in shape)
+        if not isinstance(dtype, Dtype) or min(sizes, default=0) < 0 or order not in ("C", "F"):
+            raise ValueError("an array of an unknown kind, shape or order")
+        objects = dtype.numpy.hasobject
+        if not isinstance(raw, list if objects else (bytes, bytearray)):
+            raise ValueError(f"an array of {dtype.numpy} in a {type(raw).__name__}")
+        if len(cast("bytes", raw)) != math.prod(sizes) * (1 if objects else dtype.numpy.itemsize):
+            raise ValueError(f"an array of shape {sizes} with {len(cast('bytes', raw))} entries or bytes")
+        self.shape, self.dtype, self.order, self.contents = sizes, dtype.numpy, order, raw
+        return self
+
+    def finished(self, entries: list[object] | None) -> np.ndarray[Any, Any]:
+        """The array, with these entries where it is one of objects."""
+        if entries is not None:
+            array = np.empty(len(entries), dtype=object)
+            for place, entry in enumerate(entries):
+                array[place] = entry
+            return array.reshape(self.shape, order=self.order)
+        row = np.frombuffer(cast("bytes", self.contents), self.dtype) if self.contents else np.empty(0, self.dtype)
+        return row.reshape(self.shape, order=self.order).astype(self.dtype.newbyteorder("="))
+
+
+class Finished:
+    """Puts the real arrays where their stand-ins are; what is shared stays shared, and is visited once."""
+
+    def __init__(self) -> None:
+        self._done: dict[int, tuple[object, object]] = {}  # the first of a pair keeps its id from being used again
+
+    def of(self, part: object) -> object:
+        """The part, finished. Raises ValueError where a stand-in is where none can be."""
+        if id(part) in self._done:
+            return self._done[id(part)][1]
+        result = part
+        if isinstance(part, list | dict):
+            self._done[id(part)] = (part, part)
+            own = cast("dict[Any, object]", part)
+            for key in list(own) if isinstance(part, dict) else range(len(own)):
+                own[self._plain(key)] = self.of(own[key])
+        elif isinstance(part, tuple):
+            result = tuple(self.of(entry) for entry in cast("tuple[object, ...]", part))
+        elif isinstance(part, PickledArray):
+            entries = [self.of(entry) for entry in part.contents] if isinstance(part.contents, list) else None
+            result = part.finished(entries)
+        elif isinstance(part, set | frozenset):
+            for entry in cast("set[object]", part):
+                self._plain(entry)
+        else:
+            self._plain(part)
+        self._done[id(part)] = (part, result)
+        return result
+
+    def _plain(self, part: object) -> object:
+        if isinstance(part, StandIn):
+            raise ValueError(f"a bare {part.called}")
+        return part
+
+
+def _reconstruct(kind: object, *_: object) -> PickledArray:
+    if not (isinstance(kind, Call) and kind._make is _no_array):  # pyright: ignore[reportPrivateUsage]
+        raise ValueError("an array of another class than numpy's own")
+    return PickledArray()
+
+
+def _no_array(*_: object) -> object:
+    raise ValueError("an array that is made by its class")
+
+
+def _from_buffer(contents: object, dtype: object, shape: object, order: object, *_: object) -> PickledArray:
+    return PickledArray().fill(shape, dtype, order, contents)
+
+
+def _scalar(dtype: object, contents: object = b"") -> object:
+    return PickledArray().fill((), dtype, "C", contents).finished(None)[()]
+
+
+def _no_bytes() -> bytes:
+    return b""
+
+
+def _encode(text: str, encoding: str = "latin1") -> bytes:
+    if encoding not in ("latin1", "latin-1"):
+        raise ValueError(f"text in {encoding!r}")
+    return text.encode("latin1")
+
+
+ALLOWED: Mapping[tuple[str, str], Callable[..., object]] = {
+    ("_codecs", "encode"): _encode,
+    ("builtins", "bytes"): _no_bytes,
+    ("builtins", "frozenset"): frozenset[Any],
+    ("builtins", "set"): set[Any],
+    ("collections", "OrderedDict"): OrderedDict[Any, Any],
+    ("numpy", "dtype"): Dtype,
+    ("numpy", "ndarray"): _no_array,
+    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy.core.multiarray", "scalar"): _scalar,
+    ("numpy.core.numeric", "_frombuffer"): _from_buffer,
+}
+"""What a pickle may name, under the module names of Python 3 and numpy 1."""
+
+
+DEEPEST = 500  # tuples within tuples, which are hashed and freed by recursion
+_NESTING = {"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "FROZENSET", "REDUCE", "NEWOBJ", "NEWOBJ_EX", "INST", "OBJ"}
+_READS = {"GET", "BINGET", "LONG_BINGET"}
+_WRITES = {"PUT", "BINPUT", "LONG_BINPUT"}
+_MARK = -1
+
+
+def check_pickle(data: bytes) -> None:
+    """Raises ValueError where a pickle is not whole, numbers what it remembers far beyond its length, or nests deeply.
+
+    The unpickler makes a table as long as the largest number that something is remembered by, and reserves what a
+    length says before it looks whether so much is there. Stack and table are followed here by depths alone.
+    """
+    stack: list[int] = []
+    memo: dict[int, int] = {}
+    for opcode, argument, _ in pickletools.genops(data):
+        name = opcode.name
+        numbered = name in _WRITES or name in _READS or name == "FRAME"
+        if numbered and not (isinstance(argument, int) and 0 <= argument <= len(data)):
+            raise ValueError(f"an entry number {argument} in {len(data)} bytes")
+        if name in _READS:
+            stack.append(memo.get(argument or 0, 0))
+        elif name in _WRITES:
+            memo[argument or 0] = stack[-1] if stack else 0
+        elif name == "MEMOIZE":
+            memo[len(memo)] = stack[-1] if stack else 0
+        elif name == "DUP":
+            stack.append(stack[-1])
+        elif name == "MARK":
+            stack.append(_MARK)
+        else:
+            deepest = max(_taken(opcode, stack), default=0)
+            if opcode.stack_after:
+                stack.append(deepest + 1 if name in _NESTING else deepest if opcode.stack_before else 0)
+                if stack[-1] > DEEPEST:
+                    raise ValueError(f"more than {DEEPEST} tuples within each other")
+
+
+def _taken(opcode: pickletools.OpcodeInfo, stack: list[int]) -> list[int]:
+    """The depths of what an instruction takes from the stack."""
+    wanted = opcode.stack_before
+    if pickletools.markobject in wanted:
+        taken: list[int] = []
+        while stack and (top := stack.pop()) != _MARK:
+            taken.append(top)
+        under = wanted.index(pickletools.markobject)
+        return taken + [stack.pop() for _ in range(min(under, len(stack)))]
+    return [stack.pop() for _ in range(min(len(wanted), len(stack)))]
+
 
 _STORAGES = {
     "DoubleStorage": torch.float64, "FloatStorage": torch.float32, "HalfStorage": torch.float16,

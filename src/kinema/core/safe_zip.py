@@ -1,7 +1,7 @@
 """Reading zip archives of arrays (NPZ, and what PyTorch saves) that may come from anywhere.
 
-An archive says of itself how large its members are, and an array how many numbers it has: both are believed only as far
-as they fit each other and the file on disk. Nothing is unpacked to more than a hundred times the file's size (a quarter
+An archive states the size of its members, and an array its shape: both are accepted only where they fit each other and
+the file on disk. Nothing is unpacked to more than a hundred times the file's size (a quarter
 of a gigabyte for small ones), no pickle is opened here, and all damage ends in a FormatError.
 """
 
@@ -107,8 +107,8 @@ def open_archive(path: Path, expected: str = "an NPZ archive") -> Generator[Arch
         raise
     # Damage shows as any error there is, from BadZipFile and zlib.error to a SyntaxError in an array's header.
     except Exception as error:
-        said = str(error).split("\n")[0].rstrip(".") or type(error).__name__
-        raise _refused(path.name, expected, f"a damaged archive ({said})") from error
+        reason = str(error).split("\n")[0].rstrip(".") or type(error).__name__
+        raise _refused(path.name, expected, f"a damaged archive ({reason})") from error
 
 
 def read_npz(path: Path, keys: Iterable[str] | None = None) -> dict[str, NDArray[Any]]:

@@ -1,18 +1,18 @@
 """Kinema CSV: one row for each joint of each frame, for spreadsheets, statistics programs and data frames.
 
-Lines that begin with # say what the file is; the first other line names the columns; then, frame by frame:
+Lines that begin with # describe the file; the first other line names the columns; then, frame by frame:
 
 | column | |
 |---|---|
 | `frame` | whole number from 0 |
 | `time` | seconds, frame / fps |
 | `joint`, `parent` | names; the root's parent is empty |
-| `x`, `y`, `z` | where the joint is in the world, metres, y up; without `z` where positions are two-dimensional |
-| `qx`, `qy`, `qz`, `qw` | how it is turned against its parent, a quaternion; left out of a file of positions |
+| `x`, `y`, `z` | position of the joint in the world, metres, y up; no `z` where positions are two-dimensional |
+| `qx`, `qy`, `qz`, `qw` | its rotation relative to the parent, a quaternion; absent from a file of positions |
 | `confidence` | 0 to 1; only where the clip has it |
 
 An empty number is an unknown one. Read back, positions are the same to a micrometre; the rest pose follows from
-positions and turns.
+positions and rotations.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.skeleton import Skeleton
 
 _KEYS = ("frame", "time", "joint", "parent")
-_PLACE, _TURN = ("x", "y", "z"), ("qx", "qy", "qz", "qw")
+_POSITION, _ROTATION = ("x", "y", "z"), ("qx", "qy", "qz", "qw")
 _STILL = 1e-4  # metres: an offset that moves less than this over a clip is that of a stiff bone
-_LARGEST = 1e9  # no place, time or turn is larger
+_LARGEST = 1e9  # no position, time or rotation is larger
 _CURE = "Write that row as the others are, or export the file again."
 
 
@@ -49,10 +49,10 @@ def save(clip: Clip, path: Path | str) -> None:
         got = f"a batch of shape {tuple(clip.batch_shape)}"
         raise UsageError(expected="one clip", got=got, cure="Save one at a time: clip.one(0).")
     places = clip.points().positions
-    columns = [*_PLACE[: places.shape[-1]]]
+    columns = [*_POSITION[: places.shape[-1]]]
     numbers = [places.double().numpy()]
     if isinstance(clip, Motion):
-        columns += _TURN
+        columns += _ROTATION
         numbers.append(rotmat_to_quat_xyzw(clip.rotations.double()).numpy())
     elif clip.confidence is not None:
         columns.append("confidence")
@@ -63,12 +63,12 @@ def save(clip: Clip, path: Path | str) -> None:
 
 def _preamble(clip: Clip) -> list[str]:
     what = {"skeleton": clip.skeleton.name, "fps": f"{clip.fps:.9g}", "action": clip.action, "identity": clip.identity}
-    said = [f"# {key}: {' '.join(str(value).split())}" for key, value in what.items() if value]
+    comments = [f"# {key}: {' '.join(str(value).split())}" for key, value in what.items() if value]
     return [
         "# kinema csv 1: one row for each joint of each frame",
-        "# x, y, z: where the joint is in the world, metres, y up, right-handed",
+        "# x, y, z: position of the joint in the world, metres, y up, right-handed",
         "# qx, qy, qz, qw: its rotation against its parent, a quaternion (scalar last)",
-        *said,
+        *comments,
     ]
 
 
@@ -108,18 +108,18 @@ def load(path: Path | str, *, fps: float | None = None) -> Clip:
     joints, parents, count = _tree(table)
     body = len(joints)
     numbers = {name: table.numbers(name).reshape(count, body) for name in table.columns if name not in _KEYS}
-    dims = [name for name in _PLACE if name in numbers]
+    dims = [name for name in _POSITION if name in numbers]
     positions = torch.from_numpy(np.stack([numbers[name] for name in dims], -1))
     rate = fps if fps is not None else table.rate(body)
-    name, action = table.said.get("skeleton", path.stem), table.said.get("action")
-    identity = table.said.get("identity", f"file/{path.stem}")
+    name, action = table.comments.get("skeleton", path.stem), table.comments.get("action")
+    identity = table.comments.get("identity", f"file/{path.stem}")
     if "qx" not in numbers:
         known = torch.from_numpy(numbers["confidence"]).float() if "confidence" in numbers else None
         rest = torch.nn.functional.pad(_offsets(positions, None, parents)[0], (0, 3 - len(dims)))
         skeleton = Skeleton(name, joints, parents, rest.nan_to_num())
         return Points(skeleton, positions.float(), rate, action, identity, known)
-    quats = torch.from_numpy(np.stack([numbers[turn] for turn in _TURN], -1))
-    table.check_turns(positions, quats)
+    quats = torch.from_numpy(np.stack([numbers[name] for name in _ROTATION], -1))
+    table.check_rotations(positions, quats)
     rotations = quat_xyzw_to_rotmat(torch.nn.functional.normalize(quats, dim=-1))
     offsets = _offsets(positions, rotations, parents)
     rest = offsets.mean(0)
@@ -138,10 +138,10 @@ def load(path: Path | str, *, fps: float | None = None) -> Clip:
 
 @dataclass
 class _Table:
-    """The rows of a file as text, the lines they stand on, and what its comments say."""
+    """The rows of a file as text, their line numbers, and the comments."""
 
     name: str
-    said: dict[str, str]
+    comments: dict[str, str]
     columns: list[str]
     rows: list[list[str]]
     lines: list[int]
@@ -169,32 +169,32 @@ class _Table:
     def rate(self, joints: int) -> float:
         """Frames per second: what a comment says, else what the times say."""
         cure = "Give the frame rate: fps=..., --source-fps."
-        if (said := self.said.get("fps")) is not None:
-            if _is_number(said) and 0 < float(said) < math.inf:
-                return float(said)
-            raise FormatError(where=self.name, expected="a frame rate above 0", got=f"'{said}'", cure=cure)
+        if (rate := self.comments.get("fps")) is not None:
+            if _is_number(rate) and 0 < float(rate) < math.inf:
+                return float(rate)
+            raise FormatError(where=self.name, expected="a frame rate above 0", got=f"'{rate}'", cure=cure)
         times = self.numbers("time")[::joints]
         if len(times) < 2 or not times[-1] > times[0]:
-            raise FormatError(
-                where=self.name, expected="times that grow", got="none from which a rate follows", cure=cure
-            )
+            raise FormatError(where=self.name, expected="times that rise", got="times that give no rate", cure=cure)
         rate = float((len(times) - 1) / (times[-1] - times[0]))
         return float(round(rate)) if abs(rate - round(rate)) < 1e-3 * rate else rate
 
-    def check_turns(self, positions: Float[Tensor, "frame joint dim"], quats: Float[Tensor, "frame joint 4"]) -> None:
-        """Rotations need whole places and quaternions. Raises FormatError at the first row without."""
+    def check_rotations(
+        self, positions: Float[Tensor, "frame joint dim"], quats: Float[Tensor, "frame joint 4"]
+    ) -> None:
+        """Raises FormatError at the first row of a file of rotations without a position or a unit quaternion."""
         lengths = quats.norm(dim=-1)
         wrong = ~(positions.isfinite().all(-1) & ((lengths - 1).abs() < 0.01))
         if positions.shape[-1] != 3:
             raise self.error(0, "columns x, y and z beside the rotations", ", ".join(self.columns))
         if bool(wrong.any()):
             row = int(wrong.flatten().nonzero()[0])
-            raise self.error(row, "a place, and a quaternion of length 1", f"{','.join(self.rows[row])[:80]}")
+            raise self.error(row, "a position, and a quaternion of length 1", f"{','.join(self.rows[row])[:80]}")
 
 
 def _read(path: Path) -> _Table:
     text = path.read_bytes().decode("utf-8-sig", errors="replace").splitlines()
-    said = dict(line[1:].split(":", 1) for line in text if line.startswith("#") and ":" in line)
+    comments = dict(line[1:].split(":", 1) for line in text if line.startswith("#") and ":" in line)
     kept = [(number, line) for number, line in enumerate(text, start=1) if line.strip() and not line.startswith("#")]
     try:
         rows = list(csv.reader((line for _, line in kept), strict=True))
@@ -202,8 +202,10 @@ def _read(path: Path) -> _Table:
         raise FormatError(where=path.name, expected="comma-separated values", got=str(error), cure=_CURE) from error
     lines = [number for number, _ in kept]
     head = [word.strip().lower() for word in rows[0]] if rows else []
-    table = _Table(path.name, {key.strip(): value.strip() for key, value in said.items()}, head, rows[1:], lines[1:])
-    needed = [*_KEYS, *_PLACE[:2], *(_TURN if "qx" in head else ())]
+    table = _Table(
+        path.name, {key.strip(): value.strip() for key, value in comments.items()}, head, rows[1:], lines[1:]
+    )
+    needed = [*_KEYS, *_POSITION[:2], *(_ROTATION if "qx" in head else ())]
     if missing := [name for name in needed if name not in head]:
         expected = f"columns {', '.join(needed)}"
         got = f"none called {', '.join(missing)}"

@@ -21,8 +21,13 @@ from torch import Tensor
 from kinema.core.atomic import write_text
 from kinema.core.errors import FormatError, UsageError
 from kinema.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat
+from kinema.io.bvh.units import UNITS
 from kinema.motion.motion import Motion
 from kinema.motion.skeleton import Skeleton
+from kinema.motion.skeletons import skeleton as catalogue_skeleton
+
+# Number of columns -> skeleton of the catalogue, metres per unit of the two benchmarks.
+_BENCHMARKS = {117: ("cmu38", UNITS["ASF unit"]), 99: ("h36m32", UNITS["mm"])}
 
 
 def rows_to_motion(
@@ -59,18 +64,38 @@ def motion_to_rows(motion: Motion, unit: float) -> Float[Tensor, "*batch frame c
     return torch.cat((motion.root.double() / unit, vectors.flatten(-2)), -1)
 
 
-def load(path: Path | str, skeleton: Skeleton, fps: float, unit: float) -> Motion:
-    """The clip in an exponential-map text file. Raises FormatError naming the line where a row does not fit."""
+def load(
+    path: Path | str, skeleton: Skeleton | None = None, fps: float | None = None, unit: float | None = None
+) -> Motion:
+    """The clip in an exponential-map text file; without a skeleton or unit, those of its benchmark.
+
+    Raises FormatError where the rate is not given, and, naming the line, where a row does not fit.
+    """
     path = Path(path)
+    name, usual = _BENCHMARKS.get(columns(path), _BENCHMARKS[117])
+    skeleton = skeleton or catalogue_skeleton(name)
+    if fps is None:
+        raise FormatError(
+            where=path.name,
+            expected="a frame rate, which this format does not hold",
+            got="none",
+            cure="Give it: fps=..., or --source-fps (CMU benchmark files have 120, Human3.6M files 50).",
+        )
     rows = _read(path, 3 + 3 * len(skeleton), skeleton.name)
+    unit = usual if unit is None else unit
     return rows_to_motion(torch.from_numpy(rows), skeleton, fps, unit, identity=f"file/{path.stem}")
 
 
-def save(motion: Motion, path: Path | str, unit: float) -> None:
-    """Write a clip as exponential-map text, atomically. Raises UsageError for a batch or for animated bones."""
+def save(motion: Motion, path: Path | str, unit: float | None = None) -> None:
+    """Write a clip as exponential-map text, atomically; without a unit in that of the skeleton's benchmark, or metres.
+
+    Raises UsageError for a batch or for animated bones.
+    """
     if motion.batch_shape:
         got = f"a batch of shape {tuple(motion.batch_shape)}"
         raise UsageError(expected="one clip", got=got, cure="Save one at a time: clip.one(0).")
+    if unit is None:
+        unit = next((unit for name, unit in _BENCHMARKS.values() if name == motion.skeleton.name), 1.0)
     save_rows(motion_to_rows(motion, unit), path)
 
 

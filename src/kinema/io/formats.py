@@ -6,16 +6,15 @@ A module is imported when a file of its format is met: to look at one file must 
 from __future__ import annotations
 
 import difflib
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from kinema.core.errors import FormatError, KinemaError, UsageError, unknown_name
-from kinema.io.bvh.units import UNITS
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.names import Rest
 from kinema.motion.skeleton import Skeleton
-from kinema.motion.skeletons import skeleton as catalogue_skeleton
 
 __all__ = ["FORMATS", "Format", "LoadOptions", "SaveOptions", "load", "load_clip", "load_points", "save", "sniff"]
 
@@ -31,10 +30,14 @@ class LoadOptions:
 
 @dataclass(frozen=True)
 class SaveOptions:
-    """What a caller wishes of a file: the rest pose that it is written with, the Blender that writes FBX."""
+    """How a file is to be written: its rest pose, the Blender that writes FBX."""
 
     rest: Rest = "auto"
     blender: Path | str | None = None
+
+
+Loader = Callable[[Path, LoadOptions], Clip]
+Saver = Callable[[Clip, Path, SaveOptions], None]
 
 
 @dataclass(frozen=True)
@@ -42,92 +45,38 @@ class Format:
     """A row of the table: file suffixes, and the functions that load and save (None: not possible)."""
 
     suffixes: tuple[str, ...]
-    load: Callable[[Path, LoadOptions], Clip] | None
-    save: Callable[[Clip, Path, SaveOptions], None] | None
+    load: Loader | None
+    save: Saver | None
 
 
-def _load_bvh(path: Path, options: LoadOptions) -> Clip:
-    from kinema.io.bvh import load as bvh
+def _load(module: str, *options: str) -> Loader:
+    """The `load` of a module of this package, with those of the options that it takes."""
 
-    return bvh.load(path, fps=options.fps, unit=options.unit)
+    def load(path: Path, given: LoadOptions) -> Clip:
+        loaded = importlib.import_module(f"kinema.io.{module}")
+        return loaded.load(path, **{name: getattr(given, name) for name in options})
 
-
-def _load_npz(path: Path, options: LoadOptions) -> Clip:
-    from kinema.io import npz
-
-    return npz.load(path, fps=options.fps, unit=options.unit, skeleton=options.skeleton)
+    return load
 
 
-# Columns of the two benchmarks that use exponential-map text: skeleton of the catalogue, metres per unit.
-_EXPMAP = {117: ("cmu38", UNITS["ASF unit"]), 99: ("h36m32", UNITS["mm"])}
+def _save(module: str, *options: str, rotations: bool = False, rest: bool = False, own_rest: bool = False) -> Saver:
+    """The `save` of a module of this package; a clip of `rotations` only, in the `rest` pose that is wanted.
 
+    `own_rest`: the format can keep the rest pose of the file that the clip came from.
+    """
 
-def _load_expmap(path: Path, options: LoadOptions) -> Clip:
-    from kinema.io import expmap
+    def save(clip: Clip, path: Path, given: SaveOptions) -> None:
+        if rotations:
+            clip = _with_rotations(clip, path)
+            if rest:
+                from kinema.motion.retargeting.rest_poses import resting
 
-    known = _EXPMAP.get(expmap.columns(path))
-    name, unit = known or ("cmu38", UNITS["ASF unit"])
-    skeleton = options.skeleton or catalogue_skeleton(name)
-    if options.fps is None:
-        raise FormatError(
-            where=path.name,
-            expected="a frame rate, which this format does not hold",
-            got="none",
-            cure="Give it: fps=..., or --source-fps (CMU benchmark files have 120, Human3.6M files 50).",
-        )
-    if options.unit is not None:
-        unit = options.unit
-    return expmap.load(path, skeleton, options.fps, unit)
+                own = own_rest and clip.layout is not None and clip.layout.joints == clip.skeleton.joints
+                clip = resting(clip, given.rest, has_own=own)
+        saved = importlib.import_module(f"kinema.io.{module}")
+        saved.save(clip, path, **{name: getattr(given, name) for name in options})
 
-
-def _save_expmap(clip: Clip, path: Path, options: SaveOptions) -> None:
-    from kinema.io import expmap
-
-    del options
-    motion = _with_rotations(clip, path)
-    unit = next((unit for name, unit in _EXPMAP.values() if name == motion.skeleton.name), 1.0)
-    expmap.save(motion, path, unit)
-
-
-def _save_bvh(clip: Clip, path: Path, options: SaveOptions) -> None:
-    from kinema.io.bvh import load as bvh
-
-    motion = _with_rotations(clip, path)
-    own = motion.layout is not None and motion.layout.joints == motion.skeleton.joints
-    bvh.save(_resting(motion, options.rest, has_own=own), path)
-
-
-def _save_glb(clip: Clip, path: Path, options: SaveOptions) -> None:
-    from kinema.io.gltf import glb
-
-    glb.save(_resting(_with_rotations(clip, path), options.rest, has_own=False), path)
-
-
-def _save_fbx(clip: Clip, path: Path, options: SaveOptions) -> None:
-    from kinema.io import fbx
-
-    motion = _resting(_with_rotations(clip, path), options.rest, has_own=False)
-    fbx.save(motion, path, blender=options.blender)
-
-
-def _save_npz(clip: Clip, path: Path, options: SaveOptions) -> None:
-    from kinema.io import npz
-
-    del options
-    npz.save(clip, path)
-
-
-def _load_table(path: Path, options: LoadOptions) -> Clip:
-    from kinema.io import csv as table
-
-    return table.load(path, fps=options.fps)
-
-
-def _save_table(clip: Clip, path: Path, options: SaveOptions) -> None:
-    from kinema.io import csv as table
-
-    del options
-    table.save(clip, path)
+    return save
 
 
 def _load_keypoints(path: Path, options: LoadOptions) -> Clip:
@@ -141,17 +90,19 @@ def _save_keypoints(clip: Clip, path: Path, options: SaveOptions) -> None:
     raise UsageError(
         expected=f"the keypoints that {path.name} is to look like",
         got="a clip alone, which does not say what the file held besides",
-        cure="Use kinema.io.keypoints.write, or save as .npz.",
+        cure="Save as .npz or .csv; `kinema upsample` and `kinema repair` write a detector's own layout.",
     )
 
 
 FORMATS: dict[str, Format] = {
-    "bvh": Format((".bvh",), _load_bvh, _save_bvh),
-    "npz": Format((".npz",), _load_npz, _save_npz),
-    "csv": Format((".csv",), _load_table, _save_table),
-    "expmap": Format((".txt",), _load_expmap, _save_expmap),
-    "glb": Format((".glb",), None, _save_glb),
-    "fbx": Format((".fbx",), None, _save_fbx),
+    "bvh": Format(
+        (".bvh",), _load("bvh.load", "fps", "unit"), _save("bvh.load", rotations=True, rest=True, own_rest=True)
+    ),
+    "npz": Format((".npz",), _load("npz", "fps", "unit", "skeleton"), _save("npz")),
+    "csv": Format((".csv",), _load("csv", "fps"), _save("csv")),
+    "expmap": Format((".txt",), _load("expmap", "fps", "unit", "skeleton"), _save("expmap", rotations=True)),
+    "glb": Format((".glb",), None, _save("gltf.glb", rotations=True, rest=True)),
+    "fbx": Format((".fbx",), None, _save("fbx", "blender", rotations=True, rest=True)),
     "keypoints": Format((".json",), _load_keypoints, _save_keypoints),
 }
 """Every format by name."""
@@ -233,7 +184,7 @@ def save(
 
     `rest` is the rest pose of BVH, GLB and FBX: "tpose"; "source", that of the clip's skeleton; or "auto", a T-pose
     unless a BVH is written whose clip came from one. `blender` is the program that writes FBX, see
-    `kinema.io.blender.find_blender`. Raises UsageError for an unknown suffix, where the format cannot hold
+    `kinema.io.fbx.find_blender`. Raises UsageError for an unknown suffix, where the format cannot hold
     the clip (positions only, a batch), and where a T-pose is asked for that cannot be told.
     """
     path = Path(path)
@@ -306,12 +257,6 @@ def _is_keypoints(path: Path) -> bool:
     from kinema.io import keypoints
 
     return keypoints.is_keypoints(path)
-
-
-def _resting(motion: Motion, rest: Rest, *, has_own: bool) -> Motion:
-    from kinema.motion.retargeting.rest_poses import resting
-
-    return resting(motion, rest, has_own=has_own)
 
 
 def _row(name: str) -> Format:

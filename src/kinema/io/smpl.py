@@ -1,9 +1,9 @@
-"""A body of the SMPL family from the user's own model file: rest joints for any shape, as a skeleton of the catalogue.
+"""The user's own body model of the SMPL family: rest joints for any shape, as a skeleton of the catalogue.
 
-Body models are licensed to each user and may not be passed on; nothing of one is here. What is read of a file:
+Body models are licensed to each user and may not be passed on; kinema contains none. Read from a file:
 `v_template` (vertex, 3), `shapedirs` (vertex, 3, shape), `J_regressor` (joint, vertex), `kintree_table` (2, joint; its
-first row names the parents). Metres, y up, T-pose, facing +z. A file is an npz, or a pkl of plain arrays, of which
-nothing is run; pickles of sparse matrices or of chumpy's arrays are refused by name.
+first row names the parents). Metres, y up, T-pose, facing +z. A file is an npz, or a pkl of plain arrays, which is not
+executed; pickles of sparse matrices or of chumpy's arrays are refused by name.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from kinema.core.constants import Keys
 from kinema.core.errors import KinemaWarning, UsageError
-from kinema.core.verbs import Keys
 from kinema.io import keypoints
 from kinema.io.formats import load_clip, save
 from kinema.motion.edit import facing, resample, shift, turn

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from kinema.core.verbs import Verb
+from kinema.core.constants import Verb
 from kinema.pipeline.requests import ForecastRequest, Request
 
 AUTO = "auto"

@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from kinema.core.constants import VERBS, Keys, Verb
 from kinema.core.errors import KinemaWarning, UsageError
-from kinema.core.verbs import VERBS, Keys, Verb
 from kinema.models.base import Model
 from kinema.models.baselines import BASELINES
 from kinema.motion.motion import Clip, Motion, Points

@@ -17,8 +17,8 @@ from typing import Annotated, Any, ClassVar
 
 from cyclopts import Parameter, Token
 
+from kinema.core.constants import Keys, Verb
 from kinema.core.errors import KinemaWarning, UsageError
-from kinema.core.verbs import Keys, Verb
 
 Labels = Mapping[str, float]
 """Weights of actions and styles by name."""

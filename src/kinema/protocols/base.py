@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from kinema.core.verbs import Verb
+from kinema.core.constants import Verb
 from kinema.protocols.evaluators import EvaluatorTrainer
 from kinema.protocols.interface import Data, Evaluated
 from kinema.protocols.report import Report

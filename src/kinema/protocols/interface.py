@@ -13,8 +13,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from kinema.core.constants import Verb
 from kinema.core.errors import UsageError
-from kinema.core.verbs import Verb
 from kinema.data.source import Source
 from kinema.motion.motion import AnyClip, Clip, Motion, Points
 

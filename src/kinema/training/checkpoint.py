@@ -24,9 +24,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from kinema.core.atomic import atomic_path, write_text
+from kinema.core.constants import VERSION
 from kinema.core.errors import CheckpointError, FormatError, MissingDataError
 from kinema.core.safe_json import read_json
-from kinema.core.version import VERSION
 from kinema.motion.skeleton import Skeleton
 
 FORMAT_VERSION = 1

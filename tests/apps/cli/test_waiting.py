@@ -13,8 +13,8 @@ import pytest
 
 from command import run
 from kinema.apps.cli.waiting import shown_while_working
-from kinema.core.progress import heard_by, pieces, tell
-from kinema.io import decimals
+from kinema.core.progress import pieces, progress_to, report_progress
+from kinema.io.bvh import save as decimals
 
 BEFORE_TORCH = """
 import os, sys
@@ -77,7 +77,7 @@ def test_a_line_tells_how_far_and_gives_way_to_output(monkeypatch: pytest.Monkey
         before, after = terminal.getvalue().split("a result")
         assert before.endswith(("\x1b[2K", "\x1b[?25h")) or re.search(r"\x1b\[2K\s*$", before), before[-40:]
         assert "kinema" not in after
-        tell("measure", 1, 2)
+        report_progress("measure", 1, 2)
         assert "kinema repair: measure" in terminal.getvalue().split("a result")[1]
     assert sys.stdout is terminal
 
@@ -88,15 +88,15 @@ def test_what_is_quick_or_has_a_display_of_its_own_shows_no_line(
 ) -> None:
     terminal = terminal_of(monkeypatch)
     with shown_while_working(arguments):
-        tell("write", 1, 2)
+        report_progress("write", 1, 2)
     assert terminal.getvalue() == ""
 
 
 def test_nobody_is_told_twice_and_the_last_piece_takes_the_rest() -> None:
     told: list[tuple[str, int, int]] = []
-    with heard_by(lambda *words: told.append(words)):
+    with progress_to(lambda *words: told.append(words)):
         spans = list(pieces(25, 10, "count"))
-        with heard_by(None):
+        with progress_to(None):
             assert list(pieces(5, 10, "count")) == [slice(0, 5)]
     assert spans == [slice(0, 10), slice(10, 25)]
     assert told == [("count", 10, 25), ("count", 25, 25)]
@@ -111,7 +111,7 @@ def test_ctrl_c_while_writing_leaves_the_old_file(
     target.parent.mkdir()
     target.write_text("the old one")
     calls: list[int] = []
-    real = decimals.lines
+    real = decimals.decimal_lines
 
     def interrupted(rows: object) -> bytes:
         calls.append(1)
@@ -119,7 +119,7 @@ def test_ctrl_c_while_writing_leaves_the_old_file(
             raise KeyboardInterrupt
         return real(rows)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(decimals, "lines", interrupted)
+    monkeypatch.setattr(decimals, "decimal_lines", interrupted)
     assert run("convert", str(file), str(target)) == 130
     assert "interrupted" in capsys.readouterr().err
     assert [path.name for path in target.parent.iterdir()] == ["long.bvh"]

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TextIO, cast
 
 from kinema.core.atomic import write_text
+from kinema.core.constants import VERSION
 from kinema.core.errors import KinemaError, KinemaWarning, UsageError
-from kinema.core.version import VERSION
 
 LEDGER = "kinema-ledger.jsonl"
 Status = Literal["done", "kept", "failed"]

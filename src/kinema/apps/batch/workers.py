@@ -17,8 +17,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Literal, Protocol, cast
 
 from kinema.apps.batch.jobs import Engine, Outcome, Piece, Work, attempt, lost
-from kinema.core.errors import UsageError
-from kinema.core.optional import require
+from kinema.core.errors import UsageError, require
 
 EngineName = Literal["local", "ray"]
 

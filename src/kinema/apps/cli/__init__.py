@@ -14,8 +14,8 @@ from cyclopts import App, CycloptsError
 from kinema.apps.cli.console import note
 from kinema.apps.cli.old_spellings import modern
 from kinema.apps.cli.waiting import shown_while_working
+from kinema.core.constants import VERSION
 from kinema.core.errors import KinemaError, KinemaWarning
-from kinema.core.version import VERSION
 
 
 def _misused(error: CycloptsError) -> str:

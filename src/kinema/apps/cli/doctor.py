@@ -12,7 +12,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from kinema.core.version import VERSION
+from kinema.core.constants import VERSION
 
 _NEEDED = ("torch", "numpy", "scipy", "safetensors", "jaxtyping", "cyclopts", "rich", "pillow", "viser")
 _EXTRAS = {

@@ -19,7 +19,7 @@ from kinema.apps.batch.jobs import Outcome, Piece, Work, pieces_in, report_of, r
 from kinema.apps.batch.workers import EngineName, engine_of
 from kinema.core.atomic import write_text
 from kinema.core.errors import UsageError, unknown_name
-from kinema.core.progress import heard_by
+from kinema.core.progress import progress_to
 
 REPORT = "kinema-report.json"
 _SHOWN = 12  # failed files before the rest is only counted
@@ -86,7 +86,7 @@ def run_pieces(
 
     begun, outcomes = time.monotonic(), list[Outcome]()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar, heard_by(None):
+    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar, progress_to(None):
         task = bar.add_task("files", total=len(pieces))
         for outcome in run_job(work, pieces, out, engine_of(many.engine, many.jobs)):
             outcomes.append(outcome)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO, cast
 
-from kinema.core.progress import heard_by
+from kinema.core.progress import progress_to
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -34,7 +34,7 @@ def shown_while_working(arguments: Sequence[str]) -> Generator[None]:
         sys.stdout = cast("TextIO", _After(out, line.hide))
     try:
         line.show("start", 0, None)
-        with heard_by(line.show):
+        with progress_to(line.show):
             yield
     finally:
         line.hide()

@@ -13,7 +13,7 @@ from kinema.apps.demo.between import in_between, repaired
 from kinema.apps.demo.part import Cast, DemoPart, DemoScores
 from kinema.apps.demo.words import generated
 from kinema.core.atomic import atomic_path, write_text
-from kinema.core.version import VERSION
+from kinema.core.constants import VERSION
 from kinema.io.formats import save
 from kinema.pipeline.forecasting import Answer
 from kinema.viz.film import gif

@@ -18,9 +18,8 @@ from torch import Tensor
 from kinema.apps.onnx.parts import parts_of
 from kinema.apps.onnx.ports import Port, PortedNetwork, factor_of
 from kinema.core.atomic import atomic_path, write_text
-from kinema.core.errors import CheckFailedError, KinemaError, UsageError, unknown_name
-from kinema.core.optional import require
-from kinema.core.version import VERSION
+from kinema.core.constants import VERSION
+from kinema.core.errors import CheckFailedError, KinemaError, UsageError, require, unknown_name
 from kinema.pipeline.adapter import Adapter
 from kinema.pipeline.checkpoints.checkpoint import load_model
 from kinema.pipeline.open import model_folder

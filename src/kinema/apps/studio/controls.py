@@ -12,7 +12,7 @@ import viser
 from kinema.apps.studio.answers import Question, tempers
 from kinema.apps.studio.desk import Desk
 from kinema.apps.studio.upload import Upload
-from kinema.core.verbs import Verb
+from kinema.core.constants import Verb
 from kinema.pipeline.requests import (
     ForecastRequest,
     GenerateRequest,

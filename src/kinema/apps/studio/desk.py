@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from kinema.apps.studio.upload import Upload
+from kinema.core.constants import VERBS, Verb
 from kinema.core.errors import KinemaWarning, UsageError, unknown_name
-from kinema.core.verbs import VERBS, Verb
 from kinema.pipeline.defaults import AUTO, DEFAULTS
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from kinema.motion.motion import FileLayout, Motion
 from kinema.motion.skeleton import Skeleton
 
 __all__ = ["load", "save"]
-Places = dict[int, Float[np.ndarray, "frame 3"]]
+ChannelPositions = dict[int, Float[np.ndarray, "frame 3"]]
 _CHUNK = 256  # frames turned at a time: what they need stays in the cache
 _SAME_PLACE = 1e-4  # metres: position channels this near to the OFFSET say nothing new
 _CMU_TRIAL = re.compile(r"(?:cmu_)?(\d{2,3}_\d{2})", re.IGNORECASE)
@@ -48,12 +48,12 @@ def load(path: Path | str, *, fps: float | None = None, unit: float | None = Non
     if unit is not None and not unit > 0:
         raise UsageError(expected="a positive unit in metres", got=f"{unit}", cure="A file in centimetres has 0.01.")
     rotations = _rotations(text)
-    places = _places(text)
+    positions = _channel_positions(text)
     if unit is None:
-        unit = _infer_unit(text, rotations, places)
+        unit = _infer_unit(text, rotations, positions)
     for note in text.notes:
         warnings.warn(f"{path.name}: {note}", KinemaWarning, stacklevel=2)
-    root, offsets = _metres(text, places, unit)
+    root, offsets = _metres(text, positions, unit)
     rest = np.array(text.offsets) * unit
     rest[0] = 0  # a root's own offset is kept in the layout; forward kinematics does not use it
     layout = FileLayout(tuple(text.joints), tuple(text.channels), unit, text.frame_time, text.offsets[0])
@@ -80,7 +80,7 @@ def _columns(text: BvhText, kind: str) -> list[tuple[str, list[int]]]:
     column = 0
     for channels in text.channels:
         here = [(name[0], column + i) for i, name in enumerate(channels) if name.endswith(kind)]
-        found.append(("".join(letter for letter, _ in here), [place for _, place in here]))
+        found.append(("".join(letter for letter, _ in here), [position for _, position in here]))
         column += len(channels)
     return found
 
@@ -109,28 +109,28 @@ def _rotations(text: BvhText) -> Float[Tensor, "frame joint 3 3"]:
     return rotations
 
 
-def _places(text: BvhText) -> Places:
+def _channel_positions(text: BvhText) -> ChannelPositions:
     """Places in file units of the root and of the joints with position channels."""
-    places: Places = {}
+    positions: ChannelPositions = {}
     for joint, (letters, columns) in enumerate(_columns(text, "position")):
         if joint == 0 or letters:
-            places[joint] = np.tile(np.array(text.offsets[joint]), (len(text.values), 1))
-            places[joint][:, ["XYZ".index(letter) for letter in letters]] = text.values[:, columns]
-    return places
+            positions[joint] = np.tile(np.array(text.offsets[joint]), (len(text.values), 1))
+            positions[joint][:, ["XYZ".index(letter) for letter in letters]] = text.values[:, columns]
+    return positions
 
 
-def _offsets(text: BvhText, places: Places, frames: slice) -> Float[Tensor, "kept joint 3"]:
+def _offsets(text: BvhText, positions: ChannelPositions, frames: slice) -> Float[Tensor, "kept joint 3"]:
     count = len(range(*frames.indices(len(text.values))))
     offsets = np.tile(np.array(text.offsets), (count, 1, 1))
-    for joint, place in places.items():
-        offsets[:, joint] = place[frames]
+    for joint, position in positions.items():
+        offsets[:, joint] = position[frames]
     offsets[:, 0] = 0
     return torch.from_numpy(offsets)
 
 
-def _infer_unit(text: BvhText, rotations: Float[Tensor, "frame joint 3 3"], places: Places) -> float:
+def _infer_unit(text: BvhText, rotations: Float[Tensor, "frame joint 3 3"], positions: ChannelPositions) -> float:
     """The unit that makes the body between 1.1 and 2.3 m; what was inferred, or not, is noted."""
-    size = _size(text, rotations, places)
+    size = _size(text, rotations, positions)
     unit, plausible = infer_unit(size)
     if not plausible:
         text.notes.append(
@@ -145,27 +145,31 @@ def _infer_unit(text: BvhText, rotations: Float[Tensor, "frame joint 3 3"], plac
     return unit
 
 
-def _size(text: BvhText, rotations: Float[Tensor, "frame joint 3 3"], places: Places) -> float:
+def _size(text: BvhText, rotations: Float[Tensor, "frame joint 3 3"], positions: ChannelPositions) -> float:
     """The greatest extent of the body along an axis in file units: the median of up to sixteen frames."""
     step = slice(None, None, max(1, len(text.values) // 16))
-    root = torch.from_numpy(places[0][step])
-    positions, _ = forward_kinematics(rotations[step].double(), root, _offsets(text, places, step), text.parents)
+    root = torch.from_numpy(positions[0][step])
+    joints, _ = forward_kinematics(rotations[step].double(), root, _offsets(text, positions, step), text.parents)
     # A joint that merely carries the body (a root left on the ground while the hips move away) is no part of it.
-    far = 0.05 * float((positions.amax(1) - positions.amin(1)).max())
-    away = {joint: np.abs(place - np.array(text.offsets[joint])).max() for joint, place in places.items() if joint}
+    far = 0.05 * float((joints.amax(1) - joints.amin(1)).max())
+    away = {
+        joint: np.abs(position - np.array(text.offsets[joint])).max() for joint, position in positions.items() if joint
+    }
     carriers = {text.parents[joint] for joint, distance in away.items() if distance > far}
-    body = positions[:, [joint for joint in range(len(text.joints)) if joint not in carriers]]
+    body = joints[:, [joint for joint in range(len(text.joints)) if joint not in carriers]]
     return float((body.amax(1) - body.amin(1)).amax(-1).median())
 
 
 def _metres(
-    text: BvhText, places: Places, unit: float
+    text: BvhText, positions: ChannelPositions, unit: float
 ) -> tuple[Float[Tensor, "frame 3"], Float[Tensor, "frame joint 3"] | None]:
     """The path of the root, and the animated offsets: None where they never leave the OFFSET lines."""
-    root = torch.from_numpy(places[0] * unit).float()
+    root = torch.from_numpy(positions[0] * unit).float()
     away = sum(
-        float(np.abs(place - np.array(text.offsets[joint])).max()) * unit for joint, place in places.items() if joint
+        float(np.abs(position - np.array(text.offsets[joint])).max()) * unit
+        for joint, position in positions.items()
+        if joint
     )
     if away < _SAME_PLACE:
         return root, None
-    return root, (_offsets(text, places, slice(None)) * unit).float()
+    return root, (_offsets(text, positions, slice(None)) * unit).float()

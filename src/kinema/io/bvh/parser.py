@@ -1,8 +1,8 @@
 """BVH as text: the hierarchy and the number block, before anything is known about units or rotations.
 
-What real files do is accepted: tabs, any mixture of line ends, keywords in any case, braces on any line, joint names
-with spaces, several end sites on one joint, any number of channels, a wrong `Frames:` count. What would make the
-motion wrong is refused, with the line and, in the number block, the frame (the first row is frame 0).
+Accepted: tabs, any mixture of line ends, keywords in any case, braces on any line, joint names
+with spaces, several end sites on one joint, any number of channels, a wrong `Frames:` count. Refused is what would make
+the motion wrong, with the line and, in the number block, the frame (the first row is frame 0).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a BVH does not say outright: the length of its unit, and the frame rate behind a rounded frame time."""
+"""The length of a file's unit, and the frame rate behind a rounded frame time."""
 
 from __future__ import annotations
 

@@ -19,9 +19,9 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from kinema.core.atomic import atomic_path
+from kinema.core.constants import VERSION
 from kinema.core.errors import UsageError
 from kinema.core.progress import pieces
-from kinema.core.version import VERSION
 from kinema.geometry.rotations import rotmat_to_quat_xyzw
 from kinema.io.gltf.glb_mesh import MeshPart, body_parts
 from kinema.motion.interpolation.quaternions import continuous

@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from kinema.core.errors import UsageError, unknown_name
-from kinema.core.progress import pieces, tell
+from kinema.core.progress import pieces, report_progress
 from kinema.geometry.rotations import quat_xyzw_to_rotmat, rotmat_to_quat_xyzw
 from kinema.motion.interpolation.filters import Smoother, smooth, soften
 from kinema.motion.interpolation.quaternions import rotation_curve
@@ -162,7 +162,7 @@ def _filled(
         todo = group.missing() if own else torch.arange(len(at))
         for span in pieces(len(todo), max(1, _PIECE // max(len(group.joints), 1))):
             if doing:
-                tell(doing, number * len(at) + int(todo[span.start]), len(groups) * len(at))
+                report_progress(doing, number * len(at) + int(todo[span.start]), len(groups) * len(at))
             some = todo[span]
             rows = out.index_select(0, some) if own else out[span]
             for joints, column in _columns(choice, group.joints, some):

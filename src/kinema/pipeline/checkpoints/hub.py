@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kinema.core.atomic import atomic_path, write_text
-from kinema.core.errors import KinemaError, MissingDataError, UsageError
-from kinema.core.optional import require
+from kinema.core.errors import KinemaError, MissingDataError, UsageError, require
 from kinema.pipeline.adapter import Adapter
 from kinema.pipeline.checkpoints.checkpoint import load_model
 from kinema.training.checkpoint import CONFIG, RunFolder

@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from kinema.core.constants import Keys
 from kinema.core.errors import UsageError, unknown_name
-from kinema.core.verbs import Keys
 from kinema.motion.damage import finite_joints
 from kinema.motion.edit import frame_step
 from kinema.motion.interpolation import CurveTable, Interpolator, even_times, soften

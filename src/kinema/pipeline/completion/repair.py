@@ -12,7 +12,7 @@ from jaxtyping import Bool
 from torch import Tensor
 from torch.nn import functional
 
-from kinema.core.verbs import Keys
+from kinema.core.constants import Keys
 from kinema.motion.damage import find_damage, finite_joints
 from kinema.motion.interpolation import even_times
 from kinema.motion.motion import Clip

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from kinema.core.verbs import Verb
+from kinema.core.constants import Verb
 from kinema.motion.interpolation import CURVES, even_times, interpolate, smooth, soften
 from kinema.motion.interpolation.filters import SMOOTHERS
 from kinema.motion.motion import AnyClip

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from kinema.core.constants import Verb
 from kinema.core.errors import UsageError
-from kinema.core.verbs import Verb
 from kinema.motion.motion import Points
 from kinema.protocols.interface import PartialMethod
 

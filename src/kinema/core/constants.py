@@ -1,9 +1,10 @@
-"""The five verbs by name, and the two ways to take known frames."""
+"""The version, and the names of the verbs, where nothing heavy is imported."""
 
 from __future__ import annotations
 
 from typing import Literal
 
+VERSION = "0.1.0"
 Verb = Literal["forecast", "inbetween", "upsample", "repair", "generate"]
 VERBS: tuple[Verb, ...] = ("forecast", "inbetween", "upsample", "repair", "generate")
 Keys = Literal["exact", "soft"]
