@@ -29,7 +29,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop, sdpa_f
 
 import kinema as kn
 import kinema.models.posegpt.model as posegpt_model
-import kinema.nn.causal_transformer as transformer
+import kinema.nn.transformer as transformer
 from kinema.core.query import Batch, Query, even_time
 from kinema.data.synthetic import perform
 from kinema.models.base import FeatureShape, Model
@@ -37,7 +37,7 @@ from kinema.models.conv_seq2seq.model import ConvSeq2Seq
 from kinema.models.posegpt.model import PoseGPT
 from kinema.models.render_in_between.released import RenderInBetweenReleased
 from kinema.models.smrnet.model import SMRNet, _Asked
-from kinema.nn.attention import attend
+from kinema.nn.transformer import attend
 from kinema.pipeline.streaming import Forecaster
 
 ROUNDS = 5

@@ -19,7 +19,7 @@ from kinema.models.base import FeatureShape
 from kinema.models.posegpt.model import PoseGPT
 from kinema.models.posegpt.quantizers import QuantiserConfig
 from kinema.models.posegpt.tokenizer import PoseTokens
-from kinema.nn.causal_transformer import Block, Memory
+from kinema.nn.transformer import Block, Memory
 from kinema.recipes import recipe
 
 BATCH, CLASSES = 32, 60

@@ -11,7 +11,8 @@ from kinema.data.source import Source, Split
 from kinema.geometry.rotations import rotvec_to_rotmat
 from kinema.motion.motion import Motion
 from kinema.motion.skeleton import Skeleton
-from kinema.representations.base import RootPositions, RotationVectors
+from kinema.representations.positions import RootPositions
+from kinema.representations.rotations import RotationVectors
 
 BODY = Skeleton(
     "little",

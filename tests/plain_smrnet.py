@@ -11,8 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kinema.models.smrnet.denoiser import Denoiser
-from kinema.models.smrnet.graph import GraphConvolution, Observation, ResidualLayer, SharedAttention, TwinGraph
+from kinema.models.smrnet.denoiser import (
+    Denoiser,
+    GraphConvolution,
+    Observation,
+    ResidualLayer,
+    SharedAttention,
+    TwinGraph,
+)
 
 
 class Plain(nn.Module):

@@ -31,7 +31,7 @@ from kinema.motion.retargeting.rest_poses import with_rest
 from kinema.motion.skeletons import skeleton
 from kinema.pipeline.adapter import Card
 from kinema.pipeline.pipeline import Pipeline
-from kinema.representations.base import RotationVectors
+from kinema.representations.rotations import RotationVectors
 
 pytestmark = [pytest.mark.blender, pytest.mark.xdist_group("blender")]
 ROOT = Path(__file__).parents[2]

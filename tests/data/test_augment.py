@@ -11,8 +11,8 @@ from torch import Tensor
 from kinema.core.errors import UsageError
 from kinema.data.augment import Augment, resample_features
 from kinema.data.synthetic import perform
-from kinema.representations.base import RootPositions
-from kinema.representations.world import RootedRotationsConfig
+from kinema.representations.positions import RootPositions
+from kinema.representations.rotations import RootedRotationsConfig
 from little_motion import positions, rotations, smooth_motion
 
 

@@ -12,8 +12,9 @@ from kinema.data.corruption import Corruption, ReleasedCorruption
 from kinema.data.keyframe_task import Keys, ReleasedKeys
 from kinema.data.sources.viewed import Viewed
 from kinema.data.synthetic import Synthetic
-from kinema.representations.keypoints_2d import PictureKeypointsConfig
-from kinema.representations.world import RootedRotationsConfig, WorldPositionsConfig
+from kinema.representations.picture import PictureKeypointsConfig
+from kinema.representations.positions import WorldPositionsConfig
+from kinema.representations.rotations import RootedRotationsConfig
 
 SOURCE = Synthetic(clips_per_action=1, seconds=4.0, fps=30.0, actions=("walk",))
 CLIP = next(iter(SOURCE.clips("train")))
@@ -135,7 +136,7 @@ def test_hips_taken_for_elsewhere_move_what_is_told_from_them() -> None:
 @pytest.mark.parametrize("fault", ["noise", "drop", "flip"])
 def test_the_released_faults_by_joint(fault: str) -> None:
     """Which joints are touched and how, against the released code's lists, by name."""
-    from kinema.representations.keypoints_2d import JOINTS19
+    from kinema.representations.picture import JOINTS19
 
     names = [choices[0] for choices in JOINTS19] + ["root"]
     window = torch.randn(321, 38, generator=torch.Generator().manual_seed(7))

@@ -16,7 +16,7 @@ from kinema.data.source import mirrored_classes
 from kinema.data.synthetic import Synthetic
 from kinema.data.tasks import Forecast
 from kinema.data.windows import Balance, WindowSet
-from kinema.representations.world import RootedRotationsConfig
+from kinema.representations.rotations import RootedRotationsConfig
 from little_motion import clips, positions, rotations
 
 VARIED = Augment(0.5, 0.5, (0.8, 1.2), (0.9, 1.1), 0.1, 1.0, 0.01)

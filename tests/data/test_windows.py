@@ -14,7 +14,7 @@ import torch
 
 from kinema.core.errors import KinemaError, UsageError
 from kinema.data.windows import WindowSet
-from kinema.representations.base import RootPositions
+from kinema.representations.positions import RootPositions
 from little_motion import BODY, Clips, clips, positions, rotations, smooth_motion
 
 

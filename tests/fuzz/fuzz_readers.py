@@ -49,7 +49,7 @@ from kinema.pipeline.train import Means, train
 from kinema.protocols.forecasting.sample_file import load_samples, sample_of
 from kinema.recipes import RECIPES
 from kinema.recipes.codec import to_json
-from kinema.representations.base import RootPositions
+from kinema.representations.positions import RootPositions
 from kinema.training.checkpoint import RunFolder
 from kinema.training.log import JsonLines
 from little_amass import model_arrays, write_model, write_take

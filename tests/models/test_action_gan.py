@@ -13,8 +13,7 @@ from kinema.core.query import Batch, Query, even_time
 from kinema.models.action_gan.latent_walk import LOUD, FlatReader, LatentWalk, PooledReader, PoseDecoder, trailing_mean
 from kinema.models.action_gan.model import ActionGAN
 from kinema.models.action_gan.pose_gan import PoseGAN
-from kinema.models.action_gan.walk_autoencoder import unlike_in_size
-from kinema.models.action_gan.walk_pretraining import TaughtWalk
+from kinema.models.action_gan.walk_pretraining import TaughtWalk, unlike_in_size
 from kinema.models.base import FeatureShape, Model
 from kinema.nn.adversarial import gradient_penalty, real_gradient
 from kinema.recipes import RECIPES, recipe

@@ -16,7 +16,7 @@ from kinema.models.posegpt.model import PoseGPT
 from kinema.models.posegpt.quantizers import QuantiserConfig
 from kinema.models.posegpt.sampling import Choice
 from kinema.models.posegpt.tokenizer import PoseTokens, Straight
-from kinema.nn.causal_transformer import Memory
+from kinema.nn.transformer import Memory
 from kinema.recipes import recipe
 
 SHAPE = FeatureShape(16, 2, classes=3, fps=30.0)

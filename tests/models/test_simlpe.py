@@ -9,8 +9,7 @@ from torch import nn
 from kinema.core.query import Batch, Query, even_time
 from kinema.geometry.dct import dct_matrix
 from kinema.models.base import FeatureShape
-from kinema.models.simlpe.loss import joint_distance
-from kinema.models.simlpe.model import LinearMixing, SiMLPe
+from kinema.models.simlpe.model import LinearMixing, SiMLPe, joint_distance
 from kinema.recipes import recipe
 from kinema.training.optim import Optim
 

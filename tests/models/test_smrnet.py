@@ -13,14 +13,14 @@ from kinema.core.query import Batch, Query, even_time
 from kinema.geometry.dct import dct_matrix
 from kinema.geometry.rotations import axis_angle_to_rotmat
 from kinema.models.base import FeatureShape
-from kinema.models.smrnet.dct_coefficients import Coefficients, padded
 from kinema.models.smrnet.inpainting import KnownWindows
 from kinema.models.smrnet.model import SMRNet
+from kinema.models.smrnet.windows import Coefficients, padded
 from kinema.motion.edit import rest_pose
 from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons.body import canon17
 from kinema.pipeline.checkpoints.checkpoint import feature_shape
-from kinema.representations.root_centred import CentredPositionsConfig
+from kinema.representations.positions import CentredPositionsConfig
 from plain_smrnet import Plain
 
 CONFIG = SMRNet.Config(observed=6, predicted=10, coefficients=8, layers=2, width=32, heads=4, steps=4)

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from kinema.nn.attention import attend
+from kinema.nn.transformer import attend
 
 
 def plainly(query, key, value, heads, allowed):

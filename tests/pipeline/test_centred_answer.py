@@ -16,7 +16,7 @@ from kinema.motion.motion import Motion
 from kinema.motion.retargeting import retarget
 from kinema.motion.retargeting.bone_directions import carry
 from kinema.pipeline.pipeline import Pipeline
-from kinema.representations.root_centred import CentredPositionsConfig
+from kinema.representations.positions import CentredPositionsConfig
 
 
 def walk(skeleton: str) -> Motion:

@@ -26,8 +26,10 @@ from kinema.pipeline.completion.infilling import infill
 from kinema.pipeline.completion.method_choice import Gap, GapRange, choose
 from kinema.pipeline.pipeline import Pipeline
 from kinema.protocols.inbetweening.camera import project
-from kinema.representations.base import Representation, RootPositionsConfig, RotationVectorsConfig
-from kinema.representations.keypoints_2d import PictureKeypointsConfig
+from kinema.representations.base import Representation
+from kinema.representations.picture import PictureKeypointsConfig
+from kinema.representations.positions import RootPositionsConfig
+from kinema.representations.rotations import RotationVectorsConfig
 
 WALK = perform("walk", seconds=2.0, fps=30.0, seed=3)
 

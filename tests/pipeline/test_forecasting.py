@@ -17,7 +17,8 @@ from kinema.motion.edit import mirror, resample
 from kinema.motion.motion import Motion
 from kinema.pipeline.pipeline import Pipeline
 from kinema.pipeline.pipeline import open as open_pipeline
-from kinema.representations.base import RootPositionsConfig, root_free
+from kinema.representations.base import root_free
+from kinema.representations.positions import RootPositionsConfig
 
 
 @pytest.fixture(scope="module")

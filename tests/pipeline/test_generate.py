@@ -19,7 +19,7 @@ from kinema.models.base import Model
 from kinema.motion.skeletons import skeleton
 from kinema.pipeline.adapter import Card
 from kinema.pipeline.pipeline import Pipeline
-from kinema.representations.base import RotationVectors
+from kinema.representations.rotations import RotationVectors
 
 
 class Waver(Model):

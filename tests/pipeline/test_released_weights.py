@@ -21,7 +21,7 @@ from kinema.models.simlpe.model import SiMLPe
 from kinema.models.smrnet.model import SMRNet
 from kinema.pipeline.checkpoints.released import Imported, import_released
 from kinema.recipes import Recipe, recipe
-from kinema.representations.keypoints_2d import skeleton19
+from kinema.representations.picture import skeleton19
 from kinema.training.checkpoint import RunFolder
 from plain_render_in_between import Plain
 from released_networks import ReleasedSiMLPe, ReleasedSMRNet

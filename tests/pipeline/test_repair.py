@@ -18,7 +18,7 @@ from kinema.pipeline.adapter import Adapter
 from kinema.pipeline.completion.evidence import Evidence, OutlierScorer, outlier_scores
 from kinema.pipeline.completion.repair import repair
 from kinema.pipeline.pipeline import Pipeline
-from kinema.representations.world import RootedRotationsConfig
+from kinema.representations.rotations import RootedRotationsConfig
 
 WALK = perform("walk", seconds=3.0, fps=30.0, seed=1)
 BODY = WALK.skeleton

@@ -7,7 +7,7 @@ from kinema.core.errors import UsageError
 from kinema.data.synthetic import Synthetic
 from kinema.motion.edit import mirror
 from kinema.motion.motion import Points
-from kinema.representations.projected import ViewedPositions, ViewedPositionsConfig
+from kinema.representations.picture import ViewedPositions, ViewedPositionsConfig
 
 
 def walk():

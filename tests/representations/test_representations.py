@@ -10,13 +10,9 @@ from kinema.motion.edit import mirror, resample
 from kinema.motion.motion import Motion, Points
 from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons import skeleton
-from kinema.representations.base import (
-    Representation,
-    RootPositionsConfig,
-    RotationVectorsConfig,
-    Statistics,
-    root_free,
-)
+from kinema.representations.base import Representation, Statistics, root_free
+from kinema.representations.positions import RootPositionsConfig
+from kinema.representations.rotations import RotationVectorsConfig
 
 
 def bone_along_x() -> Skeleton:

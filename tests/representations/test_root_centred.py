@@ -12,8 +12,7 @@ from kinema.motion.edit import mirror
 from kinema.motion.motion import Motion, Points
 from kinema.motion.skeleton import Skeleton
 from kinema.recipes import codec
-from kinema.representations.base import RootPositionsConfig
-from kinema.representations.root_centred import CentredPositionsConfig
+from kinema.representations.positions import CentredPositionsConfig, RootPositionsConfig
 
 FPS = 50.0
 

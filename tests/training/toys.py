@@ -17,7 +17,7 @@ from kinema.data.tasks import Forecast
 from kinema.data.windows import ClipEntry, WindowSet
 from kinema.models.base import FeatureShape, Model, repeat_samples
 from kinema.motion.skeleton import Skeleton
-from kinema.representations.base import RootPositions, RootPositionsConfig
+from kinema.representations.positions import RootPositions, RootPositionsConfig
 from kinema.training.checkpoint import RunFolder, skeleton_to_json
 from kinema.training.loop import Job
 from kinema.training.optim import Optim

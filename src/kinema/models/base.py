@@ -22,7 +22,7 @@ from kinema.core.query import Batch, Query
 
 @runtime_checkable
 class Frame(Protocol):
-    """A frame of reference of a window's own; see `kinema.representations.anchor.Anchor`."""
+    """A frame of reference of a window's own; see `kinema.representations.base.Anchor`."""
 
     def into(self, features: Tensor) -> Tensor:
         """Features as seen from it."""

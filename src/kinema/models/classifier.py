@@ -20,8 +20,7 @@ from torch.nn import functional
 
 from kinema.core.query import Batch, Query
 from kinema.models.base import FeatureShape, Model, repeat_samples
-from kinema.nn.causal_transformer import Block, sinusoid, start_small
-from kinema.nn.resampling_convs import Halve
+from kinema.nn.transformer import Block, Halve, sinusoid, start_small
 
 
 class EncoderStack(nn.Module):

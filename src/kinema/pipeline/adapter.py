@@ -26,7 +26,9 @@ from kinema.motion.retargeting.bone_directions import PAST
 from kinema.motion.skeleton import has_joint
 from kinema.protocols.inbetweening.classical import CLASSICAL
 from kinema.protocols.interface import Kind, Space
-from kinema.representations.base import Representation, RootPositionsConfig, RotationVectorsConfig
+from kinema.representations.base import Representation
+from kinema.representations.positions import RootPositionsConfig
+from kinema.representations.rotations import RotationVectorsConfig
 
 if TYPE_CHECKING:
     from kinema.pipeline.forecast_constraints import KnownFrames

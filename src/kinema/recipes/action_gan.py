@@ -14,7 +14,7 @@ from kinema.models.action_gan.walk_pretraining import TaughtWalk
 from kinema.motion.names import CANON17
 from kinema.recipes.recipe import Optim, Phase, Recipe, Stage
 from kinema.representations.heading import HeadingRotationsConfig
-from kinema.representations.projected import ViewedPositionsConfig
+from kinema.representations.picture import ViewedPositionsConfig
 
 _JOINTS = tuple(name for name in CANON17 if name not in ("pelvis", "neck"))  # the released code's 15
 _H36M_JOINTS = (

@@ -34,13 +34,11 @@ from kinema.models.render_in_between.model import RenderInBetween
 from kinema.models.render_in_between.released import RenderInBetweenReleased
 from kinema.models.simlpe.model import SiMLPe
 from kinema.models.smrnet.model import SMRNet
-from kinema.representations.base import RootPositionsConfig, RotationVectorsConfig
 from kinema.representations.cmu_rows import BenchmarkRowsConfig
 from kinema.representations.heading import HeadingRotationsConfig
-from kinema.representations.keypoints_2d import PictureKeypointsConfig
-from kinema.representations.projected import ViewedPositionsConfig
-from kinema.representations.root_centred import CentredPositionsConfig
-from kinema.representations.world import RootedRotationsConfig, WorldPositionsConfig
+from kinema.representations.picture import PictureKeypointsConfig, ViewedPositionsConfig
+from kinema.representations.positions import CentredPositionsConfig, RootPositionsConfig, WorldPositionsConfig
+from kinema.representations.rotations import RootedRotationsConfig, RotationVectorsConfig
 
 KINDS: dict[str, type] = {
     "ActionGAN": ActionGAN.Config,

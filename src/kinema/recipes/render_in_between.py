@@ -15,8 +15,9 @@ from kinema.models.render_in_between.gap_model import GapReader
 from kinema.models.render_in_between.model import RenderInBetween
 from kinema.models.render_in_between.released import RenderInBetweenReleased
 from kinema.recipes.recipe import Optim, Phase, Recipe, Stage
-from kinema.representations.keypoints_2d import PictureKeypointsConfig
-from kinema.representations.world import RootedRotationsConfig, WorldPositionsConfig
+from kinema.representations.picture import PictureKeypointsConfig
+from kinema.representations.positions import WorldPositionsConfig
+from kinema.representations.rotations import RootedRotationsConfig
 
 # The joints of the CMU files that turn at all.
 _TURNING = (

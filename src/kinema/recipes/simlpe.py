@@ -16,8 +16,7 @@ from kinema.motion.skeletons import skeleton
 from kinema.motion.skeletons.cmu import CMU38_COPIES, CMU38_MODEL_JOINTS
 from kinema.motion.skeletons.h36m import H36M32_COPIES, H36M32_MODEL_JOINTS
 from kinema.recipes.recipe import Optim, Recipe, Stage
-from kinema.representations.base import RootPositionsConfig
-from kinema.representations.root_centred import CentredPositionsConfig
+from kinema.representations.positions import CentredPositionsConfig, RootPositionsConfig
 
 _MENDED = Optim(
     kind="adamw", lr=1e-3, betas=(0.9, 0.99), weight_decay=1e-4, warmup_steps=300, schedule="cosine", clip_norm=1.0

@@ -12,7 +12,7 @@ from kinema.data.sources.open_motion import OpenMotion
 from kinema.data.tasks import Forecast
 from kinema.models.smrnet.model import SMRNet
 from kinema.recipes.recipe import Optim, Recipe, Stage
-from kinema.representations.root_centred import CentredPositionsConfig
+from kinema.representations.positions import CentredPositionsConfig
 
 _BATCH = 64
 _PER_EPOCH = 50_000 // _BATCH  # steps

@@ -1,8 +1,8 @@
 """`Representation`: what a frame is, as numbers for a model.
 
-The one place where a clip becomes features and features become a clip. It is an object, it is stored in the checkpoint
-with its statistics, and nobody else subtracts a root or multiplies by a scale. `encode` and `decode` work frame by
-frame, so features of a long recording can be cached and cut into windows afterwards.
+This is the one place where a clip becomes features and features become a clip. A representation is an object that the
+checkpoint stores with its statistics; nobody else subtracts a root or multiplies by a scale. `encode` and `decode` work
+frame by frame, so features of a long recording can be cached and cut into windows afterwards.
 """
 
 from __future__ import annotations
@@ -11,21 +11,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import compress
-from typing import ClassVar, Literal, cast
+from typing import ClassVar, Literal, Protocol, cast, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from kinema.core.errors import UsageError
-from kinema.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat
-from kinema.motion.edit import reflections, resample, root_free
-from kinema.motion.motion import Clip, Motion, Points
+from kinema.motion.edit import resample, root_free
+from kinema.motion.motion import Clip, Motion
 from kinema.motion.retargeting import retarget
 from kinema.motion.retargeting.bone_directions import carry
 from kinema.motion.retargeting.inverse_kinematics import match_joints
 from kinema.motion.skeleton import Skeleton
-from kinema.representations.anchor import Anchor
 
 DEVIATION_FLOOR = 1e-4  # a feature that varies less keeps its scale
 Reference = Literal["root", "centred", "heading", "room", "picture"]
@@ -50,22 +48,48 @@ class Statistics:
         return cls(features.mean(0), torch.where(std < floor, torch.ones_like(std), std))
 
 
+@runtime_checkable
+class Anchor(Protocol):
+    """A frame of reference for each window, so that a model need not learn every place in the room."""
+
+    def into(self, features: Float[Tensor, "*s batch frame feat"]) -> Float[Tensor, "*s batch frame feat"]:
+        """Features (own units) relative to the anchor."""
+        ...
+
+    def back(self, features: Float[Tensor, "*s batch frame feat"]) -> Float[Tensor, "*s batch frame feat"]:
+        """The inverse of `into`."""
+        ...
+
+
 class Representation(ABC):
-    """Features of one skeleton at one frame rate. `space` says what `decode` gives: joint positions or rotations.
+    """Features of one skeleton at one frame rate. `space` is what `decode` gives: joint positions or rotations.
 
     `reference` is the frame of reference of the features: "root" (the root's own, without its path), "centred" (the
-    root is the origin, the axes are the world's), "heading" (velocities of the root, seen from where it faces), "room"
-    (the world itself), "picture" (a camera's image).
+    root is the origin, the axes are the world's), "heading" (velocities of the root, relative to where it faces),
+    "room" (the world itself), "picture" (a camera's image).
     """
 
     reference: ClassVar[Reference] = "root"
     guessed: ClassVar[float | None] = None
-    """The confidence of a token of which a clip has no joint; None: as sure as the whole frame."""
+    """The confidence of a token for which a clip has no joint; None: that of the whole frame."""
     skeleton: Skeleton
     fps: float
     width: int
     space: str  # "positions" or "rotations"
-    statistics: Statistics
+    _statistics: Statistics
+
+    @property
+    def statistics(self) -> Statistics:
+        """Mean and deviation of the features."""
+        return self._statistics
+
+    @statistics.setter
+    def statistics(self, measured: Statistics) -> None:
+        self._statistics = self.bounded(measured)
+
+    def bounded(self, measured: Statistics) -> Statistics:
+        """The statistics that are kept of measured ones; unchanged by default."""
+        return measured
 
     @abstractmethod
     def encode(self, clip: Clip) -> Float[Tensor, "*batch frame feat"]:
@@ -85,12 +109,12 @@ class Representation(ABC):
         """For each feature the joint (token of `Query.confidence`) that it belongs to."""
 
     def read(self, clip: Clip) -> Clip:
-        """A user's clip as this representation encodes it: on its skeleton, at its rate.
+        """A user's clip on this representation's skeleton and at its rate, ready for `encode`.
 
         Raises UsageError for points that cannot be brought to the skeleton.
         """
         if abs(clip.fps - self.fps) > 1e-6 * self.fps:
-            clip = cast("Clip", resample(cast("Motion", clip), self.fps))  # either kind comes back as it was
+            clip = cast("Clip", resample(cast("Motion", clip), self.fps))  # the kind of clip stays
         if clip.skeleton.same_tree(self.skeleton):
             return clip
         if isinstance(clip, Motion):
@@ -106,8 +130,8 @@ class Representation(ABC):
     ) -> Motion:
         """The frames that follow `observed`, from features in their own units: on its skeleton, in the room.
 
-        `observed` is on the user's skeleton, at this rate; `read` is what `read` makes of it, where that is known.
-        Where features leave out the root's path, it follows from the feet that stand and from the last speed.
+        `observed` is on the user's skeleton, at this rate; `read` is `self.read(observed)`, where it is known already.
+        If the features leave out the root's path, the path follows from the standing feet and from the last velocity.
         """
         poses = self.decode(features)
         poses = root_free(poses) if isinstance(poses, Motion) else poses
@@ -115,7 +139,7 @@ class Representation(ABC):
         return carry(poses, observed, turned=self.reference == "centred", read=past)
 
     def sources(self, skeleton: Skeleton) -> list[list[int]]:
-        """For each token the joints of another skeleton that it stands for; none where it has no counterpart."""
+        """For each token the joints of another skeleton that it stands for; an empty list where there is none."""
         found = match_joints(skeleton, self.skeleton).sources
         return [list(found.get(joint, ())) for joint in self.joint_of_token]
 
@@ -126,13 +150,13 @@ class Representation(ABC):
         return self.skeleton.indices(names) if len(names) == self.tokens else [-1] * self.tokens
 
     def spread(self, change: Float[Tensor, "*b joint dim"], skeleton: Skeleton) -> Float[Tensor, "*b own dim"]:
-        """What is said of the joints of decoded points, for the joints of a clip that `read` took; 0 for others."""
+        """Changes of the joints of decoded points, for the joints of a clip that `read` was given; 0 for others."""
         del skeleton
         return change
 
     @property
     def tokens(self) -> int:
-        """How many joints `Query.confidence` speaks of."""
+        """The number of joints in `Query.confidence`."""
         return max(self.token_of_feature) + 1
 
     @property
@@ -143,7 +167,7 @@ class Representation(ABC):
     def anchor(
         self, observed: Float[Tensor, "batch frame feat"], confidence: Float[Tensor, "batch frame token"]
     ) -> Anchor | None:
-        """Where the known part of windows (own units) stands; None where features have no place in a room."""
+        """The frame of reference of the known part of windows (own units); None where features need none."""
         del observed, confidence
 
     def standardise(self, features: Float[Tensor, "*b feat"]) -> Float[Tensor, "*b feat"]:
@@ -156,12 +180,13 @@ class Representation(ABC):
 
     @property
     def places(self) -> tuple[bool, ...]:
-        """Which features are lengths, and no turns."""
+        """Which features are lengths (True) and which are rotations (False)."""
         return (self.space != "rotations",) * self.width
 
     @property
     def source_of_feature(self) -> tuple[int, ...]:
-        """What may be wrong by itself: the tokens, and after them the places of those tokens that turn as well."""
+        """For each feature the unit that is corrupted as a whole: its token, or, for the position of a token that also
+        has a rotation, a number after the tokens."""
         owner, places = self.token_of_feature, self.places
         both = sorted(set(compress(owner, places)) & set(compress(owner, (not place for place in places))))
         extra = {token: self.tokens + count for count, token in enumerate(both)}
@@ -169,11 +194,11 @@ class Representation(ABC):
 
     @property
     def limbs(self) -> tuple[tuple[int, ...], ...]:
-        """The features of arms and head, where another motion's may stand in their place: none by default."""
+        """The features of each arm and of the head, which augmentation may replace by another motion's; none here."""
         return ()
 
     def disturbed(self, features: Float[Tensor, "*b feat"], off: Float[Tensor, "*b feat"]) -> Float[Tensor, "*b feat"]:
-        """What is seen of a pose (standardised features) whose parts are off by this: features of a pose again."""
+        """A pose (standardised features) with the error `off` added, as features of a valid pose."""
         return features + off
 
     def check(self, clip: Clip) -> None:
@@ -188,102 +213,42 @@ class Representation(ABC):
             raise UsageError(
                 expected=f"{self.fps:g} frames per second",
                 got=f"{clip.fps:g}",
-                cure="Resample it first (kinema.motion.edit.resample).",
+                cure=f"Resample it first: kinema.motion.edit.resample(clip, {self.fps:g}).",
             )
 
 
-class RootPositions(Representation):
-    """Positions in metres of chosen joints in the frame of the root: the root's own place and turn are removed.
+@dataclass(frozen=True)
+class JointsConfig:
+    """Base of the configs: a representation as data, as a recipe and a checkpoint store it.
 
-    Joints that are not chosen are answered by `copies` (they coincide with a chosen one) or by the rest pose (nothing
-    moves them once the root is removed). Raises UsageError where a joint is neither.
+    No `joints` means every joint. With `standardise` the features are given the training set's mean 0 and deviation 1;
+    without, they keep their units. A subclass adds `build`.
     """
 
-    space = "positions"
-
-    def __init__(
-        self, skeleton: Skeleton, fps: float, joints: Sequence[str], copies: dict[str, str] | None = None
-    ) -> None:
-        self.skeleton, self.fps = skeleton, fps
-        self.joints = tuple(joints)
-        self._chosen = skeleton.indices(joints)
-        self.width = 3 * len(self._chosen)
-        self.statistics = Statistics.none(self.width)
-        copies = copies or {}
-        self._source = list(range(len(skeleton)))  # of every joint: itself, or the joint that it coincides with
-        for name, source in copies.items():
-            self._source[skeleton.index(name)] = skeleton.index(source)
-        self._rest = skeleton.rest_places
-        self._swap = skeleton.mirrored_places(self._chosen)
-
-    @property
-    def token_of_feature(self) -> tuple[int, ...]:
-        """Three features to a joint."""
-        return tuple(joint for joint in range(len(self._chosen)) for _ in range(3))
-
-    def encode(self, clip: Clip) -> Float[Tensor, "*batch frame feat"]:
-        """Positions of the chosen joints, metres, joint after joint."""
-        self.check(clip)
-        positions = root_free(with_rotations(clip)).points().positions
-        return positions[..., self._chosen, :].flatten(-2)
-
-    def decode(self, features: Float[Tensor, "*batch frame feat"]) -> Points:
-        """Positions of all joints, in the frame of the root."""
-        chosen = features.unflatten(-1, (-1, 3))
-        positions = self._rest.to(features).expand(*features.shape[:-1], -1, -1).clone()
-        positions[..., self._chosen, :] = chosen
-        return Points(self.skeleton, positions[..., self._source, :], self.fps)
-
-    def mirror(self, features: Float[Tensor, "*batch frame feat"]) -> Float[Tensor, "*batch frame feat"]:
-        """Joints exchanged, x turned round."""
-        chosen = features.unflatten(-1, (-1, 3))[..., self._swap, :]
-        return (chosen * chosen.new_tensor([-1.0, 1, 1])).flatten(-2)
+    fps: float
+    joints: tuple[str, ...] = ()
+    standardise: bool = False
 
 
-class RotationVectors(Representation):
-    """Exponential maps (radians) of chosen joints; the others keep their rest rotation. The root's path is left out."""
+class ChosenJoints(Representation):
+    """Base of the representations that have `dims` numbers for each of some chosen joints, joint after joint."""
 
-    space = "rotations"
+    dims: ClassVar[int] = 3
 
     def __init__(self, skeleton: Skeleton, fps: float, joints: Sequence[str] | None = None) -> None:
-        self.skeleton, self.fps = skeleton, fps
-        self.joints = tuple(joints or skeleton.joints)
+        self.skeleton, self.fps, self.joints = skeleton, fps, tuple(skeleton.joints if joints is None else joints)
         self._chosen = skeleton.indices(self.joints)
-        self.width = 3 * len(self._chosen)
+        self.width = self.dims * len(self._chosen)
         self.statistics = Statistics.none(self.width)
 
     @property
     def token_of_feature(self) -> tuple[int, ...]:
-        """Three features to a joint."""
-        return tuple(joint for joint in range(len(self._chosen)) for _ in range(3))
-
-    def encode(self, clip: Clip) -> Float[Tensor, "*batch frame feat"]:
-        """Rotation vectors of the chosen joints, joint after joint."""
-        self.check(clip)
-        return rotmat_to_rotvec(with_rotations(clip).rotations[..., self._chosen, :, :]).flatten(-2)
-
-    def decode(self, features: Float[Tensor, "*batch frame feat"]) -> Motion:
-        """Rotations of all joints; the root stands at the origin."""
-        turned = rotvec_to_rotmat(features.unflatten(-1, (-1, 3)))
-        rotations = torch.eye(3).to(features).expand(*features.shape[:-1], len(self.skeleton), 3, 3).clone()
-        rotations[..., self._chosen, :, :] = turned
-        return Motion(self.skeleton, rotations, features.new_zeros(*features.shape[:-1], 3), self.fps)
-
-    def mirror(self, features: Float[Tensor, "*batch frame feat"]) -> Float[Tensor, "*batch frame feat"]:
-        """Each joint's turn becomes A R_m S, m the joint on the other side: see `edit.mirror`."""
-        swap = [self._chosen.index(self.skeleton.mirror[joint]) for joint in self._chosen]
-        swapped = features.unflatten(-1, (-1, 3))[..., swap, :]
-        above, own = (signs[self._chosen].to(features) for signs in reflections(self.skeleton))
-        if torch.equal(
-            above, own
-        ):  # the usual rest pose: a reflection turns a rotation vector's other components round
-            return (-own * swapped).flatten(-2)
-        turned = above[:, :, None] * rotvec_to_rotmat(swapped) * own[:, None, :]
-        return rotmat_to_rotvec(turned).flatten(-2)
+        """`dims` features per joint."""
+        return tuple(feature // self.dims for feature in range(self.width))
 
 
 def with_rotations(clip: Clip) -> Motion:
-    """The clip itself where it is one of rotations; UsageError where it has positions only."""
+    """The clip itself if it has rotations. Raises UsageError if it has positions only."""
     if isinstance(clip, Motion):
         return clip
     raise UsageError(
@@ -294,31 +259,58 @@ def with_rotations(clip: Clip) -> Motion:
     )
 
 
-@dataclass(frozen=True)
-class RootPositionsConfig:
-    """`RootPositions` as data: what a recipe and a checkpoint store. No `joints` means every joint.
+@dataclass(frozen=True, eq=False)
+class FloorAnchor:
+    """A position on the floor and a heading.
 
-    With `standardise` the features are given the training set's mean 0 and deviation 1; without, they stay metres.
+    The rotation `turn` about the vertical acts on the features of the slice `vectors` (triples that rotate only).
+    `turn` and `origin` act on points: the triples before `vectors`, or all triples if `vectors` is empty. Other
+    features stay.
     """
 
-    fps: float
-    joints: tuple[str, ...] = ()
-    copies: tuple[tuple[str, str], ...] = ()
-    standardise: bool = False
+    turn: Float[Tensor, "batch 3 3"]
+    origin: Float[Tensor, "batch 3"]
+    vectors: slice
 
-    def build(self, skeleton: Skeleton) -> RootPositions:
-        """The representation on a skeleton, without statistics."""
-        return RootPositions(skeleton, self.fps, self.joints or skeleton.joints, dict(self.copies))
+    def into(self, features: Float[Tensor, "*s batch frame feat"]) -> Float[Tensor, "*s batch frame feat"]:
+        """Features (own units) relative to the anchor."""
+        points, vectors, rest = self._parts(features)
+        with torch.autocast(features.device.type, enabled=False):  # positions need all their digits
+            turn = self.turn.transpose(-1, -2)[:, None]
+            points = (points - self.origin[:, None, None]) @ turn
+            return torch.cat((points.flatten(-2), (vectors @ turn).flatten(-2), rest), -1)
+
+    def back(self, features: Float[Tensor, "*s batch frame feat"]) -> Float[Tensor, "*s batch frame feat"]:
+        """The inverse of `into`: features in the room."""
+        points, vectors, rest = self._parts(features)
+        with torch.autocast(features.device.type, enabled=False):
+            points = points @ self.turn[:, None] + self.origin[:, None, None]
+            return torch.cat((points.flatten(-2), (vectors @ self.turn[:, None]).flatten(-2), rest), -1)
+
+    def _parts(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        first, stop = self.vectors.start, self.vectors.stop
+        if first == stop:
+            first = stop = features.shape[-1]
+        points, vectors = features[..., :first], features[..., first:stop]
+        return points.unflatten(-1, (-1, 3)), vectors.unflatten(-1, (-1, 3)), features[..., stop:]
 
 
-@dataclass(frozen=True)
-class RotationVectorsConfig:
-    """`RotationVectors` as data. No `joints` means every joint."""
-
-    fps: float
-    joints: tuple[str, ...] = ()
-    standardise: bool = True
-
-    def build(self, skeleton: Skeleton) -> RotationVectors:
-        """The representation on a skeleton, without statistics."""
-        return RotationVectors(skeleton, self.fps, self.joints or None)
+def floor_anchor(
+    place: Float[Tensor, "batch frame 3"],
+    forward: Float[Tensor, "batch frame 3"],
+    known: Float[Tensor, "batch frame"],
+    *,
+    vectors: slice,
+) -> FloorAnchor:
+    """The mean position and direction over the known frames (1, else 0). `vectors`: see `FloorAnchor`."""
+    total = known.sum(1).clamp(min=1)
+    origin = (place * known[..., None]).sum(1) / total[:, None]
+    origin = origin * origin.new_tensor([1.0, 0.0, 1.0])  # heights stay: they are measured from the floor
+    heading = (forward * known[..., None]).sum(1)
+    length = heading[:, [0, 2]].norm(dim=-1)
+    sure = length > 1e-6
+    x = torch.where(sure, heading[:, 0] / length.clamp(min=1e-6), 0.0)
+    z = torch.where(sure, heading[:, 2] / length.clamp(min=1e-6), 1.0)
+    none, one = torch.zeros_like(x), torch.ones_like(x)
+    rows = (torch.stack((z, none, -x), -1), torch.stack((none, one, none), -1), torch.stack((x, none, z), -1))
+    return FloorAnchor(torch.stack(rows, -2), origin, vectors)

@@ -1,7 +1,7 @@
 """`BenchmarkRows`: the columns of the exponential-map benchmarks as features, signs and units as in their files.
 
-A row is 3 numbers of root translation and a rotation vector per joint (`motion.files.expmap`); models are shown the
-columns that vary: 70 of 117 (CMU), 54 of 99 (Human3.6M), counted in `catalog.cmu` and `catalog.h36m`.
+A row is 3 numbers of root translation and a rotation vector per joint (`io.expmap`). Models see the columns that vary:
+70 of 117 (CMU), 54 of 99 (Human3.6M), listed in `motion.skeletons.cmu` and `motion.skeletons.h36m`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from kinema.representations.base import Representation, Statistics, with_rotatio
 class BenchmarkRows(Representation):
     """Chosen `columns` of the benchmark rows of a skeleton; the translation is in units of `unit` metres.
 
-    Where `wrap_path`, a translation is treated as if it were a rotation vector: its length is taken modulo 2 pi.
+    With `wrap_path` a translation is treated like a rotation vector: its length is taken modulo 2 pi.
     Raises UsageError for columns that a row does not have, or whose mirror images are not among them.
     """
 
@@ -44,19 +44,19 @@ class BenchmarkRows(Representation):
             raise UsageError(
                 expected=f"columns from 0 to {all_columns - 1}, each with the column of the mirrored joint",
                 got=f"{len(chosen)} columns that are not so",
-                cure="Take those of kinema.motion.skeletons, or none for all.",
+                cure="Use CMU38_VARYING or H36M32_VARYING (kinema.motion.skeletons), or none for all.",
             )
         self.width = len(self.columns)
         self.statistics = Statistics.none(self.width)
         self._swap = [self.columns.index(partner[column]) for column in self.columns]
-        # A reflection across axis a turns the a-component of a place round, and the other two of a rotation vector.
+        # A reflection across axis a negates the a-component of a position, and the other two of a rotation vector.
         across = skeleton.mirror_axis
-        turned = [(column % 3 == across) == (column < 3) for column in self.columns]
-        self._sign = torch.tensor([-1.0 if is_turned else 1.0 for is_turned in turned])
+        negated = [(column % 3 == across) == (column < 3) for column in self.columns]
+        self._sign = torch.tensor([-1.0 if each else 1.0 for each in negated])
 
     @property
     def token_of_feature(self) -> tuple[int, ...]:
-        """The path and the joints, counted in the order in which they occur."""
+        """The path and the joints, numbered in the order in which they occur."""
         parts = sorted({column // 3 for column in self.columns})
         return tuple(parts.index(column // 3) for column in self.columns)
 
@@ -78,7 +78,7 @@ class BenchmarkRows(Representation):
         return Motion(self.skeleton, rotations, torch.zeros_like(rows[..., :3]), self.fps)
 
     def mirror(self, features: Float[Tensor, "*batch frame feat"]) -> Float[Tensor, "*batch frame feat"]:
-        """Joints exchanged; across the mirror's axis the path is turned round, about the other two every rotation."""
+        """Joints exchanged; the path's component across the mirror and the rotations about the other axes negated."""
         return features[..., self._swap] * self._sign.to(features)
 
 

@@ -1,8 +1,7 @@
-"""`HeadingRotations`: 6-D rotations and the way of the root, seen from where the body faces.
+"""`HeadingRotations`: 6-D rotations and the velocity of the root, relative to the body's heading.
 
-Nothing in a frame says where in the world it was recorded or which way the body looked, so one motion is one row of
-numbers wherever it happens. `encode` works frame by frame over a whole recording; `decode` puts the path together again
-from the velocities, with gradients, starting at the origin and facing +z.
+The features do not depend on where in the room and in which direction a motion was recorded. `encode` works over a
+whole recording; `decode` integrates the velocities, with gradients, from the origin and facing +z.
 """
 
 from __future__ import annotations
@@ -22,23 +21,24 @@ from kinema.motion.edit import reflections
 from kinema.motion.motion import Clip, Motion
 from kinema.motion.retargeting.bone_directions import carry_path
 from kinema.motion.skeleton import Skeleton, has_joint
-from kinema.representations.base import Representation, Statistics, with_rotations
+from kinema.representations.base import JointsConfig, Representation, Statistics, with_rotations
+from kinema.representations.rotations import whole_body
 
-_PATH = 4  # columns of the root's way, which stand last
+_PATH = 4  # columns of the root's trajectory, which are last
 _LEAST = 0.05  # deviation of a 6-D number (3 degrees): a joint that barely moves must not outweigh all others
 
 
 class HeadingRotations(Representation):
-    """6-D rotations of chosen joints (the root is always one), then four numbers for the way of the root; y is up.
+    """6-D rotations of chosen joints (the root is always one), then four numbers for the root trajectory; y is up.
 
-    With J joints the columns are: 0..5 the root's turn relative to the heading; 6 j .. 6 j + 5 the local turn of joint
-    j, in the skeleton's order (the first two columns of the matrix, one after the other); 6 J the heading's velocity
-    (rad/s, positive towards +x); 6 J + 1 and 6 J + 2 the root's velocity to the left and ahead in the frame's own
-    heading (m/s); 6 J + 3 the root's height (m). Velocities are those from the frame before to this one; the first
-    frame of a recording has the next one's. The heading is where the root faces: the direction of its left, without its
-    height, turned by a right angle. Joints that are not chosen keep their rest rotation.
+    With J joints the columns are: 0..5 the root's rotation relative to the heading; 6 j .. 6 j + 5 the local rotation
+    of joint j, in the skeleton's order (the first two columns of the matrix, one after the other); 6 J the heading's
+    velocity (rad/s, positive towards +x); 6 J + 1 and 6 J + 2 the root's velocity to the left and ahead in the frame's
+    own heading (m/s); 6 J + 3 the root's height (m). Velocities are those from the frame before to this one; the first
+    frame of a recording has the next one's. The heading is at right angles to the root's left, in the floor's plane.
+    Joints that are not chosen keep their rest rotation.
 
-    Raises UsageError where the choice of joints lacks the mirror of one, or the root's left cannot be told.
+    Raises UsageError where the choice of joints lacks the mirror of one, or the root's left cannot be found.
     """
 
     space = "rotations"
@@ -49,7 +49,7 @@ class HeadingRotations(Representation):
         self._chosen = sorted({0, *skeleton.indices(joints or skeleton.joints)})
         self.joints = tuple(skeleton.joints[joint] for joint in self._chosen)
         self.width = 6 * len(self._chosen) + _PATH
-        self._statistics = Statistics.none(self.width)
+        self.statistics = Statistics.none(self.width)
         swap = skeleton.mirrored_places(self._chosen)
         above, own = reflections(skeleton)
         # Column k of A R S is A times column k times S_k.
@@ -59,29 +59,24 @@ class HeadingRotations(Representation):
         self._swap = [*swapped, *range(6 * len(swap), self.width)]
         self._left = _left_of_root(skeleton, own[0])
 
-    @property
-    def statistics(self) -> Statistics:  # pyright: ignore
-        """Mean and deviation, the deviation of a number of a rotation never below 0.05."""
-        return self._statistics
-
-    @statistics.setter
-    def statistics(self, measured: Statistics) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def bounded(self, measured: Statistics) -> Statistics:
+        """The deviation of a number of a rotation is at least 0.05."""
         std = measured.std.clone()
         std[:-_PATH] = std[:-_PATH].clamp(min=_LEAST)
-        self._statistics = Statistics(measured.mean, std)
+        return Statistics(measured.mean, std)
 
     @property
     def token_of_feature(self) -> tuple[int, ...]:
-        """Six features to a joint; the way belongs to the root."""
-        return (*(joint for joint in range(len(self._chosen)) for _ in range(6)), *([0] * _PATH))
+        """Six features per joint; the trajectory belongs to the root."""
+        return (*(feature // 6 for feature in range(self.width - _PATH)), *([0] * _PATH))
 
     def heading(self, clip: Motion) -> Float[Tensor, "*batch frame"]:
-        """Where the root faces, as an angle in radians about y: 0 is +z, positive towards +x."""
+        """The direction that the root faces, as an angle about y in radians: 0 is +z, positive towards +x."""
         left = clip.rotations[..., 0, :, :] @ self._left.to(clip.rotations)
         return torch.atan2(-left[..., 2], left[..., 0])
 
     def encode(self, clip: Clip) -> Float[Tensor, "*batch frame feat"]:
-        """Features of a recording. A clip of a single frame stands still."""
+        """Features of a recording. A clip of a single frame has no velocity."""
         clip = with_rotations(clip)
         self.check(clip)
         heading = self.heading(clip)
@@ -97,18 +92,15 @@ class HeadingRotations(Representation):
 
     def decode(self, features: Float[Tensor, "*batch frame feat"]) -> Motion:
         """The clip, its first frame above the origin and facing +z; the first frame's velocities are not used."""
-        turned = sixd_to_rotmat(features[..., :-_PATH].unflatten(-1, (-1, 6)))
+        rotated = sixd_to_rotmat(features[..., :-_PATH].unflatten(-1, (-1, 6)))
         way = features[..., -_PATH:]
         moved = torch.cat((torch.zeros_like(way[..., :1, :3]), way[..., 1:, :3] / self.fps), -2)
         heading = axis_angle_to_rotmat("Y", moved[..., 0].cumsum(-1))
         flat = torch.stack((moved[..., 1], torch.zeros_like(moved[..., 1]), moved[..., 2]), -1)
         path = (heading @ flat[..., None])[..., 0].cumsum(-2)
         root = torch.stack((path[..., 0], way[..., 3], path[..., 2]), -1)
-        whole = torch.eye(3).to(features).expand(*features.shape[:-1], len(self.skeleton), 3, 3).clone()
-        whole[..., self._chosen, :, :] = torch.cat(
-            (heading[..., None, :, :] @ turned[..., :1, :, :], turned[..., 1:, :, :]), -3
-        )
-        return Motion(self.skeleton, whole, root, self.fps)
+        rotated = torch.cat((heading[..., None, :, :] @ rotated[..., :1, :, :], rotated[..., 1:, :, :]), -3)
+        return Motion(self.skeleton, whole_body(rotated, self._chosen, len(self.skeleton)), root, self.fps)
 
     def place(
         self, features: Float[Tensor, "*batch frame feat"], observed: Motion, read: Motion | None = None
@@ -118,7 +110,7 @@ class HeadingRotations(Representation):
         return carry_path(self.onward(features, past[-1:]), observed)
 
     def onward(self, features: Float[Tensor, "*batch frame feat"], last: Motion) -> Motion:
-        """The frames that follow the single frame `last` (no batch axes), from its place and with its heading."""
+        """The frames that follow the single frame `last` (no batch axes), from its position and heading."""
         before = self.encode(last).expand(*features.shape[:-2], 1, -1)
         ahead = self.decode(torch.cat((before, features), -2))[1:]
         turn = axis_angle_to_rotmat("Y", self.heading(last))[0]
@@ -127,16 +119,14 @@ class HeadingRotations(Representation):
         return replace(ahead, rotations=rotations, root=(turn @ ahead.root[..., None])[..., 0] + ground)
 
     def mirror(self, features: Float[Tensor, "*batch frame feat"]) -> Float[Tensor, "*batch frame feat"]:
-        """Joints exchanged; turns and steps to the left become turns and steps to the right."""
+        """Left and right joints exchanged; rotations and steps to the left become those to the right."""
         return features[..., self._swap] * self._signs.to(features)
 
 
 @dataclass(frozen=True)
-class HeadingRotationsConfig:
-    """`HeadingRotations` as data: what a recipe and a checkpoint store. No `joints` means every joint."""
+class HeadingRotationsConfig(JointsConfig):
+    """`HeadingRotations` as data."""
 
-    fps: float
-    joints: tuple[str, ...] = ()
     standardise: bool = True
 
     def build(self, skeleton: Skeleton) -> HeadingRotations:
@@ -145,9 +135,9 @@ class HeadingRotationsConfig:
 
 
 def _left_of_root(skeleton: Skeleton, own: Float[Tensor, " 3"]) -> Float[Tensor, " 3"]:
-    """The direction of the body's left in the root's frame, along the axes that a mirror turns round.
+    """The direction of the body's left in the root's frame, along the axes that a mirror negates.
 
-    Along those alone, so that the mirror image's heading is the heading's mirror image, exactly.
+    It uses those axes alone, so the mirror image's heading is exactly the heading's mirror image.
     """
     place = skeleton.rest_places
     for part in ("hip", "shoulder", "knee", "elbow"):

@@ -15,7 +15,7 @@ from kinema.data.windows import WindowSet
 from kinema.io.expmap import motion_to_rows
 from kinema.motion import skeletons as catalog
 from kinema.motion.motion import Motion
-from kinema.representations.base import RootPositions
+from kinema.representations.positions import RootPositions
 
 PRESENT = [name for name in BENCHMARK if name not in OFTEN_MISSING]
 EXTRA = ["train/walking_extra/walking_10", "train/walking_extra/walking_2", "test/walking_extra/walking_23"]

@@ -13,7 +13,7 @@ from kinema.data.sources.open_motion import OpenMotion
 from kinema.data.sources.packs import RotationPack
 from kinema.data.windows import WindowSet
 from kinema.motion.names import CANON17, CANON17_PARENTS
-from kinema.representations.root_centred import CentredPositionsConfig
+from kinema.representations.positions import CentredPositionsConfig
 
 FRAMES = 12
 

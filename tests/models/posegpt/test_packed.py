@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from kinema.models.posegpt.packed import PackedLinear, packed
+from kinema.models.posegpt.sampling import PackedLinear, packed
 
 needs_kernels = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="needs oneDNN")
 

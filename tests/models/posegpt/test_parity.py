@@ -19,9 +19,7 @@ from kinema.models.classifier import Classifier, EncoderStack, TransformerBody
 from kinema.models.posegpt.inputs import InputsConfig, TokenInputs
 from kinema.models.posegpt.model import PoseGPT
 from kinema.models.posegpt.tokenizer import PoseTokens, Stack
-from kinema.nn.attention import attend
-from kinema.nn.causal_transformer import Block, sinusoid
-from kinema.nn.resampling_convs import Double, Halve
+from kinema.nn.transformer import Block, Double, Halve, attend, sinusoid
 from kinema.recipes import recipe
 from kinema.training.optim import Optim
 

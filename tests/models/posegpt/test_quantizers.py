@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from kinema.core.errors import UsageError
-from kinema.models.posegpt.codebook import Book
-from kinema.models.posegpt.quantizers import Averaged, Finite, Product, QuantiserConfig, Residual
+from kinema.models.posegpt.quantizers import Averaged, Book, Finite, Product, QuantiserConfig, Residual
 
 KINDS = ["product", "averaged", "residual", "finite"]
 

@@ -17,7 +17,7 @@ from kinema.models.base import FeatureShape
 from kinema.models.render_in_between.released import RenderInBetweenCriticised, RenderInBetweenReleased
 from kinema.recipes import Optim, Phase, recipe
 from kinema.representations.base import Representation
-from kinema.representations.keypoints_2d import PictureKeypointsConfig
+from kinema.representations.picture import PictureKeypointsConfig
 
 SHAPE = FeatureShape(38, 19)
 FRAMES = 33

@@ -13,7 +13,8 @@ from kinema.motion.retargeting import retarget
 from kinema.motion.retargeting.bone_directions import carry, leg_length
 from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons import skeleton
-from kinema.representations.base import RootPositions, root_free
+from kinema.representations.base import root_free
+from kinema.representations.positions import RootPositions
 
 FEET = ("l_ankle", "r_ankle", "l_toe", "r_toe")
 

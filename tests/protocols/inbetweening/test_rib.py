@@ -16,7 +16,7 @@ from kinema.pipeline.pipeline import Pipeline
 from kinema.protocols.inbetweening.classical import CLASSICAL, Classical
 from kinema.protocols.inbetweening.render_in_between import RIB, keypoints, middle, question
 from kinema.protocols.registry import PROTOCOLS
-from kinema.representations.keypoints_2d import PictureKeypointsConfig
+from kinema.representations.picture import PictureKeypointsConfig
 
 WALK = face_forward(perform("walk", seconds=3.0, fps=30.0, seed=1))
 

@@ -12,8 +12,7 @@ from kinema.apps.onnx.ports import Axis, Example, Port, PortedNetwork, Sizes, nu
 from kinema.models.posegpt.inputs import Told
 from kinema.models.posegpt.model import PoseGPT
 from kinema.models.posegpt.tokenizer import PoseTokens
-from kinema.nn.attention import attend
-from kinema.nn.causal_transformer import Memory
+from kinema.nn.transformer import Memory, attend
 from kinema.representations.base import Representation
 
 

@@ -26,10 +26,15 @@ from torch.nn import functional
 
 from kinema.core.errors import UsageError
 from kinema.core.query import Batch, Query
-from kinema.models.action_gan.labels import action_by_frame
-from kinema.models.action_gan.latent_walk import FlatReader, LatentWalk, PooledReader, PoseDecoder, Walk
-from kinema.models.action_gan.walk_autoencoder import NoiseEncoder, decode, encode, pose_decoder, walked
-from kinema.models.action_gan.walk_pretraining import last_walk
+from kinema.models.action_gan.latent_walk import (
+    FlatReader,
+    LatentWalk,
+    PooledReader,
+    PoseDecoder,
+    Walk,
+    action_by_frame,
+)
+from kinema.models.action_gan.walk_pretraining import NoiseEncoder, decode, encode, last_walk, pose_decoder, walked
 from kinema.models.base import FeatureShape, Model
 from kinema.nn.adversarial import passes_for_real, real_gradient, real_or_fake
 

@@ -15,8 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kinema.core.query import Batch, Query
-from kinema.models.action_gan.labels import action_by_frame, keep_known
-from kinema.models.action_gan.latent_walk import Norm, PoseDecoder, spread_linear
+from kinema.models.action_gan.latent_walk import Norm, PoseDecoder, action_by_frame, keep_known, spread_linear
 from kinema.models.base import FeatureShape, Model
 from kinema.nn.adversarial import gradient_penalty
 from kinema.nn.noise import row_noise

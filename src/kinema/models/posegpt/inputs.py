@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from kinema.core.errors import UsageError
 from kinema.core.query import Query
-from kinema.nn.causal_transformer import sinusoid, start_small
+from kinema.nn.transformer import sinusoid, start_small
 
 Told = tuple[Tensor | None, Tensor | None]  # of the action and of the length [R, D]
 

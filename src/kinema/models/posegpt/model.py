@@ -21,15 +21,13 @@ from torch.nn import functional
 from kinema.core.errors import UsageError
 from kinema.core.query import Batch, Query
 from kinema.models.base import FeatureShape, Model
-from kinema.models.posegpt.codebook import masked_mean
 from kinema.models.posegpt.inputs import InputsConfig, TokenInputs
-from kinema.models.posegpt.packed import packed
+from kinema.models.posegpt.quantizers import masked_mean
 from kinema.models.posegpt.released_weights import from_released
-from kinema.models.posegpt.sampling import Choice
-from kinema.models.posegpt.seam import joined
-from kinema.nn.causal_transformer import Block, Memory, start_small
+from kinema.models.posegpt.sampling import Choice, joined, packed
 from kinema.nn.noise import row_noise
 from kinema.nn.prefix import prefix_length
+from kinema.nn.transformer import Block, Memory, start_small
 
 _MANY = 10  # tokens, from which on laying out linear maps is worth it
 
@@ -210,7 +208,7 @@ class PoseGPT(Model):
         """Tokens after the first `counts` of each row; `uniform` numbers in (0, 1) are all the chance there is.
 
         Every token is computed once: the blocks remember keys and values. Where many are made, linear maps are laid out
-        for it (`kinema.models.posegpt.packed`).
+        for it (`kinema.models.posegpt.sampling`).
         """
         config, guided = self.config, self.config.choice.guidance != 1 and self.inputs.action_table is not None
         told = self.inputs.told(query)

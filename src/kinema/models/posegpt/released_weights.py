@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor
 
-from kinema.nn.causal_transformer import sinusoid
+from kinema.nn.transformer import sinusoid
 
 _BLOCK = {
     "ln1": "norm_self",

@@ -22,11 +22,9 @@ from torch.nn import functional
 
 from kinema.core.query import Batch, Query
 from kinema.models.base import FeatureShape, Model, repeat_samples
-from kinema.models.posegpt.codebook import masked_mean
-from kinema.models.posegpt.quantizers import QuantiserConfig
+from kinema.models.posegpt.quantizers import QuantiserConfig, masked_mean
 from kinema.models.posegpt.released_weights import from_released
-from kinema.nn.causal_transformer import Block, sinusoid, start_small
-from kinema.nn.resampling_convs import Double, Halve, Padding, Trim
+from kinema.nn.transformer import Block, Double, Halve, Padding, Trim, sinusoid, start_small
 
 Law = Literal["l1", "l2", "laplacian", "gaussian"]
 _TERMS = ("root", "body", "path", "points", "velocity")  # each has a scale; the acceleration takes the velocity's

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kinema.nn.attention import attend, rotate_pairs
+from kinema.nn.transformer import attend, rotate_pairs
 
 FASTEST, SLOWEST = 0.1, 20.0  # seconds per turn of the fastest and the slowest pair of channels
 

@@ -1,19 +1,9 @@
-"""siMLPe: forecasting by multi-layer perceptrons over time and pose (Guo et al., WACV 2023).
-
-The paper's network ("linear" mixing) transforms the last N observed frames by a DCT over time, mixes them by blocks of
-[linear over time, layer norm over features, residual], transforms back, and adds the last observed frame; there is no
-activation function anywhere. "gelu" mixing keeps that frame and mends what limits it: blocks of two linear maps with a
-GELU between, pre-norm, in turn over time and over the pose; a basis over time that starts as the DCT and is learnt; and
-a hidden width of its own. Longer futures are answered by feeding the answer back.
-
-Legend: N frames seen, P frames answered, T tokens of time, B batch, F features of a pose. Tensors are laid out
-T x B x F: a linear map over time is then one matrix product on T x (B F), and the layer norm runs over contiguous
-memory; nothing inside is ever transposed.
-"""
+"""TODO"""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -26,9 +16,38 @@ from torch.nn import functional
 from kinema.core.query import Batch, Query
 from kinema.geometry.dct import dct_matrix
 from kinema.models.base import FeatureShape, Model, repeat_samples
-from kinema.models.simlpe.loss import joint_distance
-from kinema.models.simlpe.released_weights import from_released
 from kinema.nn.prefix import future_frames, last_frames, roll_out
+
+
+def joint_distance(
+    a: Float[Tensor, "*b feat"], b: Float[Tensor, "*b feat"], weights: Float[Tensor, " joint"]
+) -> Float[Tensor, ""]:
+    """Mean Euclidean distance of joints, three features each, in the features' unit.
+
+    `weights`, one for each joint or one for all, have a mean of 1. The gradient at distance 0 is 0.
+    """
+    squared = (a - b).unflatten(-1, (-1, 3)).square().sum(-1)
+    return ((squared + 1e-12).sqrt() * weights).mean()
+
+
+_ENDS = {"alpha": "weight", "beta": "bias", "weight": "weight", "bias": "bias"}
+_BLOCK = re.compile(r"(?:^|\.)(\d+)\.(fc|norm)\w*(?:\.\w+)*?\.(alpha|beta|weight|bias)$")
+_OUTER = re.compile(r"(?:^|\.)(?:\w+_)?fc_(in|out)\.(weight|bias)$")
+
+
+def from_released(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+    """The tensors by the names of `SiMLPe`, and the released names that stand for none."""
+    found: dict[str, Tensor] = {}
+    unmatched: list[str] = []
+    for name, value in state.items():
+        if outer := _OUTER.search(name):
+            found[f"{'enter' if outer[1] == 'in' else 'leave'}.{outer[2]}"] = value
+        elif block := _BLOCK.search(name):
+            part = "mix" if block[2] == "fc" else "norm"
+            found[f"blocks.{block[1]}.{part}.{_ENDS[block[3]]}"] = value.flatten() if part == "norm" else value
+        else:
+            unmatched.append(name)
+    return found, unmatched
 
 
 def over_time(matrix: Float[Tensor, "S T"], x: Float[Tensor, "T B F"]) -> Float[Tensor, "S B F"]:
@@ -155,7 +174,7 @@ class SiMLPe(Model):
         return (over_time(self.to_frames, tokens) + x[-1]).transpose(0, 1)
 
     def from_released(self, state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-        """See `models.simlpe.released_weights`."""
+        """See `models.simlpe.model`."""
         return from_released(state)
 
     def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:

@@ -11,9 +11,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from kinema.core.query import Query
-from kinema.models.smrnet.dct_coefficients import Coefficients
 from kinema.models.smrnet.diffusion import Denoise, DiffusionSampler, noised
-from kinema.models.smrnet.window_terms import Terms, Window
+from kinema.models.smrnet.windows import Coefficients, Terms, Window
 from kinema.nn.noise import RowStreams
 
 Completion = Literal["none", "padded", "noised", "estimate"]

@@ -6,7 +6,7 @@ keys and values of cross attention, and by completion, which puts what is known 
 mask of frames and joints, so the same model continues a prefix, holds an arm still, or ends in a given pose.
 
 Legend: W windows (rows of a batch), S samples, n tokens (coefficients), T frames, F features, D width. Inside of the
-network tensors are n x S x W x D: see `kinema.models.smrnet.graph`.
+network tensors are n x S x W x D: see `kinema.models.smrnet.denoiser`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from torch import Tensor
 from kinema.core.errors import UsageError
 from kinema.core.query import Batch, Query
 from kinema.models.base import FeatureShape, Frame, Model
-from kinema.models.smrnet.dct_coefficients import Coefficients, Padding
 from kinema.models.smrnet.denoiser import Denoiser
 from kinema.models.smrnet.diffusion import (
     Denoise,
@@ -39,7 +38,7 @@ from kinema.models.smrnet.diffusion import (
 )
 from kinema.models.smrnet.inpainting import Completion, WindowFiller, taken, whole_prefix, window_index
 from kinema.models.smrnet.released_weights import from_released
-from kinema.models.smrnet.window_terms import Terms, Window
+from kinema.models.smrnet.windows import Coefficients, Padding, Terms, Window
 
 _MEMORY = 2**30  # bytes that activations may take, about
 

@@ -21,8 +21,7 @@ from kinema.motion.edit import rest_pose
 from kinema.pipeline.adapter import Adapter, Card
 from kinema.recipes import Recipe, Stage
 from kinema.recipes.codec import from_json, to_json
-from kinema.representations.anchor import Anchor
-from kinema.representations.base import Representation, Statistics
+from kinema.representations.base import Anchor, Representation, Statistics
 from kinema.training.checkpoint import RunFolder, skeleton_from_json, skeleton_to_json
 
 

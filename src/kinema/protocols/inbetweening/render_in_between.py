@@ -21,7 +21,7 @@ from kinema.motion.motion import Clip, Motion, Points
 from kinema.protocols.inbetweening.grid import Grid
 from kinema.protocols.inbetweening.grid_windows import GridWindows
 from kinema.protocols.interface import Data, Kind
-from kinema.representations.keypoints_2d import PictureKeypoints
+from kinema.representations.picture import PictureKeypoints
 
 FRAMES, FPS = 321, 60.0
 RATES = (8, 16)

@@ -1,15 +1,62 @@
-"""Pre-norm transformer blocks that may be causal, and that remember keys and values while a sequence grows."""
+"""Parts of transformers: attention, causal blocks with a memory, and convolutions that halve or double the rate."""
 
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kinema.nn.attention import attend, rotate_pairs
+
+def attend(
+    query: Float[Tensor, "batch token dim"],
+    key: Float[Tensor, "batch source dim"],
+    value: Float[Tensor, "batch source dim"],
+    heads: int,
+    *,
+    mask: Bool[Tensor, "#batch #token source"] | Float[Tensor, "#batch #token source"] | None = None,
+    causal: bool = False,
+    dropout: float = 0.0,
+) -> Float[Tensor, "batch token dim"]:
+    """Attention of every token to the sources, softmax(q k / sqrt(dim / heads)) v in each head, the heads side by side.
+
+    `mask` is True where a token may look (bool), or is added to the scores (float); a token must be left at least one
+    source. With `causal` token t looks at the sources 0..t. `dropout` is the share of weights that is dropped; above 0
+    it keeps torch from the fused kernel.
+    """
+
+    def split(x: Tensor) -> Tensor:
+        return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+    shown = None if mask is None else mask[:, None]
+    parts = tuple(split(each) for each in (query, key, value))
+    if query.device.type == "cpu" and torch.is_grad_enabled():
+        # The way back of the fused kernel in bfloat16 takes four times as long on a CPU as in float32.
+        with torch.autocast("cpu", enabled=False):
+            answer = functional.scaled_dot_product_attention(
+                *(part.to(torch.promote_types(part.dtype, torch.float32)) for part in parts),
+                attn_mask=shown,
+                is_causal=causal,
+                dropout_p=dropout,
+            ).to(value.dtype)
+    else:
+        answer = functional.scaled_dot_product_attention(*parts, attn_mask=shown, is_causal=causal, dropout_p=dropout)
+    return answer.transpose(1, 2).flatten(-2)
+
+
+def rotate_pairs(
+    one: Float[Tensor, "*b pair"], other: Float[Tensor, "*b pair"], angles: tuple[Tensor, Tensor]
+) -> tuple[Float[Tensor, "*b pair"], Float[Tensor, "*b pair"]]:
+    """Rotary attention (Su et al. 2021): every pair of channels (`one`, `other`) rotated by its angle in the plane.
+
+    `angles` are cosines and sines, which broadcast to the pairs. Two tokens' score then depends on the difference of
+    their angles alone.
+    """
+    cosine, sine = (part.to(one.dtype) for part in angles)
+    return one * cosine - other * sine, one * sine + other * cosine
 
 
 class Memory:
@@ -136,3 +183,66 @@ def sinusoid(places: Int[Tensor, "*b"], dim: int, *, interleaved: bool = False) 
     waves = angles.sin(), angles.cos()
     joined = torch.stack(waves, -1).flatten(-2) if interleaved else torch.cat(waves, -1)
     return functional.pad(joined, (0, dim % 2))
+
+
+Trim = Literal["front", "back"]
+Padding = Literal["absent", "seen"]
+
+
+class Halve(nn.Module):
+    """Two frames become one token: a convolution, then the larger of each pair ("conv"), or a linear map ("cat").
+
+    Where `causal`, the convolution sees a frame and the one before it, so that token i depends on frames up to 2 i + 1;
+    otherwise it sees one frame on either side. A token is there if its first frame is. Masked frames count as absent;
+    with `padding` "seen" the convolution reads what they hold, and tokens that are not there keep what it made of them,
+    as in PoseGPT's code.
+    """
+
+    def __init__(
+        self, dim: int, *, causal: bool, kind: Literal["conv", "cat"] = "conv", padding: Padding = "absent"
+    ) -> None:
+        super().__init__()
+        self.causal, self.padding = causal, padding
+        self.conv = nn.Conv1d(dim, dim, 2 if causal else 3, padding=0 if causal else 1) if kind == "conv" else None
+        self.pair = nn.Linear(2 * dim, dim) if kind == "cat" else None
+
+    def forward(
+        self, x: Float[Tensor, "batch frame dim"], mask: Bool[Tensor, "batch frame"]
+    ) -> tuple[Float[Tensor, "batch token dim"], Bool[Tensor, "batch token"]]:
+        """Tokens, and which of them are there; the last of an odd number makes none."""
+        x = x * mask[..., None] if self.padding == "absent" else x
+        tokens = mask[:, ::2]
+        if self.pair is not None:
+            return self.pair(x.unflatten(1, (-1, 2)).flatten(-2)), tokens
+        assert self.conv is not None
+        channels = x.transpose(1, 2)
+        out = self.conv(nn.functional.pad(channels, (1, 0)) if self.causal else channels)
+        there = out.masked_fill(~mask[:, None], torch.finfo(out.dtype).min)
+        if torch.compiler.is_exporting():  # pooling would fix the length of the graph's sequences
+            pooled = there.unflatten(-1, (-1, 2)).amax(-1)
+        else:
+            pooled = nn.functional.max_pool1d(there, 2)
+            tokens = tokens[:, : pooled.shape[2]]
+        left = 0.0 if self.padding == "absent" else nn.functional.max_pool1d(out, 2)
+        return torch.where(tokens[:, None], pooled, left).transpose(1, 2), tokens
+
+
+class Double(nn.Module):
+    """A token becomes two frames: a transposed convolution whose one frame too many is cut off.
+
+    `trim` "back" cuts the last: frame f depends on tokens up to f // 2. "front" cuts the first, as PoseGPT's code does:
+    every odd frame then depends on the token after its own. `padding` "seen" reads what masked tokens hold.
+    """
+
+    def __init__(self, dim: int, trim: Trim, *, padding: Padding = "absent") -> None:
+        super().__init__()
+        self.trim, self.padding = trim, padding
+        self.conv = nn.ConvTranspose1d(dim, dim, 3, stride=2)
+
+    def forward(
+        self, x: Float[Tensor, "batch token dim"], mask: Bool[Tensor, "batch token"]
+    ) -> Float[Tensor, "batch frame dim"]:
+        """Twice as many frames."""
+        x = x * mask[..., None] if self.padding == "absent" else x
+        out = self.conv(x.transpose(1, 2))
+        return (out[..., 1:] if self.trim == "front" else out[..., :-1]).transpose(1, 2)

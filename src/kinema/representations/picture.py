@@ -1,11 +1,8 @@
-"""`PictureKeypoints`: nineteen joints as a camera sees them, the body's place in the picture with them.
-
-Render-In-Between's layout: OpenPose's body without eyes and ears, with the middles of the hands. Joints are relative
-to the middle of the hips; its own place stands last.
-"""
+"""What a camera sees of a body: joints relative to the root (ActionGAN), or with its path (Render-In-Between)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,10 +15,63 @@ from kinema.motion.edit import resample
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.retargeting.inverse_kinematics import match_joints
 from kinema.motion.skeleton import Skeleton, has_joint
-from kinema.representations.base import Representation, Statistics
+from kinema.representations.base import JointsConfig, Statistics
+from kinema.representations.positions import JointPositions
 
-# In the order of the features; the middle of the hips, which goes last, is left out. Where a body lacks the first name
-# the next stands for it.
+
+class ViewedPositions(JointPositions):
+    """Picture coordinates of chosen joints relative to the root's, x to the picture's right and y up.
+
+    The camera looks along -z from `distance` metres before the root and moves with it, so the body's size does not
+    change: the centring and depth scaling of Yu et al. (AAAI 2020) in one step. In the plane of the root one unit is a
+    metre. A clip that is 2-D already is taken as it is, relative to its root. `decode` gives 2-D points.
+    Raises UsageError where a joint's mirror is not chosen, or the distance is not positive.
+    """
+
+    reference = "picture"
+    dims = 2
+
+    def __init__(self, skeleton: Skeleton, fps: float, joints: Sequence[str], distance: float) -> None:
+        if not distance > 0:
+            raise UsageError(expected="a camera's distance above 0 m", got=f"{distance:g}", cure="Set distance to 4.")
+        super().__init__(skeleton, fps, joints)
+        self.distance = distance
+
+    def encode(self, clip: Motion | Points) -> Float[Tensor, "*batch frame feat"]:
+        """x and y of the chosen joints, joint after joint."""
+        self.check(clip)
+        positions = clip.points().positions
+        relative = positions - positions[..., :1, :]
+        if relative.shape[-1] == 3:
+            relative = project(relative, focal=self.distance, distance=self.distance)
+        return relative[..., self._chosen, :].flatten(-2)
+
+    def decode(self, features: Float[Tensor, "*batch frame feat"]) -> Points:
+        """2-D points of all joints; one that is not chosen is put where its parent is."""
+        chosen = features.unflatten(-1, (-1, 2))
+        positions: list[Tensor] = []
+        for joint, parent in enumerate(self.skeleton.parents):
+            if joint in self._chosen:
+                positions.append(chosen[..., self._chosen.index(joint), :])
+            else:
+                positions.append(positions[parent] if parent >= 0 else torch.zeros_like(chosen[..., 0, :]))
+        return Points(self.skeleton, torch.stack(positions, -2), self.fps)
+
+
+@dataclass(frozen=True)
+class ViewedPositionsConfig(JointsConfig):
+    """`ViewedPositions` as data. No `joints` means every joint but the root."""
+
+    standardise: bool = True
+    distance: float = 4.0
+
+    def build(self, skeleton: Skeleton) -> ViewedPositions:
+        """The representation on a skeleton, without statistics."""
+        return ViewedPositions(skeleton, self.fps, self.joints or skeleton.joints[1:], self.distance)
+
+
+# In the order of the features, without the middle of the hips, which is last. A body that lacks the first name uses the
+# next.
 JOINTS19: tuple[tuple[str, ...], ...] = (
     ("head",), ("neck",), ("r_shoulder",), ("r_elbow",), ("r_wrist",), ("l_shoulder",), ("l_elbow",), ("l_wrist",),
     ("r_hip",), ("r_knee",), ("r_ankle",), ("l_hip",), ("l_knee",), ("l_ankle",),
@@ -33,12 +83,12 @@ _NAMES19 = (
     "r_hip", "r_knee", "r_ankle", "l_hip", "l_knee", "l_ankle", "l_toe", "r_toe", "l_hand", "r_hand",
 )  # fmt: skip
 _FEATURES = [2, 1, *range(3, 19)]  # joints in the order of the features; the middle of the hips goes last
-_ONWARD = 0.3  # of a bone: how far beyond its end what hangs there is taken to be
+_ONWARD = 0.3  # of a bone: the length at which a joint that a layout lacks is put beyond the bone's end
 _TREE19 = (-1, 0, 1, 1, 3, 4, 1, 6, 7, 0, 9, 10, 0, 12, 13, 14, 11, 8, 5)
 
 
 def skeleton19() -> Skeleton:
-    """The nineteen joints as a tree from the middle of the hips; offsets are places in a picture (z 0)."""
+    """The nineteen joints as a tree from the middle of the hips; offsets are positions in a picture (z 0)."""
     places = torch.zeros(19, 3)
     for joint, name in enumerate(_NAMES19[1:], start=1):
         side = {"l": 1.0, "r": -1.0}.get(name.split("_")[0], 0.0)
@@ -48,32 +98,28 @@ def skeleton19() -> Skeleton:
     return Skeleton("keypoints19", _NAMES19, _TREE19, places, aliases={"pelvis": "hips"})
 
 
-class PictureKeypoints(Representation):
-    """18 joints relative to the middle of the hips, then its place: 38 numbers, y up, a unit about a metre.
+class PictureKeypoints(JointPositions):
+    """18 joints relative to the middle of the hips, then its position: 38 numbers, y up, one unit about a metre.
 
-    The camera stands 4 m before the origin (`geometry.camera.project`); 3-D clips are projected as they stand (see
-    `data.viewed`). 2-D points of `skeleton19`, which `decode` gives and `encode` takes too, have y down like all points
-    of a picture. With `own_scale` a window is seen from its own place and size. Raises UsageError where a joint has no
-    counterpart.
+    This is Render-In-Between's layout: OpenPose's body without eyes and ears, with the middles of the hands. The camera
+    is 4 m before the origin (`geometry.camera.project`); 3-D clips are projected as they are (see
+    `data.sources.viewed`). 2-D points of `skeleton19`, which `decode` gives and `encode` also takes, have y down like
+    all points of a picture. With `own_scale` each window is moved and scaled by its own anchor. Raises UsageError where
+    a joint has no counterpart.
     """
 
-    space = "positions"
     reference = "picture"
-    guessed = 0.05  # a joint that a layout lacks is put where the bone before it points
+    dims = 2
+    guessed = 0.05  # a joint that a layout lacks is extrapolated along the bone before it
 
     def __init__(self, skeleton: Skeleton, fps: float, focal: float, distance: float, own_scale: bool) -> None:
         self.skeleton, self.fps, self.own_scale = skeleton, fps, own_scale
         self.focal, self.distance = focal, distance
         self.picture = skeleton19()
         self.joints = tuple(_NAMES19[joint] for joint in (*_FEATURES, 0))
-        self._chosen = [_first(skeleton, names) for names in JOINTS19]
+        self._chosen, self._swap = [_first(skeleton, names) for names in JOINTS19], list(PARTNERS19)
         self.width = 38
         self.statistics = Statistics.none(38)
-
-    @property
-    def token_of_feature(self) -> tuple[int, ...]:
-        """Two features to a joint."""
-        return tuple(joint for joint in range(19) for _ in range(2))
 
     @property
     def partners(self) -> tuple[int, ...]:
@@ -93,9 +139,8 @@ class PictureKeypoints(Representation):
 
     def decode(self, features: Float[Tensor, "*batch frame feat"]) -> Points:
         """2-D points of `skeleton19`, y down."""
-        places = features.unflatten(-1, (19, 2))
-        hips = places[..., 18:, :]
-        joints = places[..., :18, :] + hips
+        joints, hips = features.unflatten(-1, (19, 2)).tensor_split([18], -2)
+        joints = joints + hips
         ordered = torch.cat((hips, joints[..., [1, 0, *range(2, 18)], :]), -2)
         return Points(self.picture, ordered * ordered.new_tensor([1.0, -1]), self.fps)
 
@@ -109,7 +154,7 @@ class PictureKeypoints(Representation):
         for joint, parent in enumerate(_TREE19):
             if joint in found:
                 positions.append(clip.positions[..., list(found[joint]), :].mean(-2))
-            else:  # a joint that the layout lacks goes on as the bone before it does
+            else:
                 before = positions[max(0, _TREE19[parent])]
                 positions.append(positions[parent] + _ONWARD * (positions[parent] - before))
         return Points(self.picture, torch.stack(positions, -2), clip.fps)
@@ -127,9 +172,9 @@ class PictureKeypoints(Representation):
         return every
 
     def _matches(self, skeleton: Skeleton) -> dict[int, tuple[int, ...]]:
-        """For the joints of `skeleton19` those of another set of keypoints, or the two that they stand midway between.
+        """For the joints of `skeleton19` those of another set of keypoints, or the two whose middle they are.
 
-        Raises UsageError where the hips or the neck cannot be told, and where pictures have a fixed size (`own_scale`).
+        Raises UsageError where hips or neck cannot be found, and without `own_scale`: pictures then have a fixed size.
         """
         found = dict(match_joints(skeleton, self.picture).sources)
         if not skeleton.same_tree(self.picture):
@@ -143,13 +188,8 @@ class PictureKeypoints(Representation):
                 )
         return found
 
-    def mirror(self, features: Float[Tensor, "*batch frame feat"]) -> Float[Tensor, "*batch frame feat"]:
-        """Joints exchanged, x turned round."""
-        places = features.unflatten(-1, (19, 2))[..., PARTNERS19, :]
-        return (places * places.new_tensor([-1.0, 1])).flatten(-2)
-
     def disturbed(self, features: Float[Tensor, "*b feat"], off: Float[Tensor, "*b feat"]) -> Float[Tensor, "*b feat"]:
-        """Where the hips are taken for somewhere else, so is what is told from them."""
+        """An error of the hips moves every joint, since joints are relative to the hips."""
         before, after = self.restore(features), self.restore(features + off)
         joints, hips = after.unflatten(-1, (19, 2)).tensor_split([18], -2)
         there = before.unflatten(-1, (19, 2))[..., 18:, :]
@@ -158,7 +198,7 @@ class PictureKeypoints(Representation):
     def anchor(
         self, observed: Float[Tensor, "batch frame feat"], confidence: Float[Tensor, "batch frame token"]
     ) -> PictureAnchor | None:
-        """The median place of the hips where they are known, and the median length from hips to neck."""
+        """The median position of the known hips, and the median length from hips to neck; None without `own_scale`."""
         if not self.own_scale:
             return None
         places = observed.unflatten(-1, (19, 2))
@@ -172,18 +212,18 @@ class PictureKeypoints(Representation):
 
 @dataclass(frozen=True, eq=False)
 class PictureAnchor:
-    """A place in the picture, and the factor that makes a trunk half a unit long."""
+    """A position in the picture, and the factor that makes the trunk half a unit long."""
 
     origin: Float[Tensor, "batch 2"]
     scale: Float[Tensor, " batch"]
 
     def into(self, features: Float[Tensor, "batch frame feat"]) -> Float[Tensor, "batch frame feat"]:
-        """Features (own units) as seen from the anchor."""
+        """Features (own units) relative to the anchor."""
         moved = torch.cat((features[..., :-2], features[..., -2:] - self.origin[:, None]), -1)
         return moved * self.scale[:, None, None]
 
     def back(self, features: Float[Tensor, "batch frame feat"]) -> Float[Tensor, "batch frame feat"]:
-        """The way back to the picture."""
+        """The inverse of `into`: features in the picture."""
         sized = features / self.scale[:, None, None]
         return torch.cat((sized[..., :-2], sized[..., -2:] + self.origin[:, None]), -1)
 
@@ -192,7 +232,9 @@ def _first(skeleton: Skeleton, names: tuple[str, ...]) -> int:
     for name in names:
         if has_joint(skeleton, name):
             return skeleton.index(name)
-    raise UsageError(expected=f"a skeleton with {names[0]}", got=skeleton.name, cure="Give it an alias for that joint.")
+    raise UsageError(
+        expected=f"a skeleton with {names[0]}", got=skeleton.name, cure=f"Give the skeleton an alias for {names[0]}."
+    )
 
 
 @dataclass(frozen=True)
