@@ -83,6 +83,14 @@ def test_whitened_numbers_have_deviation_one_and_no_mean() -> None:
     assert torch.allclose(terms.T @ terms / 4000, torch.eye(5), atol=1e-2)
 
 
+def test_few_samples_fill_no_more_directions_than_they_span() -> None:
+    """Which directions come beside them would be the choice of this machine's linear algebra."""
+    whitening = Whitening(9, 5)
+    whitening.measure(torch.randn(3, 9) + 7)
+    assert (whitening.down[:, :2].norm(dim=0) > 0).all()
+    assert (whitening.down[:, 2:] == 0).all()
+
+
 def test_colours_are_the_directions_of_what_was_measured() -> None:
     samples = torch.randn(4000, 2) @ torch.tensor([[3.0, 0.0, 0.0], [0.0, 0.0, 0.5]])
     colouring = Colouring(3, 2)
