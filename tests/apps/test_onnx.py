@@ -32,7 +32,7 @@ from kinema.recipes import recipe
 from kinema.representations.base import Statistics
 
 # A graph is traced with sizes that are not numbers, which the check of shapes would make numbers of.
-pytestmark = [pytest.mark.onnx, pytest.mark.usefixtures("unchecked")]
+pytestmark = [pytest.mark.onnx, pytest.mark.usefixtures("unchecked"), pytest.mark.xdist_group("onnx")]
 PARTS = {
     "simlpe": ("forecast",),
     "conv-seq2seq": ("forecast",),

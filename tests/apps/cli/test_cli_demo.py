@@ -14,6 +14,8 @@ from kinema.apps.cli import main
 from kinema.io.formats import load
 from kinema.pipeline.open import shipped_models
 
+pytestmark = pytest.mark.xdist_group("demo")  # one process runs it once
+
 
 @pytest.fixture(scope="module")
 def left(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from kinema.data.synthetic import Synthetic
 from kinema.motion.motion import Clip, Motion
 from kinema.pipeline.action_classifier import ClassifierTrainer
 from kinema.protocols.base import Options
+from kinema.protocols.evaluators import Evaluator
 from kinema.protocols.generation.actions import ACTION_GENERATION, ACTION_GENERATION_BANDAI2
 from kinema.protocols.generation.mmd import MMD_LEGACY
 from kinema.protocols.generation.table import Effort
@@ -24,7 +26,9 @@ from kinema.protocols.report import Report
 
 ACTIONS = ("walk", "jump", "squat")
 SOURCE = Synthetic(clips_per_action=6, seconds=2.2, actions=ACTIONS)
-QUICK = replace(ACTION_GENERATION, effort=Effort(repetitions=2, most=18, evaluator_steps=60, classifier_steps=60))
+EFFORT = Effort(repetitions=2, most=18, evaluator_steps=60, classifier_steps=60)
+
+pytestmark = pytest.mark.xdist_group("action generation")  # one process makes the reports once
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,14 +66,23 @@ def clips_of_another_seed() -> dict[str, list]:  # pyright: ignore
 
 @cache
 def report(pace: float) -> Report:
-    return QUICK.evaluate(Player(pace=pace), options=Options(trainer=Keeping()))
+    """Of a player that is not tested for what its clips teach, the classifiers that would tell are hardly trained."""
+    effort = EFFORT if pace == 1 else replace(EFFORT, classifier_steps=1)
+    return replace(ACTION_GENERATION, effort=effort).evaluate(Player(pace=pace), options=Options(trainer=Keeping()))
 
 
 class Keeping(ClassifierTrainer):
-    """Keeps nothing on disk."""
+    """Keeps evaluators in memory, for they are the same for every player; nothing on disk."""
+
+    kept: ClassVar[dict[bytes, Evaluator]] = {}
 
     def train(self, clips, labels, *, steps, keep):  # pyright: ignore
-        return super().train(clips, labels, steps=steps, keep=False)
+        if not keep:
+            return super().train(clips, labels, steps=steps, keep=False)
+        key = clips.numpy().tobytes()
+        if key not in self.kept:
+            self.kept[key] = super().train(clips, labels, steps=steps, keep=False)
+        return self.kept[key]
 
 
 def of(found: Report, name: str = "player") -> dict[str, float]:
