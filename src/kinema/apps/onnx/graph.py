@@ -114,7 +114,8 @@ def write_graph(part: PortedNetwork, file: Path, page: str) -> None:
         with warnings.catch_warnings(), _quiet(), torch.no_grad():
             warnings.simplefilter("ignore")
             traced = torch.export.export(network, (), kwargs=example, dynamic_shapes=shapes, strict=False)
-            if any(node.target in _RUNNING for node in traced.graph.nodes):
+            graphs = [each for each in traced.graph_module.modules() if isinstance(each, torch.fx.GraphModule)]
+            if any(node.target in _RUNNING for each in graphs for node in each.graph.nodes):
                 traced = traced.run_decompositions(_RUNNING)
             names = ([port.name for port in part.inputs], [port.name for port in part.outputs])
             program = cast("Any", torch.onnx.export(
