@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kinema.core.errors import unknown_name
-from kinema.recipes.action_gan import (
-    action_gan,
-    action_gan_bandai2,
-    action_gan_faithful,
-    action_gan_faithful_bandai2,
-)
+from kinema.recipes.action_gan import action_gan, action_gan_bandai2, action_gan_faithful, action_gan_faithful_bandai2
 from kinema.recipes.classifier import classifier_bandai2, classifier_open, classifier_posegpt
 from kinema.recipes.conv_seq2seq import (
     conv_seq2seq,

@@ -34,12 +34,7 @@ def classifier_posegpt() -> Recipe:
 
 
 def _recipe(
-    name: str,
-    source: Source,
-    model: Classifier.Config | None = None,
-    *,
-    lr: float | None = None,
-    steps: int = 2_000,
+    name: str, source: Source, model: Classifier.Config | None = None, *, lr: float | None = None, steps: int = 2_000
 ) -> Recipe:
     stage = Stage(
         name="model",

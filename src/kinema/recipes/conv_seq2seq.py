@@ -71,10 +71,7 @@ def conv_seq2seq_faithful() -> Recipe:
         name="model",
         model=_RELEASED,
         task=_TASK,
-        optim=(
-            Phase("discriminator", _RELEASED_ADAM, fresh=True),
-            Phase("generator", _RELEASED_ADAM, fresh=True),
-        ),
+        optim=(Phase("discriminator", _RELEASED_ADAM, fresh=True), Phase("generator", _RELEASED_ADAM, fresh=True)),
         steps=20_000,
         batch_size=16,
         balance="clips",

@@ -68,10 +68,7 @@ _RELEASED_PRIOR = PoseGPT.Config(
 def posegpt() -> Recipe:
     """PoseGPT, mended and compact, on twelve actions of CMU and procedural motion: 64 frames at 30 per second."""
     return Recipe(
-        name="posegpt",
-        source=open_actions(),
-        representation=HeadingRotationsConfig(fps=30.0),
-        stages=_compact(),
+        name="posegpt", source=open_actions(), representation=HeadingRotationsConfig(fps=30.0), stages=_compact()
     )
 
 
@@ -123,12 +120,6 @@ def _compact() -> tuple[Stage, Stage]:
         stride=4,
     )
     prior = replace(
-        tokens,
-        name="prior",
-        model=_PRIOR,
-        optim=replace(_MENDED, lr=6e-4),
-        steps=5_000,
-        batch_size=32,
-        ema=0.999,
+        tokens, name="prior", model=_PRIOR, optim=replace(_MENDED, lr=6e-4), steps=5_000, batch_size=32, ema=0.999
     )
     return tokens, prior

@@ -20,13 +20,7 @@ _PER_EPOCH = 50_000 // _BATCH  # steps
 # and where all training subjects are trained on, as released, there is none.
 RELEASED_H36M = SMRNet.Config()
 RELEASED_HUMANEVA = SMRNet.Config(
-    observed=15,
-    predicted=60,
-    coefficients=10,
-    layers=4,
-    dropout=0.2,
-    attention_dropout=0.2,
-    uncond_answers=0.5,
+    observed=15, predicted=60, coefficients=10, layers=4, dropout=0.2, attention_dropout=0.2, uncond_answers=0.5
 )
 _MILESTONES = (75, 150, 225, 275, 350, 450, 600, 800, 1000, 1100, 1200, 1300, 1400)  # epochs
 
@@ -49,12 +43,7 @@ def released(name: str, source: Source, model: SMRNet.Config, *, fps: float, epo
         ema=0.995,
         ema_copied=2_000,
     )
-    return Recipe(
-        name=name,
-        source=source,
-        representation=CentredPositionsConfig(fps=fps),
-        stages=(stage,),
-    )
+    return Recipe(name=name, source=source, representation=CentredPositionsConfig(fps=fps), stages=(stage,))
 
 
 def smrnet_faithful() -> Recipe:

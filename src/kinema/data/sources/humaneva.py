@@ -25,11 +25,7 @@ ACTIONS = ("Walking", "Jog", "ThrowCatch", "Gestures", "Box")
 SHORTEST = 75  # frames: one window of the benchmark
 # As the benchmark has it (Yuan and Kitani 2020).
 DROPPED = frozenset(
-    {
-        ("Train/S3", "Walking 1 chunk0"),
-        ("Train/S3", "Walking 1 chunk2"),
-        ("Validate/S3", "Walking 1 chunk4"),
-    }
+    {("Train/S3", "Walking 1 chunk0"), ("Train/S3", "Walking 1 chunk2"), ("Validate/S3", "Walking 1 chunk4")}
 )
 ORIGIN = (
     "Ask for it at humaneva.is.tue.mpg.de (for research, no redistribution); data_3d_humaneva15.npz is what "

@@ -90,12 +90,7 @@ def _render(
     globals_, root = _move(plan, body, t, rate)
     keep = slice(margin, margin + frames * finer, finer)
     return Motion(
-        body.skeleton,
-        to_local(body, globals_[keep]),
-        torch.from_numpy(root[keep]).float(),
-        fps,
-        label,
-        identity,
+        body.skeleton, to_local(body, globals_[keep]), torch.from_numpy(root[keep]).float(), fps, label, identity
     )
 
 

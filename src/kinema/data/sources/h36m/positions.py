@@ -33,10 +33,7 @@ ORIGIN = (
     "needed."
 )
 ARCHIVE = PositionArchive(
-    file="data_3d_h36m.npz",
-    joints=32,
-    what="Human3.6M as joint positions (data_3d_h36m.npz)",
-    origin=ORIGIN,
+    file="data_3d_h36m.npz", joints=32, what="Human3.6M as joint positions (data_3d_h36m.npz)", origin=ORIGIN
 )
 
 
