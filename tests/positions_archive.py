@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from kinema.data.sources.h36m.positions import ACTIONS, SUBJECTS
-from kinema.data.sources.humaneva import TEST, TRAIN
+from kinema.data.sources.position_archives import H36MPositions, HumanEvaPositions
+
+ACTIONS, SUBJECTS = H36MPositions.actions, H36MPositions.train + H36MPositions.test
 
 
 def take(frames: int, joints: int, seed: int) -> np.ndarray:
@@ -36,5 +37,5 @@ def humaneva_subjects(frames: int = 80) -> dict[str, dict[str, Any]]:
     lengths = {f"Walking 1 chunk{chunk}": frames for chunk in (0, 2, 4)} | {"Jog 1 chunk1": 74, "Box 1 chunk0": 75}
     return {
         subject: {name: take(count, 15, place) for place, (name, count) in enumerate(lengths.items())}
-        for subject in TRAIN + TEST
+        for subject in HumanEvaPositions.train + HumanEvaPositions.test
     }

@@ -10,7 +10,7 @@ import torch
 from kinema.core.errors import UsageError
 from kinema.data.corruption import Corruption, ReleasedCorruption
 from kinema.data.keyframe_task import Keys, ReleasedKeys
-from kinema.data.sources.viewed import Viewed
+from kinema.data.sources.composed import Viewed
 from kinema.data.synthetic import Synthetic
 from kinema.representations.picture import PictureKeypointsConfig
 from kinema.representations.positions import WorldPositionsConfig

@@ -28,15 +28,13 @@ from safetensors.torch import save_file
 
 from kinema.apps.cli.train import read_recipe
 from kinema.core.safe_pickle import read_object_npz, read_pickle, read_torch
-from kinema.data.sources import labelled
-from kinema.data.sources.amass import babel_files
-from kinema.data.sources.amass.files import read_header, read_take
-from kinema.data.sources.amass.joints import AmassJoints
+from kinema.data.sources import babel, h36m_camera
+from kinema.data.sources.amass_files import read_header, read_take
+from kinema.data.sources.amass_joints import AmassJoints
 from kinema.data.sources.cmu import _Pack
 from kinema.data.sources.folder import read_labels
-from kinema.data.sources.h36m import keypoints_2d as h36m_camera
-from kinema.data.sources.h36m.videopose3d import PositionArchive
 from kinema.data.sources.packs import RotationPack
+from kinema.data.sources.position_archives import PositionArchive
 from kinema.data.synthetic import Synthetic, perform
 from kinema.data.windows import WindowSet
 from kinema.io import keypoints, smpl
@@ -148,7 +146,7 @@ def _labels(folder: Path) -> list[Path]:
 
 def _read_labels(path: Path) -> None:
     read_labels(path)
-    list(labelled.read_segments(path, {f"{i}.bvh" for i in range(6)}))
+    list(folders.read_segments(path, {f"{i}.bvh" for i in range(6)}))
 
 
 def _checkpoint(folder: Path) -> list[Path]:
@@ -238,8 +236,8 @@ def _babel(folder: Path) -> list[Path]:
 
 
 def _read_babel(path: Path) -> None:
-    list(babel_files.read_sequences(path.parent / "train.json"))
-    babel_files.class_list(path.parent, 60)
+    list(babel.read_sequences(path.parent / "train.json"))
+    babel.class_list(path.parent, 60)
 
 
 def _smpl(folder: Path) -> list[Path]:
@@ -277,7 +275,7 @@ def _pack(folder: Path) -> list[Path]:
 
 def _read_pack(path: Path) -> None:
     list(RotationPack("bandai2", str(path.parent)).clips("train"))
-    list(labelled.LabelledPack("bandai2", str(path.parent), label="both").clips("train"))
+    list(packs.LabelledPack("bandai2", str(path.parent), label="both").clips("train"))
 
 
 def _cmu(folder: Path) -> list[Path]:

@@ -18,8 +18,8 @@ from kinema.core.errors import FormatError, KinemaError
 from kinema.core.safe_json import DEEPEST, read_json
 from kinema.core.safe_pickle import read_object_npz, read_pickle, read_torch
 from kinema.core.safe_zip import ROOM, read_npz
-from kinema.data.sources.amass.babel_files import read_sequences
-from kinema.data.sources.amass.files import read_header
+from kinema.data.sources.amass_files import read_header
+from kinema.data.sources.babel import read_sequences
 from kinema.data.sources.cmu import _Pack
 from kinema.data.sources.folder import read_labels
 from kinema.io import smpl
@@ -255,7 +255,7 @@ def test_pickles_that_ask_for_too_much(tmp_path: Path, data: bytes) -> None:
 
 def test_hdf5_that_claims_what_is_not_there(tmp_path: Path) -> None:
     h5py = pytest.importorskip("h5py")
-    from kinema.data.sources.amass.joints import AmassJoints
+    from kinema.data.sources.amass_joints import AmassJoints
     from kinema.protocols.forecasting.sample_file import load_samples
 
     path = tmp_path / "a.h5"

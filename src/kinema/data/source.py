@@ -1,8 +1,8 @@
 """`Source`: a set of recordings. One per data set, each in its own file.
 
-A source lists its clips by split without reading them all into memory twice; it never invents a unit, a rate or a
-joint order: what the files do not say, its constructor asks for. Sources are frozen dataclasses of plain values, so
-that a recipe can hold them; making one opens no file.
+A source lists its clips by split without reading them all into memory twice. It invents no unit, rate or joint order:
+what the files do not say, a field of the source gives. Sources are frozen dataclasses of plain values, so that a recipe
+can hold them; making one opens no file.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import fields, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 from kinema.core.errors import MissingDataError, UsageError
 from kinema.motion.motion import Clip
@@ -25,8 +26,16 @@ DATA_VARIABLE = "KINEMA_DATA"
 LABELS = " & "  # between the labels of a clip that has several: "walk & elderly"
 
 
+Value = TypeVar("Value")
+
+
+def derived(make: Callable[[Any], Value]) -> Value:
+    """A member of a source that is computed when it is first asked for, as by `cached_property`."""
+    return cast("Value", cached_property(make))
+
+
 class Source(ABC):
-    """Recordings of one skeleton tree.
+    """Recordings of one skeleton tree. A member that is not the same for every instance is `derived`.
 
     Every clip carries `identity`, the name of the recording that it is a copy of ("cmu/06_07"), or, where that is not
     known, the name within the set with a question mark before it ("?cmu/train/running_4": some trial of the CMU
@@ -50,14 +59,32 @@ class Source(ABC):
     def stamp(self) -> str:
         """What a cache of this source is good for: another stamp, and the cache is stale.
 
-        Sources that read files add the size and the time of change of each (`file_stamp`).
+        The fields, the size and the time of change of every file, and the stamps of the sources that this one reads.
         """
-        return repr(self)
+        return " ".join((repr(self), *map(file_stamp, self._files()), *(source.stamp() for source in self._sources())))
+
+    def _files(self) -> Iterable[Path]:
+        """The files that are read."""
+        return ()
+
+    def _sources(self) -> Iterable[Source]:
+        """The sources that are read."""
+        return ()
 
     def rooted(self, root: str | None) -> Source:
         """The same recordings, to be found below the folder `root`; itself where it reads none."""
         here = cast("Any", self)
         return replace(here, root=root) if any(field.name == "root" for field in fields(here)) else self
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What a check of a data set found: names that are there and whole, that are missing, and damaged ones with why."""
+
+    folder: Path
+    whole: tuple[str, ...]
+    missing: tuple[str, ...]
+    damaged: tuple[tuple[str, str], ...]
 
 
 def mirrored_classes(actions: Sequence[str]) -> list[int]:
@@ -79,10 +106,9 @@ def labels_of(action: str | None) -> tuple[str, ...]:
 
 
 def data_folder(root: str | None, *, what: str, origin: str) -> Path:
-    """The folder that `root` names, or the environment variable KINEMA_DATA where it is None.
+    """The folder that `root` names, or where it is None the environment variable KINEMA_DATA.
 
-    `what` says which data are looked for, `origin` where to get them and under which licence; both end up in the
-    MissingDataError that is raised where there is no such folder.
+    Raises MissingDataError where there is none, with `what` is looked for and its `origin` (where to get it, licence).
     """
     named = root if root is not None else os.environ.get(DATA_VARIABLE, "")
     if not named:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kinema.data.sources.h36m.keypoints_2d import H36MCamera
-from kinema.data.sources.labelled import LabelledPack
-from kinema.data.sources.mixed import open_actions
+from kinema.data.sources.composed import open_actions
+from kinema.data.sources.h36m_camera import H36MCamera
+from kinema.data.sources.packs import LabelledPack
 from kinema.data.tasks import Generate
 from kinema.models.action_gan.model import ActionGAN
 from kinema.models.action_gan.pose_gan import PoseGAN

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from kinema.data.augment import Augment
 from kinema.data.source import Source
-from kinema.data.sources.labelled import LabelledPack
-from kinema.data.sources.mixed import open_actions
+from kinema.data.sources.composed import open_actions
+from kinema.data.sources.packs import LabelledPack
 from kinema.data.tasks import Generate
 from kinema.models.classifier import Classifier
 from kinema.recipes.recipe import Optim, Recipe, Stage

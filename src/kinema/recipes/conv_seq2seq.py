@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from kinema.data.augment import Augment
 from kinema.data.sources.cmu import CmuForecast
-from kinema.data.sources.h36m.rotations import H36MExpmap
+from kinema.data.sources.h36m_rotations import H36MExpmap
 from kinema.data.tasks import Forecast
 from kinema.models.conv_seq2seq.model import ConvSeq2Seq
 from kinema.motion.skeletons.cmu import CMU38_VARYING, UNIT

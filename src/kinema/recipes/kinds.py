@@ -6,20 +6,17 @@ An explicit table, so that reading a recipe can build nothing else. `register` a
 from __future__ import annotations
 
 from kinema.data.keyframe_task import Keys, ReleasedKeys
-from kinema.data.sources.amass.babel import Babel
-from kinema.data.sources.amass.pose_folder import PoseFolder
-from kinema.data.sources.amass.recordings import Amass
+from kinema.data.sources.amass import Amass
+from kinema.data.sources.babel import Babel
 from kinema.data.sources.cmu import CmuForecast
-from kinema.data.sources.folder import Folder
-from kinema.data.sources.h36m.keypoints_2d import H36MCamera
-from kinema.data.sources.h36m.positions import H36MPositions
-from kinema.data.sources.h36m.rotations import H36MExpmap
-from kinema.data.sources.humaneva import HumanEvaPositions
-from kinema.data.sources.labelled import LabelledFolder, LabelledPack
-from kinema.data.sources.mixed import Mixed
+from kinema.data.sources.composed import Mixed, Viewed
+from kinema.data.sources.folder import Folder, LabelledFolder
+from kinema.data.sources.h36m_camera import H36MCamera
+from kinema.data.sources.h36m_rotations import H36MExpmap
 from kinema.data.sources.open_motion import OpenMotion
-from kinema.data.sources.packs import RotationPack
-from kinema.data.sources.viewed import Viewed
+from kinema.data.sources.packs import LabelledPack, RotationPack
+from kinema.data.sources.pose_folder import PoseFolder
+from kinema.data.sources.position_archives import H36MPositions, HumanEvaPositions
 from kinema.data.synthetic import Synthetic
 from kinema.data.tasks import Forecast, Generate
 from kinema.models.action_gan.model import ActionGAN

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kinema.data.augment import Augment
-from kinema.data.sources.labelled import LabelledPack
-from kinema.data.sources.mixed import open_actions
+from kinema.data.sources.composed import open_actions
+from kinema.data.sources.packs import LabelledPack
 from kinema.data.tasks import Forecast
 from kinema.models.posegpt.inputs import InputsConfig
 from kinema.models.posegpt.model import PoseGPT

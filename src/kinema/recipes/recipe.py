@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 from kinema.core.errors import MissingDataError, UsageError, unknown_name
 from kinema.data.source import Source
-from kinema.data.sources.labelled import user_folder
+from kinema.data.sources.folder import user_folder
 from kinema.data.synthetic import Synthetic
 from kinema.data.windows import Deviation
 from kinema.motion.skeleton import Skeleton

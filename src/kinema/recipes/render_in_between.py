@@ -6,10 +6,9 @@ from dataclasses import replace
 
 from kinema.data.augment import Augment
 from kinema.data.keyframe_task import Keys, ReleasedKeys
-from kinema.data.sources.mixed import Mixed
+from kinema.data.sources.composed import Mixed, Viewed
 from kinema.data.sources.open_motion import OpenMotion
 from kinema.data.sources.packs import RotationPack
-from kinema.data.sources.viewed import Viewed
 from kinema.data.synthetic import Synthetic
 from kinema.models.render_in_between.gap_model import GapReader
 from kinema.models.render_in_between.model import RenderInBetween

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from kinema.data.augment import Augment
 from kinema.data.sources.cmu import CmuForecast
-from kinema.data.sources.h36m.rotations import H36MExpmap
+from kinema.data.sources.h36m_rotations import H36MExpmap
 from kinema.data.sources.open_motion import OpenMotion
 from kinema.data.synthetic import Synthetic
 from kinema.data.tasks import Forecast

@@ -6,9 +6,8 @@ from dataclasses import replace
 
 from kinema.data.augment import Augment
 from kinema.data.source import Source
-from kinema.data.sources.h36m.positions import H36MPositions
-from kinema.data.sources.humaneva import HumanEvaPositions
 from kinema.data.sources.open_motion import OpenMotion
+from kinema.data.sources.position_archives import H36MPositions, HumanEvaPositions
 from kinema.data.tasks import Forecast
 from kinema.models.smrnet.model import SMRNet
 from kinema.recipes.recipe import Optim, Recipe, Stage

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from command import run
-from kinema.data.sources.h36m.rotations import ACTIONS, SUBJECTS
+from kinema.data.sources.h36m_rotations import ACTIONS, SUBJECTS
 from little_amass import write_model, write_take
 from positions_archive import h36m_subjects, humaneva_subjects, write_archive
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from command import run
-from kinema.data.sources.amass.joints import AmassJoints
-from kinema.data.sources.amass.recordings import Amass
+from kinema.data.sources.amass import Amass
+from kinema.data.sources.amass_joints import AmassJoints
 from little_amass import write_model, write_take
 
 pytest.importorskip("h5py")

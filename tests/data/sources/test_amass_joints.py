@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from kinema.core.errors import FormatError, KinemaError, MissingDataError
-from kinema.data.sources.amass.joints import TEST, TRAIN, AmassJoints
+from kinema.data.sources.amass_joints import TEST, TRAIN, AmassJoints
 
 
 def write(path: Path, arrays: dict[str, np.ndarray]) -> Path:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kinema.core.errors import FormatError, MissingDataError, UsageError
-from kinema.data.sources.amass.babel import Babel
+from kinema.data.sources.babel import Babel
 from little_amass import write_take
 
 

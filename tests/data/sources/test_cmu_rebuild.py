@@ -12,8 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from command import run
 from kinema.core.errors import FormatError
-from kinema.data.sources.cmu import CmuForecast
-from kinema.data.sources.cmu_rebuild import benchmark_rows, root_rotation
+from kinema.data.sources.cmu import CmuForecast, benchmark_rows, root_rotation
 from kinema.geometry.rotations import rotmat_to_rotvec
 from kinema.io.bvh.parser import parse_bvh
 from kinema.io.expmap import motion_to_rows, save_rows
@@ -71,7 +70,7 @@ def test_the_file_it_writes_is_one_that_the_source_reads(tmp_path: Path) -> None
     rows = benchmark_rows(tmp_path / "x.bvh")
     save_rows(rows, tmp_path / "tree" / "test" / "walking" / "walking_1.txt")
     source = CmuForecast(str(tmp_path / "tree"), drop_first=False)
-    motion = source._files.motion("test/walking/walking_1", source.skeleton)  # the other files are not there
+    motion = source._found.motion("test/walking/walking_1", source.skeleton)  # the other files are not there
     np.testing.assert_allclose(motion_to_rows(motion, 0.0564444).numpy(), rows.numpy(), atol=2e-5)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from kinema.core.errors import FormatError, KinemaError, MissingDataError, SkeletonError, UsageError
+from kinema.core.errors import FormatError, KinemaError, MissingDataError, SkeletonError
 from kinema.data.sources.folder import Folder, split_of
 from kinema.io import npz
 from kinema.motion.motion import Motion
@@ -80,7 +80,7 @@ def test_labels(folder: Callable[..., Path], tmp_path: Path) -> None:
         ("name,action\n", FormatError, "columns file, action"),
         ("", FormatError, "empty file"),
         ("file,action\nb/clip00.npz,\n", FormatError, r"labels.csv:2.*empty cell"),
-        ("file,action\nb/other.npz,walk\n", UsageError, "b/other.npz"),
+        ("file,action\nb/other.npz,walk\n", FormatError, "b/other.npz"),
     ],
 )
 def test_bad_labels(folder: Callable[..., Path], tmp_path: Path, text: str, error: type, message: str) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kinema.core.errors import FormatError, MissingDataError
-from kinema.data.sources.h36m.keypoints_2d import ACTIONS, TEST, TRAIN, CalibratedCamera, H36MCamera
+from kinema.data.sources.h36m_camera import ACTIONS, TEST, TRAIN, CalibratedCamera, H36MCamera
 
 h5py = pytest.importorskip("h5py")
 FRAMES = 304

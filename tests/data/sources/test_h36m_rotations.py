@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from kinema.core.errors import FormatError, MissingDataError, UsageError
-from kinema.data.sources.h36m.rotations import ACTIONS, SUBJECTS, H36MExpmap
+from kinema.data.sources.h36m_rotations import ACTIONS, SUBJECTS, H36MExpmap
 from kinema.geometry.rotations import rotvec_to_rotmat
 from kinema.motion import skeletons as catalog
 from kinema.motion.skeletons.h36m import H36M32_COPIES, H36M32_STATIC, H36M32_VARYING

@@ -11,9 +11,9 @@ import torch
 from kinema.core.errors import FormatError, MissingDataError, UsageError
 from kinema.data.loader import Loader
 from kinema.data.source import labels_of
-from kinema.data.sources.labelled import LabelledFolder, LabelledPack
-from kinema.data.sources.mixed import OPEN_ACTIONS, Mixed, open_actions
-from kinema.data.sources.packs import RotationPack
+from kinema.data.sources.composed import OPEN_ACTIONS, Mixed, open_actions
+from kinema.data.sources.folder import LabelledFolder
+from kinema.data.sources.packs import LabelledPack, RotationPack
 from kinema.data.synthetic import Synthetic
 from kinema.data.tasks import Generate
 from kinema.data.windows import WindowSet

@@ -11,7 +11,7 @@ import torch
 
 from kinema.core.errors import FormatError, MissingDataError, UsageError
 from kinema.core.safe_pickle import read_pickle
-from kinema.data.sources.amass.pose_folder import PoseFolder
+from kinema.data.sources.pose_folder import PoseFolder
 from kinema.geometry.rotations import rotvec_to_rotmat
 
 

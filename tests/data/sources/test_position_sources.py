@@ -10,9 +10,7 @@ import pytest
 import torch
 
 from kinema.core.errors import FormatError, MissingDataError, UsageError
-from kinema.data.sources.h36m.positions import H36MPositions
-from kinema.data.sources.h36m.videopose3d import action_of
-from kinema.data.sources.humaneva import HumanEvaPositions
+from kinema.data.sources.position_archives import H36MPositions, HumanEvaPositions, action_of
 from kinema.motion.skeletons.h36m import H36M32_TO_17
 from positions_archive import h36m_subjects, humaneva_subjects, take, write_archive
 

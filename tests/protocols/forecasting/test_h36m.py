@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from kinema.core.errors import KinemaError, MissingDataError
-from kinema.data.sources.h36m.rotations import ACTIONS, H36MExpmap
+from kinema.data.sources.h36m_rotations import ACTIONS, H36MExpmap
 from kinema.motion.skeletons.h36m import H36M32_VARYING
 from kinema.pipeline.pipeline import open as open_pipeline
 from kinema.protocols.forecasting.h36m import H36M_LEGACY, drawn_starts

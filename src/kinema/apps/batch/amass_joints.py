@@ -1,4 +1,4 @@
-"""Render-In-Between's file of joints from one's own AMASS, as a job: see `kinema.data.sources.amass.joint_file`."""
+"""Render-In-Between's file of joints from one's own AMASS, as a job: see `kinema.data.sources.amass_joints`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from kinema.apps.batch.jobs import Do, Made, Piece
 from kinema.core.atomic import atomic_path
-from kinema.data.sources.amass.joint_file import Building, read_joints, recordings_of
+from kinema.data.sources.amass_joints import Building, read_joints, recordings_of
 from kinema.io import smpl
 
 

@@ -16,7 +16,7 @@ from kinema.apps.cli.many import Many, run_pieces
 from kinema.core.errors import CheckFailedError, FormatError, UsageError
 
 if TYPE_CHECKING:
-    from kinema.data.sources.h36m.rotations import Inventory
+    from kinema.data.source import Inventory
 
 
 app = App(name="data", help="Check a data set; rebuild benchmark files from their origin.")
@@ -73,7 +73,7 @@ def cmu_from_bvh(file: Path, /, *, out: Annotated[Path, Parameter(name=["--out",
     out
         The text file, for example test/washwindow/washwindow_1.txt of a benchmark tree.
     """
-    from kinema.data.sources.cmu_rebuild import benchmark_rows
+    from kinema.data.sources.cmu import benchmark_rows
     from kinema.io.expmap import save_rows
 
     if not file.is_file():
@@ -125,7 +125,7 @@ def amass_joints(
         Processes of this machine, or actors on the Ray cluster that it belongs to (extra ray).
     """
     from kinema.apps.batch.amass_joints import AmassFitting, amass_pieces
-    from kinema.data.sources.amass.joint_file import Building, write_hdf5
+    from kinema.data.sources.amass_joints import Building, write_hdf5
     from kinema.data.sources.arrays import require_h5py
 
     require_h5py()
@@ -145,8 +145,8 @@ def amass_joints(
 
 
 def _check_amass(root: Path | None, *, json_: bool) -> None:
-    from kinema.data.sources.amass.files import read_take
-    from kinema.data.sources.amass.recordings import Amass
+    from kinema.data.sources.amass import Amass
+    from kinema.data.sources.amass_files import read_take
 
     damaged, whole = list[tuple[str, str]](), 0
     source = Amass(None if root is None else str(root), skip_bad=True)
@@ -173,13 +173,13 @@ def _check_amass(root: Path | None, *, json_: bool) -> None:
 
 def _inventory(dataset: str, root: str | None) -> tuple[Inventory, str]:
     """What is there of a data set, and where to get the rest."""
-    from kinema.data.sources import humaneva
-    from kinema.data.sources.h36m import positions, rotations
+    from kinema.data.sources import h36m_rotations as rotations
+    from kinema.data.sources.position_archives import H36MPositions, HumanEvaPositions
 
     if dataset == "h36m-positions":
-        return positions.H36MPositions(root).inventory(), positions.ORIGIN
+        return H36MPositions(root).inventory(), H36MPositions.archive.origin
     if dataset == "humaneva-positions":
-        return humaneva.HumanEvaPositions(root).inventory(), humaneva.ORIGIN
+        return HumanEvaPositions(root).inventory(), HumanEvaPositions.archive.origin
     return rotations.H36MExpmap(root).inventory(), rotations.ORIGIN
 
 

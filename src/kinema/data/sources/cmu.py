@@ -16,10 +16,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from kinema.core.errors import FormatError, unknown_name
-from kinema.data.source import Source, Split, check_split, data_folder, file_stamp, missing_data
+from kinema.data.source import Source, Split, check_split, data_folder, derived, missing_data
 from kinema.data.sources.arrays import read_archive
+from kinema.geometry.rotations import euler_to_rotmat, rotmat_to_rotvec
+from kinema.io.bvh.parser import BvhText, parse_bvh
 from kinema.io.expmap import load, rows_to_motion
 from kinema.motion import skeletons as catalog
 from kinema.motion.motion import Motion
@@ -88,15 +92,15 @@ class CmuForecast(Source):
     actions = ACTIONS
     fps = FPS
 
-    @cached_property
-    def skeleton(self) -> Skeleton:  # pyright: ignore[reportIncompatibleVariableOverride]
+    @derived
+    def skeleton(self) -> Skeleton:
         """The benchmark's one skeleton, 38 joints, true metres."""
         return catalog.skeleton("cmu38")
 
     @property
     def missing(self) -> tuple[str, ...]:
         """The benchmark's files that are not there, of those that are known to be hard to get."""
-        return tuple(name for name in OFTEN_MISSING if name not in self._files.names)
+        return tuple(name for name in OFTEN_MISSING if name not in self._found.names)
 
     def clips(self, split: Split) -> Iterator[Motion]:
         """The motions of one split's files at 120 Hz, in the order of `names`."""
@@ -116,43 +120,42 @@ class CmuForecast(Source):
         held = self._held_out()
         part = "test/" if split == "test" else "train/"
         for name in BENCHMARK:
-            if name.startswith(part) and name not in self._files.names and name not in OFTEN_MISSING:
-                raise missing_data(_WHAT, f"{self._files.place} without {name}", _ORIGIN)
-        extra = sorted(set(self._files.names) - set(BENCHMARK), key=_numbered) if self.extra else ()
-        present = [name for name in BENCHMARK if name in self._files.names]
+            if name.startswith(part) and name not in self._found.names and name not in OFTEN_MISSING:
+                raise missing_data(_WHAT, f"{self._found.place} without {name}", _ORIGIN)
+        extra = sorted(set(self._found.names) - set(BENCHMARK), key=_numbered) if self.extra else ()
+        present = [name for name in BENCHMARK if name in self._found.names]
         return tuple(
             name for name in (*present, *extra) if name.startswith(part) and (name in held) == (split == "val")
         )
 
-    def stamp(self) -> str:
-        """The fields, and the state of every file."""
-        return " ".join((repr(self), *(file_stamp(path) for path in self._files.paths)))
+    def _files(self) -> tuple[Path, ...]:
+        return self._found.paths
 
     def identity(self, name: str) -> str:
         """What the file of that name is a recording of: "cmu/06_07", or "?cmu/train/running_4" where nobody knows."""
-        if trial := self._files.trials.get(name) or TRIALS.get(name):
+        if trial := self._found.trials.get(name) or TRIALS.get(name):
             return f"cmu/{trial}"
         part, folder, file = name.split("/")
         # An extra file has the name of a benchmark file; its folder tells them apart.
         return f"?cmu/{part}/{folder}/{file}" if folder.endswith("_extra") else f"?cmu/{part}/{file}"
 
     def _motion(self, name: str) -> Motion:
-        motion = self._files.motion(name, self.skeleton)
+        motion = self._found.motion(name, self.skeleton)
         if motion.frames < SHORTEST:
-            raise _unlike(f"{self._files.place}: {name}", f"at least {SHORTEST} rows", f"{motion.frames}")
+            raise _unlike(f"{self._found.place}: {name}", f"at least {SHORTEST} rows", f"{motion.frames}")
         action = name.split("/")[1].removesuffix("_extra")
         return replace(motion[1:] if self.drop_first else motion, action=action, identity=self.identity(name))
 
     def _held_out(self) -> frozenset[str]:
         train = {name.rsplit("/", 1)[1]: name for name in BENCHMARK if name.startswith("train/")}
-        present = {short: name for short, name in train.items() if name in self._files.names}
+        present = {short: name for short, name in train.items() if name in self._found.names}
         for held in self.validation:
             if held not in present and held not in present.values():
                 raise unknown_name("train file to hold out", held, present)
         return frozenset(present.get(held, held) for held in self.validation)
 
     @cached_property
-    def _files(self) -> _Pack | _Tree:
+    def _found(self) -> _Pack | _Tree:
         folder = data_folder(self.root, what=_WHAT, origin=_ORIGIN)
         pack = folder if folder.is_file() else folder / "cmu_forecast.npz"
         if pack.is_file():
@@ -219,3 +222,52 @@ def _unlike(where: str, expected: str, got: str) -> FormatError:
 
 def _numbered(name: str) -> tuple[str | int, ...]:
     return tuple(int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name))
+
+
+_POSITIONS = ("Xposition", "Yposition", "Zposition")
+_TURNS = ("Zrotation", "Yrotation", "Xrotation")
+_CURE = "Give the file of the 2010 MotionBuilder-friendly conversion by B. Hahne (cgspeed); it has 38 joints with Hips."
+
+
+def benchmark_rows(path: Path | str) -> Float[Tensor, "frame 117"]:
+    """The rows, float64: translation in the file's unit, then 38 rotation vectors for row vectors.
+
+    Raises FormatError where the file is no BVH, or not one of that conversion (other joints, channels, or rate).
+    """
+    path = Path(path)
+    text = parse_bvh(path.read_bytes(), path.name)
+    _check(text, path.name)
+    vectors = torch.zeros(len(text.values), len(text.joints), 3, dtype=torch.float64)
+    column = 0
+    for joint, channels in enumerate(text.channels):
+        if channels:
+            column += len(channels) - 3
+            angles = torch.from_numpy(np.deg2rad(text.values[:, column : column + 3]))  # about Z, Y, X
+            vectors[:, joint] = -rotmat_to_rotvec(
+                root_rotation(angles) if joint == 0 else euler_to_rotmat(angles, "ZYX")
+            )
+            column += 3
+    return torch.cat((torch.from_numpy(text.values[:, :3]), vectors.flatten(1)), 1)
+
+
+def root_rotation(angles: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
+    """The benchmark's root from the angles about Z, Y and X of its channels: Rz Rx Ry, where Rz Ry Rx was meant."""
+    return euler_to_rotmat(angles[..., [0, 2, 1]], "ZXY")
+
+
+def _check(text: BvhText, name: str) -> None:
+    body = catalog.skeleton("cmu38")
+    if tuple(text.parents) != body.parents:
+        first = ", ".join(text.joints[:4])
+        raise _other(name, f"the {len(body)} joints of the benchmark", f"{len(text.joints)} joints ({first} ...)")
+    for joint, channels in enumerate(text.channels):
+        wanted = () if joint in text.end_sites else _TURNS if joint else (*_POSITIONS, *_TURNS)
+        if channels != wanted:
+            raise _other(name, f"the channels {' '.join(wanted)} of {text.joints[joint]}", " ".join(channels) or "none")
+    seconds = float(text.frame_time)
+    if abs(seconds * FPS - 1) > 0.01:
+        raise _other(name, f"a frame time of 1/{FPS:g} s", f"{text.frame_time}")
+
+
+def _other(name: str, expected: str, got: str) -> FormatError:
+    return FormatError(where=name, expected=expected, got=got, cure=_CURE)

@@ -1,4 +1,4 @@
-"""A folder of the user's own motion files, as a source."""
+"""`Folder` and `LabelledFolder`: the user's own motion files, whole, or cut and labelled by a table."""
 
 from __future__ import annotations
 
@@ -9,18 +9,29 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from kinema.core.errors import FormatError, KinemaError, SkeletonError, UsageError
+from kinema.core.errors import FormatError, KinemaError, SkeletonError
 from kinema.core.safe_json import read_table
 from kinema.core.safe_zip import read_npz
-from kinema.data.source import Source, Split, check_split, data_folder, file_stamp, missing_data
+from kinema.data.source import LABELS, Source, Split, check_split, data_folder, derived, missing_data
 from kinema.io import formats as files
 from kinema.motion.motion import Motion
 from kinema.motion.skeleton import Skeleton
 
 SUFFIXES = (".bvh", ".npz")
+_COLUMNS = "file, action[, style][, start, end]"
 _WHAT = "a folder with BVH or NPZ motion files"
 _ORIGIN = "Export your recordings as BVH, or convert them with kinema convert IN OUT."
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A line of a labels file: what is done from `start` to `end` (seconds; None: the end of the file)."""
+
+    file: str
+    labels: tuple[str, ...]
+    start: float = 0.0
+    end: float | None = None
 
 
 @dataclass(frozen=True)
@@ -28,12 +39,13 @@ class Folder(Source):
     """Every BVH and NPZ file below `root` (None: the folder that KINEMA_DATA names), in the order of their names.
 
     `labels` is a CSV file with the columns `file` (relative to the folder) and `action`; without it a clip keeps the
-    action that its file tells. A file's split follows from a hash of its relative name (80 in 100 train, 10 val, 10
+    action that its file gives. A file's split follows from a hash of its relative name (80 in 100 train, 10 val, 10
     test), so it stays where it is when others come and go; where no file would be "train", all are. All files must
     share one skeleton tree; bone lengths may differ. A file that cannot be read raises its error, or with `skip_bad` is
     reported in the log and left out.
 
-    Raises MissingDataError where there is no motion file, SkeletonError naming the file whose tree differs.
+    Raises MissingDataError where there is no motion file or no labels file, SkeletonError naming the file whose tree
+    differs, FormatError naming the line of the labels file where a cell is wrong or a file is not there.
     """
 
     root: str | None = None
@@ -43,21 +55,29 @@ class Folder(Source):
 
     name = "folder"
 
-    @cached_property
-    def skeleton(self) -> Skeleton:  # pyright: ignore[reportIncompatibleVariableOverride]
+    @derived
+    def skeleton(self) -> Skeleton:
         """The skeleton of the first file, whose tree all others share."""
         for path in self._paths:
             if (clip := self._load(path)) is not None:
                 return clip.skeleton
         raise missing_data(_WHAT, f"{self._folder}, in which no file can be read", _ORIGIN)
 
-    @cached_property
-    def actions(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The actions of the labels file, or, without one, those that the files tell; in alphabetical order."""
+    @derived
+    def actions(self) -> tuple[str, ...]:
+        """The actions of the labels file, or, without one, those that the files give; in alphabetical order."""
         if self.labels is not None:
-            return tuple(sorted(set(self._labels.values())))
+            return tuple(sorted({segment.labels[0] for segment in self.segments}))
         clips = (self._load(path) for path in self._paths)
         return tuple(sorted({clip.action for clip in clips if clip is not None and clip.action is not None}))
+
+    @derived
+    def segments(self) -> tuple[Segment, ...]:
+        """The lines of the labels file, in the order of files and times; none without one."""
+        if self._table is None:
+            return ()
+        known = {self._relative(path) for path in self._paths}
+        return tuple(sorted(read_segments(self._table, known), key=lambda one: (one.file, one.start)))
 
     def clips(self, split: Split) -> Iterator[Motion]:
         """The clips of one split, read one by one."""
@@ -72,30 +92,33 @@ class Folder(Source):
     def _any_trains(self) -> bool:
         return any(split_of(self._relative(path)) == "train" for path in self._paths)
 
-    def stamp(self) -> str:
-        """The fields, and the state of every file."""
-        paths = [*self._paths, *((Path(self.labels),) if self.labels else ())]
-        return " ".join((repr(self), *map(file_stamp, paths)))
+    def _files(self) -> Iterator[Path]:
+        yield from self._paths
+        if self._table is not None:
+            yield self._table
 
     def _read(self, paths: list[Path]) -> Iterator[Motion]:
-        labels = self._labels
+        actions = {segment.file: segment.labels[0] for segment in self.segments}
         for path in paths:
-            clip = self._load(path)
-            if clip is None:
-                continue
-            relative = self._relative(path)
-            if difference := _difference(self.skeleton, clip.skeleton):
-                error = SkeletonError(
-                    expected=f"one skeleton in all files (that of {self._relative(self._paths[0])})",
-                    got=f"{relative} with {difference}",
-                    cure="Keep one folder per skeleton, or convert the file (kinema convert IN OUT --to SKELETON).",
-                )
-                self._report(error)
-                continue
-            # Readers know a file by its bare name, which may come twice in a tree of folders.
-            own = f"file/{relative.removesuffix(path.suffix)}"
-            identity = own if clip.identity in ("", f"file/{path.stem}") else clip.identity
-            yield replace(clip, action=labels.get(relative, clip.action), identity=identity)
+            if (clip := self._whole(path)) is not None:
+                yield replace(clip, action=actions.get(self._relative(path), clip.action))
+
+    def _whole(self, path: Path) -> Motion | None:
+        """A file's clip with its identity; None where it is left out."""
+        if (clip := self._load(path)) is None:
+            return None
+        relative = self._relative(path)
+        if difference := _difference(self.skeleton, clip.skeleton):
+            error = SkeletonError(
+                expected=f"one skeleton in all files (that of {self._relative(self._paths[0])})",
+                got=f"{relative} with {difference}",
+                cure="Keep one folder per skeleton, or convert the file (kinema convert IN OUT --to SKELETON).",
+            )
+            self._report(error)
+            return None
+        # Readers know a file by its bare name, which may come twice in a tree of folders.
+        own = f"file/{relative.removesuffix(path.suffix)}"
+        return replace(clip, identity=own if clip.identity in ("", f"file/{path.stem}") else clip.identity)
 
     def _load(self, path: Path) -> Motion | None:
         try:
@@ -113,7 +136,7 @@ class Folder(Source):
 
     @cached_property
     def _reported(self) -> set[str]:
-        return set()  # a file is read again for every split, and told of once
+        return set()  # a file is read again for every split, and reported once
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self._folder).as_posix()
@@ -129,18 +152,66 @@ class Folder(Source):
         return found
 
     @cached_property
-    def _labels(self) -> dict[str, str]:
+    def _table(self) -> Path | None:
+        """The labels file: looked for in the folder itself, then as a path."""
         if self.labels is None:
-            return {}
-        labels = read_labels(Path(self.labels))
-        known = {self._relative(path) for path in self._paths}
-        if strangers := sorted(set(labels) - known):
-            raise UsageError(
-                expected=f"labels of files below {self._folder}",
-                got=f"'{strangers[0]}', which is not there",
-                cure="Write file names relative to the folder, with forward slashes.",
+            return None
+        inside = self._folder / self.labels
+        path = inside if inside.is_file() else Path(self.labels)
+        if not path.is_file():
+            raise missing_data(
+                f"a CSV file with the columns {_COLUMNS}",
+                f"no file {path}" if path == inside else f"no file {inside}, no file {path}",
+                "Write one line per file or segment.",
             )
-        return labels
+        return path
+
+
+@dataclass(frozen=True)
+class LabelledFolder(Folder):
+    """A `Folder` whose files are cut and labelled by a CSV file with the columns file, action[, style][, start, end].
+
+    A file may have several lines, one a segment (seconds); files without a line are left out.
+    """
+
+    labels: str | None = "labels.csv"
+
+    @derived
+    def actions(self) -> tuple[str, ...]:
+        """The actions in alphabetical order, then the styles."""
+        return (*sorted({segment.labels[0] for segment in self.segments}), *self.styles)
+
+    @derived
+    def styles(self) -> tuple[str, ...]:
+        """The styles in alphabetical order; none where the table has no such column."""
+        return tuple(sorted({style for segment in self.segments for style in segment.labels[1:]}))
+
+    def _read(self, paths: list[Path]) -> Iterator[Motion]:
+        named = {segment.file for segment in self.segments}
+        for path in paths:
+            name = self._relative(path)
+            clip = self._whole(path) if name in named else None
+            if clip is None:
+                continue
+            for segment in (one for one in self.segments if one.file == name):
+                first = round(segment.start * clip.fps)
+                last = clip.frames if segment.end is None else round(segment.end * clip.fps) + 1
+                if first >= clip.frames:
+                    raise FormatError(
+                        where=f"{self._table}: {name}",
+                        expected=f"a start within the file's {clip.duration:.2f} s",
+                        got=f"{segment.start:g} s",
+                        cure="Give times in seconds from the first frame.",
+                    )
+                yield replace(clip[first:last], action=LABELS.join(segment.labels))
+
+
+def user_folder(folder: str) -> Folder | None:
+    """The source of the user's files below `folder`, labelled where a labels.csv lies in it; None where none are."""
+    root = Path(folder).expanduser()
+    if not any(map(_holds_motion, motion_files(root))):
+        return None
+    return LabelledFolder(folder) if (root / "labels.csv").is_file() else Folder(folder)
 
 
 def motion_files(folder: Path) -> tuple[Path, ...]:
@@ -149,7 +220,47 @@ def motion_files(folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(found, key=lambda path: path.relative_to(folder).as_posix()))
 
 
-def holds_motion(path: Path) -> bool:
+def split_of(relative: str) -> Split:
+    """The split that a file's name falls into: 80 in 100 train, 10 val, 10 test."""
+    share = int.from_bytes(hashlib.sha256(relative.encode()).digest()[:4], "big") % 100
+    return "train" if share < 80 else "val" if share < 90 else "test"
+
+
+def read_segments(table: Path, known: set[str]) -> Iterator[Segment]:
+    """The lines of a labels file. Raises FormatError for a cell that is wrong or a file that is not in `known`."""
+    for line, cells in read_table(table, ("file", "action"), _COLUMNS):
+        if not cells["file"] or not cells["action"]:
+            raise _wrong(table, line, "a file and an action", "an empty cell")
+        if cells["file"] not in known:
+            expected = "the name of a file below the folder, with forward slashes"
+            raise _wrong(table, line, expected, f"'{cells['file']}', which is not there")
+        labels = tuple(filter(None, (cells["action"], cells.get("style", ""))))
+        start = _seconds(table, line, cells.get("start", ""), 0.0)
+        end = _seconds(table, line, cells.get("end", ""), None)
+        if end is not None and end <= (start or 0.0):
+            raise _wrong(table, line, "an end after the start", f"{start} to {end}")
+        yield Segment(cells["file"], labels, start or 0.0, end)
+
+
+def _seconds(table: Path, line: int, cell: str, default: float | None) -> float | None:
+    if not cell:
+        return default
+    try:
+        value = float(cell)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise _wrong(table, line, "a time in seconds, 0 or more", f"'{cell}'")
+    return value
+
+
+def _wrong(table: Path, line: int, expected: str, got: str) -> FormatError:
+    return FormatError(
+        where=f"{table}:{line}", expected=expected, got=got, cure=f"Write {expected} in line {line} of {table.name}."
+    )
+
+
+def _holds_motion(path: Path) -> bool:
     """Whether a file with such a suffix is a motion: NPZ files may hold anything."""
     if path.suffix.lower() != ".npz":
         return True
@@ -157,32 +268,6 @@ def holds_motion(path: Path) -> bool:
         return "joint_names" in read_npz(path, ("joint_names",))
     except FormatError:
         return False
-
-
-def read_labels(path: Path) -> dict[str, str]:
-    """File name -> action, from a CSV file with the columns `file` and `action`.
-
-    Raises MissingDataError where there is no such file, FormatError naming the line that is not as it should be.
-    """
-    if not path.is_file():
-        raise missing_data("a CSV file with the columns file, action", f"no file {path}", "Write it, or leave it out.")
-    labels: dict[str, str] = {}
-    for line, cells in read_table(path, ("file", "action"), "file, action"):
-        if not cells["file"] or not cells["action"]:
-            raise FormatError(
-                where=f"{path}:{line}",
-                expected="a file and an action",
-                got="an empty cell",
-                cure="Fill it, or take the line out.",
-            )
-        labels[cells["file"]] = cells["action"]
-    return labels
-
-
-def split_of(relative: str) -> Split:
-    """The split that a file's name falls into: 80 in 100 train, 10 val, 10 test."""
-    share = int.from_bytes(hashlib.sha256(relative.encode()).digest()[:4], "big") % 100
-    return "train" if share < 80 else "val" if share < 90 else "test"
 
 
 def _one_motion(clip: Motion, where: str) -> Motion:

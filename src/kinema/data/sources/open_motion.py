@@ -12,7 +12,7 @@ from functools import cached_property
 from itertools import pairwise
 
 from kinema.core.errors import UsageError, unknown_name
-from kinema.data.source import Source, Split, check_split
+from kinema.data.source import Source, Split, check_split, derived
 from kinema.data.sources.packs import PACKS, RotationPack
 from kinema.motion import skeletons as catalog
 from kinema.motion.edit import resample
@@ -57,18 +57,18 @@ class OpenMotion(Source):
             if pack not in PACKS:
                 raise unknown_name("rotation pack", pack, PACKS)
 
-    @property
-    def licence(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+    @derived
+    def licence(self) -> str:
         """What may be done with the data: every pack's own words."""
         return "; ".join(f"{pack}: {PACKS[pack].licence}" for pack in self.packs)
 
-    @cached_property
-    def skeleton(self) -> Skeleton:  # pyright: ignore[reportIncompatibleVariableOverride]
+    @derived
+    def skeleton(self) -> Skeleton:
         """`canon17`; the recordings have its tree and their own bone lengths."""
         return catalog.skeleton("canon17")
 
-    @property
-    def actions(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    @derived
+    def actions(self) -> tuple[str, ...]:
         """The labels of all packs, in their order."""
         return tuple(dict.fromkeys(action for pack in self._packs for action in pack.actions))
 
@@ -86,9 +86,8 @@ class OpenMotion(Source):
         """
         return identity if identity.startswith("?") else identity.partition("_")[0]
 
-    def stamp(self) -> str:
-        """The fields, and the state of every pack."""
-        return " ".join((repr(self), *(pack.stamp() for pack in self._packs)))
+    def _sources(self) -> tuple[RotationPack, ...]:
+        return self._packs
 
     def _recordings(self, pack: RotationPack, split: Split) -> Iterator[Motion]:
         if split != "train":

@@ -3,7 +3,8 @@
 `rot` int16 (frame, joint, 3): local rotation vectors, radians = value * pi / 32767. `root` float32 metres, y up.
 `start` (clip + 1): clip i is the rows `start[i]:start[i + 1]`. `parents`, `joints`, `offsets` (skeleton, joint, 3)
 metres, `skel` which skeleton a clip uses, `label` into `labels`, `split` 0/1/2, `name`, `jumps` the frames in which a
-joint turns by more than a radian at once, `canon17` the canonical joints' places.
+joint rotates by more than a radian at once, `canon17` the indices of the canonical joints. Bandai's packs have `styles`
+and for each clip its `style`.
 """
 
 from __future__ import annotations
@@ -11,23 +12,24 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from kinema.core.errors import FormatError, unknown_name
-from kinema.data.source import SPLITS, Source, Split, check_split, data_folder, file_stamp, missing_data
+from kinema.core.errors import FormatError, UsageError, unknown_name
+from kinema.data.source import LABELS, SPLITS, Source, Split, check_split, data_folder, derived, missing_data
 from kinema.data.sources.arrays import Kind, read_archive
 from kinema.geometry.rotations import rotvec_to_rotmat
 from kinema.motion.motion import Motion
 from kinema.motion.names import CANON17
 from kinema.motion.skeleton import Skeleton
 
+Label = Literal["content", "style", "both"]
 RADIANS_PER_STEP = math.pi / 32767
 _ARRAYS: dict[str, tuple[Kind, int]] = {
     "rot": ("numbers", 3), "root": ("numbers", 2), "start": ("whole numbers", 1), "parents": ("whole numbers", 1),
@@ -82,19 +84,24 @@ class RotationPack(Source):
         if self.pack not in PACKS:
             raise unknown_name("rotation pack", self.pack, PACKS)
 
-    @property
-    def name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+    @derived
+    def name(self) -> str:
         """The pack's name."""
         return self.pack
 
-    @property
-    def licence(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+    @derived
+    def licence(self) -> str:
         """What may be done with the data."""
         return PACKS[self.pack].licence
 
-    @property
-    def actions(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    @derived
+    def actions(self) -> tuple[str, ...]:
         """The pack's labels, in its own order."""
+        return self.contents
+
+    @derived
+    def contents(self) -> tuple[str, ...]:
+        """What is done, as the pack labels it."""
         return tuple(str(label) for label in self._arrays["labels"])
 
     @property
@@ -102,8 +109,8 @@ class RotationPack(Source):
         """Frames per second, as the file says."""
         return float(self._arrays["fps"])
 
-    @property
-    def skeleton(self) -> Skeleton:  # pyright: ignore[reportIncompatibleVariableOverride]
+    @derived
+    def skeleton(self) -> Skeleton:
         """The first of the pack's skeletons; the others share its tree and differ in bone lengths."""
         return self.skeletons[0]
 
@@ -135,9 +142,8 @@ class RotationPack(Source):
             return f"?cmu/bvh/{name}"  # themed collections whose trial numbers were lost
         return f"{PACKS[self.pack].prefix}/{name}"
 
-    def stamp(self) -> str:
-        """The fields, and the state of the file."""
-        return f"{self!r} {file_stamp(self.path)}"
+    def _files(self) -> tuple[Path]:
+        return (self.path,)
 
     def _clip(self, index: int) -> Motion:
         arrays = self._arrays
@@ -148,7 +154,7 @@ class RotationPack(Source):
             rotvec_to_rotmat(rotvec),
             torch.from_numpy(arrays["root"][begin:end].astype(np.float32)),
             self.fps,
-            action=self.actions[int(arrays["label"][index])],
+            action=self.contents[int(arrays["label"][index])],
             identity=self.identity(index),
         )
 
@@ -167,6 +173,56 @@ class RotationPack(Source):
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
         arrays = read_archive(self.path, _ARRAYS)
         _check_layout(self.path, arrays)
+        return arrays
+
+
+@dataclass(frozen=True)
+class LabelledPack(RotationPack):
+    """A rotation pack whose clips are labelled by what is done, by how, or by both ("walk & elderly").
+
+    `label` "content" gives the pack's own labels (10 in bandai2, 11 in hdm05, 21 coarse ones in cmu_bvh), "style" its
+    styles (7 in bandai2), "both" the contents followed by the styles, each clip with one of either. Raises UsageError
+    where a pack has no styles, otherwise as `RotationPack`.
+    """
+
+    label: Label = "content"
+
+    @derived
+    def styles(self) -> tuple[str, ...]:
+        """The labels that say how something is done."""
+        return () if self.label == "content" else tuple(str(style) for style in self._style_arrays["styles"])
+
+    @derived
+    def actions(self) -> tuple[str, ...]:
+        """Contents, then styles, as far as `label` selects them."""
+        return (() if self.label == "style" else self.contents) + self.styles
+
+    def clips(self, split: Split) -> Iterator[Motion]:
+        """The clips of one split in the file's order."""
+        clips = super().clips(split)
+        return clips if self.label == "content" else self._styled(clips)
+
+    def _styled(self, clips: Iterator[Motion]) -> Iterator[Motion]:
+        arrays = self._style_arrays
+        style_of = {
+            self.identity(clip): str(arrays["styles"][style]) for clip, style in enumerate(arrays["style"].tolist())
+        }
+        for clip in clips:
+            style = style_of[clip.identity]
+            yield replace(clip, action=style if self.label == "style" else f"{clip.action}{LABELS}{style}")
+
+    @cached_property
+    def _style_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        arrays = self._arrays
+        if not {"style", "styles"} <= set(arrays):
+            raise UsageError(
+                expected="a pack with styles (bandai1, bandai2)", got=self.pack, cure='Set label="content".'
+            )
+        names, style, styles = arrays["name"], arrays["style"], arrays["styles"]
+        among = style.dtype.kind in "iu" and bool(((style >= 0) & (style < styles.size)).all())
+        if style.shape != names.shape or styles.ndim != 1 or not among:
+            expected = f"one of {styles.size} styles for each of {names.size} clips"
+            raise _damaged(f"{self.path}: style", expected, f"{style.dtype} of shape {style.shape}")
         return arrays
 
 

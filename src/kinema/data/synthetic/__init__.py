@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kinema.core.errors import unknown_name
-from kinema.data.source import SPLITS, Source, Split, check_split
+from kinema.data.source import SPLITS, Source, Split, check_split, derived
 from kinema.data.synthetic.perform import ACTIONS, perform, sequence
 from kinema.data.synthetic.style import Style
 from kinema.motion.motion import Motion
@@ -41,8 +41,8 @@ class Synthetic(Source):
             if action not in ACTIONS:
                 raise unknown_name("action", action, ACTIONS)
 
-    @property
-    def skeleton(self) -> Skeleton:  # pyright: ignore[reportIncompatibleVariableOverride]
+    @derived
+    def skeleton(self) -> Skeleton:
         """`kinema24` at size 1."""
         return catalogued("kinema24")
 

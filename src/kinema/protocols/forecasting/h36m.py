@@ -20,7 +20,7 @@ import numpy as np
 
 from kinema.core.errors import KinemaError
 from kinema.data.source import missing_data
-from kinema.data.sources.h36m.rotations import ACTIONS, CLIPS, ORIGIN, TEST_SUBJECT, WHAT, H36MExpmap
+from kinema.data.sources.h36m_rotations import ACTIONS, CLIPS, ORIGIN, TEST_SUBJECT, WHAT, H36MExpmap
 from kinema.motion.motion import Motion
 from kinema.protocols.base import NO_OPTIONS, Options
 from kinema.protocols.forecasting.horizon_report import Horizons, Published, Row, horizon_report

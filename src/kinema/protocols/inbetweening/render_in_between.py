@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from kinema.data.sources.composed import Viewed
 from kinema.data.sources.packs import RotationPack
-from kinema.data.sources.viewed import Viewed
 from kinema.metrics.inbetween import aligned_errors
 from kinema.motion.edit import resample
 from kinema.motion.motion import Clip, Motion, Points

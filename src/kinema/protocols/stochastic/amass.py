@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from kinema.data.source import Split, missing_data
-from kinema.data.sources.amass.recordings import ORIGIN, Amass, model_folder
+from kinema.data.sources.amass import ORIGIN, Amass, model_folder
 from kinema.motion.motion import Points
 from kinema.motion.skeleton import Skeleton
 from kinema.protocols.stochastic.licensed import amass_stochastic

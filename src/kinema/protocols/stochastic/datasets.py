@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kinema.data.source import Split
-from kinema.data.sources.h36m.positions import H36MPositions
-from kinema.data.sources.humaneva import HumanEvaPositions
 from kinema.data.sources.open_motion import OpenMotion
+from kinema.data.sources.position_archives import H36MPositions, HumanEvaPositions
 from kinema.motion.motion import Points
 
 OPEN_FPS = 50.0

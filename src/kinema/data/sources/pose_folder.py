@@ -21,10 +21,9 @@ from torch import Tensor
 
 from kinema.core.errors import FormatError, UsageError
 from kinema.core.safe_pickle import read_pickle, read_torch
-from kinema.data.source import LABELS, Source, Split, check_split, data_folder, file_stamp, missing_data
-from kinema.data.sources.amass.babel import LICENCE
-from kinema.data.sources.amass.babel_files import CLASS_FILE, class_list
-from kinema.data.sources.amass.files import WIDTHS
+from kinema.data.source import LABELS, Source, Split, check_split, data_folder, derived, missing_data
+from kinema.data.sources.amass_files import WIDTHS
+from kinema.data.sources.babel import CLASS_FILE, LICENCE, class_list
 from kinema.geometry.rotations import rotvec_to_rotmat
 from kinema.io.smpl import BODIES
 from kinema.motion import skeletons as catalog
@@ -53,14 +52,14 @@ class PoseFolder(Source):
 
     name = "pose-folder"
 
-    @cached_property
-    def skeleton(self) -> Skeleton:  # pyright: ignore[reportIncompatibleVariableOverride]
+    @derived
+    def skeleton(self) -> Skeleton:
         """The catalogue's skeleton of the body that the first sequence has as many columns as."""
         path = self._pairs[0][1]
         return catalog.skeleton(BODIES[_body(path, 0, self._sequences(path)[0])])
 
-    @cached_property
-    def actions(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    @derived
+    def actions(self) -> tuple[str, ...]:
         """One name for each column of the labels."""
         path = self._pairs[0][1]
         count = self._labels(path, len(self._sequences(path))).shape[1]
@@ -76,11 +75,9 @@ class PoseFolder(Source):
                 done = [self.actions[int(one)] for one in label.nonzero() if int(one) < len(self.actions)]
                 yield self._motion(path, place, rows, LABELS.join(done) or None, f"{split}/{place}")
 
-    def stamp(self) -> str:
-        """The fields, and the state of every file."""
+    def _files(self) -> list[Path]:
         beside = [path.with_name(name) for _, path in self._pairs for name in (path.name, VALID, ACTIONS)]
-        files = [file for file in beside if file.is_file()]
-        return " ".join((repr(self), *map(file_stamp, files)))
+        return [file for file in beside if file.is_file()]
 
     def _motion(self, path: Path, place: int, rows: Tensor, action: str | None, name: str) -> Motion:
         if BODIES[_body(path, place, rows)] != self.skeleton.name:

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from kinema.core.errors import FormatError, MissingDataError, UsageError, unknown_name
-from kinema.data.source import Source, Split, check_split, data_folder, file_stamp, missing_data
+from kinema.data.source import Inventory, Source, Split, check_split, data_folder, derived, missing_data
 from kinema.io.expmap import load
 from kinema.motion import skeletons as catalog
 from kinema.motion.motion import Motion
@@ -34,16 +34,6 @@ ORIGIN = (
     "Register at vision.imar.ro/human3.6m (free for academic use, no redistribution); the exponential-map text files "
     "are the ones that the Structural-RNN benchmark (Jain et al. 2016) made of its D3 angles."
 )
-
-
-@dataclass(frozen=True)
-class Inventory:
-    """What a check found: files that are there and whole, that are not there, and that are damaged (name: why)."""
-
-    folder: Path
-    whole: tuple[str, ...]
-    missing: tuple[str, ...]
-    damaged: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -75,8 +65,8 @@ class H36MExpmap(Source):
                     cure="Subject 5 is what the benchmark tests on.",
                 )
 
-    @cached_property
-    def skeleton(self) -> Skeleton:  # pyright: ignore[reportIncompatibleVariableOverride]
+    @derived
+    def skeleton(self) -> Skeleton:
         """The benchmark's one skeleton, 32 joints."""
         return catalog.skeleton("h36m32")
 
@@ -126,9 +116,8 @@ class H36MExpmap(Source):
                         damaged.append((name, str(error)))
         return Inventory(self.folder, tuple(whole), tuple(missing), tuple(damaged))
 
-    def stamp(self) -> str:
-        """The fields, and the state of every file."""
-        return " ".join((repr(self), *(file_stamp(path) for path in sorted(self.folder.glob("S*/*.txt")))))
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.glob("S*/*.txt"))
 
     @cached_property
     def folder(self) -> Path:

@@ -20,7 +20,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from kinema.core.errors import FormatError, MissingDataError
-from kinema.data.source import Source, Split, check_split, data_folder, file_stamp, missing_data
+from kinema.data.source import Source, Split, check_split, data_folder, derived, missing_data
 from kinema.data.sources.arrays import h5_array, open_h5
 from kinema.motion import skeletons as catalog
 from kinema.motion.motion import Points
@@ -81,8 +81,8 @@ class H36MCamera(Source):
     licence = "Human3.6M: academic use only, by a licence of each user's own; nothing of it may be passed on"
     actions = tuple(action.lower() for action in ACTIONS)
 
-    @cached_property
-    def skeleton(self) -> Skeleton:  # pyright: ignore[reportIncompatibleVariableOverride]
+    @derived
+    def skeleton(self) -> Skeleton:
         """The recordings' 32 joints."""
         return catalog.skeleton("h36m32")
 
@@ -100,10 +100,8 @@ class H36MCamera(Source):
                     identity = f"h36m/S{subject}/{path.stem}"
                     yield Points(self.skeleton, flat, FPS, action.lower(), identity)
 
-    def stamp(self) -> str:
-        """The fields, and the state of every file."""
-        files = [self.folder / "cameras.h5", *sorted(self.folder.glob("S*/MyPoses/3D_positions/*.h5"))]
-        return " ".join((repr(self), *(file_stamp(path) for path in files)))
+    def _files(self) -> list[Path]:
+        return [self.folder / "cameras.h5", *sorted(self.folder.glob("S*/MyPoses/3D_positions/*.h5"))]
 
     @cached_property
     def folder(self) -> Path:

@@ -1,21 +1,102 @@
-"""`Mixed`: several sources on one skeleton, at one rate, under common names of what is done."""
+"""Sources made of other sources: `Mixed` (several on one skeleton) and `Viewed` (each recording from several sides)."""
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import torch
+
 from kinema.core.errors import UsageError, unknown_name
-from kinema.data.source import LABELS, SPLITS, Source, Split, check_split, labels_of
-from kinema.data.sources.labelled import LabelledPack
+from kinema.data.source import LABELS, SPLITS, Source, Split, check_split, derived, labels_of
+from kinema.data.sources.packs import LabelledPack
 from kinema.data.synthetic import Synthetic
-from kinema.motion.edit import resample
+from kinema.geometry.camera import view
+from kinema.motion.edit import face_forward, resample
 from kinema.motion.motion import Motion
 from kinema.motion.retargeting import retarget
 from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons import skeleton as catalogued
 from kinema.representations.base import with_rotations
+
+
+@dataclass(frozen=True)
+class Viewed(Source):
+    """`views` views of every clip of `of`: yaw up to +-`yaw`, tilt up to +-`tilt` (radians), size within `zoom`.
+
+    A view rotates the whole recording about the vertical and tilts it, moves its mean position to the origin and scales
+    it a little, as another focal length does; a representation with a fixed camera then projects it frame by frame.
+    Views are drawn by the recording's name, so they are the same in every run and every split. The defaults are
+    Render-In-Between's training views (its evaluation had +-1 radian only). Raises UsageError for less than one view or
+    a range that is empty.
+    """
+
+    of: Source = Synthetic()  # noqa: RUF009 - sources are frozen
+    views: int = 4
+    yaw: float = math.pi
+    tilt: float = 0.2 * math.pi
+    zoom: tuple[float, float] = (0.9, 1.1)
+
+    def __post_init__(self) -> None:
+        if self.views < 1 or self.yaw < 0 or self.tilt < 0 or not 0 < self.zoom[0] <= self.zoom[1]:
+            raise UsageError(
+                expected="at least one view, and ranges",
+                got=f"{self}",
+                cure="Give views=1 or more, yaw and tilt of 0 or more, and zoom=(small, large).",
+            )
+
+    @derived
+    def name(self) -> str:
+        """The source's name, viewed."""
+        return f"{self.of.name}-viewed"
+
+    @derived
+    def licence(self) -> str:
+        """That of the source."""
+        return self.of.licence
+
+    @derived
+    def actions(self) -> tuple[str, ...]:
+        """Those of the source."""
+        return self.of.actions
+
+    @derived
+    def skeleton(self) -> Skeleton:
+        """That of the source."""
+        return self.of.skeleton
+
+    def clips(self, split: Split) -> Iterator[Motion]:
+        """Every clip of the source, `views` times."""
+        for number, clip in enumerate(self.of.clips(split)):
+            for place in range(self.views):
+                yield self._view(with_rotations(clip), f"{clip.identity}/{number}/{place}")
+
+    def subject(self, identity: str) -> str:
+        """As the source says."""
+        return self.of.subject(identity)
+
+    def _sources(self) -> tuple[Source]:
+        return (self.of,)
+
+    def rooted(self, root: str | None) -> Viewed:
+        """Of the source's recordings below another folder."""
+        return replace(self, of=self.of.rooted(root))
+
+    def _view(self, clip: Motion, name: str) -> Motion:
+        seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:7], "big")
+        yaw, tilt, size = torch.rand(3, generator=torch.Generator().manual_seed(seed)).tolist()
+        turn = view(torch.tensor(self.yaw * (2 * yaw - 1)), torch.tensor(self.tilt * (2 * tilt - 1)))
+        zoom = self.zoom[0] + (self.zoom[1] - self.zoom[0]) * size
+        clip = face_forward(clip)
+        root = zoom * (clip.root - clip.root.mean(-2, keepdim=True)) @ turn.T
+        rotations = clip.rotations.clone()
+        rotations[..., 0, :, :] = turn @ rotations[..., 0, :, :]
+        offsets = clip.skeleton.offsets if clip.offsets is None else clip.offsets
+        moving = (zoom * offsets).expand(*rotations.shape[:-2], 3)
+        return replace(clip, rotations=rotations, root=root, offsets=moving)
 
 
 @dataclass(frozen=True)
@@ -39,23 +120,23 @@ class Mixed(Source):
         if not self.sources:
             raise UsageError(expected="at least one source to mix", got="none", cure="Name them in `sources`.")
 
-    @property
-    def name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+    @derived
+    def name(self) -> str:
         """The names of the sources."""
         return "+".join(source.name for source in self.sources)
 
-    @property
-    def licence(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+    @derived
+    def licence(self) -> str:
         """All the licences: what one of them forbids is forbidden."""
         return "; ".join(dict.fromkeys(source.licence for source in self.sources))
 
-    @property
-    def skeleton(self) -> Skeleton:  # pyright: ignore[reportIncompatibleVariableOverride]
+    @derived
+    def skeleton(self) -> Skeleton:
         """The skeleton that all clips are on."""
         return catalogued(self.onto) if self.onto else self._rooted[0].skeleton
 
-    @cached_property
-    def actions(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    @derived
+    def actions(self) -> tuple[str, ...]:
         """The names that are kept, in the order of `keep`, or else as the sources list them."""
         names = dict(self.rename)
         offered = dict.fromkeys(names.get(label, label) for source in self._rooted for label in source.actions)
@@ -64,8 +145,8 @@ class Mixed(Source):
                 raise unknown_name("label of the mixed sources", wanted, offered)
         return self.keep or tuple(offered)
 
-    @property
-    def styles(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    @derived
+    def styles(self) -> tuple[str, ...]:
         """Those of the names that are styles in one of the sources."""
         names = dict(self.rename)
         styles = {names.get(label, label) for source in self._rooted for label in source.styles}
@@ -83,9 +164,8 @@ class Mixed(Source):
                     moved = retarget(resample(with_rotations(clip), self.fps), self.skeleton, by="directions")
                     yield replace(moved, action=LABELS.join(here), identity=clip.identity, layout=None)
 
-    def stamp(self) -> str:
-        """The fields, and the stamp of every source."""
-        return " ".join((repr(self), *(source.stamp() for source in self._rooted)))
+    def _sources(self) -> tuple[Source, ...]:
+        return self._rooted
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Label -> split -> number of clips, without bringing them to the skeleton: what `keep` can be chosen by."""

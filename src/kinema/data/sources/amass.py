@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Literal
 
 from kinema.core.errors import FormatError, UsageError
-from kinema.data.source import Source, Split, check_split, data_folder, file_stamp, missing_data
-from kinema.data.sources.amass.files import Header, key, plain, read_header, read_take
+from kinema.data.source import Source, Split, check_split, data_folder, derived, missing_data
+from kinema.data.sources.amass_files import Header, key, plain, read_header, read_take
 from kinema.io import smpl
 from kinema.motion import skeletons as catalog
 from kinema.motion.edit import resample
@@ -71,8 +71,8 @@ class Amass(Source):
                 names = ", ".join((*self.train, *self.val, *self.test))
                 raise UsageError(expected=f"data sets among {names}", got=f"'{dataset}'", cure="List it in a split.")
 
-    @cached_property
-    def skeleton(self) -> Skeleton:  # pyright: ignore[reportIncompatibleVariableOverride]
+    @derived
+    def skeleton(self) -> Skeleton:
         """The body's skeleton in the catalogue, or of the user's own neutral model at its mean shape."""
         if self.model is None:
             return catalog.skeleton(smpl.BODIES[self.taken_body])
@@ -85,8 +85,8 @@ class Amass(Source):
             return self.body
         return next(header for header in self._found[0]).body
 
-    @cached_property
-    def actions(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    @derived
+    def actions(self) -> tuple[str, ...]:
         """The data sets that are there, in the order of the lists."""
         there = {plain(header.dataset) for header in self.recordings}
         return tuple(name for name in (*self.train, *self.val, *self.test) if plain(name) in there)
@@ -125,9 +125,8 @@ class Amass(Source):
         """The recordings by `amass_files.key`, which is the same in every release."""
         return {key(header.name): header for header in reversed(self.recordings)}
 
-    def stamp(self) -> str:
-        """The fields, and the state of every file."""
-        return " ".join((repr(self), *(file_stamp(header.path) for header in self.recordings)))
+    def _files(self) -> Iterator[Path]:
+        return (header.path for header in self.recordings)
 
     @cached_property
     def folder(self) -> Path:

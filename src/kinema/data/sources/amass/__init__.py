@@ -1,1 +1,0 @@
-"""AMASS, and the labels that BABEL gives to it."""

@@ -1,1 +1,0 @@
-"""Human3.6M: rotations, positions and keypoints of a camera."""
