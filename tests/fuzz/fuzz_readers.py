@@ -32,7 +32,6 @@ from kinema.data.sources import babel, h36m_camera
 from kinema.data.sources.amass_files import read_header, read_take
 from kinema.data.sources.amass_joints import AmassJoints
 from kinema.data.sources.cmu import _Pack
-from kinema.data.sources.folder import read_labels
 from kinema.data.sources.packs import RotationPack
 from kinema.data.sources.position_archives import PositionArchive
 from kinema.data.synthetic import Synthetic, perform
@@ -145,7 +144,6 @@ def _labels(folder: Path) -> list[Path]:
 
 
 def _read_labels(path: Path) -> None:
-    read_labels(path)
     list(folders.read_segments(path, {f"{i}.bvh" for i in range(6)}))
 
 

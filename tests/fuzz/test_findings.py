@@ -21,7 +21,7 @@ from kinema.core.safe_zip import ROOM, read_npz
 from kinema.data.sources.amass_files import read_header
 from kinema.data.sources.babel import read_sequences
 from kinema.data.sources.cmu import _Pack
-from kinema.data.sources.folder import read_labels
+from kinema.data.sources.folder import read_segments
 from kinema.io import smpl
 from kinema.io.bvh.parser import MOST_JOINTS, parse_bvh
 from kinema.io.formats import load_clip, save, sniff
@@ -197,7 +197,7 @@ def test_babel_with_other_things_for_labels(tmp_path: Path) -> None:
 def test_a_table_that_is_not_text(tmp_path: Path) -> None:
     for data in (b"\xfffile,action\n", b"file,action\na.bvh,w\xe9lk\n", b'file,action\na,"' + b"x" * 200_000 + b"\n"):
         (tmp_path / "labels.csv").write_bytes(data)
-        refused(lambda: read_labels(tmp_path / "labels.csv"), "a table of text")
+        refused(lambda: list(read_segments(tmp_path / "labels.csv", set())), "a table of text")
 
 
 @pytest.mark.parametrize("line", [b"\xff\xfe", b"[1]", b'{"loss": 1}', b'{"step": {}}', b"[" * 100_000, b"1"])

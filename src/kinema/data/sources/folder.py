@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Segment:
+class LabelledSegment:
     """A line of a labels file: what is done from `start` to `end` (seconds; None: the end of the file)."""
 
     file: str
@@ -72,7 +72,7 @@ class Folder(Source):
         return tuple(sorted({clip.action for clip in clips if clip is not None and clip.action is not None}))
 
     @derived
-    def segments(self) -> tuple[Segment, ...]:
+    def segments(self) -> tuple[LabelledSegment, ...]:
         """The lines of the labels file, in the order of files and times; none without one."""
         if self._table is None:
             return ()
@@ -226,7 +226,7 @@ def split_of(relative: str) -> Split:
     return "train" if share < 80 else "val" if share < 90 else "test"
 
 
-def read_segments(table: Path, known: set[str]) -> Iterator[Segment]:
+def read_segments(table: Path, known: set[str]) -> Iterator[LabelledSegment]:
     """The lines of a labels file. Raises FormatError for a cell that is wrong or a file that is not in `known`."""
     for line, cells in read_table(table, ("file", "action"), _COLUMNS):
         if not cells["file"] or not cells["action"]:
@@ -239,7 +239,7 @@ def read_segments(table: Path, known: set[str]) -> Iterator[Segment]:
         end = _seconds(table, line, cells.get("end", ""), None)
         if end is not None and end <= (start or 0.0):
             raise _wrong(table, line, "an end after the start", f"{start} to {end}")
-        yield Segment(cells["file"], labels, start or 0.0, end)
+        yield LabelledSegment(cells["file"], labels, start or 0.0, end)
 
 
 def _seconds(table: Path, line: int, cell: str, default: float | None) -> float | None:
