@@ -1,0 +1,56 @@
+"""How a change at some frames spreads to the frames around them: splines of limited reach."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy.interpolate import make_interp_spline
+from torch import Tensor
+
+
+def spread(
+    frames: int, knots: Sequence[int], reach: int, fixed: Sequence[int] = (), *, lasting: bool = False
+) -> Float[Tensor, "frame knot"]:
+    """The share of each knot's change that each frame takes: 1 at the knot, 0 at other knots and at `fixed` frames.
+
+    `knots` and `fixed` rise. Frames farther than `reach` from every knot take none. Changes of knots that are near each
+    other join. The curve is a quintic spline, so position, velocity and acceleration stay continuous (for one knot it
+    is the minimum-jerk curve). With `lasting` the change of the first knot holds before it and that of the last knot
+    after it, as far as no frame is fixed: a body that was moved stays moved.
+    """
+    out = np.zeros((frames, len(knots)))
+    for run in _runs(knots, reach, fixed):
+        first, last = run[0], run[-1]
+        before = max((frame for frame in fixed if frame < first), default=None)
+        after = min((frame for frame in fixed if frame > last), default=None)
+        rows = [(knot, knots.index(knot)) for knot in run]
+        if lasting and before is None and first == knots[0]:
+            out[:first, rows[0][1]] = 1.0
+        else:
+            rows.insert(0, (max(first - reach, first - reach if before is None else before), -1))
+        if lasting and after is None and last == knots[-1]:
+            out[last + 1 :, rows[-1][1]] = 1.0
+        else:
+            rows.append((min(last + reach, last + reach if after is None else after), -1))
+        times = [time for time, _ in rows]
+        values = np.stack([np.eye(len(knots) + 1)[column, :-1] for _, column in rows])
+        inside = np.arange(max(0, times[0]), min(frames - 1, times[-1]) + 1)
+        still = [(order, np.zeros(len(knots))) for order in (1, 2)]  # no speed, no acceleration at the ends
+        spline = None if len(times) == 1 else make_interp_spline(times, values, k=5, bc_type=(still, still))
+        out[inside] = values[0] if spline is None else spline(inside)
+    out[list(knots)] = np.eye(len(knots))  # exact, whatever the spline rounds
+    return torch.from_numpy(out)
+
+
+def _runs(knots: Sequence[int], reach: int, fixed: Sequence[int]) -> list[list[int]]:
+    """Groups of knots whose changes join: nearer than twice the reach, with no fixed frame between them."""
+    runs: list[list[int]] = []
+    for knot in knots:
+        last = runs[-1][-1] if runs else None
+        if last is None or knot - last > 2 * reach or any(last < frame < knot for frame in fixed):
+            runs.append([])
+        runs[-1].append(knot)
+    return runs

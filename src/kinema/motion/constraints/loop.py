@@ -1,0 +1,76 @@
+"""Loops: the end of a clip continues into its start.
+
+The difference between the two is taken into the first frames and fades there, position and velocity at once
+("inertialisation", Bollo 2018): the seam then has neither a step nor a kink.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kinema.geometry.rotations import axis_angle_to_rotmat, rotmat_to_rotvec, rotvec_to_rotmat
+from kinema.motion.edit import facing
+from kinema.motion.motion import Motion
+
+FADE = 0.5  # seconds in which the difference fades
+
+
+def looped(motion: Motion, *, in_place: bool = False, fade: float = FADE) -> Motion:
+    """The clip with a first frame that is its last frame, moved back by one cycle, and no kink there.
+
+    Pose, height and velocity agree at the seam; place on the floor and heading go on from cycle to cycle, unless
+    `in_place`, which takes the travel out evenly. Only the first `fade` seconds (at most half the clip) change, but for
+    travel that is taken out. One clip or a batch.
+    """
+    count = min(motion.frames // 2, max(3, round(fade * motion.fps)))
+    turn = facing(motion[-1:])[..., 0] - facing(motion[:1])[..., 0]
+    turned = axis_angle_to_rotmat("Y", turn)
+    goal, before = _heading_taken(motion[-2:], turned)
+    here = motion.rotations[..., 0, :, :, :]
+    ahead = motion.rotations[..., 1, :, :, :]
+    gap = rotmat_to_rotvec(goal[..., 1, :, :, :] @ here.mT)
+    rate = rotmat_to_rotvec(goal[..., 1, :, :, :] @ goal[..., 0, :, :, :].mT) - rotmat_to_rotvec(ahead @ here.mT)
+    fades, kink = _decay(count)
+    rotations = motion.rotations.clone()
+    change = gap[..., None, :, :] * fades[:, None, None] + rate[..., None, :, :] * kink[:, None, None]
+    rotations[..., :count, :, :, :] = rotvec_to_rotmat(change) @ motion.rotations[..., :count, :, :, :]
+    root = motion.root.clone()
+    height = motion.root[..., -1, 1] - motion.root[..., 0, 1]
+    step = (before[..., 1, :] - before[..., 0, :]) - (motion.root[..., 1, :] - motion.root[..., 0, :])
+    root[..., :count, :] += step[..., None, :] * kink[:, None]
+    root[..., :count, 1] += height[..., None] * fades
+    whole = replace(motion, rotations=rotations, root=root)
+    return _in_place(whole, turn) if in_place else whole
+
+
+def _heading_taken(end: Motion, turned: Float[Tensor, "*batch 3 3"]) -> tuple[Tensor, Tensor]:
+    """Rotations and root of the last two frames, seen with the heading of the first frame."""
+    back = turned.mT[..., None, :, :]
+    rotations = end.rotations.clone()
+    rotations[..., 0, :, :] = back @ end.rotations[..., 0, :, :]
+    return rotations, (back @ end.root[..., None])[..., 0]
+
+
+def _decay(count: int) -> tuple[Float[Tensor, " frame"], Float[Tensor, " frame"]]:
+    """Quintic curves over `count` frames that end in 0 without velocity: from value 1, and from velocity 1 a frame."""
+    t = torch.arange(count) / count
+    still = 1 - t**3 * (10 - 15 * t + 6 * t**2)
+    moving = count * (t - 6 * t**3 + 8 * t**4 - 3 * t**5)
+    return still, moving
+
+
+def _in_place(motion: Motion, turn: Float[Tensor, "*batch"]) -> Motion:
+    """The clip without the travel of a cycle, taken out evenly over its frames."""
+    share = torch.linspace(0, 1, motion.frames)
+    back = axis_angle_to_rotmat("Y", -turn[..., None] * share)
+    rotations = motion.rotations.clone()
+    rotations[..., 0, :, :] = back @ motion.rotations[..., 0, :, :]
+    start = motion.root[..., :1, :]
+    root = start + (back @ (motion.root - start)[..., None])[..., 0]
+    travel = root[..., -1:, :] - root[..., :1, :]
+    travel = travel * travel.new_tensor([1.0, 0.0, 1.0])
+    return replace(motion, rotations=rotations, root=root - travel * share[:, None])

@@ -1,0 +1,514 @@
+"""`meet`: deform a motion smoothly until its constraints hold, and report what is left.
+
+The order is: poses, the root's path, then pins and plants by inverse kinematics of each limb (with the trunk where an arm
+is too short, with the hips where a leg is), then the ground, then the loop. A change at a frame spreads to the frames
+around it as a minimum-jerk curve whose reach grows with the change (motion warping, Witkin and Popovic 1995; path
+editing, Gleicher 2001). Frames outside every reach, and `fixed` frames, come back bit for bit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from kinema.core.errors import UsageError
+from kinema.geometry.kinematics import forward_kinematics
+from kinema.geometry.rotations import (
+    axis_angle_to_rotmat,
+    nearest_rotation,
+    quat_xyzw_to_rotmat,
+    rotmat_to_rotvec,
+    rotvec_to_rotmat,
+)
+from kinema.metrics.dynamics import jerk
+from kinema.motion.constraints.easing import spread
+from kinema.motion.constraints.kinds import Constraint, Ground, Loop, Pin, Plant, Pose, RootPath, check
+from kinema.motion.constraints.limbs import bring, chain_of, middle_of
+from kinema.motion.constraints.loop import looped
+from kinema.motion.edit import facing
+from kinema.motion.motion import Motion
+from kinema.motion.retargeting import retarget
+from kinema.motion.skeleton import Skeleton, has_joint
+
+TOLERANCE = 1e-4  # metres within which a constraint is met
+_PASSES = 12
+_REACH = (0.2, 1.5)  # seconds: the shortest and the longest reach of a change
+_CALM = 10.0  # metres per second cubed: the jerk that even a body at rest may get
+_LOWEST_HIPS = 0.3  # of the leg's length: how far hips follow a foot that is out of reach
+
+
+@dataclass(frozen=True)
+class Residual:
+    """What is left of a constraint, and what it cost.
+
+    `residual` is the largest distance from what was asked, metres; `moved` the largest change of a joint's position,
+    metres; `jerk` the ratio of the mean jerk of the constrained joint after to before, in the frames that changed.
+    """
+
+    constraint: str
+    residual: float
+    moved: float
+    jerk: float
+
+    @property
+    def met(self) -> bool:
+        """Whether it holds, to a tenth of a millimetre (and half of that for rounding)."""
+        return self.residual <= 1.5 * TOLERANCE
+
+    def __str__(self) -> str:
+        state = "met" if self.met else f"{100 * self.residual:.1f} cm left"
+        return f"{self.constraint}: {state}; moved by {100 * self.moved:.1f} cm, jerk x{self.jerk:.2f}"
+
+
+@dataclass(frozen=True, eq=False)
+class Met:
+    """A motion that meets its constraints as far as it can, and a residual for each of them."""
+
+    motion: Motion
+    residuals: tuple[Residual, ...]
+
+    @property
+    def met(self) -> bool:
+        """Whether every constraint holds."""
+        return all(each.met for each in self.residuals)
+
+
+def meet(motion: Motion, constraints: Sequence[Constraint], *, fixed: Bool[Tensor, " frame"] | None = None) -> Met:
+    """The motion, deformed so that the constraints hold; any batch axes, one skeleton.
+
+    `fixed` frames do not change. Without constraints the motion itself comes back. Raises UsageError for a constraint
+    that cannot be, for two that contradict each other, and for one that wants a fixed frame elsewhere.
+    """
+    check(constraints, motion.skeleton, motion.frames)
+    if not constraints:
+        return Met(motion, ())
+    held = torch.zeros(motion.frames, dtype=torch.bool) if fixed is None else fixed.bool()
+    work = _Work(motion, held.nonzero()[:, 0].tolist())
+    for each in constraints:
+        if isinstance(each, Pose):
+            work.pose(each)
+    for each in constraints:
+        if isinstance(each, RootPath):
+            work.root_path(each)
+    ground = next((each for each in constraints if isinstance(each, Ground)), None)
+    pins = [work.goal_of(each, ground) for each in constraints if isinstance(each, Pin | Plant)]
+    work.meet_pins(pins, ground)
+    loop = next((each for each in constraints if isinstance(each, Loop)), None)
+    done = work.motion()
+    if loop is not None:
+        done = looped(done, in_place=loop.in_place)
+    return Met(done, tuple(_residual(each, motion, done) for each in constraints))
+
+
+class _Work:
+    """A clip in double precision, changed step by step."""
+
+    def __init__(self, plain: Motion, fixed: list[int]) -> None:
+        self.plain, self.fixed, self.skeleton = plain, fixed, plain.skeleton
+        self.rotations = nearest_rotation(plain.rotations.double())
+        self.root = plain.root.double().clone()
+        offsets = plain.skeleton.offsets if plain.offsets is None else plain.offsets
+        self.offsets = offsets.double()
+        self.touched = torch.zeros(plain.frames, dtype=torch.bool)
+        positions = plain.points().positions
+        self.liveliness = max(_CALM, float(jerk(positions, plain.fps).mean())) if plain.frames > 3 else _CALM
+
+    def motion(self) -> Motion:
+        """The clip; frames that nothing touched are the plain ones, bit for bit."""
+        touched = self.touched.clone()
+        touched[self.fixed] = False
+        rotations = torch.where(touched[:, None, None, None], self.rotations.float(), self.plain.rotations)
+        root = torch.where(touched[:, None], self.root.float(), self.plain.root)
+        return replace(self.plain, rotations=rotations, root=root)
+
+    def world(self) -> tuple[Tensor, Tensor]:
+        """Positions and global rotations of all joints."""
+        return forward_kinematics(self.rotations, self.root, self.offsets, self.skeleton.parents)
+
+    def spread(
+        self, frames: Sequence[int], change: Float[Tensor, "*batch knot dim"], what: object, *, lasting: bool = False
+    ) -> Float[Tensor, "*batch frame dim"]:
+        """A change at some frames spread over the clip; its reach grows with the change."""
+        size = change.flatten(0, -2).norm(dim=-1)
+        at_fixed = [frame for frame in frames if frame in self.fixed]
+        if at_fixed:
+            largest = float(change[..., [frames.index(frame) for frame in at_fixed], :].norm(dim=-1).amax())
+            if largest > 5 * TOLERANCE:
+                raise UsageError(
+                    expected=f"constraints on frames that are not known already ({what})",
+                    got=f"frame {at_fixed[0]}, which is a key and has the joint {100 * largest:.1f} cm elsewhere",
+                    cure="Leave that frame out of the constraint, or out of the keys.",
+                )
+        # The jerk of the curve, some 24 d / r^3, is to stay below that of the motion itself.
+        seconds = min(max((24 * float(size.amax()) / (0.4 * self.liveliness)) ** (1 / 3), _REACH[0]), _REACH[1])
+        reach = max(2, round(seconds * self.plain.fps))
+        share = spread(self.plain.frames, frames, reach, self.fixed, lasting=lasting)
+        self.touched |= share.abs().amax(-1) > 0
+        return torch.einsum("fk,...kd->...fd", share, change)
+
+    def pose(self, each: Pose) -> None:
+        """Rotates the joints towards the pose's."""
+        wanted = (
+            retarget(each.pose[:1], self.skeleton) if not self.skeleton.same_tree(each.pose.skeleton) else each.pose[:1]
+        )
+        joints = list(range(len(self.skeleton))) if each.joints is None else self.skeleton.indices(each.joints)
+        goal = wanted.rotations[..., 0, :, :, :].double()
+        root = wanted.root[..., 0, :].double()
+        here = self.rotations[..., each.frame, :, :, :]
+        if not each.root:  # the pose alone: as the answer faces, where it stands
+            turn = facing(self.plain[each.frame : each.frame + 1])[..., 0] - facing(wanted)[..., 0]
+            turned = axis_angle_to_rotmat("Y", turn.double())
+            goal = torch.cat(
+                (
+                    (turned @ goal[..., 0, :, :])[..., None, :, :],
+                    goal.expand(*turned.shape[:-2], -1, -1, -1)[..., 1:, :, :],
+                ),
+                -3,
+            )
+        change = rotmat_to_rotvec(goal @ here.mT)[..., joints, :]
+        spreaded = self.spread([each.frame], change.flatten(-2)[..., None, :] / 1.0, each)
+        spreaded = spreaded.unflatten(-1, (len(joints), 3))
+        self.rotations[..., joints, :, :] = rotvec_to_rotmat(spreaded) @ self.rotations[..., joints, :, :]
+        move = root - self.root[..., each.frame, :]
+        if not each.root:
+            move = move * move.new_tensor([0.0, 1.0, 0.0])
+        if each.root or each.joints is None:
+            self.root += self.spread([each.frame], move[..., None, :], each, lasting=False)
+
+    def root_path(self, each: RootPath) -> None:
+        """Moves the root in the plane of the floor, and turns the body with the path."""
+        frames = list(each.frames)
+        there = self.root.new_tensor(each.positions)
+        before = self.root.clone()
+        here = self.root[..., frames, :][..., [0, 2]]
+        change = self.spread(frames, there - here, each, lasting=True)
+        self.root[..., 0] += change[..., 0]
+        self.root[..., 2] += change[..., 1]
+        if each.headings is not None:
+            now = facing(self.plain[torch.tensor(frames)]).double()
+            angle = _wrapped(self.root.new_tensor(each.headings) - now)
+            turn = self.spread(frames, _unwound(angle)[..., None], each, lasting=True)[..., 0]
+        else:
+            turn = self._bend_of_path(before) * (self.touched.double())
+        self.rotations[..., 0, :, :] = axis_angle_to_rotmat("Y", turn) @ self.rotations[..., 0, :, :]
+
+    def _bend_of_path(self, before: Float[Tensor, "*batch frame 3"]) -> Float[Tensor, "*batch frame"]:
+        """By how much the direction of travel changed; nothing where the body hardly travels."""
+        window = max(3, round(0.5 * self.plain.fps))
+        old, new = (_velocity(root[..., [0, 2]], window) for root in (before, self.root))
+        angle = torch.atan2(new[..., 0], new[..., 1]) - torch.atan2(old[..., 0], old[..., 1])
+        slow = torch.minimum(old.norm(dim=-1), new.norm(dim=-1)) * self.plain.fps
+        weight = (slow / 0.5).clamp(0, 1)  # full from half a metre per second on
+        direction = torch.stack((angle.cos(), angle.sin()), -1) * weight[..., None]
+        direction = direction + (1 - weight)[..., None] * direction.new_tensor([1.0, 0.0])
+        smooth = _smoothed(direction, window)
+        turn = _unwound(torch.atan2(smooth[..., 1], smooth[..., 0]))
+        mask = torch.ones(self.plain.frames, dtype=torch.float64)
+        for frame in self.fixed:
+            far = (torch.arange(self.plain.frames) - frame).abs() / window
+            mask = torch.minimum(mask, _ease(far.double()))
+        return turn * mask
+
+    def goal_of(self, each: Pin | Plant, ground: Ground | None) -> _Goal:
+        """The goal of a pin or plant, frame by frame. A foot is planted on the ground, not below it."""
+        joint = self.skeleton.index(each.joint)
+        if isinstance(each, Pin):
+            return _Goal(each, joint, *_held(each))
+        frames = list(range(each.start, each.end + 1))
+        positions, rotations = self.world()
+        here = positions[..., frames, joint, :]
+        place = here.mean(-2, keepdim=True) if each.position is None else here.new_tensor(each.position)
+        if ground is not None and each.position is None:
+            sole = (positions[..., frames, :, :][..., sorted(self.skeleton.below(joint)), :] - here[..., None, :]).mean(
+                -3
+            )
+            place = place.clone()
+            floor = (ground_height(ground, place + sole) - (place + sole)[..., 1]).amax(-1, keepdim=True)
+            place[..., 1] += floor.clamp(min=0)
+        turned = rotations[..., frames, joint, :, :]
+        middle = nearest_rotation(turned.mean(-3, keepdim=True))
+        return _Goal(each, joint, frames, place.expand(*here.shape), middle.expand(*turned.shape))
+
+    def meet_pins(self, goals: list[_Goal], ground: Ground | None) -> None:
+        """Limb by limb, until all hold or nothing gets better."""
+        # A joint with no elbow or knee above it needs the trunk to come nearer.
+        wide = {place for place, goal in enumerate(goals) if not self._folds(goal.joint)}
+        for turn in range(_PASSES):
+            for place, goal in enumerate(goals):
+                self._pin(goal, trunk=place in wide)
+            if ground is not None:
+                self._clear(ground, goals)
+            misses = [self._miss(goal) for goal in goals]
+            if all(miss <= 0.2 * TOLERANCE for miss in misses) and not (
+                ground and self._under(ground).amax() > TOLERANCE
+            ):
+                break
+            for place, (goal, miss) in enumerate(zip(goals, misses, strict=True)):
+                if miss > TOLERANCE:
+                    if turn == 0:
+                        wide.add(place)
+                    if turn > 0 or goal.leg(self.skeleton):
+                        self._follow(goal, goals)
+        for goal in goals:
+            if goal.rotations is not None:
+                self._rotate(goal)
+
+    def _folds(self, joint: int) -> bool:
+        chain = chain_of(self.skeleton, joint)
+        return bool(middle_of([float(self.skeleton.bone_lengths[at]) for at in [*chain[1:], joint]]))
+
+    def _miss(self, goal: _Goal) -> float:
+        positions = self.world()[0][..., goal.frames, goal.joint, :]
+        return float((goal.positions - positions).norm(dim=-1).amax())
+
+    def _pin(self, goal: _Goal, *, trunk: bool) -> None:
+        world = self.world()
+        joint = goal.joint
+        here = world[0][..., joint, :]
+        change = goal.positions - here[..., goal.frames, :]
+        chain = chain_of(self.skeleton, joint, trunk=trunk and not goal.leg(self.skeleton))
+        if not chain:
+            self.root += self.spread(goal.frames, change, goal.constraint)
+            return
+        # Frames around the goal follow what is reached there, not what is out of reach.
+        _, reached = self._bring(world, chain, joint, goal.frames, goal.positions)
+        nearer = torch.where((reached - goal.positions).norm(dim=-1, keepdim=True) > TOLERANCE, reached, goal.positions)
+        change = self.spread(goal.frames, nearer - here[..., goal.frames, :], goal.constraint)
+        size = change.norm(dim=-1)
+        active = (size.flatten(0, -2).amax(0) if size.ndim > 1 else size).gt(0).nonzero()[:, 0].tolist()
+        if active:
+            solved, _ = self._bring(world, chain, joint, active, (here + change)[..., active, :])
+            for place, at in enumerate(chain):
+                self.rotations[..., active, at, :, :] = solved[..., place, :, :]
+            if goal.leg(self.skeleton):  # a sole stays as flat as it was
+                above = self.world()[1][..., active, self.skeleton.parents[joint], :, :]
+                self.rotations[..., active, joint, :, :] = above.mT @ world[1][..., active, joint, :, :]
+
+    def _bring(
+        self, world: tuple[Tensor, Tensor], chain: list[int], joint: int, frames: list[int], goals: Tensor
+    ) -> tuple[Float[Tensor, "*batch frame chain 3 3"], Float[Tensor, "*batch frame 3"]]:
+        """The chain's rotations that bring the joint to the goals at some frames, and where it then is."""
+        positions, rotations = world
+        bones = self.offsets[..., [*chain[1:], joint], :]
+        return bring(
+            self.rotations[..., frames, :, :, :][..., chain, :, :],
+            rotations[..., frames, self.skeleton.parents[chain[0]], :, :],
+            positions[..., frames, chain[0], :],
+            bones if bones.ndim == 2 else bones[..., frames, :, :],
+            goals,
+            self._hint(joint)[..., frames, :],
+        )
+
+    def _hint(self, joint: int) -> Float[Tensor, "*batch frame 3"]:
+        """Where a straight limb folds to: feet backwards, hands forwards."""
+        angle = facing(self.plain).double()
+        ahead = torch.stack((angle.sin(), torch.zeros_like(angle), angle.cos()), -1)
+        leg = any(
+            has_joint(self.skeleton, f"{side}_hip") and joint in self.skeleton.below(self.skeleton.index(f"{side}_hip"))
+            for side in "lr"
+        )
+        return -ahead if leg else ahead
+
+    def _follow(self, goal: _Goal, goals: list[_Goal]) -> None:
+        """Moves the hips towards a goal that the limb does not reach; free feet stay where they are, as far as they can."""
+        before = self.world()[0]
+        miss = goal.positions - before[..., goal.frames, goal.joint, :]
+        most = _LOWEST_HIPS * self.skeleton.height / 2
+        far = miss.norm(dim=-1, keepdim=True)
+        change = self.spread(goal.frames, miss * (most / far.clamp(min=most)), goal.constraint)
+        self.root += change
+        moved = (change.flatten(0, -3) if change.ndim > 2 else change[None]).norm(dim=-1).amax(0).gt(0)
+        frames = moved.nonzero()[:, 0].tolist()
+        for side in "lr":
+            if not has_joint(self.skeleton, f"{side}_ankle", f"{side}_hip"):
+                continue
+            ankle = self.skeleton.index(f"{side}_ankle")
+            if all(other.joint not in self.skeleton.below(ankle) for other in goals):
+                self._pin(_Goal(goal.constraint, ankle, frames, before[..., frames, ankle, :], None), trunk=False)
+
+    def _rotate(self, goal: _Goal) -> None:
+        rotations = self.world()[1]
+        joint, parent = goal.joint, self.skeleton.parents[goal.joint]
+        here = rotations[..., joint, :, :]
+        change = rotmat_to_rotvec(goal.rotations @ here[..., goal.frames, :, :].mT)
+        turned = rotvec_to_rotmat(self.spread(goal.frames, change, goal.constraint)) @ here
+        own = turned if parent < 0 else rotations[..., parent, :, :].mT @ turned
+        self.rotations[..., joint, :, :] = own
+
+    def _under(self, ground: Ground) -> Float[Tensor, "*batch frame joint"]:
+        """How far each joint is under the ground, metres; fixed frames do not count."""
+        positions = self.world()[0]
+        under = (ground_height(ground, positions) - positions[..., 1]).clamp(min=0)
+        under[..., self.fixed, :] = 0
+        return under
+
+    def _clear(self, ground: Ground, goals: list[_Goal]) -> None:
+        """Lifts whatever is under the ground: feet by their legs, the rest by the whole body."""
+        positions, under = self.world()[0], self._under(ground)
+        if float(under.amax()) <= TOLERANCE:
+            return
+        left = under.clone()
+        for side in "lr":
+            if not has_joint(self.skeleton, f"{side}_ankle"):
+                continue
+            ankle = self.skeleton.index(f"{side}_ankle")
+            below = sorted(self.skeleton.below(ankle))
+            for goal in goals:  # what is pinned stays where it is pinned
+                if goal.joint in below:
+                    under[..., torch.tensor(goal.frames)[:, None], torch.tensor(below)] = 0
+            lift = _lifted(under[..., below].amax(-1), max(2, round(0.15 * self.plain.fps)))
+            frames = (lift.flatten(0, -2).amax(0) if lift.ndim > 1 else lift).gt(0).nonzero()[:, 0].tolist()
+            left[..., below] = 0
+            if frames:
+                goal = positions[..., frames, ankle, :].clone()
+                goal[..., 1] += lift[..., frames]
+                self._pin(_Goal(ground, ankle, frames, goal, None), trunk=False)
+        rest = _lifted(left.amax(-1), max(2, round(0.15 * self.plain.fps)))
+        if float(rest.amax()) > TOLERANCE:
+            rest[..., self.fixed] = 0
+            self.root[..., 1] += rest
+            self.touched |= (rest.flatten(0, -2).amax(0) if rest.ndim > 1 else rest) > 0
+
+
+@dataclass(frozen=True, eq=False)
+class _Goal:
+    """Positions (and rotations) of one joint at some frames."""
+
+    constraint: Constraint
+    joint: int
+    frames: list[int]
+    positions: Float[Tensor, "*batch frame 3"]
+    rotations: Float[Tensor, "*batch frame 3 3"] | None
+
+    def leg(self, skeleton: Skeleton) -> bool:
+        """Whether the joint is part of a leg."""
+        hips = [skeleton.index(f"{side}_hip") for side in "lr" if has_joint(skeleton, f"{side}_hip")]
+        return any(self.joint in skeleton.below(hip) for hip in hips)
+
+
+def ground_height(ground: Ground, positions: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b"]:
+    """The height of the floor under each position, metres."""
+    if not ground.points:
+        return torch.full_like(positions[..., 1], ground.height)
+    points = positions.new_tensor(ground.points)
+    far = (positions[..., None, [0, 2]] - points[:, :2]).square().sum(-1)
+    weight = 1 / (far + 1e-9)
+    return (weight * points[:, 2]).sum(-1) / weight.sum(-1)
+
+
+def _held(pin: Pin) -> tuple[list[int], Tensor, Tensor | None]:
+    """Frames, positions and rotations of a pin; with `hold` those between its frames too."""
+    positions = torch.tensor(pin.positions, dtype=torch.float64)
+    rotations = None
+    if pin.rotations is not None:
+        quaternions = torch.nn.functional.normalize(torch.tensor(pin.rotations, dtype=torch.float64), dim=-1)
+        rotations = quat_xyzw_to_rotmat(quaternions)
+    if not pin.hold or len(pin.frames) < 2:
+        return list(pin.frames), positions, rotations
+    at, places, turns = list[int](), list[Tensor](), list[Tensor]()
+    for place, (first, last) in enumerate(zip(pin.frames, pin.frames[1:], strict=False)):
+        share = torch.arange(last - first, dtype=torch.float64) / (last - first)
+        at += range(first, last)
+        places.append(positions[place] + share[:, None] * (positions[place + 1] - positions[place]))
+        if rotations is not None:
+            way = rotmat_to_rotvec(rotations[place + 1] @ rotations[place].mT)
+            turns.append(rotvec_to_rotmat(share[:, None] * way) @ rotations[place])
+    whole = torch.cat((*places, positions[-1:]))
+    turned = None if rotations is None else torch.cat((*turns, rotations[-1:]))
+    return [*at, pin.frames[-1]], whole, turned
+
+
+def _residual(each: Constraint, before: Motion, after: Motion) -> Residual:
+    here, there = before.points().positions, after.points().positions
+    moved = (there - here).norm(dim=-1)
+    joints, residual = _left(each, before, after, there)
+    changed = (moved.amax(-1) > 1e-6).flatten(0, -2).any(0) if moved.ndim > 2 else moved.amax(-1) > 1e-6
+    ratio = 1.0
+    if int(changed.sum()) > 4:
+        first, last = int(changed.nonzero()[0]), int(changed.nonzero()[-1])
+        span = slice(max(0, first - 3), min(after.frames, last + 4))
+        old, new = (float(jerk(part[..., span, joints, :], after.fps).mean()) for part in (here, there))
+        ratio = new / max(old, 1e-6)
+    return Residual(str(each), residual, float(moved.amax()), ratio)
+
+
+def _left(each: Constraint, before: Motion, after: Motion, there: Tensor) -> tuple[list[int], float]:
+    """The joints that a constraint is about, and the largest distance from what it asks."""
+    every = list(range(len(after.skeleton)))
+    if isinstance(each, Pin):
+        joint = after.skeleton.index(each.joint)
+        frames, positions, _ = _held(each)
+        return [joint], float((there[..., frames, joint, :] - positions.to(there)).norm(dim=-1).amax())
+    if isinstance(each, Plant):
+        joint = after.skeleton.index(each.joint)
+        part = there[..., each.start : each.end + 1, joint, :]
+        place = part.mean(-2, keepdim=True) if each.position is None else part.new_tensor(each.position)
+        return [joint], float((part - place).norm(dim=-1).amax())
+    if isinstance(each, RootPath):
+        root = after.root[..., list(each.frames), :][..., [0, 2]]
+        return [0], float((root - root.new_tensor(each.positions)).norm(dim=-1).amax())
+    if isinstance(each, Ground):
+        return every, float((ground_height(each, there) - there[..., 1]).clamp(min=0).amax())
+    if isinstance(each, Loop):
+        free = [motion.points().positions[..., 0, :, :] for motion in (_bare(after[:1]), _bare(after[-1:]))]
+        return every, float((free[0] - free[1]).norm(dim=-1).amax())
+    joints = every if each.joints is None else after.skeleton.indices(each.joints)
+    wanted = each.pose[:1]
+    if not after.skeleton.same_tree(wanted.skeleton):
+        wanted = retarget(wanted, after.skeleton)
+    same = (
+        after.rotations[..., each.frame, :, :, :][..., joints, :, :],
+        wanted.rotations[..., 0, :, :, :][..., joints, :, :],
+    )
+    inner = [place for place, joint in enumerate(joints) if joint]  # the root's heading is free unless asked for
+    apart = (same[0] - same[1]).norm(dim=(-1, -2))[..., inner if not each.root else list(range(len(joints)))]
+    return joints, float(apart.amax()) if apart.numel() else 0.0
+
+
+def _bare(motion: Motion) -> Motion:
+    """The pose without its place on the floor and its heading."""
+    back = axis_angle_to_rotmat("Y", -facing(motion))
+    rotations = motion.rotations.clone()
+    rotations[..., 0, :, :] = back @ rotations[..., 0, :, :]
+    return replace(motion, rotations=rotations, root=motion.root * motion.root.new_tensor([0.0, 1.0, 0.0]))
+
+
+def _velocity(path: Float[Tensor, "*batch frame 2"], window: int) -> Float[Tensor, "*batch frame 2"]:
+    step = path.diff(dim=-2)
+    return _smoothed(torch.cat((step[..., :1, :], step), -2), window)
+
+
+def _smoothed(values: Float[Tensor, "*batch frame dim"], window: int) -> Float[Tensor, "*batch frame dim"]:
+    """A Hann-weighted mean over about `window` frames on either side; ends are repeated."""
+    kernel = torch.hann_window(2 * window + 3, periodic=False, dtype=values.dtype)[1:-1]
+    flat = values.movedim(-2, -1).reshape(-1, 1, values.shape[-2])
+    padded = torch.nn.functional.pad(flat, (window, window), mode="replicate")
+    out = torch.nn.functional.conv1d(padded, (kernel / kernel.sum())[None, None])
+    return out.reshape(*values.movedim(-2, -1).shape).movedim(-1, -2)
+
+
+def _lifted(under: Float[Tensor, "*batch frame"], reach: int) -> Float[Tensor, "*batch frame"]:
+    """A smooth curve that is nowhere below `under`: the greatest of a window, then a mean over a window as wide."""
+    flat = under.reshape(-1, 1, under.shape[-1])
+    wide = torch.nn.functional.max_pool1d(flat, 2 * reach + 1, 1, reach)
+    return _smoothed(wide.reshape(under.shape)[..., None], reach)[..., 0]
+
+
+def _wrapped(angle: Tensor) -> Tensor:
+    return torch.remainder(angle + math.pi, 2 * math.pi) - math.pi
+
+
+def _unwound(angle: Float[Tensor, "*batch frame"]) -> Float[Tensor, "*batch frame"]:
+    """Angles without jumps of a full turn between neighbours."""
+    steps = _wrapped(angle.diff(dim=-1))
+    return torch.cat((angle[..., :1], angle[..., :1] + steps.cumsum(-1)), -1)
+
+
+def _ease(share: Tensor) -> Tensor:
+    share = share.clamp(0, 1)
+    return share**3 * (10 - 15 * share + 6 * share**2)
