@@ -41,6 +41,7 @@ def spread(
         still = [(order, np.zeros(len(knots))) for order in (1, 2)]  # no speed, no acceleration at the ends
         spline = None if len(times) == 1 else make_interp_spline(times, values, k=5, bc_type=(still, still))
         out[inside] = values[0] if spline is None else spline(inside)
+    out[np.abs(out) < 1e-12] = 0.0
     out[list(knots)] = np.eye(len(knots))  # exact, whatever the spline rounds
     return torch.from_numpy(out)
 

@@ -7,6 +7,7 @@ imports no torch until a pose is used.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -92,7 +93,7 @@ class RootPath:
             )
         distance = 0.0
         frames, positions = [0], [points[0]]
-        for start, end in zip(points, points[1:], strict=False):
+        for start, end in itertools.pairwise(points):
             distance += math.dist(start, end)
             frame = round(distance / speed * fps)
             if frame > frames[-1]:
@@ -242,7 +243,7 @@ def _frames(frames: Sequence[int]) -> str:
 
 
 def _check_frames(constraint: Constraint, given: Sequence[int], frames: int) -> None:
-    rising = all(first < second for first, second in zip(given, given[1:], strict=False))
+    rising = all(first < second for first, second in itertools.pairwise(given))
     if not given or not rising or given[0] < 0 or given[-1] >= frames:
         raise UsageError(
             expected=f"frames of the clip (0 to {frames - 1}) in rising order, at least one",

@@ -1,7 +1,7 @@
 """Inverse kinematics of one limb: the smallest rotations that bring a joint to a position.
 
-Damped least squares (Wampler 1986; Nakamura and Hanafusa 1986) over the joints between the limb's base and the joint, in
-double precision, all frames and batch rows at once. Bones keep their lengths and joints keep their twist as far as the
+Damped least squares (Wampler 1986; Nakamura and Hanafusa 1986) over the joints between the limb's base and the joint,
+in double precision, all frames and batch rows at once. Bones keep their lengths. Joints keep their twist, as far as the
 position leaves them free.
 """
 

@@ -1,9 +1,9 @@
 """`meet`: deform a motion smoothly until its constraints hold, and report what is left.
 
-The order is: poses, the root's path, then pins and plants by inverse kinematics of each limb (with the trunk where an arm
-is too short, with the hips where a leg is), then the ground, then the loop. A change at a frame spreads to the frames
-around it as a minimum-jerk curve whose reach grows with the change (motion warping, Witkin and Popovic 1995; path
-editing, Gleicher 2001). Frames outside every reach, and `fixed` frames, come back bit for bit.
+The order is: poses, the root's path, then pins and plants by inverse kinematics of each limb (with the trunk where an
+arm is too short, with the hips where a leg is), then the ground, then the loop. A change at a frame spreads to the
+frames around it as a minimum-jerk curve whose reach grows with the change (motion warping, Witkin and Popovic 1995;
+path editing, Gleicher 2001). Frames outside every reach, and `fixed` frames, come back bit for bit.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from kinema.geometry.rotations import (
     rotmat_to_rotvec,
     rotvec_to_rotmat,
 )
-from kinema.metrics.dynamics import jerk
 from kinema.motion.constraints.easing import spread
 from kinema.motion.constraints.kinds import Constraint, Ground, Loop, Pin, Plant, Pose, RootPath, check
 from kinema.motion.constraints.limbs import bring, chain_of, middle_of
@@ -115,8 +114,9 @@ class _Work:
         offsets = plain.skeleton.offsets if plain.offsets is None else plain.offsets
         self.offsets = offsets.double()
         self.touched = torch.zeros(plain.frames, dtype=torch.bool)
+        self.slack: dict[int, float] = {}  # by goal: how far the hips may still follow it, metres
         positions = plain.points().positions
-        self.liveliness = max(_CALM, float(jerk(positions, plain.fps).mean())) if plain.frames > 3 else _CALM
+        self.liveliness = max(_CALM, float(_jerk(positions, plain.fps))) if plain.frames > 3 else _CALM
 
     def motion(self) -> Motion:
         """The clip; frames that nothing touched are the plain ones, bit for bit."""
@@ -270,14 +270,15 @@ class _Work:
         world = self.world()
         joint = goal.joint
         here = world[0][..., joint, :]
-        change = goal.positions - here[..., goal.frames, :]
+        goals = goal.positions.expand(*here[..., goal.frames, :].shape)
+        change = goals - here[..., goal.frames, :]
         chain = chain_of(self.skeleton, joint, trunk=trunk and not goal.leg(self.skeleton))
         if not chain:
             self.root += self.spread(goal.frames, change, goal.constraint)
             return
         # Frames around the goal follow what is reached there, not what is out of reach.
-        _, reached = self._bring(world, chain, joint, goal.frames, goal.positions)
-        nearer = torch.where((reached - goal.positions).norm(dim=-1, keepdim=True) > TOLERANCE, reached, goal.positions)
+        _, reached = self._bring(world, chain, joint, goal.frames, goals)
+        nearer = torch.where((reached - goals).norm(dim=-1, keepdim=True) > TOLERANCE, reached, goals)
         change = self.spread(goal.frames, nearer - here[..., goal.frames, :], goal.constraint)
         size = change.norm(dim=-1)
         active = (size.flatten(0, -2).amax(0) if size.ndim > 1 else size).gt(0).nonzero()[:, 0].tolist()
@@ -315,11 +316,14 @@ class _Work:
         return -ahead if leg else ahead
 
     def _follow(self, goal: _Goal, goals: list[_Goal]) -> None:
-        """Moves the hips towards a goal that the limb does not reach; free feet stay where they are, as far as they can."""
+        """Moves the hips towards a goal that the limb does not reach. Free feet stay, as far as their legs reach."""
         before = self.world()[0]
         miss = goal.positions - before[..., goal.frames, goal.joint, :]
-        most = _LOWEST_HIPS * self.skeleton.height / 2
+        most = self.slack.setdefault(id(goal), _LOWEST_HIPS * self.skeleton.height / 2)
+        if most <= TOLERANCE:
+            return
         far = miss.norm(dim=-1, keepdim=True)
+        self.slack[id(goal)] = most - min(most, float(far.amax()))
         change = self.spread(goal.frames, miss * (most / far.clamp(min=most)), goal.constraint)
         self.root += change
         moved = (change.flatten(0, -3) if change.ndim > 2 else change[None]).norm(dim=-1).amax(0).gt(0)
@@ -332,6 +336,7 @@ class _Work:
                 self._pin(_Goal(goal.constraint, ankle, frames, before[..., frames, ankle, :], None), trunk=False)
 
     def _rotate(self, goal: _Goal) -> None:
+        assert goal.rotations is not None
         rotations = self.world()[1]
         joint, parent = goal.joint, self.skeleton.parents[goal.joint]
         here = rotations[..., joint, :, :]
@@ -432,7 +437,7 @@ def _residual(each: Constraint, before: Motion, after: Motion) -> Residual:
     if int(changed.sum()) > 4:
         first, last = int(changed.nonzero()[0]), int(changed.nonzero()[-1])
         span = slice(max(0, first - 3), min(after.frames, last + 4))
-        old, new = (float(jerk(part[..., span, joints, :], after.fps).mean()) for part in (here, there))
+        old, new = (float(_jerk(part[..., span, joints, :], after.fps)) for part in (here, there))
         ratio = new / max(old, 1e-6)
     return Residual(str(each), residual, float(moved.amax()), ratio)
 
@@ -497,6 +502,10 @@ def _lifted(under: Float[Tensor, "*batch frame"], reach: int) -> Float[Tensor, "
     flat = under.reshape(-1, 1, under.shape[-1])
     wide = torch.nn.functional.max_pool1d(flat, 2 * reach + 1, 1, reach)
     return _smoothed(wide.reshape(under.shape)[..., None], reach)[..., 0]
+
+
+def _jerk(positions: Float[Tensor, "*batch frame joint 3"], fps: float) -> Float[Tensor, ""]:
+    return positions.diff(n=3, dim=-3).norm(dim=-1).mean() * fps**3
 
 
 def _wrapped(angle: Tensor) -> Tensor:

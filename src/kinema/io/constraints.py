@@ -1,0 +1,147 @@
+"""Constraints as text: what a user types after `--pin`, `--path`, `--pose`, and the JSON file of `--constraints`.
+
+The JSON is a list of objects with the fields of the classes in `kinema.motion.constraints.kinds` and their "kind":
+
+    [{"kind": "pin", "joint": "r_wrist", "frames": [40], "positions": [[0.3, 1.2, 0.5]]},
+     {"kind": "pose", "frame": 60, "file": "other.bvh", "source_frame": 0, "joints": ["l_wrist"]},
+     {"kind": "loop"}]
+
+A file of a pose is looked for beside the JSON file. Lengths are metres, or `unit` metres where that is given.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any, cast
+
+from kinema.core.errors import FormatError, UsageError, unknown_name
+from kinema.core.safe_json import read_json
+from kinema.io.formats import load
+from kinema.motion.constraints.kinds import KINDS, Constraint, Pin, Pose, RootPath
+
+_LENGTHS = ("positions", "position", "height", "points")
+
+
+def parse_pin(text: str, unit: float = 1.0) -> Pin:
+    """The pin "r_wrist@40=0.3,1.2,0.5"; "@40-60" holds it there. Raises UsageError where it is written otherwise."""
+    found = re.fullmatch(r"\s*(.+?)@(\d+)(?:-(\d+))?=([^=]+)", text)
+    numbers = _numbers(found[4]) if found else []
+    if found is None or len(numbers) != 3:
+        raise UsageError(
+            expected="JOINT@FRAME=X,Y,Z in metres", got=f"'{text}'", cure="Write --pin r_wrist@40=0.3,1.2,0.5."
+        )
+    x, y, z = (unit * number for number in numbers)
+    first, last = int(found[2]), int(found[3] or found[2])
+    frames = (first, last) if last > first else (first,)
+    return Pin(found[1], frames, ((x, y, z),) * len(frames), hold=len(frames) > 1)
+
+
+def parse_path(text: str, unit: float = 1.0) -> RootPath:
+    """The path "0:0,0 60:1.5,0.2" (frame:x,z), or that of a CSV file with the columns frame, x, z[, heading in degrees].
+
+    Raises UsageError where it is neither.
+    """
+    if Path(text).suffix.lower() == ".csv":
+        lines = Path(text).read_text().splitlines()
+        rows = [_numbers(line) for line in lines if line.strip() and line[0] not in "#f"]
+    else:
+        rows = [_numbers(part.replace(":", ",", 1)) for part in text.split()]
+    if len(rows) < 2 or {len(row) for row in rows} - {3, 4} or len({len(row) for row in rows}) != 1:
+        raise UsageError(
+            expected="a path FRAME:X,Z FRAME:X,Z ... of at least two points, or a CSV file of frame,x,z",
+            got=f"'{text}'",
+            cure='Write --path "0:0,0 60:1.5,0.2".',
+        )
+    headings = tuple(row[3] * 3.141592653589793 / 180 for row in rows) if len(rows[0]) == 4 else None
+    return RootPath(tuple(int(row[0]) for row in rows), tuple((unit * row[1], unit * row[2]) for row in rows), headings)
+
+
+def parse_pose(text: str) -> Pose:
+    """The pose "60=other.bvh:0": at frame 60 as the file's frame 0. Raises UsageError where it is written otherwise."""
+    found = re.fullmatch(r"\s*(\d+)=(.+?)(?::(\d+))?\s*", text)
+    if found is None:
+        raise UsageError(expected="FRAME=FILE:FRAME", got=f"'{text}'", cure="Write --pose 60=other.bvh:0.")
+    return _pose(Path(found[2]), int(found[3] or 0), int(found[1]))
+
+
+def read_constraints(file: Path, unit: float = 1.0) -> tuple[Constraint, ...]:
+    """The constraints of a JSON file. Raises FormatError, naming the entry, where one cannot be read."""
+    data = read_json(file)
+    if not isinstance(data, list):
+        raise FormatError(
+            where=str(file),
+            expected="a list of constraints",
+            got=type(data).__name__,
+            cure='Write [{"kind": "pin", "joint": "r_wrist", "frames": [40], "positions": [[0.3, 1.2, 0.5]]}].',
+        )
+    return tuple(
+        _from_json(entry, f"{file}, constraint {place}", file.parent, unit)
+        for place, entry in enumerate(cast("list[Any]", data))
+    )
+
+
+def _from_json(entry: Any, where: str, folder: Path, unit: float) -> Constraint:
+    if not isinstance(entry, Mapping) or entry.get("kind") not in KINDS:
+        raise FormatError(
+            where=where,
+            expected=f'an object with a "kind" among {", ".join(KINDS)}',
+            got=str(cast("Any", entry))[:80],
+            cure='Write, for example, {"kind": "plant", "foot": "left", "start": 10, "end": 30}.',
+        )
+    given: dict[str, Any] = {
+        str(key): value for key, value in cast("Mapping[Any, Any]", entry).items() if key != "kind"
+    }
+    made = KINDS[str(entry["kind"])]
+    known = {field.name: field for field in fields(made)}
+    if made is Pose:
+        given = {"file": None, "source_frame": 0, **given}
+        known = {**known, "file": known["pose"], "source_frame": known["frame"]}
+    for key in given:
+        if key not in known or key == "pose":
+            raise unknown_name(f"key of {where}", key, [name for name in known if name != "pose"])
+    lacking = [
+        name for name, field in known.items() if name not in given and field.default is MISSING and name != "pose"
+    ]
+    if lacking:
+        raise FormatError(where=where, expected=f"the key {lacking[0]}", got="none", cure=f'Add "{lacking[0]}": ... .')
+    try:
+        if made is Pose:
+            joints = None if given.get("joints") is None else tuple(map(str, given["joints"]))
+            return _pose(
+                folder / str(given["file"]), int(given["source_frame"]), int(given["frame"]), joints,
+                root=bool(given.get("root", False)),
+            )  # fmt: skip
+        return made(**{key: _scaled(value, unit if key in _LENGTHS else 1.0) for key, value in given.items()})
+    except (TypeError, ValueError) as error:
+        raise FormatError(
+            where=where, expected=f"values of a {entry['kind']}", got=str(error), cure="See docs/constraints.md."
+        ) from error
+
+
+def _pose(
+    file: Path, source_frame: int, frame: int, joints: tuple[str, ...] | None = None, *, root: bool = False
+) -> Pose:
+    clip = load(file)
+    if source_frame >= clip.frames or not hasattr(clip, "rotations"):
+        raise UsageError(
+            expected=f"frame {source_frame} of a clip of rotations in {file}",
+            got=f"{clip.frames} frames of {'rotations' if hasattr(clip, 'rotations') else 'positions'}",
+            cure=f"Choose a frame up to {clip.frames - 1} of a BVH, GLB or NPZ file.",
+        )
+    return Pose(frame, cast("Any", clip)[source_frame : source_frame + 1], joints, root)
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        return []
+
+
+def _scaled(value: Any, unit: float) -> Any:
+    if isinstance(value, list):
+        return tuple(_scaled(item, unit) for item in cast("Sequence[Any]", value))
+    return value * unit if isinstance(value, float | int) and not isinstance(value, bool) and unit != 1 else value
