@@ -40,7 +40,7 @@ def parse_pin(text: str, unit: float = 1.0) -> Pin:
 
 
 def parse_path(text: str, unit: float = 1.0) -> RootPath:
-    """The path "0:0,0 60:1.5,0.2" (frame:x,z), or that of a CSV file with the columns frame, x, z[, heading in degrees].
+    """The path "0:0,0 60:1.5,0.2" (frame:x,z), or that of a CSV file: frame, x, z and perhaps a heading in degrees.
 
     Raises UsageError where it is neither.
     """

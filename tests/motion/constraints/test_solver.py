@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
+import random
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kinema.core.errors import UsageError
@@ -55,18 +56,13 @@ def test_pins_plants_and_paths_hold_on_every_body_and_rate(name: str, fps: float
         assert torch.isfinite(met.motion.rotations).all()
 
 
-@settings(max_examples=15, deadline=None)
-@given(
-    st.sampled_from(NAMES),
-    st.lists(st.tuples(st.sampled_from(["l_wrist", "r_wrist", "head"]), st.integers(6, 53)), min_size=1, max_size=3,
-             unique_by=lambda item: item[0]),
-    st.integers(0, 2**20),
-)  # fmt: skip
-def test_random_pins_within_reach_hold(name: str, where: list[tuple[str, int]], seed: int) -> None:
-    clip = body(name)
-    draws = torch.Generator().manual_seed(seed)
-    shifts = (0.12 * (torch.rand(len(where), 3, generator=draws) - 0.5)).tolist()
-    met = meet(clip, [pin(clip, joint, frame, *by) for (joint, frame), by in zip(where, shifts, strict=True)])
+@pytest.mark.parametrize("seed", range(12))
+def test_random_pins_within_reach_hold(seed: int) -> None:
+    draw = random.Random(seed)
+    clip = body(draw.choice(NAMES))
+    joints = draw.sample(["l_wrist", "r_wrist", "head"], draw.randint(1, 3))
+    pins = [pin(clip, joint, draw.randint(6, 53), *(0.12 * (draw.random() - 0.5) for _ in "xyz")) for joint in joints]
+    met = meet(clip, pins)
     assert met.met, [str(each) for each in met.residuals]
 
 

@@ -35,7 +35,7 @@ from kinema.motion.retargeting import retarget
 from kinema.motion.skeleton import Skeleton, has_joint
 
 TOLERANCE = 1e-4  # metres within which a constraint is met
-_PASSES = 12
+_PASSES = 40
 _REACH = (0.2, 1.5)  # seconds: the shortest and the longest reach of a change
 _CALM = 10.0  # metres per second cubed: the jerk that even a body at rest may get
 _LOWEST_HIPS = 0.3  # of the leg's length: how far hips follow a foot that is out of reach
@@ -236,24 +236,21 @@ class _Work:
 
     def meet_pins(self, goals: list[_Goal], ground: Ground | None) -> None:
         """Limb by limb, until all hold or nothing gets better."""
-        # A joint with no elbow or knee above it needs the trunk to come nearer.
-        wide = {place for place, goal in enumerate(goals) if not self._folds(goal.joint)}
+        # What needs the trunk goes first, and the limbs after it: a joint with no elbow or knee above it.
+        wide = {id(goal) for goal in goals if not self._folds(goal.joint)}
         for turn in range(_PASSES):
-            for place, goal in enumerate(goals):
-                self._pin(goal, trunk=place in wide)
+            for goal in sorted(goals, key=lambda goal: id(goal) not in wide):
+                reached = self._pin(goal, trunk=id(goal) in wide)
+                if not reached and id(goal) not in wide:
+                    wide.add(id(goal))
+                elif not reached or (turn and self._miss(goal) > TOLERANCE):
+                    self._follow(goal, goals)
             if ground is not None:
                 self._clear(ground, goals)
-            misses = [self._miss(goal) for goal in goals]
-            if all(miss <= 0.2 * TOLERANCE for miss in misses) and not (
-                ground and self._under(ground).amax() > TOLERANCE
-            ):
+            missed = max((self._miss(goal) for goal in goals), default=0.0)
+            under = 0.0 if ground is None else float(self._under(ground).amax())
+            if missed <= 0.2 * TOLERANCE and under <= TOLERANCE:
                 break
-            for place, (goal, miss) in enumerate(zip(goals, misses, strict=True)):
-                if miss > TOLERANCE:
-                    if turn == 0:
-                        wide.add(place)
-                    if turn > 0 or goal.leg(self.skeleton):
-                        self._follow(goal, goals)
         for goal in goals:
             if goal.rotations is not None:
                 self._rotate(goal)
@@ -266,7 +263,8 @@ class _Work:
         positions = self.world()[0][..., goal.frames, goal.joint, :]
         return float((goal.positions - positions).norm(dim=-1).amax())
 
-    def _pin(self, goal: _Goal, *, trunk: bool) -> None:
+    def _pin(self, goal: _Goal, *, trunk: bool) -> bool:
+        """Brings a joint to its goal by the joints above it; whether they reach it."""
         world = self.world()
         joint = goal.joint
         here = world[0][..., joint, :]
@@ -275,10 +273,11 @@ class _Work:
         chain = chain_of(self.skeleton, joint, trunk=trunk and not goal.leg(self.skeleton))
         if not chain:
             self.root += self.spread(goal.frames, change, goal.constraint)
-            return
+            return True
         # Frames around the goal follow what is reached there, not what is out of reach.
         _, reached = self._bring(world, chain, joint, goal.frames, goals)
-        nearer = torch.where((reached - goals).norm(dim=-1, keepdim=True) > TOLERANCE, reached, goals)
+        far = (reached - goals).norm(dim=-1, keepdim=True)
+        nearer = torch.where(far > TOLERANCE, reached, goals)
         change = self.spread(goal.frames, nearer - here[..., goal.frames, :], goal.constraint)
         size = change.norm(dim=-1)
         active = (size.flatten(0, -2).amax(0) if size.ndim > 1 else size).gt(0).nonzero()[:, 0].tolist()
@@ -289,6 +288,7 @@ class _Work:
             if goal.leg(self.skeleton):  # a sole stays as flat as it was
                 above = self.world()[1][..., active, self.skeleton.parents[joint], :, :]
                 self.rotations[..., active, joint, :, :] = above.mT @ world[1][..., active, joint, :, :]
+        return float(far.amax()) <= TOLERANCE
 
     def _bring(
         self, world: tuple[Tensor, Tensor], chain: list[int], joint: int, frames: list[int], goals: Tensor
