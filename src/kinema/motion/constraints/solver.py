@@ -42,7 +42,7 @@ _LOWEST_HIPS = 0.3  # of the leg's length: how far hips follow a foot that is ou
 
 
 @dataclass(frozen=True)
-class Residual:
+class ConstraintResidual:
     """What is left of a constraint, and what it cost.
 
     `residual` is the largest distance from what was asked, metres; `moved` the largest change of a joint's position,
@@ -69,7 +69,7 @@ class Met:
     """A motion that meets its constraints as far as it can, and a residual for each of them."""
 
     motion: Motion
-    residuals: tuple[Residual, ...]
+    residuals: tuple[ConstraintResidual, ...]
 
     @property
     def met(self) -> bool:
@@ -428,7 +428,7 @@ def _held(pin: Pin) -> tuple[list[int], Tensor, Tensor | None]:
     return [*at, pin.frames[-1]], whole, turned
 
 
-def _residual(each: Constraint, before: Motion, after: Motion) -> Residual:
+def _residual(each: Constraint, before: Motion, after: Motion) -> ConstraintResidual:
     here, there = before.points().positions, after.points().positions
     moved = (there - here).norm(dim=-1)
     joints, residual = _left(each, before, after, there)
@@ -439,7 +439,7 @@ def _residual(each: Constraint, before: Motion, after: Motion) -> Residual:
         span = slice(max(0, first - 3), min(after.frames, last + 4))
         old, new = (float(_jerk(part[..., span, joints, :], after.fps)) for part in (here, there))
         ratio = new / max(old, 1e-6)
-    return Residual(str(each), residual, float(moved.amax()), ratio)
+    return ConstraintResidual(str(each), residual, float(moved.amax()), ratio)
 
 
 def _left(each: Constraint, before: Motion, after: Motion, there: Tensor) -> tuple[list[int], float]:
