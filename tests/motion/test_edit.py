@@ -156,13 +156,13 @@ def test_facing_is_the_angle_that_a_body_was_turned_by(name):
     rest = edit.rest_pose(skeleton(name))
     assert float(edit.facing(rest)[0]) == pytest.approx(0, abs=0.05)
     for angle in (-3.0, -1.0, 0.5, 2.0):
-        turned = edit.turn(rest, torch.tensor(angle))
+        turned = edit.rotate(rest, torch.tensor(angle))
         assert float(edit.facing(turned)[0] - edit.facing(rest)[0]) == pytest.approx(angle, abs=1e-4)
         assert float(edit.facing(turned.points())[0]) == pytest.approx(float(edit.facing(turned)[0]), abs=1e-5)
 
 
 def test_a_body_that_faces_plus_x_has_a_quarter_turn():
-    turned = edit.turn(edit.rest_pose(skeleton("kinema24")), torch.tensor(math.pi / 2))
+    turned = edit.rotate(edit.rest_pose(skeleton("kinema24")), torch.tensor(math.pi / 2))
     toes = (
         turned.points().positions[0, turned.skeleton.index("l_toe")]
         - turned.points().positions[0, turned.skeleton.index("l_ankle")]

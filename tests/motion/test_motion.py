@@ -46,7 +46,7 @@ def test_places_are_the_points_of_some_joints(clip):
     for motion in (replace(clip, rotations=turned), replace(clip, rotations=turned, offsets=moving)):
         for joints in ([0], [5, 3], clip.skeleton.indices(("r_toe", "l_hip", "r_toe")), range(len(clip.skeleton))):
             wanted = motion.points().positions[..., list(joints), :]
-            torch.testing.assert_close(motion.places(joints), wanted, rtol=0, atol=0)
+            torch.testing.assert_close(motion.positions_of(joints), wanted, rtol=0, atol=0)
 
 
 def test_batches_come_apart_and_together(clip):

@@ -24,7 +24,7 @@ def standing(name: str = "kinema24", *, frames: int = 8) -> Motion:
     """A body that walks without a change of pose, with its feet on the floor, along its front (+z)."""
     body = skeleton(name)
     root = torch.zeros(frames, 3)
-    root[:, 1] = -float(body.rest_places[:, 1].min())
+    root[:, 1] = -float(body.rest_positions[:, 1].min())
     root[:, 2] = torch.linspace(0, 0.5, frames)
     return Motion(body, torch.eye(3).expand(frames, len(body), 3, 3).clone(), root, 30.0)
 

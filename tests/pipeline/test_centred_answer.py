@@ -14,7 +14,7 @@ from kinema.motion import skeletons as catalog
 from kinema.motion.edit import facing
 from kinema.motion.motion import Motion
 from kinema.motion.retargeting import retarget
-from kinema.motion.retargeting.bone_directions import carry
+from kinema.motion.retargeting.bone_directions import retarget_pose
 from kinema.pipeline.pipeline import Pipeline
 from kinema.representations.positions import CentredPositionsConfig
 
@@ -47,7 +47,7 @@ def test_a_turn_that_the_model_forecasts_is_made(skeleton: str) -> None:
     angles = torch.linspace(0, math.pi / 2, 31)[1:]
     still = last.decode(last.encode(observed[-1:])).positions
     turning = still @ axis_angle_to_rotmat("Y", angles).transpose(-1, -2)
-    ahead = carry(type(observed.points())(canon, turning, 60.0), clip, turned=True)
+    ahead = retarget_pose(type(observed.points())(canon, turning, 60.0), clip, turned=True)
     made = torch.remainder(facing(ahead) - facing(clip[-1:]) + math.pi, 2 * math.pi) - math.pi
     torch.testing.assert_close(made, angles, atol=0.02, rtol=0)
 

@@ -8,7 +8,7 @@ import torch
 from kinema.core.errors import UsageError
 from kinema.data.synthetic import perform
 from kinema.motion import skeletons as catalog
-from kinema.motion.edit import facing, turn
+from kinema.motion.edit import facing, rotate
 from kinema.motion.motion import Motion
 from kinema.motion.retargeting import retarget
 from kinema.pipeline.forecast_constraints import ENDING, PARTS, ForecastConstraints
@@ -56,10 +56,10 @@ def test_a_held_arm_keeps_its_bones_directions_and_the_rest_moves(smrnet: Pipeli
 
 
 def test_all_futures_end_in_the_pose_and_do_not_leap_into_it(smrnet: Pipeline) -> None:
-    past, end = clip(), turn(clip("wave", 2), torch.tensor(2.0))
+    past, end = clip(), rotate(clip("wave", 2), torch.tensor(2.0))
     found = smrnet.forecast(past, seconds=1.0, samples=4, seed=3, end=end).samples
     joints = ("l_knee", "r_ankle", "l_wrist", "r_wrist", "head")
-    pose = turn(end[-1:], (facing(past[-1:]) - facing(end[-1:]))[0])
+    pose = rotate(end[-1:], (facing(past[-1:]) - facing(end[-1:]))[0])
     expected = about_the_root(retarget(pose, past.skeleton, by="directions"), joints)
     stays = round(ENDING * found.fps) - 2
     reached = about_the_root(found, joints)[:, -stays:]

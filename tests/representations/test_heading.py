@@ -11,7 +11,7 @@ from kinema.core.errors import UsageError
 from kinema.data.sources.packs import RotationPack
 from kinema.data.synthetic import perform
 from kinema.geometry.rotations import rotvec_to_rotmat
-from kinema.motion.edit import mirror, shift, turn
+from kinema.motion.edit import mirror, rotate, shift
 from kinema.motion.motion import Motion
 from kinema.motion.skeleton import Skeleton
 from kinema.representations.heading import HeadingRotations, HeadingRotationsConfig
@@ -41,14 +41,14 @@ def test_decode_undoes_encode_up_to_where_it_began(wildly: bool) -> None:
     assert len(representation.token_of_feature) == representation.width
     again = representation.decode(features)
     start = representation.heading(clip)[0]
-    here = turn(shift(clip, clip.root[0] * torch.tensor([-1.0, 0.0, -1.0])), -start)
+    here = rotate(shift(clip, clip.root[0] * torch.tensor([-1.0, 0.0, -1.0])), -start)
     assert torch.allclose(again.rotations, here.rotations, atol=1e-5)
     assert torch.allclose(again.root, here.root, atol=1e-5 if not wildly else 1e-4)
 
 
 def test_the_place_and_the_direction_of_a_recording_do_not_matter() -> None:
     clip = walk()
-    moved = shift(turn(clip, torch.tensor(2.5)), torch.tensor([4.0, 0.0, -1.0]))
+    moved = shift(rotate(clip, torch.tensor(2.5)), torch.tensor([4.0, 0.0, -1.0]))
     representation = of(clip)
     assert torch.allclose(representation.encode(moved), representation.encode(clip), atol=2e-4)
 

@@ -35,5 +35,5 @@ def project(
 
 
 def view(yaw: Float[Tensor, "*b"], tilt: Float[Tensor, "*b"]) -> Float[Tensor, "*b 3 3"]:
-    """The turn that shows a body which faces +z from `yaw` (about y, first) and from above by `tilt` (about x)."""
+    """The rotation that shows a body which faces +z from `yaw` (about y, first) and from above by `tilt` (about x)."""
     return euler_to_rotmat(torch.stack((tilt, yaw, torch.zeros_like(yaw)), -1), "XYZ")

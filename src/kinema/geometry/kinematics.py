@@ -2,8 +2,8 @@
 
 Column vectors: R_j = R_parent @ L_j and p_j = p_parent + R_parent @ offset_j. A plain loop over the joints is fastest
 at the sizes of a human body (gathering whole levels of the tree at once is slower), where the arrays are taken apart
-once: indexed joint by joint, the backward pass would fill an array of all joints for each of them. Bones are turned all
-together, when the turns of all joints are known.
+once: indexed joint by joint, the backward pass would fill an array of all joints for each of them. Bones are rotated
+all together, when the rotations of all joints are known.
 
 Of many frames without gradients, positions are found on planes [3, 3, frame] instead: products of long rows of
 numbers are several times as quick as many products of 3 x 3 matrices. A thousand frames at a time stay in the cache.
@@ -43,7 +43,7 @@ def joint_positions(
     offsets: Float[Tensor, "*#b joint 3"],
     parents: Sequence[int],
 ) -> Float[Tensor, "*b joint 3"]:
-    """The positions of `forward_kinematics`, without the turns of joints that no bone leaves."""
+    """The positions of `forward_kinematics`, without the rotations of joints that no bone leaves."""
     grad = torch.is_grad_enabled() and any(each.requires_grad for each in (rotations, root, offsets))
     if not grad and root.shape[:-1].numel() >= _MANY:
         return _placed_in_planes(rotations, root, offsets, parents)

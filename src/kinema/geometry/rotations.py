@@ -51,7 +51,7 @@ def rotmat_to_rotvec(rotmat: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 3"]:
     """Logarithm, of norm at most pi; finite gradient at 0 and at pi."""
     if rotmat.requires_grad:
         return quat_xyzw_to_rotvec(rotmat_to_quat_xyzw(rotmat))
-    # Well away from half a turn the antisymmetric part, 2 sin(angle) axis, says it all, in a third of the time.
+    # Well away from half a turn the antisymmetric part, 2 sin(angle) axis, is enough, in a third of the time.
     skew = rotmat - rotmat.mT
     twice = torch.stack((skew[..., 2, 1], skew[..., 0, 2], skew[..., 1, 0]), -1)
     length = torch.linalg.vector_norm(twice, dim=-1, keepdim=True)
@@ -76,7 +76,8 @@ def quat_xyzw_to_rotmat(quat: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3 3"]:
 
 
 def rotmat_to_quat_xyzw(rotmat: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 4"]:
-    """One of the two unit quaternions of a rotation matrix; of unit length also where that is not quite orthonormal."""
+    """One of the two unit quaternions of a rotation matrix; of unit length also where that is not exactly
+    orthonormal."""
     return torch.stack(_quaternion(rotmat), -1)
 
 

@@ -13,7 +13,7 @@ from kinema.geometry.rotations import angle_between
 from kinema.motion.motion import Clip, Motion, Points
 
 KINDS = ("missing", "spike", "jump", "frozen")
-_FASTEST_TURN = 25.0  # radians per second: a joint that turns faster is looked at twice
+_FASTEST_TURN = 25.0  # radians per second: a joint that rotates faster is suspect
 _FASTEST_STEP = 8.0  # metres per second, of the root, and of points whose size is known
 _UNUSUAL = 8.0  # times the typical step around
 _NEAR = 0.25  # seconds: how far around, and how long a spike may last
@@ -24,7 +24,7 @@ _LONGEST_FREEZE = 1.0  # longer ones are poses that somebody holds
 
 @dataclass(frozen=True, eq=False)
 class Damage:
-    """Which joints are not to be believed in which frames, and why (`kinds`: a table for each of `KINDS`)."""
+    """Which joints are wrong in which frames, and why (`kinds`: a table for each of `KINDS`)."""
 
     joints: Bool[Tensor, "frame joint"]
     kinds: dict[str, Bool[Tensor, "frame joint"]]
@@ -61,7 +61,7 @@ def find_damage(clip: Clip, *, strength: float = 1.0) -> Damage:
 
 
 def finite_joints(clip: Clip) -> Bool[Tensor, "frame joint"]:
-    """Which joints of which frames hold numbers, and a confidence above 0; the root's place counts as joint 0."""
+    """Which joints of which frames hold numbers, and a confidence above 0; the root's position counts as joint 0."""
     if isinstance(clip, Points):
         there = clip.positions.sum(-1).isfinite()  # a sum is finite where all its terms are
         return there if clip.confidence is None else there & (clip.confidence > 0)
@@ -93,7 +93,7 @@ def _steps(clip: Clip, values: Tensor) -> tuple[Tensor, Tensor]:
     if isinstance(clip, Motion):
         path = (clip.root[1:] - clip.root[:-1]).norm(dim=-1).nan_to_num(0.0)
         floors = torch.full_like(steps[0], _FASTEST_TURN / clip.fps)
-        # The root both turns and goes: whichever is less plausible, told as a turn.
+        # The root rotates and moves: the less plausible of the two, as an angle.
         steps[:, 0] = torch.maximum(steps[:, 0], path * (_FASTEST_TURN / _FASTEST_STEP))
         return steps, floors
     size = (values.amax(1) - values.amin(1)).norm(dim=-1).median()

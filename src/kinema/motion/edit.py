@@ -27,7 +27,7 @@ _SIGNS = ((-1.0, -1.0, -1.0), (-1.0, 1.0, 1.0), (1.0, -1.0, 1.0), (1.0, 1.0, -1.
 def resample(clip: AnyClip, fps: float) -> AnyClip:
     """The clip at another rate: frame i stands at time i / fps, up to the last input time; the duration is kept.
 
-    Rotations by slerp, positions linearly; exact where an output time is an input time. Frames are never merely
+    Rotations by slerp, positions linearly; exact where an output time is an input time. Frames are never
     skipped. Rates that differ by less than the rounding of a file's frame time (5e-5) count as equal.
     Raises UsageError where `fps` is not positive.
     """
@@ -54,9 +54,9 @@ def resample(clip: AnyClip, fps: float) -> AnyClip:
 
 
 def mirror(clip: AnyClip) -> AnyClip:
-    """The clip seen in a mirror: left and right exchanged, the path reflected across the world's x = 0.
+    """The clip seen in a mirror: left and right exchanged, the root trajectory reflected across the world's x = 0.
 
-    A joint's turn becomes R'_j = M_x R_m S_j, with m the joint on the other side and S_j from `joint_reflections`.
+    A joint's rotation becomes R'_j = M_x R_m S_j, with m the joint on the other side and S_j from `joint_reflections`.
     Twice is the identity.
     """
     swap = list(clip.skeleton.mirror)
@@ -72,8 +72,8 @@ def mirror(clip: AnyClip) -> AnyClip:
 
 
 def reflections(skeleton: Skeleton) -> tuple[Float[Tensor, "joint 3"], Float[Tensor, "joint 3"]]:
-    """The signs A and S with which a mirrored joint's local turn is A R_m S: its parent's (the world's, for the root)
-    and its own."""
+    """The signs A and S with which a mirrored joint's local rotation is A R_m S: its parent's (the world's, for the
+    root) and its own."""
     own = joint_reflections(skeleton)
     world = torch.tensor([[-1.0, 1.0, 1.0]])
     return torch.cat((world, own[list(skeleton.parents[1:])])), own
@@ -97,7 +97,7 @@ def joint_reflections(skeleton: Skeleton) -> Float[Tensor, "joint 3"]:
         choices = (usual, *(torch.tensor(sign) for sign in _SIGNS))
         misfit = [float((own - other * sign).norm(dim=-1).sum()) for sign in choices]
         best = min(range(len(choices)), key=misfit.__getitem__)
-        # Bodies are not quite symmetric: only a clear misfit overrules what holds for the parent.
+        # Bodies are not symmetric: only a clear misfit overrules what holds for the parent.
         overruled = misfit[0] > misfit[best] + 0.1 * float(own.norm(dim=-1).sum())
         signs.append(choices[best] if overruled else usual)
     return torch.stack(signs)
@@ -123,8 +123,8 @@ def facing(clip: Clip) -> Float[Tensor, "*batch frame"]:
     return torch.atan2(-across[..., 2], across[..., 0])  # forward = across x up
 
 
-def turn(clip: AnyClip, angle: Float[Tensor, "*batch"]) -> AnyClip:
-    """The clip turned about the world's y axis by `angle` radians."""
+def rotate(clip: AnyClip, angle: Float[Tensor, "*batch"]) -> AnyClip:
+    """The clip rotated about the world's y axis by `angle` radians."""
     matrix = axis_angle_to_rotmat("Y", angle)
     if isinstance(clip, Points):
         return replace(clip, positions=clip.positions @ matrix.transpose(-1, -2)[..., None, :, :])
@@ -141,8 +141,8 @@ def shift(clip: AnyClip, by: Float[Tensor, "*batch 3"]) -> AnyClip:
 
 
 def face_forward(clip: AnyClip) -> AnyClip:
-    """The clip turned and moved so that it starts facing +z with the pelvis above the origin; heights stay."""
-    clip = turn(clip, -facing(clip)[..., 0])
+    """The clip rotated and moved so that it starts facing +z with the pelvis above the origin; heights stay."""
+    clip = rotate(clip, -facing(clip)[..., 0])
     pelvis = clip.skeleton.index("pelvis") if has_joint(clip.skeleton, "pelvis") else 0
     start = clip[:1].points().positions[..., 0, pelvis, :]
     return shift(clip, start * start.new_tensor([-1.0, 0.0, -1.0]))
@@ -174,7 +174,7 @@ def on_floor(clip: AnyClip) -> AnyClip:
 
 
 def root_free(clip: Motion) -> Motion:
-    """The clip with the root at the origin and not turned: the pose alone."""
+    """The clip with the root at the origin and its rotation removed: the pose alone."""
     rotations = clip.rotations.clone()
     rotations[..., 0, :, :] = torch.eye(3).to(rotations)
     return replace(clip, rotations=rotations, root=torch.zeros_like(clip.root))
@@ -202,11 +202,11 @@ def drop_rest_frame(motion: Motion) -> Motion:
 def rest_pose(skeleton: Skeleton, fps: float = 30.0) -> Motion:
     """One frame of the rest pose, standing on the floor above the origin."""
     rotations = identity_rotmat((1, len(skeleton)))
-    return Motion(skeleton, rotations, torch.tensor([[0.0, -float(skeleton.rest_places[:, 1].min()), 0.0]]), fps)
+    return Motion(skeleton, rotations, torch.tensor([[0.0, -float(skeleton.rest_positions[:, 1].min()), 0.0]]), fps)
 
 
 def t_pose(skeleton: Skeleton, fps: float = 30.0) -> Motion:
-    """One frame of the rest pose, the arms turned sideways where the catalogue knows that they are not (h36m32)."""
+    """One frame of the rest pose, the arms rotated sideways where the catalogue knows that they are not (h36m32)."""
     pose = rest_pose(skeleton, fps)
     if skeleton.same_tree(h36m32()):
         turned = torch.tensor(list(H36M32_T_POSE.values()))

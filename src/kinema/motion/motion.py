@@ -25,7 +25,7 @@ _Some = TypeVar("_Some", bound="_Arrays")
 
 @dataclass(frozen=True)
 class FileLayout:
-    """What a BVH says beyond the motion itself.
+    """What a BVH holds beyond the motion itself.
 
     `channels[j]` are the joint's channel names in the file's order, empty for an end site; `unit` is the length of one
     file unit in metres (0.01 for centimetres); `frame_time` is the text of the `Frame Time:` line as it stood there;
@@ -63,7 +63,7 @@ class _Arrays:
         return (self.frames - 1) / self.fps
 
     def map(self: _Some, function: Callable[[Tensor, int], Tensor]) -> _Some:
-        """The clip with `function(values, axis)` in the place of each array; `axis` is its frame axis, negative."""
+        """The clip with `function(values, axis)` instead of each array; `axis` is its frame axis, negative."""
         return combine([self], lambda arrays, axis: function(arrays[0], axis))
 
     def __getitem__(self: _Some, frames: slice | Int[Tensor, "*window frame"]) -> _Some:
@@ -90,9 +90,9 @@ class _Arrays:
 
 @dataclass(frozen=True, eq=False)
 class Motion(_Arrays):
-    """Local joint rotations and the path of the root.
+    """Local joint rotations and the root trajectory.
 
-    `offsets` is None where bones keep their rest length; a file that animates the place of a joint in its parent's
+    `offsets` is None where bones keep their rest length; a file that animates the position of a joint in its parent's
     frame fills it (metres). `layout` remembers how the file that the clip came from was written, so that it can be
     written back the same way. `identity` names the recording ("cmu/06_07"): it is what leak checks compare.
     Raises UsageError where shapes do not fit the skeleton or `fps` is not positive.
@@ -123,7 +123,7 @@ class Motion(_Arrays):
         """Every joint's rotation in the world's axes."""
         return global_rotations(self.rotations, self.skeleton.parents)
 
-    def places(self, joints: Sequence[int]) -> Float[Tensor, "*batch frame chosen 3"]:
+    def positions_of(self, joints: Sequence[int]) -> Float[Tensor, "*batch frame chosen 3"]:
         """Positions of some of the joints: `points` for what they hang on alone."""
         order = sorted({0}.union(*(self.skeleton.ancestors(joint) for joint in joints)))
         part = {joint: place for place, joint in enumerate(order)}
@@ -137,8 +137,8 @@ class Motion(_Arrays):
 class Points(_Arrays):
     """Joint positions in metres (`dim` 3), or in the unit of a picture (`dim` 2).
 
-    `confidence` says how far each place is to be believed: 0 unknown (the place is then NaN or of no meaning), 1 exact;
-    None where everything is as good as known. Raises UsageError where shapes do not fit the skeleton or `fps` is not
+    `confidence` of each position: 0 unknown (the position is then NaN or has no meaning), 1 exact;
+    None where every position is known. Raises UsageError where shapes do not fit the skeleton or `fps` is not
     positive.
     """
 
@@ -172,7 +172,7 @@ AnyClip = TypeVar("AnyClip", Motion, Points, Motion | Points)
 
 
 def combine(clips: Sequence[_Some], function: Callable[[list[Tensor], int], Tensor]) -> _Some:
-    """The first clip with `function(arrays, axis)` in the place of each array, `arrays` being those of all clips.
+    """The first clip with `function(arrays, axis)` instead of each array, `arrays` being those of all clips.
 
     `axis` is the frame axis of these arrays, negative. An array that one of the clips lacks (offsets, confidence) is
     None in the answer.

@@ -1,7 +1,7 @@
 """What joints are called: the canonical seventeen, and how other schemes name them.
 
 `canon17` is the common ground of every body that kinema knows: whatever a file calls its joints, these are found by
-name, so that data sets can be mixed and a model can be asked about anybody's skeleton.
+name, so that data sets can be mixed and a model can be used on any skeleton.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ CANON17: tuple[str, ...] = (
 )  # fmt: skip
 CANON17_PARENTS: tuple[int, ...] = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 8, 11, 12, 8, 14, 15)
 EXTREMITIES: tuple[str, ...] = ("head_end", "l_hand_end", "r_hand_end", "l_toe", "r_toe")
-"""Ends of limbs that many bodies have beside the seventeen: they say how head, hands and feet are turned."""
+"""Ends of limbs that many bodies have beside the seventeen: they show how head, hands and feet are rotated."""
 
 Rest = Literal["auto", "tpose", "source"]
 """Which rest pose to write: T-pose where the source file had none of its own, T-pose always, or that of the clip."""
@@ -55,7 +55,7 @@ _SIDE_END = re.compile(r"[_. ]([lrLR])(?=$|_end\d*$|_|\d)")
 
 
 def side_and_stem(name: str) -> tuple[str, str]:
-    """The side ("l", "r" or "") that a joint's name tells, and the name without it, in small letters and digits."""
+    """The side ("l", "r" or "") in a joint's name, and the name without it, in small letters and digits."""
     bare = _PREFIX.sub("", name)
     for pattern in (_SIDE_WORD, _SIDE_START, _SIDE_END):
         if found := pattern.search(bare):

@@ -132,7 +132,7 @@ def rests_along(skeleton: Skeleton, axis: str) -> bool:
     top = _top(skeleton)
     if top is None or not has_joint(skeleton, "l_ankle", "r_ankle"):
         return False
-    places = skeleton.rest_places
+    places = skeleton.rest_positions
     way = places[list(top)].mean(0) - places[skeleton.indices(("l_ankle", "r_ankle"))].mean(0)
     return float(way @ _vector(axis)) > _ALONG * float(way.norm()) > 0
 

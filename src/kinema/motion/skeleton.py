@@ -1,8 +1,8 @@
-"""`Skeleton`: who is connected to whom, in metres. Checked once, when it is made; frozen from then on.
+"""`Skeleton`: joints, their parents and their offsets in metres. Checked once, when it is made; frozen from then on.
 
 Joint order: a parent stands before its children (`parents[j] < j`, `parents[0] == -1`). Offsets are the rest pose:
-the place of a joint in its parent's frame when every rotation is the identity. End points of limbs (toe tips, the
-crown of the head) are joints like any other; they merely have no children.
+the position of a joint in its parent's frame when every rotation is the identity. End points of limbs (toe tips, the
+crown of the head) are joints like any other; they have no children.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Skeleton:
         return self.joints == other.joints and self.parents == other.parents
 
     def index(self, name: str) -> int:
-        """Where the joint of that name, or of that alias, stands. Raises UsageError naming the joints there are."""
+        """The index of the joint of that name or alias. Raises UsageError naming the joints there are."""
         if name in self._index:
             return self._index[name]
         if name in self.aliases:
@@ -85,8 +85,8 @@ class Skeleton:
         """A joint and all that it carries."""
         return {joint}.union(*(self.below(child) for child in self.children[joint]))
 
-    def mirrored_places(self, chosen: Sequence[int]) -> list[int]:
-        """For each of the chosen joints the place, among them, of the joint on the other side.
+    def mirrored_indices(self, chosen: Sequence[int]) -> list[int]:
+        """For each of the chosen joints the index, among them, of the joint on the other side.
 
         Raises UsageError where none is chosen, or one without its mirror.
         """
@@ -105,7 +105,7 @@ class Skeleton:
 
     @cached_property
     def children(self) -> tuple[tuple[int, ...], ...]:
-        """For every joint, the joints that hang on it."""
+        """For every joint its children."""
         return tuple(
             tuple(child for child, parent in enumerate(self.parents) if parent == joint) for joint in range(len(self))
         )
@@ -127,8 +127,8 @@ class Skeleton:
         return torch.cat((lengths.new_zeros(1), lengths[1:]))
 
     @cached_property
-    def rest_places(self) -> Float[Tensor, "joint 3"]:
-        """Where the joints are in the rest pose, metres, with the root at the origin."""
+    def rest_positions(self) -> Float[Tensor, "joint 3"]:
+        """Positions of the joints in the rest pose, metres, with the root at the origin."""
         places = [torch.zeros(3)]
         for joint in range(1, len(self)):
             places.append(places[self.parents[joint]] + self.offsets[joint])

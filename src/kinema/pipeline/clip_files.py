@@ -15,7 +15,7 @@ from kinema.core.constants import Keys
 from kinema.core.errors import KinemaWarning, UsageError
 from kinema.io import keypoints
 from kinema.io.formats import load_clip, save
-from kinema.motion.edit import facing, resample, shift, turn
+from kinema.motion.edit import facing, resample, rotate, shift
 from kinema.motion.motion import Clip, Motion, Points, concatenate
 from kinema.motion.retargeting import pair_joints, retarget
 from kinema.motion.retargeting.joint_map import named_by
@@ -98,7 +98,7 @@ def pair(before: Motion, after: Motion, *, align: bool) -> tuple[Motion, Motion]
     after = replace(after, skeleton=before.skeleton, fps=before.fps, layout=before.layout)
     if align:
         angle = facing(before[-1:])[0] - facing(after[:1])[0]
-        after = turn(after, angle)
+        after = rotate(after, angle)
         by = (before.root[-1] - after.root[0]) * torch.tensor([1.0, 0.0, 1.0])
         after = shift(after, by)
     return before, after

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinema.core.errors import UsageError, unknown_name
-from kinema.motion.edit import facing, turn
+from kinema.motion.edit import facing, rotate
 from kinema.motion.motion import Motion
 from kinema.motion.retargeting import retarget
 from kinema.pipeline.adapter import Adapter
@@ -95,4 +95,4 @@ class ForecastConstraints:
 def _ending(end: Motion, past: Motion) -> Motion:
     """The last pose of a clip on the body of `past`, facing as that does at its end."""
     pose = retarget(end[-1:], past.skeleton, by="directions")
-    return replace(turn(pose, facing(past[-1:])[0] - facing(pose)[0]), fps=past.fps)
+    return replace(rotate(pose, facing(past[-1:])[0] - facing(pose)[0]), fps=past.fps)

@@ -21,7 +21,7 @@ from kinema.core.errors import UsageError
 from kinema.motion.edit import resample, root_free
 from kinema.motion.motion import Clip, Motion
 from kinema.motion.retargeting import retarget
-from kinema.motion.retargeting.bone_directions import carry
+from kinema.motion.retargeting.bone_directions import retarget_pose
 from kinema.motion.retargeting.inverse_kinematics import match_joints
 from kinema.motion.skeleton import Skeleton
 
@@ -136,7 +136,7 @@ class Representation(ABC):
         poses = self.decode(features)
         poses = root_free(poses) if isinstance(poses, Motion) else poses
         past = read or cast("Motion", self.read(observed))
-        return carry(poses, observed, turned=self.reference == "centred", read=past)
+        return retarget_pose(poses, observed, turned=self.reference == "centred", read=past)
 
     def sources(self, skeleton: Skeleton) -> list[list[int]]:
         """For each token the joints of another skeleton that it stands for; an empty list where there is none."""

@@ -19,7 +19,7 @@ from kinema.core.errors import UsageError
 from kinema.geometry.rotations import axis_angle_to_rotmat, rotmat_to_sixd, sixd_to_rotmat
 from kinema.motion.edit import reflections
 from kinema.motion.motion import Clip, Motion
-from kinema.motion.retargeting.bone_directions import carry_path
+from kinema.motion.retargeting.bone_directions import retarget_trajectory
 from kinema.motion.skeleton import Skeleton, has_joint
 from kinema.representations.base import JointsConfig, Representation, Statistics, with_rotations
 from kinema.representations.rotations import whole_body
@@ -50,7 +50,7 @@ class HeadingRotations(Representation):
         self.joints = tuple(skeleton.joints[joint] for joint in self._chosen)
         self.width = 6 * len(self._chosen) + _PATH
         self.statistics = Statistics.none(self.width)
-        swap = skeleton.mirrored_places(self._chosen)
+        swap = skeleton.mirrored_indices(self._chosen)
         above, own = reflections(skeleton)
         # Column k of A R S is A times column k times S_k.
         signs = torch.cat((above * own[:, :1], above * own[:, 1:2]), -1)[self._chosen].flatten()
@@ -107,7 +107,7 @@ class HeadingRotations(Representation):
     ) -> Motion:
         """See `Representation.place`; these features hold the root's path."""
         past = read or cast("Motion", self.read(observed))
-        return carry_path(self.onward(features, past[-1:]), observed)
+        return retarget_trajectory(self.onward(features, past[-1:]), observed)
 
     def onward(self, features: Float[Tensor, "*batch frame feat"], last: Motion) -> Motion:
         """The frames that follow the single frame `last` (no batch axes), from its position and heading."""
@@ -139,7 +139,7 @@ def _left_of_root(skeleton: Skeleton, own: Float[Tensor, " 3"]) -> Float[Tensor,
 
     It uses those axes alone, so the mirror image's heading is exactly the heading's mirror image.
     """
-    place = skeleton.rest_places
+    place = skeleton.rest_positions
     for part in ("hip", "shoulder", "knee", "elbow"):
         names = (f"l_{part}", f"r_{part}")
         if has_joint(skeleton, *names):

@@ -26,7 +26,7 @@ class JointPositions(ChosenJoints):
 
     def __init__(self, skeleton: Skeleton, fps: float, joints: Sequence[str] | None = None) -> None:
         super().__init__(skeleton, fps, joints)
-        self._swap = skeleton.mirrored_places(self._chosen)
+        self._swap = skeleton.mirrored_indices(self._chosen)
 
     def mirror(self, features: Float[Tensor, "*batch frame feat"]) -> Float[Tensor, "*batch frame feat"]:
         """Left and right joints exchanged, x negated."""
@@ -57,7 +57,7 @@ class RootPositions(JointPositions):
 
     def decode(self, features: Float[Tensor, "*batch frame feat"]) -> Points:
         """Positions of all joints, in the frame of the root."""
-        positions = self.skeleton.rest_places.to(features).expand(*features.shape[:-1], -1, -1).clone()
+        positions = self.skeleton.rest_positions.to(features).expand(*features.shape[:-1], -1, -1).clone()
         positions[..., self._chosen, :] = features.unflatten(-1, (-1, 3))
         return Points(self.skeleton, positions[..., self._source, :], self.fps)
 

@@ -140,7 +140,7 @@ def test_a_second_clip_of_another_body_and_rate_is_brought_to_the_first(walk: Pa
     theirs = load(other)
     for limb in (("l_hip", "l_knee"), ("r_shoulder", "r_elbow"), ("l_knee", "l_ankle")):
         ours, wanted = (
-            torch.nn.functional.normalize(clip.places(clip.skeleton.indices(limb)).diff(dim=-2)[:, 0], dim=-1)
+            torch.nn.functional.normalize(clip.positions_of(clip.skeleton.indices(limb)).diff(dim=-2)[:, 0], dim=-1)
             for clip in (done[-1:], theirs[:1])
         )
         assert float((ours * wanted).sum()) > 0.99, limb

@@ -7,10 +7,10 @@ import torch
 
 from kinema.core.errors import UsageError
 from kinema.data.synthetic import perform
-from kinema.motion.edit import facing, mirror, resample, rest_pose, turn
+from kinema.motion.edit import facing, mirror, resample, rest_pose, rotate
 from kinema.motion.motion import Motion, Points, concatenate
 from kinema.motion.retargeting import retarget
-from kinema.motion.retargeting.bone_directions import carry, leg_length
+from kinema.motion.retargeting.bone_directions import leg_length, retarget_pose
 from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons import skeleton
 from kinema.representations.base import root_free
@@ -96,11 +96,11 @@ def test_too_few_common_joints_are_named(walk):
 
 
 def continued(clip: Motion, start: int, frames: int, body: Skeleton) -> tuple[Motion, Motion, Motion]:
-    """The past, the truth after it, and what `carry` makes of the true poses as seen on another body."""
+    """The past, the truth after it, and what `retarget_pose` makes of the true poses as seen on another body."""
     model_body = retarget(clip[start : start + frames], body, by="directions")
     representation = RootPositions(body, clip.fps, body.joints)
     pose = representation.decode(representation.encode(model_body))
-    return clip[:start], clip[start : start + frames], carry(pose, clip[:start])
+    return clip[:start], clip[start : start + frames], retarget_pose(pose, clip[:start])
 
 
 @pytest.mark.parametrize("name", ["kinema24", "cmu38", "smpl24"])
@@ -141,7 +141,7 @@ def test_feet_that_stand_do_not_slide(walk, start):
 def test_someone_who_stands_stays(walk):
     rest = rest_pose(walk.skeleton, 25.0)
     still = Motion(rest.skeleton, rest.rotations.expand(30, -1, -1, -1), rest.root.expand(30, 3), 25.0)
-    past, _, ahead = continued(turn(still, torch.tensor(2.0)), 10, 20, skeleton("cmu38"))
+    past, _, ahead = continued(rotate(still, torch.tensor(2.0)), 10, 20, skeleton("cmu38"))
     gap = ahead.points().positions - past.points().positions[-1]
     assert gap.norm(dim=-1).max() < 1e-3
 
@@ -165,26 +165,26 @@ def test_samples_are_a_batch(walk):
     model_body = retarget(walk[40:65], skeleton("cmu38"), by="directions")
     pose = root_free(model_body).points()
     samples = Points(pose.skeleton, pose.positions.expand(3, -1, -1, -1), pose.fps)
-    ahead = carry(samples, past)
+    ahead = retarget_pose(samples, past)
     assert ahead.rotations.shape == (3, 25, 24, 3, 3)
     torch.testing.assert_close(ahead.root[2], alone.root, atol=1e-4, rtol=0)
-    assert carry(root_free(model_body), past).root.shape == (25, 3)
+    assert retarget_pose(root_free(model_body), past).root.shape == (25, 3)
 
 
 def test_one_observed_frame_is_enough(walk):
     pose = root_free(retarget(walk[41:60], skeleton("cmu38"), by="directions")).points()
-    ahead = carry(pose, walk[40:41])
+    ahead = retarget_pose(pose, walk[40:41])
     assert torch.isfinite(ahead.root).all()
     assert (ahead.root[0] - walk.root[40]).norm() < 0.1
 
 
 def test_the_world_may_be_turned(walk):
     pose = root_free(retarget(walk[40:65], skeleton("cmu38"), by="directions")).points()
-    here = carry(pose, walk[:40])
-    there = carry(pose, turn(walk[:40], torch.tensor(math.pi / 3)))
-    torch.testing.assert_close(turn(here, torch.tensor(math.pi / 3)).root, there.root, atol=1e-3, rtol=0)
+    here = retarget_pose(pose, walk[:40])
+    there = retarget_pose(pose, rotate(walk[:40], torch.tensor(math.pi / 3)))
+    torch.testing.assert_close(rotate(here, torch.tensor(math.pi / 3)).root, there.root, atol=1e-3, rtol=0)
 
 
 def test_rates_must_agree(walk):
     with pytest.raises(UsageError, match="25 frames per second"):
-        carry(resample(walk.points(), 50.0), walk)
+        retarget_pose(resample(walk.points(), 50.0), walk)

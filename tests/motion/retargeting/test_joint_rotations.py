@@ -12,7 +12,7 @@ from families import FAMILIES, along_x, named, slanting
 from kinema.core.errors import UsageError
 from kinema.data.synthetic import perform
 from kinema.geometry.rotations import angle_between, rotvec_to_rotmat
-from kinema.motion.edit import facing, resample, rest_pose, turn
+from kinema.motion.edit import facing, resample, rest_pose, rotate
 from kinema.motion.motion import Motion
 from kinema.motion.names import canon_by_name, finer_by_name
 from kinema.motion.retargeting import as_motion, pair_joints, retarget
@@ -189,7 +189,7 @@ def test_batches_and_the_file_that_is_answered_in(walk: Motion) -> None:
 
 def test_the_world_may_be_turned(walk: Motion) -> None:
     angle = torch.tensor(2.0)
-    one, other = retarget(turn(walk, angle), skeleton("cmu38")), turn(retarget(walk, skeleton("cmu38")), angle)
+    one, other = retarget(rotate(walk, angle), skeleton("cmu38")), rotate(retarget(walk, skeleton("cmu38")), angle)
     torch.testing.assert_close(one.points().positions, other.points().positions, atol=1e-3, rtol=0)
 
 

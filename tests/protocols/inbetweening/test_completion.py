@@ -16,7 +16,7 @@ from kinema.core.errors import FormatError, MissingDataError, UsageError
 from kinema.data.synthetic import perform
 from kinema.io.formats import save
 from kinema.motion import skeletons as catalog
-from kinema.motion.edit import facing, shift, turn
+from kinema.motion.edit import facing, rotate, shift
 from kinema.motion.motion import Motion, Points
 from kinema.pipeline.completion.method_choice import Gap, GapRange, released
 from kinema.protocols.inbetweening.camera import project
@@ -67,7 +67,7 @@ def test_windows_stand_over_the_origin_and_face_one_way_at_the_tenth_frame() -> 
     assert torch.allclose(facing(batch)[:, 9], torch.zeros(2), atol=1e-5)
     middle = batch.root.mean(1)
     assert torch.allclose(middle[:, [0, 2]], torch.zeros(2, 2), atol=1e-4)
-    turned = next(windows(shift(turn(clip(), torch.tensor(1.0)), torch.tensor([3.0, 0, -2.0])), 65, 40, facing))
+    turned = next(windows(shift(rotate(clip(), torch.tensor(1.0)), torch.tensor([3.0, 0, -2.0])), 65, 40, facing))
     assert torch.allclose(turned.points().positions, batch.points().positions, atol=1e-4)
 
 
@@ -78,7 +78,7 @@ def test_lafans_heading_is_where_the_roots_second_axis_points() -> None:
     rotations[:, 0] = torch.tensor([[0.0, 1, 0], [0, 0, 1], [1, 0, 0]])  # its +Y lies along +X
     lying = replace(body, rotations=rotations)
     assert torch.allclose(heading(lying), torch.zeros(5), atol=1e-6)
-    assert torch.allclose(heading(turn(lying, angle)), angle.expand(5), atol=1e-6)
+    assert torch.allclose(heading(rotate(lying, angle)), angle.expand(5), atol=1e-6)
 
 
 def test_ten_frames_and_the_target_are_given_and_nothing_else() -> None:

@@ -34,8 +34,8 @@ def retarget_file(
 ) -> None:
     """Retarget a motion to another body: `kinema retarget walk.bvh character.bvh -o out.bvh`.
 
-    Joints are matched by name, each is turned away from a common T-pose as its counterpart is, and the path is scaled
-    by the length of the legs. Frames and rate are those of SOURCE, the skeleton that of TARGET.
+    Joints are matched by name, each is rotated away from a common T-pose as its counterpart is, and the root trajectory
+    is scaled by the length of the legs. Frames and rate are those of SOURCE, the skeleton that of TARGET.
 
     Parameters
     ----------
@@ -46,15 +46,15 @@ def retarget_file(
     out
         Where to write: .bvh, .npz, .csv, .glb. Default: SOURCE.retargeted.bvh in this folder.
     map_
-        A TOML file that says which joint is which, where names do not (docs/retarget.md).
+        A TOML file that says which joint is which, where names fail (docs/retarget.md).
     lock_feet_
         Keep feet that stand where they stand.
     unit
-        Metres per unit of SOURCE, where the file does not say (BVH): 0.01 for centimetres.
+        Metres per unit of SOURCE, where the file does not have it (BVH): 0.01 for centimetres.
     target_unit
         The same for TARGET.
     source_fps
-        Frames per second of SOURCE, where it does not say or says something wrong.
+        Frames per second of SOURCE, where the file has no rate or a wrong one.
     as_json
         Write on standard output, as JSON, what was matched and what was written.
     """

@@ -125,7 +125,7 @@ _MATERIALS = {
 
 def _rest_places(skeleton: Skeleton) -> Float[np.ndarray, "joint 3"]:
     """Joint positions of the rest pose, standing on the ground and above the origin."""
-    rest = skeleton.rest_places.clone()
+    rest = skeleton.rest_positions.clone()
     rest[:, 1] -= rest[:, 1].min()
     middle = skeleton.index("pelvis") if has_joint(skeleton, "pelvis") else 0
     rest[:, [0, 2]] -= rest[middle, [0, 2]].clone()

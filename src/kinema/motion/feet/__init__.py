@@ -1,1 +1,1 @@
-"""Contacts, foot locking and the root path that follows from the feet."""
+"""Contacts, foot locking and the root trajectory that follows from the feet."""

@@ -1,8 +1,8 @@
 """Feet that stand stay where they stand: two-bone inverse kinematics of the legs, eased in and out.
 
-Of each contact the heel, the toe, or both have one place (the anchor). The foot is moved there, and turned about its
-heel where both are down; thigh and shin follow in the plane in which the knee was bent, so knees keep their side. Hips
-come down where a leg would be too short. Between contacts the correction fades.
+Of each contact the heel, the toe, or both have one position (the anchor). The foot is moved there, and rotated about
+its heel where both are down; thigh and shin follow in the plane in which the knee was bent, so knees keep their side.
+Hips come down where a leg would be too short. Between contacts the correction fades.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from kinema.motion.motion import Motion
 from kinema.motion.skeleton import has_joint
 
 FADE = 0.15  # seconds before and after a contact in which its correction grows and fades
-_SHORTEST = 0.07  # seconds: a contact that is shorter is a touch, a gap that is shorter is a tremble
-_REACH = 0.995  # of the leg's length: a knee that is quite straight has no side to bend to
+_SHORTEST = 0.07  # seconds: a contact that is shorter is a touch, a gap that is shorter is jitter
+_REACH = 0.995  # of the leg's length: a straight knee has no side to bend to
 _STRAIGHT = 0.02  # metres between the knee and the line from hip to ankle, within which a leg counts as straight
 _SETTLED = 0.015  # metres from its usual place within which a part of the foot has come down
 
@@ -38,7 +38,7 @@ class _Leg:
 
 
 def settled_contacts(motion: Motion, contacts: Bool[Tensor, "frame 4"] | None = None) -> Bool[Tensor, "frame 4"]:
-    """In which frames heels and toes will be locked: contacts without trembles, without the frames in which a part of
+    """In which frames heels and toes will be locked: contacts without jitter, without the frames in which a part of
     the foot still comes down or lifts off, and without those that slide on purpose. Arguments as `lock_feet`."""
     legs = _legs(motion)
     contacts = foot_contacts(motion) if contacts is None else contacts
@@ -50,10 +50,10 @@ def settled_contacts(motion: Motion, contacts: Bool[Tensor, "frame 4"] | None = 
 
 @dataclass(frozen=True)
 class _Body:
-    """A clip in the world: places and turns of all joints."""
+    """A clip in the world: positions and rotations of all joints."""
 
     places: Float[Tensor, "frame joint 3"]
-    turns: Float[Tensor, "frame joint 3 3"]
+    global_rotations: Float[Tensor, "frame joint 3 3"]
     parents: tuple[int, ...]
 
 
@@ -61,12 +61,12 @@ def lock_feet(motion: Motion, contacts: Bool[Tensor, "frame 4"] | None = None, *
     """The clip with feet that stand kept in place; skeleton, rate and length stay.
 
     `contacts` are those of `contacts.foot_contacts` (left heel, left toe, right heel, right toe), found in the clip
-    itself where they are not given; trembles shorter than 0.07 s are evened out. The correction grows and fades
+    itself where they are not given; changes shorter than 0.07 s are ignored. The correction grows and fades
     within `fade` seconds. Raises UsageError for a batch of clips, and where the skeleton has no legs.
     """
     legs = _legs(motion)
     down = settled_contacts(motion, contacts)
-    places, turns = _world(motion)
+    places, global_rotations = _world(motion)
     moves, twists = zip(*(_foot(places, down[:, 2 * i : 2 * i + 2], leg) for i, leg in enumerate(legs)), strict=True)
     frames = max(1, round(fade * motion.fps))
     masks = [down[:, 2 * i : 2 * i + 2].any(-1) for i in range(2)]
@@ -75,7 +75,7 @@ def lock_feet(motion: Motion, contacts: Bool[Tensor, "frame 4"] | None = None, *
     drop = _drop(places, legs, moves, frames)
     up = motion.root.new_tensor([0.0, 1.0, 0.0])
     rotations = motion.rotations.clone()
-    lowered = _Body(places - drop[:, None, None] * up, turns, motion.skeleton.parents)
+    lowered = _Body(places - drop[:, None, None] * up, global_rotations, motion.skeleton.parents)
     across = places[:, legs[0].hip] - places[:, legs[1].hip]
     for leg, move, twist in zip(legs, moves, twists, strict=True):
         _bend(rotations, lowered, leg, across, places[:, leg.heel] + move, twist)
@@ -131,7 +131,7 @@ def _settled(down: Bool[Tensor, " frame"], place: Float[Tensor, "frame 3"], leas
 def _foot(
     places: Tensor, down: Bool[Tensor, "frame 2"], leg: _Leg
 ) -> tuple[Float[Tensor, "frame 3"], Float[Tensor, "frame 3"]]:
-    """By what the ankle has to be moved, and the foot turned (rotation vector), in the frames of contact; else 0."""
+    """How far the ankle is moved and the foot rotated (rotation vector), in the frames of contact; else 0."""
     heel, toe = places[:, leg.heel], places[:, leg.toe]
     move, twist = torch.zeros_like(heel), torch.zeros_like(heel)
     for start, stop in _runs(down.any(-1)):
@@ -148,7 +148,7 @@ def _foot(
         anchor = here[on_heel].mean(0)
         flat = torch.nn.functional.normalize(sole[both].mean(0), dim=-1) * sole[both].norm(dim=-1).mean()
         arc = rotmat_to_rotvec(shortest_arc(_unit(sole[both]), _unit(flat).expand_as(sole[both])))
-        # The turn of the frames in which both are down goes on, fading, to those in which one is.
+        # The rotation of frames in which both are down fades into those in which one is.
         turned = torch.zeros_like(sole)
         turned[both] = arc
         turned = _faded(turned, both, max(1, len(both) // 3))
@@ -199,7 +199,7 @@ def _drop(places: Tensor, legs: tuple[_Leg, _Leg], moves: list[Tensor], frames: 
 
 def _bend(rotations: Tensor, body: _Body, leg: _Leg, across: Tensor, goal: Tensor, twist: Tensor) -> None:
     """Writes the local rotations of hip, knee and ankle with which the ankle stands at the goal."""
-    places, turns = body.places, body.turns
+    places, global_rotations = body.places, body.global_rotations
     hip, knee, heel = (places[:, joint] for joint in (leg.hip, leg.knee, leg.heel))
     thigh, shin = (knee - hip).norm(dim=-1), (heel - knee).norm(dim=-1)
     way = goal - hip
@@ -211,11 +211,11 @@ def _bend(rotations: Tensor, body: _Body, leg: _Leg, across: Tensor, goal: Tenso
     bent = hip + thigh[:, None] * (cosine[:, None] * along + sine[:, None] * aside)
     upper = shortest_arc(_unit(knee - hip), _unit(bent - hip))
     lower = shortest_arc(_unit(heel - knee), _unit(hip + far[:, None] * along - bent))
-    world = torch.eye(3).to(turns).expand(len(places), 3, 3)
+    world = torch.eye(3).to(global_rotations).expand(len(places), 3, 3)
     for joint, own, above in ((leg.hip, upper, world), (leg.knee, lower, upper), (leg.heel, twist, lower)):
         parent = body.parents[joint]
-        frame = turns[:, parent] if parent >= 0 else world
-        rotations[:, joint] = frame.mT @ above.mT @ own @ turns[:, joint]
+        frame = global_rotations[:, parent] if parent >= 0 else world
+        rotations[:, joint] = frame.mT @ above.mT @ own @ global_rotations[:, joint]
 
 
 def _pole(knee: Tensor, heel: Tensor, across: Tensor, along: Tensor) -> Float[Tensor, "frame 3"]:

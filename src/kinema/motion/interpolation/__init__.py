@@ -1,7 +1,7 @@
 """Classical completion: a clip from those of its frames that are known, at any times. No learning.
 
-`interpolate` joins known frames by a curve, and `Interpolator` does so piece by piece; `smooth` takes trembling out of
-a clip that is whole; `soften` weighs uneven evidence. What they are worth, on clean and on noisy keys, is measured in
+`interpolate` joins known frames by a curve, and `Interpolator` does so piece by piece; `smooth` takes jitter out of
+a complete clip; `soften` weighs uneven evidence. What they are worth, on clean and on noisy keys, is measured in
 docs/inbetween.md.
 
 Only cells that are asked for and not known are evaluated, each with the few keys around it that its curve depends on,
@@ -30,7 +30,7 @@ __all__ = ["CURVES", "Curve", "CurveTable", "Interpolator", "Smoother", "even_ti
 
 Curve = Literal["hold", "linear", "cubic", "pchip", "squad"]
 CURVES: tuple[str, ...] = get_args(Curve)
-"""The names of the curves. For positions, and for the path of the root, "squad" is "cubic"."""
+"""The names of the curves. For positions, and for the root trajectory, "squad" is "cubic"."""
 _SAME_TIME = 1e-6  # seconds
 _PIECE = 2**15  # cells (a joint at a time) evaluated together: what they need stays in the cache
 # How many keys on each side of an interval a curve depends on. The natural spline depends on all keys, but the system
@@ -67,7 +67,7 @@ def interpolate(
 ) -> AnyClip:
     """The clip at the times `at` (seconds), read off a curve through its known frames; the nearest is held beyond.
 
-    `known` speaks of whole frames or of single joints (the root's path goes with joint 0); the unknown may be NaN.
+    `known` speaks of whole frames or of single joints (the root trajectory goes with joint 0); the unknown may be NaN.
     `times` are those of the clip's frames (default: even at its rate), `at` is the same by default, and `fps` is the
     rate that the answer is labelled with. Frames at the time of a known one are copies of it, bit for bit. `method` is
     one curve, or one for every cell.
@@ -79,7 +79,7 @@ def interpolate(
 
 
 class Interpolator(Generic[AnyClip]):
-    """The curves through the known frames of a clip; `at` reads them, as often as one likes.
+    """The curves through the known frames of a clip; `at` reads them, any number of times.
 
     Arguments and errors as `interpolate`.
     """

@@ -1,4 +1,4 @@
-"""Taking the trembling out: Savitzky-Golay, One-Euro and Gaussian filters, and a weighted one for uneven evidence."""
+"""Filters against jitter: Savitzky-Golay, One-Euro and Gaussian filters, and a weighted one for uneven evidence."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def soften(
     """Each frame by a straight line fitted to its neighbours, weighted by confidence and a Gaussian of `reach` seconds.
 
     A frame of confidence 1 that differs from its neighbours moves, too: everything is evidence here. Frames of
-    confidence 0 have no say (they may be NaN) and get what the others say.
+    confidence 0 do not count (they may be NaN) and get the value of the others.
     """
     table, times = (confidence if confidence.ndim == 2 else confidence[:, None]).double(), times.double()
     parts: list[AnyClip] = []
@@ -79,22 +79,16 @@ def savitzky_golay(values: Float[Tensor, "frame *rest"], window: int = 31, order
     window = window if window <= len(values) else window - 2
     if window <= order:
         return values.clone()
-    place = torch.linspace(-1, 1, window, dtype=torch.float64)
-    design = place[:, None] ** torch.arange(order + 1)
-    hat = (design @ torch.linalg.pinv(design)).to(values)  # row i: the weights that give the fit at place i
-    half, flat = window // 2, values.flatten(1)
-    middle = torch.einsum("w,nfw->nf", hat[half], flat.unfold(0, window, 1))
-    fitted = torch.cat((hat[:half] @ flat[:window], middle, hat[half + 1 :] @ flat[-window:]))
-    return fitted.reshape(values.shape)
+    from scipy.signal import savgol_filter
+
+    return torch.from_numpy(savgol_filter(values.numpy(), window, order, axis=0))
 
 
 def gaussian(values: Float[Tensor, "frame *rest"], sigma: float = 3.0) -> Tensor:
     """A Gaussian of `sigma` frames, cut at five of them; the end values are repeated outwards."""
-    half = max(1, math.ceil(5 * sigma))
-    kernel = torch.exp(-0.5 * (torch.arange(-half, half + 1, dtype=torch.float64) / sigma) ** 2).to(values)
-    index = torch.arange(-half, len(values) + half).clamp(0, len(values) - 1)
-    windows = values.flatten(1)[index].unfold(0, 2 * half + 1, 1)
-    return torch.einsum("w,nfw->nf", kernel / kernel.sum(), windows).reshape(values.shape)
+    from scipy.ndimage import gaussian_filter1d
+
+    return torch.from_numpy(gaussian_filter1d(values.numpy(), sigma, axis=0, mode="nearest", truncate=5.0))
 
 
 def one_euro(values: Float[Tensor, "frame *rest"], min_cutoff: float = 0.04, beta: float = 0.7) -> Tensor:

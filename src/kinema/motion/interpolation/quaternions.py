@@ -1,7 +1,7 @@
 """Curves through rotations at irregular times, on unit quaternions (xyzw).
 
 "linear" is slerp. "cubic" is the natural spline of the four numbers, put back on the sphere: linear in the quaternion,
-so it does not depend on the frame that rotations are told in. "squad" and "pchip" are cubic Bezier curves on the sphere
+so it does not depend on the frame of reference. "squad" and "pchip" are cubic Bezier curves on the sphere
 (Shoemake 1985, 1987) whose derivatives are those of a parabola through three keys, and Fritsch and Butland's.
 
 The work is done on planes, [4, key, ...]: all x, then all y, and so on. Long runs of one number are several times as
@@ -43,7 +43,7 @@ def _curve(quats: Tensor, keys: Tensor, at: Tensor, method: str) -> Tensor:
         return _unit(_slerp(quats.index_select(1, index), quats.index_select(1, index + 1), weight))
     steps = keys[1:] - keys[:-1]
     wide = steps.reshape(-1, *[1] * (quats.ndim - 2))
-    # The rate of turn between two keys; as it is its own axis, it is the same in the frames of both.
+    # The angular velocity between two keys; as it is its own axis, it is the same in the frames of both.
     rates = _rotvec(_product(_conjugate(quats[:, :-1]), quats[:, 1:])) / wide
     slopes = (limited if method == "pchip" else parabolic)(rates.transpose(0, 1), steps).transpose(0, 1)
     leaving = _product(quats[:, :-1], _quat(slopes[:, :-1] * (wide / 3)))

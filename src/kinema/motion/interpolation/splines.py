@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from kinema.geometry.curves import harmonic_slope, hermite, parabola_slope
+from kinema.geometry.curves import parabola_slope
 
 
 def curve(
@@ -27,9 +27,12 @@ def curve(
     start, end = values[index], values[index + 1]
     if method == "linear" or len(keys) == 2:
         return start + (end - start) * wide
-    slopes = tangents(values, keys, method)
-    length = (keys[1:] - keys[:-1])[index].reshape(wide.shape)
-    return hermite(start, end, slopes[index] * length, slopes[index + 1] * length, wide)
+    from scipy.interpolate import CubicSpline, PchipInterpolator  # a tenth of a second that only splines should take
+
+    flat = values.double().flatten(1).numpy()
+    spline = CubicSpline(keys, flat, bc_type="natural") if method == "cubic" else PchipInterpolator(keys, flat)
+    read = torch.from_numpy(spline(at.clamp(keys[0], keys[-1]).numpy()))
+    return read.to(values).reshape(len(at), *values.shape[1:])
 
 
 def interval(keys: Float[Tensor, " key"], at: Float[Tensor, " time"]) -> tuple[Tensor, Tensor]:
@@ -48,30 +51,6 @@ def place(keys: Float[Tensor, " key"], at: Float[Tensor, " time"], *, after: boo
     return torch.from_numpy(found)
 
 
-def tangents(values: Float[Tensor, "key *rest"], keys: Float[Tensor, " key"], method: str) -> Tensor:
-    """Derivatives at the keys (three or more) of the curve that `method` names."""
-    steps = keys[1:] - keys[:-1]
-    slopes = (values[1:] - values[:-1]) / steps.reshape(-1, *[1] * (values.ndim - 1))
-    return limited(slopes, steps) if method == "pchip" else natural(slopes, steps)
-
-
-def natural(slopes: Float[Tensor, "gap *rest"], steps: Float[Tensor, " gap"]) -> Float[Tensor, "key *rest"]:
-    """Derivatives of the natural cubic spline, from a tridiagonal system."""
-    from scipy.linalg import solve_banded  # a tenth of a second that only splines should take
-
-    inverse = 1 / steps.double().numpy()
-    flat = slopes.double().flatten(1).numpy()
-    bands = np.zeros((3, len(inverse) + 1))
-    bands[0, 1:] = bands[2, :-1] = inverse
-    bands[1, :-1] += 2 * inverse
-    bands[1, 1:] += 2 * inverse
-    right = np.zeros((len(inverse) + 1, flat.shape[1]))
-    right[:-1] += 3 * inverse[:, None] * flat
-    right[1:] += 3 * inverse[:, None] * flat
-    solved = solve_banded((1, 1), bands, right, overwrite_b=True, check_finite=False)
-    return torch.from_numpy(np.ascontiguousarray(solved)).to(slopes).reshape(-1, *slopes.shape[1:])
-
-
 def parabolic(slopes: Float[Tensor, "gap *rest"], steps: Float[Tensor, " gap"]) -> Float[Tensor, "key *rest"]:
     """Derivatives of the parabola through each key and its neighbours (Catmull-Rom for uneven times)."""
     wide = steps.reshape(-1, *[1] * (slopes.ndim - 1))
@@ -82,13 +61,9 @@ def parabolic(slopes: Float[Tensor, "gap *rest"], steps: Float[Tensor, " gap"]) 
 
 
 def limited(slopes: Float[Tensor, "gap *rest"], steps: Float[Tensor, " gap"]) -> Float[Tensor, "key *rest"]:
-    """Fritsch and Butland's derivatives: a weighted harmonic mean, zero at a turning point."""
-    wide = steps.reshape(-1, *[1] * (slopes.ndim - 1))
-    inner = harmonic_slope(slopes[:-1], slopes[1:], wide[:-1], wide[1:])
-    ends: list[Tensor] = []
-    for near, far in ((0, 1), (-1, -2)):
-        end = ((2 * wide[near] + wide[far]) * slopes[near] - wide[near] * slopes[far]) / (wide[near] + wide[far])
-        end = torch.where(end * slopes[near] > 0, end, 0.0)
-        swings = (slopes[near] * slopes[far] < 0) & (end.abs() > 3 * slopes[near].abs())
-        ends.append(torch.where(swings, 3 * slopes[near], end))
-    return torch.cat((ends[0][None], inner, ends[1][None]))
+    """Fritsch and Butland's derivatives, zero at a turning point, of a curve with these slopes between its keys."""
+    from scipy.interpolate import PchipInterpolator
+
+    rises = slopes * steps.reshape(-1, *[1] * (slopes.ndim - 1))
+    keys, values = (torch.cat((each[:1] * 0, each)).cumsum(0).numpy() for each in (steps, rises))
+    return torch.from_numpy(PchipInterpolator(keys, values).derivative()(keys)).to(slopes)

@@ -26,10 +26,10 @@ Method = Literal["rotations", "directions"]
 def retarget(clip: Clip, body: Motion | Skeleton, *, by: Method = "rotations") -> Motion:
     """The same motion on another skeleton, matched by joint names; any leading batch axes.
 
-    `body` is the target skeleton, or a clip on it: its frames then tell the neutral pose where its rest pose does not
-    stand (bones along local axes), and its file layout is taken over. Frames and rate are those of `clip`. Positions
+    `body` is the target skeleton, or a clip on it: its frames then give the neutral pose where its rest pose does not
+    stand (bones along local axes), and its file layout is kept. Frames and rate are those of `clip`. Positions
     become rotations first, by inverse kinematics. The root trajectory is scaled about the world's origin by the ratio
-    of the leg lengths. A clip on the same skeleton comes back as it is. `pair_joints` tells which joint follows which.
+    of the leg lengths. A clip on the same skeleton comes back as it is. `pair_joints` gives which joint follows which.
     Raises UsageError where too few joints match.
     """
     motion = as_motion(clip)

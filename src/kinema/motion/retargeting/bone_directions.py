@@ -9,12 +9,12 @@ from torch import Tensor
 
 from kinema.core.errors import UsageError
 from kinema.motion.edit import root_free, t_pose
-from kinema.motion.feet.root_path import body_path, steady_heading
+from kinema.motion.feet.root_trajectory import root_trajectory, steady_heading
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.retargeting.inverse_kinematics import fit_rotations
 from kinema.motion.skeleton import Skeleton, has_joint
 
-PAST = 1.0  # seconds of the observation that `carry` looks at: one stride
+PAST = 1.0  # seconds of the observation that `retarget_pose` looks at: one stride
 
 
 def by_directions(motion: Motion, skeleton: Skeleton, *, reference: Motion | None = None) -> Motion:
@@ -33,7 +33,7 @@ def by_directions(motion: Motion, skeleton: Skeleton, *, reference: Motion | Non
     if not all(has_joint(body, "l_hip", "r_hip") for body in (motion.skeleton, skeleton)):
         return posed
     ratio = leg_length(skeleton) / leg_length(motion.skeleton)
-    here = posed.places(skeleton.indices(("l_hip", "r_hip"))).mean(-2)
+    here = posed.positions_of(skeleton.indices(("l_hip", "r_hip"))).mean(-2)
     there = points.positions[..., motion.skeleton.indices(("l_hip", "r_hip")), :].mean(-2)
     return replace(posed, root=posed.root - here + ratio * there)
 
@@ -50,21 +50,21 @@ def leg_length(skeleton: Skeleton) -> float:
     return float(skeleton.bone_lengths[skeleton.indices(joints)].sum()) / 2
 
 
-def carry(pose: Clip, onto: Motion, *, turned: bool = False, read: Motion | None = None) -> Motion:
-    """A forecast pose, given without its path, put on the observed body and on the ground in front of it.
+def retarget_pose(pose: Clip, onto: Motion, *, turned: bool = False, read: Motion | None = None) -> Motion:
+    """A forecast pose, given without a root trajectory, put on the observed body and on the ground in front of it.
 
     `pose` holds the frames after `onto`, one clip, at its rate, in the frame of the root of any skeleton with canonical
-    names: positions relative to the root, of which the turn is taken out (`represent.RootPositions`), with any leading
-    batch axes such as samples. Where it is `turned`, the turn of the root was not taken out (`represent_centred`): the
-    pose says itself where the body faces, beginning from the last observed heading. The answer is on the skeleton of
-    `onto`, with twists from its last frame. Its heading goes on from the observed one, its path follows from the feet
-    (`footing`). `read` is `onto` on the skeleton of `pose`, where that was found before. Raises UsageError where the
-    rates differ.
+    names: positions relative to the root, without the rotation of the root (`RootPositions`), with any leading batch
+    axes such as samples. Where it is `turned`, the rotation of the root is in it (`CentredPositions`): the pose gives
+    the heading of the body itself, beginning from the last observed heading. The answer is on the skeleton of `onto`,
+    with twists from its last frame. Its heading continues the observed one, its root trajectory follows from the feet
+    (`root_trajectory`). `read` is `onto` on the skeleton of `pose`, where that was found before. Raises UsageError
+    where the rates differ.
     """
     _check_rate(pose, onto)
     past = onto[-min(onto.frames, 1 + round(PAST * onto.fps)) :]
     last = past[-1:]
-    # The observation as the model's body had it.
+    # The observation on the model's body.
     known = read is not None and read.skeleton == pose.skeleton
     read = read[read.frames - past.frames :] if read is not None and known else by_directions(past, pose.skeleton)
     shown = read[-1:] if turned else root_free(read[-1:])
@@ -72,21 +72,21 @@ def carry(pose: Clip, onto: Motion, *, turned: bool = False, read: Motion | None
     if not turned:
         then = _turned(steady_heading(read.rotations[..., 0, :, :], onto.fps, then.shape[-4]), then)
         now = _turned(read.rotations[..., -1:, 0, :, :], now)
-    # What a way there and back changes (bodies differ) is taken out again: the last observed pose is met exactly.
+    # The change of a round trip (bodies differ) is removed: the last observed pose is met exactly.
     rotations = then @ (now.transpose(-1, -2) @ last.rotations)
     offsets = None if last.offsets is None else last.offsets.expand(*rotations.shape[:-2], 3)
     origin = torch.zeros_like(rotations[..., 0, :, 0])
     ahead = replace(onto, rotations=rotations, root=origin, offsets=offsets)
-    return replace(ahead, root=body_path(past, ahead))
+    return replace(ahead, root=root_trajectory(past, ahead))
 
 
-def carry_path(ahead: Motion, onto: Motion) -> Motion:
-    """A forecast that says itself where the body goes, put on the observed body, with the forecast's own path.
+def retarget_trajectory(ahead: Motion, onto: Motion) -> Motion:
+    """A forecast with a root trajectory of its own, put on the observed body.
 
     `ahead` holds the frames after `onto`, at its rate, where the observation stood when it was brought to the model's
-    skeleton by `by_directions`; any leading batch axes. The path and its heights are scaled by the ratio of the legs'
-    lengths, and go on from the last observed place. The answer is on the skeleton of `onto`, with twists from its last
-    frame. Raises UsageError where the rates differ.
+    skeleton by `by_directions`; any leading batch axes. The trajectory and its heights are scaled by the ratio of the
+    legs' lengths, and continue from the last observed position. The answer is on the skeleton of `onto`, with twists
+    from its last frame. Raises UsageError where the rates differ.
     """
     _check_rate(ahead, onto)
     last = onto[-1:]
@@ -96,7 +96,7 @@ def carry_path(ahead: Motion, onto: Motion) -> Motion:
         return replace(ahead, skeleton=onto.skeleton, offsets=offsets)
     now = by_directions(by_directions(last, ahead.skeleton), onto.skeleton, reference=last)
     then = by_directions(ahead, onto.skeleton, reference=last)
-    # As in `carry`: what the way there and back changes is taken out again.
+    # As in `retarget_pose`: the change of a round trip is removed.
     rotations = then.rotations @ (now.rotations.transpose(-1, -2) @ last.rotations)
     return replace(onto, rotations=rotations, root=then.root + (last.root - now.root), offsets=offsets)
 
@@ -119,5 +119,5 @@ def _check_rate(pose: Clip, onto: Motion) -> None:
 
 
 def _turned(root: Tensor, rotations: Tensor) -> Tensor:
-    """Rotations with the root's turned by `root`."""
+    """Rotations with the root's rotated by `root`."""
     return torch.cat(((root @ rotations[..., 0, :, :])[..., None, :, :], rotations[..., 1:, :, :]), -3)

@@ -1,8 +1,8 @@
 """Inverse kinematics of a whole body: joint positions to joint rotations on a skeleton whose bones keep their length.
 
-From the root outwards, every joint is turned so that the bones that leave it point where the positions say: one bone
-by the shortest arc, several by the rotation of least squares (Kabsch 1976). What positions cannot tell, the twist of a
-bone about itself and joints that the positions do not know, is taken from a reference pose. Frames, batch axes and the
+From the root outwards, every joint is rotated so that the bones that leave it point where the positions say: one bone
+by the shortest arc, several by the rotation of least squares (Kabsch 1976). What positions do not show, the twist of a
+bone about itself and joints without a position, is taken from a reference pose. Frames, batch axes and the
 joints of one depth are solved at once.
 """
 
@@ -34,7 +34,7 @@ class Match:
     """Which joints of two skeletons are the same.
 
     `sources` maps a joint of the target to the joint of the source, or to the two of them that it stands midway
-    between; `unmatched` names the target's joints that found nobody.
+    between; `unmatched` names the target's joints without a counterpart.
     """
 
     sources: dict[int, tuple[int, ...]]
@@ -50,8 +50,8 @@ class _Bone:
     loose: bool
 
 
-class _Wish(NamedTuple):
-    """A direction in a joint's own frame, the world's direction that it should have, and how much that weighs."""
+class _Target(NamedTuple):
+    """A direction in a joint's own frame, the world direction that it should have, and its weight."""
 
     along: Tensor
     end: Tensor
@@ -82,9 +82,9 @@ def fit_rotations(points: Points, skeleton: Skeleton, *, reference: Motion | Non
     """The motion of `skeleton` whose joints come as near to `points` as its bones allow.
 
     `points` may be of another skeleton: joints are matched by `match_joints`, and bones then follow directions only.
-    Twist, and the turns of joints that nothing is known of, come from the last frame of `reference` (default: the rest
+    Twist, and the rotations of joints without a position, come from the last frame of `reference` (default: the rest
     pose), whose batch shape must be that of `points` or broadcast to it. The root stands so that the pelvis, or in its
-    absence the middle of the hips, is in its place. Raises UsageError where points are not 3-D, where too few joints
+    absence the middle of the hips, is in its position. Raises UsageError where points are not 3-D, where too few joints
     match, or where the reference is of another skeleton.
     """
     match = match_joints(points.skeleton, skeleton)
@@ -94,14 +94,14 @@ def fit_rotations(points: Points, skeleton: Skeleton, *, reference: Motion | Non
     home = _home(skeleton, reference).to(points.positions)
     same_tree = points.skeleton.same_tree(skeleton)
     offsets, lengths = skeleton.offsets.to(home), skeleton.bone_lengths.tolist()
-    wishes: dict[int, list[_Wish]] = {}
+    targets: dict[int, list[_Target]] = {}
     leads = {*where}  # joints at or below which something is known
     for joint in reversed(range(len(skeleton))):
         leads |= {skeleton.parents[joint]} if joint in leads else set()
     for joint in where:
         if bones := _bones_of(joint, skeleton, where, leads, home, offsets, lengths):
-            wishes[joint] = _wished(joint, bones, skeleton, where, same_tree=same_tree)
-    rotations = _solved(skeleton, wishes, home, points.positions.shape[:-2])
+            targets[joint] = _targets(joint, bones, skeleton, where, same_tree=same_tree)
+    rotations = _solved(skeleton, targets, home, points.positions.shape[:-2])
     root = _root(rotations, skeleton, points, match)
     return Motion(skeleton, rotations, root, points.fps, points.action, points.identity)
 
@@ -115,9 +115,10 @@ def _bones_of(
     offsets: Float[Tensor, "joint 3"],
     lengths: list[float],
 ) -> list[_Bone]:
-    """The bones to the nearest known joints below; joints between, unknown or at the same place, keep their turn."""
+    """The bones to the nearest known joints below; joints between, unknown or at the same position, keep their
+    rotation."""
     found: list[_Bone] = []
-    # With each joint where its bone begins, and how it is turned there; None as long as that is the joint's own frame.
+    # With each joint where its bone begins, and its rotation there; None as long as that is the joint's own frame.
     pending: list[tuple[int, tuple[Tensor, Tensor] | None]] = [(child, None) for child in skeleton.children[joint]]
     while pending:
         child, between = pending.pop(0)
@@ -133,47 +134,47 @@ def _bones_of(
     return found
 
 
-def _wished(
+def _targets(
     joint: int, bones: list[_Bone], skeleton: Skeleton, where: dict[int, Tensor], *, same_tree: bool
-) -> list[_Wish]:
-    """What the bones that leave a joint want of it.
+) -> list[_Target]:
+    """The directions that the bones from a joint should have.
 
-    Between different bodies a pair of sides tells its line across only: hips and shoulders branch off at other heights
-    in every scheme, which would tilt the trunk. Hips are firm; shoulders rise with the arms and say little but where
+    Between different bodies a pair of sides gives only its line across: hips and shoulders branch off at other heights
+    in every scheme, which would tilt the trunk. Hips are firm; shoulders rise with the arms and show only where
     the chest faces.
     """
     ends = {bone.to for bone in bones}
     pairs = [bone for bone in bones if skeleton.mirror[bone.to] in ends - {bone.to}]
-    wishes: list[_Wish] = []
+    targets: list[_Target] = []
     for bone in bones:
         if same_tree or bone not in pairs:
             loose = same_tree and bone.loose and bone not in pairs
-            wishes.append(_Wish(bone.along, where[bone.to] - where[joint], _LOOSE if loose else 1.0))
+            targets.append(_Target(bone.along, where[bone.to] - where[joint], _LOOSE if loose else 1.0))
     if same_tree or not pairs:
-        return wishes
+        return targets
     for left in pairs:
         right = next(bone for bone in pairs if bone.to == skeleton.mirror[left.to])
         if left.to < right.to:
             firm = 1.0 if joint == min(where) else _LOOSE
-            wishes.append(_Wish(left.along - right.along, where[left.to] - where[right.to], firm))
+            targets.append(_Target(left.along - right.along, where[left.to] - where[right.to], firm))
     if len(bones) == len(pairs):  # nothing on the middle line: the middle of the pair has to do
         middle = torch.stack([where[bone.to] for bone in pairs]).mean(0) - where[joint]
-        wishes.append(_Wish(torch.stack([bone.along for bone in pairs]).mean(0), middle, 1.0))
-    return wishes
+        targets.append(_Target(torch.stack([bone.along for bone in pairs]).mean(0), middle, 1.0))
+    return targets
 
 
-def _solved(skeleton: Skeleton, wishes: dict[int, list[_Wish]], home: Tensor, frames: torch.Size) -> Tensor:
-    """The local rotations [*frames, joint, 3, 3] nearest to `home` that fulfil the wishes, from the root outwards."""
-    wishes = _in_parents_frame(wishes, home)
+def _solved(skeleton: Skeleton, targets: dict[int, list[_Target]], home: Tensor, frames: torch.Size) -> Tensor:
+    """The local rotations [*frames, joint, 3, 3] nearest to `home` that meet the targets, from the root outwards."""
+    targets = _in_parents_frame(targets, home)
     solved = list(home.expand(*frames, -1, -1, -1).unbind(-3))
-    turned = {-1: torch.eye(3).to(home).expand_as(solved[0])}  # global turns; the root hangs on the world
+    turned = {-1: torch.eye(3).to(home).expand_as(solved[0])}  # global rotations; the root hangs on the world
     for level in skeleton.levels:
-        one = [joint for joint in level if len(wishes.get(joint, ())) == 1]
-        more = [joint for joint in level if len(wishes.get(joint, ())) > 1]
+        one = [joint for joint in level if len(targets.get(joint, ())) == 1]
+        more = [joint for joint in level if len(targets.get(joint, ())) > 1]
         for joints, turn in ((one, _arcs), (more, _least_squares)):
             if joints:
                 above = torch.stack([turned[skeleton.parents[joint]] for joint in joints], -3)
-                local = turn([wishes[joint] for joint in joints], above) @ home[..., joints, :, :]
+                local = turn([targets[joint] for joint in joints], above) @ home[..., joints, :, :]
                 for joint, each in zip(joints, local.unbind(-3), strict=True):
                     solved[joint] = each
         if inner := [joint for joint in level if skeleton.children[joint]]:
@@ -182,41 +183,41 @@ def _solved(skeleton: Skeleton, wishes: dict[int, list[_Wish]], home: Tensor, fr
     return torch.stack(solved, -3)
 
 
-def _in_parents_frame(wishes: dict[int, list[_Wish]], home: Tensor) -> dict[int, list[_Wish]]:
-    """The same wishes with unit vectors, and `along` as the home pose has it in the frame of the joint's parent."""
-    flat = [(joint, wish) for joint, wished in wishes.items() for wish in wished]
+def _in_parents_frame(targets: dict[int, list[_Target]], home: Tensor) -> dict[int, list[_Target]]:
+    """The same targets with unit vectors, and `along` as the home pose has it in the frame of the joint's parent."""
+    flat = [(joint, target) for joint, wanted in targets.items() for target in wanted]
     if not flat:
         return {}
-    along = torch.stack([wish.along.expand(*home.shape[:-3], 3) for _, wish in flat], -2)
+    along = torch.stack([target.along.expand(*home.shape[:-3], 3) for _, target in flat], -2)
     starts = _unit((home[..., [joint for joint, _ in flat], :, :] @ along[..., None])[..., 0])
-    ends = _unit(torch.stack([wish.end for _, wish in flat], -2))
-    found: dict[int, list[_Wish]] = {joint: [] for joint in wishes}
-    for (joint, wish), start, end in zip(flat, starts.unbind(-2), ends.unbind(-2), strict=True):
-        found[joint].append(_Wish(start, end, wish.weight))
+    ends = _unit(torch.stack([target.end for _, target in flat], -2))
+    found: dict[int, list[_Target]] = {joint: [] for joint in targets}
+    for (joint, target), start, end in zip(flat, starts.unbind(-2), ends.unbind(-2), strict=True):
+        found[joint].append(_Target(start, end, target.weight))
     return found
 
 
-def _arcs(wishes: list[list[_Wish]], above: Tensor) -> Tensor:
-    """Turns [*b, frame, joint, 3, 3] of joints with one wish, without twist, by way of the clip's mean direction.
+def _arcs(targets: list[list[_Target]], above: Tensor) -> Tensor:
+    """Rotations [*b, frame, joint, 3, 3] of joints with one target, without twist, by way of the clip's mean direction.
 
     The shortest arc flips where a limb passes the opposite of its reference direction, and an arm that hangs in the
     reference may well be raised. By way of the mean, what must not be passed is the opposite of the mean.
     """
-    end = torch.stack([wish.end for (wish,) in wishes], -2)
+    end = torch.stack([target.end for (target,) in targets], -2)
     end = (above.transpose(-1, -2) @ end[..., None])[..., 0]
-    start = torch.stack([wish.along for (wish,) in wishes], -2)
+    start = torch.stack([target.along for (target,) in targets], -2)
     middle = end.mean(-3, keepdim=True) + _HOME * start
     length = torch.linalg.vector_norm(middle, dim=-1, keepdim=True).clamp_min(1e-12)
     return arc_by_way(start, torch.where(length > 1e-12, middle / length, start), end)
 
 
-def _least_squares(wishes: list[list[_Wish]], above: Tensor) -> Tensor:
-    """Turns [*b, frame, joint, 3, 3] of joints with several wishes."""
+def _least_squares(targets: list[list[_Target]], above: Tensor) -> Tensor:
+    """Rotations [*b, frame, joint, 3, 3] of joints with several targets."""
     into = above.transpose(-1, -2).double().unbind(-3)
     correlations: list[Tensor] = []
-    for wished, turn in zip(wishes, into, strict=True):
-        ends = torch.stack([wish.weight * wish.end for wish in wished], -1).double()
-        starts = torch.stack([wish.along for wish in wished], -2).double()
+    for wanted, turn in zip(targets, into, strict=True):
+        ends = torch.stack([target.weight * target.end for target in wanted], -1).double()
+        starts = torch.stack([target.along for target in wanted], -2).double()
         correlations.append(turn @ (ends @ starts))
     together = torch.stack(correlations, -3) + _PRIOR * torch.eye(3).to(correlations[0])
     return nearest_rotation(together).to(above)
@@ -227,7 +228,7 @@ def _unit(vector: Tensor) -> Tensor:
 
 
 def _root(rotations: Tensor, skeleton: Skeleton, points: Points, match: Match) -> Tensor:
-    """Where the root must stand so that the topmost matched joint, or the middle of the hips, is in its place."""
+    """Where the root must stand so that the topmost matched joint, or the middle of the hips, is in its position."""
     top = min(match.sources)
     wanted = points.positions[..., list(match.sources[top]), :].mean(-2)
     if top == 0 and len(match.sources[top]) == 1:

@@ -1,12 +1,12 @@
-"""Joint maps: a small TOML file that says which joint is which, where names do not.
+"""Joint maps: a small TOML file that says which joint is which, where names fail.
 
     [joints]
     pelvis = "Bone001"
     l_hip = ["Bone014", "thigh.L"]   # the first one that a skeleton has
-    l_clavicle = ""                  # nothing: what was found by name is forgotten
+    l_clavicle = ""                  # nothing: what was found by name is dropped
 
 On the left stand the names of `names.CANON17`, `names.EXTREMITIES` and `names.finer_by_name`, or, between two bodies,
-any name of one's own ("tail1") for joints that are the same in both.
+any name of your own ("tail1") for joints that are the same in both.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FINER = re.compile(r"[lr]_(clavicle|(thumb|index|middle|ring|little)[1-4])")
 
 @dataclass(frozen=True)
 class JointMap:
-    """What a file says: part of the body -> names that it may go by, the first that a skeleton has."""
+    """The lines of a file: part of the body -> names that it may go by, the first that a skeleton has."""
 
     name: str
     joints: Mapping[str, tuple[str, ...]]
@@ -59,14 +59,14 @@ class JointMap:
                 )
             if own is not None:
                 named[part] = own
-        # A line that speaks of the other body alone changes nothing here; an empty one makes its part forgotten.
+        # A line that speaks of the other body alone changes nothing here; an empty one drops its part.
         gone = {part for part, names in self.joints.items() if not names} | set(named)
         kept = {part: own for part, own in skeleton.aliases.items() if part not in gone and own not in named.values()}
         aliases = kept | named
         return replace(skeleton, aliases=aliases, mirror=_mirror(skeleton, aliases))
 
     def of_both(self, one: Skeleton, other: Skeleton) -> tuple[Skeleton, Skeleton]:
-        """Two skeletons with the map's names: each line has to fit one of them, one of one's own names both.
+        """Two skeletons with the map's names: each line has to fit one of them, a name of your own both.
 
         Raises UsageError for a line that does not, and for what `onto` does.
         """
@@ -130,7 +130,7 @@ def _is_part(name: str) -> bool:
 
 
 def _mirror(skeleton: Skeleton, aliases: Mapping[str, str]) -> tuple[int, ...]:
-    """The skeleton's mirror, with the pairs that the aliases tell; whom they part from somebody mirrors itself."""
+    """The skeleton's mirror, with the pairs that the aliases give; a joint that loses its partner mirrors itself."""
     mirror = list(skeleton.mirror)
     for part, own in aliases.items():
         if part.startswith("l_") and (partner := aliases.get(f"r_{part[2:]}")):

@@ -1,8 +1,8 @@
 """Retargeting: a motion on another body, joint by joint, by the difference of their rest poses.
 
-Each matched joint is turned away from the neutral pose (`neutral`) as its counterpart is: R_t = R_s N_s^T N_t, with N
-the joint's turn in the neutral pose. So bones point as they did, and wrists, heads and feet keep their twist, which
-directions of bones alone (`bone_directions`, what models read) do not tell. The path is scaled by the legs.
+Each matched joint is rotated away from the neutral pose (`rest_poses`) as its counterpart is: R_t = R_s N_s^T N_t, with
+N the joint's rotation in the neutral pose. So bones point as they did, and wrists, heads and feet keep their twist,
+which directions of bones alone (`bone_directions`, what models read) lose. The root trajectory is scaled by the legs.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _FEWEST = 6  # joints that must match: the pelvis and, say, two legs
 class Pairing:
     """Which joint of the target follows which of the source, by their own names.
 
-    `shared` are joints of the target without a counterpart that divide the turn between two that have one (a spine of
-    more parts); `resting` keep the angle to their parent that they have at rest; `lost` are joints of the source that
-    nobody follows.
+    `shared` are joints of the target without a counterpart that share the rotation between two that have one (a spine
+    of more parts); `resting` keep the angle to their parent that they have at rest; `lost` are joints of the source
+    that nothing follows.
     """
 
     matched: dict[str, str]
@@ -44,10 +44,10 @@ class Pairing:
     lost: tuple[str, ...]
 
     def lines(self) -> list[str]:
-        """What should be said of it, in sentences; nothing of what matches."""
+        """Sentences about what did not match."""
         told = [f"{len(self.matched)} joints follow their counterparts"]
         for names, fate in (
-            (self.shared, "no counterpart, share the turn of their neighbours"),
+            (self.shared, "no counterpart, share the rotation of their neighbours"),
             (self.resting, "no counterpart, keep their rest rotation and follow their parent"),
             (self.lost, "joints of the source that nothing follows"),
         ):
@@ -57,10 +57,10 @@ class Pairing:
 
 
 def parts(skeleton: Skeleton) -> dict[str, str]:
-    """Which joint turns which part of a body: canonical name, or "l_clavicle", "r_index2", -> own name.
+    """Which joint moves which part of a body: canonical name, or "l_clavicle", "r_index2", -> own name.
 
     Trunk and pelvis are the joints from which both arms and both legs branch off, whatever they are called; a head that
-    is a mere end point is turned by the joint below it. Names that a joint map added are kept.
+    is an end point is moved by the joint below it. Names that a joint map added are kept.
     """
     found: dict[str, int] = {}
 
@@ -85,7 +85,7 @@ def parts(skeleton: Skeleton) -> dict[str, str]:
 
 
 def pair_joints(source: Skeleton, target: Skeleton) -> Pairing:
-    """Joints by the part that they turn (`parts`), then by the same name. Raises UsageError where too few match."""
+    """Joints by the part that they move (`parts`), then by the same name. Raises UsageError where too few match."""
     theirs, ours = parts(source), parts(target)
     matched = {ours[part]: theirs[part] for part in ours if part in theirs}
     named = {side_and_stem(name): name for name in source.joints if name not in theirs.values()}
@@ -115,7 +115,7 @@ def by_rotations(motion: Motion, body: Motion) -> Motion:
     """
     pairing, home = pair_joints(motion.skeleton, body.skeleton), neutral_pose(body)
     before, after = neutral_pose(motion).global_rotations()[0], home.global_rotations()[0]
-    away = motion.global_rotations() @ before.mT  # how each joint of the source is turned away from the neutral pose
+    away = motion.global_rotations() @ before.mT  # the rotation of each joint of the source away from the neutral pose
     turns = _turned(away, after, motion.skeleton, home, pairing)
     rotations = global_to_local(turns, body.skeleton.parents)
     posed = Motion(body.skeleton, rotations, motion.root, motion.fps, motion.action, motion.identity)
@@ -125,7 +125,7 @@ def by_rotations(motion: Motion, body: Motion) -> Motion:
 def _turned(
     away: Tensor, home: Tensor, source: Skeleton, target: Motion, pairing: Pairing
 ) -> Float[Tensor, "*batch frame joint 3 3"]:
-    """Global turns of the target's joints."""
+    """Global rotations of the target's joints."""
     skeleton, turns = target.skeleton, list[Tensor]()
     rest = t_pose(skeleton).rotations[0]
     top = min(skeleton.joints.index(name) for name in pairing.matched)
@@ -163,7 +163,7 @@ def _between(skeleton: Skeleton, matched: dict[str, str]) -> dict[str, tuple[str
 
 
 def _placed(posed: Motion, motion: Motion) -> Motion:
-    """The path: hips where the source's are, scaled; then as high that the soles come as low as the source's."""
+    """The root trajectory: hips where the source's are, scaled; then the soles come as low as the source's."""
     skeletons = (motion.skeleton, posed.skeleton)
     legs = all(has_joint(body, "l_knee", "l_ankle", "r_knee", "r_ankle") for body in skeletons)
     ratio = leg_length(posed.skeleton) / leg_length(motion.skeleton) if legs else 1.0

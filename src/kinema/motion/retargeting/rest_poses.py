@@ -17,7 +17,7 @@ from torch import Tensor
 
 from kinema.core.errors import UsageError
 from kinema.geometry.rotations import nearest_rotation, shortest_arc
-from kinema.motion.edit import facing, rest_pose, t_pose, turn
+from kinema.motion.edit import facing, rest_pose, rotate, t_pose
 from kinema.motion.feet.contacts import contact_joints, foot_contacts
 from kinema.motion.motion import Motion
 from kinema.motion.names import Rest
@@ -41,7 +41,7 @@ _LIMBS = tuple(
 
 
 def stands_at_rest(skeleton: Skeleton) -> bool:
-    """Whether the rest pose is that of somebody who stands: legs down, trunk up, hips and feet where they belong."""
+    """Whether the rest pose is that of a standing person: legs down, trunk up, hips and feet where they belong."""
     needed = [f"{side}_{part}" for side in "lr" for part in ("hip", "knee", "ankle", "shoulder")]
     if not has_joint(skeleton, *needed):
         return False
@@ -63,10 +63,10 @@ def neutral_pose(body: Motion) -> Motion:
     """One frame of the body of a clip in the neutral pose.
 
     Where the rest pose stands, limbs are straightened by the shortest arcs from it: trunk, feet and hands keep the
-    angle that they have at rest. Where it does not (bones along local axes), the clip itself says how joints must turn
-    to look like a person: their mean turn against a body that stands, fitted to every frame by the directions of bones.
-    Such a clip has to be of one batch at most; with only a rest pose in it the twists of bones are arbitrary. Raises
-    UsageError where too few joints have known names.
+    angle that they have at rest. Where it does not (bones along local axes), the clip itself says how joints must
+    rotate to look like a person: their mean rotation against a standing body, fitted to every frame by the directions
+    of bones. Such a clip has to be of one batch at most; with only a rest pose in it the twists of bones are arbitrary.
+    Raises UsageError where too few joints have known names.
     """
     if stands_at_rest(body.skeleton):
         return _straightened(body.skeleton, body.fps)
@@ -77,7 +77,7 @@ def neutral_pose(body: Motion) -> Motion:
 
 def _straightened(skeleton: Skeleton, fps: float) -> Motion:
     pose = t_pose(skeleton, fps)
-    pose = turn(pose, -facing(pose)[..., 0])
+    pose = rotate(pose, -facing(pose)[..., 0])
     sole = pose.global_rotations()
     for start, end, way in _LIMBS:
         if has_joint(skeleton, start, end):
@@ -94,14 +94,14 @@ def _straightened(skeleton: Skeleton, fps: float) -> Motion:
 
 
 def _pointed(pose: Motion, joint: int, end: int, way: Tensor) -> Motion:
-    """The pose with one joint turned, so that the bone to `end` points along `way`."""
+    """The pose with one joint rotated so that the bone to `end` points along `way`."""
     places = pose.points().positions[0]
     bone = places[end] - places[joint]
     return pose if float(bone.norm()) < 1e-3 else _turned_in_world(pose, joint, shortest_arc(_unit(bone), way))
 
 
 def _turned_in_world(pose: Motion, joint: int, by: Tensor) -> Motion:
-    """The pose with one joint, and all that hangs on it, turned by a rotation in the world's axes."""
+    """The pose with one joint, and all that hangs on it, rotated in the world's axes."""
     parent = pose.skeleton.parents[joint]
     above = torch.eye(3) if parent < 0 else pose.global_rotations()[0, parent]
     rotations = pose.rotations.clone()
@@ -110,14 +110,14 @@ def _turned_in_world(pose: Motion, joint: int, by: Tensor) -> Motion:
 
 
 def _by_clip(body: Motion) -> Motion:
-    """The neutral pose of a body whose rest says nothing, from the mean over a clip."""
+    """The neutral pose of a body whose rest pose does not stand, from the mean over a clip."""
     plain = kinema24()
     stood = _straightened(plain, body.fps)
     fitted = fit_rotations(body.points(), plain, reference=stood)
     there, here = fitted.global_rotations(), body.global_rotations()
     home = stood.global_rotations()[0]
     contacts = foot_contacts(body)
-    # Joints that the plain body has not, clavicles and fingers, are as they are on average.
+    # Joints that the plain body lacks, clavicles and fingers, are as they are on average.
     flat = body.rotations.reshape(-1, len(body.skeleton), 3, 3).double()
     local = nearest_rotation(flat.mean(0)).float()
     turns: list[Tensor] = []
@@ -125,7 +125,7 @@ def _by_clip(body: Motion) -> Motion:
     for joint, parent in enumerate(body.skeleton.parents):
         above = torch.eye(3) if parent < 0 else turns[parent]
         if (other := matched.get(joint)) is not None and plain.children[other]:
-            # away = how the plain body is turned from its neutral pose; the mean of away^T here is the neutral turn.
+            # away = the plain body's rotation from its neutral pose; the mean of away^T here is the neutral rotation.
             away = there[..., other, :, :] @ home[other].mT
             chosen = _standing(contacts, plain.joints[other])
             each = (away.mT @ here[..., joint, :, :])[chosen if bool(chosen.any()) else slice(None)]
@@ -136,7 +136,7 @@ def _by_clip(body: Motion) -> Motion:
 
 
 def _standing(contacts: Tensor, name: str) -> Tensor:
-    """The frames that tell about a joint: of a foot those in which heel and toe are on the ground, else all."""
+    """The frames that count for a joint: of a foot those in which heel and toe are on the ground, else all."""
     if name[2:] not in ("ankle", "toe"):
         return torch.ones(contacts.shape[:-1], dtype=torch.bool)
     heel = 0 if name[0] == "l" else 2
@@ -192,15 +192,15 @@ def has_t_pose(motion: Motion) -> bool:
 def in_t_pose(motion: Motion) -> Motion:
     """The same motion with a T-pose, facing +z, as rest; as it is where its rest pose is a T already.
 
-    Raises UsageError where a T-pose cannot be told: too few joints have names that are known.
+    Raises UsageError where the T-pose cannot be found: too few joints have known names.
     """
     return motion if has_t_pose(motion) else with_rest(motion, neutral_pose(motion))
 
 
 def resting(motion: Motion, rest: Rest, *, has_own: bool) -> Motion:
-    """The motion with the rest pose that is wished for; `has_own` says that its file brought one, which "auto" keeps.
+    """The motion with the requested rest pose; `has_own` says that its file brought one, which "auto" keeps.
 
-    A body whose T-pose cannot be told keeps its own under "auto"; "tpose" then raises UsageError.
+    A body whose T-pose cannot be found keeps its own under "auto"; "tpose" then raises UsageError.
     """
     if rest == "source" or (rest == "auto" and has_own):
         return motion

@@ -48,7 +48,7 @@ PLACES: dict[str, Place] = {
 
 
 def place(name: str) -> Place:
-    """The place in metres of a landmark in the T-pose; names of the right side start with "r_"."""
+    """The position in metres of a landmark in the T-pose; names of the right side start with "r_"."""
     if name.startswith("r_"):
         x, y, z = PLACES[f"l_{name[2:]}"]
         return -x, y, z
@@ -58,7 +58,7 @@ def place(name: str) -> Place:
 def skeleton_of_places(
     name: str, table: Sequence[tuple[str, int, str | Place]], aliases: Mapping[str, str] | None = None
 ) -> Skeleton:
-    """A T-pose skeleton from rows (joint, parent's index, landmark or place in metres)."""
+    """A T-pose skeleton from rows (joint, parent's index, landmark or position in metres)."""
     where = torch.tensor([place(spot) if isinstance(spot, str) else spot for _, _, spot in table])
     parents = tuple(parent for _, parent, _ in table)
     offsets = where - where[[max(parent, 0) for parent in parents]]

@@ -77,7 +77,7 @@ CMU38_ALIASES: dict[str, str] = {
 }
 
 CMU38_STATIC: tuple[int, ...] = (0, 1, 2, 7, 8, 13)
-"""Joints that stand still once the turn and the path of the root are removed."""
+"""Joints that stand still once the rotation and the trajectory of the root are removed."""
 
 CMU38_COPIES: dict[int, int] = {16: 15, 20: 15, 29: 15, 24: 23, 27: 23, 33: 32, 36: 32}
 """Joints that coincide with another one: joint -> the one that a model predicts."""

@@ -51,7 +51,7 @@ H36M32_TO_17: tuple[int, ...] = (0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19
 """The joints of h36m32 that make h36m17, in its order (VideoPose3D's choice)."""
 
 H36M32_STATIC: tuple[int, ...] = (0, 1, 6, 11)
-"""Joints that stand still (to a tenth of a millimetre) once the turn and the path of the root are removed."""
+"""Joints that stand still (to a tenth of a millimetre) once the rotation and the trajectory of the root are removed."""
 
 H36M32_COPIES: dict[int, int] = {16: 13, 24: 13, 20: 19, 28: 27, 23: 22, 31: 30}
 """Joints that coincide with another one: joint -> the one that a model predicts."""
@@ -73,7 +73,7 @@ H36M32_T_POSE: dict[str, tuple[float, float, float]] = {
     "LeftShoulder": (0.0, 0.0, -math.pi / 2),
     "RightShoulder": (0.0, 0.0, math.pi / 2),
 }
-"""Rotation vectors of the local turns that bring h36m32's arms, which point upwards at rest, into a T-pose."""
+"""Local rotation vectors that bring h36m32's arms, which point upwards at rest, into a T-pose."""
 
 # The names by which the seventeen go; the thorax is where the arms branch off, the neck is near the chin.
 _H36M17 = (

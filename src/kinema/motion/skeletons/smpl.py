@@ -45,7 +45,7 @@ _ALIASES: dict[str, str] = {
     **{f"{s[0]}_toe": f"{s}_foot" for s in ("left", "right")},
 }
 
-# From the wrist: first knuckle's place on the left side (towards +x, y up, z forward), length of each finger bone.
+# From the wrist: first knuckle's position on the left side (towards +x, y up, z forward), length of each finger bone.
 _FINGERS: dict[str, tuple[Place, float]] = {
     "index": ((0.090, -0.005, 0.025), 0.030),
     "middle": ((0.095, 0.0, 0.003), 0.032),

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from kinema.metrics import inbetween
 from kinema.metrics.dynamics import mean_jerk
-from kinema.motion.edit import shift, turn
+from kinema.motion.edit import rotate, shift
 from kinema.motion.motion import Motion, Points
 from kinema.protocols.interface import Evaluated
 
@@ -58,7 +58,7 @@ def windows(clip: Motion, window: int, hop: int, heading: Heading) -> Iterator[M
     index = first[:, None] + torch.arange(window)
     cut = clip[index]
     cut = shift(cut, cut.root.mean(-2) * cut.root.new_tensor([-1.0, 0.0, -1.0]))
-    yield turn(cut, -heading(cut)[..., PAST - 1])
+    yield rotate(cut, -heading(cut)[..., PAST - 1])
 
 
 def known_frames(gap: int, after: int = 1) -> Bool[Tensor, " frame"]:

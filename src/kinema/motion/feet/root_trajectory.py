@@ -1,6 +1,6 @@
 """Where a body goes when only its pose is known: feet on the ground push it along, gravity brings it down.
 
-A forecast in the frame of the root says how legs move, not where they carry the body. The path is found frame by
+A forecast in the frame of the root says how legs move, not where they carry the body. The trajectory is found frame by
 frame: a foot that stands is the lowest and the slowest, and it stays where it is; the floor pushes but never pulls, so
 a body whose feet leave the ground flies on with the speed that it had.
 """
@@ -27,22 +27,23 @@ _LOW = 0.015  # metres above the lowest foot at which another is no longer thoug
 _SLOW = 0.4  # metres per second at which a foot is no longer thought to stand
 _CONTACT = 0.03  # metres between foot and floor at which the ground no longer leads the body
 _SETTLE = 0.3  # seconds in which a foot that was observed above its floor comes down to it
-_INERTIA = 0.025  # seconds in which feet that stand bring a body from its old speed to theirs (a forecast lurches)
+_INERTIA = 0.025  # seconds in which feet that stand bring a body from its old speed to theirs (a forecast jumps)
 _PUSH = 0.1  # seconds in which feet on the ground change the body's momentum
-_TURN = 0.4  # seconds in which the turning of the observation fades, and the stride's own sway is left behind
+_TURN = 0.4  # seconds in which the observed angular velocity and the sway of the stride fade
 
 
 def steady_heading(
     observed: Float[Tensor, "*batch past 3 3"], fps: float, frames: int
 ) -> Float[Tensor, "*batch frame 3 3"]:
-    """The root's global turn in the `frames` to come: from the last observed one towards the mean of the last second.
+    """The root's global rotation in the `frames` to come: from the last observed one towards the mean of the last
+    second.
 
-    The rate at which the body was turning about y goes on and fades with a time constant of 0.4 s.
+    The angular velocity about y continues and fades with a time constant of 0.4 s.
     """
     recent = observed[..., -(round(fps) + 1) :, :, :]
     ages = torch.arange(recent.shape[-3] - 1, -1, -1).to(recent) / fps
     rate = _turning_rate(recent, ages)
-    now = axis_angle_to_rotmat("Y", rate[..., None] * ages) @ recent  # each turned on to the present
+    now = axis_angle_to_rotmat("Y", rate[..., None] * ages) @ recent  # each rotated to the present
     mean = nearest_rotation(now.mean(-3))
     time = torch.arange(1, frames + 1).to(recent) / fps
     fade = 1 - torch.exp(-time / _TURN)
@@ -50,8 +51,8 @@ def steady_heading(
     return axis_angle_to_rotmat("Y", rate[..., None] * _TURN * fade) @ steady
 
 
-def body_path(past: Motion, ahead: Motion) -> Float[Tensor, "*batch frame 3"]:
-    """The root's place in every frame of `ahead`, whose rotations are global and whose root is at the origin."""
+def root_trajectory(past: Motion, ahead: Motion) -> Float[Tensor, "*batch frame 3"]:
+    """The root's position in every frame of `ahead`, whose rotations are global and whose root is at the origin."""
     feet_before, floor = _observed(past)
     feet = _feet(ahead)
     batch = torch.broadcast_shapes(feet.shape[:-3], past.batch_shape)
@@ -128,13 +129,13 @@ def _feet(motion: Motion) -> Tensor:
     """Ankles and toes, as far as the skeleton has them in pairs, relative to the root."""
     pairs = [pair for pair in _FEET if has_joint(motion.skeleton, *pair)]
     joints = [motion.skeleton.index(name) for pair in pairs for name in pair]
-    return motion.places(joints) - motion.root[..., None, :]
+    return motion.positions_of(joints) - motion.root[..., None, :]
 
 
 def _speed(past: Motion) -> Tensor:
     """The body's velocity at the end, over the last tenth of a second. (Above some pelvises stands a fixed joint.)"""
     joint = past.skeleton.index("pelvis") if has_joint(past.skeleton, "pelvis") else 0
-    body = past.places([joint])[..., 0, :]
+    body = past.positions_of([joint])[..., 0, :]
     frames = min(past.frames - 1, max(1, round(past.fps / 10)))
     if frames < 1:
         return torch.zeros_like(body[..., -1, :])
