@@ -30,7 +30,7 @@ def curve(
     from scipy.interpolate import CubicSpline, PchipInterpolator  # a tenth of a second that only splines should take
 
     flat = values.double().flatten(1).numpy()
-    spline = CubicSpline(keys, flat, bc_type="natural") if method == "cubic" else PchipInterpolator(keys, flat)
+    spline = PchipInterpolator(keys, flat) if method == "pchip" else CubicSpline(keys, flat, bc_type="natural")
     read = torch.from_numpy(spline(at.clamp(keys[0], keys[-1]).numpy()))
     return read.to(values).reshape(len(at), *values.shape[1:])
 
