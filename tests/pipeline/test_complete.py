@@ -95,7 +95,7 @@ def test_a_report_says_what_was_done_and_why() -> None:
     known[5] = known[9] = True
     report = complete(WALK[:60], known=known).report
     assert report.segments[0].method == "linear"
-    assert "held" in report.notes[0]
+    assert "repeat the nearest" in report.notes[0]
 
 
 def test_auto_follows_the_release_table() -> None:
@@ -124,7 +124,7 @@ def test_two_dimensions_with_people_who_are_not_there() -> None:
     done = complete(Points(points.skeleton, flat, 30.0, confidence=sure), fps=60.0)
     assert done.motion.points().positions.isfinite().all()
     assert done.report.segments[0].foot_skate is None
-    assert "held" in done.report.notes[0]
+    assert "repeat the nearest" in done.report.notes[0]
     with pytest.raises(UsageError, match="no key"):
         complete(Points(points.skeleton, flat, 30.0, confidence=torch.zeros_like(sure)))
 

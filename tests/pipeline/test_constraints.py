@@ -11,7 +11,7 @@ from kinema.motion import skeletons as catalog
 from kinema.motion.edit import facing, rotate
 from kinema.motion.motion import Motion
 from kinema.motion.retargeting import retarget
-from kinema.pipeline.forecast_constraints import ENDING, PARTS, ForecastConstraints
+from kinema.pipeline.forecasting import ENDING, PARTS, ForecastConstraints
 from kinema.pipeline.pipeline import Pipeline
 from kinema.pipeline.pipeline import open as open_pipeline
 from kinema.pipeline.train import Means, train
@@ -78,7 +78,7 @@ def test_no_wish_is_the_plain_answer(smrnet: Pipeline) -> None:
 
 @pytest.mark.parametrize("model", ["zero-velocity", "simlpe-cmu"])
 def test_models_that_go_on_from_the_past_alone_refuse(model: str) -> None:
-    with pytest.raises(UsageError, match="known of the future") as refused:
+    with pytest.raises(UsageError, match="constraints on the future") as refused:
         open_pipeline(model).forecast(clip(), hold=("torso",))
     assert model in str(refused.value)
 

@@ -121,7 +121,7 @@ def test_a_time_that_cannot_be_is_refused(walk: Motion, seconds: float) -> None:
 
 def test_several_clips_at_once_are_counted(walk: Motion) -> None:
     three = replace(walk, rotations=walk.rotations.expand(3, -1, -1, -1, -1), root=walk.root.expand(3, -1, -1))
-    with pytest.raises(UsageError, match="expected one clip; got 3 of them at once"):
+    with pytest.raises(UsageError, match="expected one clip; got a batch of 3"):
         open_pipeline("zero-velocity").forecast(three)
 
 

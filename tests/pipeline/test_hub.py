@@ -102,7 +102,7 @@ def test_what_is_refused(trained: Path, hub: Path, tmp_path: Path) -> None:
     (tmp_path / "full/letter.txt").write_text("dear")
     with pytest.raises(UsageError, match="other files in it"):
         push(trained, str(tmp_path / "full"))
-    with pytest.raises(UsageError, match="holds something"):
+    with pytest.raises(UsageError, match="folder with files"):
         pull(str(trained), tmp_path / "full")
     with pytest.raises(MissingDataError):
         push(tmp_path / "full", str(tmp_path / "other"))

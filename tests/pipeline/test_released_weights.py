@@ -203,7 +203,7 @@ def test_what_does_not_match_is_listed_and_what_is_missing_is_an_error(tmp_path:
     torch.save(missing, tmp_path / "less.pth")
     with pytest.raises(CheckpointError, match=r"no blocks\.3\.norm\.bias \(66,\)"):
         import_released(here, [tmp_path / "less.pth"], tmp_path / "new")
-    with pytest.raises(CheckpointError, match=r"blocks\.5\.mix\.weight too many"):
+    with pytest.raises(CheckpointError, match=r"blocks\.5\.mix\.weight"):
         import_released(small("simlpe-faithful-h36m", layers=5), [file], tmp_path / "new")
     with pytest.raises(CheckpointError, match=r"enter\.weight of shape \(66, 66\) for \(75, 75\)"):
         import_released(small("simlpe-faithful", layers=6), [file], tmp_path / "new")

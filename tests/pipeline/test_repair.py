@@ -62,7 +62,7 @@ def bent(first: int, last: int) -> Motion:
     return replace(WALK, rotations=rotations)
 
 
-def test_doubts_are_told_joint_by_joint_and_frame_by_frame() -> None:
+def test_outliers_are_named_joint_by_joint_and_frame_by_frame() -> None:
     clip, known = bent(40, 60), torch.ones(90, len(BODY), dtype=torch.bool)
     known[50] = False
     run = wary()
@@ -78,11 +78,11 @@ def test_doubts_are_told_joint_by_joint_and_frame_by_frame() -> None:
 
 
 @pytest.mark.parametrize("keys", ["exact", "soft"])
-def test_what_is_doubted_is_given_up_or_weighs_less(keys: str) -> None:
+def test_outliers_are_dropped_or_weigh_less(keys: str) -> None:
     clip, run = bent(40, 60), wary()
     done, found = repair(clip, keys=keys, method=run, strength=0.9)  # type: ignore[arg-type]
-    assert found["doubted"] == 19  # the ends are jumps, which need no model
-    assert any("wary doubts, by frames: l_knee (41-59)" in line for line in done.report.lines())
+    assert found["outlier"] == 19  # the ends are jumps, which need no model
+    assert any("wary finds outliers, by frames: l_knee (41-59)" in line for line in done.report.lines())
     knee, other = BODY.index("l_knee"), BODY.index("r_knee")
     assert isinstance(run.model, Wary)
     confidence = torch.cat(
@@ -99,11 +99,11 @@ def test_what_is_doubted_is_given_up_or_weighs_less(keys: str) -> None:
         assert bool((confidence[:, other] > 0.4).all())
     named, none = repair(clip, bad=torch.arange(90) < 3, method=run)
     assert none == {}
-    assert not any("doubts" in line for line in named.report.lines())
+    assert not any("outliers" in line for line in named.report.lines())
 
 
 def test_the_python_interface_says_the_same() -> None:
     opened = Pipeline("wary", wary())
     done = opened.repair(bent(40, 60))
-    assert "doubted in 19 frames" in done.report.notes[0]
+    assert "outlier in 19 frames" in done.report.notes[0]
     assert any("l_knee (41-59)" in note for note in done.report.notes)

@@ -37,7 +37,7 @@ def test_frames_in_and_forecasts_out(write_bvh: Write) -> None:
     assert len(answers[-1]["rotations"][0]) == len(json.loads(played[0])["rotations"])
     told = done.stderr.splitlines()
     assert [line.split(":")[0] for line in told] == ["line 7", "line 8", "line 9"]
-    assert "in the order in which they were taken" in told[2]
+    assert "in the order of their times" in told[2]
 
     listener = subprocess.Popen(
         command(body, "--model", "constant-velocity", "--seconds", 0.2, "--udp", 0),

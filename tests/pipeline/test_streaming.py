@@ -12,8 +12,7 @@ from kinema.core.errors import UsageError
 from kinema.data.synthetic import perform
 from kinema.motion.motion import Motion
 from kinema.motion.skeletons import skeleton
-from kinema.pipeline.ring_buffer import Ring
-from kinema.pipeline.streaming import Forecaster
+from kinema.pipeline.streaming import Forecaster, Ring
 
 FPS = 30
 
@@ -127,7 +126,7 @@ def test_values_that_are_not_numbers_are_refused_and_nothing_is_taken(walk: Moti
 def test_time_only_goes_on(walk: Motion, time: float) -> None:
     forecaster = Forecaster.open("zero-velocity", walk.skeleton, FPS)
     feed(forecaster, walk[:10])
-    with pytest.raises(UsageError, match="in the order in which they were taken"):
+    with pytest.raises(UsageError, match="in the order of their times"):
         forecaster.push(walk[10:11], time=time)
 
 

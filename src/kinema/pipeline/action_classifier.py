@@ -1,8 +1,7 @@
-"""Evaluators of generated motion: classifiers, trained on demand (the same for the same clips) and kept.
+"""Evaluators of generated motion: classifiers, trained when a protocol needs them and cached.
 
-The name of an evaluator is the hash of everything that it is made from: clips, labels, steps, seed, shape. It is kept
-in a folder (`evaluator_folder`), so that the next report of the same data does not train it again; what is read back
-is checked against the hash of its weights.
+The file name of an evaluator is a hash of its clips, labels, steps, seed and sizes. A cached evaluator is checked
+against the hash of its weights.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ _LOOK = 256  # clips at once
 
 
 def evaluator_folder() -> Path:
-    """Where evaluators are kept: `evaluators` below KINEMA_CACHE, else below kinema in the user's cache folder."""
+    """The cache of evaluators: `evaluators` in KINEMA_CACHE, else in `kinema` in the user's cache folder."""
     named = os.environ.get("KINEMA_CACHE", "")
     base = os.environ.get("XDG_CACHE_HOME", "") or str(Path.home() / ".cache")
     return (Path(named) if named else Path(base) / "kinema") / "evaluators"
@@ -40,7 +39,7 @@ def evaluator_folder() -> Path:
 
 @dataclass(frozen=True, eq=False)
 class TrainedEvaluator:
-    """A classifier with the mean and deviation of what it reads. `digest` is a hash of its weights."""
+    """A classifier with the mean and deviation of its input. `digest` is a hash of its weights."""
 
     model: Classifier
     mean: Float[Tensor, " feat"]
@@ -55,7 +54,7 @@ class TrainedEvaluator:
         return found.hexdigest()[:16]
 
     def tensors(self) -> dict[str, Tensor]:
-        """All that is stored."""
+        """Everything that is stored."""
         return {**self.model.state_dict(), "representation.mean": self.mean, "representation.std": self.std}
 
     @torch.inference_mode()
@@ -80,7 +79,7 @@ class ClassifierTrainer:
     def train(
         self, clips: Float[Tensor, "clip frame feat"], labels: Float[Tensor, "clip class"], *, steps: int, keep: bool
     ) -> TrainedEvaluator:
-        """An evaluator that is trained on these clips; one to `keep` is read back where it was trained before."""
+        """An evaluator trained on these clips; with `keep` it is cached."""
         if not keep:
             return self._train(clips, labels, steps)
         folder = self.folder or evaluator_folder()
@@ -98,7 +97,7 @@ class ClassifierTrainer:
     def _key(self, clips: Tensor, labels: Tensor, steps: int) -> str:
         about = json.dumps([_VERSION, self.seed, steps, asdict(self.config), list(clips.shape), list(labels.shape)])
         found = hashlib.sha256(about.encode())
-        # Rounded, so that another processor's last digit does not make another evaluator.
+        # Rounded: the last digit differs between processors.
         found.update((clips * 1e3).round().int().contiguous().numpy().tobytes())
         found.update(labels.contiguous().numpy().tobytes())
         return found.hexdigest()[:16]
@@ -115,7 +114,7 @@ class ClassifierTrainer:
             raise CheckpointError(
                 expected=f"an evaluator with the hash {known or 'in its .json file'} at {path}",
                 got=evaluator.digest,
-                cure="Remove the file: it is trained again.",
+                cure=f"Delete {path}; it is then trained again.",
             )
         return evaluator
 
@@ -145,7 +144,7 @@ class ClassifierTrainer:
 
 
 def _balanced(labels: Float[Tensor, "clip class"]) -> Float[Tensor, " clip"]:
-    """How likely a clip is to be drawn: rare labels more often, by the root of how rare they are."""
+    """Sampling weights of clips: rare labels more often, by the square root of their frequency."""
     count = (labels > 0).sum(0).clamp_min(1).float()
     share = ((labels > 0) / count.sqrt()).sum(1)
     return share / share.sum()
@@ -153,7 +152,7 @@ def _balanced(labels: Float[Tensor, "clip class"]) -> Float[Tensor, " clip"]:
 
 @contextmanager
 def _one_thread(seed: int) -> Generator[None]:
-    """Sums in one order, and a random state of our own: training then gives the same weights every time."""
+    """One thread and an own random state: training gives the same weights every time."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

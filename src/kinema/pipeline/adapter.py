@@ -1,8 +1,8 @@
 """`Adapter`: the one way to a trained model and back.
 
-A user's clip becomes features of the model's representation, features become a `Query`, the model predicts, and the
-features come back on the user's skeleton. Every verb, the protocols, streaming and export ask a model through it:
-`query` is the only place that builds a `Query` for a prediction, and `predict` the only one that asks the model.
+Encode a user's clip as features of the model's representation, build a `Query`, predict, and decode the result. All
+verbs, protocols, streaming and export use it: only `query` builds a `Query` for prediction, and only `predict` calls
+`Model.predict`.
 """
 
 from __future__ import annotations
@@ -27,21 +27,27 @@ from kinema.motion.skeleton import has_joint
 from kinema.protocols.inbetweening.classical import CLASSICAL
 from kinema.protocols.interface import Kind, Space
 from kinema.representations.base import Representation
-from kinema.representations.positions import RootPositionsConfig
+from kinema.representations.positions import CentredPositionsConfig, RootPositionsConfig
 from kinema.representations.rotations import RotationVectorsConfig
 
 if TYPE_CHECKING:
-    from kinema.pipeline.forecast_constraints import KnownFrames
     from kinema.recipes import Recipe, Stage
+
+
+@dataclass(frozen=True, eq=False)
+class KnownFrames:
+    """Features of future frames, in their own units, and the confidence of each token: 1 where known, else 0."""
+
+    values: Float[Tensor, "frame feat"]
+    confidence: Float[Tensor, "frame token"]
 
 
 @dataclass(frozen=True)
 class Card:
-    """What is known of trained weights: where they come from and what may be done with them.
+    """Origin and licence of trained weights.
 
-    `trained_on` are the identities of the recordings that training drew from, `actions` the labels in the order of
-    `Query.action`, `styles` those of them that say how and not what. `recipe`, `stage` and `step` are None and 0 for
-    what was never trained.
+    `trained_on` are the identities of the training recordings, `actions` the labels in the order of `Query.action`,
+    `styles` those labels that describe how an action is done. `recipe` and `stage` are None for an untrained model.
     """
 
     licence: str = ""
@@ -58,10 +64,10 @@ class Card:
 class Adapter:
     """A model with its representation and its card.
 
-    `representation` is None for the baselines, which take a clip's own skeleton and rate. `observed` is how many frames
-    the model looks back, `trained` how many it was trained to predict at once (0: any number); `only` is set for a
-    baseline that answers in one space. A `symmetric` model's answer is averaged with the mirror image of its answer to
-    the mirrored query.
+    `representation` is None for the baselines, which use a clip's own skeleton and rate. `observed` is the number of
+    past frames that the model reads, `trained` the number it was trained to predict at once (0: any); `only` restricts
+    a baseline to one space. The answer of a `symmetric` model is averaged with that to the mirrored query, mirrored
+    back.
     """
 
     name: str
@@ -85,19 +91,19 @@ class Adapter:
 
     @property
     def deterministic(self) -> bool:
-        """Whether all samples of the model are the same."""
+        """Whether all samples are equal."""
         return self.model.deterministic
 
     @property
     def spaces(self) -> frozenset[Space]:
-        """What a forecast can be made of: rotations, positions, or (baselines) either."""
+        """The spaces of a forecast: rotations, positions, or (baselines) both."""
         if self.representation is None:
             return frozenset({self.only}) if self.only else frozenset({"rotations", "positions"})
         return frozenset({"rotations" if self.representation.space == "rotations" else "positions"})
 
     @property
     def kinds(self) -> frozenset[Kind]:
-        """What a completed clip can be made of. Raises UsageError for a baseline, which only forecasts."""
+        """The kinds of clips that it completes. Raises UsageError for a baseline, which only forecasts."""
         representation = self.trained_representation()
         if representation.space == "positions":
             sample = representation.decode(torch.zeros(1, representation.width)).points()
@@ -110,7 +116,7 @@ class Adapter:
             raise UsageError(
                 expected=f"a trained model, or one of {', '.join(CLASSICAL)}",
                 got=f"the baseline {self.name}, which only forecasts",
-                cure="Name one of those, or a model that `kinema models` lists.",
+                cure="Use --method auto, or --method render-in-between.",
             )
         return self.representation
 
@@ -124,9 +130,9 @@ class Adapter:
         action: Float[Tensor, "batch class"] | None = None,
         action_frames: Float[Tensor, "batch frame class"] | None = None,
     ) -> Query:
-        """A query from standardised features: a feature is given where the confidence of its token is above 0.
+        """A query from standardised features; those of tokens with confidence 0 are hidden.
 
-        `time` is in seconds (default: even at the representation's rate).
+        `time` is in seconds (default: even times at the representation's rate).
         """
         batch, frames, _ = features.shape
         given = confidence[..., torch.tensor(representation.token_of_feature)] > 0
@@ -144,14 +150,14 @@ class Adapter:
         self, query: Query, samples: int, generator: torch.Generator
     ) -> Float[Tensor, "sample batch frame feat"]:
         """Standardised features of the whole window."""
-        if self.model.training:  # asking is cheaper than telling every module
+        if self.model.training:
             self.model.eval()
         return self.model.predict(query, samples, generator)
 
     def look_back(self, fps: float) -> tuple[int, int]:
-        """How many frames of a clip at `fps` the model reads, and how many a forecast looks at.
+        """Frames of a clip at `fps` that the model reads, and that a forecast reads.
 
-        The second is never smaller: heading, speed and floor are read off the last second.
+        The second is never smaller: heading, speed and floor are estimated from the last second.
         """
         rate = self.representation.fps if self.representation else fps
         reads = (self.observed, max(self.observed, 1 + round(PAST * rate)))
@@ -159,11 +165,11 @@ class Adapter:
         return own, whole
 
     def recent(self, clip: Motion) -> Motion:
-        """The end of a clip at the model's rate, on the clip's skeleton, ending exactly at the clip's last frame."""
+        """The end of a clip on its own skeleton, resampled to the model's rate, its last frame unchanged."""
         rate = self.representation.fps if self.representation else clip.fps
         frames = max(self.observed, 1 + round(PAST * rate))
         tail = clip[max(0, clip.frames - self.look_back(clip.fps)[1]) :]
-        # Resampling counts from the first frame on; reversed, it counts from the last.
+        # Resampling keeps the first frame; reversed, it keeps the last.
         recent = _reversed(resample(_reversed(tail), rate))
         return recent[max(0, recent.frames - frames) :]
 
@@ -173,13 +179,6 @@ class Adapter:
             return []
         body = self.representation.skeleton
         return [name for name in CANON17 if has_joint(body, name) and not has_joint(clip.skeleton, name)]
-
-    def ahead(self, own: Motion, frames: int, samples: int, seed: int, known: KnownFrames | None = None) -> Motion:
-        """The frames after `own` (at the model's rate), on its skeleton and where it stands; batch shape (samples,)."""
-        representation = self.representation or own_representation(own, "rotations")
-        past = cast("Motion", representation.read(own))
-        features = self.continued(representation, past, frames, samples, seed, known)
-        return representation.place(features, own, past)
 
     @torch.inference_mode()
     def continued(
@@ -191,34 +190,18 @@ class Adapter:
         seed: int,
         known: KnownFrames | None = None,
     ) -> Float[Tensor, "sample *batch frame feat"]:
-        """Features, in their own units, of the frames after `past`, of which some may be `known`."""
-        observed = representation.encode(past[-self.observed :] if past.frames > self.observed else past)
-        if not self.symmetric:
-            return self.after(representation, observed, frames, samples, seed, known)
-        both = torch.stack((observed, representation.mirror(observed)))
-        if self.model.deterministic and known is None:  # in one pass
-            future = self.after(representation, both.flatten(0, -3), frames, samples, seed)
-            one, other = future.unflatten(1, both.shape[:-2]).unbind(1)
-        else:
-            one = self.after(representation, observed, frames, samples, seed, known)
-            other = self.after(representation, both[1], frames, samples, seed)
-        return (one + representation.mirror(other)) / 2
-
-    def after(
-        self,
-        representation: Representation,
-        observed: Float[Tensor, "*batch past feat"],
-        frames: int,
-        samples: int,
-        seed: int,
-        known: KnownFrames | None = None,
-    ) -> Float[Tensor, "sample *batch frame feat"]:
-        """Features, in their own units, of the frames after `seen` (own units), of which some may be `known`."""
-        single = observed.ndim == 2
-        past = representation.standardise(observed[None] if single else observed)
-        answer = self.window(representation, past, frames, samples, seed, known)
-        future = representation.restore(answer[:, :, past.shape[1] :])
-        return future[:, 0] if single else future
+        """Features, in their own units, of the `frames` after `past`, some of which may be `known`."""
+        features = representation.encode(past[max(0, past.frames - self.observed) :])
+        views = torch.stack((features, representation.mirror(features))) if self.symmetric else features[None]
+        one_pass = self.model.deterministic and known is None
+        answers: list[Tensor] = []
+        for part in [views] if one_pass else views.split(1):  # each view with the same random numbers
+            given = representation.standardise(part.flatten(0, -3))
+            answer = self.window(representation, given, frames, samples, seed, known)
+            future = representation.restore(answer[:, :, given.shape[1] :])
+            answers.append(future.unflatten(1, part.shape[:-2]))
+        future = torch.cat(answers, 1)
+        return (future[:, 0] + representation.mirror(future[:, 1])) / 2 if self.symmetric else future[:, 0]
 
     def window(
         self,
@@ -229,7 +212,7 @@ class Adapter:
         seed: int,
         known: KnownFrames | None = None,
     ) -> Float[Tensor, "sample batch frame feat"]:
-        """Standardised features of the past and of the `frames` after it; the past is given exactly."""
+        """Standardised features of `past` (given exactly) and of the `frames` after it, some of which are `known`."""
         batch, observed, _ = past.shape
         features = torch.cat((past, past.new_zeros(batch, frames, past.shape[2])), 1)
         confidence = past.new_zeros(batch, observed + frames, representation.tokens)
@@ -248,7 +231,7 @@ class Adapter:
         samples: int,
         seed: int,
     ) -> Float[Tensor, "sample batch frame feat"]:
-        """Features, in their own units, of motion that is made from labels alone."""
+        """Features, in their own units, of motion generated from labels alone."""
         representation = self.trained_representation()
         features = torch.zeros(len(action), frames, representation.width)
         confidence = torch.zeros(len(action), frames, representation.tokens)
@@ -256,9 +239,9 @@ class Adapter:
         return representation.restore(self.predict(query, samples, torch.Generator().manual_seed(seed)))
 
     def forecast(self, past: Clip, frames: int, space: Space) -> Clip:
-        """The `frames` after `past` (batch shape (window,)): poses in the root's frame, as a protocol asks for them.
+        """The `frames` after `past` (batch shape (window,)): poses in the frame of the root, for protocols.
 
-        Raises UsageError where the model cannot answer in that space, or the clip is of another skeleton or rate.
+        Raises UsageError if the model does not answer in that space, or for another skeleton or rate.
         """
         if space not in self.spaces:
             raise UsageError(
@@ -269,28 +252,22 @@ class Adapter:
         representation = self.representation or own_representation(past, space)
         return representation.decode(self.continued(representation, past, frames, 1, 0)[0])
 
-    @torch.inference_mode()
     def sample(self, past: Points, frames: int, samples: int, seed: int) -> Points:
-        """`samples` futures of joint positions, batch shape (sample, window), as a stochastic protocol asks for them.
+        """`samples` futures of joint positions relative to the root, batch shape (sample, window).
 
-        `past` has batch shape (window,), the model's rate and skeleton. Raises UsageError where the model's features
-        are not positions relative to the root in the world's axes.
+        `past` has batch shape (window,), the model's rate and skeleton. Raises UsageError unless the features are
+        joint positions relative to the root in the axes of the world.
         """
         representation = self.representation
         if representation is None and "positions" in self.spaces:
-            # Its own frames, whatever the skeleton: the representation only says what belongs to which joint.
-            own = RootPositionsConfig(past.fps).build(past.skeleton)
-            observed = (past.positions - past.positions[..., :1, :])[:, -self.observed :].flatten(-2)
-            found = self.after(own, observed, frames, samples, seed)
-            return Points(past.skeleton, found.unflatten(-1, (-1, 3)), past.fps)
+            representation = CentredPositionsConfig(past.fps).build(past.skeleton)
         if representation is None or representation.reference != "centred":
             raise UsageError(
                 expected="a model of joint positions relative to the root (recipes with CentredPositions)",
                 got=f"{self.name}, a model of {' or '.join(sorted(self.spaces))} in the frame of the root",
-                cure="Evaluate it by a protocol of its own kind, or train a recipe made for this one.",
+                cure="Evaluate smrnet here, and this model with --protocol cmu-legacy.",
             )
-        observed = representation.encode(past[max(0, past.frames - self.observed) :])
-        return representation.decode(self.after(representation, observed, frames, samples, seed)).points()
+        return representation.decode(self.continued(representation, past, frames, samples, seed)).points()
 
 
 def own_representation(clip: Clip, space: Space) -> Representation:

@@ -1,4 +1,4 @@
-"""Files in and out of the verbs: what goes in comes out in the same layout."""
+"""Input and output files of the verbs; the output has the layout of the input."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LARGEST = 1_000_000  # frames between two poses
 
 @dataclass(frozen=True, eq=False)
 class ClipFile:
-    """A file that was read: one clip (under the name ""), or the people of a video by track id."""
+    """The clips of a file: one clip (named ""), or the people of a video by track id."""
 
     file: Path
     clips: Mapping[str, Clip]
@@ -41,7 +41,7 @@ class ClipFile:
             raise UsageError(
                 expected="a motion with joint rotations (BVH, NPZ)",
                 got=f"positions only in {self.file.name}",
-                cure="For points use `kinema upsample` or `kinema repair`.",
+                cure="Use `kinema upsample` or `kinema repair`, which take points.",
             )
         return clip
 
@@ -52,15 +52,15 @@ class ClipFile:
 
     @property
     def keys(self) -> Keys:
-        """The key mode where none is given: the frames of a detector are evidence."""
+        """The default key mode: "soft" for the keypoints of a detector, else "exact"."""
         return "exact" if self.people is None else "soft"
 
     def beside(self, word: str) -> Path:
-        """Where the answer goes by default: FILE.word.suffix in this folder."""
+        """The default output file: FILE.word.suffix in the working folder."""
         return Path(f"{self.file.stem}.{word}{self.file.suffix}")
 
     def write(self, done: Mapping[str, Completed], path: Path) -> None:
-        """Write in the layout of the file."""
+        """Write `done` in the layout of the input file."""
         if self.people is None:
             save(next(iter(done.values())).motion, path)
             return
@@ -81,11 +81,10 @@ def open_source(path: Path, options: FileOptions) -> ClipFile:
 
 
 def pair(before: Motion, after: Motion, *, align: bool) -> tuple[Motion, Motion]:
-    """The two clips to join, on the body and at the rate of the first.
+    """The two clips to join, on the skeleton and at the rate of the first.
 
-    With `align` the second stands where the first ended and faces as it did. A second clip of another skeleton is
-    retargeted to it, one of another rate is resampled; a KinemaWarning says so. Raises UsageError where
-    too few joints match.
+    `align` moves and rotates the second clip to the end of the first. Retargeting and resampling give a KinemaWarning.
+    Raises UsageError if too few joints match.
     """
     if abs(before.fps - after.fps) > 1e-4 * before.fps:
         _tell(f"the second clip has {after.fps:g} frames per second; it is read at {before.fps:g}")
@@ -93,8 +92,8 @@ def pair(before: Motion, after: Motion, *, align: bool) -> tuple[Motion, Motion]
     if not before.skeleton.same_tree(after.skeleton):
         pairing = pair_joints(after.skeleton, before.skeleton)
         after = retarget(after, before)
-        told = ["the second clip has another skeleton and was retargeted to that of the first"]
-        _tell("; ".join([*told, *pairing.lines()]))
+        notes = ["the second clip has another skeleton and was retargeted to that of the first"]
+        _tell("; ".join([*notes, *pairing.lines()]))
     after = replace(after, skeleton=before.skeleton, fps=before.fps, layout=before.layout)
     if align:
         angle = facing(before[-1:])[0] - facing(after[:1])[0]
@@ -109,12 +108,12 @@ def _tell(note: str) -> None:
 
 
 def joined(before: Motion, after: Motion, frames: int, known: int) -> tuple[Motion, Bool[Tensor, " frame"]]:
-    """The end of one clip, `frames` unknown ones, the start of the other, and which of them are known."""
+    """The end of one clip, `frames` unknown frames and the start of the other; and the mask of known frames."""
     if known < 1 or frames > _LARGEST:
         raise UsageError(
             expected=f"a context of 0 or more, and at most {_LARGEST} frames",
             got=f"{known - 1} and {frames}",
-            cure="Say --context 0, and --frames 30.",
+            cure="Use --context 0 and --frames 30.",
         )
     start, end = before[-min(known, before.frames) :], after[: min(known, after.frames)]
     if (start.offsets is None) != (end.offsets is None):

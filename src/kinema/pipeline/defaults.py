@@ -1,4 +1,4 @@
-"""Which model a verb takes where none is named. The scores are those of docs/results.md."""
+"""The default model of each verb. The scores are those of docs/results.md."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from kinema.core.constants import Verb
 from kinema.pipeline.requests import ForecastRequest, Request
 
 AUTO = "auto"
-_BY_GAP = "the rule takes for each gap the curve or model with the smallest measured error there (docs/inbetween.md)"
+_BY_GAP = "each gap gets the curve or model with the smallest measured error on such gaps (docs/inbetween.md)"
 
 
 @dataclass(frozen=True)
 class DefaultModel:
-    """The model, and the measurement that chose it."""
+    """The model, and the measurement behind the choice."""
 
     model: str
     why: str
@@ -29,8 +29,8 @@ DEFAULTS: dict[Verb | Literal["futures"], DefaultModel] = {
     ),
     "futures": DefaultModel(
         "smrnet",
-        "several samples, --hold or --end: only smrnet gives futures that differ and uses what is known of them; the "
-        "nearest of ten errs by 143 mm over 1.6 s, zero velocity by 190 (one seed)",
+        "several samples, --hold or --end: only smrnet gives futures that differ and uses constraints; the nearest of "
+        "ten errs by 143 mm over 1.6 s, zero velocity by 190 (one seed)",
     ),
     "inbetween": DefaultModel(AUTO, _BY_GAP),
     "upsample": DefaultModel(AUTO, _BY_GAP),
@@ -41,10 +41,10 @@ DEFAULTS: dict[Verb | Literal["futures"], DefaultModel] = {
         "action-gan shakes less, its jerk is 1.27 times the real one, that of posegpt 1.75",
     ),
 }
-"""The model of each verb; "futures" is forecast with several samples or with something known of the future."""
+"""The model of each verb; "futures" is `forecast` with several samples or with constraints."""
 
 
 def default_model(request: Request, *, end: bool = False) -> str:
-    """The model that answers a request where none is named; `end`: the last pose of a forecast is known."""
+    """The default model for a request; `end`: a forecast has a given last pose."""
     futures = isinstance(request, ForecastRequest) and (request.samples > 1 or bool(request.hold) or end)
     return DEFAULTS["futures" if futures else request.verb].model

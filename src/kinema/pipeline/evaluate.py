@@ -1,4 +1,4 @@
-"""Scoring a model by name under a protocol by name."""
+"""`evaluate`: score a model under a protocol."""
 
 from __future__ import annotations
 
@@ -20,15 +20,13 @@ def evaluate(
     answers: Path | None = None,
     classifier: Path | None = None,
 ) -> Report:
-    """Score a model (a baseline's name, a shipped model's name, a run folder, or a pipeline) under a protocol.
+    """Score a model (a name for `open`, a baseline of the protocol, or a pipeline) under a protocol.
 
-    A protocol may know baselines of its own: the stochastic ones "nearest-neighbour", which needs their training
-    recordings, and those of completion the classical filters ("savgol", "one-euro" ...).
-
-    `data` is the folder with the protocol's data (default: the one that KINEMA_DATA names). Options of some protocols:
-    `answers`, an HDF5 file for ground truth and answers; `classifier`, a file of weights to measure an FID by. Raises
-    UsageError for an unknown model or protocol, for an option that the protocol does not use, and for a model that does
-    not answer the protocol's verb; MissingDataError where data or weights are not there.
+    Baselines of single protocols: "nearest-neighbour" (stochastic forecasting; needs the training recordings) and
+    filters ("savgol", "one-euro" ...; in-betweening). `data` is the folder of the protocol's data (default: that of
+    KINEMA_DATA). Options of some protocols: `answers`, an HDF5 file for ground truth and answers; `classifier`, weights
+    for an FID. Raises UsageError for an unknown model or protocol, an option that the protocol does not use, or a model
+    without the protocol's verb; MissingDataError for missing data or weights.
     """
     chosen = named(protocol)
     options = Options(answers, classifier, ClassifierTrainer())
@@ -36,9 +34,9 @@ def evaluate(
     pipeline = _opened(chosen, model, data) if isinstance(model, (str, Path)) else model
     if chosen.verb not in pipeline.verbs:
         raise UsageError(
-            expected=f"a model that answers {chosen.verb}, which {protocol} asks",
+            expected=f"a model that answers {chosen.verb}, which {protocol} needs",
             got=f"{pipeline.name}, which answers {', '.join(pipeline.verbs) or 'none of the verbs'}",
-            cure=f"Name one that lists {chosen.verb} in `kinema models`, or use another protocol.",
+            cure=f"Use a model that lists {chosen.verb} in `kinema models`, or another protocol.",
         )
     beside = [_opened(chosen, name, data) for name in chosen.beside if name != pipeline.name]
     return chosen.evaluate(pipeline, data, beside=beside, options=options)
@@ -49,7 +47,7 @@ def _opened(protocol: Protocol, model: str | Path, data: Data) -> Evaluated:
 
 
 def _check(protocol: Protocol, options: Options) -> None:
-    """Raises UsageError for an option that is given to a protocol that does not use it."""
+    """Raise UsageError for an option that the protocol does not use."""
     for name in ("answers", "classifier"):
         if getattr(options, name) is not None and name not in protocol.options:
             users = [other for other, one in PROTOCOLS.items() if name in one.options]

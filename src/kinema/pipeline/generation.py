@@ -1,4 +1,4 @@
-"""`generate`: motion from labels and a length."""
+"""`generate`: motion from action labels."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from kinema.motion.motion import Clip
 from kinema.pipeline.adapter import Adapter
 from kinema.pipeline.requests import Schedule
 
-_CHUNK = 64  # clips that are made at once
+_CHUNK = 64  # clips at a time
 
 
 def generate(
     adapter: Adapter, labels: Mapping[str, float] | Schedule, seconds: float, *, samples: int = 1, seed: int = 0
 ) -> Clip:
-    """`samples` clips of `seconds`, batch shape (sample,), of an action, a mixture, or a schedule of them.
+    """`samples` clips of `seconds`, batch shape (sample,), of a mixture of actions or a schedule of mixtures.
 
-    Raises UsageError for a model without actions, an unknown action, or a length under one frame.
+    Raises UsageError for a model without actions, an unknown action, or a length below one frame.
     """
     frames = frames_of(adapter, seconds)
     if isinstance(labels, Mapping):
@@ -48,14 +48,14 @@ def make(adapter: Adapter, labels: Float[Tensor, "clip class"], frames: int, see
 
 
 def frames_of(adapter: Adapter, seconds: float) -> int:
-    """How many frames that is. Raises UsageError where it is not at least one."""
+    """The number of frames in `seconds`. Raises UsageError for less than one."""
     fps = adapter.trained_representation().fps
     frames = round(seconds * fps) if 0 <= seconds < float("inf") else 0
     if frames < 1:
         raise UsageError(
             expected=f"a length of at least one frame ({1 / fps:.3f} s)",
             got=f"{seconds:g} s",
-            cure="Say --seconds 1, or seconds=1 in Python.",
+            cure="Use --seconds 1, or seconds=1 in Python.",
         )
     return frames
 
@@ -70,16 +70,14 @@ def label_weights(adapter: Adapter, labels: Mapping[str, float]) -> Float[Tensor
         raise UsageError(
             expected="a model that was trained with actions",
             got=f"{adapter.name}, which was not",
-            cure="Choose one that lists actions in `kinema models show NAME`.",
+            cure="Use --model posegpt, or a model with actions in `kinema models show NAME`.",
         )
     row = torch.zeros(len(actions))
     for name, weight in labels.items():
         if name not in actions:
             raise unknown_name(f"action of {adapter.name}", name, actions)
         if not 0 <= weight < float("inf"):
-            raise UsageError(
-                expected="weights of 0 or more", got=f"{name}:{weight:g}", cure=f"Give a weight such as {name}:0.5."
-            )
+            raise UsageError(expected="weights of 0 or more", got=f"{name}:{weight:g}", cure=f"Write {name}:0.5.")
         row[actions.index(name)] = weight
     style = torch.tensor([name in styles for name in actions])
     if not float(row[~style].sum()) > 0 and bool((~style).any()):
@@ -87,7 +85,7 @@ def label_weights(adapter: Adapter, labels: Mapping[str, float]) -> Float[Tensor
         raise UsageError(
             expected=f"an action among {known}",
             got=str(dict(labels)),
-            cure=f"Name one of these actions, as {known.split(', ')[0]}.",
+            cure=f"Add an action, as {known.split(', ')[0]}.",
         )
     for kind in (style, ~style):
         if float(total := row[kind].sum()) > 0:
@@ -96,7 +94,7 @@ def label_weights(adapter: Adapter, labels: Mapping[str, float]) -> Float[Tensor
 
 
 def scheduled(adapter: Adapter, schedule: Schedule, frames: int) -> Float[Tensor, "frame class"]:
-    """Label weights of every frame. Raises UsageError where times do not rise from 0, or lie beyond the end."""
+    """Label weights of every frame. Raises UsageError unless times rise from 0 and are within the clip."""
     fps = adapter.trained_representation().fps
     starts = [start for _, start in schedule]
     if not starts or starts[0] != 0 or any(a >= b for a, b in pairwise(starts)):
@@ -109,7 +107,7 @@ def scheduled(adapter: Adapter, schedule: Schedule, frames: int) -> Float[Tensor
         raise UsageError(
             expected=f"parts that begin within {frames / fps:.2f} s",
             got=f"one at {starts[-1]:g} s",
-            cure=f"Say --seconds {starts[-1] + 1:g}, or seconds={starts[-1] + 1:g} in Python.",
+            cure=f"Use --seconds {starts[-1] + 1:g}, or seconds={starts[-1] + 1:g} in Python.",
         )
     rows = torch.zeros(frames, len(adapter.card.actions))
     for labels, start in schedule:

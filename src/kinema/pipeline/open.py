@@ -1,4 +1,4 @@
-"""What a name means: a run folder, a shipped model, a baseline, a classical method, or a repository ("hub:...")."""
+"""Resolve a name: a run folder, a shipped model, a baseline, a classical method, or a repository ("hub:...")."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from kinema.training.checkpoint import CONFIG, RunFolder
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
 METHODS: tuple[str, ...] = ("auto", *CURVES)
-"""The methods besides models: a curve for every gap, or "auto", the best one for each."""
+"""The methods that are no models: a curve for all gaps, or "auto", the best method for each gap."""
 _ONLY: dict[str, Space] = {"slerp": "rotations"}
 
 
 def shipped_models() -> tuple[str, ...]:
-    """The names of the models whose weights come with the package."""
+    """The names of the models that the package contains."""
     return tuple(sorted(folder.parent.name for folder in WEIGHTS.glob("*/config.json")))
 
 
 def load_adapter(name: str | Path) -> Adapter:
-    """The model of that name, run folder, or repository ("hub:USER/NAME"). Folders with a config.json win over names.
+    """The model of that name, run folder, or repository ("hub:USER/NAME"); a folder with config.json comes first.
 
-    Raises UsageError for an unknown name and for a curve, which has no model, MissingDataError for a folder or
-    repository without a model, CheckpointError for a damaged one.
+    Raises UsageError for an unknown name or a curve, MissingDataError for a folder or repository without a model,
+    CheckpointError for a damaged one.
     """
     if (folder := model_folder(name)) is None:
         if str(name) not in BASELINES:
             raise UsageError(
                 expected=f"a model among {', '.join((*BASELINES, *shipped_models()))}, or a run folder",
                 got=f"'{name}', a classical method",
-                cure="Take simlpe-cmu, or another name of `kinema models`.",
+                cure="Use simlpe-cmu, or another model of `kinema models`.",
             )
         return Adapter(str(name), BASELINES[str(name)](), observed=4, only=_ONLY.get(str(name)))
     return load_model(folder, called(str(name)) if str(name).startswith(PREFIX) else folder.name)
 
 
 def model_folder(name: str | Path) -> Path | None:
-    """The folder that holds the model of that name or run folder; None for a baseline or a curve, which needs none.
+    """The folder of a model; None for a baseline or a curve, which has none.
 
     Raises UsageError for an unknown name, MissingDataError for a folder without a model.
     """
@@ -66,10 +66,7 @@ def model_folder(name: str | Path) -> Path | None:
 
 
 def model_identity(name: str | Path) -> str:
-    """What tells a model from every other of its name: a digest of its files; for a baseline or a curve its name.
-
-    Raises as `load_adapter` does.
-    """
+    """A digest of a model's files; the name of a baseline or a curve. Raises the same errors as `model_folder`."""
     if (folder := model_folder(name)) is None:
         return str(name)
     digest = hashlib.blake2b(digest_size=16)

@@ -1,6 +1,6 @@
-"""`Pipeline`: what `kn.open(name)` gives. The only thing that wraps a trained model or a classical method.
+"""`Pipeline`, returned by `kn.open(name)`: a trained model or a classical method with the five verbs.
 
-It has the five verbs. The command line, the studio, streaming, export and the protocols all hold a `Pipeline`.
+The command line, the studio, streaming, export and the protocols all hold a `Pipeline`.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ _FILL: tuple[Verb, ...] = ("inbetween", "upsample", "repair")
 
 @dataclass(frozen=True, eq=False)
 class Pipeline(ProtocolMethods):
-    """A model with its weights, a baseline, or a classical method, ready for a user's clips.
+    """A trained model, a baseline, or a classical method, applied to a user's clips.
 
-    `verbs` says what it answers; a model that forecasts fills gaps as well if it is asked to, with a KinemaWarning.
-    `adapter` is the way to the model and back; None for a classical curve. Every verb raises UsageError, with what to
-    do instead, where this pipeline does not answer it or the input does not fit.
+    `verbs` lists what it supports; a model that only forecasts also fills gaps, with a KinemaWarning. `adapter`
+    encodes, predicts and decodes; None for a classical curve. Every verb raises UsageError if this pipeline does not
+    support it or the input does not fit.
     """
 
     @classmethod
@@ -65,7 +65,7 @@ class Pipeline(ProtocolMethods):
         symmetric: bool = False,
         card: Card | None = None,
     ) -> Pipeline:
-        """The pipeline of a model that is at hand; the arguments are the fields of `Adapter`."""
+        """The pipeline of a model in memory; the arguments are the fields of `Adapter`."""
         return cls(name, Adapter(name, model, representation, observed, trained, symmetric, card=card or Card()))
 
     @property
@@ -75,12 +75,12 @@ class Pipeline(ProtocolMethods):
 
     @property
     def licence(self) -> str:
-        """The licence of the weights; empty where there are none."""
+        """The licence of the weights; empty if there are none."""
         return self.card.licence
 
     @property
     def verbs(self) -> tuple[Verb, ...]:
-        """What it answers."""
+        """The verbs that it supports."""
         if self.name == AUTO:
             return VERBS
         curve: tuple[Verb, ...] = _FILL if self.name in METHODS else ()
@@ -96,7 +96,7 @@ class Pipeline(ProtocolMethods):
 
     @property
     def trained_seconds(self) -> float:
-        """How long the clips are that a generating model was trained to make, in seconds; 0 where it does not say."""
+        """The length of the clips that the model was trained to generate, seconds; 0 if unknown."""
         stage = self.card.stage
         return (stage.task.frames if stage else self.trained().trained) / self.trained().trained_representation().fps
 
@@ -110,9 +110,9 @@ class Pipeline(ProtocolMethods):
         hold: Sequence[str] = (),
         end: Motion | None = None,
     ) -> Answer:
-        """What the body does next, for `seconds` (default: what the model was trained for), on its skeleton and rate.
+        """Predict the next `seconds` (default: as trained), on the skeleton and at the rate of the clip.
 
-        `hold` names body parts that stay as they are, `end` is a clip in whose last pose all futures end (SMRNet only).
+        `hold` names body parts that keep their pose; all futures end in the last pose of the clip `end` (both: SMRNet).
         """
         return self.ask(ForecastRequest(seconds, samples, seed, tuple(hold)), clip, end)
 
@@ -129,12 +129,12 @@ class Pipeline(ProtocolMethods):
         samples: int = 1,
         seed: int = 0,
     ) -> Completed:
-        """The movement between key poses: from the end of `first` to the start of `second`, or between `keys` of one.
+        """Predict the movement from the end of `first` to the start of `second`, or between `keys` of `first`.
 
-        With `second`, `frames` new ones lie between; `context` more known ones on each side tell how the body moved,
-        and `align` moves the second clip to where the first ends; a second clip of another skeleton or rate is brought
-        to those of the first, with a KinemaWarning. Without it, `keys` are the frames of `first`
-        (counted from 0) that are known. With `key_mode` "soft" keys are evidence and are smoothed.
+        With `second`: `frames` new frames in between, `context` more known frames on each side; `align` moves the
+        second clip to the end of the first. Another skeleton or rate is converted to that of the first, with a
+        KinemaWarning. Without it, `keys` are the known frames of `first`, counted from 0. `key_mode` "soft" smooths the
+        keys.
         """
         named = None if keys is None else tuple(keys)
         request = InbetweenRequest(
@@ -151,7 +151,7 @@ class Pipeline(ProtocolMethods):
         key_mode: Keys = "exact",
         seed: int = 0,
     ) -> Completed:
-        """The same movement in more frames: `rate` times as many, or `fps` per second. The duration stays."""
+        """Predict more frames of the same movement: `rate` times as many, or `fps` per second."""
         return self.ask(UpsampleRequest(rate, fps, key_mode, seed), clip)
 
     def repair(
@@ -163,10 +163,10 @@ class Pipeline(ProtocolMethods):
         key_mode: Keys = "exact",
         seed: int = 0,
     ) -> Completed:
-        """Missing values, spikes, jumps and frozen runs are filled anew; good frames stay as they are.
+        """Replace missing values, spikes, jumps and frozen runs; good frames stay unchanged.
 
-        `frames` are the bad ones where you know them; nothing is then searched for. `strength` 2 is twice as
-        suspicious. With `key_mode` "soft" all frames are evidence, and jitter is smoothed away.
+        `frames` names the bad frames; nothing else is then searched for. `strength` 2 finds steps half as unusual.
+        `key_mode` "soft" smooths all frames.
         """
         return self.ask(RepairRequest(None if frames is None else tuple(frames), strength, key_mode, seed), clip)
 
@@ -178,10 +178,10 @@ class Pipeline(ProtocolMethods):
         samples: int = 1,
         seed: int = 0,
     ) -> Clip:
-        """Motion of an action, batch shape (samples,): a name, a mixture {"walk": 0.5, "run": 0.5}, or a schedule.
+        """Generate motion, batch shape (samples,), of an action, a mixture {"walk": 0.5, "run": 0.5}, or a schedule.
 
-        A schedule is label weights and the second from which on they hold: [({"walk": 1}, 0), ({"run": 1}, 2)].
-        `seconds` defaults to what the model was trained to make.
+        A schedule is a list of label weights and start times: [({"walk": 1}, 0), ({"run": 1}, 2)]. `seconds`
+        defaults to the length of the training clips.
         """
         if isinstance(action, (str, Mapping)):
             return self.ask(GenerateRequest(action, seconds=seconds, samples=samples, seed=seed))
@@ -202,10 +202,10 @@ class Pipeline(ProtocolMethods):
     def ask(
         self, request: Request, clip: Clip | None = None, other: Motion | None = None, /
     ) -> Answer | Completed | Clip:
-        """The answer to a request about `clip`; every verb comes through here.
+        """Answer a request about `clip`; all verbs call this.
 
-        `other` is the clip that a forecast ends in, or the second one of two. "auto" hands the request to the default
-        model of its verb. Raises UsageError where the request does not fit the clip or this pipeline.
+        `other` is the clip in whose last pose a forecast ends, or the second clip of `inbetween`. "auto" passes the
+        request on to the default model of its verb. Raises UsageError if it does not fit the clip or this pipeline.
         """
         if self.name == AUTO and (model := default_model(request, end=other is not None)) != AUTO:
             return _default(model).ask(request, clip, other)  # pyright: ignore[reportCallIssue, reportArgumentType, reportUnknownVariableType] - any request
@@ -246,20 +246,20 @@ class Pipeline(ProtocolMethods):
 
     @property
     def _method(self) -> str | Adapter:
-        """The method of `complete`: the adapter of a trained model, the name of a curve."""
+        """The `method` of `complete`: the adapter of a trained model, or the name of a curve."""
         return self.adapter if self.adapter and self.adapter.representation else self.name
 
     def _answers(self, verb: Verb, *clips: object) -> None:
         trained = self.adapter is not None and self.adapter.representation is not None
         if verb in _FILL and verb not in self.verbs and trained and self.trained().model.continues:
-            told = f"{self.name} was not trained to fill gaps: it does not look at what follows them; auto does"
-            warnings.warn(told, KinemaWarning, stacklevel=4)
+            note = f"{self.name} was not trained to fill gaps: it ignores the frames after a gap; auto uses them"
+            warnings.warn(note, KinemaWarning, stacklevel=4)
         elif verb not in self.verbs:
             model = DEFAULTS[verb].model
             raise UsageError(
                 expected=f"a model that answers {verb}",
                 got=f"{self.name}, which answers {', '.join(self.verbs) or 'none of the verbs'}",
-                cure=f'Take {model}, the default of {verb}: leave --model out, or kn.open("{model}") in Python.',
+                cure=f'Use {model}, the default of {verb}: leave --model out, or kn.open("{model}") in Python.',
             )
         kind = Clip if verb in ("upsample", "repair") else Motion
         for place, clip in enumerate(clips):
@@ -268,8 +268,7 @@ class Pipeline(ProtocolMethods):
                 raise UsageError(
                     expected=f"a motion to {verb}, with joint rotations (BVH, NPZ)",
                     got="joint positions only",
-                    cure='Points can be upsampled and repaired. Read a motion with kn.load("walk.bvh"), or '
-                    "`kinema convert POINTS walk.bvh --to canon17`.",
+                    cure="Run `kinema convert POINTS walk.bvh --to canon17` first; upsample and repair take points.",
                 )
             if (wanted or clip is not None) and not isinstance(clip, kind):
                 raise UsageError(
@@ -282,9 +281,9 @@ class Pipeline(ProtocolMethods):
 def open(name: str | Path = "auto") -> Pipeline:  # noqa: A001  kn.open, as Image.open
     """The pipeline of a shipped model, a baseline, a classical method, a run folder, or "hub:USER/NAME".
 
-    "auto" takes the default model of each verb, and where gaps are filled, for each gap the method with the smallest
-    measured error. Folders with a config.json win over names. Raises UsageError for an unknown name, MissingDataError
-    for a folder without a model, CheckpointError for a damaged one.
+    "auto" is the default model of each verb, and for each gap the method with the smallest measured error. A folder
+    with a config.json takes precedence over a name. Raises UsageError for an unknown name, MissingDataError for a
+    folder without a model, CheckpointError for a damaged one.
     """
     if model_folder(name) is None and str(name) not in BASELINES:
         return Pipeline(str(name))
@@ -293,32 +292,32 @@ def open(name: str | Path = "auto") -> Pipeline:  # noqa: A001  kn.open, as Imag
 
 
 def open_generator(name: str | Path) -> Pipeline:
-    """The pipeline of a model that knows actions. Raises UsageError where it knows none, and as `open` does."""
+    """The pipeline of a model with actions. Raises UsageError for a model without, and as `open` does."""
     pipeline = open(DEFAULTS["generate"].model if str(name) == AUTO else name)
     if "generate" not in pipeline.verbs:
         raise UsageError(
             expected="a model that was trained with actions",
             got=f"{pipeline.name}, which was not",
-            cure=f"Take {DEFAULTS['generate'].model}, or another one of whose actions `kinema models show NAME` tells.",
+            cure=f"Use {DEFAULTS['generate'].model}, or a model with actions (`kinema models show NAME` lists them).",
         )
     return pipeline
 
 
 @cache
 def _default(name: str) -> Pipeline:
-    """A default model, read once."""
+    """A default model, loaded once."""
     return open(name)
 
 
 def _named(clip: Clip, frames: Iterable[int]) -> Bool[Tensor, " frame"]:
-    """The frames that are named. Raises UsageError where none is, or one lies outside the clip."""
-    places = list(frames)
-    if not places or not all(0 <= place < clip.frames for place in places):
+    """A mask of these frames. Raises UsageError for none, or for one outside the clip."""
+    numbers = list(frames)
+    if not numbers or not all(0 <= number < clip.frames for number in numbers):
         raise UsageError(
             expected=f"frames of the clip, 0 to {clip.frames - 1}, at least one",
-            got=str(places) if len(places) < 12 else f"{len(places)} from {min(places)} to {max(places)}",
-            cure=f"Frames are counted from 0: the last one is {clip.frames - 1}.",
+            got=str(numbers) if len(numbers) < 12 else f"{len(numbers)} from {min(numbers)} to {max(numbers)}",
+            cure=f"Use numbers from 0 to {clip.frames - 1}, as 0,{clip.frames - 1}.",
         )
     mask = torch.zeros(clip.frames, dtype=torch.bool)
-    mask[places] = True
+    mask[numbers] = True
     return mask

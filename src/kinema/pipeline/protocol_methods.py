@@ -1,4 +1,4 @@
-"""What protocols ask of a pipeline (`kinema.protocols.interface.Evaluated`): many windows at once."""
+"""The members of a pipeline that protocols use (`kinema.protocols.interface.Evaluated`): many windows at once."""
 
 from __future__ import annotations
 
@@ -32,39 +32,39 @@ class ProtocolMethods:
 
     @property
     def trained_on(self) -> frozenset[str]:
-        """Identities of the training recordings; empty for what was not trained."""
+        """Identities of the training recordings; empty for an untrained method."""
         return self.adapter.trained_on if self.adapter else frozenset()
 
     @property
     def actions(self) -> tuple[str, ...]:
-        """The names of the actions that the model knows; none where it does not generate."""
+        """The action labels of the model; empty if it does not generate."""
         return self.adapter.actions if self.adapter else ()
 
     @property
     def deterministic(self) -> bool:
-        """Whether all samples are the same."""
+        """True if all samples are equal."""
         return self.adapter is None or self.adapter.deterministic
 
     @property
     def spaces(self) -> frozenset[Space]:
-        """What its forecasts can be made of; nothing for a curve, which does not forecast."""
+        """The spaces of its forecasts; empty for a curve, which does not forecast."""
         return self.adapter.spaces if self.adapter else frozenset()
 
     @property
     def kinds(self) -> frozenset[Kind]:
-        """What it completes; nothing for a baseline, which only forecasts."""
+        """The kinds of clips that it completes; empty for a baseline, which only forecasts."""
         if self._curve:
             return CLASSICAL[self.name].kinds
         return self.adapter.kinds if self.adapter and self.adapter.representation else frozenset()
 
     @property
     def fps(self) -> float:
-        """The rate of what the model makes; 0 for a baseline or a curve, which take the rate of a clip."""
+        """The rate of the model; 0 for a baseline or a curve, which use the rate of a clip."""
         return self.adapter.representation.fps if self.adapter and self.adapter.representation else 0.0
 
     @property
     def _curve(self) -> bool:
-        """Whether it completes by a curve: `adapter` is then None, or the baseline that forecasts by that curve."""
+        """True if it completes by a curve: `adapter` is None, or the baseline that forecasts by that curve."""
         return self.name in CLASSICAL and (self.adapter is None or self.adapter.representation is None)
 
     def trained(self) -> Adapter:
@@ -73,7 +73,7 @@ class ProtocolMethods:
             raise UsageError(
                 expected="a model",
                 got=f"the curve {self.name}",
-                cure="Name a model that `kinema models` lists, or a run folder.",
+                cure="Use simlpe-cmu, or another model that `kinema models` lists.",
             )
         return self.adapter
 
@@ -91,10 +91,9 @@ class ProtocolMethods:
         known: Bool[Tensor, " frame"] | Bool[Tensor, "frame joint"],
         confidence: Float[Tensor, "*batch frame joint"] | None = None,
     ) -> AnyClip:
-        """The whole of clips (batch shape (window,)) whose `known` frames are given.
+        """Fill clips (batch shape (window,)) from their `known` frames: see `Evaluated`.
 
-        Frames with a confidence are noisy evidence, others exact; all windows at once, with what
-        `completion.complete` answers for each of them alone. See `Evaluated`.
+        Each window has the answer that `completion.complete` gives for it alone.
         """
         if self._curve:
             return CLASSICAL[self.name].complete(clip, known, confidence)
@@ -111,24 +110,24 @@ class ProtocolMethods:
         return make(self.trained(), labels, frames, seed)
 
     def as_represented(self, clip: Clip) -> Clip:
-        """A recording after the model's representation: on its skeleton, at its rate, with what its features keep."""
+        """A recording encoded and decoded by the representation: the model's skeleton and rate."""
         representation = self.trained().trained_representation()
         return representation.decode(representation.encode(representation.read(clip)))
 
     def source(self, data: Data) -> Source:
-        """The recordings that it was trained on, below the folder `data`. Raises UsageError where it has none."""
+        """Its training recordings in the folder `data`. Raises UsageError if it has none."""
         recipe = self.trained().card.recipe
         if recipe is None:
             raise UsageError(
                 expected="a model with a recipe, which names its training recordings",
                 got=self.name,
-                cure="Name a run folder, or a model that `kinema models` lists.",
+                cure="Use posegpt, or another model that `kinema models` lists.",
             )
         return recipe.source if data is None else recipe.source.rooted(str(data))
 
     @property
     def code_count(self) -> tuple[int, int]:
-        """Books, and codes in each; (0, 0) where the model has no tokeniser."""
+        """The number of code books, and of codes in each; (0, 0) without a tokeniser."""
         return (self._tokeniser.books, self._tokeniser.codes) if self._tokeniser else (0, 0)
 
     @property
@@ -138,7 +137,7 @@ class ProtocolMethods:
         return found if isinstance(found, Tokeniser) else None
 
     def cut(self, clip: Clip, frames: int) -> Float[Tensor, "window frame feat"]:
-        """Standardised features of the windows of a recording, one after the other; what is left over is dropped."""
+        """Standardised features of consecutive windows of a recording; the remainder is dropped."""
         representation = self.trained().trained_representation()
         features = representation.standardise(representation.encode(representation.read(clip)))
         count = len(features) // frames
@@ -153,11 +152,11 @@ class ProtocolMethods:
     def coded(
         self, features: Float[Tensor, "window frame feat"]
     ) -> tuple[Int[Tensor, "window token book"], Float[Tensor, "window frame feat"]]:
-        """Codes of standardised features, and the features that are decoded from them."""
+        """Codes of standardised features, and the features decoded from them."""
         tokeniser = self._tokeniser
         if tokeniser is None:
             raise UsageError(
-                expected="a model that makes codes of motion", got=self.name, cure='Open one: kn.open("posegpt").'
+                expected="a model with codes of motion", got=self.name, cure='Use posegpt: kn.open("posegpt").'
             )
         self.trained().model.eval()
         codes = tokeniser.encode(features, torch.ones(features.shape[:2], dtype=torch.bool))
@@ -166,13 +165,13 @@ class ProtocolMethods:
     def continued(
         self, past: Float[Tensor, "window past feat"], frames: int, samples: int, seed: int
     ) -> Float[Tensor, "sample window frame feat"]:
-        """The past, standardised, with the `frames` after it, without a label."""
+        """Standardised features of the past and the `frames` after it, without a label."""
         adapter = self.trained()
         return adapter.window(adapter.trained_representation(), past, frames, samples, seed)
 
 
 def _softened(evidence: Evidence) -> Clip:
-    """Every window smoothed by its own confidences."""
+    """Each window smoothed by its own confidence."""
     clip, confidence = evidence.clip, evidence.confidence
     assert confidence is not None
     parts = [

@@ -1,8 +1,7 @@
-"""What a verb is asked: one frozen dataclass per verb, the only list of its options.
+"""Requests: one frozen dataclass per verb, the only list of its options.
 
-The command line flattens it into options, a job over many files holds it, the Python verbs build it from their keyword
-arguments, and a page of the studio fills it in. The text below a field is its help. A request checks itself: it raises
-UsageError where its values cannot be. Clips are not part of it. This module imports no torch.
+The command line turns its fields into options with the text below as help; batch jobs, the Python verbs and the studio
+build the same object. A request raises UsageError for invalid values. It holds no clips. This module imports no torch.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ from kinema.core.errors import KinemaWarning, UsageError
 Labels = Mapping[str, float]
 """Weights of actions and styles by name."""
 Schedule = Sequence[tuple[Labels, float]]
-"""Label weights, and the second from which on they hold."""
+"""Label weights with their start times in seconds."""
 
 
 def frame_numbers(text: str) -> tuple[int, ...]:
-    """The frames that "0,10,35-40" names. Raises UsageError where they do not rise."""
+    """The frames of "0,10,35-40". Raises UsageError unless they rise."""
     found: list[int] = []
     for piece in text.split(","):
         match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", piece)
@@ -48,7 +47,7 @@ def names(text: str) -> tuple[str, ...]:
 
 
 def mixture(text: str) -> Labels:
-    """The label weights in "walk:0.5,run:0.5"; a KinemaWarning says where they do not sum to 1."""
+    """The label weights in "walk:0.5,run:0.5", with a KinemaWarning if they do not sum to 1."""
     weights: dict[str, float] = {}
     for part in names(text):
         name, colon, number = part.rpartition(":")
@@ -60,8 +59,8 @@ def mixture(text: str) -> Labels:
             ) from error
     total = sum(weights.values())
     if len(weights) > 1 and abs(total - 1) > 1e-6:
-        told = f"the weights of {', '.join(weights)} sum to {total:g}: divided by that"
-        warnings.warn(told, KinemaWarning, stacklevel=2)
+        note = f"the weights of {', '.join(weights)} sum to {total:g}: divided by that"
+        warnings.warn(note, KinemaWarning, stacklevel=2)
     return weights
 
 
@@ -79,7 +78,7 @@ def timetable(text: str) -> Schedule:
 
 
 def _text(parse: Any, metavar: str) -> Parameter:
-    """An option of one word that `parse` reads."""
+    """An option of one word, converted by `parse`."""
 
     def convert(_: Any, tokens: Sequence[Token]) -> Any:
         return parse(tokens[0].value)
@@ -95,16 +94,16 @@ _Flag = Parameter(negative="")
 
 @dataclass(frozen=True)
 class FileOptions:
-    """What a motion file does not say about itself."""
+    """Facts that a motion file may lack."""
 
     unit: float | None = None
-    """Metres per file unit, where the file does not say (BVH): 0.01 for centimetres."""
+    """Metres per file unit, if the file does not state it (BVH): 0.01 for centimetres."""
     source_fps: float | None = None
-    """Frames per second of the file, where it does not say."""
+    """Frames per second of the file, if it does not state it."""
     person: str | None = None
     """Of keypoints with several people: the track id. Default: everybody."""
     joint_map: Annotated[Path | None, Parameter(name="--map")] = None
-    """A joint map (TOML): which joint is which, where names do not say (docs/retarget.md)."""
+    """A joint map (TOML) for skeletons with unknown joint names (docs/retarget.md)."""
 
 
 @dataclass(frozen=True)
@@ -113,15 +112,15 @@ class ForecastRequest:
 
     verb: ClassVar[Verb] = "forecast"
     seconds: float | None = None
-    """How far to predict. Default: as far as the model was trained to."""
+    """How far to predict. Default: as the model was trained."""
     samples: int = 1
     """How many futures."""
     seed: int = 0
     """Same seed, same motion."""
     hold: Annotated[tuple[str, ...], _text(names, "PARTS")] = ()
     """Body parts that keep their last pose, relative to the root and in the axes of the world (a held arm does not
-    turn with the body), with commas between: left_leg, right_leg, torso, left_arm, right_arm, lower, upper. For models
-    that complete (SMRNet)."""
+    rotate with the body), separated by commas: left_leg, right_leg, torso, left_arm, right_arm, lower, upper. SMRNet
+    only."""
 
     def __post_init__(self) -> None:
         _check_length(self.seconds, self.samples)
@@ -133,23 +132,23 @@ class InbetweenRequest:
 
     verb: ClassVar[Verb] = "inbetween"
     frames: int | None = None
-    """Of two clips: how many frames lie between them."""
+    """Of two clips: the number of new frames between them."""
     keys: _Frames = None
-    """Of one clip: the frames that are kept, as 0,10,35-40 (counted from 0); the others are filled anew."""
+    """Of one clip: the frames to keep, as 0,10,35-40 (counted from 0); the others are predicted."""
     every: int | None = None
-    """Of one clip, instead of --keys: keep every so many frames, and the last."""
+    """Of one clip, instead of --keys: keep every Nth frame, and the last."""
     context: int = 0
-    """Of two clips: how many more frames are known before and after the gap. They show how the body moves, and all of
-    them are written. 0: the two poses alone."""
+    """Of two clips: how many more known frames to use before and after the gap. They show how the body moves, and are
+    written too. 0: the two poses alone."""
     align: Annotated[bool, _Flag] = False
-    """Of two clips: move and turn the second so that it stands where the first ends, facing as it does. Default: it
-    stays where its file has it."""
+    """Of two clips: move and rotate the second to the position and heading of the end of the first. Default: keep its
+    position."""
     whole: Annotated[bool, _Flag] = False
-    """Of two clips: write all of both round the new frames."""
+    """Of two clips: write both completely, with the new frames in between."""
     key_mode: Keys = "exact"
-    """exact: known frames come back as they are. soft: they are evidence and are smoothed."""
+    """exact: known frames stay unchanged. soft: they are noisy, and are smoothed."""
     samples: int = 1
-    """How many answers."""
+    """How many samples."""
     seed: int = 0
     """Same seed, same motion."""
 
@@ -160,13 +159,13 @@ class InbetweenRequest:
             raise UsageError(
                 expected="--frames 1 or more (frames=) and a context of 0 or more",
                 got=f"frames {self.frames}, context {self.context}",
-                cure="Say --frames 30, or frames=30 in Python.",
+                cure="Use --frames 30, or frames=30 in Python.",
             )
         if self.every is not None and self.every < 1:
-            raise UsageError(expected="--every 1 or more", got=f"{self.every}", cure="Say --every 10.")
+            raise UsageError(expected="--every 1 or more", got=f"{self.every}", cure="Use --every 10.")
 
     def check_two(self) -> int:
-        """How many frames lie between two clips. Raises UsageError where that is not said, and for keys of one clip."""
+        """The number of frames between two clips. Raises UsageError if it is missing, and for keys of one clip."""
         if self.keys is not None or self.every is not None:
             raise UsageError(
                 expected="two clips, or key frames of one",
@@ -177,18 +176,18 @@ class InbetweenRequest:
             raise UsageError(
                 expected="the number of frames between two clips: --frames 1 or more (frames=)",
                 got="none",
-                cure="Say --frames 30, or frames=30 in Python, for a second at 30 per second.",
+                cure="Use --frames 30, or frames=30 in Python, for a second at 30 per second.",
             )
         return self.frames
 
     def keys_of(self, count: int) -> tuple[int, ...]:
-        """The key frames of one clip of `count` frames. Raises UsageError where they are not said, or said twice."""
+        """The key frames of one clip of `count` frames. Raises UsageError if they are missing or given twice."""
         keys = self.keys if self.every is None else tuple(sorted({*range(0, count, self.every), count - 1}))
         if keys is None or self.frames is not None or (self.keys is not None and self.every is not None):
             raise UsageError(
                 expected="two clips and frames= (--frames 30), or one clip and keys= (--keys 0,10,35 or --every 10)",
                 got="one clip and no keys" if keys is None else "one clip and frames, or keys twice",
-                cure="Say kinema inbetween A.bvh B.bvh --frames 30 or kinema inbetween A.bvh --keys 0,10,35; in Python "
+                cure="Run kinema inbetween A.bvh B.bvh --frames 30 or kinema inbetween A.bvh --keys 0,10,35; in Python "
                 "inbetween(a, b, frames=30) or inbetween(a, keys=[0, 10, 35]).",
             )
         return keys
@@ -200,11 +199,11 @@ class UpsampleRequest:
 
     verb: ClassVar[Verb] = "upsample"
     rate: float | None = None
-    """How many times as many frames per second: any number from 1 on, 2.5 too."""
+    """The factor of the frame rate: 1 or more, fractions too (2.5)."""
     fps: float | None = None
     """Instead of --rate: frames per second."""
     key_mode: Keys | None = None
-    """exact: known frames come back as they are. soft: they are evidence and are smoothed. Default: exact for
+    """exact: known frames stay unchanged. soft: they are noisy, and are smoothed. Default: exact for
     animation, soft for keypoints."""
     seed: int = 0
     """Same seed, same motion."""
@@ -215,55 +214,55 @@ class UpsampleRequest:
             raise UsageError(
                 expected="one of rate= and fps= (--rate or --fps)",
                 got="neither" if self.rate is None else "both",
-                cure="Say --rate 4, or rate=4 in Python, for four times as many frames.",
+                cure="Use --rate 4, or rate=4 in Python, for four times as many frames.",
             )
 
     def target(self, here: float) -> float:
-        """The rate of the answer to a clip of `here` frames per second. Raises UsageError where it is lower."""
+        """The new rate of a clip of `here` frames per second. Raises UsageError if it is lower."""
         wanted = self.rate if self.rate is not None else (self.fps or 0.0) / here
         if not (math.isfinite(wanted) and wanted >= 1 - 1e-4):
             raise UsageError(
                 expected=f"a rate of 1 or more, or at least {here:g} frames per second",
                 got=f"--rate {self.rate:g}" if self.rate is not None else f"--fps {self.fps:g}",
-                cure="To thin a clip out use `kinema convert IN OUT --fps 15`, or kn.resample(clip, 15) in Python.",
+                cure="To drop frames run `kinema convert IN OUT --fps 15`, or kn.resample(clip, 15) in Python.",
             )
         return self.fps if self.fps is not None else here * wanted
 
 
 @dataclass(frozen=True)
 class RepairRequest:
-    """Fill what is missing or damaged; good frames stay as they are."""
+    """Replace missing or damaged frames; good frames stay unchanged."""
 
     verb: ClassVar[Verb] = "repair"
     frames: _Frames = None
-    """The bad frames, where you know them: 12,40-55 (counted from 0, ends included). Nothing is then searched for."""
+    """The bad frames, if you know them: 12,40-55 (counted from 0, ends included). No others are then searched for."""
     strength: float = 1.0
-    """How suspicious to be: 2 finds steps half as unusual, 0.5 only the grossest. With --key-mode soft also how widely
-    frames are smoothed."""
+    """Sensitivity: 2 finds steps half as unusual, 0.5 only the largest. With --key-mode soft it also widens the
+    smoothing."""
     key_mode: Keys = "exact"
-    """exact: good frames come back as they are. soft: all frames are evidence, and jitter is smoothed away."""
+    """exact: good frames stay unchanged. soft: all frames are smoothed, which removes jitter."""
     seed: int = 0
     """Same seed, same motion."""
 
     def __post_init__(self) -> None:
         _check_keys(self.key_mode)
         if not 0 < self.strength < math.inf:
-            raise UsageError(expected="a strength above 0", got=f"{self.strength:g}", cure="Say --strength 1.")
+            raise UsageError(expected="a strength above 0", got=f"{self.strength:g}", cure="Use --strength 1.")
 
 
 @dataclass(frozen=True)
 class GenerateRequest:
-    """Make motion of an action, a mixture, or a schedule of actions."""
+    """Generate motion of an action, a mixture, or a schedule of actions."""
 
     verb: ClassVar[Verb] = "generate"
     action: Annotated[str | Labels | None, _text(str, "ACTIONS")] = None
     """One action, or a mixture: walk:0.5,run:0.5 (weights that do not sum to 1 are divided by their sum)."""
     schedule: Annotated[Schedule | None, _text(timetable, "ACTIONS")] = None
-    """Actions after one another: walk@0,run@2s."""
+    """Actions with start times: walk@0,run@2s."""
     style: Annotated[Labels | None, _text(mixture, "STYLES")] = None
-    """How it is done, where the model was trained with styles; several and weights as in --action."""
+    """The style, for a model that was trained with styles; a mixture as in --action."""
     seconds: float | None = None
-    """How long. Default: as long as the model was trained to make."""
+    """How long. Default: the length of the training clips."""
     samples: int = 1
     """How many clips."""
     seed: int = 0
@@ -277,9 +276,9 @@ class GenerateRequest:
             )
 
     def labels(self, known: Sequence[str]) -> Labels | Schedule:
-        """The label weights, or the schedule of them, for a model that knows the actions `known`.
+        """The label weights, or the schedule of them, for a model with the actions `known`.
 
-        Raises UsageError where no action is asked for.
+        Raises UsageError without an action.
         """
         style = self.style or {}
         if self.schedule is not None:
@@ -288,7 +287,7 @@ class GenerateRequest:
             raise UsageError(
                 expected=f"an action among {', '.join(known)}",
                 got="none",
-                cure=f"Say kinema generate {known[0] if known else 'walk'}.",
+                cure=f"Run kinema generate {known[0] if known else 'walk'}.",
             )
         if not isinstance(self.action, str):
             return {**self.action, **style}
@@ -300,7 +299,7 @@ Request = ForecastRequest | InbetweenRequest | UpsampleRequest | RepairRequest |
 
 def _check_keys(mode: str | None) -> None:
     if mode not in (None, "exact", "soft"):
-        raise UsageError(expected="a key mode, exact or soft", got=f"'{mode}'", cure="Say --key-mode soft.")
+        raise UsageError(expected="a key mode, exact or soft", got=f"'{mode}'", cure="Use --key-mode soft.")
 
 
 def _check_length(seconds: float | None, samples: int) -> None:
@@ -308,5 +307,5 @@ def _check_length(seconds: float | None, samples: int) -> None:
         raise UsageError(
             expected="at least one sample and a positive time",
             got=f"{samples} samples, {'no time' if seconds is None else f'{seconds:g} s'}",
-            cure="Give --samples 1 or more, and --seconds above 0 or not at all.",
+            cure="Use --samples 1 and --seconds 1.",
         )

@@ -1,16 +1,18 @@
-"""`Forecaster`: what a body will do next, asked again with every frame that comes in.
+"""`Forecaster`: the forecast of a stream, computed again for every new frame.
 
-The last frames are kept in a ring, at the times at which they were taken. An answer brings them to even times that end
-at the newest frame and then goes the way of `Pipeline.forecast`, so that it is the batch forecast of the same frames.
+A ring buffer keeps the last frames with their times. `futures` resamples them to even times that end at the newest
+frame and calls `Pipeline.forecast`, so the result equals the batch forecast of the same frames.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from kinema.core.errors import UsageError
@@ -20,52 +22,22 @@ from kinema.motion.motion import Motion
 from kinema.motion.skeleton import Skeleton
 from kinema.pipeline.pipeline import Pipeline
 from kinema.pipeline.pipeline import open as open_pipeline
-from kinema.pipeline.ring_buffer import Ring
 
 Missing = Literal["refuse", "fill"]
 _SAME_TIME = 1e-6  # seconds
-_JUDGED = 12  # frames after which their times are held against the rate that was promised
-_WRONG = 1.5  # how many times faster or slower than promised frames may come
+_CHECKED_AFTER = 12  # frames, after which their rate is compared with `fps`
+_WRONG = 1.5  # largest ratio of the two rates
 _HIGHEST = 1000.0  # frames per second
 
 
 class Forecaster:
-    """A model that listens: `push` takes a frame and gives the futures that follow it.
+    """Forecasts a stream: `push` takes a frame and returns the futures after it.
 
-    Frames are `Motion`s of one frame on one skeleton; their times are in seconds on any clock that rises or, where none
-    are given, 1 / `fps` apart. Frames that come at uneven times, or were dropped, are read off straight lines between
-    those around them (rotations by slerp). Where nothing came for longer than `longest_gap` seconds the past is
-    forgotten. `missing` says what becomes of values that are not finite: "refuse" is an error, "fill" reads them off
-    the frames around, joint by joint, for at most `longest_gap` seconds.
+    Frames are `Motion`s of one frame on one skeleton. Times are in seconds on any rising clock; without times, frames
+    are 1 / `fps` apart. Uneven and lost frames are interpolated linearly (rotations by slerp). After a pause longer
+    than `longest_gap` seconds the past is cleared. For values that are not finite, `missing` "refuse" raises an error,
+    and "fill" interpolates the joint, for at most `longest_gap` seconds.
     """
-
-    def __init__(
-        self,
-        pipeline: Pipeline,
-        skeleton: Skeleton,
-        fps: float,
-        *,
-        seconds: float | None = None,
-        samples: int = 1,
-        seed: int = 0,
-        missing: Missing = "refuse",
-        longest_gap: float = 0.25,
-    ) -> None:
-        """See `open`."""
-        if not (0 < fps <= _HIGHEST) or missing not in ("refuse", "fill") or not longest_gap > 0:
-            raise UsageError(
-                expected=f'a rate above 0 and up to {_HIGHEST:g}, missing "refuse" or "fill", a longest gap above 0',
-                got=f'{fps:g} frames per second, "{missing}", {longest_gap:g} s',
-                cure="Say at how many frames per second they come, as 30 or 60.",
-            )
-        self.pipeline, self.skeleton, self.fps = pipeline, skeleton, float(fps)
-        self.seconds, self.samples, self.seed = seconds, samples, seed
-        self.missing: Missing = missing
-        self.longest_gap = max(longest_gap, 1.5 / fps)
-        self._own, self._whole = pipeline.trained().look_back(self.fps)
-        self._ring = Ring(2 * self._whole + 2)
-        # What cannot be answered is said now and not with the first frame; it also warms the model up.
-        pipeline.forecast(rest_pose(skeleton, self.fps), seconds=seconds, samples=samples, seed=seed)
 
     @classmethod
     def open(
@@ -80,38 +52,59 @@ class Forecaster:
         missing: Missing = "refuse",
         longest_gap: float = 0.25,
     ) -> Forecaster:
-        """A forecaster by a model's name, its run folder, or a `Pipeline`, for frames of `skeleton` at about `fps`.
-
-        `seconds` is how far to look (default: as far as the model was trained to), `seed` the same for every frame, so
-        that the samples of a stochastic model do not leap from one to the next. Raises UsageError for an unknown model,
-        a rate out of range, and a skeleton that the model cannot be carried over to.
-        """
-        pipeline = model if isinstance(model, Pipeline) else open_pipeline(model)
+        """The same as the constructor."""
         return cls(
-            pipeline,
-            skeleton,
-            fps,
-            seconds=seconds,
-            samples=samples,
-            seed=seed,
-            missing=missing,
-            longest_gap=longest_gap,
+            model, skeleton, fps, seconds=seconds, samples=samples, seed=seed, missing=missing, longest_gap=longest_gap
         )
+
+    def __init__(
+        self,
+        model: str | Path | Pipeline,
+        skeleton: Skeleton,
+        fps: float,
+        *,
+        seconds: float | None = None,
+        samples: int = 1,
+        seed: int = 0,
+        missing: Missing = "refuse",
+        longest_gap: float = 0.25,
+    ) -> None:
+        """For frames of `skeleton` at about `fps`; `model` is a name, a run folder, or a `Pipeline`.
+
+        `seconds` is the length of a forecast (default: as trained), `seed` the same for every frame, so that samples of
+        a stochastic model do not jump between frames. Raises UsageError for an unknown model, a rate out of range, and
+        a skeleton that cannot be retargeted to the model's.
+        """
+        if not (0 < fps <= _HIGHEST) or missing not in ("refuse", "fill") or not longest_gap > 0:
+            raise UsageError(
+                expected=f'a rate above 0 and up to {_HIGHEST:g}, missing "refuse" or "fill", a longest gap above 0',
+                got=f'{fps:g} frames per second, "{missing}", {longest_gap:g} s',
+                cure='Pass fps=30, missing="refuse" and longest_gap=0.25, or other values in these ranges.',
+            )
+        pipeline = model if isinstance(model, Pipeline) else open_pipeline(model)
+        self.pipeline, self.skeleton, self.fps = pipeline, skeleton, float(fps)
+        self.seconds, self.samples, self.seed = seconds, samples, seed
+        self.missing: Missing = missing
+        self.longest_gap = max(longest_gap, 1.5 / fps)
+        self._own, self._whole = pipeline.trained().look_back(self.fps)
+        self._ring = Ring(2 * self._whole + 2)
+        # Raises errors now and not with the first frame; it also warms the model up.
+        pipeline.forecast(rest_pose(skeleton, self.fps), seconds=seconds, samples=samples, seed=seed)
 
     @property
     def needed(self) -> float:
-        """Seconds of past without which there is no answer: what the model looks back, and two frames at least."""
+        """Seconds of the past that `futures` needs: those that the model reads, at least two frames."""
         return max(self._own - 1, 1) / self.fps
 
     @property
     def ready(self) -> bool:
-        """Whether enough of the past is known."""
+        """True if the past is long enough (and every joint was observed recently)."""
         if len(self._ring) < 2 or self._ring.span() < self.needed - _SAME_TIME:
             return False
         return self.missing == "refuse" or bool((self._ring.last_seen() >= self._ring.now - self.longest_gap).all())
 
     def reset(self) -> None:
-        """Forget the past: another body, another take."""
+        """Clear the past, for another body or take."""
         self._ring.clear()
 
     def push(self, frame: Motion, *, time: float | None = None) -> Motion | None:
@@ -120,10 +113,10 @@ class Forecaster:
         return self.futures()
 
     def observe(self, frame: Motion, *, time: float | None = None) -> None:
-        """Take a frame without an answer.
+        """Store a frame without a forecast.
 
-        Raises UsageError, and takes nothing, where it is not one frame of the skeleton, where a value is not finite
-        (unless `missing` is "fill"), where its time does not rise, and where frames come at quite another rate.
+        Raises UsageError, and stores nothing, unless it is one frame of the skeleton with finite values (or `missing`
+        is "fill") and a later time. Also raises it when frames come at another rate than `fps`.
         """
         self._check(frame)
         known = _known(frame)
@@ -137,10 +130,7 @@ class Forecaster:
 
     @torch.inference_mode()
     def futures(self) -> Motion | None:
-        """What follows the newest frame, batch shape (samples,), at the rate `fps`; the first one 1 / `fps` later.
-
-        None until enough of the past is known (`needed`).
-        """
+        """The futures after the newest frame, batch shape (samples,), at the rate `fps`; None until `ready`."""
         if not self.ready:
             return None
         answer = self.pipeline.forecast(self.clip(), seconds=self.seconds, samples=self.samples, seed=self.seed)
@@ -148,12 +138,12 @@ class Forecaster:
 
     @torch.inference_mode()
     def clip(self) -> Motion:
-        """The past as the model is shown it: even times that end at the newest frame. Raises UsageError if none came.
+        """The past at even times that end at the newest frame; frames pushed at these times are unchanged.
 
-        Frames that were taken at these times are copies of what was pushed.
+        Raises UsageError before the first frame.
         """
         if not len(self._ring):
-            raise UsageError(expected="at least one frame", got="none yet", cure="Push frames first.")
+            raise UsageError(expected="at least one frame", got="none yet", cure="Call push(frame) first.")
         frames = min(self._whole, 1 + math.floor(self._ring.span() * self.fps + 1e-3))
         rows, known, times = self._ring.last(self.skeleton, self.fps)
         wanted = times[-1] + torch.arange(1 - frames, 1, dtype=torch.float64) / self.fps
@@ -168,13 +158,13 @@ class Forecaster:
                 expected=f"one frame of {self.skeleton.name} ({len(self.skeleton)} joints)",
                 got=f"batch shape {tuple(frame.batch_shape)}, {frame.frames} frames of {frame.skeleton.name} "
                 f"({len(frame.skeleton)} joints)",
-                cure="Push clip[t : t + 1], on the skeleton that the forecaster was opened with.",
+                cure="Push clip[t : t + 1] on the forecaster's skeleton, or open a new Forecaster for this one.",
             )
         if len(self._ring) and self._ring.moving != (frame.offsets is not None):
             raise UsageError(
                 expected="frames that all have moving offsets, or none of them",
                 got="both kinds",
-                cure="Give every frame its offsets.",
+                cure="Call reset() before frames of the other kind, or give every frame its offsets.",
             )
 
     def _time(self, time: float | None) -> float:
@@ -186,12 +176,12 @@ class Forecaster:
                 if len(self._ring)
                 else "a finite time",
                 got=f"{time:.6f} s",
-                cure="Push frames in the order in which they were taken; `reset` begins anew.",
+                cure="Push frames in the order of their times; call reset() before a new take.",
             )
         return float(time)
 
     def _check_rate(self) -> None:
-        if len(self._ring) != _JUDGED:
+        if len(self._ring) != _CHECKED_AFTER:
             return
         step = self._ring.usual_step()
         if not 1 / _WRONG < step * self.fps < _WRONG:
@@ -199,12 +189,85 @@ class Forecaster:
             raise UsageError(
                 expected=f"frames about {1 / self.fps:.4f} s apart ({self.fps:g} per second)",
                 got=f"{step:.4f} s ({1 / step:.4g} per second)",
-                cure=f"Open the forecaster with fps={1 / step:.4g}, or give times in seconds.",
+                cure=f"Open the forecaster with fps={1 / step:.4g}, or pass times in seconds.",
             )
 
 
+class Ring:
+    """Keeps at least the last `capacity` frames, contiguous in memory.
+
+    Arrays have twice that length; when they are full, the last `capacity` rows move to the front.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self._rows: list[Tensor] = []  # rotations, root, and moving offsets
+        self._known = torch.zeros(0)
+        self._times = torch.zeros(2 * capacity, dtype=torch.float64)
+        self._observed = torch.zeros(0)
+        self._end = 0
+        self._begin = 0
+
+    def __len__(self) -> int:
+        return self._end - self._begin
+
+    @property
+    def now(self) -> float:
+        """The time of the newest frame, seconds; 0 for an empty ring."""
+        return float(self._times[self._end - 1]) if len(self) else 0.0
+
+    @property
+    def moving(self) -> bool:
+        """True if frames have moving offsets."""
+        return len(self._rows) == 3
+
+    def span(self) -> float:
+        """Seconds from the oldest frame to the newest."""
+        return self.now - float(self._times[self._begin]) if len(self) else 0.0
+
+    def usual_step(self) -> float:
+        """The median of the seconds between two frames."""
+        return float(self._times[self._begin : self._end].diff().median())
+
+    def last_seen(self) -> Float[Tensor, " joint"]:
+        """The time of the last known value of each joint, seconds; minus infinity if there is none."""
+        return self._observed
+
+    def clear(self) -> None:
+        """Remove all frames."""
+        self._begin = self._end = 0
+        self._rows = []
+
+    def add(self, frame: Motion, known: Bool[Tensor, " joint"], time: float) -> None:
+        """Append a frame with a later time than the last."""
+        values = [frame.rotations, frame.root, *([] if frame.offsets is None else [frame.offsets])]
+        if not self._rows:
+            self._rows = [torch.zeros((2 * self.capacity, *each.shape[1:]), dtype=each.dtype) for each in values]
+            self._known = torch.zeros(2 * self.capacity, len(known), dtype=torch.bool)
+            self._observed = torch.full((len(known),), -torch.inf, dtype=torch.float64)
+        if self._end == 2 * self.capacity:
+            for each in (*self._rows, self._known, self._times):
+                each[: self.capacity] = each[self.capacity :].clone()
+            self._begin, self._end = 0, self.capacity
+        for rows, each in zip(self._rows, values, strict=True):
+            rows[self._end] = each[0]
+        self._known[self._end], self._times[self._end] = known, time
+        self._observed = torch.where(known, self._observed.new_tensor(time), self._observed)
+        self._end += 1
+        self._begin = max(self._begin, self._end - self.capacity)
+
+    def last(
+        self, skeleton: Skeleton, fps: float
+    ) -> tuple[Motion, Bool[Tensor, "frame joint"], Float[Tensor, " frame"]]:
+        """All frames (views), their known joints, and their times in seconds."""
+        here = slice(self._begin, self._end)
+        rotations, root, *offsets = (rows[here] for rows in self._rows)
+        motion = Motion(skeleton, rotations, root, fps)
+        return replace(motion, offsets=offsets[0]) if offsets else motion, self._known[here], self._times[here]
+
+
 def _known(frame: Motion) -> Tensor:
-    """Which joints hold numbers; the root's place counts as its own."""
+    """Joints with finite values; the root needs a finite position too."""
     known = frame.rotations[0].isfinite().all(-1).all(-1)
     known[0] &= frame.root[0].isfinite().all()
     return known if frame.offsets is None else known & frame.offsets[0].isfinite().all(-1)
@@ -213,7 +276,7 @@ def _known(frame: Motion) -> Tensor:
 def _not_finite(skeleton: Skeleton, known: Tensor) -> UsageError:
     names = [skeleton.joints[joint] for joint in (~known).nonzero()[:, 0].tolist()]
     return UsageError(
-        expected="finite rotations of every joint and a finite place of the root",
+        expected="finite rotations of every joint and a finite root position",
         got=f"NaN or infinity in {', '.join(names[:4])}{' ...' if len(names) > 4 else ''}",
-        cure='Leave the frame out, or open the forecaster with missing="fill".',
+        cure='Skip the frame, or open the forecaster with missing="fill".',
     )

@@ -29,10 +29,10 @@ from kinema.training.loop import Job, fit
 
 @dataclass(frozen=True)
 class Means:
-    """With what a run is made; nothing here changes what it learns (save for rounding, on another device).
+    """How a run is computed; nothing here changes the result (except rounding on another device).
 
-    `device` is "auto" (a GPU where there is one), "cpu" or "cuda"; `workers` the number of processes that make batches;
-    `cache` a folder for encoded windows; `progress` shows a bar on standard error.
+    `device` is "auto" (a GPU if available), "cpu" or "cuda"; `workers` is the number of loader processes, `cache` a
+    folder for encoded windows; `progress` shows a bar on standard error.
     """
 
     device: str = "auto"
@@ -51,26 +51,24 @@ def train(
     init_from: Path | str | None = None,
     means: Means | None = None,
 ) -> Path:
-    """Train every stage of a recipe; the folder `out` is then a run that `open_run` opens.
+    """Train every stage of a recipe into the run folder `out`, which `kn.open` opens.
 
-    The last stage's model lies in `out` itself, those of earlier stages in `out/stages/NAME`. With `resume` a run that
-    was cut short goes on. Under torchrun every process calls this.
+    The last stage's model is in `out` itself, those of earlier stages in `out/stages/NAME`. `resume` continues an
+    interrupted run. Under torchrun every process calls this.
 
-    `init_from` names a run folder, a shipped model or one of the hub: the stage that it is of starts from its weights,
-    with the statistics of its features in place of the data's, a fresh optimiser and nothing else of it. Stages before
-    are not trained: what a model needs of them is among its weights. Recordings and licence of the run count as those
-    of the new one as well.
+    `init_from` names a run folder, a shipped model or a model of the hub. The stage of its weights starts from them,
+    with their feature statistics and a new optimiser; earlier stages are not trained. Its recordings and licence are
+    added to those of the new run.
 
-    Raises UsageError where `out` exists and `resume` is not asked for, the recipe is another one than the folder's, or
-    both `resume` and `init_from` are given; MissingDataError where there is nothing to resume; CheckpointError where
-    the weights are of another architecture.
+    Raises UsageError if `out` exists without `resume`, if the folder has another recipe, or for `resume` together with
+    `init_from`; MissingDataError if there is nothing to resume; CheckpointError for weights of another architecture.
     """
     out, means = Path(out), means or Means()
     if resume and init_from is not None:
         raise UsageError(
             expected="either --resume or --init-from",
             got="both",
-            cure="Leave --init-from out: a run that is resumed knows where it began.",
+            cure="Leave --init-from out: a resumed run keeps its own weights.",
         )
     given = None if init_from is None else GivenWeights.read(init_from)
     folders = _folders(recipe, out)
@@ -92,9 +90,9 @@ def train(
 
 @dataclass
 class _Ground:
-    """What all stages of a run share: the encoded windows, the representation with its statistics.
+    """Shared by all stages of a run: the encoded windows, and the representation with its statistics.
 
-    `given` are weights to start from; `begun` is what config.json says of them, of a run that is resumed as well.
+    `given` are weights to start from; `begun` are the facts about them in config.json, also in a resumed run.
     """
 
     recipe: Recipe
@@ -119,7 +117,7 @@ class _Ground:
             self.representation.statistics = self.windows["train"].statistics(recipe.deviation)
 
     def check_against(self, folders: dict[str, RunFolder]) -> None:
-        """Take the statistics of a run that is resumed. Raises CheckpointError where it had other data."""
+        """Use the statistics of the run to resume. Raises CheckpointError for other data."""
         for folder in folders.values():
             if not folder.exists():
                 continue
@@ -133,11 +131,11 @@ class _Ground:
 
     @property
     def trained_on(self) -> frozenset[str]:
-        """The recordings of the training windows, and those of the weights that it began with."""
+        """The recordings of the training windows and of the given weights."""
         return self.windows["train"].identities | frozenset(self.begun["trained_on"] if self.begun else ())
 
     def scaffold(self, stages: Sequence[Stage]) -> dict[str, Model]:
-        """Fresh models of stages that are not trained, to build later ones upon."""
+        """New models of stages that are not trained, on which later ones are built."""
         earlier: dict[str, Model] = {}
         with torch.random.fork_rng():
             for stage in stages:
@@ -152,7 +150,7 @@ class _Ground:
         loader, validation = self._loaders(stage)
         classes = loader.batch(0).query.action.shape[-1]
         with torch.random.fork_rng():
-            torch.manual_seed(self.recipe.seed * 1000 + index)  # every stage its own start, the same for every process
+            torch.manual_seed(self.recipe.seed * 1000 + index)  # own weights for each stage, equal in all processes
             model = stage.build(feature_shape(self.representation, classes), earlier)
         recipe, source = self.recipe, self.recipe.source
         starts = self.given is not None and self.given.facts["stage"] == stage.name
@@ -160,7 +158,7 @@ class _Ground:
             self.given.start(model, recipe, source.actions if classes else ())
         licence = source.licence
         if self.begun:
-            licence = f"{licence}; the weights that it began with: {self.begun['licence']}"
+            licence = f"{licence}; initial weights: {self.begun['licence']}"
         facts = facts_of(
             recipe,
             stage,
@@ -211,7 +209,7 @@ class _Ground:
 
         validation = None
         if "val" in self.windows:
-            with contextlib.suppress(UsageError):  # recordings that are too short to validate on are no reason to stop
+            with contextlib.suppress(UsageError):  # validation recordings may be too short
                 validation = loader("val", Augment())
         return loader("train", stage.augment), validation
 
@@ -232,13 +230,13 @@ class _Ground:
 
 
 def pick_device(name: str, process: Process) -> torch.device:
-    """The device of that name for this process. Raises UsageError where there is none such."""
+    """The device of that name for this process. Raises UsageError if there is none."""
     there = torch.cuda.is_available()
     if name not in ("auto", "cpu", "cuda") or (name == "cuda" and not there):
         raise UsageError(
             expected="a device among auto, cpu, cuda",
             got=f"'{name}'" + (" on a machine without a CUDA device" if name == "cuda" else ""),
-            cure="Leave --device out to take what there is.",
+            cure="Use --device auto.",
         )
     if name == "cpu" or not there:
         return torch.device("cpu")
@@ -247,13 +245,13 @@ def pick_device(name: str, process: Process) -> torch.device:
 
 
 def _folders(recipe: Recipe, out: Path) -> dict[str, RunFolder]:
-    """Where each stage is kept: the last one, which is what the run is for, in the folder itself."""
+    """The folder of each stage; the last stage uses `out` itself."""
     *earlier, last = recipe.stages
     return {stage.name: RunFolder(out / "stages" / stage.name) for stage in earlier} | {last.name: RunFolder(out)}
 
 
 def _begun(folders: Mapping[str, RunFolder]) -> Mapping[str, Any] | None:
-    """What the run in these folders says of the weights that it began with; None for none."""
+    """The facts about the initial weights of the run in these folders; None without."""
     for folder in folders.values():
         if folder.exists() and (begun := folder.facts().get("init_from")):
             return begun
@@ -267,7 +265,7 @@ def _check_folder(recipe: Recipe, folders: dict[str, RunFolder], out: Path, *, r
             raise UsageError(
                 expected=f"a new or empty folder to train into at {out}",
                 got="a folder with files in it" if out.is_dir() else "a file",
-                cure="Choose another --out, or go on with the run there by --resume.",
+                cure=f"Use --resume to continue the run in it, or a new folder, as --out {out}-2.",
             )
         return
     if not begun:
@@ -277,20 +275,17 @@ def _check_folder(recipe: Recipe, folders: dict[str, RunFolder], out: Path, *, r
             cure="Start it without --resume.",
         )
     for folder in begun:
-        kept = to_json(from_json(folder.facts()["recipe"], Recipe))  # with keys that are newer than the folder
+        kept = to_json(from_json(folder.facts()["recipe"], Recipe))  # adds keys that are newer than the folder
         for where, was, wanted in differences(kept, to_json(portable(recipe)))[:1]:
             raise UsageError(
                 expected=f"the recipe that {folder.path} was started with ({where} = {was!r})",
                 got=f"{where} = {wanted!r}",
-                cure="Repeat the run's own options, or start a new run in another folder.",
+                cure=f"Repeat the options of the run, or start a new one with --out {folder.path}-2.",
             )
 
 
 def _is_foreign(file: Path) -> bool:
-    """Whether a file is none of those that a run leaves which was killed before its first checkpoint was whole.
-
-    A folder is foreign where something in it is: earlier stages have folders of their own.
-    """
+    """False for the files that a run leaves when it is killed before its first checkpoint, and folders of such."""
     if file.is_dir():
         return any(map(_is_foreign, file.iterdir()))
     return not file.name.startswith((".", LOG, "model-", "state-"))
@@ -308,5 +303,5 @@ def _other(folder: RunFolder, what: str, was: str, now: str) -> CheckpointError:
     return CheckpointError(
         expected=f"the {what} that the run in {folder.path} was started with ({was})",
         got=now,
-        cure="Give the data that it was started with, or start a new run in another folder.",
+        cure=f"Use the same data, or start a new run with --out {folder.path}-2.",
     )

@@ -154,6 +154,6 @@ def test_loopback_is_known() -> None:
 def test_a_motion_is_needed_for_rotations(upload: Upload) -> None:
     points = Upload("points.npz", upload.clip.points())
     assert isinstance(upload.clip, Motion)
-    with pytest.raises(UsageError, match="Points can be upsampled"):
+    with pytest.raises(UsageError, match="upsample and repair take points"):
         Desk().ask(Question("zero-velocity", ForecastRequest()), points)
     assert Desk().ask(Question("auto", UpsampleRequest(2)), points).count == 1

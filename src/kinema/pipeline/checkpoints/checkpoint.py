@@ -1,7 +1,7 @@
-"""A model on disk with everything that it needs: recipe, skeleton, statistics, and where it learnt.
+"""Save and load a model with its recipe, skeleton, statistics and training recordings.
 
-A run folder and the weights that are shipped have the same layout (`kinema.training.checkpoint`); shipped weights
-merely lack the state of their training and may be half precision.
+Run folders and shipped weights have the same layout (`kinema.training.checkpoint`); shipped weights have no training
+state and may be float16.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ def facts_of(
     styles: Iterable[str] = (),
     data: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """What a checkpoint's config.json says besides the step: see `load_model` for the way back.
+    """The contents of config.json without the step; `load_model` reads them.
 
-    `trained_on` are the identities of the recordings that training drew from, `classes` the model's number of action
-    classes, `actions` their names, `styles` those of them that say how and not what, `data` counts of clips, frames and
-    windows. Where the data lie on this machine is left out.
+    `trained_on` are the identities of the training recordings, `classes` the number of action classes, `actions` their
+    names, `styles` those that describe how an action is done, `data` counts of clips, frames and windows. Paths of data
+    are left out.
     """
     return {
         "recipe": to_json(portable(recipe)),
@@ -57,13 +57,13 @@ def facts_of(
 
 
 def constants_of(representation: Representation) -> dict[str, Tensor]:
-    """The representation's statistics, as they are stored among the weights."""
+    """The representation's statistics under their names among the weights."""
     statistics = representation.statistics
     return {"representation.mean": statistics.mean, "representation.std": statistics.std}
 
 
 def portable(recipe: Recipe) -> Recipe:
-    """The recipe without the place where this machine keeps the data."""
+    """The recipe without its data folder."""
     return replace(recipe, source=recipe.source.rooted(None))
 
 
@@ -76,9 +76,9 @@ def save_model(
     step: int,
     half: bool = False,
 ) -> None:
-    """Write config.json and model.safetensors, without the state of training; `facts` by `facts_of`.
+    """Write config.json and model.safetensors, without training state; `facts` from `facts_of`.
 
-    With `half` the weights are float16 on disk. Raises KinemaError where the folder cannot be written to.
+    `half` stores float16. Raises KinemaError if the folder is not writable.
     """
     weights = {
         f"model.{name}": value.half() if half and value.is_floating_point() else value
@@ -88,10 +88,10 @@ def save_model(
 
 
 def load_model(folder: Path, name: str | None = None) -> Adapter:
-    """The model of a run folder or of shipped weights, as float32, in evaluation mode. Its name is the folder's.
+    """The model of a folder, float32, in evaluation mode; `name` defaults to the folder's.
 
-    Raises MissingDataError where there is none, CheckpointError where it is damaged, of another format version, or its
-    weights do not fit its recipe.
+    Raises MissingDataError for a folder without a model, CheckpointError for a damaged one, another format version, or
+    weights that do not fit the recipe.
     """
     run = RunFolder(folder)
     facts = run.facts()
@@ -122,7 +122,7 @@ def load_model(folder: Path, name: str | None = None) -> Adapter:
         raise CheckpointError(
             expected=f"a model in {folder} whose recipe, skeleton and weights fit together",
             got=" ".join(str(error).split()),
-            cure="The folder was changed or mixed with another: copy it again, or train it again.",
+            cure="Copy the whole folder again from its source, or repeat `kinema train`.",
         ) from error
     task = stage.task
     observed, trained = (task.observed, task.predicted) if isinstance(task, Forecast) else (task.frames, 0)
@@ -132,7 +132,7 @@ def load_model(folder: Path, name: str | None = None) -> Adapter:
 
 
 def take_statistics(representation: Representation, weights: Mapping[str, Tensor]) -> None:
-    """Give a representation the statistics that were stored. Raises CheckpointError where they do not fit it."""
+    """Set a representation's statistics from stored tensors. Raises CheckpointError if they do not fit."""
     found = [weights.get(f"representation.{name}") for name in ("mean", "std")]
     mean, std = found
     if mean is None or std is None or mean.shape != std.shape or tuple(mean.shape) != (representation.width,):
@@ -140,13 +140,13 @@ def take_statistics(representation: Representation, weights: Mapping[str, Tensor
         raise CheckpointError(
             expected=f"a mean and a deviation of {representation.width} features",
             got=" and ".join(shapes),
-            cure="The weights are of another skeleton or representation: train them again.",
+            cure="The weights are of another skeleton: use the one of their config.json, or repeat `kinema train`.",
         )
     representation.statistics = Statistics(mean, std)
 
 
 def feature_shape(representation: Representation, classes: int) -> FeatureShape:
-    """What a model must know of a representation."""
+    """The facts about a representation that a model needs."""
 
     def points(features: Tensor) -> Tensor:
         return representation.decode(representation.restore(features)).points().positions
@@ -174,7 +174,7 @@ def feature_shape(representation: Representation, classes: int) -> FeatureShape:
 
 @dataclass(frozen=True, eq=False)
 class _OwnFrame:
-    """An anchor for standardised features; seen from it they are in their own units."""
+    """An anchor for standardised features; relative to it they are in their own units."""
 
     anchor: Anchor
     representation: Representation
@@ -187,7 +187,7 @@ class _OwnFrame:
 
 
 def fresh_model(recipe: Recipe, last: Stage, shape: FeatureShape) -> Model:
-    """The model of a recipe's stage with fresh weights, upon fresh models of the stages before it."""
+    """The model of a recipe's stage with new weights, built on new models of the stages before it."""
     earlier: dict[str, Model] = {}
     with torch.random.fork_rng():
         for stage in recipe.stages:

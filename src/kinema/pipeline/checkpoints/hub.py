@@ -1,8 +1,8 @@
-"""Models that change places: to and from a repository of the hub, or a folder that stands for one.
+"""Push and pull models: to and from a repository of the Hugging Face hub, or a folder with the same files.
 
-A repository holds what a shipped model holds and nothing else: config.json, the weights as safetensors, and the card
-README.md. No other file is sent or fetched, and none of these can execute code. "hub:USER/NAME" and
-"hub:USER/NAME@REVISION" are repositories; anything else is a folder.
+A repository holds config.json, the weights as safetensors, and the card README.md; no other file is sent or fetched,
+and none of these can execute code. "hub:USER/NAME" and "hub:USER/NAME@REVISION" are repositories; anything else is a
+folder.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ _WEIGHTS = "model.safetensors"
 
 
 def push(folder: Path, target: str, *, private: bool = False) -> str:
-    """Send the model of a run folder to a repository (made where it is missing) or a folder; where it is then.
+    """Send the model of a run folder to a repository (created if missing) or a folder; returns the target.
 
-    The state of training stays behind. A run without a card gets a short one. Raises CheckpointError for a damaged
-    model, UsageError for a folder with other things in it, and KinemaError where the hub refuses.
+    Training state is not sent. A run without a card gets a short one. Raises CheckpointError for a damaged model,
+    UsageError for a folder with other files, and KinemaError if the hub refuses.
     """
     loaded = load_model(folder)
     if not target.startswith(PREFIX):
         place = Path(target)
         if place.is_dir() and any(not _ours(file.name) for file in place.iterdir()):
             raise UsageError(expected=f"a new or empty folder, or a model's, at {place}", got="other files in it",
-                             cure="Choose another folder.")  # fmt: skip
+                             cure=f"Push to a new folder, as {place / folder.name}.")  # fmt: skip
         _copy(folder, place, loaded)
         return str(place)
     name, revision = _repository(target)
@@ -50,29 +50,29 @@ def push(folder: Path, target: str, *, private: bool = False) -> str:
             raise KinemaError(
                 expected=f"a repository {name} that may be written to",
                 got=_line(error),
-                cure="Log in first (`hf auth login`), and check the name.",
+                cure="Log in with `hf auth login`, to an account that may write to that repository.",
             ) from error
     return target
 
 
 def pull(source: str, out: Path) -> Path:
-    """Bring the model of a repository or folder to a new folder `out`, and see that it can be opened.
+    """Copy the model of a repository or folder to a new folder `out`.
 
-    Raises UsageError where `out` holds something, MissingDataError where there is no such model, CheckpointError where
-    it is damaged or of another version.
+    Raises UsageError if `out` is not empty, MissingDataError if there is no such model, CheckpointError if it is
+    damaged or of another version.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(expected=f"a new or empty folder at {out}", got="one that holds something",
-                         cure="Choose another --out.")  # fmt: skip
+        raise UsageError(expected=f"a new or empty folder at {out}", got="a file or a folder with files",
+                         cure=f"Use a new folder, as --out {out}-2.")  # fmt: skip
     folder = fetched(source) if source.startswith(PREFIX) else Path(source)
     _copy(folder, out, load_model(folder))
     return out
 
 
 def fetched(source: str) -> Path:
-    """The files of a repository in the hub's own cache; fetched where they are not there yet.
+    """The folder of a repository in the hub's cache, downloaded if necessary.
 
-    Raises UsageError where the name is none or the package is missing, MissingDataError where it cannot be fetched.
+    Raises UsageError for an invalid name or without huggingface_hub, MissingDataError if the download fails.
     """
     name, revision = _repository(source)
     hub = _hub()
@@ -82,12 +82,12 @@ def fetched(source: str) -> Path:
         raise MissingDataError(
             expected=f"the model {name} of the hub",
             got=_line(error),
-            cure="Open the model's page in a browser to see its name; for a private model run `hf auth login` first.",
+            cure="Copy the name from the model's page; for a private model run `hf auth login` first.",
         ) from error
 
 
 def called(source: str) -> str:
-    """What a model of the hub is called."""
+    """The name of a model of the hub."""
     return _repository(source)[0]
 
 
@@ -102,11 +102,11 @@ def _repository(source: str) -> tuple[str, str | None]:
 
 
 def _hub() -> Any:
-    return require("huggingface_hub", "which speaks with the hub", "hub")
+    return require("huggingface_hub", "which connects to the hub", "hub")
 
 
 def _copy(folder: Path, out: Path, loaded: Adapter) -> None:
-    """Weights, card, and the config last: what is cut short is no model yet."""
+    """Copy weights and card, then the config: an interrupted copy is no model."""
     facts = {key: value for key, value in RunFolder(folder).facts().items() if key != "state"}
     with atomic_path(out / _WEIGHTS) as beside:
         shutil.copyfile(folder / str(facts["weights"]), beside)
@@ -116,7 +116,7 @@ def _copy(folder: Path, out: Path, loaded: Adapter) -> None:
 
 
 def _card(name: str, loaded: Adapter) -> str:
-    """A short card of what is known for certain."""
+    """A short model card."""
     representation, recipe = loaded.trained_representation(), loaded.card.recipe.name if loaded.card.recipe else ""
     body = representation.skeleton
     parameters = sum(weight.numel() for weight in loaded.model.parameters())
@@ -131,7 +131,7 @@ tags: [human-motion]
 
 * **Skeleton:** `{body.name}`, {len(body)} joints, {representation.fps:g} frames per second.
 * **Training data:** {len(loaded.trained_on)} recordings; their identities are in `config.json`.
-* **Licence of the data:** {loaded.card.licence or "not said"}
+* **Licence of the data:** {loaded.card.licence or "unknown"}
 """
 
 

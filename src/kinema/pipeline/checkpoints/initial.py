@@ -1,4 +1,4 @@
-"""`GivenWeights`: the trained model that another training starts from (`train(..., init_from=...)`)."""
+"""`GivenWeights`: the trained model from which another training starts (`train(..., init_from=...)`)."""
 
 from __future__ import annotations
 
@@ -33,29 +33,29 @@ class GivenWeights:
 
     @classmethod
     def read(cls, name: str | Path) -> GivenWeights:
-        """Read the model of that name. Raises UsageError for an unknown one or one without weights, MissingDataError
-        for a folder without a model, CheckpointError for a damaged one."""
+        """Read the model of that name. Raises UsageError for an unknown name or a method without weights,
+        MissingDataError for a folder without a model, CheckpointError for a damaged one."""
         folder = model_folder(name)
         if folder is None:
             raise UsageError(
                 expected="a model with weights to start from",
                 got=f"{name}, a formula",
-                cure="Name a run folder or a model with parameters (`kinema models` lists them).",
+                cure="Use a run folder, or a model that `kinema models` lists with parameters.",
             )
         run = RunFolder(folder)
         return cls(str(name), model_identity(name), run.weights(), run.facts())
 
     def about(self, recipe: Recipe) -> dict[str, Any]:
-        """What config.json keeps of where a training of that recipe began.
+        """The facts about these weights for config.json.
 
-        Raises UsageError where the recipe has no stage of the name of that which the weights are of.
+        Raises UsageError if the recipe has no stage of the name of the weights' stage.
         """
         names = [stage.name for stage in recipe.stages]
         if self.facts["stage"] not in names:
             raise UsageError(
                 expected=f"weights of a stage of {recipe.name} ({', '.join(names)})",
                 got=f"those of stage '{self.facts['stage']}' in {self.name}",
-                cure="Name a model that was trained by this recipe or a variant of it.",
+                cure="Use a model that was trained with this recipe or a variant of it.",
             )
         return {
             "name": self.name,
@@ -66,49 +66,49 @@ class GivenWeights:
         }
 
     def standardise(self, representation: Representation, recipe: Recipe) -> None:
-        """Give a representation the statistics of the run. Raises CheckpointError where its features are not as many.
+        """Set a representation's statistics to those of the run, with a warning if its features differ in kind.
 
-        Warns where the run's features were made otherwise.
+        Raises CheckpointError if the number of features differs.
         """
         take_statistics(representation, self.tensors)
         was, now = self.facts["recipe"]["representation"], to_json(recipe)["representation"]
         for where, before, wanted in differences(was, now)[:1]:
             warnings.warn(
-                f"the weights of {self.name} learnt from features with {where} = {before!r}; here it is {wanted!r}",
+                f"the weights of {self.name} were trained on features with {where} = {before!r}; here it is {wanted!r}",
                 KinemaWarning,
                 stacklevel=2,
             )
 
     def start(self, model: Model, recipe: Recipe, actions: Sequence[str]) -> None:
-        """Give a model the weights. Raises CheckpointError where it is of another architecture, naming the first
-        tensors that differ, or knows other actions."""
+        """Copy the weights into a model. Raises CheckpointError for another architecture (with the first tensors that
+        differ) or other actions."""
         own = model.state_dict()
         found = {key.removeprefix("model."): value for key, value in self.tensors.items() if key.startswith("model.")}
         if wrong := misfits(found, own):
             raise CheckpointError(
                 expected=f"weights of the architecture of {recipe.name} ({len(own)} tensors)",
                 got=f"those of {self.name}: {wrong}",
-                cure="Take the recipe that the weights were trained by (`recipe` in their config.json), and change "
-                "nothing of its model, its features and its actions.",
+                cure="Use the recipe of the weights (`recipe` in their config.json) with the same model, features and "
+                "actions.",
             )
         known = [str(action) for action in self.facts.get("actions", ())]
         if list(actions) != known:
             raise CheckpointError(
                 expected=f"the actions of {self.name}: {', '.join(known) or 'none'}",
                 got=", ".join(actions) or "none",
-                cure="Label the data by the same actions, or train without these weights.",
+                cure="Label the data with the same actions, or leave --init-from out.",
             )
         model.load_state_dict(found)
 
 
 def misfits(found: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str:
-    """The first tensors that lack, have another shape, or are too many for a model that has `own`; "" for none."""
+    """The first tensors that are missing, of another shape, or unexpected in a model with `own`; "" for none."""
     wrong = [f"no {name} {tuple(value.shape)}" for name, value in own.items() if name not in found]
     wrong += [
         f"{name} of shape {tuple(found[name].shape)} for {tuple(value.shape)}"
         for name, value in own.items()
         if name in found and found[name].shape != value.shape
     ]
-    wrong += [f"one {name} too many" for name in found if name not in own]
+    wrong += [f"unexpected {name}" for name in found if name not in own]
     more = f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
     return f"{'; '.join(wrong[:_NAMED])}{more}"

@@ -1,7 +1,7 @@
-"""`import_released`: a checkpoint of an original code becomes a run folder.
+"""`import_released`: convert a checkpoint of an original code to a run folder.
 
-The file is read without running anything that it says (`core.safe_pickle`). Names are mapped by the model itself
-(`Model.from_released`); shapes must fit the recipe's model, every tensor of which must be there.
+The file is read without executing code (`core.safe_pickle`). `Model.from_released` maps the names; all tensors of the
+recipe's model must be present with their shapes.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from kinema.recipes import Recipe, Stage
 from kinema.representations.base import Representation, Statistics
 from kinema.training.checkpoint import RunFolder, read_tensors
 
-OF_FEATURES = "representation."  # before "mean" and "std" in what `Model.from_released` is given
+OF_FEATURES = "representation."  # prefix of "mean" and "std" in the input of `Model.from_released`
 _NAMED = 5  # names that an error lists
 
 
 @dataclass(frozen=True)
 class Imported:
-    """The run folder, how many tensors were taken, and the names in the file that stand for nothing here."""
+    """The run folder, the number of imported tensors, and the names in the file that were not used."""
 
     folder: Path
     taken: int
@@ -47,26 +47,26 @@ def import_released(
     std: Path | None = None,
     skeleton: str | None = None,
 ) -> Imported:
-    """The weights in `files` (as PyTorch or safetensors saves them) as a run folder `out` of that recipe.
+    """Write the weights in `files` (PyTorch or safetensors) as a run folder `out` of that recipe.
 
-    `stage` is the recipe's stage that they are of (its last one); a later file replaces tensors that an earlier one has
-    too. `mean` and `std` are NPY files with one number for each feature, in the released order: what the release
-    standardises by, where it keeps that elsewhere. `skeleton` is a catalogued body for the recipe's own, which may lie
-    with its data. Raises UsageError where `out` holds something or a name is unknown, FormatError where a file is
-    damaged or would run code, CheckpointError where its tensors are not those of the recipe's model.
+    `stage` is the recipe's stage of the weights (default: the last). Tensors of later files replace those of earlier
+    ones. `mean` and `std` are NPY files with one number per feature, in the released order, if the release stores its
+    statistics separately. `skeleton` names a catalogue skeleton in place of the recipe's own, which may need its data.
+    Raises UsageError if `out` is not empty or a name is unknown, FormatError if a file is damaged or contains code,
+    CheckpointError if its tensors do not fit the recipe's model.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(
-            expected=f"a new or empty folder at {out}", got="one that holds something", cure="Choose another --out."
+            expected=f"a new or empty folder at {out}", got="a file or a folder with files", cure=f"Use --out {out}-2."
         )
     chosen = _stage(recipe, stage)
     try:
         body = catalogued(skeleton) if skeleton is not None else recipe.source.skeleton
     except MissingDataError as error:
         raise MissingDataError(
-            expected=f"the body that recipe {recipe.name} speaks of, which comes with its data",
+            expected=f"the skeleton of recipe {recipe.name}, which comes with its data",
             got=error.got,
-            cure="Name the data by --data, or a body by --skeleton (kinema24 has every joint that recipes name).",
+            cure="Add --data DIR, or --skeleton kinema24, which has every joint that recipes name.",
         ) from error
     representation = recipe.representation.build(body)
     classes = len(recipe.source.actions) if chosen.task.labelled else 0
@@ -103,16 +103,18 @@ def _stage(recipe: Recipe, name: str | None) -> Stage:
         return recipe.stages[-1]
     if name not in stages:
         raise UsageError(
-            expected=f"a stage of {recipe.name} among {', '.join(stages)}", got=f"'{name}'", cure="Choose one of these."
+            expected=f"a stage of {recipe.name} among {', '.join(stages)}",
+            got=f"'{name}'",
+            cure=f"Use --stage {recipe.stages[-1].name}.",
         )
     return stages[name]
 
 
 def _tensors(file: Path) -> dict[str, Tensor]:
-    """The tensors of a file by name; those of the one table of tensors in it, where it holds more than a table."""
+    """The named tensors of a file, also if they are nested in it."""
     if not file.is_file():
         raise MissingDataError(
-            expected=f"a checkpoint at {file}", got="no such file", cure=f"Name a file that is in {file.parent}."
+            expected=f"a checkpoint at {file}", got="no such file", cure=f"Use a file of {file.parent}."
         )
     if file.suffix == ".safetensors":
         return read_tensors(file)
@@ -123,16 +125,16 @@ def _tensors(file: Path) -> dict[str, Tensor]:
             where=str(file),
             expected="one table of named tensors (a state_dict)",
             got=got if len(tables) < 2 else f"{len(tables)}: {got}",
-            cure="Save that one alone: torch.save(checkpoint['NAME'], 'new.pth').",
+            cure="Save one table: torch.save(checkpoint['NAME'], 'new.pth').",
         )
     table = next(iter(tables.values()))
-    # A model that was trained on several devices has its name before every name.
+    # Training on several devices adds a prefix to every name.
     return {name.removeprefix("module."): value.float() if value.is_floating_point() else value
             for name, value in table.items()}  # fmt: skip
 
 
 def _tables(found: object, where: str = "the file itself") -> dict[str, dict[str, Tensor]]:
-    """Tables that hold nothing but tensors. An optimiser's are none: its keys are numbers, and there are others."""
+    """Tables with only tensors. Those of an optimiser are none: their keys are numbers."""
     if not isinstance(found, Mapping):
         return {}
     items = cast("Mapping[Any, Any]", found)
@@ -148,28 +150,27 @@ def _tables(found: object, where: str = "the file itself") -> dict[str, dict[str
 def _checked(
     found: Mapping[str, Tensor], own: Mapping[str, Tensor], recipe: Recipe, unmatched: Sequence[str]
 ) -> dict[str, Tensor]:
-    """The tensors that the model has, each in its own kind. Raises CheckpointError where one lacks or has another
-    shape, or the file has more of a kind (a seventh layer)."""
+    """The tensors of the model in their own types. Raises CheckpointError if one is missing, unexpected or of another
+    shape."""
     if wrong := misfits(found, own):
         left = f"; not matched: {', '.join(unmatched[:_NAMED])}" if unmatched else ""
         raise CheckpointError(
             expected=f"the {len(own)} tensors of the model of {recipe.name}",
             got=f"{wrong}{left}",
-            cure="Name the recipe of that checkpoint, or the sizes that it was trained with in a recipe's JSON file "
-            "(`kinema recipes NAME` prints one).",
+            cure="Use the recipe of that checkpoint, or a JSON file of it with the trained sizes (`kinema recipes "
+            "NAME` prints one).",
         )
     return {name: found[name].to(value.dtype) for name, value in own.items()}
 
 
 def _numbers(recipe: Recipe, representation: Representation, files: Mapping[str, Path | None]) -> dict[str, Tensor]:
-    """The statistics that were given, by the names that models know them by; both or, where features stay as they are,
-    none."""
+    """The given statistics by their names among the weights: both, or none if features are not standardised."""
     missing = [f"--{name}" for name, path in files.items() if path is None]
     if missing and (recipe.representation.standardise or len(missing) < len(files)):
         raise UsageError(
             expected=f"--mean and --std for the {representation.width} features of recipe {recipe.name}",
             got=f"no {' and no '.join(missing)}",
-            cure="Name the two NPY files that came with the release.",
+            cure="Add --mean MEAN.npy --std STD.npy, the two files of the release.",
         )
     numbers: dict[str, Tensor] = {}
     for name, path in files.items():
@@ -179,14 +180,14 @@ def _numbers(recipe: Recipe, representation: Representation, files: Mapping[str,
             array = np.load(path, allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise FormatError(
-                where=str(path), expected="an NPY file of numbers", got=str(error), cure="Get the file again."
+                where=str(path), expected="an NPY file of numbers", got=str(error), cure="Download the file again."
             ) from error
         if not isinstance(array, np.ndarray) or array.dtype.kind != "f" or array.size != representation.width:
             raise FormatError(
                 where=str(path),
                 expected=f"{representation.width} numbers, one for each feature",
                 got=f"shape {array.shape}" if isinstance(array, np.ndarray) else "an archive",
-                cure="Name the file that came with the checkpoint.",
+                cure="Use the NPY file that came with the checkpoint.",
             )
         numbers[f"{OF_FEATURES}{name}"] = torch.from_numpy(array.astype(np.float32)).flatten()
     return numbers

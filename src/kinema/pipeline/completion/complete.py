@@ -1,7 +1,7 @@
-"""`complete`: some frames of a clip are known; say the rest, and say how.
+"""`complete`: fill a clip from its known frames, and report the method of each gap.
 
-One entry for three verbs: slow motion (all frames known, more are asked for), in-betweening (key poses known), repair
-(what is damaged is not known). Method and reason are reported for every gap; nothing falls back silently.
+It serves three verbs: upsample (all frames are known, more are needed), inbetween (key poses are known), and repair
+(damaged frames are unknown).
 """
 
 from __future__ import annotations
@@ -31,10 +31,9 @@ from kinema.pipeline.open import METHODS, load_adapter, shipped_models
 
 @dataclass(frozen=True, eq=False)
 class Completed:
-    """The clip that was asked for, the times of its frames in seconds, and what was done to it.
+    """The filled clip, the times of its frames in seconds, and a report.
 
-    With several `samples` the motion has batch shape (samples,), else none. `damage` says in how many frames a repair
-    found which kind.
+    Several samples have batch shape (samples,). `damage` counts the frames of each kind of damage that a repair found.
     """
 
     motion: Clip
@@ -60,17 +59,17 @@ def complete(
 ) -> Completed:
     """Fill a clip from its known frames, at the times `at`, at the rate `fps`, or at `frames` even times.
 
-    `known` (default: whatever is finite and of confidence above 0) speaks of frames or of single joints; `times` are
-    those of the clip's frames in seconds. Keys that are "exact" come back bit for bit wherever their time is asked for;
-    "soft" keys are evidence, weighted by `trust` (default: the confidence of points), and are smoothed first, over
-    `strength` times the distance between two. `method` is "auto", a curve, the name of a model, or an opened model.
-    Raises UsageError where nothing is known, where times do not rise, and for what is out of range.
+    `known` (default: finite values with confidence above 0) is a mask of frames or joints; `times` are those of the
+    clip's frames in seconds. With `keys` "exact", known frames stay unchanged, bit for bit; with "soft" they are
+    smoothed first, weighted by `confidence` (default: that of the points), over `strength` times their spacing.
+    `method` is "auto", a curve, the name of a model, or an adapter. Raises UsageError if nothing is known, times do not
+    rise, or an argument is out of range.
     """
     _check(clip, keys, samples, strength, method)
     clock = even_times(clip.frames, clip.fps) if times is None else times.double()
     wanted, rate = asked_times(clip, clock, at, fps, frames)
     table = _known(clip, known, confidence)
-    raw = Interpolator(clip, table, clock)  # complains of what cannot be joined at all
+    raw = Interpolator(clip, table, clock)  # raises if nothing is known
     noisy = keys == "soft"
     evidence = Evidence(clip, table, clock, confidence_of(clip, confidence) if noisy else None)
     base = softened(evidence, strength) if noisy else clip
@@ -84,16 +83,16 @@ def complete(
 def asked_times(
     clip: Clip, clock: Float[Tensor, " frame"], at: Tensor | None, fps: float | None, frames: int | None
 ) -> tuple[Float[Tensor, " time"], float]:
-    """The times that are asked for, in seconds, and their rate. Raises UsageError for more than one way of asking."""
+    """Times of the answer in seconds, and their rate. Raises UsageError for more than one of `at`, `fps`, `frames`."""
     if sum(way is not None for way in (at, fps, frames)) > 1:
         raise UsageError(
             expected="one of at, fps and frames",
             got="more than one",
-            cure="Leave all but one of at=, fps= and frames= out.",
+            cure="Pass only one of at=, fps= and frames=.",
         )
     if fps is not None:
         if not (fps > 0 and math.isfinite(fps)):
-            raise UsageError(expected="a positive frame rate", got=f"{fps:g}", cure="Say fps=60.")
+            raise UsageError(expected="a positive frame rate", got=f"{fps:g}", cure="Use fps=60.")
         step = frame_step(clip.fps / fps)
         span = float(clock[-1] - clock[0]) * clip.fps
         count = int((span + 1e-6) / step) + 1
@@ -101,7 +100,7 @@ def asked_times(
         return clock[0] + ticks / clip.fps, fps
     if frames is not None:
         if frames < 1:
-            raise UsageError(expected="at least one frame", got=f"{frames}", cure="Say frames=2 or more.")
+            raise UsageError(expected="at least one frame", got=f"{frames}", cure="Use frames=2 or more.")
         span = float(clock[-1] - clock[0])
         return torch.linspace(float(clock[0]), float(clock[-1]), frames, dtype=torch.float64), (
             (frames - 1) / span if frames > 1 and span > 0 else clip.fps
@@ -113,7 +112,7 @@ def asked_times(
         raise UsageError(
             expected="times that rise",
             got="none, or times out of order",
-            cure="Give them in rising order: at=at.unique().",
+            cure="Sort them: at=at.unique().",
         )
     return wanted, (len(wanted) - 1) / float(wanted[-1] - wanted[0]) if len(wanted) > 1 else clip.fps
 
@@ -123,7 +122,7 @@ def _check(clip: Clip, keys: str, samples: int, strength: float, method: str | A
         raise UsageError(
             expected='one clip, at least one sample, a strength above 0, and keys "exact" or "soft"',
             got=f'batch shape {tuple(clip.batch_shape)}, {samples} samples, strength {strength:g}, keys "{keys}"',
-            cure='Take one clip, as clip.one(0), samples=1, strength=1 and keys="exact".',
+            cure='Use one clip, as clip.one(0), samples=1, strength=1 and keys="exact".',
         )
     if isinstance(method, str) and method not in METHODS and "/" not in method and method not in shipped_models():
         raise unknown_name("method or model", method, (*METHODS, *shipped_models()))
@@ -137,14 +136,14 @@ def _known(clip: Clip, known: Tensor | None, confidence: Tensor | None) -> Bool[
                 raise UsageError(
                     expected=f"a mask of {clip.frames} frames",
                     got=f"shape {tuple(given.shape)}",
-                    cure=f"Give one value per frame, or per frame and joint ({clip.frames}, {len(clip.skeleton)}).",
+                    cure=f"Pass a mask of shape ({clip.frames},) or ({clip.frames}, {len(clip.skeleton)}).",
                 )
             table = table & (given if given.ndim == 2 else given[:, None])
     return table
 
 
 def confidence_of(clip: Clip, confidence: Tensor | None = None) -> Float[Tensor, "*batch frame joint"]:
-    """How sure evidence is: what is said of it, else the confidence of points, else as much as nobody says."""
+    """Confidence of each joint: the given one, else that of the points, else `UNKNOWN_CONFIDENCE`."""
     if confidence is None and isinstance(clip, Points) and clip.confidence is not None:
         confidence = clip.confidence
     if confidence is None:
@@ -155,21 +154,21 @@ def confidence_of(clip: Clip, confidence: Tensor | None = None) -> Float[Tensor,
 
 
 def softened(evidence: Evidence, strength: float = 1.0) -> Clip:
-    """Known frames of a clip smoothed by their confidence, over `strength` times the distance between two of them."""
+    """The clip with its known frames smoothed, weighted by confidence, over `strength` times their spacing."""
     keys = evidence.clock[evidence.known.any(1)]
     if len(keys) < 3:
         return evidence.clip
-    told = evidence.known.double() if evidence.confidence is None else evidence.known * evidence.confidence.double()
+    weight = evidence.known.double() if evidence.confidence is None else evidence.known * evidence.confidence.double()
     reach = strength * float((keys[1:] - keys[:-1]).median())
-    return soften(_without_nan(evidence.clip), evidence.clock, told, reach=reach)
+    return soften(_without_nan(evidence.clip), evidence.clock, weight, reach=reach)
 
 
 def _without_nan(clip: Clip) -> Clip:
     if isinstance(clip, Points):
         return replace(clip, positions=clip.positions.nan_to_num(0.0))
     eye = torch.eye(3).to(clip.rotations)
-    there = clip.rotations.isfinite().all(-1).all(-1)[..., None, None]
-    return replace(clip, rotations=torch.where(there, clip.rotations, eye), root=clip.root.nan_to_num(0.0))
+    finite = clip.rotations.isfinite().all(-1).all(-1)[..., None, None]
+    return replace(clip, rotations=torch.where(finite, clip.rotations, eye), root=clip.root.nan_to_num(0.0))
 
 
 def _plan(clip: Clip, table: Tensor, clock: Tensor, wanted: Tensor, method: str | Adapter, *, noisy: bool) -> Plan:
@@ -178,8 +177,8 @@ def _plan(clip: Clip, table: Tensor, clock: Tensor, wanted: Tensor, method: str 
 
     def pick(gap: Gap) -> tuple[str, str]:
         if isinstance(method, Adapter):
-            return method.name, "asked for"
-        return choose(gap, cells) if method == "auto" else (method, "asked for")
+            return method.name, "chosen by the caller"
+        return choose(gap, cells) if method == "auto" else (method, "chosen by the caller")
 
     return plan_gaps(table, clock, wanted, pick, noisy=noisy, space=space)
 
@@ -194,11 +193,11 @@ def _follow(
     seed: int,
     samples: int,
 ) -> tuple[Clip, list[str]]:
-    """Every gap by its method. A frame that is given, or lies beyond the known ones, is the same by any of them."""
+    """Fill every gap by its method. Frames that are known, before or after all known ones are equal in all methods."""
     notes: list[str] = []
     beyond = int((plan.choice == BEYOND).any(1).sum())
     if beyond:
-        notes.append(f"{beyond} frames lie before the first or after the last known one: the nearest is held there")
+        notes.append(f"{beyond} frames are before the first or after the last known frame: they repeat the nearest one")
     drawn = [name for name in plan.methods if is_curve(name)]
     under = drawn[0] if drawn else under_model(evidence)
     table = CurveTable([name if is_curve(name) else under for name in plan.methods], plan.choice)
@@ -207,16 +206,16 @@ def _follow(
     for name in models:
         run = method if isinstance(method, Adapter) else load_adapter(name)
         cells = plan.choice == plan.methods.index(name) if evidence.exact else None
-        answer, said = infill(run, answer, evidence, wanted, seed=seed, samples=samples, cells=cells)
-        notes += said
+        answer, more = infill(run, answer, evidence, wanted, seed=seed, samples=samples, cells=cells)
+        notes += more
     if samples > 1 and not models:
-        notes.append(f"curves know one answer: the {samples} samples are the same")
+        notes.append(f"curves have no randomness: the {samples} samples are equal")
         answer = answer.expand(samples, *answer.batch_shape).map(lambda values, axis: values.clone())
     return answer, notes
 
 
 def under_model(evidence: Evidence) -> str:
-    """The curve that a model corrects: one that does not overshoot, and straight lines where keys are evidence."""
+    """The curve that a model corrects: one that does not overshoot; straight lines for noisy keys."""
     return "pchip" if evidence.exact else "linear"
 
 

@@ -1,4 +1,4 @@
-"""What is known of a clip, and the windows of it that a model is asked about: on its skeleton, at its rate."""
+"""The known part of a clip, and its windows on a model's skeleton and at its rate."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from kinema.motion.motion import Clip, Motion
 from kinema.pipeline.adapter import Adapter
 from kinema.representations.base import Representation
 
-UNKNOWN_CONFIDENCE = 0.5  # of noisy keys whose confidence nobody gives
-_SUREST = 0.98  # evidence is never exact: a model must stay free to change it
-_PART = 2048  # times asked about together
-_LONGEST = 96  # frames of a window, where a model does not say
+UNKNOWN_CONFIDENCE = 0.5  # of noisy keys without a confidence
+_SUREST = 0.98  # largest confidence of noisy values; 1 is exact
+_PART = 2048  # times that are answered together
+_LONGEST = 96  # frames of a window
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What is known of a clip (any batch shape): which joints of which frames, and the frames' times in seconds.
+    """The known joints of a clip (any batch shape), and the times of its frames in seconds.
 
-    `confidence` None: what is known is exact and stays as it is; else how reliable it is (1 is not exact).
+    `confidence` None: known values are exact and stay unchanged; otherwise they are noisy, with this reliability.
     """
 
     clip: Clip
@@ -37,11 +37,11 @@ class Evidence:
 
     @property
     def exact(self) -> bool:
-        """Whether what is known must stay as it is."""
+        """True if known values stay unchanged."""
         return self.confidence is None
 
     def table(self) -> Float[Tensor, "*batch frame joint"]:
-        """1 where known exactly, below it the confidence of evidence, 0 where unknown."""
+        """1 for exact values, the confidence of noisy ones, 0 for unknown ones."""
         if self.confidence is None:
             return self.known.float()
         return self.confidence.float().clamp(0, _SUREST) * self.known
@@ -49,11 +49,10 @@ class Evidence:
 
 @dataclass(frozen=True, eq=False)
 class WindowGroup:
-    """Some of the times that are asked for, and what a model is asked for them.
+    """A run of times of the answer, and the windows of the model that cover it.
 
-    `times` are those (a slice of them), `frames` the model's frames that its windows cover, `core` those of them that
-    the answer at these times depends on: their values are the same as if the whole clip had been asked about.
-    `windows` are numbered spans of the model's frames.
+    `times` is a slice of the times, `frames` the model's frames in the windows, `core` those that the answer depends
+    on: their values are equal to those of the whole clip. `windows` are numbered spans of the model's frames.
     """
 
     times: slice
@@ -64,10 +63,9 @@ class WindowGroup:
 
 @dataclass(frozen=True, eq=False)
 class ModelView:
-    """Evidence as a model sees it: the times of its frames in seconds (`grid`), and the confidence of each token there.
+    """Evidence at the model's frames: their times in seconds (`grid`), and the confidence of each token there.
 
-    `keys` are the times of exact frames that are known whole. `parts` groups what is predicted together,
-    `windows` gives its queries.
+    `keys` are the times of exact, completely known frames. `parts` groups the windows, `windows` gives their queries.
     """
 
     adapter: Adapter
@@ -80,7 +78,7 @@ class ModelView:
 
     @classmethod
     def of(cls, adapter: Adapter, evidence: Evidence, wanted: Float[Tensor, " time"]) -> ModelView:
-        """At the times `wanted`. Raises UsageError for a baseline, and where the model cannot read such a clip."""
+        """At the times `wanted`. Raises UsageError for a baseline, and if the model cannot read such a clip."""
         representation = adapter.trained_representation()
         given = Interpolator(evidence.clip, evidence.known, evidence.clock)
         grid, slots, frames = _grid(evidence, wanted, representation.fps)
@@ -90,14 +88,14 @@ class ModelView:
         return cls(adapter, representation, given, grid, confidence, keys, tuple(spans))
 
     def parts(self, wanted: Float[Tensor, " time"], needed: Bool[Tensor, " time"]) -> list[WindowGroup]:
-        """What must be asked for those of the times that are needed: windows that none of them lies in are left out."""
+        """The windows for the needed times; windows without any of these are left out."""
         edges = torch.nn.functional.pad(needed.int(), (1, 1)).diff().nonzero()[:, 0]
         runs: list[list[int]] = []
         for start, stop in edges.reshape(-1, 2).tolist():
             cuts = range(start, stop, _PART)
             runs += [[first, min(first + _PART, stop)] for first in cuts]
         joined: list[list[int]] = []
-        for run in runs:  # those that one window answers are asked about together
+        for run in runs:  # runs in one window belong together
             last = joined[-1] if joined and run[1] - joined[-1][0] <= _PART else None
             if last and self._windows(wanted, last)[-1] >= self._windows(wanted, run)[0]:
                 last[1] = run[1]
@@ -106,7 +104,7 @@ class ModelView:
         return [self._part(wanted, run) for run in joined]
 
     def _core(self, wanted: Tensor, run: list[int]) -> slice:
-        """The model's frames that the answer at wanted[first:stop] is read off, and at the keys around."""
+        """The model's frames from which the answer at wanted[first:stop] and at the keys around is interpolated."""
         low, high = wanted[run[0]], wanted[run[1] - 1]
         if len(keys := self.around(wanted[run[0] : run[1]])):
             low, high = torch.minimum(low, keys[0]), torch.maximum(high, keys[-1])
@@ -131,14 +129,14 @@ class ModelView:
         return WindowGroup(slice(*run), frames, self._core(wanted, run), windows)
 
     def features(self, clip: Interpolator[Clip], frames: slice) -> tuple[Clip, Float[Tensor, "*batch model feat"]]:
-        """A clip at some of the model's frames, by straight lines, on its skeleton; and as its features."""
+        """A clip at some of the model's frames, on its skeleton; and its features."""
         drawn = clip.at(self.grid[frames], method="linear", fps=self.representation.fps)
         body = self.representation.read(drawn)
         return body, features_of(self.representation, body)
 
     def windows(self, part: WindowGroup) -> Iterator[tuple[int, slice, Query, Float[Tensor, "span 1"]]]:
-        """The windows of a part, half of each overlapping the one before: number, frames counted from the part's
-        first, the question, and how much each of its frames weighs."""
+        """The half-overlapping windows of a part: number, frames relative to the part's first, query, and the weight of
+        each frame."""
         _, given = self.features(self.given, part.frames)
         given = given.reshape(-1, *given.shape[-2:])
         sure = self.confidence[..., part.frames, :]
@@ -154,7 +152,7 @@ class ModelView:
 
 @runtime_checkable
 class OutlierScorer(Protocol):
-    """A model that can tell wrong observations from right ones."""
+    """A model that detects wrong observations."""
 
     def outlier_scores(self, query: Query) -> Float[Tensor, "batch frame token"]:
         """For each observation the probability that it is wrong; 0 where nothing is observed."""
@@ -163,7 +161,7 @@ class OutlierScorer(Protocol):
 
 @torch.inference_mode()
 def outlier_scores(adapter: Adapter, evidence: Evidence) -> Float[Tensor, "frame joint"]:
-    """How likely each observation of a clip is wrong, by a model (an `OutlierScorer`); 0 where nothing is known."""
+    """The probability that each observation of a clip is wrong, by an `OutlierScorer`; 0 for unknown values."""
     model, view = adapter.model.eval(), ModelView.of(adapter, evidence, evidence.clock)
     assert isinstance(model, OutlierScorer)
     found = torch.zeros(view.confidence.shape)
@@ -184,12 +182,12 @@ def outlier_scores(adapter: Adapter, evidence: Evidence) -> Float[Tensor, "frame
 
 
 def features_of(representation: Representation, clip: Clip) -> Float[Tensor, "*batch frame feat"]:
-    """A clip on the model's skeleton as its features, standardised."""
+    """Standardised features of a clip on the model's skeleton."""
     return representation.standardise(representation.encode(cast("Motion", clip)))
 
 
 def _nearest(rising: Float[Tensor, " many"], at: Float[Tensor, " some"]) -> Int[Tensor, " some"]:
-    """Of each time the place of the nearest of times that rise; the earlier of two."""
+    """For each time the index of the nearest of rising times; the earlier of two."""
     after = torch.searchsorted(rising, at).clamp(max=len(rising) - 1)
     before = (after - 1).clamp(min=0)
     return torch.where((at - rising[before]).abs() <= (rising[after] - at).abs(), before, after)
@@ -198,9 +196,9 @@ def _nearest(rising: Float[Tensor, " many"], at: Float[Tensor, " some"]) -> Int[
 def _grid(
     evidence: Evidence, wanted: Tensor, fps: float
 ) -> tuple[Float[Tensor, " model"], Int[Tensor, " known"], Int[Tensor, " known"]]:
-    """The model's frames, evenly spaced but where a known frame is less than half a step away: there at its time.
+    """Times of the model's frames: evenly spaced, moved to a known frame that is less than half a step away.
 
-    With them the frames of the model that stand for known ones, and for which.
+    Also the model's frames that represent known ones, and the indices of these.
     """
     first, last = wanted[0], wanted[-1]
     grid = first + even_times(1 + max(1, round(float(last - first) * fps)), fps)
@@ -219,9 +217,10 @@ def _grid(
 def _confidence(
     evidence: Evidence, count: int, slots: Tensor, frames: Tensor, representation: Representation
 ) -> Float[Tensor, "*batch model token"]:
-    """The confidence of each token in the model's frames that stand for known ones; 0 in all others.
+    """The confidence of each token in the model's frames that represent known ones; 0 in all others.
 
-    A token without a joint in the clip is as sure as the whole frame is on average, or as the representation guesses.
+    A token without a joint in the clip has the mean confidence of the frame, or the `guessed` one of the
+    representation.
     """
     sure = evidence.table()
     whole = sure.mean(-1) * evidence.known.all(-1)
@@ -235,8 +234,8 @@ def _confidence(
 
 
 def _spans(adapter: Adapter, confidence: Float[Tensor, "batch model token"]) -> list[slice]:
-    """Windows as long as the model's, or twice the longest gap, and then to the known frames outside them: a window
-    that ended within a gap would know one side of it only."""
+    """Windows as long as the model's or twice the longest gap, extended to the next known frames, so that none ends
+    inside a gap."""
     frames = confidence.shape[1]
     there = (confidence > 0).any(-1).any(0).nonzero()[:, 0]
     ends = torch.cat((there.new_tensor([-1]), there, there.new_tensor([frames])))

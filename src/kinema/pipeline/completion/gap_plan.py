@@ -1,4 +1,4 @@
-"""Where something is unknown, how long it stays so, and what joins it: the plan that `complete` follows."""
+"""The plan of `complete`: the gaps of a clip, their lengths, and a method for each."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from kinema.pipeline.completion.method_choice import Gap
 
 GIVEN, BEYOND = -1, -2
 _SAME = 1e-6  # seconds
-_TICKS = 10**6  # in a second: gaps are told apart to the microsecond
-_DENSE = 0.25  # of a gap: known frames nearer to each other than that tell the movement into the gap
+_TICKS = 10**6  # per second: gaps are compared to the microsecond
+_DENSE = 0.25  # of a gap: known frames closer together than that show the movement beside it
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """For every time asked for and every joint: which method (`methods[choice]`), or GIVEN, or BEYOND the known frames.
+    """For every time of the answer and every joint: a method (`methods[choice]`), GIVEN, or BEYOND the known frames.
 
-    `gap` is the length in seconds of what is crossed there (0 where given or beyond).
+    `gap` is the length in seconds of the gap at that time (0 for GIVEN and BEYOND).
     """
 
     methods: list[str]
@@ -40,7 +40,7 @@ def plan_gaps(
     noisy: bool,
     space: str,
 ) -> Plan:
-    """Find every gap and pick a method for it; joints that are known in the same frames are looked at together."""
+    """Find all gaps and pick a method for each; joints that are known in the same frames are handled together."""
     picks: dict[tuple[str, str], int] = {}
     patterns, group = torch.unique(known, dim=1, return_inverse=True)
     columns: list[tuple[Tensor, Tensor]] = []
@@ -57,7 +57,7 @@ def plan_gaps(
         inside = (index >= 0) & (index < len(keys) - 1) & ~given
         if bool(inside.any()):
             crossed, back = index[inside].unique(return_inverse=True)
-            # Gaps that look alike are asked about once; they are numbered as they come.
+            # Pick once for equal gaps, in order of their first occurrence.
             looks, alike = torch.stack(_looks(keys, crossed), -1).unique(dim=0, return_inverse=True)
             first = torch.full((len(looks),), len(alike)).scatter_reduce(0, alike, torch.arange(len(alike)), "amin")
             chosen = torch.empty(len(looks), dtype=torch.int16)
@@ -77,7 +77,7 @@ def plan_gaps(
 
 
 def _looks(keys: Float[Tensor, " key"], crossed: Int[Tensor, " gap"]) -> tuple[Tensor, Tensor]:
-    """Of each gap, known by the key before it: its length in microseconds, and on how many sides movement is known."""
+    """For each gap (the index of the key before it): length in microseconds, and sides on which movement is known."""
     steps = keys.diff()
     around = torch.nn.functional.pad(steps, (1, 1), value=float("inf"))
     length = steps[crossed]

@@ -1,9 +1,8 @@
-"""A trained model's completion: what it changes about the classical curve, applied to the user's own clip.
+"""Completion by a trained model: add the model's change of the classical curve to the user's own curve.
 
-The model is asked about what is known (on its skeleton, at its rate, with the confidence of each joint), and the
-difference between its answer and the curve, both brought back the same way, is what the user's curve is changed by.
-Where the model agrees with the curve, the answer is the curve. Long clips go in overlapping windows whose differences
-are faded into each other by Hann weights.
+The model predicts on its skeleton and at its rate. The difference between its answer and the curve, both decoded in the
+same way, is added to the user's curve; where model and curve agree, the answer is the curve. Long clips are predicted
+in overlapping windows, blended with Hann weights.
 """
 
 from __future__ import annotations
@@ -28,19 +27,19 @@ from kinema.pipeline.adapter import Adapter
 from kinema.pipeline.completion.evidence import Evidence, ModelView, WindowGroup
 from kinema.representations.base import Representation
 
-_STREAM = 0x9E3779B97F4A7C15  # between the seeds of two windows; odd, so that none comes twice
+_STREAM = 0x9E3779B97F4A7C15  # difference of the seeds of two windows; odd, so that none repeats
 
 
 @dataclass(frozen=True, eq=False)
 class _Way:
-    """From the model's frames (at the times `grid`) back to those asked for; `keys` are the times of exact ones."""
+    """From the model's frames (at the times `grid`) to the times `wanted`; `keys` are the times of exact frames."""
 
     grid: Float[Tensor, " model"]
     wanted: Float[Tensor, " time"]
     keys: Float[Tensor, " key"]
 
     def settled(self, change: Float[Tensor, "*batch model feat"]) -> Float[Tensor, "*batch time feat"]:
-        """A difference at the times asked for; of exact keys, bent so that it is zero at every known time."""
+        """A difference at the times `wanted`, corrected to zero at exact keys."""
         rows = change.double().movedim(-2, 0)
         at = read(rows, self.grid, self.wanted, "linear")
         if len(self.keys):
@@ -58,11 +57,10 @@ def infill(
     samples: int,
     cells: Bool[Tensor, "time joint"] | None = None,
 ) -> tuple[Clip, list[str]]:
-    """The curve, given at the times `wanted`, corrected by a model; unchanged at the times of exact keys.
+    """The curve (at the times `wanted`) corrected by a model, unchanged at exact keys; and notes.
 
-    Only the `cells` are corrected (default: all), and only the windows that they lie in are view. The answer has batch
-    shape (samples, *batch) where more than one is asked for, else that of the curve. Raises UsageError for a
-    baseline, and where the model cannot read such a clip.
+    Only the `cells` are corrected (default: all). Several samples have batch shape (samples, *batch). Raises UsageError
+    for a baseline, and if the model cannot read such a clip.
     """
     view = ModelView.of(adapter, evidence, wanted)
     every = torch.ones(curve.frames, dtype=torch.bool)
@@ -79,7 +77,7 @@ def infill(
         else:
             moved = _turned(piece, still, before, after, view.representation, way, path=path)
             if not path and not notes:
-                notes.append(f"{adapter.name} does not predict the root's path: the root follows the curve")
+                notes.append(f"{adapter.name} does not predict the root trajectory: the root follows the curve")
         _put(out, moved, part.times, cells)
     return (out.one(0) if samples == 1 else out), notes
 
@@ -87,7 +85,7 @@ def infill(
 def _decoded(
     view: ModelView, part: WindowGroup, drawn: Interpolator[Clip], seed: int, samples: int
 ) -> tuple[Clip, Clip, bool]:
-    """The curve as the model has it, the model's answer, and whether that says where the body goes."""
+    """The decoded curve, the model's answer, and whether it has a root trajectory."""
     representation = view.representation
     observed, features = view.features(drawn, part.frames)
     answer = _predict(view, part, features, seed, samples)
@@ -96,7 +94,7 @@ def _decoded(
 
 
 def _put(out: Clip, moved: Clip, times: slice, cells: Bool[Tensor, "time joint"] | None) -> None:
-    """Into `out` what was moved of some of its frames, where it is wanted."""
+    """Copy `moved` into some frames of `out`, in the cells."""
     if isinstance(out, Points):
         pairs = [(out.positions[..., times, :, :], moved.points().positions, (None,))]
     else:
@@ -117,9 +115,9 @@ def _put(out: Clip, moved: Clip, times: slice, cells: Bool[Tensor, "time joint"]
 def _predict(
     view: ModelView, part: WindowGroup, features: Float[Tensor, "*batch model feat"], seed: int, samples: int
 ) -> Float[Tensor, "sample *batch model feat"]:
-    """The curve's features with the windows' differences to them, faded into each other.
+    """The curve's features plus the blended differences of the windows.
 
-    Each window has a random stream of its own, so that a window's answer does not depend on those before it.
+    Each window has its own random stream, so that its answer does not depend on other windows.
     """
     *batch, frames, width = features.shape
     curve = features.reshape(-1, frames, width)
@@ -132,7 +130,7 @@ def _predict(
 
 
 def _holds_path(representation: Representation, observed: Clip) -> bool:
-    """Whether features change when the body stands elsewhere."""
+    """True if features change with the position of the body."""
     one = cast("Motion", observed[:1])
     away = shift(one, torch.ones(*one.batch_shape, 3))
     return bool((representation.encode(away) - representation.encode(one)).abs().max() > 1e-3)
@@ -141,8 +139,7 @@ def _holds_path(representation: Representation, observed: Clip) -> bool:
 def _turned(
     curve: Motion, still: Clip, before: Clip, after: Clip, representation: Representation, way: _Way, *, path: bool
 ) -> Motion:
-    """The curve with each joint turned as the model's answer is turned against the curve as the model had it; its root
-    follows where the model says where the body goes (`path`)."""
+    """The curve with the model's change of each joint rotation and, with `path`, of the root trajectory."""
     if isinstance(before, Motion) and isinstance(after, Motion) and not before.skeleton.same_tree(curve.skeleton):
         first, then, rotations = before, after, _turned_elsewhere(curve, before, after, way)
     else:
@@ -157,7 +154,7 @@ def _turned(
         return out
     if curve.skeleton.same_tree(representation.skeleton):
         return replace(out, root=out.root + way.settled(then.root - first.root).to(out.root))
-    # Roots of two trees may lie anywhere about the hips: it is these that are moved alike.
+    # The roots of two skeletons may differ in position: move the hips alike.
     size = leg_length(curve.skeleton) / leg_length(representation.skeleton)
     moved = way.settled(_hips(then) - _hips(first)).to(out.root) * size
     return replace(out, root=out.root + moved - (_hips(out) - _hips(curve)))
@@ -166,7 +163,7 @@ def _turned(
 def _turned_elsewhere(
     curve: Motion, before: Motion, after: Motion, way: _Way
 ) -> Float[Tensor, "*batch time joint 3 3"]:
-    """Rotations on another tree: a joint is turned in the room as its counterpart is, and what it carries with it."""
+    """Rotations on another skeleton: apply the global change of each counterpart, also to joints below it."""
     sources = match_joints(before.skeleton, curve.skeleton).sources
     parents, led = curve.skeleton.parents, list[int]()
     for joint, parent in enumerate(parents):
@@ -178,7 +175,7 @@ def _turned_elsewhere(
 
 
 def _hips(clip: Motion) -> Float[Tensor, "*batch frame 3"]:
-    """The middle of the hips; the root, where they cannot be told."""
+    """The middle of the hips; the root for unknown joint names."""
     names = ("l_hip", "r_hip")
     if not has_joint(clip.skeleton, *names):
         return clip.root
@@ -186,14 +183,14 @@ def _hips(clip: Motion) -> Float[Tensor, "*batch frame 3"]:
 
 
 def _rotations(clip: Clip, onto: Motion) -> Motion:
-    """Decoded features as rotations of the user's skeleton; twists, unknown to positions, cancel out afterwards."""
+    """Decoded features as rotations of the user's skeleton; twists, missing in positions, cancel out later."""
     if isinstance(clip, Motion) and clip.skeleton.same_tree(onto.skeleton):
         return clip
     return fit_rotations(clip.points(), onto.skeleton, reference=replace(onto, fps=clip.fps))
 
 
 def _moved(curve: Points, before: Points, after: Points, representation: Representation, way: _Way) -> Points:
-    """The curve moved as the model moves it; joints that the model does not know stay on the curve."""
+    """The curve plus the model's change; joints that the model lacks stay on the curve."""
     change = representation.spread(after.positions - before.positions, curve.skeleton)
     settled = way.settled(change.flatten(-2)).unflatten(-1, (-1, curve.positions.shape[-1]))
     moved = curve.positions + settled.to(curve.positions)

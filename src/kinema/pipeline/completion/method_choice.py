@@ -1,8 +1,7 @@
-"""Which method joins two known frames: the classical rule, and the cells that a shipped model has won.
+"""The method for a gap: the classical rule, and the ranges of gaps that a shipped model won.
 
-The rule is what was measured on recordings of CMU at 30 frames per second (docs/inbetween.md). A model is chosen only
-in the cells of its `release.json`, a table that lies beside its weights and is written from its scores: the gaps where
-it beats every classical column.
+The rule was measured on CMU recordings at 30 frames per second (docs/inbetween.md). A model is chosen only in the
+ranges of its `release.json` (beside its weights), where it has smaller errors than every classical method.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ _SPARSE = ((0.3, "squad"), (0.6, "pchip"), (float("inf"), "linear"))
 
 @dataclass(frozen=True)
 class Gap:
-    """What stands between two known frames.
+    """A gap between two known frames, `seconds` apart.
 
-    `seconds` from the one to the other; `sides`: on how many of its sides (0 to 2) movement is known (frames much
-    closer to each other than the gap is long); `noisy` keys are evidence; `space` is "rotations", "positions" or
-    "picture" (2-D); `lone` where nothing else is known.
+    `sides` (0 to 2) counts the sides on which movement is known (frames much closer together than the gap is long);
+    `noisy`: the known frames are not exact; `space` is "rotations", "positions" or "picture" (2-D); `lone`: no other
+    frame is known.
     """
 
     seconds: float
@@ -36,7 +35,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class GapRange:
-    """Gaps for which a shipped model is better than every classical method: longer than `over`, up to `to` seconds."""
+    """Gaps longer than `over` and up to `to` seconds, for which a shipped model beats every classical method."""
 
     model: str
     space: str
@@ -46,13 +45,13 @@ class GapRange:
     to: float
 
     def holds(self, gap: Gap) -> bool:
-        """Whether a gap falls into the cell."""
+        """True if a gap is in this range."""
         same = (self.space, self.sides, self.noisy) == (gap.space, gap.sides, gap.noisy)
         return same and self.over < gap.seconds <= self.to
 
 
 def released(weights: Path = WEIGHTS) -> tuple[GapRange, ...]:
-    """The cells that shipped models have won."""
+    """The ranges that shipped models won."""
     cells: list[GapRange] = []
     for table in sorted(weights.glob("*/release.json")):
         cells += [GapRange(model=table.parent.name, **cell) for cell in json.loads(table.read_text())["cells"]]
@@ -60,21 +59,21 @@ def released(weights: Path = WEIGHTS) -> tuple[GapRange, ...]:
 
 
 def choose(gap: Gap, cells: tuple[GapRange, ...] = ()) -> tuple[str, str]:
-    """The method for a gap, and why in a few words."""
+    """The method for a gap, and the reason."""
     for cell in cells:
         if cell.holds(gap):
             return cell.model, f"{cell.model} beats every curve on gaps of {cell.over:g} to {cell.to:g} s like this one"
     if gap.noisy:
-        return "linear", "keys are evidence: straight lines between smoothed ones, as a spline follows noise"
+        return "linear", "keys are noisy: straight lines between smoothed keys, as a spline follows noise"
     if gap.lone:
-        return "linear", "two known frames and no more: every curve through them is the straight one"
+        return "linear", "only two known frames: every curve through them is a straight line"
     table = _DENSE if gap.sides == 2 else _SPARSE
     limit, method = next(row for row in table if gap.seconds <= row[0])
     around = ("single keys", "movement known on one side", "movement known on both sides")[gap.sides]
     reach = f"up to {limit:g} s" if limit < float("inf") else f"above {table[-2][0]:g} s"
-    return method, f"{around}, gap {reach}: {method} errs least of the curves there"
+    return method, f"{around}, gap {reach}: {method} has the smallest error of all curves"
 
 
 def is_curve(method: str) -> bool:
-    """Whether a method is a curve, not a model."""
+    """True if a method is a curve, not a model."""
     return method in CURVES

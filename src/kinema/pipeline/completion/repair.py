@@ -1,7 +1,7 @@
-"""`repair`: what looks damaged is not known, and `complete` fills it anew.
+"""`repair`: find damaged frames and fill them by `complete`.
 
-A model that can tell wrong observations from right ones (Render-In-Between) is asked, too: with exact keys what it
-doubts is given up, with soft ones it weighs as little as it is believed.
+A model with outlier scores (Render-In-Between) finds damage too: outliers are dropped with exact keys, and get a lower
+confidence with soft keys.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from kinema.pipeline.completion.complete import Completed, complete, confidence_
 from kinema.pipeline.completion.evidence import Evidence, OutlierScorer, outlier_scores
 from kinema.pipeline.open import METHODS, load_adapter
 
-_NAMED = 6  # joints whose doubted frames are told
+_NAMED = 6  # joints that the note on outliers names
 
 
 def repair(
@@ -33,10 +33,10 @@ def repair(
     method: str | Adapter = "auto",
     seed: int = 0,
 ) -> tuple[Completed, dict[str, int]]:
-    """The clip with its damage filled anew, and in how many frames which kind was found.
+    """The repaired clip, and the number of frames of each kind of damage.
 
-    Where the `bad` frames are named, nothing is searched for. `strength` 2 is twice as suspicious. Raises as `complete`
-    does.
+    With `bad` frames nothing else is searched for. `strength` 2 finds steps half as unusual. Raises the errors of
+    `complete`.
     """
     if bad is not None:
         return complete(clip, known=~bad, keys=keys, method=method, seed=seed, strength=strength), {}
@@ -48,30 +48,28 @@ def repair(
         observed = ~gone & finite_joints(clip)
         evidence = Evidence(clip, observed, even_times(clip.frames, clip.fps), confidence_of(clip))
         wrong = outlier_scores(method, evidence)
-        # A model that doubts a joint in most frames says nothing of any: only what stands out is given up.
-        doubted = (wrong > 0.5**strength) & (wrong > 2 * wrong.median(0).values) & observed
-        found["doubted"] = int(doubted.any(1).sum())
-        notes = told(doubted, clip, method.name)
+        # Scores that are high in most frames of a joint carry no information: drop only what stands out.
+        outliers = (wrong > 0.5**strength) & (wrong > 2 * wrong.median(0).values) & observed
+        found["outlier"] = int(outliers.any(1).sum())
+        notes = outlier_notes(outliers, clip, method.name)
         if keys == "soft":
             confidence = confidence_of(clip) * (1 - wrong)
         else:
-            gone = gone | (
-                doubted & (observed & ~doubted).any(0)
-            )  # a joint of which nothing were left could not be filled
+            gone = gone | (outliers & (observed & ~outliers).any(0))  # keep joints that have no other frames
     done = complete(clip, known=~gone, keys=keys, confidence=confidence, method=method, seed=seed, strength=strength)
     done = replace(done, report=replace(done.report, notes=(*done.report.notes, *notes)))
     return done, {kind: count for kind, count in found.items() if count}
 
 
-def told(doubted: Bool[Tensor, "frame joint"], clip: Clip, model: str) -> list[str]:
-    """What was doubted, the joints with most frames first: one line."""
-    counts = doubted.sum(0)
+def outlier_notes(outliers: Bool[Tensor, "frame joint"], clip: Clip, model: str) -> list[str]:
+    """One line with the outliers, joints with the most frames first; none without outliers."""
+    counts = outliers.sum(0)
     order = [joint for joint in counts.argsort(descending=True, stable=True).tolist() if counts[joint]]
     if not order:
         return []
-    named = [f"{clip.skeleton.joints[joint]} ({_frames(doubted[:, joint])})" for joint in order[:_NAMED]]
+    named = [f"{clip.skeleton.joints[joint]} ({_frames(outliers[:, joint])})" for joint in order[:_NAMED]]
     rest = f" and {len(order) - _NAMED} more joints" if len(order) > _NAMED else ""
-    return [f"{model} doubts, by frames: {', '.join(named)}{rest}"]
+    return [f"{model} finds outliers, by frames: {', '.join(named)}{rest}"]
 
 
 def _frames(which: Bool[Tensor, " frame"]) -> str:

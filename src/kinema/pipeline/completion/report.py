@@ -1,4 +1,4 @@
-"""What `complete` did, gap by gap: method and reason, how far keys moved, jerk, sliding feet, bones."""
+"""The report of `complete`: the method of each gap, changes of known frames, jerk, sliding feet, bone lengths."""
 
 from __future__ import annotations
 
@@ -22,12 +22,11 @@ _PIECE = 2048  # frames measured together
 
 @dataclass(frozen=True)
 class Segment:
-    """Frames `first` to `last` of the answer (both ends included), filled in the same way: `gaps` gaps in a row.
+    """Frames `first` to `last` (inclusive) of the answer: `gaps` gaps in a row that were filled by one method.
 
-    `gap` is the longest of them, in seconds. Jerk in metres (2-D: units of the picture) per second cubed, mean over
-    joints; `jerk_before` is that of the frames as they came or, where there were none, of straight lines.
-    `foot_skate` is the share of frames in which a foot that is down slides; `bone_drift` by how much, of its length, a
-    bone changes at most. Both are None in two dimensions.
+    `gap` is the longest one in seconds. Jerk is the mean over joints in metres (2-D: picture units) per second cubed;
+    `jerk_before` is that of the input or, for new frames, of straight lines. `foot_skate` is the share of frames with a
+    sliding foot, `bone_drift` the largest change of a bone relative to its length; both are None in two dimensions.
     """
 
     first: int
@@ -44,9 +43,11 @@ class Segment:
 
 @dataclass(frozen=True)
 class CompletionReport:
-    """`keys` is "exact" or "soft"; `key_deviation` the furthest that a joint of a known frame was moved (metres, or
-    units of the picture). `known` counts known frames, `frames` those of the answer, `kept` those that are known
-    ones unchanged in time."""
+    """Counts of frames in the answer (`frames`), known frames (`known`), and known frames at their own time (`kept`).
+
+    `keys` is "exact" or "soft"; `key_deviation` is the largest movement of a joint of a known frame, metres (2-D:
+    picture units).
+    """
 
     frames: int
     fps: float
@@ -62,20 +63,16 @@ class CompletionReport:
         return asdict(self)
 
     def lines(self) -> list[str]:
-        """For people: one line for each way in which gaps were filled."""
+        """Lines of text: a summary, one line per method and reason, the notes."""
         rows: dict[tuple[str, str], list[Segment]] = {}
         for segment in self.segments:
             rows.setdefault((segment.method, segment.why), []).append(segment)
-        kept = (
-            f"{self.kept} kept"
-            if self.keys == "exact"
-            else f"taken as evidence, moved by up to {self.key_deviation:.3g}"
-        )
-        said = [f"{self.frames} frames at {self.fps:.6g} per second from {self.known} known ones ({kept})"]
+        kept = f"{self.kept} kept" if self.keys == "exact" else f"smoothed, moved by up to {self.key_deviation:.3g}"
+        lines = [f"{self.frames} frames at {self.fps:.6g} per second from {self.known} known ones ({kept})"]
         for (method, why), group in rows.items():
             gaps, frames = sum(one.gaps for one in group), sum(one.last - one.first + 1 for one in group)
-            said.append(f"{frames} frames in {gaps} gap{'s' * (gaps > 1)} by {method}: {why}")
-        return [*said, *self.notes]
+            lines.append(f"{frames} frames in {gaps} gap{'s' * (gaps > 1)} by {method}: {why}")
+        return [*lines, *self.notes]
 
 
 def report_on(
@@ -86,7 +83,7 @@ def report_on(
     keys: str,
     notes: list[str],
 ) -> CompletionReport:
-    """Measure an answer; of several samples, the first. `curves` are those through the clip as it came."""
+    """Measure an answer; of several samples, the first. `curves` pass through the input clip."""
     one = answer.one(0) if answer.batch_shape else answer
     measured = Measured.of(curves, one, wanted)
     segments = [measured.segment(first, last, plan) for first, last in _runs((plan.choice >= 0).any(1), plan)]
@@ -105,7 +102,7 @@ def report_on(
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """What is known of every frame of the answer, and how far keys were moved at most."""
+    """Measures of every frame of the answer, and the largest movement of a known frame."""
 
     before: Float[Tensor, " frame"]
     jerk: Float[Tensor, " frame"]
@@ -115,7 +112,7 @@ class Measured:
 
     @classmethod
     def of(cls, curves: Interpolator[Clip], answer: Clip, wanted: Float[Tensor, " time"]) -> Measured:
-        """Measure, piece by piece: places of all joints in all frames would be most of what a long clip needs."""
+        """Measure piece by piece, to save memory on long clips."""
         clip, fps = curves.clip, answer.fps
         solid = isinstance(answer, Motion) or answer.positions.shape[-1] == 3
         feet, parents = contact_joints(answer.skeleton), list(answer.skeleton.parents[1:])
@@ -143,9 +140,9 @@ class Measured:
         )
 
     def segment(self, first: int, last: int, plan: Plan) -> Segment:
-        """One row."""
+        """One segment."""
         span = slice(first, last + 1)
-        # Where joints differ, the one with the longest gap speaks for the frame.
+        # Where joints differ, take the joint with the longest gap.
         longest = plan.gap[span].max()
         place = int((plan.gap[span] == longest).any(1).nonzero()[0]) + first
         joint = int(plan.gap[place].argmax())
@@ -179,7 +176,7 @@ def sliding(feet: Float[Tensor, "frame 4 3"], fps: float) -> Bool[Tensor, " fram
 
 
 def _stretch(length: Float[Tensor, "frame bone"]) -> Float[Tensor, " frame"]:
-    """By how much, of its length, the bone that changes most is away from its median length."""
+    """The largest relative deviation of a bone from its median length."""
     most = torch.zeros(len(length), dtype=torch.float64)
     for bone in length.unbind(1):
         usual = float(bone.nanmedian())
@@ -189,7 +186,7 @@ def _stretch(length: Float[Tensor, "frame bone"]) -> Float[Tensor, " frame"]:
 
 
 def _came_as_is(curves: Interpolator[Clip], wanted: Tensor) -> bool:
-    """Whether the frames that are asked for are those of the clip, and whole, damaged or not."""
+    """True if the times are those of the clip, and all its values are finite."""
     clock, clip = curves.times, curves.clip
     if len(clock) != len(wanted) or not bool((clock - wanted).abs().max() < 1e-6):
         return False
@@ -198,13 +195,13 @@ def _came_as_is(curves: Interpolator[Clip], wanted: Tensor) -> bool:
 
 
 def _deviation(curves: Interpolator[Clip], answer: Clip, wanted: Tensor) -> float:
-    """How far a joint of a known frame was moved at most, in a piece of the answer."""
+    """The largest movement of a joint of a known frame, in a piece of the answer."""
     low, high = place(curves.times, torch.stack((wanted[0] - _SAME, wanted[-1] + _SAME))).tolist()
     if high <= low:
         return 0.0
     clock, known = curves.times[low:high], curves.known[low:high]
     near = place(wanted, clock - _SAME).clamp(max=len(wanted) - 1)
-    # Forward kinematics mixes joints, so that frames of a Motion count only where they are known whole.
+    # Forward kinematics mixes joints: a frame of a Motion counts only if all its joints are known.
     whole = known.all(1) if isinstance(answer, Motion) else known.any(1)
     rows = (((wanted[near] - clock).abs() <= _SAME) & whole).nonzero()[:, 0]
     came = curves.clip.map(lambda values, axis: values.index_select(axis, rows + low))
@@ -216,7 +213,7 @@ def _deviation(curves: Interpolator[Clip], answer: Clip, wanted: Tensor) -> floa
 
 
 def _same(one: Clip, other: Clip) -> bool:
-    """Whether two clips are the same, bit for bit."""
+    """True if two clips are equal, bit for bit."""
     if isinstance(one, Motion) and isinstance(other, Motion):
         moved = one.offsets is not None and other.offsets is not None and not one.offsets.equal(other.offsets)
         return not moved and one.rotations.equal(other.rotations) and one.root.equal(other.root)
@@ -224,7 +221,7 @@ def _same(one: Clip, other: Clip) -> bool:
 
 
 def _runs(open_: Bool[Tensor, " frame"], plan: Plan) -> list[tuple[int, int]]:
-    """First and last of the frames in a row that are open; gaps of one kind that follow each other run on."""
+    """First and last frames of runs of filled frames; consecutive gaps of one kind are one run."""
     kinds = torch.where(open_, plan.choice.amax(1), -1).tolist()
     lengths = plan.gap.amax(1).tolist()
     runs: list[tuple[int, int]] = []
@@ -242,7 +239,7 @@ def _runs(open_: Bool[Tensor, " frame"], plan: Plan) -> list[tuple[int, int]]:
 
 
 def _count(plan: Plan, span: slice) -> int:
-    """How many gaps there are in a run: blocks of open frames."""
+    """The number of gaps (blocks of filled frames) in a run."""
     open_ = (plan.choice[span] >= 0).any(1).int()
     return int((open_.diff() == 1).sum()) + int(open_[0])
 
