@@ -268,7 +268,8 @@ class Pipeline(ProtocolMethods):
                 raise UsageError(
                     expected=f"a motion to {verb}, with joint rotations (BVH, NPZ)",
                     got="joint positions only",
-                    cure="Run `kinema convert POINTS walk.bvh --to canon17` first; upsample and repair take points.",
+                    cure='Read a motion with kn.load("walk.bvh"), or run `kinema convert POINTS walk.bvh --to canon17` first; '
+                    "upsample and repair take points.",
                 )
             if (wanted or clip is not None) and not isinstance(clip, kind):
                 raise UsageError(
@@ -316,7 +317,7 @@ def _named(clip: Clip, frames: Iterable[int]) -> Bool[Tensor, " frame"]:
         raise UsageError(
             expected=f"frames of the clip, 0 to {clip.frames - 1}, at least one",
             got=str(numbers) if len(numbers) < 12 else f"{len(numbers)} from {min(numbers)} to {max(numbers)}",
-            cure=f"Use numbers from 0 to {clip.frames - 1}, as 0,{clip.frames - 1}.",
+            cure=f"Use frames counted from 0 to {clip.frames - 1}.",
         )
     mask = torch.zeros(clip.frames, dtype=torch.bool)
     mask[numbers] = True
