@@ -268,7 +268,7 @@ class Pipeline(ProtocolMethods):
                 raise UsageError(
                     expected=f"a motion to {verb}, with joint rotations (BVH, NPZ)",
                     got="joint positions only",
-                    cure='Read a motion with kn.load("walk.bvh"), or run `kinema convert POINTS walk.bvh --to canon17`; '
+                    cure='Read a motion with kn.load("walk.bvh"), or `kinema convert POINTS walk.bvh --to canon17`; '
                     "upsample and repair take points.",
                 )
             if (wanted or clip is not None) and not isinstance(clip, kind):
