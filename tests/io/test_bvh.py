@@ -221,7 +221,7 @@ BAD_FILES = {
     "zero frames": (lambda text: text[: text.index("Frames")] + "Frames: 0\nFrame Time: 0.03\n", "zero frames"),
     "frame time 0": (lambda text: text.replace("0.0333333", "0"), r"line 37: expected a positive frame time.*'0'"),
     "frame time below 0": (lambda text: text.replace("0.0333333", "-0.1"), "positive frame time"),
-    "a channel nobody knows": (lambda text: text.replace("Yrotation Zrot", "Wrotation Zrot"), r"line 9: .*'Wrotation'"),
+    "a channel nobody knows": (lambda text: text.replace("Yrotation Zrot", "Wrotation Zrot"), r"line 9: .*Wrotation"),
     "a channel twice": (lambda text: text.replace("Xposition Yposition", "Xposition Xposition"), "each channel once"),
     "too few channel names": (lambda text: text.replace("CHANNELS 3 Yrot", "CHANNELS 4 Yrot"), "'JOINT'"),
     "a cycle": (lambda text: text.replace("JOINT LeftFoot", "JOINT LeftUpLeg"), r"line \d+: .*cycle: 'LeftUpLeg'"),

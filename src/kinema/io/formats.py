@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kinema.core.errors import FormatError, KinemaError, UsageError, unknown_name
+from kinema.io.upright import UpAxis, upright
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.names import Rest
 from kinema.motion.skeleton import Skeleton
@@ -21,11 +22,13 @@ __all__ = ["FORMATS", "Format", "LoadOptions", "SaveOptions", "load", "load_clip
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """What a caller knows about a file that the file may not say: rate, metres per unit, skeleton."""
+    """What a caller knows about a file that the file may not say: rate, metres per unit, skeleton, up, which person."""
 
     fps: float | None = None
     unit: float | None = None
     skeleton: Skeleton | None = None
+    up: UpAxis | None = None
+    person: str | None = None
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,15 @@ Saver = Callable[[Clip, Path, SaveOptions], None]
 
 @dataclass(frozen=True)
 class Format:
-    """A row of the table: file suffixes, and the functions that load and save (None: not possible)."""
+    """A row of the table: file suffixes, and the functions that load and save (None: not possible).
+
+    `says_up`: the reader gives y up, because the format says what is; of other files the motion is looked at.
+    """
 
     suffixes: tuple[str, ...]
     load: Loader | None
     save: Saver | None
+    says_up: bool = False
 
 
 def _load(module: str, *options: str) -> Loader:
@@ -82,7 +89,7 @@ def _save(module: str, *options: str, rotations: bool = False, rest: bool = Fals
 def _load_keypoints(path: Path, options: LoadOptions) -> Clip:
     from kinema.io import keypoints
 
-    return keypoints.read(path, fps=options.fps).person()
+    return keypoints.read(path, fps=options.fps).person(options.person)
 
 
 def _save_keypoints(clip: Clip, path: Path, options: SaveOptions) -> None:
@@ -98,8 +105,8 @@ FORMATS: dict[str, Format] = {
     "bvh": Format(
         (".bvh",), _load("bvh.load", "fps", "unit"), _save("bvh.load", rotations=True, rest=True, own_rest=True)
     ),
-    "npz": Format((".npz",), _load("npz", "fps", "unit", "skeleton"), _save("npz")),
-    "csv": Format((".csv",), _load("csv", "fps"), _save("csv")),
+    "npz": Format((".npz",), _load("npz", "fps", "unit", "skeleton", "up"), _save("npz"), says_up=True),
+    "csv": Format((".csv",), _load("csv", "fps"), _save("csv"), says_up=True),
     "expmap": Format((".txt",), _load("expmap", "fps", "unit", "skeleton"), _save("expmap", rotations=True)),
     "glb": Format((".glb",), None, _save("gltf.glb", rotations=True, rest=True)),
     "fbx": Format((".fbx",), None, _save("fbx", "blender", rotations=True, rest=True)),
@@ -115,11 +122,14 @@ def load_clip(
     fps: float | None = None,
     unit: float | None = None,
     skeleton: Skeleton | None = None,
+    up: UpAxis | None = None,
+    person: str | None = None,
 ) -> Clip:
     """The clip in a file: a Motion where the file holds rotations, Points where it holds positions only.
 
     `format` is sniffed where it is not given. `fps`, `unit` (metres per file unit) and `skeleton` say what the file
-    does not, or overrule it. Raises UsageError where there is no such file, FormatError where it is not whole.
+    does not, or overrule it; `up` is the axis of the file that is up (see `kinema.io.upright`), `person` one of several
+    people. Raises UsageError where there is no such file, FormatError where it is not whole.
     """
     path = Path(path)
     if not path.is_file() and not _is_keypoints(path):
@@ -133,7 +143,8 @@ def load_clip(
             cure="Keep the motion as BVH or NPZ as well.",
         )
     try:
-        return row.load(path, LoadOptions(fps, unit, skeleton))
+        clip = row.load(path, LoadOptions(fps, unit, skeleton, up, person))
+        return clip if row.says_up else upright(clip, up, path.name)
     except PermissionError as error:
         raise KinemaError(
             expected=f"a file that may be read: {path}", got="permission denied", cure="Change its permissions."
@@ -147,9 +158,10 @@ def load(
     fps: float | None = None,
     unit: float | None = None,
     skeleton: Skeleton | None = None,
+    up: UpAxis | None = None,
 ) -> Motion:
     """The motion in a file; see `load_clip`. Raises UsageError where the file holds positions only."""
-    clip = load_clip(path, format=format, fps=fps, unit=unit, skeleton=skeleton)
+    clip = load_clip(path, format=format, fps=fps, unit=unit, skeleton=skeleton, up=up)
     if isinstance(clip, Points):
         raise UsageError(
             expected=f"joint rotations in {Path(path).name}",
@@ -167,9 +179,10 @@ def load_points(
     fps: float | None = None,
     unit: float | None = None,
     skeleton: Skeleton | None = None,
+    up: UpAxis | None = None,
 ) -> Points:
     """The joint positions in a file, whether it holds them or rotations; see `load_clip`."""
-    return load_clip(path, format=format, fps=fps, unit=unit, skeleton=skeleton).points()
+    return load_clip(path, format=format, fps=fps, unit=unit, skeleton=skeleton, up=up).points()
 
 
 def save(

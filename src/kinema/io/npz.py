@@ -6,7 +6,8 @@
 | `local_rot_mats`, `global_rot_mats` | ..., frame, joint, 3, 3 | column vectors; absent from a file of positions |
 | `root_positions` | ..., frame, 3 | |
 | `foot_contacts` | ..., frame, 4 | left heel, left toe, right heel, right toe |
-| `fps`, `up`, `unit` | | frames per second, "y", "m" |
+| `fps`, `up`, `unit` | | frames per second, "y" and "m"; of points of a picture "-y" and "px" |
+| `confidence` | ..., frame, joint | 0 unseen (the position is NaN or of no meaning) to 1; only where points have it |
 | `joint_names`, `parents`, `rest_offsets`, `skeleton` | joint ... | |
 | `offsets` | ..., frame, joint, 3 | only where bones are animated |
 | `action`, `identity`, `format_version` | | |
@@ -16,7 +17,6 @@ Leading axes (...) are a batch. Always written in metres, y up.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,20 +28,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kinema.core.atomic import atomic_path
-from kinema.core.errors import FormatError, KinemaWarning
+from kinema.core.errors import FormatError
 from kinema.core.safe_zip import read_npz
+from kinema.io.upright import UpAxis, upright
 from kinema.motion.feet.contacts import contact_joints, foot_contacts
 from kinema.motion.motion import Clip, Motion, Points
+from kinema.motion.orientation import AXES
 from kinema.motion.skeleton import Skeleton
 
 FORMAT_VERSION = 1
-_UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001}
-_Z_UP_TO_Y_UP = torch.tensor([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
+_UNSAID = "no key 'up'"
+_UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "px": 1.0}
 
 
 def save(clip: Clip, path: Path | str) -> None:
     """Write a clip (with any batch axes) as kinema NPZ, atomically."""
     skeleton = clip.skeleton
+    flat = clip if isinstance(clip, Points) and clip.positions.shape[-1] == 2 else None
     arrays: dict[str, Any] = {
         "posed_joints": clip.points().positions.numpy(),
         "fps": np.float64(clip.fps),
@@ -49,8 +52,8 @@ def save(clip: Clip, path: Path | str) -> None:
         "parents": np.array(skeleton.parents, dtype=np.int64),
         "rest_offsets": skeleton.offsets.numpy(),
         "skeleton": np.array(skeleton.name),
-        "up": np.array("y"),
-        "unit": np.array("m"),
+        "up": np.array("y" if flat is None else "-y"),
+        "unit": np.array("m" if flat is None else "px"),
         "identity": np.array(clip.identity),
         "format_version": np.int64(FORMAT_VERSION),
     }
@@ -58,6 +61,8 @@ def save(clip: Clip, path: Path | str) -> None:
         arrays["action"] = np.array(clip.action)
     if contact_joints(skeleton) is not None and arrays["posed_joints"].shape[-1] == 3:
         arrays["foot_contacts"] = foot_contacts(clip).numpy()
+    if isinstance(clip, Points) and clip.confidence is not None:
+        arrays["confidence"] = clip.confidence.numpy()
     if isinstance(clip, Motion):
         arrays |= {"local_rot_mats": clip.rotations.numpy(), "global_rot_mats": clip.global_rotations().numpy()}
         arrays["root_positions"] = clip.root.numpy()
@@ -68,40 +73,38 @@ def save(clip: Clip, path: Path | str) -> None:
 
 
 def load(
-    path: Path | str, *, fps: float | None = None, unit: float | None = None, skeleton: Skeleton | None = None
+    path: Path | str,
+    *,
+    fps: float | None = None,
+    unit: float | None = None,
+    skeleton: Skeleton | None = None,
+    up: UpAxis | None = None,
 ) -> Clip:
-    """The clip in an NPZ: a Motion where it holds rotations, else Points.
+    """The clip in an NPZ: a Motion where it holds rotations, else Points; of positions NaN is unseen.
 
-    `fps`, `unit` (metres per unit) and `skeleton` stand in for keys that a foreign file lacks; where both are there,
-    the argument wins. Raises FormatError naming the key where one is missing, pickled, misshapen or not finite.
+    `fps`, `unit` (metres per unit), `skeleton` and `up` stand in for keys that a foreign file lacks; where both are
+    there, the argument wins. Raises FormatError naming the key where one is missing, pickled, misshapen or not finite.
     """
     path = Path(path)
     file = _File(path.name, read_npz(path))
     rate = fps if fps is not None else file.rate()
     scale = unit if unit is not None else file.scale()
     body = skeleton if skeleton is not None else file.skeleton(scale)
-    up = file.text("up")
-    if up is None:
-        warnings.warn(f"{path.name}: no key 'up'; y is taken to be up", KinemaWarning, stacklevel=2)
-    elif up not in ("y", "z"):
-        raise file.error("up", "'y' or 'z'", f"'{up}'", "Turn the motion before saving it.")
-    turn = _Z_UP_TO_Y_UP if up == "z" else torch.eye(3)
+    axis = up or file.text("up")
+    if axis not in (None, "keep", *AXES):
+        raise file.error("up", f"one of {', '.join(AXES)}", f"'{axis}'", "Say which axis is up: --up z.")
     action, identity = file.text("action"), file.text("identity") or f"file/{path.stem}"
     if "local_rot_mats" not in file.arrays:
-        positions = file.clip("posed_joints", (len(body),))
-        if positions.shape[-1] == 3:
-            positions = positions * scale @ turn.T
-        return Points(body, positions, rate, action, identity)
+        positions = file.clip("posed_joints", (len(body),)) * scale
+        sure = file.confidence(positions)
+        return upright(Points(body, positions, rate, action, identity, sure), axis, path.name, unsaid=_UNSAID)
     rotations = file.clip("local_rot_mats", (len(body), 3, 3))
-    if up == "z":
-        rotations = rotations.clone()
-        rotations[..., 0, :, :] = turn @ rotations[..., 0, :, :]
-    root = file.clip("root_positions", (3,)) * scale @ turn.T
+    root = file.clip("root_positions", (3,)) * scale
     if root.shape[:-1] != rotations.shape[:-3]:
         got = f"{tuple(root.shape)} beside {tuple(rotations.shape)}"
         raise file.error("root_positions", "as many frames as local_rot_mats", got, "Save the clip again.")
     offsets = file.clip("offsets", (len(body), 3)) * scale if "offsets" in file.arrays else None
-    return Motion(body, rotations, root, rate, action, identity, offsets)
+    return upright(Motion(body, rotations, root, rate, action, identity, offsets), axis, path.name, unsaid=_UNSAID)
 
 
 @dataclass
@@ -160,10 +163,23 @@ class _File:
                 f"{array.dtype} of shape {array.shape}",
                 "Write the array with one row per joint of its skeleton.",
             )
-        if not np.isfinite(array).all():
+        if not free and not np.isfinite(array).all():
             frame = int(np.argwhere(~np.isfinite(array))[0][array.ndim - around - 1])
             raise self.error(key, "finite numbers", f"NaN or infinity in frame {frame}", "Repair or cut the clip.")
         return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+
+    def confidence(
+        self, positions: Float[Tensor, "*batch frame joint dim"]
+    ) -> Float[Tensor, "*batch frame joint"] | None:
+        """Confidence of each position: the file's, 0 where a position is not finite; None: all are exact."""
+        known = positions.isfinite().all(-1)
+        if "confidence" not in self.arrays:
+            return None if bool(known.all()) else known.float()
+        sure = self.clip("confidence", positions.shape[-2:-1])
+        if sure.shape != known.shape:
+            got = f"{tuple(sure.shape)} beside {tuple(positions.shape)}"
+            raise self.error("confidence", "one number for each of posed_joints", got, "Save the clip again.")
+        return torch.where(known, sure, 0.0)
 
     def skeleton(self, scale: float) -> Skeleton:
         """The body that the file describes; without rest offsets, the bones of its first frame."""
@@ -187,5 +203,5 @@ class _File:
             first = np.pad(first, [(0, 0)] * (first.ndim - 1) + [(0, 3 - first.shape[-1])]).reshape(-1, len(joints), 3)[
                 0
             ]
-            offsets = first - first[[max(parent, 0) for parent in parents]]
+            offsets = np.nan_to_num(first - first[[max(parent, 0) for parent in parents]])
         return Skeleton(self.text("skeleton") or "file", joints, parents, torch.from_numpy(offsets * scale))

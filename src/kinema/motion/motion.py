@@ -29,7 +29,9 @@ class FileLayout:
 
     `channels[j]` are the joint's channel names in the file's order, empty for an end site; `unit` is the length of one
     file unit in metres (0.01 for centimetres); `frame_time` is the text of the `Frame Time:` line as it stood there;
-    `root_offset` the OFFSET of the root, in file units, which a root with position channels does not use.
+    `root_offset` the OFFSET of the root, in file units, which a root with position channels does not use; `encoding`
+    is that of the names (`kinema.core.text`). `up` is the axis of the file that became y when it was read, and
+    `rest_turned` says whether its rest pose was turned with it; a file is written in its own axes again.
     """
 
     joints: tuple[str, ...]
@@ -37,6 +39,9 @@ class FileLayout:
     unit: float
     frame_time: str
     root_offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    encoding: str = "utf-8"
+    up: str = "y"
+    rest_turned: bool = False
 
 
 class _Arrays:

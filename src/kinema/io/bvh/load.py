@@ -2,7 +2,7 @@
 
 Conventions. Euler angles in degrees, intrinsic, in the order of the CHANNELS line. Position channels *replace* the
 OFFSET of their joint; they are not added to it. End sites become joints without channels. The file says neither its
-unit nor its up axis: the unit is given or inferred from the size of the body (see `bvh_units`), y is taken to be up.
+unit nor its up axis: the unit is given or inferred from the size of the body; `kinema.io.formats` finds which is up.
 What the motion itself cannot say (names, channel orders, unit, frame time) is kept in `Motion.layout`.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,20 +19,22 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinema.core.errors import KinemaWarning, UsageError
+from kinema.core.errors import FormatError, KinemaWarning, UsageError
 from kinema.core.progress import pieces
-from kinema.geometry.kinematics import forward_kinematics
-from kinema.geometry.rotations import euler_to_rotmat
+from kinema.geometry.rotations import euler_to_rotmat, quat_xyzw_to_rotmat
 from kinema.io.bvh.parser import BvhText, parse_bvh
 from kinema.io.bvh.save import save_bvh as save
-from kinema.io.bvh.units import UNITS, frame_rate, infer_unit, unit_name
+from kinema.io.bvh.units import MILLISECONDS, UNITS, frame_rate, infer_unit, unit_name
 from kinema.motion.motion import FileLayout, Motion
+from kinema.motion.orientation import body_height
 from kinema.motion.skeleton import Skeleton
 
 __all__ = ["load", "save"]
 ChannelPositions = dict[int, Float[np.ndarray, "frame 3"]]
 _CHUNK = 256  # frames turned at a time: what they need stays in the cache
 _SAME_PLACE = 1e-4  # metres: position channels this near to the OFFSET say nothing new
+_TRAVELS = 0.5  # of the length of a bone: a joint whose position channels move further is carried, not held by it
+_SLOW = 5.0  # frames per second
 _CMU_TRIAL = re.compile(r"(?:cmu_)?(\d{2,3}_\d{2})", re.IGNORECASE)
 
 
@@ -47,25 +50,54 @@ def load(path: Path | str, *, fps: float | None = None, unit: float | None = Non
     text = parse_bvh(path.read_bytes(), path.name)
     if unit is not None and not unit > 0:
         raise UsageError(expected="a positive unit in metres", got=f"{unit}", cure="A file in centimetres has 0.01.")
-    rotations = _rotations(text)
-    positions = _channel_positions(text)
+    rate = _rate(text, fps, path.name)
+    rotations, positions = joint_rotations(text), channel_positions(text)
+    rest = _rest(text, positions)
+    skeleton = Skeleton(path.stem, tuple(text.joints), tuple(text.parents), torch.from_numpy(rest))
     if unit is None:
-        unit = _infer_unit(text, rotations, positions)
+        root = torch.from_numpy(positions[0]).float()
+        unit = _infer_unit(text, Motion(skeleton, rotations, root, rate))  # joints that are carried: as they rest
     for note in text.notes:
         warnings.warn(f"{path.name}: {note}", KinemaWarning, stacklevel=2)
-    root, offsets = _metres(text, positions, unit)
-    rest = np.array(text.offsets) * unit
-    rest[0] = 0  # a root's own offset is kept in the layout; forward kinematics does not use it
-    layout = FileLayout(tuple(text.joints), tuple(text.channels), unit, text.frame_time, text.offsets[0])
+    rest = rest * unit
+    metres = {joint: places * unit for joint, places in positions.items()}
+    away = [float(np.abs(places - rest[joint]).max()) for joint, places in metres.items() if joint]
+    offsets = _offsets(rest, metres) if sum(away) >= _SAME_PLACE else None
     return Motion(
-        Skeleton(path.stem, tuple(text.joints), tuple(text.parents), torch.from_numpy(rest)),
+        replace(skeleton, offsets=torch.from_numpy(rest)),
         rotations,
-        root,
-        frame_rate(text.frame_time) if fps is None else fps,
+        torch.from_numpy(metres[0]).float(),
+        rate,
         identity=recording_name(path.stem),
         offsets=offsets,
-        layout=layout,
+        layout=FileLayout(
+            tuple(text.joints), tuple(text.channels), unit, text.frame_time, text.offsets[0], encoding=text.encoding
+        ),
     )
+
+
+def _rate(text: BvhText, fps: float | None, name: str) -> float:
+    """Frames per second. Raises FormatError where neither the file nor the caller gives a usable one."""
+    if fps is not None:
+        return fps
+    if not (rate := frame_rate(text.frame_time)):
+        raise FormatError(
+            where=f"{name}, line {text.frame_time_line}",
+            expected="a positive frame time in seconds",
+            got=f"'{text.frame_time}'",
+            cure="Say the rate: fps=30, --source-fps 30.",
+        )
+    if float(text.frame_time) >= MILLISECONDS:
+        text.notes.append(
+            f"'Frame Time: {text.frame_time}' is taken as milliseconds, {rate:g} frames per second; --source-fps "
+            "overrides it"
+        )
+    elif rate < _SLOW:
+        text.notes.append(
+            f"'Frame Time: {text.frame_time}' is {rate:g} frames per second, less than any recording has; "
+            "if it is wrong, say --source-fps 30"
+        )
+    return rate
 
 
 def recording_name(stem: str) -> str:
@@ -85,7 +117,7 @@ def _columns(text: BvhText, kind: str) -> list[tuple[str, list[int]]]:
     return found
 
 
-def _rotations(text: BvhText) -> Float[Tensor, "frame joint 3 3"]:
+def joint_rotations(text: BvhText) -> Float[Tensor, "frame joint 3 3"]:
     """Local rotations; joints of the same channel order are turned into matrices together, in float64."""
     frames = len(text.values)
     groups: dict[str, list[tuple[int, list[int]]]] = defaultdict(list)
@@ -96,6 +128,13 @@ def _rotations(text: BvhText) -> Float[Tensor, "frame joint 3 3"]:
         joints = [joint for joint, _ in members]
         if not letters:
             rotations[:, joints] = torch.eye(3)
+            continue
+        if len(letters) == 4:
+            columns = [own[letters.index(letter)] for _, own in members for letter in "XYZW"]
+            quats = torch.from_numpy(text.values[:, columns].reshape(frames, -1, 4))
+            # A quaternion of zeros is no rotation; files that lack a joint's data have them.
+            quats[quats.norm(dim=-1) < 1e-6] = torch.tensor([0.0, 0.0, 0.0, 1.0], dtype=quats.dtype)
+            rotations[:, joints] = quat_xyzw_to_rotmat(torch.nn.functional.normalize(quats, dim=-1)).float()
             continue
         # Fewer than three turns: the missing ones are zero, and their place in the order does not matter.
         order = letters + "".join(axis for axis in "XYZ" if axis not in letters)[: 3 - len(letters)]
@@ -109,28 +148,44 @@ def _rotations(text: BvhText) -> Float[Tensor, "frame joint 3 3"]:
     return rotations
 
 
-def _channel_positions(text: BvhText) -> ChannelPositions:
-    """Places in file units of the root and of the joints with position channels."""
-    positions: ChannelPositions = {}
+def channel_positions(text: BvhText) -> ChannelPositions:
+    """Positions in file units, in the parent's frame, of the root and of the joints with position channels."""
+    found: ChannelPositions = {}
     for joint, (letters, columns) in enumerate(_columns(text, "position")):
         if joint == 0 or letters:
-            positions[joint] = np.tile(np.array(text.offsets[joint]), (len(text.values), 1))
-            positions[joint][:, ["XYZ".index(letter) for letter in letters]] = text.values[:, columns]
-    return positions
+            found[joint] = np.tile(np.array(text.offsets[joint]), (len(text.values), 1))
+            found[joint][:, ["XYZ".index(letter) for letter in letters]] = text.values[:, columns]
+    return found
 
 
-def _offsets(text: BvhText, positions: ChannelPositions, frames: slice) -> Float[Tensor, "kept joint 3"]:
-    count = len(range(*frames.indices(len(text.values))))
-    offsets = np.tile(np.array(text.offsets), (count, 1, 1))
-    for joint, position in positions.items():
-        offsets[:, joint] = position[frames]
+def _rest(text: BvhText, positions: ChannelPositions) -> Float[np.ndarray, "joint 3"]:
+    """The OFFSET lines, zero for the root: its own is kept in the layout, forward kinematics does not use it.
+
+    Where all of them are zero, the bones are in the position channels: their median over the frames, but for a joint
+    that travels (the hips below a root that stays on the ground).
+    """
+    rest = np.array(text.offsets)
+    rest[0] = 0
+    inner = [joint for joint in range(1, len(rest)) if joint not in text.end_sites]
+    if inner and not rest[inner].any():
+        for joint in positions.keys() - {0}:
+            middle = np.median(positions[joint], 0)
+            if np.ptp(positions[joint], axis=0).max() < _TRAVELS * np.linalg.norm(middle):
+                rest[joint] = middle
+    return rest
+
+
+def _offsets(rest: Float[np.ndarray, "joint 3"], positions: ChannelPositions) -> Float[Tensor, "frame joint 3"]:
+    offsets = np.tile(rest.astype(np.float32), (len(positions[0]), 1, 1))
+    for joint, places in positions.items():
+        offsets[:, joint] = places
     offsets[:, 0] = 0
     return torch.from_numpy(offsets)
 
 
-def _infer_unit(text: BvhText, rotations: Float[Tensor, "frame joint 3 3"], positions: ChannelPositions) -> float:
-    """The unit that makes the body between 1.1 and 2.3 m; what was inferred, or not, is noted."""
-    size = _size(text, rotations, positions)
+def _infer_unit(text: BvhText, motion: Motion) -> float:
+    """The unit that makes the body between 1.1 and 2.3 m tall; what was inferred, or not, is noted."""
+    size = body_height(motion)
     unit, plausible = infer_unit(size)
     if not plausible:
         text.notes.append(
@@ -143,33 +198,3 @@ def _infer_unit(text: BvhText, rotations: Float[Tensor, "frame joint 3 3"], posi
             "Give the unit in metres (unit=, --unit) if that is wrong"
         )
     return unit
-
-
-def _size(text: BvhText, rotations: Float[Tensor, "frame joint 3 3"], positions: ChannelPositions) -> float:
-    """The greatest extent of the body along an axis in file units: the median of up to sixteen frames."""
-    step = slice(None, None, max(1, len(text.values) // 16))
-    root = torch.from_numpy(positions[0][step])
-    joints, _ = forward_kinematics(rotations[step].double(), root, _offsets(text, positions, step), text.parents)
-    # A joint that merely carries the body (a root left on the ground while the hips move away) is no part of it.
-    far = 0.05 * float((joints.amax(1) - joints.amin(1)).max())
-    away = {
-        joint: np.abs(position - np.array(text.offsets[joint])).max() for joint, position in positions.items() if joint
-    }
-    carriers = {text.parents[joint] for joint, distance in away.items() if distance > far}
-    body = joints[:, [joint for joint in range(len(text.joints)) if joint not in carriers]]
-    return float((body.amax(1) - body.amin(1)).amax(-1).median())
-
-
-def _metres(
-    text: BvhText, positions: ChannelPositions, unit: float
-) -> tuple[Float[Tensor, "frame 3"], Float[Tensor, "frame joint 3"] | None]:
-    """The path of the root, and the animated offsets: None where they never leave the OFFSET lines."""
-    root = torch.from_numpy(positions[0] * unit).float()
-    away = sum(
-        float(np.abs(position - np.array(text.offsets[joint])).max()) * unit
-        for joint, position in positions.items()
-        if joint
-    )
-    if away < _SAME_PLACE:
-        return root, None
-    return root, (_offsets(text, positions, slice(None)) * unit).float()

@@ -18,14 +18,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinema.core.errors import FormatError
+from kinema.core.text import decode, guess_encoding
 
 CHANNEL_NAMES: dict[str, str] = {
-    f"{axis}{kind}".lower(): f"{axis}{kind}" for axis in "XYZ" for kind in ("position", "rotation")
+    f"{axis}{kind}".lower(): f"{axis}{kind}" for kind in ("position", "rotation") for axis in "XYZ"
 }
+QUATERNION = frozenset("WXYZ")
+"""The letters of the rotation channels of a joint whose rotation is a quaternion, in any order."""
 _MOTION = re.compile(rb"^[ \t]*MOTION\b", re.IGNORECASE | re.MULTILINE)
 _FRAMES = re.compile(rb"\s*Frames\s*:[ \t]*(\S*)[^\n]*", re.IGNORECASE)
 _FRAME_TIME = re.compile(rb"\s*Frame\s+Time\s*:[ \t]*(\S*)[^\n]*", re.IGNORECASE)
 MOST_JOINTS = 10_000  # a body with hands, face and cloth has a few hundred
+_RUN_TOGETHER = re.compile(rb"(?<=[\d.])(?=-)")
 _TOKEN = re.compile(r"[{}]|[^\s{}]+")
 
 
@@ -43,13 +47,17 @@ class BvhText:
     channels: list[tuple[str, ...]] = field(default_factory=list[tuple[str, ...]])
     end_sites: set[int] = field(default_factory=set[int])
     frame_time: str = ""
+    frame_time_line: int = 0
     values: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
     notes: list[str] = field(default_factory=list[str])
+    encoding: str = "utf-8"
 
 
 def parse_bvh(data: bytes, name: str) -> BvhText:
     """The content of a BVH file; `name` is what errors call it. Raises FormatError naming the line or the frame."""
-    data = data.removeprefix(b"\xef\xbb\xbf")
+    encoding = guess_encoding(data)
+    if encoding.startswith("utf"):
+        data = decode(data)[0].encode() if encoding != "utf-8" else data
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if not data or data.isspace():
@@ -58,11 +66,9 @@ def parse_bvh(data: bytes, name: str) -> BvhText:
         _fail(name, 1, "the word HIERARCHY", _glimpse(data), "This is not a BVH file: give its true format.")
     motion = _MOTION.search(data)
     header = data[: motion.start()] if motion else data
-    try:
-        text = header.decode()
-    except UnicodeDecodeError:
-        text = header.decode("latin-1")
+    text = header.decode("utf-8" if encoding.startswith("utf") else encoding, errors="replace")
     bvh = _Hierarchy(text, name).read()
+    bvh.encoding = encoding
     if motion is None:
         line = text.count("\n") + 1
         _fail(name, line, "the word MOTION after the hierarchy", "the end of the file", "The file is cut short.")
@@ -153,16 +159,20 @@ class _Hierarchy:
         names: list[str] = []
         for _ in range(int(count)):
             word = self._take()
-            if word.lower() not in CHANNEL_NAMES:
+            known = "Wrotation" if word.lower() == "wrotation" else CHANNEL_NAMES.get(word.lower())
+            if known is None:
                 self.fail(
                     f"{count} channels among {', '.join(CHANNEL_NAMES.values())}", f"'{word}'", "Use these names only."
                 )
-            names.append(CHANNEL_NAMES[word.lower()])
+            names.append(known)
         turns = "".join(channel[0] for channel in names if channel.endswith("rotation"))
         places = [channel for channel in names if channel.endswith("position")]
-        if len(turns) > 3 or any(a == b for a, b in itertools.pairwise(turns)) or len({*places}) < len(places):
+        quaternion = len(turns) == 4 and {*turns} == QUATERNION
+        if (
+            not quaternion and (len(turns) > 3 or "W" in turns or any(a == b for a, b in itertools.pairwise(turns)))
+        ) or len({*places}) < len(places):
             self.fail(
-                "each channel once, and at most three rotations",
+                "each channel once, and at most three rotations or the four of a quaternion (W, X, Y, Z)",
                 " ".join(names),
                 "Name each channel once in the CHANNELS line.",
             )
@@ -219,19 +229,19 @@ def _read_motion(bvh: BvhText, data: bytes, start: int, name: str) -> None:
     if time is None:
         _fail(name, line(frames.end()) + 1, "'Frame Time:'", _glimpse(data[frames.end() :]), "The file is cut short.")
     bvh.frame_time = time.group(1).decode(errors="replace")
-    seconds = _float(bvh.frame_time)
-    if seconds is None or not np.isfinite(seconds) or seconds <= 0:
-        cure = "Write a line such as Frame Time: 0.0333333 (30 frames per second)."
-        _fail(name, line(time.start(1)), "a positive frame time in seconds", f"'{bvh.frame_time}'", cure)
+    bvh.frame_time_line = line(time.start(1))
     width = sum(len(channels) for channels in bvh.channels)
     if width == 0:
         _fail(name, line(start), "at least one channel", "a hierarchy without any", "Export the motion with channels.")
-    bvh.values = _numbers(data[time.end() :].split(b"\n"), width, int(declared), line(time.end()), name)
+    rows = data[time.end() :].split(b"\n")
+    bvh.values = _numbers(rows, width, int(declared), line(time.end()), name, bvh.notes)
     if int(declared) != len(bvh.values):
         bvh.notes.append(f"'Frames:' says {declared} but {len(bvh.values)} are there; all of those were read")
 
 
-def _numbers(rows: list[bytes], width: int, declared: int, first_line: int, name: str) -> NDArray[np.float64]:
+def _numbers(
+    rows: list[bytes], width: int, declared: int, first_line: int, name: str, notes: list[str]
+) -> NDArray[np.float64]:
     """The rows. One call parses them all; only where that fails are they gone through, to say which is wrong."""
     empty = not any(row.strip() for row in rows)
     try:
@@ -240,6 +250,9 @@ def _numbers(rows: list[bytes], width: int, declared: int, first_line: int, name
         values = np.zeros((0, 0))
     if values.shape[1] not in (0, width) or (not values.size and not empty):
         values = _wrapped(rows, width, declared)
+        if not values.size and (split := _split(rows, width)) is not None:
+            notes.append("some numbers have no blank between them, as in 0.0000-0.0000; they were read as two")
+            values = split
     if values.shape[1] != width or not np.isfinite(values).all():
         _explain(rows, width, declared, first_line, name)
     return values
@@ -256,6 +269,16 @@ def _wrapped(rows: list[bytes], width: int, declared: int) -> NDArray[np.float64
         return np.zeros((0, 0))
 
 
+def _split(rows: list[bytes], width: int) -> NDArray[np.float64] | None:
+    """Rows in which a minus sign stands right after a digit: two numbers without a blank, where the count then fits."""
+    apart = [_RUN_TOGETHER.sub(b" ", row) for row in rows]
+    try:
+        values = np.loadtxt(apart, comments=None, ndmin=2) if apart != rows else np.zeros((0, 0))
+    except ValueError:
+        return None
+    return values if values.shape[1] == width else None
+
+
 def _explain(rows: list[bytes], width: int, declared: int, first_line: int, name: str) -> NoReturn:
     """The error for a number block that is not whole: the first row that is wrong, and how."""
     frame = 0
@@ -268,6 +291,8 @@ def _explain(rows: list[bytes], width: int, declared: int, first_line: int, name
             value = _float(word)
             if value is None or not math.isfinite(value):
                 cure = "Repair the row, or cut the clip before it."
+                if _RUN_TOGETHER.search(word.encode()):
+                    cure = "Put a blank before the minus sign."
                 raise FormatError(where=where, expected="finite numbers", got=f"'{word[:40]}'", cure=cure)
         if len(words) != width:
             last = not any(later.strip() for later in rows[line - first_line + 1 :])

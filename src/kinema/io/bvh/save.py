@@ -11,20 +11,27 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
+from torch import Tensor
 
 from kinema.core.atomic import atomic_path
-from kinema.core.errors import UsageError
+from kinema.core.errors import KinemaError, UsageError
 from kinema.core.progress import pieces
-from kinema.geometry.rotations import euler_to_rotmat, rotmat_to_euler
+from kinema.core.text import encode
+from kinema.geometry.kinematics import joint_positions
+from kinema.geometry.rotations import euler_to_rotmat, rotmat_to_euler, rotmat_to_quat_xyzw
+from kinema.io.bvh.parser import parse_bvh
 from kinema.io.bvh.units import frame_rate
+from kinema.motion.interpolation.quaternions import continuous
 from kinema.motion.motion import FileLayout, Motion
 from kinema.motion.names import is_end_point
+from kinema.motion.orientation import body_height, from_up
 from kinema.motion.skeleton import Skeleton
 
 _POSITION = ("Xposition", "Yposition", "Zposition")
 _ROTATION = ("Zrotation", "Xrotation", "Yrotation")
 _PIECE = 512  # frames written together: what they need stays in the cache
 _SAME_PLACE = 1e-6  # metres
+_TOLERANCE = 1e-4  # of the body's height: further from the motion no joint of a written file may be
 _SAME_TURN = 1e-4  # the largest difference between two matrices that still count as the same
 
 
@@ -35,7 +42,8 @@ def save_bvh(motion: Motion, path: Path | str) -> None:
     and frame time (1/fps where the rate was changed); channels are added only where a joint moves in a way that its
     own cannot say. Without a layout: centimetres, six channels on the root and on joints whose offset is animated,
     three on the others (Z, X, Y), an End Site for every leaf. Angles are unwrapped, so that curves have no jumps of
-    360 degrees. Raises UsageError for a clip with batch axes.
+    360 degrees. What is written is read back before the file is kept. Raises UsageError for a clip with batch axes,
+    KinemaError where a joint would not be where the motion has it (to 1e-4 of the body's height).
     """
     if motion.batch_shape:
         raise UsageError(
@@ -43,13 +51,57 @@ def save_bvh(motion: Motion, path: Path | str) -> None:
             got=f"a batch of shape {tuple(motion.batch_shape)}",
             cure="Save one at a time: clip.one(0).",
         )
-    plan = _kept(motion, motion.layout) if _fits(motion.layout, motion.skeleton) else _usual(motion)
+    layout = motion.layout if motion.layout and motion.layout.joints == motion.skeleton.joints else None
+    if layout is not None and layout.up != "y":
+        motion = from_up(motion, layout.up, rest=layout.rest_turned)
+    plan = _usual(motion) if layout is None else _kept(motion, layout)
     text = ["HIERARCHY", *_hierarchy(motion, plan), "MOTION", f"Frames: {motion.frames}"]
-    rows = _Rows(motion, plan)
+    head = "\n".join([*text, f"Frame Time: {plan.frame_time}"]) + "\n"
+    rows, check = _Rows(motion, plan), _Check(motion, plan, head.encode())
     with atomic_path(path) as beside, beside.open("wb") as file:
-        file.write(("\n".join([*text, f"Frame Time: {plan.frame_time}"]) + "\n").encode())
+        file.write(encode(head, plan.encoding))
         for span in pieces(motion.frames, _PIECE, "write"):
-            file.write(decimal_lines(rows.of(span)))
+            block = decimal_lines(rows.of(span))
+            check.block(block, span, Path(path).name)
+            file.write(encode(block.decode(), plan.encoding, first=False) if plan.encoding[:6] == "utf-16" else block)
+
+
+class _Check:
+    """Reads back what is written, and compares where the joints are with the motion, frame by frame."""
+
+    def __init__(self, motion: Motion, plan: _Plan, head: bytes) -> None:
+        self._motion, self._unit, self._head = motion, plan.unit, head
+        self._size = max(body_height(motion), _SAME_PLACE)
+        self._joints: list[tuple[int, int]] = []  # of the motion, and of the file
+        here = 0
+        for joint in _depth_first(motion.skeleton):
+            self._joints.append((joint, here))
+            here += 2 if joint in plan.capped else 1
+
+    def block(self, rows: bytes, span: slice, name: str) -> None:
+        """Raises KinemaError where these rows are not these frames of the motion."""
+        from kinema.io.bvh.load import channel_positions, joint_rotations
+
+        text = parse_bvh(self._head + rows, name)
+        places = channel_positions(text)
+        offsets = np.tile(np.array(text.offsets), (len(text.values), 1, 1))
+        for joint, values in places.items():
+            offsets[:, joint] = values
+        root, rotations = torch.from_numpy(places[0]), joint_rotations(text).double()
+        found = joint_positions(rotations, root, torch.from_numpy(offsets), text.parents) * self._unit
+        own, there = zip(*self._joints, strict=True)
+        clip = self._motion[span]
+        bones = clip.skeleton.offsets if clip.offsets is None else clip.offsets
+        positions = joint_positions(clip.rotations.double(), clip.root.double(), bones.double(), clip.skeleton.parents)
+        away = (found[:, list(there)] - positions[:, list(own)]).norm(dim=-1)
+        if away.shape[0] != span.stop - span.start or not bool((away < _TOLERANCE * self._size).all()):
+            frame, joint = divmod(int(away.nan_to_num(math.inf).argmax()), len(own))
+            raise KinemaError(
+                expected=f"to read from {name} the motion that was written",
+                got=f"'{self._motion.skeleton.joints[own[joint]]}' {float(away[frame, joint]):.3g} m away in frame "
+                f"{span.start + frame}",
+                cure="Write it as .npz or .glb, which keep rotations as they are.",
+            )
 
 
 @dataclass
@@ -62,14 +114,10 @@ class _Plan:
     unit: float
     frame_time: str
     root_offset: tuple[float, float, float]
+    encoding: str = "utf-8"
 
 
-def _fits(layout: FileLayout | None, skeleton: Skeleton) -> bool:
-    return layout is not None and layout.joints == skeleton.joints
-
-
-def _kept(motion: Motion, layout: FileLayout | None) -> _Plan:
-    assert layout is not None
+def _kept(motion: Motion, layout: FileLayout) -> _Plan:
     skeleton, channels = motion.skeleton, list(layout.channels)
     ends = {
         joint
@@ -78,7 +126,7 @@ def _kept(motion: Motion, layout: FileLayout | None) -> _Plan:
     }
     same_rate = math.isclose(frame_rate(layout.frame_time), motion.fps, rel_tol=1e-6)
     time = layout.frame_time if same_rate else _frame_time(motion.fps)
-    plan = _Plan(channels, ends, set(), layout.unit, time, layout.root_offset)
+    plan = _Plan(channels, ends, set(), layout.unit, time, layout.root_offset, layout.encoding)
     for joint in set(range(len(skeleton))) - ends:
         if not _covers_position(motion, plan, joint):
             turns = tuple(name for name in channels[joint] if name.endswith("rotation"))
@@ -137,7 +185,7 @@ def _covers_position(motion: Motion, plan: _Plan, joint: int) -> bool:
 def _covers_rotation(motion: Motion, plan: _Plan, joint: int) -> bool:
     """Whether the channels of a joint can say its rotations: three can say them all, fewer not always."""
     letters = _letters(plan, joint)
-    if len(letters) == 3:
+    if len(letters) > 2:
         return True
     order, unwrapped = _padded(letters), UnwrappedEuler(_padded(letters))
     for span in pieces(motion.frames, _PIECE):
@@ -212,6 +260,21 @@ class UnwrappedEuler:
         return base ^ (since % 2 == 1)
 
 
+class _Quaternions:
+    """Quaternions in the order of a file's letters (WXYZ ...), each that sign which is nearer to the frame before."""
+
+    def __init__(self, letters: str) -> None:
+        self._order = ["XYZW".index(letter) for letter in letters]
+        self._last: Float[Tensor, "1 joint 4"] | None = None
+
+    def after(self, rotations: Float[np.ndarray, "frame joint 3 3"]) -> Float[np.ndarray, "frame joint 4"]:
+        """Those of the frames that follow those of the calls before."""
+        quats = rotmat_to_quat_xyzw(torch.from_numpy(np.ascontiguousarray(rotations)))
+        quats = continuous(quats if self._last is None else torch.cat((self._last, quats)))[-len(quats) :]
+        self._last = quats[-1:]
+        return quats[..., self._order].numpy()
+
+
 def _whole_turns(angle: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.rint(angle / (2 * np.pi))
 
@@ -233,7 +296,7 @@ class _Rows:
         for joint in _depth_first(motion.skeleton):
             columns: list[int] = []
             for name in plan.channels[joint]:
-                axis = "XYZ".index(name[0])
+                axis = "XYZ".find(name[0])
                 if name.endswith("rotation"):
                     columns.append(self.width)
                 elif joint == 0 or motion.offsets is not None:
@@ -243,8 +306,8 @@ class _Rows:
                 self.width += 1
             if columns:
                 rotating.setdefault(_letters(plan, joint), []).append((joint, columns))
-        self._rotating = [
-            (UnwrappedEuler(_padded(letters)), [joint for joint, _ in some], [columns for _, columns in some])
+        self._rotating: list[tuple[_Quaternions | UnwrappedEuler, tuple[int, ...], tuple[list[int], ...]]] = [
+            (_Quaternions(letters) if len(letters) == 4 else UnwrappedEuler(_padded(letters)), *zip(*some, strict=True))
             for letters, some in rotating.items()
         ]
 
@@ -257,9 +320,9 @@ class _Rows:
         for column, joint, axis in self._moving:
             positions = motion.root if joint == 0 or motion.offsets is None else motion.offsets[:, joint]
             rows[:, column] = positions[span, axis].double().numpy() / self._unit
-        for unwrapped, joints, columns in self._rotating:
-            angles = unwrapped.after(motion.rotations[span, joints].double().numpy())
-            rows[:, columns] = np.rad2deg(angles[..., : len(columns[0])])
+        for form, joints, columns in self._rotating:
+            numbers = form.after(motion.rotations[span, list(joints)].double().numpy())
+            rows[:, columns] = numbers if len(columns[0]) == 4 else np.rad2deg(numbers[..., : len(columns[0])])
         return rows
 
 

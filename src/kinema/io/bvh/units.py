@@ -8,6 +8,8 @@ from decimal import Decimal
 # The first is what nearly every exporter writes. Their ranges for a standing body do not overlap.
 UNITS: dict[str, float] = {"cm": 0.01, "m": 1.0, "mm": 0.001, "inch": 0.0254, "ASF unit": 0.0254 / 0.45}
 STANDING = (1.1, 2.3)  # metres: from a child to somebody tall who holds up a hand
+MILLISECONDS = 4.0
+"""A frame time from here on counts milliseconds: nobody records a frame every four seconds."""
 _USUAL_RATES = (24, 25, 30, 48, 50, 60, 72, 90, 100, 120, 144, 150, 180, 200, 240, 250, 300, 360, 480, 500, 1000)
 
 
@@ -33,11 +35,18 @@ def frame_rate(frame_time: str) -> float:
 
     A text is a rounding of 1/n where it differs from it by less than one unit of its last digit. It is taken for that
     rate where n is one of the usual rates and within 1.5 %, or any whole number and within 0.01 %: .0083333 is 120,
-    0.033 is 30, 0.0417083 stays 23.976.
+    0.033 is 30, 0.0417083 stays 23.976. From 4 on the number is taken as milliseconds.
+    A text that is no time gives 0.
     """
-    seconds = float(frame_time)
+    try:
+        seconds, exponent = float(frame_time), Decimal(frame_time.strip()).as_tuple().exponent
+    except (ValueError, ArithmeticError):
+        return 0.0
+    if not 1e-9 < seconds < math.inf:
+        return 0.0
+    if seconds >= MILLISECONDS:
+        seconds, exponent = seconds / 1000, exponent - 3 if isinstance(exponent, int) else exponent
     rate = 1 / seconds
-    exponent = Decimal(frame_time.strip()).as_tuple().exponent
     last_digit = 10.0**exponent if isinstance(exponent, int) else 0.0
     usual = min(_USUAL_RATES, key=lambda n: abs(1 / n - seconds))
     for whole, tolerance in ((usual, 0.015), (max(round(rate), 1), 1e-4)):
