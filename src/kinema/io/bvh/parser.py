@@ -23,8 +23,6 @@ from kinema.core.text import decode, guess_encoding
 CHANNEL_NAMES: dict[str, str] = {
     f"{axis}{kind}".lower(): f"{axis}{kind}" for kind in ("position", "rotation") for axis in "XYZ"
 }
-QUATERNION = frozenset("WXYZ")
-"""The letters of the rotation channels of a joint whose rotation is a quaternion, in any order."""
 _MOTION = re.compile(rb"^[ \t]*MOTION\b", re.IGNORECASE | re.MULTILINE)
 _FRAMES = re.compile(rb"\s*Frames\s*:[ \t]*(\S*)[^\n]*", re.IGNORECASE)
 _FRAME_TIME = re.compile(rb"\s*Frame\s+Time\s*:[ \t]*(\S*)[^\n]*", re.IGNORECASE)
@@ -167,7 +165,7 @@ class _Hierarchy:
             names.append(known)
         turns = "".join(channel[0] for channel in names if channel.endswith("rotation"))
         places = [channel for channel in names if channel.endswith("position")]
-        quaternion = len(turns) == 4 and {*turns} == QUATERNION
+        quaternion = sorted(turns) == ["W", "X", "Y", "Z"]
         if (
             not quaternion and (len(turns) > 3 or "W" in turns or any(a == b for a, b in itertools.pairwise(turns)))
         ) or len({*places}) < len(places):

@@ -306,8 +306,12 @@ class _Rows:
                 self.width += 1
             if columns:
                 rotating.setdefault(_letters(plan, joint), []).append((joint, columns))
-        self._rotating: list[tuple[_Quaternions | UnwrappedEuler, tuple[int, ...], tuple[list[int], ...]]] = [
-            (_Quaternions(letters) if len(letters) == 4 else UnwrappedEuler(_padded(letters)), *zip(*some, strict=True))
+        self._rotating = [
+            (
+                _Quaternions(letters) if len(letters) == 4 else UnwrappedEuler(_padded(letters)),
+                [joint for joint, _ in some],
+                [columns for _, columns in some],
+            )
             for letters, some in rotating.items()
         ]
 
@@ -321,7 +325,7 @@ class _Rows:
             positions = motion.root if joint == 0 or motion.offsets is None else motion.offsets[:, joint]
             rows[:, column] = positions[span, axis].double().numpy() / self._unit
         for form, joints, columns in self._rotating:
-            numbers = form.after(motion.rotations[span, list(joints)].double().numpy())
+            numbers = form.after(motion.rotations[span, joints].double().numpy())
             rows[:, columns] = numbers if len(columns[0]) == 4 else np.rad2deg(numbers[..., : len(columns[0])])
         return rows
 
