@@ -15,8 +15,7 @@ from pathlib import Path
 
 import torch
 
-from kinema.apps.onnx.graph import difference, open_session, write_graph
-from kinema.apps.onnx.parts import parts_of
+from kinema.apps.onnx.graph import difference, open_session, parts_of, write_graph
 from kinema.pipeline.checkpoints.checkpoint import load_model
 from kinema.pipeline.open import model_folder
 

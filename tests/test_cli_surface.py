@@ -68,7 +68,7 @@ def test_misuse_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("forecast", "simlpe-cmu", "x.bvh", "--secnds", "3") == 2
     said = " ".join(capsys.readouterr().err.split())
     assert said.startswith("kinema: Unknown option")
-    assert said.endswith("--seconds? `kinema forecast --help` says what it takes.")
+    assert said.endswith("--seconds? `kinema forecast --help` lists the options.")
 
 
 COMMANDS = [

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from command import run
-from kinema.apps.onnx import export, graph
-from kinema.apps.onnx.parts import parts_of
+from kinema.apps.onnx import graph
+from kinema.apps.onnx.graph import export, parts_of
 from kinema.apps.onnx.ports import PortedNetwork
 from kinema.core.errors import CheckFailedError, UsageError
 from kinema.core.query import Query

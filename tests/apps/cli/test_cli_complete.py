@@ -225,10 +225,10 @@ def test_old_spellings_of_options_are_taken_and_named(walk: Path, tmp_path: Path
     old, new = tmp_path / "old.bvh", tmp_path / "new.bvh"
     assert run("inbetween", walk, "--keys", "soft", "--at=0,10,35", "-o", old) == 0
     said = " ".join(capsys.readouterr().err.split())
-    assert "note: --keys soft is written --key-mode soft now" in said
-    assert "note: --at 0,10,35 is written --keys 0,10,35 now" in said
+    assert "note: --keys soft is now --key-mode soft" in said
+    assert "note: --at 0,10,35 is now --keys 0,10,35" in said
     assert run("inbetween", walk, "--key-mode", "soft", "--keys", "0,10,35", "-o", new) == 0
-    assert "is written" not in capsys.readouterr().err
+    assert "is now" not in capsys.readouterr().err
     assert old.read_bytes() == new.read_bytes()
 
 

@@ -11,7 +11,7 @@ import torch
 
 from command import run
 from families import named, slanting
-from kinema.apps.cli.verbs import generate as verb
+from kinema.apps.cli import generate as verb
 from kinema.data.synthetic import perform
 from kinema.io import formats as files
 from kinema.motion.motion import FileLayout, Motion

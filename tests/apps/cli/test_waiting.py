@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from command import run
-from kinema.apps.cli.waiting import shown_while_working
+from kinema.apps.cli.console import shown_while_working
 from kinema.core.progress import pieces, progress_to, report_progress
 from kinema.io.bvh import save as decimals
 

@@ -1,14 +1,15 @@
-"""Converting a file, as `Work`. It needs no model, and imports none."""
+"""Work that needs no model, and imports none: convert a file, fit the user's body model to an AMASS recording."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kinema.apps.batch.jobs import Do, Made, Piece
+from kinema.core.atomic import atomic_path
 from kinema.io import formats as files
 from kinema.motion.edit import resample
 from kinema.motion.motion import Clip
@@ -18,10 +19,14 @@ from kinema.motion.retargeting.joint_map import named_by, read_joint_map
 from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons import skeleton as catalogue_skeleton
 
+if TYPE_CHECKING:
+    from kinema.data.sources.amass_joints import Building
+    from kinema.io.smpl import SmplBody
+
 
 @dataclass(frozen=True)
 class Converting:
-    """Bring the clip of a file to another rate, skeleton or format; see `kinema convert` for the fields."""
+    """Convert a file to another rate, skeleton or format; the fields are the options of `kinema convert`."""
 
     fps: float | None = None
     to: str | None = None
@@ -33,13 +38,13 @@ class Converting:
     blender: str | None = None
 
     def stamp(self) -> Mapping[str, Any]:
-        """All but the file. Raises UsageError for a skeleton that is not in the catalogue."""
+        """The options as JSON data. Raises UsageError for a skeleton that is not in the catalogue."""
         for name in (self.to, self.source_skeleton):
             _skeleton(name)
-        return said_of(self, "convert")
+        return facts_of(self, "convert")
 
     def open(self) -> Do:
-        """Nothing needs to be loaded."""
+        """There is nothing to load."""
 
         def do(piece: Piece) -> Made:
             clip = self.done(piece.source)
@@ -49,11 +54,11 @@ class Converting:
         return do
 
     def write(self, clip: Clip, target: Path) -> None:
-        """Save a clip as the wishes say; raises as `kinema.io.formats.save` does."""
+        """Save a clip with the options; raises what `kinema.io.formats.save` raises."""
         files.save(clip, target, rest=self.rest, blender=self.blender)
 
     def done(self, source: Path) -> Clip:
-        """The clip of a file, converted. Raises UsageError where it cannot be brought to the skeleton."""
+        """The converted clip of a file. Raises UsageError where it cannot be retargeted to the skeleton."""
         clip = files.load_clip(source, fps=self.source_fps, unit=self.unit, skeleton=_skeleton(self.source_skeleton))
         body = _skeleton(self.to)
         if body is not None and self.joint_map is not None:
@@ -62,21 +67,57 @@ class Converting:
         else:
             clip = named_by(clip, self.joint_map)
         if self.fps is not None:
-            clip = resample(clip, self.fps)  # pyright: ignore[reportArgumentType] - each kind stays of its kind
+            clip = resample(clip, self.fps)
         return clip if body is None else retarget(clip, body)
 
 
-def said_of(work: Any, verb: str) -> dict[str, Any]:
-    """A work's fields as JSON data, with what its files hold rather than what they are called."""
-    said: dict[str, Any] = {"verb": verb}
+@dataclass(frozen=True)
+class AmassFitting:
+    """Joint positions of an AMASS recording by the user's body model: see `kinema.data.sources.amass_joints`."""
+
+    model: Path
+    how: Building
+
+    def stamp(self) -> Mapping[str, Any]:
+        """The model and the options, as JSON data."""
+        return {"verb": "amass-joints", "model": str(self.model.resolve()), **asdict(self.how)}
+
+    def open(self) -> Do:
+        """Load each body model when a recording needs it."""
+        import numpy as np
+
+        from kinema.data.sources.amass_joints import read_joints
+
+        bodies: dict[str, SmplBody] = {}
+
+        def do(piece: Piece) -> Made:
+            joints = read_joints(piece.source, self.model, bodies, self.how)
+            with atomic_path(piece.target) as beside, beside.open("wb") as file:
+                np.save(file, joints)
+            return Made((piece.target,), {"frames": len(joints)})
+
+        return do
+
+
+def amass_pieces(amass: Path, parts: Path) -> dict[str, Piece]:
+    """The recordings by their names in the HDF5, each with its part in `parts`. Raises what `recordings_of` raises."""
+    from kinema.data.sources.amass_joints import recordings_of
+
+    parts = parts.resolve()
+    return {name: Piece(path, parts / f"{name}.npy") for name, path in recordings_of(amass).items()}
+
+
+def facts_of(work: Any, verb: str) -> dict[str, Any]:
+    """A work's fields as JSON data; for a file also a digest of its content."""
+    found: dict[str, Any] = {"verb": verb}
     for one in fields(work):
         value = getattr(work, one.name)
-        if is_dataclass(value):  # a part, which is told by itself
+        if is_dataclass(value):  # a part that has an entry of its own
             continue
         if isinstance(value, Path):
             value = {"file": str(value), "digest": hashlib.blake2b(value.read_bytes(), digest_size=16).hexdigest()}
-        said[one.name] = list(value) if isinstance(value, tuple) else value
-    return said
+        found[one.name] = list(value) if isinstance(value, tuple) else value
+    return found
 
 
 def _skeleton(name: str | None) -> Skeleton | None:

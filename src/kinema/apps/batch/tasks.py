@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from kinema.apps.batch.converting import said_of
+from kinema.apps.batch.converting import facts_of
 from kinema.apps.batch.jobs import Do, Made, Piece
 from kinema.io import formats as files
 from kinema.pipeline.clip_files import ClipFile, open_source
@@ -115,5 +115,5 @@ def numbered(out: Path, samples: int) -> tuple[Path, ...]:
 def _facts(work: Forecasting | Completing, model: str) -> dict[str, Any]:
     """A work's fields as JSON data, with what its model holds as well as its name."""
     parts = (work.request, work.files, work)
-    found = {key: value for part in parts for key, value in said_of(part, work.request.verb).items()}
+    found = {key: value for part in parts for key, value in facts_of(part, work.request.verb).items()}
     return {**found, "model": model, "weights": model_identity(model)}

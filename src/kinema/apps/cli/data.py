@@ -1,4 +1,4 @@
-"""`kinema data`: what of a data set is there, and benchmark files from their origin."""
+"""`kinema data`: check a data set, or rebuild benchmark files from their sources."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
 from kinema.apps.batch.workers import EngineName
 from kinema.apps.cli.many import Many, run_pieces
+from kinema.apps.cli.options import Flag, Json, OutRequired
 from kinema.core.errors import CheckFailedError, FormatError, UsageError
 
 if TYPE_CHECKING:
     from kinema.data.source import Inventory
 
 
-app = App(name="data", help="Check a data set; rebuild benchmark files from their origin.")
+app = App(name="data", help="Check a data set, or rebuild benchmark files from their sources.")
 _SHOWN = 8  # names of a kind before the rest is only counted
 
 
@@ -29,49 +30,49 @@ def check(
     /,
     *,
     root: Path | None = None,
-    json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    json_: Json = False,
 ) -> None:
-    """Check which files of a data set are there and whole. Exit code 4 where one is not.
+    """Check that the files of a data set are complete. Exit code 4 if a file is missing or damaged.
 
     Parameters
     ----------
     dataset
-        amass: DATASET/SUBJECT/*.npz, every file read to its end. h36m-expmap: Human3.6M's exponential
-        maps, S{1,5,6,7,8,9,11}/ACTION_{1,2}.txt. h36m-positions, humaneva-positions: data_3d_h36m.npz and
-        data_3d_humaneva15.npz.
+        amass (DATASET/SUBJECT/*.npz), h36m-expmap (S1/walking_1.txt ...), h36m-positions (data_3d_h36m.npz) or
+        humaneva-positions (data_3d_humaneva15.npz).
     root
-        The folder that holds the data sets, S1, S5 ..., or the file; default: the one that KINEMA_DATA names.
-    json_
-        Write it on standard output, as JSON.
+        The folder of the data set, or its file. Default: $KINEMA_DATA.
     """
     if dataset == "amass":
         _check_amass(root, json_=json_)
         return
     found, origin = _inventory(dataset, None if root is None else str(root))
+    things = "files" if dataset == "h36m-expmap" else "takes"
     total = len(found.whole) + len(found.missing) + len(found.damaged)
     if json_:
         print(json.dumps({"dataset": dataset, "folder": str(found.folder), "expected": total, "whole": len(found.whole),
                           "missing": list(found.missing), "damaged": dict(found.damaged)}))  # fmt: skip
     else:
-        _show(found, total, "files" if dataset == "h36m-expmap" else "takes")
+        print(f"{found.folder}: {len(found.whole)} of {total} {things} are complete.")
+        _list("missing", found.missing)
+        _list("damaged", [why for _, why in found.damaged])
     if len(found.whole) < total:
         raise CheckFailedError(
-            expected=f"{total} {'files' if dataset == 'h36m-expmap' else 'takes'} of {dataset} in {found.folder}",
+            expected=f"{total} {things} of {dataset} in {found.folder}",
             got=f"{len(found.whole)} whole, {len(found.missing)} missing, {len(found.damaged)} damaged",
             cure=origin,
         )
 
 
 @app.command(name="cmu-from-bvh")
-def cmu_from_bvh(file: Path, /, *, out: Annotated[Path, Parameter(name=["--out", "-o"])]) -> None:
+def cmu_from_bvh(file: Path, /, *, out: OutRequired) -> None:
     """Rebuild a text file of the CMU forecasting benchmark from its trial's BVH.
 
     Parameters
     ----------
     file
-        The trial in the 2010 MotionBuilder-friendly conversion (cgspeed), T-pose included.
+        The trial from the 2010 MotionBuilder-friendly conversion (cgspeed), with its T-pose.
     out
-        The text file, for example test/washwindow/washwindow_1.txt of a benchmark tree.
+        The text file to write, for example test/washwindow/washwindow_1.txt.
     """
     from kinema.data.sources.cmu import benchmark_rows
     from kinema.io.expmap import save_rows
@@ -93,38 +94,38 @@ def amass_joints(
     /,
     *,
     model: Path,
-    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    out: OutRequired,
     fps: float = 60.0,
-    as_released: Annotated[bool, Parameter(negative="")] = False,
-    skip_bad: Annotated[bool, Parameter(negative="")] = False,
+    as_released: Annotated[bool, Flag] = False,
+    skip_bad: Annotated[bool, Flag] = False,
     jobs: int = 1,
     engine: EngineName = "local",
 ) -> int:
-    """Build Render-In-Between's file of joint positions from your own AMASS; a run that was stopped goes on.
+    """Build Render-In-Between's file of joint positions from AMASS. The same command resumes a run that was stopped.
 
-    Beside OUT lie what each recording gave (OUT.parts, until the file is whole) and a report (OUT.report.json). Exit
-    code 1 where a recording is broken.
+    Writes a report to OUT.report.json, and keeps finished recordings in OUT.parts until the file is complete. Exit code
+    1 if a recording is damaged.
 
     Parameters
     ----------
     folder
         AMASS, SMPL-H release: DATASET/SUBJECT/*_poses.npz.
     model
-        Your SMPL-H model: a file, or a folder with one for each gender.
+        Your SMPL-H model: a file, or a folder with one file per gender.
     out
-        The HDF5 file.
+        The HDF5 file to write.
     fps
-        The rate that all recordings are brought to.
+        Resample all recordings to this many frames per second.
     as_released
-        Every recording at its own rate and on the male body, as the release was made.
+        Keep each recording's own rate and use the male body, as the release did.
     skip_bad
-        Put the file together without the recordings that are broken.
+        Build the file without the damaged recordings.
     jobs
-        How many recordings at once.
+        The number of recordings at once.
     engine
-        Processes of this machine, or actors on the Ray cluster that it belongs to (extra ray).
+        local: processes of this machine. ray: actors on its Ray cluster (extra ray).
     """
-    from kinema.apps.batch.amass_joints import AmassFitting, amass_pieces
+    from kinema.apps.batch.converting import AmassFitting, amass_pieces
     from kinema.data.sources.amass_joints import Building, write_hdf5
     from kinema.data.sources.arrays import require_h5py
 
@@ -135,7 +136,7 @@ def amass_joints(
     report = out.with_name(f"{out.name}.report.json")
     failed = run_pieces(AmassFitting(model, how), list(pieces.values()), parts, Many(jobs, engine), report)
     if failed and not skip_bad:
-        print(f"kinema: {out} waits for what is broken: mend it and say the same again, or --skip-bad", file=sys.stderr)
+        print(f"kinema: {out} is not written: repair the damaged recordings, or add --skip-bad", file=sys.stderr)
         return failed
     whole = {name: piece.target for name, piece in pieces.items() if piece.target.is_file()}
     write_hdf5(out, whole, how)
@@ -156,7 +157,7 @@ def _check_amass(root: Path | None, *, json_: bool) -> None:
             whole += 1
         except FormatError as error:
             damaged.append((header.name, str(error)))
-    # What is no archive at all is found among the files that are left out.
+    # A file that is not an archive at all is among the files that were left out.
     damaged += [(name, why) for name, why in source.skipped if name in source.damaged]
     left = [(name, why) for name, why in source.skipped if name not in source.damaged]
     if json_:
@@ -168,7 +169,9 @@ def _check_amass(root: Path | None, *, json_: bool) -> None:
         _list("damaged", [why for _, why in damaged])
     if damaged:
         got = f"{whole} whole, {len(damaged)} damaged"
-        raise CheckFailedError(expected=f"whole files in {source.folder}", got=got, cure="Copy the damaged ones again.")
+        raise CheckFailedError(
+            expected=f"whole files in {source.folder}", got=got, cure="Download or copy the damaged files again."
+        )
 
 
 def _inventory(dataset: str, root: str | None) -> tuple[Inventory, str]:
@@ -181,12 +184,6 @@ def _inventory(dataset: str, root: str | None) -> tuple[Inventory, str]:
     if dataset == "humaneva-positions":
         return HumanEvaPositions(root).inventory(), HumanEvaPositions.archive.origin
     return rotations.H36MExpmap(root).inventory(), rotations.ORIGIN
-
-
-def _show(found: Inventory, total: int, things: str) -> None:
-    print(f"{found.folder}: {len(found.whole)} of {total} {things} are there and whole.")
-    for kind, names in (("missing", found.missing), ("damaged", tuple(why for _, why in found.damaged))):
-        _list(kind, names)
 
 
 def _list(kind: str, names: Sequence[str]) -> None:

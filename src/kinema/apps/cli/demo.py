@@ -5,28 +5,23 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
 from kinema.apps.cli.console import stderr
+from kinema.apps.cli.options import OutRequired
 
 
-def demo(
-    *,
-    out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("kinema-demo"),
-    seed: int = 0,
-) -> None:
-    """Forecast, fill, repair and generate with what is shipped; no data, no network, no GPU.
+def demo(*, out: OutRequired = Path("kinema-demo"), seed: int = 0) -> None:
+    """Run the shipped models on made-up motion; needs no data, no network and no GPU.
 
     Parameters
     ----------
     out
-        The folder to leave everything in.
+        The folder to write to.
     seed
-        Another seed, another performer.
+        The seed of the motion; another seed, another performer.
     """
     stderr.print("loading torch ...")
     from kinema.apps.demo import MODEL
@@ -44,7 +39,7 @@ def demo(
             for row in page.rows:
                 table.add_row(*row)
             console.print(table)
-    print(f"\nleft in {done.folder} ({done.seconds:.0f} s):")
+    print(f"\nwritten to {done.folder} ({done.seconds:.0f} s):")
     for name in done.files:
         print(f"  {done.folder / name}")
     program = _program()
@@ -55,7 +50,7 @@ def demo(
 
 
 def _program() -> str:
-    """How the user can call this program again: by its name where that is found, else as they called it now."""
+    """How the user can call this program again: by its name if that is found, else as they called it now."""
     called = Path(sys.argv[0])
     if called.name != "kinema":
         return "python -m kinema"

@@ -1,4 +1,4 @@
-"""`kinema doctor`: is everything there that kinema needs, and what could be added?"""
+"""`kinema doctor`: what kinema needs, and what could be added."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _EXTRAS = {
 
 
 def doctor() -> int:
-    """Check the installation; exit code 4 where something that is needed does not work."""
+    """Check the installation. Exit code 4 if a needed part does not work."""
     table = Table("part", "state", "what to do", box=None)
     table.add_row("kinema", VERSION, "")
     table.add_row("python", platform.python_version(), "" if sys.version_info >= (3, 11) else "use 3.11 or newer")
@@ -40,7 +40,7 @@ def doctor() -> int:
     for label, state, cure in _machine():
         table.add_row(label, state, cure)
     Console().print(table)
-    print("something is missing" if broken else "all that is needed is here")
+    print("something is missing" if broken else "everything that kinema needs is installed")
     return 4 if broken else 0
 
 
@@ -64,14 +64,10 @@ def _machine() -> list[tuple[str, str, str]]:
     precision = precision_of("auto", pick_device("auto", Process()))
     browser = shutil.which("chromium") or shutil.which("google-chrome") or ""
     return [
-        (
-            "accelerator",
-            torch.cuda.get_device_name() if torch.cuda.is_available() else "none; everything works without",
-            "",
-        ),
+        ("accelerator", torch.cuda.get_device_name() if torch.cuda.is_available() else "none; none is needed", ""),
         ("training in", f"{precision.taken} (precision auto): {precision.why}", ""),
         ("threads", str(torch.get_num_threads()), ""),
         ("shipped models", ", ".join(shipped_models()) or "none", ""),
-        ("data folder", data or "not set", "" if data else "KINEMA_DATA=FOLDER, or --data FOLDER, for the benchmarks"),
+        ("data folder", data or "not set", "" if data else "for the benchmarks: KINEMA_DATA=FOLDER, or --data FOLDER"),
         ("browser", browser or "none found", "" if browser else "any browser opens the pages that kinema writes"),
     ]

@@ -1,10 +1,10 @@
-"""`kinema info` and `kinema convert`."""
+"""`kinema info`, `kinema convert` and `kinema retarget`: commands on motion files."""
 
 from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,13 +13,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from kinema.apps.cli.console import JointMapFile
+from kinema.apps.cli.console import note
 from kinema.apps.cli.many import ONE, ManyFiles, run_many, suffix_of
-from kinema.core.errors import UsageError
+from kinema.apps.cli.options import JointMapFile, Json, Out
+from kinema.core.errors import UsageError, unknown_name
 from kinema.motion.names import Rest
 
 if TYPE_CHECKING:
     from kinema.io.summary import Summary
+    from kinema.motion.motion import Motion
     from kinema.motion.skeleton import Skeleton
 
 
@@ -29,37 +31,45 @@ def info(
     unit: float | None = None,
     source_fps: float | None = None,
     source_skeleton: str | None = None,
-    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    as_json: Json = False,
 ) -> None:
     """Show what a motion file holds, and what looks wrong with it.
 
     Parameters
     ----------
     file
-        A BVH, NPZ or exponential-map text.
+        A BVH, NPZ, CSV or exponential-map text.
     unit
-        Length of one file unit in metres (0.01 for centimetres); inferred for BVH where it is not given.
+        Metres per file unit: 0.01 for centimetres. Default for BVH: inferred from the size of the body.
     source_fps
-        Frames per second of the file, where it does not say or says something wrong.
+        Frames per second of the file, if it has none or a wrong one.
     source_skeleton
-        Skeleton of the catalogue that the file is written for, where it does not say.
-    as_json
-        Write the facts as JSON.
+        The skeleton of the file (cmu38, h36m32 ...), if it has none.
     """
     from kinema.io.summary import summarise
+    from kinema.motion.skeletons import skeleton
 
-    summary = summarise(file, fps=source_fps, unit=unit, skeleton=_skeleton(source_skeleton))
+    body = None if source_skeleton is None else skeleton(source_skeleton)
+    summary = summarise(file, fps=source_fps, unit=unit, skeleton=body)
     if as_json:
         print(json.dumps(asdict(summary), indent=2))
         return
-    _show(summary)
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column()
+    for key, value in _rows(summary):
+        table.add_row(key, escape(value))
+    console = Console()
+    console.print(table)
+    for warning in summary.warnings:
+        console.print(f"[yellow]warning[/]: {escape(warning)}", soft_wrap=True, highlight=False)
 
 
 def convert(
     source: Path,
     target: Path | None = None,
     *,
-    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    out: Out = None,
     format_: Annotated[str | None, Parameter(name="--format")] = None,
     fps: float | None = None,
     to: str | None = None,
@@ -71,46 +81,45 @@ def convert(
     blender: bool | Path = False,
     many: ManyFiles = ONE,
 ) -> int:
-    """Convert a motion file, or all those of a folder; the formats follow from the suffixes.
+    """Convert a motion file, or every file of a folder; the suffix of the target is its format.
 
     Parameters
     ----------
     source
         A BVH, NPZ, CSV or exponential-map text; or a folder of them.
     target
-        Where to write: .bvh, .npz, .glb, .csv, .fbx or .txt; or the folder of the results.
+        The file to write: .bvh, .npz, .glb, .csv, .fbx or .txt; or the folder for the results.
     out
-        The same, said by name.
+        The same as TARGET.
     format_
-        Of a folder's results: bvh, npz, glb, csv, fbx or txt. Default: that of each file.
+        For a folder: the format of the results. Default: the format of each file.
     fps
-        Resample to this many frames per second; the duration is kept.
+        Resample to this many frames per second; the duration stays.
     to
-        Retarget the motion to this skeleton of the catalogue (canon17, smpl24 ...), as `kinema retarget` does.
+        Retarget to this skeleton (canon17, smpl24 ...), as `kinema retarget` does.
     unit
-        Length of one unit of the source in metres; inferred for BVH where it is not given.
+        Metres per unit of the source. Default for BVH: inferred from the size of the body.
     source_fps
-        Frames per second of the source, where it does not say or says something wrong.
+        Frames per second of the source, if it has none or a wrong one.
     source_skeleton
-        Skeleton of the catalogue that the source is written for, where it does not say.
-    map_
-        A joint map (TOML): which joint is which, where names do not say (docs/retarget.md).
+        The skeleton of the source (cmu38, h36m32 ...), if it has none.
     rest
-        The rest pose of BVH, GLB and FBX: tpose; source, that of the source's skeleton; auto, a T-pose unless a BVH
-        becomes a BVH.
+        The rest pose of BVH, GLB and FBX: tpose, source (the source's own), or auto (a T-pose, except BVH to BVH).
     blender
-        Write FBX through this Blender (the program, or a Python that has bpy); without a path, through the one that
-        KINEMA_BLENDER names or that is on the search path.
+        Write FBX with Blender, or with the one at this path. Default: $KINEMA_BLENDER, or blender on the search path.
     """
     from kinema.apps.batch.converting import Converting
 
     target = target or out
     if target is None:
-        raise UsageError(expected="a place for the result", got="none", cure="Say kinema convert IN OUT.")
+        raise UsageError(expected="a file to write", got="none", cure=f"Type kinema convert {source} out.npz.")
     through = str(blender) if isinstance(blender, Path) else None
     if blender and ".fbx" not in (target.suffix.lower(), suffix_of(format_)):
-        got = f"{target.name} and --blender"
-        raise UsageError(expected="an .fbx as the target", got=got, cure="Only FBX is written through Blender.")
+        raise UsageError(
+            expected="an .fbx as the target",
+            got=f"{target.name} and --blender",
+            cure="Leave out --blender: only FBX is written through Blender.",
+        )
     work = Converting(fps, to, unit, source_fps, source_skeleton, map_, rest, through)
     if source.is_dir():
         return run_many(work, source, target, many, suffix_of(format_))
@@ -121,22 +130,75 @@ def convert(
     return 0
 
 
-def _skeleton(name: str | None) -> Skeleton | None:
-    from kinema.motion.skeletons import skeleton as catalogue_skeleton
+def retarget_file(
+    source: Path,
+    target: str,
+    /,
+    *,
+    out: Out = None,
+    map_: JointMapFile = None,
+    lock_feet_: Annotated[bool, Parameter(name="--lock-feet", negative="")] = False,
+    unit: float | None = None,
+    target_unit: float | None = None,
+    source_fps: float | None = None,
+    as_json: Json = False,
+) -> None:
+    """Retarget a motion to another body: `kinema retarget walk.bvh character.bvh -o out.bvh`.
 
-    return None if name is None else catalogue_skeleton(name)
+    Parameters
+    ----------
+    source
+        The motion: BVH, NPZ or exponential-map text. Positions become rotations by inverse kinematics.
+    target
+        A motion file of the other body, or the name of a skeleton (smpl24, lafan22, cmu38 ...).
+    out
+        The file to write: .bvh, .npz, .csv or .glb. Default: SOURCE.retargeted.bvh in this folder.
+    lock_feet_
+        Keep standing feet in place.
+    unit
+        Metres per unit of SOURCE (BVH): 0.01 for centimetres.
+    target_unit
+        Metres per unit of TARGET (BVH).
+    source_fps
+        Frames per second of SOURCE, if it has none or a wrong one.
+    """
+    from kinema.io.formats import load_clip, save
+    from kinema.motion.feet.contacts import foot_contacts
+    from kinema.motion.feet.lock import lock_feet
+    from kinema.motion.motion import Motion
+    from kinema.motion.retargeting import pair_joints, retarget
+    from kinema.motion.retargeting.joint_map import read_joint_map
+
+    clip, body = load_clip(source, unit=unit, fps=source_fps), _body_of(target, target_unit)
+    there = body.skeleton if isinstance(body, Motion) else body
+    if map_ is not None:
+        here, there = read_joint_map(map_).of_both(clip.skeleton, there)
+        clip, body = replace(clip, skeleton=here), replace(body, skeleton=there) if isinstance(body, Motion) else there
+    pairing, moved = pair_joints(clip.skeleton, there), retarget(clip, body)
+    if lock_feet_:
+        moved = lock_feet(moved, None if clip.batch_shape else foot_contacts(clip))
+    path = out or Path(f"{source.stem}.retargeted.bvh")
+    save(moved, path)
+    if as_json:
+        print(json.dumps({"file": str(path), "frames": moved.frames, "fps": moved.fps, **asdict(pairing)}))
+        return
+    for line in pairing.lines():
+        note(line)
+    print(f"{path}: {moved.frames} frames of {len(moved.skeleton)} joints at {moved.fps:g} per second")
 
 
-def _show(summary: Summary) -> None:
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column()
-    for key, value in _rows(summary):
-        table.add_row(key, escape(value))
-    console = Console()
-    console.print(table)
-    for warning in summary.warnings:
-        console.print(f"[yellow]warning[/]: {escape(warning)}", soft_wrap=True, highlight=False)
+def _body_of(target: str, unit: float | None) -> Motion | Skeleton:
+    from kinema.io.formats import load_clip
+    from kinema.motion.motion import Points
+    from kinema.motion.skeletons import SKELETONS, skeleton
+
+    path = Path(target)
+    if not path.exists() and target in SKELETONS:
+        return skeleton(target)
+    if not path.exists() and path.suffix == "":
+        raise unknown_name("skeleton, or a motion file", target, SKELETONS)
+    clip = load_clip(path, unit=unit)
+    return clip.skeleton if isinstance(clip, Points) else clip
 
 
 def _rows(summary: Summary) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""A folder instead of a file: what the verbs have in common when there are many files."""
+"""A folder instead of a file: what the commands share when there are many files."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from rich.markup import escape
 
 from kinema.apps.batch.jobs import Outcome, Piece, Work, pieces_in, report_of, run_job
 from kinema.apps.batch.workers import EngineName, engine_of
+from kinema.apps.cli.options import Inline
 from kinema.core.atomic import write_text
 from kinema.core.errors import UsageError, unknown_name
 from kinema.core.progress import progress_to
@@ -27,29 +28,29 @@ _SHOWN = 12  # failed files before the rest is only counted
 
 @dataclass(frozen=True)
 class Many:
-    """How a folder of files is worked on."""
+    """How to work on a folder of files."""
 
     jobs: int = 1
-    """Of a folder: how many files at once."""
+    """For a folder: the number of files at once."""
     engine: EngineName = "local"
-    """Of a folder: processes of this machine, or actors on the Ray cluster that it belongs to (extra ray)."""
+    """For a folder. local: processes of this machine. ray: actors on its Ray cluster (extra ray)."""
     pattern: Annotated[tuple[str, ...], Parameter(negative=())] = ("*.bvh", "*.npz")
-    """Of a folder: which files, at any depth."""
+    """For a folder: the files to take, at any depth."""
 
 
-ManyFiles = Annotated[Many, Parameter(name="*")]
+ManyFiles = Annotated[Many, Inline]
 ONE = Many()
 
 
 def is_folder(file: Path) -> bool:
-    """Whether that is a folder of files, and not one whose files are the frames of one video."""
+    """Whether this is a folder of files, and not a folder with the keypoints of one video."""
     from kinema.io import keypoints
 
     return file.is_dir() and not keypoints.is_keypoints(file)
 
 
 def suffix_of(format_: str | None) -> str | None:
-    """The suffix of a format's files. Raises UsageError for one that cannot be written."""
+    """The suffix of a format's files. Raises UsageError for a format that cannot be written."""
     if format_ is None:
         return None
     from kinema.io.formats import FORMATS
@@ -70,9 +71,9 @@ def run_many(
     report: Path | None = None,
     as_json: bool = False,
 ) -> int:
-    """The work on every file of a folder; a report, a table, and exit code 1 where a file failed."""
+    """Do the work on every file of a folder, write a report and print a table; exit code 1 if a file failed."""
     if out is None:
-        raise UsageError(expected="a folder for the results of a folder", got="none", cure=f"Say -o {folder.name}-out.")
+        raise UsageError(expected="a folder for the results", got="none", cure=f"Type -o {folder.name}-out.")
     return run_pieces(
         work, pieces_in(folder, out, patterns=many.pattern, suffix=suffix), out, many, report, as_json=as_json
     )
@@ -81,7 +82,7 @@ def run_many(
 def run_pieces(
     work: Work, pieces: Sequence[Piece], out: Path, many: Many, report: Path | None = None, *, as_json: bool = False
 ) -> int:
-    """The work on these files; see `run_many`."""
+    """Do the work on these files; see `run_many`."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     begun, outcomes = time.monotonic(), list[Outcome]()
@@ -108,7 +109,7 @@ def _show(outcomes: Sequence[Outcome], seconds: float) -> None:
         text = (one.error or {}).get("text", "")
         console.print(f"[red]failed[/] {escape(str(one.piece.source))}: {escape(text)}", soft_wrap=True)
     if len(failed) > _SHOWN:
-        console.print(f"... and {len(failed) - _SHOWN} more; the report has them all")
+        console.print(f"... and {len(failed) - _SHOWN} more; the report lists all")
     count = Counter(one.status for one in outcomes)
     table = Table("done", "kept", "failed", "seconds", box=None)
     table.add_row(*(str(count[status]) for status in ("done", "kept", "failed")), f"{seconds:.1f}")

@@ -1,9 +1,10 @@
-"""`kinema models` and `kinema recipes`: what there is."""
+"""`kinema models`, `kinema recipes` and `kinema export`."""
 
 from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -11,24 +12,23 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
+from kinema.apps.cli.console import note
+from kinema.apps.cli.options import Flag, Json, OutRequired
 from kinema.core.errors import UsageError
 
-app = App(name="models", help="List the shipped models and the baselines; send, fetch and import models.")
-JsonFlag = Annotated[bool, Parameter(name="--json")]
+app = App(name="models", help="List the models; push, pull and import them.")
 
 
 @app.default
-def models(name: str | None = None, which: str | None = None, *, json_: JsonFlag = False) -> None:
-    """List the shipped models and the baselines; with a NAME (or `show NAME`), print that model's card and actions.
+def models(name: str | None = None, which: str | None = None, *, json_: Json = False) -> None:
+    """List the shipped models and the baselines; with a NAME (or show NAME), print that model's card and actions.
 
     Parameters
     ----------
     name
         A shipped model, or the word show.
     which
-        After show: the model.
-    json_
-        As JSON on standard output.
+        After show: a shipped model.
     """
     from kinema.models.baselines import BASELINES
     from kinema.pipeline.open import load_adapter, model_card, shipped_models
@@ -42,8 +42,7 @@ def models(name: str | None = None, which: str | None = None, *, json_: JsonFlag
     rows = [_row(shipped) for shipped in shipped_models()]
     rows += [{"model": name, "answers": "any skeleton, any rate", "parameters": 0, "licence": ""} for name in BASELINES]
     if json_:
-        json.dump(rows, sys.stdout, indent=1)
-        print()
+        print(json.dumps(rows, indent=1))
         return
     table = Table("model", "answers", "parameters", "licence", box=None)
     for row in rows:
@@ -52,8 +51,8 @@ def models(name: str | None = None, which: str | None = None, *, json_: JsonFlag
 
 
 @app.command
-def push(model: str, target: str, /, *, private: Annotated[bool, Parameter(negative=())] = False) -> None:
-    """Send a model to the hub, or to a folder of the same layout: config, weights as safetensors, card.
+def push(model: str, target: str, /, *, private: Annotated[bool, Flag] = False) -> None:
+    """Push a model to the hub, or to a folder of the same layout: config, weights as safetensors, card.
 
     Parameters
     ----------
@@ -62,7 +61,7 @@ def push(model: str, target: str, /, *, private: Annotated[bool, Parameter(negat
     target
         hub:USER/NAME, or a folder.
     private
-        Where the repository is new: for your eyes only.
+        Make a new repository private.
     """
     from kinema.pipeline.checkpoints.hub import push as send
     from kinema.pipeline.open import model_folder
@@ -71,22 +70,22 @@ def push(model: str, target: str, /, *, private: Annotated[bool, Parameter(negat
     if folder is None:
         raise UsageError(
             expected="a model with weights",
-            got=f"{model}, a formula",
-            cure=f"Send a model that was trained: kinema models push simlpe-cmu {target}.",
+            got=f"{model}, which has none",
+            cure=f"Push a trained model: kinema models push simlpe-cmu {target}.",
         )
     print(send(folder, target, private=private))
 
 
 @app.command
-def pull(source: str, /, *, out: Annotated[Path, Parameter(name=["--out", "-o"])]) -> None:
-    """Fetch a model from the hub, or from a folder of the same layout, to a folder that all verbs take as a model.
+def pull(source: str, /, *, out: OutRequired) -> None:
+    """Pull a model from the hub, or from a folder of the same layout, into a folder that works as a run folder.
 
     Parameters
     ----------
     source
-        hub:USER/NAME, hub:USER/NAME@REVISION, or a folder. (The verbs take hub:USER/NAME as a model, too.)
+        hub:USER/NAME, hub:USER/NAME@REVISION, or a folder.
     out
-        The folder: new, or empty.
+        The folder to write, new or empty.
     """
     from kinema.pipeline.checkpoints.hub import pull as bring
 
@@ -99,34 +98,34 @@ def import_(
     files: Annotated[list[Path], Parameter(negative=())],
     /,
     *,
-    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    out: OutRequired,
     stage: str | None = None,
     mean: Path | None = None,
     std: Path | None = None,
     data: Path | None = None,
     skeleton: str | None = None,
 ) -> None:
-    """Make a run folder of a checkpoint that the original code of a system saved. Nothing in the file is run.
+    """Import a checkpoint that a system's original code saved, as a run folder. Nothing in the file is executed.
 
     Parameters
     ----------
     recipe
-        The recipe that says what the checkpoint is of: smrnet-faithful, smrnet-faithful-humaneva, simlpe-faithful-h36m,
-        render-in-between-faithful, posegpt-faithful; or a JSON file with a recipe of other sizes.
+        The recipe of the checkpoint: smrnet-faithful, smrnet-faithful-humaneva, simlpe-faithful-h36m,
+        render-in-between-faithful, posegpt-faithful, or a JSON file with a recipe.
     files
-        The checkpoint, as PyTorch (any version) or safetensors saves it; several, where the release keeps parts apart.
+        The checkpoint (PyTorch or safetensors); several files if the release has several.
     out
-        The run folder: new, or empty.
+        The run folder to write, new or empty.
     stage
-        The recipe's stage that the checkpoint is of; by default the last.
+        The recipe's stage that the checkpoint holds. Default: the last.
     mean
-        NPY file with the mean of every feature, where the release standardises.
+        An NPY file with the mean of every feature, if the release standardises.
     std
-        NPY file with the deviation of every feature.
+        An NPY file with the standard deviation of every feature.
     data
-        Where the recipe's data lie, if the body comes with them.
+        The folder with the recipe's data, if the skeleton comes from there.
     skeleton
-        A body of the catalogue in place of the recipe's own.
+        A skeleton of the catalogue instead of the recipe's own.
     """
     from kinema.apps.cli.train import read_recipe
     from kinema.pipeline.checkpoints.released import import_released
@@ -139,15 +138,13 @@ def import_(
     print(made.folder)
 
 
-def recipes(name: str | None = None, *, json_: JsonFlag = False) -> None:
-    """List the recipes; with a NAME, print that recipe as JSON, every value that `--set` can change.
+def recipes(name: str | None = None, *, json_: Json = False) -> None:
+    """List the recipes; with a NAME, print that recipe as JSON: every value that `--set` can change.
 
     Parameters
     ----------
     name
         A recipe.
-    json_
-        The list as JSON on standard output.
     """
     from kinema.recipes import RECIPES, recipe
     from kinema.recipes.codec import to_json
@@ -157,13 +154,39 @@ def recipes(name: str | None = None, *, json_: JsonFlag = False) -> None:
         return
     rows = {key: (build.__doc__ or "").strip().splitlines()[0] for key, build in RECIPES.items()}
     if json_:
-        json.dump(rows, sys.stdout, indent=1)
-        print()
+        print(json.dumps(rows, indent=1))
         return
     table = Table("recipe", "what", box=None)
     for key, what in rows.items():
         table.add_row(key, what)
     Console().print(table)
+
+
+def export(model: str, out: Path, *, part: str | None = None, check: bool = True, as_json: Json = False) -> None:
+    """Export a part of a model as ONNX, with a JSON beside it that describes its inputs and outputs.
+
+    Parameters
+    ----------
+    model
+        A shipped model (see `kinema models`) or a run folder.
+    out
+        The file to write, .onnx; the description goes to the same name with .json.
+    part
+        forecast (siMLPe, ConvSeq2Seq), denoiser or frames (SMRNet), inbetween (Render-In-Between), step, cached, encode
+        or decode (PoseGPT). Default: the model's first part.
+    check
+        Compare onnxruntime's answers with the model's; fail above a difference of 1e-4.
+    """
+    from kinema.apps.onnx.graph import export as export_model
+
+    done = export_model(model, out, part, check=check)
+    if as_json:
+        print(json.dumps({**asdict(done), "graph": str(done.graph), "page": str(done.page)}))
+        return
+    difference = "not checked" if done.difference is None else f"at most {done.difference:.1e} from the model"
+    if done.others and part is None:
+        note(f"this is the part {done.part}; --part also takes {', '.join(done.others)}")
+    print(f"{done.graph} ({difference}), {done.page}")
 
 
 def _row(name: str) -> dict[str, str | int]:

@@ -1,4 +1,4 @@
-"""`kinema train RECIPE`: train, or go on with training."""
+"""`kinema train RECIPE`: train a recipe, or resume."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from kinema.apps.cli.options import OutRequired
 from kinema.core.errors import UsageError
 
 if TYPE_CHECKING:
     from kinema.recipes import Recipe
 
-# glibc gives blocks above 128 KiB back to the kernel as soon as they are freed; a training step then pays for zeroing
-# the same pages again at every layer. Keeping them (32 MiB is the most that glibc accepts as the first threshold) saves
-# a quarter of siMLPe's step at batch 256. The variables are read when a process starts, hence the one re-execution;
-# that they are set is how the second start knows that it is the second.
+# glibc returns blocks above 128 KiB to the kernel as soon as they are freed; a training step then pays for zeroing the
+# same pages again at every layer. Keeping them (32 MiB is the largest first threshold that glibc accepts) saves a
+# quarter of siMLPe's step at batch 256. glibc reads the variables when a process starts, so the command starts itself
+# once more; the second start finds them set.
 _MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(4 << 30)}
 
 
 def train(
     recipe: str,
     *,
-    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    out: OutRequired,
     set_: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=True, negative=())] = None,
     resume: Annotated[bool, Parameter(negative=())] = False,
     init_from: str | None = None,
@@ -41,42 +42,42 @@ def train(
     tensorboard: Annotated[bool, Parameter(negative=())] = False,
     progress: bool | None = None,
 ) -> int:
-    """Train a recipe into a run folder. With torchrun in front, on several processes.
+    """Train a recipe into a run folder. Start it with torchrun for several processes.
 
     Parameters
     ----------
     recipe
-        A recipe's name (see `kinema recipes`), or a JSON file with one.
+        A recipe's name (see `kinema recipes`), or a JSON file with a recipe.
     out
-        The run folder: new, or the run to go on with.
+        The run folder: new, or the run to resume.
     set_
-        Values of the recipe to change, as path=value: `--set stages.model.optim.lr=1e-4 stages.model.ema=0.999`.
+        Values of the recipe to change: `--set stages.model.optim.lr=1e-4 stages.model.ema=0.999`.
     resume
-        Go on with the run in OUT; give the same recipe and options as at its start, but for --init-from.
+        Resume the run in OUT; repeat the recipe and options of its start, without --init-from.
     init_from
-        Start from the weights of a run folder or of a shipped model, of the same architecture, with its statistics.
+        Start from the weights and statistics of a run folder or shipped model of the same architecture.
     tiny
-        The recipe's small twin: synthetic motion, a small model, a few steps.
+        Train the recipe's small twin: synthetic motion, a small model, a few steps.
     data
         The folder of the recipe's data set, or of your own BVH and NPZ files.
     steps
-        Number of steps of every stage.
+        The number of steps of every stage.
     seed
-        The seed of everything random.
+        The seed of all random numbers.
     threads
-        CPU threads.
+        The number of CPU threads.
     device
-        Where to compute.
+        The device to compute on.
     cache
-        A folder for encoded windows, to start faster the next time.
+        A folder that keeps encoded windows, for a faster next start.
     workers
-        Processes that make batches beside the training itself.
+        The number of processes that prepare batches.
     compile_
         Use torch.compile: a slow start, faster steps.
     tensorboard
-        Write curves for TensorBoard, too.
+        Also write curves for TensorBoard.
     progress
-        Show a bar on standard error; by default where that is a terminal.
+        Show a progress bar. Default: on a terminal.
     """
     _keep_freed_memory()
     import torch
@@ -95,11 +96,8 @@ def train(
     for assignment in set_ or []:
         path, equals, text = assignment.partition("=")
         if not equals:
-            raise UsageError(
-                expected="--set path=value",
-                got=f"'{assignment}'",
-                cure="Write it with =, as --set stages.model.optim.lr=1e-4.",
-            )
+            cure = "Write it with =: --set stages.model.optim.lr=1e-4."
+            raise UsageError(expected="--set path=value", got=f"'{assignment}'", cure=cure)
         chosen = chosen.with_value(path, text)
     if leads and isinstance(chosen.source, Folder):
         print(f"kinema: the source is your motion files below {data or chosen.source.root}.", file=sys.stderr)
@@ -110,7 +108,7 @@ def train(
     except KeyboardInterrupt:
         if leads:
             how = "--resume" if init_from is None else "--resume in place of --init-from"
-            print(f"kinema: interrupted. Go on with the same command and {how}; {out} is whole.", file=sys.stderr)
+            print(f"kinema: interrupted. To resume, type the same command with {how}.", file=sys.stderr)
         return 130
     if leads:
         print(folder)
@@ -140,7 +138,7 @@ def read_recipe(name: str, data: Path | None, *, tiny: bool) -> Recipe:
 
 
 def _keep_freed_memory() -> None:
-    """Start the same command once more, with glibc told to keep what is freed, unless torch is there already."""
+    """Start the same command once more with glibc set to keep freed memory, unless torch is imported already."""
     own = Path(sys.argv[0])
     started_by_us = sys.argv[1:2] == ["train"] and (own.stem == "kinema" or own.parent.name == "kinema")
     wanted = platform.libc_ver()[0] == "glibc" and not any(key in os.environ for key in _MALLOC)

@@ -1,9 +1,10 @@
-"""`kinema view` and `kinema render`: look at a motion file, or draw it."""
+"""`kinema view`, `kinema render` and `kinema studio`: view a motion, draw it, or work on it on a live page."""
 
 from __future__ import annotations
 
 import os
 import sys
+import warnings
 import webbrowser
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from kinema.apps.cli.console import note
 from kinema.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,48 +20,48 @@ if TYPE_CHECKING:
     from kinema.viz.layers import Panel
 
 
+_Output = Annotated[Path | None, Parameter(name=["--output", "-o"])]
 _SIZES = {".png": 320, ".gif": 360, ".mp4": 720}
-_SHARP = 3
 
 
 def view(
     file: Path,
     /,
     *,
-    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    output: _Output = None,
     live: bool = False,
     webgl: bool = False,
     port: int = 8080,
     open_: Annotated[bool, Parameter(name="--open")] = True,
     fps: float | None = None,
 ) -> None:
-    """Look at a motion: writes one page that opens from disk, and opens it where there is a display.
+    """View a motion: write a page that opens from disk, and open it if there is a display.
 
     Parameters
     ----------
     file
-        A motion file: BVH, NPZ (a batch of samples is drawn as ghosts), or exponential-map text.
+        BVH, NPZ or exponential-map text. Of several samples the first is solid, the others are pale.
     output
-        Where the page goes; FILE with .html beside it is the default.
+        The page to write. Default: FILE with .html.
     live
         Serve a 3-D viewer on this machine instead, until Ctrl-C.
     webgl
-        Write the 3-D viewer's own page instead (about a megabyte; needs WebGL).
+        Write the 3-D viewer as a page instead (about a megabyte; needs WebGL).
     port
         The port of the live viewer.
     open_
         Open the page in the web browser.
     fps
-        Frames per second, for a file that does not say.
+        Frames per second of the file, if it has none.
     """
     from kinema.io.formats import load_clip
     from kinema.viz.page import page
 
-    panel = _panel(file, load_clip(file, fps=fps))
+    panel = _panel(load_clip(file, fps=fps))
     if live:
         from kinema.viz.scene import serve  # viser takes a second to import
 
-        serve(panel, port=port, ready=lambda address: _say(f"{address}  (Ctrl-C ends it)"))
+        serve(panel, port=port, ready=_say)
         return
     target = output or file.with_suffix(".html")
     if webgl:
@@ -77,7 +79,7 @@ def render(
     file: Path,
     /,
     *,
-    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    output: _Output = None,
     size: int | None = None,
     theme: Literal["light", "dark"] = "light",
     view: Literal["three-quarter", "side", "front"] = "three-quarter",
@@ -94,30 +96,29 @@ def render(
     Parameters
     ----------
     file
-        A motion file: BVH, NPZ (a batch of samples is drawn as ghosts), or exponential-map text.
+        BVH, NPZ, exponential-map text, or a file of `kinema forecast --samples-out` or `kinema eval --answers`.
     output
-        The picture; its suffix says which kind. FILE with .gif beside it is the default.
+        The picture to write: .png, .gif or .mp4. Default: FILE with .gif.
     size
-        Height in pixels.
+        Height in pixels. Default: 320 (.png), 360 (.gif), 720 (.mp4).
     theme
-        Light or dark paper.
+        Light or dark background.
     view
-        Where the camera stands.
+        The side that the camera sees.
     frames
-        How many poses (.png) or pictures (.gif).
+        The number of poses (.png, default 8) or pictures (.gif).
     from_
         Start, in seconds.
     to
         End, in seconds.
     fps
-        Frames per second, for a file that does not say.
+        Frames per second of the file, if it has none.
     action
-        Of a sample file (`kinema forecast --samples-out`): the action; default: the first.
+        For a file of --samples-out: the action. Default: the first.
     window
-        Of a sample file: which window of the action, from 0.
+        For a file of --samples-out: the window of the action, counted from 0.
     clip
-        Of a file of answers (`kinema eval --answers`): which clip; default: the first. The truth stands between the
-        answer and straight lines.
+        For a file of --answers: the clip. Default: the first.
     """
     from kinema.core.atomic import atomic_path
     from kinema.io.formats import load_clip
@@ -129,22 +130,22 @@ def render(
     kind = target.suffix.lower()
     if kind not in _SIZES:
         raise UsageError(
-            expected="a name that ends in .png, .gif or .mp4", got=f"'{target.name}'", cure="Say -o motion.gif."
+            expected="a name that ends in .png, .gif or .mp4", got=f"'{target.name}'", cure="Type -o motion.gif."
         )
     height = _SIZES[kind] if size is None else size
     if not 64 <= height <= 4096:
-        raise UsageError(expected="a size of 64 to 4096 pixels", got=f"{height}", cure="Say --size 360.")
+        raise UsageError(expected="a size of 64 to 4096 pixels", got=f"{height}", cure="Type --size 360.")
     if frames is not None and frames < 1:
-        raise UsageError(expected="at least one frame", got=f"{frames}", cure="Say --frames 8.")
+        raise UsageError(expected="at least one frame", got=f"{frames}", cure="Type --frames 8.")
     if is_answer_file(file):
         panel = _answer_panel(file, clip, view)
     elif is_sample_file(file):
         panel = _sample_panel(file, action, window)
     else:
-        panel = _panel(file, load_clip(file, fps=fps))
+        panel = _panel(load_clip(file, fps=fps))
     if kind == ".png":
         picture = raster.strip(
-            panel, count=frames or 8, height=height, theme=theme, view=view, start=from_, stop=to, sharpness=_SHARP
+            panel, count=frames or 8, height=height, theme=theme, view=view, start=from_, stop=to, sharpness=3
         )
         with atomic_path(target) as beside:
             picture.save(beside, "PNG", optimize=True)
@@ -155,7 +156,59 @@ def render(
     print(target)
 
 
-def _panel(file: Path, clip: Clip) -> Panel:
+def studio(
+    file: Path | None = None,
+    /,
+    *,
+    model: Annotated[list[str] | None, Parameter(name=["--model", "-m"], negative="")] = None,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    max_mb: float = 64.0,
+    fps: float | None = None,
+    open_: Annotated[bool, Parameter(name="--open")] = True,
+) -> None:
+    """Open a live page: load a motion, run a model, compare, save.
+
+    Parameters
+    ----------
+    file
+        The motion to start with; the page opens others.
+    model
+        A run folder to offer besides the shipped models. Can be repeated.
+    host
+        The address to listen at. Anyone who can reach it can use the page; the default is this machine only.
+    port
+        The port; if it is taken, the next free one.
+    max_mb
+        The largest file that the page opens, in megabytes.
+    fps
+        Frames per second of FILE, if it has none.
+    open_
+        Open the page in the web browser.
+    """
+    from kinema.apps.studio.desk import MEGABYTE, Desk
+    from kinema.apps.studio.server import is_local, serve
+
+    if not 0 < max_mb <= 4096:
+        raise UsageError(expected="a limit above 0, up to 4096 megabytes", got=f"{max_mb:g}", cure="Type --max-mb 64.")
+    desk = Desk(tuple(model or ()), round(max_mb * MEGABYTE))
+    for name in desk.models:
+        desk.open(str(name))  # a folder without a model fails here, not on the page
+    first = None if file is None else desk.open_file(file, fps=fps)
+    if not is_local(host):
+        note(f"listening at {host}: anyone who can reach this address can use the page; there is no password")
+
+    def ready(address: str) -> None:
+        _say(address)
+        if open_ and has_display():
+            webbrowser.open(address)
+
+    # A page can be closed between two pictures.
+    warnings.filterwarnings("ignore", message="Queued a .* on a closed connection")
+    serve(desk, first=first, host=host, port=port, ready=ready)
+
+
+def _panel(clip: Clip) -> Panel:
     from kinema.viz.layers import Panel, layers_of_clip
 
     points = clip.points()
@@ -165,14 +218,14 @@ def _panel(file: Path, clip: Clip) -> Panel:
 
 
 def _sample_panel(file: Path, action: str | None, window: int) -> Panel:
-    """A window of a sample file: what was observed, what happened, and what was predicted."""
+    """A window of a sample file: observed, ground truth, and forecast."""
     from kinema.protocols.forecasting.sample_file import load_samples, sample_of
     from kinema.viz import raster
 
     sample = sample_of(load_samples(file), action, window)
     now = sample.observed / sample.whole.fps
     panel = raster.forecast_panel(sample.whole, sample.prediction, now=now, title="", role="forecast")
-    facts = f"{sample.action}, frame {sample.start + sample.observed}: prediction beside what happened"
+    facts = f"{sample.action}, frame {sample.start + sample.observed}: forecast and ground truth"
     return replace(panel, caption=facts)
 
 
@@ -185,16 +238,16 @@ def _answer_panel(file: Path, clip: str | None, view: str) -> Panel:
     found = load_answer(file, clip)
     layers = (
         Layer(found.model, found.answer, "forecast"),
-        Layer("truth", found.ground_truth, "observed"),
+        Layer("ground truth", found.ground_truth, "observed"),
         Layer("straight lines", found.lines, "baseline"),
     )
-    return Panel("", side_by_side(layers, view), caption=f"{found.name}: {found.model}, truth, straight lines")
+    return Panel("", side_by_side(layers, view), caption=f"{found.name}: {found.model}, ground truth, straight lines")
 
 
 def has_display() -> bool:
-    """Whether a web browser could be seen."""
+    """Whether this machine has a display for a web browser."""
     return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+def _say(address: str) -> None:
+    print(f"{address}  (Ctrl-C ends it)", file=sys.stderr, flush=True)

@@ -1,4 +1,8 @@
-"""A part of a model as an ONNX file, checked against the model, with a page of JSON that says how to feed it."""
+"""A part of a model as an ONNX file, checked against the model, with a JSON that describes its inputs and outputs.
+
+A part computes one pass of the model, in the features' own units (metres, radians). The loops around it (a longer
+forecast, denoising steps, token after token) are the user's; `notes` hold what they need.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import contextlib
 import json
 import logging
 import warnings
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -15,8 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kinema.apps.onnx.parts import parts_of
 from kinema.apps.onnx.ports import Port, PortedNetwork, factor_of
+from kinema.apps.onnx.tokens import cached_part, decode_part, encode_part, step_part
+from kinema.apps.onnx.windows import denoiser_part, forecast_part, frames_part, inbetween_part
 from kinema.core.atomic import atomic_path, write_text
 from kinema.core.constants import VERSION
 from kinema.core.errors import CheckFailedError, KinemaError, UsageError, require, unknown_name
@@ -30,10 +35,22 @@ TOLERANCE = 1e-4
 _TRACED: Mapping[str, int] = {"batch": 2, "sample": 3, "frame": 12, "token": 6}
 _ASKED: Sequence[Mapping[str, int]] = (_TRACED, {"batch": 1, "sample": 1, "frame": 23, "token": 9})
 
+# Each takes the adapter, its model and its representation. A model lists the names of its parts (`Model.graphs`).
+_GRAPHS: Mapping[str, Callable[[Adapter, Any, Any], PortedNetwork]] = {
+    "forecast": lambda adapter, model, space: forecast_part(model, space, symmetric=adapter.symmetric),
+    "denoiser": lambda _, model, space: denoiser_part(model, space),
+    "frames": lambda _, model, space: frames_part(model, space),
+    "inbetween": lambda _, model, space: inbetween_part(model, space),
+    "encode": lambda _, model, space: encode_part(getattr(model, "tokeniser", model), space),
+    "decode": lambda _, model, space: decode_part(getattr(model, "tokeniser", model), space),
+    "step": lambda adapter, model, _: step_part(model, adapter.actions),
+    "cached": lambda adapter, model, _: cached_part(model, adapter.actions),
+}
+
 
 @dataclass(frozen=True)
 class Exported:
-    """The two files, the other parts of the model, and the largest difference that was seen (None: unchecked)."""
+    """The two files, the other parts of the model, and the largest difference found (None: not checked)."""
 
     graph: Path
     page: Path
@@ -43,20 +60,20 @@ class Exported:
 
 
 def export(model: str | Path, out: Path | str, part: str | None = None, *, check: bool = True) -> Exported:
-    """Write a part of a model (by default its main one) to `out`, .onnx, and what it is to a .json beside it.
+    """Write a part of a model (default: its main one) to `out`, .onnx, and its description to a .json beside it.
 
-    With `check` the file is run by onnxruntime on inputs of two sizes before it takes its place. Raises UsageError for
-    a suffix, a part or a model that cannot be exported, and where a package is missing; CheckFailedError where answers
-    differ by more than 1e-4, and KinemaError where the exporter does not follow the model.
+    With `check`, onnxruntime first runs the file on inputs of two sizes. Raises UsageError for a wrong suffix, an
+    unknown part, a model without parts or a missing package; CheckFailedError if answers differ by more than 1e-4;
+    KinemaError if torch's exporter fails.
     """
     out = Path(out)
     if out.suffix != ".onnx":
-        raise UsageError(expected="a file called .onnx", got=out.name, cure="Change its name.")
+        raise UsageError(expected="a file called .onnx", got=out.name, cure=f"Name it {out.stem}.onnx.")
     if (folder := model_folder(model)) is None:
         raise UsageError(
             expected="a model with weights",
-            got=f"{model}, which is a formula and has none",
-            cure="Choose a model of `kinema models` with parameters, or a run folder.",
+            got=f"{model}, which has none",
+            cure="Choose a shipped model (`kinema models` lists them), or a run folder.",
         )
     for package in ("onnx", "onnxscript") + (("onnxruntime",) if check else ()):
         require(package, "which exporting needs", "export")
@@ -72,6 +89,19 @@ def export(model: str | Path, out: Path | str, part: str | None = None, *, check
     side = out.with_suffix(".json")
     write_text(side, json.dumps({**page, "difference": difference}, indent=1) + "\n")
     return Exported(out, side, chosen.name, tuple(name for name in parts if name != chosen.name), difference)
+
+
+def parts_of(adapter: Adapter) -> dict[str, PortedNetwork]:
+    """The parts of a model by name, the main one first. Raises UsageError if it has none."""
+    model, representation = adapter.model, adapter.trained_representation()
+    if not model.graphs:
+        raise UsageError(
+            expected="a model of siMLPe, ConvSeq2Seq, SMRNet, Render-In-Between (not its released form) or PoseGPT",
+            got=f"one of {type(model).__name__}, whose answer is not one network with inputs of fixed meaning",
+            cure="Use the model in Python: kinema.open(NAME).",
+        )
+    parts = [_GRAPHS[name](adapter, model, representation) for name in model.graphs]
+    return {part.name: part for part in parts}
 
 
 def page_of(loaded: Adapter, part: PortedNetwork, name: str) -> dict[str, Any]:
@@ -105,7 +135,7 @@ def page_of(loaded: Adapter, part: PortedNetwork, name: str) -> dict[str, Any]:
 
 def write_graph(part: PortedNetwork, file: Path, page: str) -> None:
     """The network as ONNX in one file, `page` in its metadata. Raises KinemaError where it cannot be traced."""
-    # Windows of very few frames would need other graphs; a batch of one, or no token yet, do not.
+    # Windows of very few frames need other graphs; a batch of one or no token yet does not.
     words = {word: torch.export.Dim(word, min=4 if word == "frame" else None) for word in part.words}
     example = part.example(_TRACED, torch.Generator().manual_seed(0))
     network = part.network.eval().requires_grad_(False)
@@ -123,11 +153,11 @@ def write_graph(part: PortedNetwork, file: Path, page: str) -> None:
             ))  # fmt: skip
             program.model.metadata_props["kinema"] = page
             program.save(str(file), external_data=False)
-    except Exception as error:  # the exporter has no error of its own for what it cannot follow
+    except Exception as error:  # the exporter raises many types
         raise KinemaError(
-            expected=f"a network that torch's exporter follows (part {part.name})",
+            expected=f"a network that torch can export (part {part.name})",
             got=" ".join(str(error).split())[:300],
-            cure="Bring torch, onnx and onnxscript up to date; if that does not help, tell us which model it was.",
+            cure="Update the exporter: pip install -U torch onnx onnxscript.",
         ) from error
 
 
@@ -146,7 +176,7 @@ def check_graph(part: PortedNetwork, file: Path) -> float:
         raise CheckFailedError(
             expected=f"the model's answers from the graph of part {part.name}, to {TOLERANCE:g}",
             got=f"a difference of {worst:.3g}",
-            cure="Bring onnxruntime up to date; --no-check writes the file nevertheless.",
+            cure="Update it (pip install -U onnxruntime), or write the file without the check: --no-check.",
         )
     return worst
 
@@ -161,7 +191,7 @@ def open_session(file: Path, threads: int = 1) -> Any:
 
 
 def difference(wanted: Tensor, found: np.ndarray[Any, Any]) -> float:
-    """The largest of two answers; infinite where shapes, kinds, or (of whole numbers) anything at all differs."""
+    """The largest difference of two answers; infinite if shapes or types differ, or any whole number."""
     truth = wanted.numpy()
     if truth.shape != found.shape or truth.dtype != found.dtype:
         return float("inf")
@@ -175,7 +205,7 @@ def _described(port: Port) -> dict[str, Any]:
 
 
 def _free(port: Port, words: Mapping[str, Any]) -> dict[int, Any]:
-    """The free axes of a port, as torch.export has them."""
+    """The free axes of a port, as torch.export expects them."""
     free: dict[int, Any] = {}
     for place, axis in enumerate(port.axes):
         if isinstance(axis, str):
@@ -185,7 +215,7 @@ def _free(port: Port, words: Mapping[str, Any]) -> dict[int, Any]:
 
 
 def _running(x: Tensor, dim: int, *, largest: bool) -> tuple[Tensor, Tensor]:
-    """cummax and cummin, which ONNX lacks: of every place the extreme of those up to it. Indices are not used."""
+    """cummax and cummin, which ONNX lacks: the extreme of all values up to each place. The indices are not used."""
     x = x.movedim(dim, -1)
     place = torch.arange(x.shape[-1])
     limits = torch.iinfo(x.dtype)
@@ -203,7 +233,7 @@ _RUNNING: dict[Any, Any] = {
 
 @contextlib.contextmanager
 def _quiet() -> Generator[None]:
-    """Without the exporter's log, which warns of packages that nobody asked for."""
+    """Silence the exporter's log, which warns of optional packages."""
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from kinema.representations.base import Representation
+
 Kind = Literal["float32", "int64", "bool"]
 Sizes = Mapping[str, int]
 Axis = int | str  # a number, a word (any number), or "2*token": so many times that word
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -24,9 +27,9 @@ class Port:
     says: str
 
     def shape(self, sizes: Sizes) -> tuple[int, ...]:
-        """With the words replaced by their sizes."""
-        return tuple(axis if isinstance(axis, int) else factor_of(axis)[0] * sizes[factor_of(axis)[1]]
-                     for axis in self.axes)  # fmt: skip
+        """The axes, with words replaced by their sizes."""
+        pairs = ((1, axis) if isinstance(axis, int) else factor_of(axis) for axis in self.axes)
+        return tuple(number * (axis if isinstance(axis, int) else sizes[axis]) for number, axis in pairs)
 
 
 def factor_of(axis: str) -> tuple[int, str]:
@@ -40,7 +43,7 @@ Example = Callable[[Sizes, torch.Generator], dict[str, Tensor]]
 
 @dataclass(frozen=True, eq=False)
 class PortedNetwork:
-    """A network with ports; it is called by their names. `example` makes inputs that it could be given."""
+    """A network that is called by the names of its ports. `example` makes inputs for it."""
 
     name: str
     says: str
@@ -52,9 +55,17 @@ class PortedNetwork:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The axes that are free."""
+        """The free axes."""
         axes = [axis for port in self.inputs for axis in port.axes if isinstance(axis, str)]
         return tuple(dict.fromkeys(factor_of(axis)[1] for axis in axes))
+
+
+class InUnits(nn.Module, Generic[Network]):
+    """A network whose graph takes and gives features in their own units: standardising is inside."""
+
+    def __init__(self, model: Network, representation: Representation) -> None:
+        super().__init__()
+        self.model, self.representation = model, representation
 
 
 def numbers(ports: tuple[Port, ...]) -> Example:

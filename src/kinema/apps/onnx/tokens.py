@@ -1,5 +1,7 @@
-"""Graphs of motion as codes: a tokeniser's two halves, and one step of the model that says the next token, which
-reads all tokens before it anew or remembers what its blocks made of them."""
+"""Graphs over tokens: the tokeniser's encoder and decoder, and one step of the model that predicts the next token.
+
+A step reads all tokens before it, or the last token and a cache of keys and values.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from kinema.apps.onnx.ports import Axis, Example, Port, PortedNetwork, Sizes, numbers
+from kinema.apps.onnx.ports import Axis, Example, InUnits, Port, PortedNetwork, Sizes, numbers
 from kinema.models.posegpt.inputs import Told
 from kinema.models.posegpt.model import PoseGPT
 from kinema.models.posegpt.tokenizer import PoseTokens
@@ -16,24 +18,16 @@ from kinema.nn.transformer import Memory, attend
 from kinema.representations.base import Representation
 
 
-class _Encode(nn.Module):
-    def __init__(self, tokens: PoseTokens, representation: Representation) -> None:
-        super().__init__()
-        self.tokens, self.representation = tokens, representation
-
+class _Encode(InUnits[PoseTokens]):
     def forward(self, frames: Tensor, valid: Tensor) -> Tensor:
-        vectors, mask = self.tokens.encode_whole(self.representation.standardise(frames), valid)
-        _, codes, _ = self.tokens.quantiser.quantise(vectors, mask)
+        vectors, mask = self.model.encode_whole(self.representation.standardise(frames), valid)
+        _, codes, _ = self.model.quantiser.quantise(vectors, mask)
         return torch.where(mask[..., None], codes, -1)
 
 
-class _Decode(nn.Module):
-    def __init__(self, tokens: PoseTokens, representation: Representation) -> None:
-        super().__init__()
-        self.tokens, self.representation = tokens, representation
-
+class _Decode(InUnits[PoseTokens]):
     def forward(self, codes: Tensor) -> Tensor:
-        return self.representation.restore(self.tokens.decode(codes))
+        return self.representation.restore(self.model.decode(codes))
 
 
 def encode_part(tokens: PoseTokens, representation: Representation) -> PortedNetwork:
@@ -45,56 +39,61 @@ def encode_part(tokens: PoseTokens, representation: Representation) -> PortedNet
     )
     says = f"from 0 to {tokens.codes - 1}; -1 on padding"
     outputs = (Port("codes", ("batch", "token", tokens.books), "int64", says),)
-    network = _Encode(tokens, representation)
-    return PortedNetwork("encode", "Codes of motion.", network, inputs, outputs, numbers(inputs))
+    return PortedNetwork(
+        "encode", "Codes of motion.", _Encode(tokens, representation), inputs, outputs, numbers(inputs)
+    )
 
 
 def decode_part(tokens: PoseTokens, representation: Representation) -> PortedNetwork:
-    """The part "decode": motion of codes."""
-    inputs = (Port("codes", ("batch", "token", tokens.books), "int64", "-1 where there is none"),)
+    """The part "decode": motion from codes."""
+    inputs = (Port("codes", ("batch", "token", tokens.books), "int64", "-1 for no code"),)
     axes: tuple[Axis, ...] = ("batch", f"{tokens.factor}*token", representation.width)
 
     def example(sizes: Sizes, generator: torch.Generator) -> dict[str, Tensor]:
         return {"codes": torch.randint(tokens.codes, inputs[0].shape(sizes), generator=generator)}
 
     outputs = (Port("frames", axes, "float32", "motion"),)
-    return PortedNetwork("decode", "Motion of codes.", _Decode(tokens, representation), inputs, outputs, example)
+    return PortedNetwork("decode", "Motion from codes.", _Decode(tokens, representation), inputs, outputs, example)
 
 
-class _Step(nn.Module):
-    """The next token of every row. All chance is in `uniform`."""
+class _Conditioned(nn.Module):
+    """A step of the model. All randomness is in the input `uniform`."""
 
     def __init__(self, model: PoseGPT) -> None:
         super().__init__()
         self.model = model
 
-    def forward(
-        self, tokens: Tensor, uniform: Tensor, action: Tensor | None = None, frames: Tensor | None = None
-    ) -> Tensor:
-        told, guided = self.told(action, frames)
-        if guided:
-            tokens = torch.cat((tokens, tokens))
-        hidden = self.model.run(self.model.inputs(tokens, told))[:, -1]
-        return self.model.choose(hidden, uniform, guided=guided)
-
-    def told(self, action: Tensor | None, frames: Tensor | None) -> tuple[Told, bool]:
-        """What is told, and whether rows stand twice, the second time without an action."""
+    def conditions(self, action: Tensor | None, frames: Tensor | None) -> tuple[Told, bool]:
+        """The conditions, and whether the rows are doubled for guidance, the second half without an action."""
         told = self.model.inputs.tell(action, frames)
         if self.model.config.choice.guidance == 1 or told[0] is None:
             return told, False
         return (torch.cat((told[0], 0 * told[0])), None if told[1] is None else torch.cat((told[1], told[1]))), True
 
 
-class _CachedStep(_Step):
-    """The same from the last token and what the blocks made of those before it."""
+class _Step(_Conditioned):
+    """The next token of every row, from all tokens before it."""
 
-    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+    def forward(
+        self, tokens: Tensor, uniform: Tensor, action: Tensor | None = None, frames: Tensor | None = None
+    ) -> Tensor:
+        told, guided = self.conditions(action, frames)
+        if guided:
+            tokens = torch.cat((tokens, tokens))
+        hidden = self.model.run(self.model.inputs(tokens, told))[:, -1]
+        return self.model.choose(hidden, uniform, guided=guided)
+
+
+class _CachedStep(_Conditioned):
+    """The next token of every row, from the last token and the cache."""
+
+    def forward(
         self, last: Tensor, cache: Tensor, uniform: Tensor, action: Tensor | None = None, frames: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        told, guided = self.told(action, frames)
+        told, guided = self.conditions(action, frames)
         last = torch.cat((last, last)) if guided else last
         first = cache.shape[2]
-        nothing = torch.arange(first, first + 1)[:, None] == 0  # no token came before: whatever `last` says
+        nothing = torch.arange(first, first + 1)[:, None] == 0  # no token came before: `last` is ignored
         x = torch.where(nothing, self.model.inputs(last[:, :0], told), self.model.inputs(last, told, first=first))
         memories = [_Past(past) for past in cache.unbind(0)]
         hidden = self.model.run(x, cast("list[Memory]", memories))[:, -1]
@@ -103,7 +102,7 @@ class _CachedStep(_Step):
 
 
 class _Past(Memory):
-    """Keys and values that are given, and a copy with those that come."""
+    """The given keys and values, and those of the new token behind them."""
 
     def __init__(self, past: Tensor) -> None:
         self.length, self.pairs = past.shape[1], past
@@ -117,41 +116,43 @@ class _Past(Memory):
 def step_part(model: PoseGPT, actions: tuple[str, ...]) -> PortedNetwork:
     """The part "step": the next token."""
     inputs = [
-        Port("tokens", ("batch", "token", model.books), "int64", f"those so far, at most {model.config.block - 1}"),
-        *_said(model),
+        Port(
+            "tokens", ("batch", "token", model.books), "int64", f"the tokens so far, at most {model.config.block - 1}"
+        ),
+        *_conditions(model),
     ]
-    says = "The next token from those before it (none at first). Make as many as are wanted, then ask the part decode."
+    says = "The next token from those before it (none at first). Repeat for every token, then run the part decode."
     return PortedNetwork(
         "step", says, _Step(model), tuple(inputs), (_next(model),), _example(model, inputs), _notes(model, actions)
     )
 
 
 def cached_part(model: PoseGPT, actions: tuple[str, ...]) -> PortedNetwork:
-    """The part "cached": the next token, with keys and values of those before it going in and out."""
+    """The part "cached": the next token, with a cache of keys and values that goes in and out."""
     rows = "2*batch" if model.config.choice.guidance != 1 and model.inputs.action_table is not None else "batch"
     config = model.config
-    held = f"keys and values of every block, for those so far, at most {config.block - 1}: none at first"
+    held = f"keys and values of every block for the tokens so far, at most {config.block - 1}; none at first"
     inputs = [
-        Port("last", ("batch", 1, model.books), "int64", "the last token; at first, anything"),
+        Port("last", ("batch", 1, model.books), "int64", "the last token; at first, any value"),
         Port("cache", (config.layers, rows, "token", 2 * config.width), "float32", held),
-        *_said(model),
+        *_conditions(model),
     ]
     grown = Port("grown", (config.layers, rows, "token+1", 2 * config.width), "float32", "the cache of the next pass")
-    says = "The next token from the last one and the cache. Make as many as are wanted, then ask the part decode."
+    says = "The next token from the last one and the cache. Repeat for every token, then run the part decode."
     return PortedNetwork(
         "cached", says, _CachedStep(model), tuple(inputs), (_next(model), grown), _example(model, inputs),
         _notes(model, actions),
     )  # fmt: skip
 
 
-def _said(model: PoseGPT) -> list[Port]:
-    """What every step is told besides tokens."""
-    chance = "numbers drawn evenly from 0 to 1: all the chance there is"
+def _conditions(model: PoseGPT) -> list[Port]:
+    """The inputs of every step besides tokens."""
+    chance = "random numbers, uniform from 0 to 1: the only randomness"
     ports = [Port("uniform", ("batch", model.books), "float32", chance)]
     if model.inputs.action_table is not None:
         ports.append(Port("action", ("batch", model.inputs.classes), "float32", "weights of `actions`, of sum 1"))
     if model.inputs.length_table is not None:
-        ports.append(Port("frames", ("batch",), "int64", "how many frames the motion will have"))
+        ports.append(Port("frames", ("batch",), "int64", "the number of frames of the motion"))
     return ports
 
 

@@ -1,23 +1,26 @@
-"""Graphs that answer whole windows at once: the deterministic forecasters and the in-betweener."""
+"""Graphs over windows of frames: forecasts, in-betweens, and a diffusion model's denoiser with its frames."""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from kinema.apps.onnx.ports import Port, PortedNetwork, Sizes, numbers
+from kinema.apps.onnx.ports import Axis, InUnits, Port, PortedNetwork, Sizes, numbers
 from kinema.core.errors import UsageError
 from kinema.core.query import Query
 from kinema.models.conv_seq2seq.model import ConvSeq2Seq
 from kinema.models.render_in_between.model import RenderInBetween
 from kinema.models.simlpe.model import SiMLPe
+from kinema.models.smrnet.diffusion import alpha_bars, data_of, levels
+from kinema.models.smrnet.inpainting import KnownWindows
+from kinema.models.smrnet.model import SMRNet
+from kinema.models.smrnet.window_terms import Window
 from kinema.representations.base import Representation
 
 
-class _Forecast(nn.Module):
+class _Forecast(InUnits[SiMLPe | ConvSeq2Seq]):
     def __init__(self, model: SiMLPe | ConvSeq2Seq, representation: Representation, *, symmetric: bool) -> None:
-        super().__init__()
-        self.model, self.representation = model, representation
+        super().__init__(model, representation)
         self.mirror = _mirror_matrix(representation) if symmetric else None
 
     def forward(self, past: Tensor) -> Tensor:
@@ -30,13 +33,15 @@ class _Forecast(nn.Module):
         observed, model = self.representation.standardise(past), self.model
         if isinstance(model, SiMLPe):
             return self.representation.restore(model(observed))
-        return self.representation.restore(
-            model.generator(observed, model.config.predicted, lambda _, answer: answer)  # pyright: ignore[reportUnknownLambdaType]
-        )
+        return self.representation.restore(model.generator(observed, model.config.predicted, _as_answered))
+
+
+def _as_answered(_: int, answer: Tensor) -> Tensor:
+    return answer
 
 
 def _mirror_matrix(representation: Representation) -> tuple[Tensor, Tensor]:
-    """Features of the mirrored motion as one linear map. Raises UsageError where they are none."""
+    """Features of the mirrored motion as one linear map. Raises UsageError where the map is not linear."""
     width = representation.width
     shift = representation.mirror(torch.zeros(1, width))
     matrix = representation.mirror(torch.eye(width)) - shift
@@ -45,31 +50,25 @@ def _mirror_matrix(representation: Representation) -> tuple[Tensor, Tensor]:
         raise UsageError(
             expected="features whose mirror image is a linear map of them",
             got=f"{type(representation).__name__} of a skeleton where it is not",
-            cure="Use it in Python: kinema.open(NAME).",
+            cure="Use the model in Python: kinema.open(NAME).",
         )
     return matrix, shift
 
 
 def forecast_part(model: SiMLPe | ConvSeq2Seq, representation: Representation, *, symmetric: bool) -> PortedNetwork:
-    """The part "forecast": the frames after the last ones. Raises UsageError where features cannot be mirrored."""
+    """The part "forecast": the next frames. Raises UsageError where features cannot be mirrored."""
     config, width = model.config, representation.width
-    inputs = (Port("past", ("batch", config.observed, width), "float32", "the last frames seen, oldest first"),)
+    inputs = (Port("past", ("batch", config.observed, width), "float32", "the last observed frames, oldest first"),)
     outputs = (Port("future", ("batch", config.predicted, width), "float32", "the frames that follow"),)
-    says = "The next frames from the last ones. For a longer future give back the newest of past and answer."
-    return PortedNetwork(
-        "forecast", says, _Forecast(model, representation, symmetric=symmetric), inputs, outputs, numbers(inputs)
-    )
+    says = "The next frames from the last ones. For a longer forecast, feed the newest frames of past and future back."
+    network = _Forecast(model, representation, symmetric=symmetric)
+    return PortedNetwork("forecast", says, network, inputs, outputs, numbers(inputs))
 
 
-class _InBetween(nn.Module):
-    def __init__(self, model: RenderInBetween, representation: Representation) -> None:
-        super().__init__()
-        self.model, self.representation = model, representation
-
+class _InBetween(InUnits[RenderInBetween]):
     def forward(self, observed: Tensor, confidence: Tensor, time: Tensor, valid: Tensor) -> Tensor:
-        query = Query(
-            self.representation.standardise(observed), confidence, time, valid, observed.new_zeros(observed.shape[0], 0)
-        )
+        no_action = observed.new_zeros(observed.shape[0], 0)
+        query = Query(self.representation.standardise(observed), confidence, time, valid, no_action)
         return self.representation.restore(self.model.predict(query, 1, torch.Generator())[0])
 
 
@@ -77,8 +76,8 @@ def inbetween_part(model: RenderInBetween, representation: Representation) -> Po
     """The part "inbetween": a window from some of its frames."""
     width, tokens = representation.width, representation.tokens
     inputs = (
-        Port("observed", ("batch", "frame", width), "float32", "what is known; anything where nothing is"),
-        Port("confidence", ("batch", "frame", tokens), "float32", "by joint: 0 unknown, 1 exact, between: so sure"),
+        Port("observed", ("batch", "frame", width), "float32", "the known values; any value where nothing is known"),
+        Port("confidence", ("batch", "frame", tokens), "float32", "of each joint: 0 unknown, 1 exact, or between"),
         Port("time", ("batch", "frame"), "float32", "seconds, rising"),
         Port("valid", ("batch", "frame"), "bool", "False on padding at the end"),
     )
@@ -97,5 +96,90 @@ def inbetween_part(model: RenderInBetween, representation: Representation) -> Po
             "valid": torch.ones(batch, frames, dtype=torch.bool),
         }
 
-    says = "All frames of a window from some of them, wherever and whenever they are."
+    says = "All frames of a window from some of them, at any places and times."
     return PortedNetwork("inbetween", says, _InBetween(model, representation), inputs, outputs, example)
+
+
+class _Window(InUnits[SMRNet]):
+    def window(self, past: Tensor) -> tuple[Window, Tensor]:
+        """The window that the model denoises, and the confidence of the observed part."""
+        observed = self.representation.standardise(past)
+        known = torch.ones_like(observed[:, 0, 0])
+        return self.model.terms.of(observed, known), known
+
+
+class _Denoiser(_Window):
+    """The network's estimate of the clean window, with the known past put in."""
+
+    def __init__(self, model: SMRNet, representation: Representation) -> None:
+        super().__init__(model, representation)
+        self.heads = [head.detach() for head in model.denoiser.folded()]
+        self.alpha_bar = alpha_bars(model.config.schedule, model.config.noise_steps).float()
+
+    def forward(self, noisy: Tensor, level: Tensor, past: Tensor) -> Tensor:
+        model, config = self.model, self.model.config
+        window, known = self.window(past)
+        frames = window.held
+        embedded = model.denoiser.embed(model.coefficients.encode(frames), window.past, known)
+        answer = self._ask(noisy, level, embedded)
+        if config.guidance != 1:
+            alone = self._ask(noisy, level, torch.zeros_like(embedded))
+            answer = alone + config.guidance * (answer - alone)
+        clean = data_of(config.prediction, answer, noisy, self.alpha_bar[level][:, None, None])
+        if config.completion != "estimate":
+            return clean
+        mask = (torch.arange(config.frames) < config.observed)[None, :, None].expand_as(frames)
+        return KnownWindows(model.coefficients, frames, mask, frames).estimate(clean)
+
+    def _ask(self, noisy: Tensor, level: Tensor, embedded: Tensor) -> Tensor:
+        denoiser = self.model.denoiser
+        return denoiser.answer(noisy, embedded, denoiser.sources(embedded, level), self.heads)
+
+
+class _Frames(_Window):
+    def forward(self, clean: Tensor, past: Tensor) -> Tensor:
+        return self.representation.restore(self.window(past)[0].back(self.model.coefficients.decode(clean)))
+
+
+def denoiser_part(model: SMRNet, representation: Representation) -> PortedNetwork:
+    """The part "denoiser": the clean window that the network estimates from a noisy one."""
+    config, width = model.config, representation.width
+    code: tuple[Axis, ...] = ("sample", "batch", config.coefficients, width)
+    inputs = (
+        Port("noisy", code, "float32", "the noisy window's coefficients; standard normal numbers at first"),
+        Port("level", ("batch",), "int64", f"the noise level: 0 to {config.noise_steps - 1}"),
+        Port("past", ("batch", config.observed, width), "float32", "the last observed frames, oldest first"),
+    )
+    outputs = (Port("clean", code, "float32", "the estimate of the clean window's coefficients"),)
+
+    def example(sizes: Sizes, generator: torch.Generator) -> dict[str, Tensor]:
+        made = numbers((inputs[0], inputs[2]))(sizes, generator)
+        level = torch.randint(1, config.noise_steps, inputs[1].shape(sizes), generator=generator)
+        return {"noisy": made["noisy"], "level": level, "past": made["past"]}
+
+    alpha_bar = alpha_bars(config.schedule, config.noise_steps)
+    steps = levels(alpha_bar, config.steps, config.last_step)
+    ends = [float(alpha_bar[level]) for level in steps] + ([1.0] if config.last_step == "clean" else [])
+    notes = {
+        "levels": list(steps[: len(ends) - 1]),
+        "alpha_bar": ends,
+        "solver": config.solver,
+        "completion": config.completion,
+        "observed": config.observed,
+        "predicted": config.predicted,
+    }
+    says = "One step from noise to a window: run it at each of `levels`, step to the next `alpha_bar`."
+    return PortedNetwork("denoiser", says, _Denoiser(model, representation), inputs, outputs, example, notes)
+
+
+def frames_part(model: SMRNet, representation: Representation) -> PortedNetwork:
+    """The part "frames": the frames of a window from its coefficients."""
+    config, width = model.config, representation.width
+    inputs = (
+        Port("clean", ("sample", "batch", config.coefficients, width), "float32", "the result of the last step"),
+        Port("past", ("batch", config.observed, width), "float32", "the frames that the denoiser was given"),
+    )
+    axes: tuple[Axis, ...] = ("sample", "batch", config.frames, width)
+    outputs = (Port("window", axes, "float32", f"frames; the first {config.observed} are the past"),)
+    says = "The frames of a window from its coefficients."
+    return PortedNetwork("frames", says, _Frames(model, representation), inputs, outputs, numbers(inputs))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
-from kinema.apps.studio.upload import Upload
+from kinema.apps.studio.desk import Upload
 from kinema.core.errors import UsageError
 from kinema.motion.motion import Clip, Motion, concatenate
 from kinema.motion.retargeting.inverse_kinematics import fit_rotations

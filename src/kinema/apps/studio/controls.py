@@ -10,8 +10,7 @@ from typing import Any, cast
 import viser
 
 from kinema.apps.studio.answers import Question, tempers
-from kinema.apps.studio.desk import Desk
-from kinema.apps.studio.upload import Upload
+from kinema.apps.studio.desk import Desk, Upload
 from kinema.core.constants import Verb
 from kinema.pipeline.requests import (
     ForecastRequest,

@@ -14,18 +14,34 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from kinema.apps.studio.upload import Upload
 from kinema.core.constants import VERBS, Verb
 from kinema.core.errors import KinemaWarning, UsageError, unknown_name
 from kinema.pipeline.defaults import AUTO, DEFAULTS
 
 if TYPE_CHECKING:
     from kinema.apps.studio.answers import Question, Reply
+    from kinema.motion.motion import Clip
     from kinema.pipeline.pipeline import Pipeline
 
 KINDS: tuple[str, ...] = ("bvh", "glb", "npz")
 """What an answer can be taken away as."""
 MEGABYTE = 1_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Upload:
+    """A motion that a page has opened: the file's name, the clip, and the reader's warnings."""
+
+    name: str
+    clip: Clip
+    notes: tuple[str, ...] = ()
+
+    @property
+    def facts(self) -> str:
+        """One line of facts."""
+        clip = self.clip
+        size = f"{clip.frames} frames at {clip.fps:.4g} per second, {clip.frames / clip.fps:.2f} s"
+        return f"{self.name}: {len(clip.skeleton)} joints, {size}"
 
 
 @dataclass(eq=False)

@@ -9,9 +9,8 @@ from collections.abc import Callable, Generator
 
 import viser
 
-from kinema.apps.studio.desk import Desk
+from kinema.apps.studio.desk import Desk, Upload
 from kinema.apps.studio.session import Session
-from kinema.apps.studio.upload import Upload
 
 _STEP = 1 / 30  # seconds between two pictures
 _LOCAL = ("127.0.0.1", "localhost", "::1")

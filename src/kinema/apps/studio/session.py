@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import viser
 
 from kinema.apps.studio.answers import Reply
 from kinema.apps.studio.controls import Asking, Playing, Taking, words
-from kinema.apps.studio.desk import Desk
+from kinema.apps.studio.desk import Desk, Upload
 from kinema.apps.studio.stage import Arrangement, ClientScene
-from kinema.apps.studio.upload import Upload
-from kinema.apps.studio.uploads import refuse_large
 from kinema.core.errors import KinemaError, UsageError
 from kinema.viz.layers import Layer, Panel
 
@@ -81,7 +79,7 @@ class Session:
         self.shelf = gui.add_folder("Take away", visible=False)
         with self.shelf:
             self.taking = Taking(gui, self._guarded(self._hand))
-        refuse_large(gui, self.desk.largest, self._guarded(self._too_large))
+        _refuse_large(gui, self.desk.largest, self._guarded(self._too_large))
         self.opener.on_upload(lambda event: self._guarded(self._uploaded)(event.target.value))
         self.run.on_click(lambda _: self._guarded(self._ask)(None))
         self.playing.time.on_update(self._scrubbed)
@@ -166,3 +164,40 @@ class Session:
 
     def _say(self, text: str, tone: str) -> None:
         self.said.content = words(text, tone=tone)
+
+
+def _refuse_large(gui: viser.GuiApi, largest: int, refused: Callable[[tuple[str, int]], None]) -> None:
+    """Drop announced uploads of more than `largest` bytes; `refused` is told name and size.
+
+    viser itself takes any size and has no hook for it; where its inner parts are other than they are now, nothing is
+    done here, and `Desk.read` refuses what has arrived.
+    """
+    try:
+        from viser._messages import FileTransferPart, FileTransferPartAck, FileTransferStartUpload
+
+        inner = cast("Any", gui)
+        pending, line = inner._current_file_upload_states, inner._websock_interface
+    except (ImportError, AttributeError):
+        return
+
+    def started(_: int, message: Any) -> None:
+        if message.size_bytes > largest:
+            pending.pop(message.transfer_uuid, None)
+            line.queue_message(  # as if it had arrived: the page closes its progress bar
+                FileTransferPartAck(
+                    source_component_uuid=message.source_component_uuid,
+                    transfer_uuid=message.transfer_uuid,
+                    transferred_bytes=message.size_bytes,
+                    total_bytes=message.size_bytes,
+                )
+            )
+            refused((message.filename, message.size_bytes))
+
+    def part(_: int, message: Any) -> None:
+        state = pending.get(message.transfer_uuid)
+        if state is not None and state["transferred_bytes"] > largest:  # more than was announced
+            pending.pop(message.transfer_uuid, None)
+            refused((state["filename"], state["transferred_bytes"]))
+
+    line.register_handler(FileTransferStartUpload, started)
+    line.register_handler(FileTransferPart, part)

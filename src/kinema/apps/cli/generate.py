@@ -1,9 +1,8 @@
-"""`kinema generate ACTION`: motion from nothing but an action and a length."""
+"""`kinema generate ACTION`: motion from an action and a length."""
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from kinema.apps.cli.console import Json, note
-from kinema.apps.cli.verbs.options import Files, ModelName
+from kinema.apps.cli.console import note
+from kinema.apps.cli.options import Inline, Json, ModelName, OutRequired
 from kinema.core.errors import UsageError
 from kinema.pipeline.defaults import AUTO
 from kinema.pipeline.requests import FileOptions, GenerateRequest
@@ -29,46 +28,46 @@ def generate(
     what: str | None = None,
     /,
     *,
-    request: Annotated[GenerateRequest | None, Parameter(name="*")] = None,
+    request: Annotated[GenerateRequest | None, Inline] = None,
     all_: Annotated[bool, Parameter(name="--all", negative="")] = False,
     per_class: int = 30,
     model: ModelName = AUTO,
-    out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("generated"),
+    out: OutRequired = Path("generated"),
     skeleton: Path | None = None,
-    files: Files = None,
+    files: Annotated[FileOptions | None, Inline] = None,
     formats: str | None = None,
     as_json: Json = False,
 ) -> None:
-    """Make motion from an action: `kinema generate walk -o out/`.
+    """Generate motion from an action and a length: `kinema generate walk -o out/`.
 
     Parameters
     ----------
     what
-        The action; or, with --action, --schedule or --all, the model.
+        The action; or the model, with --action, --schedule or --all.
     all_
-        Every action of the model, each in a folder of its own, and one picture of all.
+        Generate every action of the model, each in its own folder, and one picture of all.
     per_class
-        How many clips of each action, with --all.
+        For --all: the number of clips per action.
     out
         The folder to write to.
     skeleton
-        A motion file (BVH, NPZ): the answer is on its skeleton, at its frame rate, with its channel orders. --unit,
-        --source-fps and --map are of this file.
+        A motion file: the result takes its skeleton, frame rate and channel orders. --unit, --source-fps and --map
+        describe this file.
     formats
-        What to write: bvh, glb, npz, gif, mp4, png, with commas between. Default: all but MP4; with --all, NPZ and
-        pictures.
+        Formats to write, separated by commas: bvh, glb, npz, gif, mp4, png. Default: all but mp4; with --all npz, gif,
+        mp4 and png.
     """
     request = request or GenerateRequest()
     apart = request.action is not None or request.schedule is not None
     if all_ and apart:
         raise UsageError(
-            expected="one of --action, --schedule, --all", got="several", cure="Leave --all out, or the other one."
+            expected="one of --action, --schedule, --all", got="--all and one of the others", cure="Leave out --all."
         )
     if (all_ or apart) and what is not None and model != AUTO:
         raise UsageError(
             expected="an action or one of --action, --schedule, --all",
             got=f"'{what}' and one of them",
-            cure=f"Leave '{what}' out.",
+            cure=f"Leave out '{what}', or leave out --model.",
         )
     from kinema.apps.generated_files import check_formats, folder_name, write_clips
     from kinema.pipeline.clip_files import open_source
@@ -120,7 +119,7 @@ def _everything(
 
 
 def onto(clips: Clip, body: Motion | None, told: set[str]) -> Clip:
-    """The clips on the user's own body, where there is one; what does not match is said once."""
+    """The clips on the user's skeleton, if there is one; `told` are the notes that were printed already."""
     if body is None:
         return clips
     from kinema.motion.edit import resample
@@ -136,16 +135,14 @@ def onto(clips: Clip, body: Motion | None, told: set[str]) -> Clip:
 def _warn(pipeline: Pipeline, request: GenerateRequest) -> None:
     trained = pipeline.trained_seconds
     if trained and ((request.seconds or trained) - trained) * pipeline.fps > 0.5:
-        note(f"{pipeline.name} was trained for {trained:.2f} s; what is longer grows less sure")
+        note(f"{pipeline.name} was trained for {trained:.2f} s; longer motion is less reliable")
     if pipeline.deterministic and request.samples > 1:
         note(f"{pipeline.name} is deterministic: the {request.samples} samples are the same")
 
 
 def _report(pipeline: Pipeline, written: list[Path], out: Path, *, as_json: bool) -> None:
     if as_json:
-        json.dump(
-            {"model": pipeline.name, "actions": pipeline.actions, "files": [str(path) for path in written]}, sys.stdout
-        )
-        print()
+        files = [str(path) for path in written]
+        print(json.dumps({"model": pipeline.name, "actions": pipeline.actions, "files": files}))
     else:
         print(f"{len(written)} file{'s' * (len(written) != 1)} by {pipeline.name} in {out}")

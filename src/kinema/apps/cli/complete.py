@@ -1,0 +1,163 @@
+"""`kinema upsample`, `kinema inbetween` and `kinema repair`: fill the gaps of a clip."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from kinema.apps.cli.console import note
+from kinema.apps.cli.many import ONE, Many, ManyFiles, is_folder, run_many
+from kinema.apps.cli.options import Inline, Json, ModelName, Out, Report
+from kinema.core.atomic import write_text
+from kinema.pipeline.defaults import AUTO
+from kinema.pipeline.requests import FileOptions, InbetweenRequest, RepairRequest, UpsampleRequest
+
+if TYPE_CHECKING:
+    from kinema.pipeline.completion.complete import Completed
+
+_MotionOrKeypoints = Annotated[
+    Path,
+    Parameter(
+        help="BVH, NPZ, or keypoints: an OpenPose folder, or JSON of AlphaPose, COCO, MMPose or MediaPipe. Or a folder "
+        "of motion files; OUT is then a folder too."
+    ),
+]
+
+
+def upsample(
+    file: _MotionOrKeypoints,
+    /,
+    *,
+    request: Annotated[UpsampleRequest | None, Inline] = None,
+    model: ModelName = AUTO,
+    out: Out = None,
+    files: Annotated[FileOptions | None, Inline] = None,
+    report: Report = None,
+    as_json: Json = False,
+    many: ManyFiles = ONE,
+) -> int:
+    """Add frames between those of a clip: slow motion, or a higher frame rate.
+
+    Parameters
+    ----------
+    out
+        The file to write. Default: FILE.upsampled, same suffix, in this folder.
+    """
+    request = request or UpsampleRequest()  # raises UsageError: it needs --rate or --fps
+    return _fill(request, model, files, file, out, "upsampled", many, report, as_json=as_json)
+
+
+def repair(
+    file: _MotionOrKeypoints,
+    /,
+    *,
+    request: Annotated[RepairRequest | None, Inline] = None,
+    model: ModelName = AUTO,
+    out: Out = None,
+    files: Annotated[FileOptions | None, Inline] = None,
+    report: Report = None,
+    as_json: Json = False,
+    many: ManyFiles = ONE,
+) -> int:
+    """Repair a clip: fill missing values, spikes, jumps and frozen frames; good frames stay as they are.
+
+    Parameters
+    ----------
+    out
+        The file to write. Default: FILE.repaired, same suffix, in this folder.
+    """
+    return _fill(request or RepairRequest(), model, files, file, out, "repaired", many, report, as_json=as_json)
+
+
+def inbetween(
+    first: Path,
+    second: Path | None = None,
+    /,
+    *,
+    request: Annotated[InbetweenRequest | None, Inline] = None,
+    model: ModelName = AUTO,
+    out: Out = None,
+    files: Annotated[FileOptions | None, Inline] = None,
+    report: Report = None,
+    as_json: Json = False,
+) -> None:
+    """Fill the gap between two clips, or between the key frames of one.
+
+    Parameters
+    ----------
+    first
+        The clip before the gap (BVH or NPZ); or the only clip, with --keys or --every.
+    second
+        The clip after the gap. It is retargeted to the skeleton and resampled to the rate of FIRST.
+    out
+        The file to write. Default: FIRST.inbetween.bvh in this folder. Several samples: OUT-1.bvh, OUT-2.bvh ..., or
+        one NPZ.
+    """
+    from kinema.apps.batch.tasks import numbered
+    from kinema.io.formats import save
+    from kinema.pipeline.clip_files import open_source
+    from kinema.pipeline.pipeline import open as open_pipeline
+
+    request, options = request or InbetweenRequest(), files or FileOptions()
+    if second is not None:
+        request.check_two()
+    source = open_source(first, options)
+    other = None if second is None else open_source(second, options).only
+    done = open_pipeline(model).ask(request, source.only, other)
+    if second is not None and not request.align:
+        note("the second clip stays where its file puts it; --align moves it to where the first one ends")
+    path, clips = out or source.beside("inbetween"), done.motion
+    if not clips.batch_shape or path.suffix == ".npz":
+        save(clips, path)
+    else:
+        for index, one in enumerate(numbered(path, clips.batch_shape.numel())):
+            save(clips.one(index), one)
+    _tell({"": done}, path, report, as_json=as_json)
+
+
+def _fill(
+    request: UpsampleRequest | RepairRequest,
+    model: str,
+    files: FileOptions | None,
+    file: Path,
+    out: Path | None,
+    word: str,
+    many: Many,
+    report: Path | None,
+    *,
+    as_json: bool,
+) -> int:
+    """Fill a file, or every file of a folder; returns the exit code. `word` is in the name of the default OUT."""
+    from kinema.apps.batch.tasks import Completing
+    from kinema.pipeline.clip_files import open_source
+    from kinema.pipeline.pipeline import open as open_pipeline
+
+    work = Completing(request, model, files or FileOptions())
+    if is_folder(file):
+        return run_many(work, file, out, many, report=report, as_json=as_json)
+    source = open_source(file, work.files)
+    done = work.done(source, open_pipeline(model))
+    path = out or source.beside(word)
+    source.write(done, path)
+    _tell(done, path, report, as_json=as_json)
+    return 0
+
+
+def _tell(done: Mapping[str, Completed], path: Path, report: Path | None, *, as_json: bool) -> None:
+    """Print the file, or the report as JSON; write the report where that was asked for."""
+    from kinema.apps.batch.tasks import pages
+
+    page = {"file": str(path), **pages(done)}
+    if report is not None:
+        write_text(report, json.dumps(page, indent=2) + "\n")
+    if as_json:
+        print(json.dumps(page))
+        return
+    for who, each in done.items():
+        for line in each.report.lines():
+            note(f"{who}: {line}" if who else line)
+    print(path)
