@@ -7,9 +7,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-Flag = Parameter(negative="")
+Flag = Parameter(negative="", show_default=False)
 Inline = Parameter(name="*")  # the fields of a dataclass become options
-Json = Annotated[bool, Parameter(name="--json", negative="", help="Write the result to standard output as JSON.")]
+Json = Annotated[
+    bool, Parameter(name="--json", negative="", show_default=False, help="Write the result to standard output as JSON.")
+]
 JointMapFile = Annotated[
     Path | None, Parameter(name="--map", help="A joint map (TOML) for joints with unknown names; see docs/retarget.md.")
 ]
