@@ -171,7 +171,7 @@ def test_a_shipped_model_from_the_command_line(tmp_path: Path, capsys: pytest.Ca
 
 def test_what_cannot_be_exported_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, says in (
-        (("slerp", tmp_path / "a.onnx"), "a formula"),
+        (("slerp", tmp_path / "a.onnx"), "which has no weights"),
         (("simlpe-cmu", tmp_path / "a.bin"), "a file called .onnx"),
         (("simlpe-cmu", tmp_path / "a.onnx", "--part", "step"), "part of simlpe-cmu among forecast"),
         (("simlpe-cum", tmp_path / "a.onnx"), "Did you mean simlpe-cmu"),

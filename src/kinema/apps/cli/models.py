@@ -70,7 +70,7 @@ def push(model: str, target: str, /, *, private: Annotated[bool, Flag] = False) 
     if folder is None:
         raise UsageError(
             expected="a model with weights",
-            got=f"{model}, which has none",
+            got=f"{model}, which has no weights",
             cure=f"Push a trained model: kinema models push simlpe-cmu {target}.",
         )
     print(send(folder, target, private=private))

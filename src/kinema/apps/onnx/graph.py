@@ -72,7 +72,7 @@ def export(model: str | Path, out: Path | str, part: str | None = None, *, check
     if (folder := model_folder(model)) is None:
         raise UsageError(
             expected="a model with weights",
-            got=f"{model}, which has none",
+            got=f"{model}, which has no weights",
             cure="Choose a shipped model (`kinema models` lists them), or a run folder.",
         )
     for package in ("onnx", "onnxscript") + (("onnxruntime",) if check else ()):
