@@ -14,7 +14,7 @@ from kinema.models.simlpe.model import SiMLPe
 from kinema.models.smrnet.diffusion import alpha_bars, data_of, levels
 from kinema.models.smrnet.inpainting import KnownWindows
 from kinema.models.smrnet.model import SMRNet
-from kinema.models.smrnet.window_terms import Window
+from kinema.models.smrnet.windows import Window
 from kinema.representations.base import Representation
 
 
