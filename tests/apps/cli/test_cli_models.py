@@ -77,7 +77,7 @@ def test_a_released_checkpoint_becomes_a_run_that_training_starts_from(tmp_path:
 def test_doctor_finds_a_whole_installation(capsys: Captured) -> None:
     assert run("doctor") == 0
     out = capsys.readouterr().out
-    for part in ("torch", "viser", "simlpe-cmu", "all that is needed is here"):
+    for part in ("torch", "viser", "simlpe-cmu", "everything that kinema needs is installed"):
         assert part in out
 
 
