@@ -18,7 +18,7 @@ import pytest
 from kinema.apps.batch.converting import Converting
 from kinema.apps.batch.jobs import LEDGER, Do, Made, Outcome, Piece, pieces_in, report_of, run_job
 from kinema.apps.batch.workers import Here, Processes, engine_of
-from kinema.core.atomic import write_text
+from kinema.core.atomic import temporary_prefix, write_text
 from kinema.core.errors import FormatError, KinemaError, UsageError
 
 TESTS = Path(__file__).parents[1]
@@ -102,8 +102,8 @@ def test_a_ledger_that_was_cut_short_and_half_written_files_are_no_harm(folder: 
     out = folder.parent / "out"
     ledger = (out / LEDGER).read_text()
     (out / LEDGER).write_text(ledger[: ledger.rindex('"stamp"')])
-    left = [out / ".a.txt.k3jd8w2q.txt", out / ".a-12.txt.k3jd8w2q.txt"]
-    mine = [out / ".also.txt.k3jd8w2q.txt", out / ".a.notes"]
+    left = [out / f"{temporary_prefix(name)}k3jd8w2q.txt" for name in ("a.txt", "a-12.txt")]
+    mine = [out / f"{temporary_prefix('also.txt')}k3jd8w2q.txt", out / ".a.notes"]
     for file in left + mine:
         file.write_text("half")
     assert sorted(statuses(folder, Doubling()).split()) == ["done", "failed", "failed", "kept", "kept"]
@@ -129,7 +129,7 @@ def test_one_job_at_a_time(folder: Path) -> None:
     pieces = pieces_in(folder, out, patterns=["*.txt"])
     first = run_job(Doubling(), pieces, out, Here())
     next(first)
-    with pytest.raises(UsageError, match="another one that is running"):
+    with pytest.raises(UsageError, match="a job, process"):
         next(run_job(Doubling(), pieces, out, Here()))
     first.close()
     assert statuses(folder, Doubling()) == "kept failed done failed done"
@@ -213,4 +213,4 @@ def test_a_job_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     assert again.count("kept") + again.count("done") == 30
     assert [(tmp_path / f"out/{place:02}.txt").read_text() for place in range(30)] == [2 * str(n) for n in range(30)]
     names = {file.name for file in (tmp_path / "out").iterdir()}
-    assert names == {f"{place:02}.txt" for place in range(30)} | {LEDGER, f".{LEDGER}.lock"}
+    assert names == {f"{place:02}.txt" for place in range(30)} | {LEDGER}

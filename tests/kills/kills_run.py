@@ -178,7 +178,7 @@ def _amid(out: Path, workers: int, done: int) -> Callable[[int], None]:
 
 
 def _half_written(out: Path) -> set[Path]:
-    return set(out.glob(".[0-9]*.npz"))
+    return set(out.glob(".*.npz"))
 
 
 def _safe(out: Path) -> int:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from kinema.core.errors import CheckpointError, MissingDataError, UsageError
+from kinema.core.lock import hold
 from kinema.core.query import Batch, Query
 from kinema.data.synthetic import Synthetic
 from kinema.models.base import FeatureShape, Model, repeat_samples
@@ -247,3 +248,11 @@ def test_a_device_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
         pick_device("cuda", Process())
     with pytest.raises(UsageError, match="auto, cpu, cuda"):
         pick_device("tpu", Process())
+
+
+def test_two_trainings_do_not_share_a_folder(tmp_path: Path) -> None:
+    with hold(tmp_path / "run", "a training"), pytest.raises(UsageError, match="a training, process"):
+        train(small(), tmp_path / "run", means=CPU)
+    train(small(), tmp_path / "run", means=CPU)
+    with hold(tmp_path / "run", "a training"), pytest.raises(UsageError, match="a training, process"):
+        train(small(), tmp_path / "run", resume=True, means=CPU)

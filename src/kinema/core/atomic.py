@@ -1,9 +1,17 @@
-"""Writing files so that a reader finds the old one or the new one, never half of one: write beside, fsync, rename."""
+"""Writing files so that a reader finds the old one or the new one, never half of one: write beside, fsync, rename.
+
+A link is followed: what it points to is replaced. A file that is replaced keeps its mode and, where this is allowed,
+its owner. Devices and pipes cannot be replaced: the finished file is copied into them.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import re
+import shutil
+import stat
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
@@ -13,28 +21,51 @@ from kinema.core.errors import KinemaError
 
 @contextlib.contextmanager
 def atomic_path(target: Path | str) -> Generator[Path]:
-    """A path beside `target` to write to; renamed to it when the block ends well, removed when it does not.
+    """A path to write to; what it holds takes the place of `target` when the block ends well, and is removed when not.
 
-    Raises KinemaError, in one line, where the folder cannot be written to or the disk is full.
+    Raises KinemaError, in one line, where the target is a folder, cannot be written to, or the disk is full.
     """
     target = Path(target)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=target.suffix)
+        final = Path(os.path.realpath(target))
+        before = final.stat() if final.exists() else None
+        if before is not None and stat.S_ISDIR(before.st_mode):
+            raise IsADirectoryError(21, "it is a folder")
+        special = before is not None and not stat.S_ISREG(before.st_mode)
+        if special:
+            folder = Path(tempfile.gettempdir())
+        else:
+            folder = final.parent
+            folder.mkdir(parents=True, exist_ok=True)
+        prefix = temporary_prefix(final.name)
+        handle, name = tempfile.mkstemp(dir=folder, prefix=prefix, suffix=final.suffix[-16:])
         os.close(handle)
     except OSError as error:
-        raise _cannot_write(target, error) from error
+        raise cannot_write(target, error) from error
     beside = Path(name)
     try:
         yield beside
+        if special:
+            with beside.open("rb") as written, final.open("wb") as device:
+                shutil.copyfileobj(written, device)
+            return
         with beside.open("rb") as written:
             os.fsync(written.fileno())
-        beside.chmod(0o666 & ~_umask())
-        beside.replace(target)
+        beside.chmod(0o666 & ~_umask() if before is None else stat.S_IMODE(before.st_mode))
+        if before is not None and hasattr(os, "chown"):
+            with contextlib.suppress(PermissionError):
+                os.chown(beside, before.st_uid, before.st_gid)
+        beside.replace(final)
     except OSError as error:
-        raise _cannot_write(target, error) from error
+        raise cannot_write(target, error) from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+def temporary_prefix(name: str) -> str:
+    """How the names begin of the unfinished files of a target, and of its numbered parts ("walk-2.bvh")."""
+    plain = re.sub(r"-\d+(\.\w+)?$", r"\1", name)
+    return f".{hashlib.blake2b(plain.encode(), digest_size=4).hexdigest()}-"
 
 
 def write_text(target: Path | str, text: str) -> None:
@@ -54,7 +85,8 @@ def _umask() -> int:
     return mask
 
 
-def _cannot_write(target: Path, error: OSError) -> KinemaError:
+def cannot_write(target: Path, error: OSError) -> KinemaError:
+    """The error for a place that cannot be written to."""
     return KinemaError(
         expected=f"a place to write {target}",
         got=(error.strerror or str(error)).lower(),

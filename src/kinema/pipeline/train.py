@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from kinema.core.errors import CheckpointError, MissingDataError, UsageError
+from kinema.core.lock import hold
 from kinema.data.augment import Augment
 from kinema.data.loader import Loader
 from kinema.data.source import Source, Split
@@ -72,8 +73,12 @@ def train(
         )
     given = None if init_from is None else GivenWeights.read(init_from)
     folders = _folders(recipe, out)
-    with processes() as process:
+    with contextlib.ExitStack() as held:
+        process = held.enter_context(processes())
         _check_folder(recipe, folders, out, resume=resume)
+        if process.leads:
+            held.enter_context(hold(out, "a training"))
+            _check_folder(recipe, folders, out, resume=resume)  # another one may have ended just now
         process.wait()
         begun = given.about(recipe) if given else _begun(folders)
         ground = _Ground(recipe, means, process, given, begun)

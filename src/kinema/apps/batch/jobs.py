@@ -13,7 +13,6 @@ import contextlib
 import hashlib
 import json
 import os
-import re
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -21,9 +20,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, TextIO, cast
 
-from kinema.core.atomic import write_text
+from kinema.core.atomic import temporary_prefix, write_text
 from kinema.core.constants import VERSION
 from kinema.core.errors import KinemaError, KinemaWarning, UsageError
+from kinema.core.lock import hold
 
 LEDGER = "kinema-ledger.jsonl"
 Status = Literal["done", "kept", "failed"]
@@ -190,7 +190,7 @@ class _Ledger:
     def opened(cls, out: Path) -> Generator[_Ledger]:
         """The ledger of a folder, which is made where it is missing. A last line that was cut short is dropped."""
         path = out / LEDGER
-        with _alone(out):
+        with hold(out, "a job"):
             rows = {row["target"]: row for row in _rows(path)}
             write_text(path, "".join(json.dumps(row) + "\n" for row in rows.values()))
             with path.open("a", encoding="utf-8") as file:
@@ -210,27 +210,6 @@ class _Ledger:
         self.file.write(json.dumps({**row, "facts": dict(outcome.facts)}) + "\n")
         self.file.flush()
         os.fsync(self.file.fileno())
-
-
-@contextlib.contextmanager
-def _alone(out: Path) -> Generator[None]:
-    """Hold the folder for this process. Raises UsageError where another one holds it."""
-    lock = out / f".{LEDGER}.lock"
-    if not lock.is_file():  # never replaced: a lock is held on the file itself, not on its name
-        write_text(lock, "")
-    with lock.open("a") as file:
-        try:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:  # no such locks on this system: two jobs at once are the user's affair
-            pass
-        except OSError as error:
-            raise UsageError(
-                expected=f"one job at a time in {out}", got="another one that is running there",
-                cure="Wait for it, or choose another --out.",
-            ) from error  # fmt: skip
-        yield
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -258,10 +237,8 @@ def _sweep(pieces: Sequence[Piece]) -> None:
     for piece in pieces:
         wanted.setdefault(piece.target.parent, set()).add(piece.target.name)
     for folder, names in wanted.items():
-        for file in folder.glob(".*.????????.*") if folder.is_dir() else ():
-            # .walk.bvh.k3jd8w2q.bvh, or .walk-2.bvh.k3jd8w2q.bvh of several results: see `kinema.core.atomic`
-            cut = re.fullmatch(r"\.(.+?)(-\d+)?(\.\w+)\.\w{8}\3", file.name)
-            if cut and {cut[1] + cut[3], cut[1] + (cut[2] or "") + cut[3]} & names:
+        for prefix in {temporary_prefix(name) for name in names}:
+            for file in folder.glob(f"{prefix}*") if folder.is_dir() else ():
                 file.unlink(missing_ok=True)
 
 
