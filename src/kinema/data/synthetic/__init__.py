@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from kinema.core.errors import unknown_name
 from kinema.data.source import SPLITS, Source, Split, check_split, derived
+from kinema.data.synthetic.moves import Style
 from kinema.data.synthetic.perform import ACTIONS, perform, sequence
-from kinema.data.synthetic.style import Style
 from kinema.motion.motion import Motion
 from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons import skeleton as catalogued

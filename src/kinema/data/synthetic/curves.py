@@ -17,12 +17,6 @@ def ease(u: Array) -> Array:
     return u * u * u * (10 + u * (6 * u - 15))
 
 
-def ease_rate(u: Array) -> Array:
-    """The derivative of `ease`."""
-    u = np.clip(u, 0.0, 1.0)
-    return 30 * u * u * (1 - u) * (1 - u)
-
-
 def glide(u: Array, rise: float, fall: float) -> Array:
     """From 0 at 0 to 1 at 1 at a constant speed between a soft start over `rise` and an even slowing over `fall`.
 
@@ -46,27 +40,15 @@ def through(times: Sequence[float] | Array, values: Array, t: Array) -> Array:
 
     `values` is (key,) or (key, channel); before the first key and after the last the value is held.
     """
+    from scipy.interpolate import CubicHermiteSpline, PchipInterpolator  # here: its import takes longer than a clip
+
     x = np.asarray(times, dtype=np.float64)
-    y = values if values.ndim == 2 else values[:, None]
     if len(x) == 1:
-        held = np.repeat(y, len(t), 0)
-        return held if values.ndim == 2 else held[:, 0]
-    width = np.diff(x)[:, None]
-    slope = np.diff(y, axis=0) / width
-    tangent = np.zeros_like(y)
+        return np.repeat(values, len(t), 0)
+    slopes = np.zeros_like(values)
     if len(x) > 2:
-        before, after, w0, w1 = slope[:-1], slope[1:], width[:-1], width[1:]
-        same = before * after > 0
-        # The weighted harmonic mean of the two slopes; 0 at a turning point.
-        mean = (w0 + 2 * w1) / np.where(same, before, 1.0) + (2 * w0 + w1) / np.where(same, after, 1.0)
-        tangent[1:-1] = np.where(same, 3 * (w0 + w1) / np.where(same, mean, 1.0), 0.0)
-    cell = np.clip(np.searchsorted(x, t, side="right") - 1, 0, len(x) - 2)
-    h = width[cell]
-    u = np.clip((t - x[cell])[:, None] / h, 0.0, 1.0)
-    v = 1 - u
-    out = (1 + 2 * u) * v * v * y[cell] + u * v * v * h * tangent[cell]
-    out += u * u * (3 - 2 * u) * y[cell + 1] - u * u * v * h * tangent[cell + 1]
-    return out if values.ndim == 2 else out[:, 0]
+        slopes[1:-1] = PchipInterpolator(x, values)(x[1:-1], 1)  # it leaves the ends with a slope; here they are flat
+    return np.asarray(CubicHermiteSpline(x, values, slopes)(np.clip(t, x[0], x[-1])))
 
 
 def wander(rng: np.random.Generator, t: Array, count: int, slow: float = 0.11, fast: float = 0.55) -> Array:
@@ -78,17 +60,17 @@ def wander(rng: np.random.Generator, t: Array, count: int, slow: float = 0.11, f
 
 
 def smoothed(values: Array, width: float, rate: float) -> Array:
-    """A Hann-weighted mean over `width` seconds, along the first axis of a (frame, channel) array."""
+    """A Hann-weighted mean over `width` seconds, along the first axis."""
+    from scipy.ndimage import convolve1d
+
     half = max(1, round(width * rate / 2))
     window = np.hanning(2 * half + 3)[1:-1]
-    window /= window.sum()
-    padded = np.pad(values, ((half, half), (0, 0)), mode="edge")
-    return np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1, 0) @ window
+    return np.asarray(convolve1d(values, window / window.sum(), 0, mode="nearest"))
 
 
 def below(values: Array, width: float, rate: float) -> Array:
     """A smooth curve that never lies above `values`: the sliding minimum, averaged over the same window."""
+    from scipy.ndimage import minimum_filter1d
+
     half = max(1, round(width * rate / 2))
-    padded = np.pad(values, half, mode="edge")
-    lowest = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1).min(-1)
-    return smoothed(lowest[:, None], width, rate)[:, 0]
+    return smoothed(minimum_filter1d(values, 2 * half + 1, mode="nearest"), width, rate)

@@ -14,8 +14,8 @@ import numpy as np
 
 from kinema.data.synthetic.channels import Channels
 from kinema.data.synthetic.curves import Array, wander
+from kinema.data.synthetic.moves import Style
 from kinema.data.synthetic.steps import GRAVITY, Stance, Swing
-from kinema.data.synthetic.style import Style
 
 
 @dataclass(frozen=True)
@@ -108,33 +108,15 @@ def _walk(style: Style, rng: np.random.Generator) -> Gait:
     speed = float(np.clip(1.40 * style.stride * cadence, 0.88, 1.58))
     pace = speed / 1.3
     return Gait(
-        speed=speed,
-        yaw_rate=0.7 * style.turn,
-        cadence=cadence,
-        duty=0.6,
-        stance=Stance(0.15 * style.width, 0.0, 0.13),
+        speed=speed, yaw_rate=0.7 * style.turn, cadence=cadence, duty=0.6, stance=Stance(0.15 * style.width, 0.0, 0.13),
         swing=Swing(
-            clearance=0.055,
-            peak=0.3,
-            off_pitch=pace**0.5,
-            on_pitch=-0.4 * pace**0.5,
-            roll_off=0.32 / style.tempo,
-            roll_on=0.11 / style.tempo,
-            bow=0.012,
-            rise=0.25,
-            fall=0.25,
-            level=0.9,
+            clearance=0.055, peak=0.3, off_pitch=pace**0.5, on_pitch=-0.4 * pace**0.5, roll_off=0.32 / style.tempo,
+            roll_on=0.11 / style.tempo, bow=0.012, rise=0.25, fall=0.25, level=0.9,
         ),
-        reach=0.42,
-        behind=0.58,
-        bob=0.017 * style.bounce,
-        sway=0.02 * style.width,
-        pelvis_turn=0.085 * pace,
-        chest_turn=0.11 * style.arm_swing,
-        arm=0.34 * style.arm_swing * pace,
-        elbow=0.3,
+        reach=0.42, behind=0.58, bob=0.017 * style.bounce, sway=0.02 * style.width, pelvis_turn=0.085 * pace,
+        chest_turn=0.11 * style.arm_swing, arm=0.34 * style.arm_swing * pace, elbow=0.3,
         elbow_swing=0.26 * style.arm_swing,
-    )
+    )  # fmt: skip
 
 
 def _run(style: Style, rng: np.random.Generator) -> Gait:
@@ -142,89 +124,38 @@ def _run(style: Style, rng: np.random.Generator) -> Gait:
     speed = float(np.clip(2.25 * style.stride * cadence, 2.4, 3.9))
     pace = speed / 3
     return Gait(
-        speed=speed,
-        yaw_rate=0.6 * style.turn,
-        cadence=cadence,
-        duty=0.35 - 0.03 * (pace - 1),
+        speed=speed, yaw_rate=0.6 * style.turn, cadence=cadence, duty=0.35 - 0.03 * (pace - 1),
         stance=Stance(0.09 * style.width, 0.0, 0.08),
         swing=Swing(
-            clearance=0.27 * pace,
-            peak=0.36,
-            off_pitch=1.25,
-            on_pitch=-0.1,
-            roll_off=0.19,
-            roll_on=0.05,
-            bow=0.01,
-            rise=0.25,
-            fall=0.2,
-            heel=0.42,
+            clearance=0.27 * pace, peak=0.36, off_pitch=1.25, on_pitch=-0.1, roll_off=0.19, roll_on=0.05, bow=0.01,
+            rise=0.25, fall=0.2, heel=0.42,
         ),
-        reach=0.43,
-        behind=0.62,
-        sink=0.045,
-        sway=0.01,
-        pelvis_turn=0.12,
-        pelvis_list=0.05,
-        chest_turn=0.22,
-        arm=0.62 * (0.6 + 0.4 * style.arm_swing),
-        arm_middle=-0.08,
-        elbow=1.35,
-        elbow_swing=0.4,
-        abduct=0.2,
-        inward=-0.02,
-        bend=0.13 + 0.05 * pace,
-        tilt=0.08,
-        sprung=True,
-    )
+        reach=0.43, behind=0.62, sink=0.045, sway=0.01, pelvis_turn=0.12, pelvis_list=0.05, chest_turn=0.22,
+        arm=0.62 * (0.6 + 0.4 * style.arm_swing), arm_middle=-0.08, elbow=1.35, elbow_swing=0.4, abduct=0.2,
+        inward=-0.02, bend=0.13 + 0.05 * pace, tilt=0.08, sprung=True,
+    )  # fmt: skip
 
 
 def _sneak(style: Style, rng: np.random.Generator) -> Gait:
     cadence = 0.55 * style.tempo
     return Gait(
-        speed=0.95 * style.stride * cadence,
-        yaw_rate=0.5 * style.turn,
-        cadence=cadence,
-        duty=0.68,
+        speed=0.95 * style.stride * cadence, yaw_rate=0.5 * style.turn, cadence=cadence, duty=0.68,
         stance=Stance(0.17 * style.width, 0.0, 0.15),
-        swing=Swing(0.17 * style.energy, 0.48, 0.55, 0.38, 0.3, 0.22, 0.03),
-        sink=0.17 * style.energy,
-        bob=0.02 * style.bounce,
-        sway=0.04,
-        pelvis_turn=0.1,
-        chest_turn=0.1,
-        arm=0.16,
-        arm_middle=0.3,
-        elbow=1.55,
-        elbow_swing=0.3,
-        abduct=0.3,
-        bend=0.38 * style.energy,
-        tilt=0.24,
-        gaze=0.0,
-    )
+        swing=Swing(0.17 * style.energy, 0.48, 0.55, 0.38, 0.3, 0.22, 0.03), sink=0.17 * style.energy,
+        bob=0.02 * style.bounce, sway=0.04, pelvis_turn=0.1, chest_turn=0.1, arm=0.16, arm_middle=0.3, elbow=1.55,
+        elbow_swing=0.3, abduct=0.3, bend=0.38 * style.energy, tilt=0.24, gaze=0.0,
+    )  # fmt: skip
 
 
 def _turn(style: Style, rng: np.random.Generator) -> Gait:
     way = style.handed * (1.0 if rng.random() < 0.5 else -1.0)
     rate = way * float(rng.uniform(0.95, 1.5)) * style.tempo
     return Gait(
-        speed=0.04,
-        yaw_rate=rate,
-        cadence=0.85 * style.tempo,
-        duty=0.66,
-        stance=Stance(0.2 * style.width, 0.0, 0.16),
-        swing=Swing(0.075, 0.45, 0.42, 0.12, 0.18, 0.1, 0.02),
-        reach=0.5,
-        sink=0.018,
-        bob=0.008 * style.bounce,
-        sway=0.035,
-        pelvis_turn=0.02,
-        pelvis_list=0.03,
-        chest_turn=0.03,
-        arm=0.1 * style.arm_swing,
-        elbow_swing=0.12,
-        abduct=0.18,
-        glance=0.35 * way,
-    )
+        speed=0.04, yaw_rate=rate, cadence=0.85 * style.tempo, duty=0.66, stance=Stance(0.2 * style.width, 0.0, 0.16),
+        swing=Swing(0.075, 0.45, 0.42, 0.12, 0.18, 0.1, 0.02), reach=0.5, sink=0.018, bob=0.008 * style.bounce,
+        sway=0.035, pelvis_turn=0.02, pelvis_list=0.03, chest_turn=0.03, arm=0.1 * style.arm_swing, elbow_swing=0.12,
+        abduct=0.18, glance=0.35 * way,
+    )  # fmt: skip
 
 
 GAITS: Mapping[str, Callable[[Style, np.random.Generator], Gait]] = {

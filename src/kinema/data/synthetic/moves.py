@@ -1,4 +1,4 @@
-"""What a standing action is made of: its stance, its key poses, the steps that belong to it, and how far it travels."""
+"""Who moves (`Style`), and what a standing action is made of: stance, key poses, steps, and how far it travels."""
 
 from __future__ import annotations
 
@@ -8,10 +8,46 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kinema.data.synthetic.channels import Channels, Key, Pose
+from kinema.data.synthetic.channels import Channels, Key
 from kinema.data.synthetic.curves import Array
 from kinema.data.synthetic.steps import Footstep, Stance
-from kinema.data.synthetic.style import Style
+
+
+@dataclass(frozen=True)
+class Style:
+    """The manner of one performer.
+
+    Factors of about 1: `tempo` (how quickly), `stride` (step length), `bounce` (vertical liveliness), `arm_swing`,
+    `width` (distance of the feet), `energy` (how far actions go). About 0: `lean` (radians forward), `mood` (-1
+    downcast with a hanging head, 1 cheerful), `turn` (radians per second by which a walked path curves, to the left).
+    `handed` is 1 for a right-handed performer, -1 for a left-handed one; `size` scales the whole body uniformly.
+    """
+
+    tempo: float = 1.0
+    stride: float = 1.0
+    bounce: float = 1.0
+    arm_swing: float = 1.0
+    width: float = 1.0
+    energy: float = 1.0
+    lean: float = 0.0
+    mood: float = 0.0
+    turn: float = 0.0
+    handed: int = 1
+    size: float = 1.0
+
+    @staticmethod
+    def draw(seed: int) -> Style:
+        """The performer of that seed."""
+        rng = np.random.default_rng((seed, 0x57E1))
+
+        def about(middle: float, spread: float) -> float:
+            return float(middle + spread * np.clip(rng.normal(), -2, 2) / 2)
+
+        return Style(
+            tempo=about(1, 0.14), stride=about(1, 0.12), bounce=about(1, 0.35), arm_swing=about(1, 0.4),
+            width=about(1, 0.25), energy=about(1, 0.2), lean=about(0.01, 0.05), mood=about(0.1, 0.8),
+            turn=about(0, 0.35), handed=1 if rng.random() < 0.8 else -1, size=about(1, 0.08),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -32,8 +68,7 @@ class ActionSpan:
         room = self.end - self.begin
         count = max(1, int(room / length + 0.35))
         each = min(length, max(room / count, 0.7 * length))
-        gap = max(0.0, room - count * each) / count
-        gap = min(gap, 0.5)
+        gap = min(max(0.0, room - count * each) / count, 0.5)
         return [(self.begin + i * (each + gap), each) for i in range(count)]
 
 
@@ -60,11 +95,6 @@ def keyed(keys: list[Key], *, swap: bool = False) -> Callable[[Array], Channels]
         return out.mirrored() if swap else out
 
     return channels
-
-
-def scaled(pose: Pose, factor: float) -> dict[str, float]:
-    """A pose whose every number is multiplied."""
-    return {name: value * factor for name, value in pose.items()}
 
 
 def both(**values: float) -> dict[str, float]:

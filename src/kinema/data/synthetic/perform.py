@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
 
 from kinema.core.errors import UsageError, unknown_name
-from kinema.data.synthetic import actions_upper, actions_whole
+from kinema.data.synthetic.actions import MOVES
 from kinema.data.synthetic.body import Body, Placement, pose, to_local
 from kinema.data.synthetic.channels import Channels
 from kinema.data.synthetic.curves import Array, smoothed, wander
 from kinema.data.synthetic.gait import GAITS, Gait
-from kinema.data.synthetic.moves import ActionSpan, Moves
+from kinema.data.synthetic.moves import ActionSpan, Moves, Style
 from kinema.data.synthetic.plan import Act, MovementPlan, earliest, lead, make_plan, weights
 from kinema.data.synthetic.steps import foot_track
-from kinema.data.synthetic.style import Style
 from kinema.motion.motion import Motion
 
-_MOVES: Mapping[str, Callable[[ActionSpan], Moves]] = {
-    "idle": actions_upper.idle,
-    "wave": actions_upper.wave,
-    "bow": actions_upper.bow,
-    "reach": actions_upper.reach,
-    "punch": actions_upper.punch,
-    "squat": actions_whole.squat,
-    "sit": actions_whole.sit,
-    "kick": actions_whole.kick,
-    "jump": actions_whole.jump,
-    "hop": actions_whole.hop,
-}
 ACTIONS: tuple[str, ...] = (
     "walk", "run", "jump", "wave", "squat", "turn", "sit", "kick", "punch", "bow", "reach", "idle", "sneak", "hop",
 )  # fmt: skip
@@ -110,7 +97,7 @@ def _acts(parts: Sequence[tuple[str, float]], seed: int, style: Style) -> tuple[
             start = max(start, earliest(acts[-1], None)) if acts else start
             wait = lead(acts[-1]) if acts else float(rng.uniform(0.1, 0.35))
             end = planned - (0.4 if to_gait else 0.12)
-            way = _MOVES[action](ActionSpan(start + wait, end, style, rng))
+            way = MOVES[action](ActionSpan(start + wait, end, style, rng))
         if acts:
             acts[-1] = replace(acts[-1], stop=start)
         acts.append(Act(action, start, max(planned, start + 1.0), way, style, seed * 31 + place))
@@ -145,22 +132,12 @@ def _alive(channels: Channels, t: Array, style: Style, rng: np.random.Generator)
     slow = wander(rng, t, 8)
     breath = np.sin(2 * np.pi * (0.27 * t + rng.random()))
     return channels.add(
-        side=0.006 * slow[:, 0],
-        ahead=0.006 * slow[:, 1],
+        side=0.006 * slow[:, 0], ahead=0.006 * slow[:, 1], twist=0.02 * slow[:, 3], lean=0.01 * slow[:, 4],
         bend=0.012 * slow[:, 2] + 0.5 * style.lean - 0.06 * min(style.mood, 0.0),
-        twist=0.02 * slow[:, 3],
-        lean=0.01 * slow[:, 4],
-        head_yaw=0.06 * slow[:, 5],
-        head_pitch=0.025 * slow[:, 6] - 0.13 * style.mood,
-        l_flex=0.02 * slow[:, 7],
-        r_flex=0.02 * slow[:, 6],
-        l_abduct=0.012 * breath,
-        r_abduct=0.012 * breath,
-        l_shrug=0.012 * breath,
-        r_shrug=0.012 * breath,
-        l_elbow=0.03 * slow[:, 3],
-        r_elbow=0.03 * slow[:, 4],
-    )
+        head_yaw=0.06 * slow[:, 5], head_pitch=0.025 * slow[:, 6] - 0.13 * style.mood,
+        l_flex=0.02 * slow[:, 7], r_flex=0.02 * slow[:, 6], l_elbow=0.03 * slow[:, 3], r_elbow=0.03 * slow[:, 4],
+        l_abduct=0.012 * breath, r_abduct=0.012 * breath, l_shrug=0.012 * breath, r_shrug=0.012 * breath,
+    )  # fmt: skip
 
 
 def _answer_to_acceleration(channels: Channels, plan: MovementPlan, t: Array, rate: float) -> None:
@@ -169,5 +146,5 @@ def _answer_to_acceleration(channels: Channels, plan: MovementPlan, t: Array, ra
         return
     x, z, yaw = plan.path.at(t)
     speed = np.gradient(x, t) * np.sin(yaw) + np.gradient(z, t) * np.cos(yaw)
-    lean = smoothed(np.gradient(smoothed(speed[:, None], 0.25, rate)[:, 0], t)[:, None], 0.3, rate)[:, 0]
+    lean = smoothed(np.gradient(smoothed(speed, 0.25, rate), t), 0.3, rate)
     channels.add(pelvis_pitch=np.clip(0.035 * lean, -0.14, 0.14), ahead=np.clip(0.012 * lean, -0.05, 0.05))

@@ -14,9 +14,8 @@ import numpy as np
 
 from kinema.data.synthetic.curves import Array, ease, through, wander
 from kinema.data.synthetic.gait import Gait
-from kinema.data.synthetic.moves import Moves
+from kinema.data.synthetic.moves import Moves, Style
 from kinema.data.synthetic.steps import Footstep, Path, Stance, Swing
-from kinema.data.synthetic.style import Style
 
 PLAN_RATE = 120.0  # of the path and the phase (hertz)
 SHIFT = 0.55  # seconds between two standing actions, for the feet to find the next stance
