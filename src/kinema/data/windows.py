@@ -269,17 +269,11 @@ def _describe(source: Source, split: Split, representation: Representation, phas
         [skeleton.joints, skeleton.parents, [[round(x, 5) for x in row] for row in skeleton.offsets.tolist()]]
     )
     return {
-        "version": _VERSION,
-        "source": source.stamp(),
-        "split": split,
-        "phases": phases,
-        "representation": type(representation).__qualname__,
-        "fps": representation.fps,
-        "width": representation.width,
-        "tokens": list(representation.token_of_feature),
-        "joints": list(getattr(representation, "joints", ())),
+        "version": _VERSION, "source": source.stamp(), "split": split, "phases": phases,
+        "representation": type(representation).__qualname__, "fps": representation.fps, "width": representation.width,
+        "tokens": list(representation.token_of_feature), "joints": list(getattr(representation, "joints", ())),
         "skeleton": hashlib.sha256(tree.encode()).hexdigest(),
-    }
+    }  # fmt: skip
 
 
 def _probe(representation: Representation) -> list[float]:

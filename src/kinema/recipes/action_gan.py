@@ -31,37 +31,19 @@ _AUTOENCODER = Optim(kind="adamw", lr=1e-3, weight_decay=1e-4, warmup_steps=100,
 def action_gan_faithful_bandai2() -> Recipe:
     """ActionGAN as its code was released, on 2-D views of Bandai-Namco-2: 50 frames at 16.67 frames per second."""
     pose = Stage(
-        name="pose",
-        model=PoseGAN.Config(norm="batch"),
-        task=Generate(1),
-        optim=(Phase("critic", _HALVED, repeats=5), Phase("maker", _HALVED, fresh=True)),
-        steps=100_000,
-        batch_size=64,
+        name="pose", model=PoseGAN.Config(norm="batch"), task=Generate(1),
+        optim=(Phase("critic", _HALVED, repeats=5), Phase("maker", _HALVED, fresh=True)), steps=100_000, batch_size=64,
         balance="actions",
-    )
+    )  # fmt: skip
     motion = Stage(
         name="motion",
         model=ActionGAN.Config(
-            walk="free",
-            start="even",
-            biases=1,
-            readers="flat",
-            judged="frames",
-            classifier="shared",
-            regulariser="sum",
-            smooth=1e-4,
-            magnitude=0.1,
-            recognised=0.01,
-            matching=0.0,
-            penalty=0.0,
-            blur=0.0,
+            walk="free", start="even", biases=1, readers="flat", judged="frames", classifier="shared",
+            regulariser="sum", smooth=1e-4, magnitude=0.1, recognised=0.01, matching=0.0, penalty=0.0, blur=0.0,
         ),
-        task=Generate(50),
-        optim=(Phase("critic", _RELEASED), Phase("maker", _RELEASED, repeats=2)),
-        steps=12_500,
-        batch_size=32,
-        balance="actions",
-    )
+        task=Generate(50), optim=(Phase("critic", _RELEASED), Phase("maker", _RELEASED, repeats=2)), steps=12_500,
+        batch_size=32, balance="actions",
+    )  # fmt: skip
     return Recipe(
         name="action-gan-faithful-bandai2",
         source=LabelledPack("bandai2"),
@@ -90,36 +72,20 @@ def action_gan() -> Recipe:
 def action_gan_bandai2() -> Recipe:
     """ActionGAN, mended, on Bandai-Namco-2 (for results only: non-commercial data): 2 s at 30 frames per second."""
     pose = Stage(
-        name="pose",
-        model=PoseGAN.Config(latent=32, hidden=512, depth=2, learning="autoencoder"),
-        task=Generate(8),
-        optim=_AUTOENCODER,
-        steps=3_000,
-        batch_size=64,
-        balance="actions",
-    )
+        name="pose", model=PoseGAN.Config(latent=32, hidden=512, depth=2, learning="autoencoder"), task=Generate(8),
+        optim=_AUTOENCODER, steps=3_000, batch_size=64, balance="actions",
+    )  # fmt: skip
     motion = Stage(
         name="motion",
         # Few steps: a critic that goes on makes runs turn (docs/papers/action_gan.md).
         model=ActionGAN.Config(
-            frames=_FRAMES,
-            walk="aware",
-            judged="rebuilt",
-            recognised=0.5,
-            matching=0.0,
-            calm=0.5,
-            taught=1.0,
+            frames=_FRAMES, walk="aware", judged="rebuilt", recognised=0.5, matching=0.0, calm=0.5, taught=1.0,
             lively=1.0,
         ),
         task=Generate(_FRAMES),
         optim=(Phase("critic", _MENDED), Phase("classifier", replace(_MENDED, lr=5e-4)), Phase("maker", _MENDED)),
-        steps=150,
-        batch_size=32,
-        balance="actions",
-        stride=_FRAMES,
-        ema=0.99,
-        precision="auto",
-    )
+        steps=150, batch_size=32, balance="actions", stride=_FRAMES, ema=0.99, precision="auto",
+    )  # fmt: skip
     return Recipe(
         name="action-gan-bandai2",
         source=LabelledPack("bandai2"),
@@ -133,23 +99,11 @@ def _taught_walk() -> tuple[Stage, Stage]:
     """The walk by real motion: first its poses, then how much it moves, which from the start would hinder those."""
     # Windows one after the other from where a recording begins: a hand that is raised was down before.
     walk = Stage(
-        name="walk",
-        model=TaughtWalk.Config(),
-        task=Generate(_FRAMES),
-        optim=replace(_AUTOENCODER, weight_decay=0.0),
-        steps=1_500,
-        batch_size=32,
-        balance="actions",
-        stride=_FRAMES,
-        ema=0.995,
-        precision="auto",
-    )
+        name="walk", model=TaughtWalk.Config(), task=Generate(_FRAMES), optim=replace(_AUTOENCODER, weight_decay=0.0),
+        steps=1_500, batch_size=32, balance="actions", stride=_FRAMES, ema=0.995, precision="auto",
+    )  # fmt: skip
     lively = replace(
-        walk,
-        name="lively",
-        model=TaughtWalk.Config(lively=1.0),
-        optim=replace(_MENDED, lr=5e-4, betas=(0.9, 0.99), final_lr=5e-5, clip_norm=1.0),
-        steps=400,
-        ema=0.99,
-    )
+        walk, name="lively", model=TaughtWalk.Config(lively=1.0),
+        optim=replace(_MENDED, lr=5e-4, betas=(0.9, 0.99), final_lr=5e-5, clip_norm=1.0), steps=400, ema=0.99,
+    )  # fmt: skip
     return walk, lively

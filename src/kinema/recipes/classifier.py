@@ -37,13 +37,8 @@ def _recipe(
     name: str, source: Source, model: Classifier.Config | None = None, *, lr: float | None = None, steps: int = 2_000
 ) -> Recipe:
     stage = Stage(
-        name="model",
-        model=model or Classifier.Config(),
-        task=Generate(length=64),
-        optim=_OPTIM if lr is None else Optim(kind="adam", lr=lr),
-        steps=steps,
-        batch_size=64 if lr is None else 32,
-        augment=Augment(noise=0.005),
-        balance="sqrt-actions",
-    )
+        name="model", model=model or Classifier.Config(), task=Generate(length=64),
+        optim=_OPTIM if lr is None else Optim(kind="adam", lr=lr), steps=steps, batch_size=64 if lr is None else 32,
+        augment=Augment(noise=0.005), balance="sqrt-actions",
+    )  # fmt: skip
     return Recipe(name=name, source=source, representation=HeadingRotationsConfig(fps=30.0), stages=(stage,))

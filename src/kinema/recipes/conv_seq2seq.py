@@ -17,20 +17,12 @@ from kinema.representations.cmu_rows import BenchmarkRowsConfig
 _ROOT = 6  # columns of the root's path and turn, which stand first and which nobody scores
 _TASK = Forecast(observed=50, predicted=25, labelled=True)
 _RELEASED = ConvSeq2Seq.Config(
-    padding="valid",
-    long_frames=49,
-    window=20,
-    teacher="late",
-    seam=True,
-    class_head=True,
-    feedback=0.95,
-    loss="squares",
-    l2=0.001,
+    padding="valid", long_frames=49, window=20, teacher="late", seam=True, class_head=True, feedback=0.95,
+    loss="squares", l2=0.001,
     # Differs: the released code draws dropout masks for every window of a roll-out ("window"). Shared by the windows
     # that a row is part of they have the same law in each window, and a generator's step takes a third of the time.
-    masks="frame",
-    still=False,
-)
+    masks="frame", still=False,
+)  # fmt: skip
 _RELEASED_ADAM = Optim(kind="adam", lr=5e-5, schedule="step", milestones=(10_000, 20_000), gamma=0.99)
 _MENDED = ConvSeq2Seq.Config(padding="front", window=24, critic_features=8, loss="distance", dropout=0.5, masks="frame")
 _MENDED_ADAM = Optim(
@@ -41,41 +33,27 @@ _MENDED_ADAM = Optim(
 def conv_seq2seq() -> Recipe:
     """ConvSeq2Seq, mended, on the CMU forecasting benchmark: 50 frames seen, 25 forecast, at 60 frames per second."""
     stage = Stage(
-        name="model",
-        model=_MENDED,
-        task=_TASK,
+        name="model", model=_MENDED, task=_TASK,
         optim=(
             Phase("discriminator", replace(_MENDED_ADAM, lr=1e-4, betas=(0.5, 0.9)), fresh=True),
             Phase("generator", _MENDED_ADAM, fresh=True),
         ),
-        steps=20_000,
-        batch_size=16,
-        augment=Augment(reverse=0.5, mirror=0.5),
-        balance="sqrt-actions",
-        ema=0.999,
-    )
+        steps=20_000, batch_size=16, augment=Augment(reverse=0.5, mirror=0.5), balance="sqrt-actions", ema=0.999,
+    )  # fmt: skip
     return Recipe(
-        name="conv-seq2seq",
-        source=CmuForecast(),
+        name="conv-seq2seq", source=CmuForecast(),
         representation=BenchmarkRowsConfig(fps=60.0, columns=CMU38_VARYING[_ROOT:], unit=UNIT, standardise=False),
-        stages=(stage,),
-        protocols=("cmu-legacy", "cmu-physical"),
-        phases=2,
-        symmetric=True,
-    )
+        stages=(stage,), protocols=("cmu-legacy", "cmu-physical"), phases=2, symmetric=True,
+    )  # fmt: skip
 
 
 def conv_seq2seq_faithful() -> Recipe:
     """ConvSeq2Seq as its code was released (late teacher, seam, short past, cut padding), on the CMU benchmark."""
     stage = Stage(
-        name="model",
-        model=_RELEASED,
-        task=_TASK,
+        name="model", model=_RELEASED, task=_TASK,
         optim=(Phase("discriminator", _RELEASED_ADAM, fresh=True), Phase("generator", _RELEASED_ADAM, fresh=True)),
-        steps=20_000,
-        batch_size=16,
-        balance="clips",
-    )
+        steps=20_000, batch_size=16, balance="clips",
+    )  # fmt: skip
     return Recipe(
         name="conv-seq2seq-faithful",
         source=CmuForecast(drop_first=False),

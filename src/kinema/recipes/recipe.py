@@ -149,17 +149,9 @@ def _tiny_stage(stage: Stage) -> Stage:
     optim = stage.optim
     small = tiny(optim) if isinstance(optim, Optim) else tuple(replace(t, optim=tiny(t.optim)) for t in optim)
     return replace(
-        stage,
-        model=stage.model.tiny(),
-        optim=small,
-        steps=_TINY_STEPS,
-        batch_size=min(stage.batch_size, 8),
-        log_every=1,
-        save_every=10,
-        validate_every=15,
-        validate_batches=2,
-        precision="float32",
-    )
+        stage, model=stage.model.tiny(), optim=small, steps=_TINY_STEPS, batch_size=min(stage.batch_size, 8),
+        log_every=1, save_every=10, validate_every=15, validate_batches=2, precision="float32",
+    )  # fmt: skip
 
 
 def _replaced(whole: Part, way: list[str], text: str, path: str) -> Part:

@@ -27,15 +27,10 @@ _VARIED = Augment(reverse=0.5, mirror=0.5, speed=(0.8, 1.25), scale=(0.88, 1.14)
 def simlpe() -> Recipe:
     """siMLPe, mended, on procedural motion: 0.5 s seen, 1 s forecast, at 30 frames per second."""
     stage = Stage(
-        name="model",
-        model=SiMLPe.Config(observed=15, predicted=30, layers=8, mixing="gelu", tokens=40, width=128),
-        task=Forecast(observed=15, predicted=30),
-        optim=_MENDED,
-        steps=10_000,
-        batch_size=128,
-        augment=_VARIED,
+        name="model", model=SiMLPe.Config(observed=15, predicted=30, layers=8, mixing="gelu", tokens=40, width=128),
+        task=Forecast(observed=15, predicted=30), optim=_MENDED, steps=10_000, batch_size=128, augment=_VARIED,
         ema=0.999,
-    )
+    )  # fmt: skip
     return Recipe(
         name="simlpe",
         source=Synthetic(clips_per_action=16),
@@ -50,32 +45,16 @@ def simlpe_cmu() -> Recipe:
     stage = Stage(
         name="model",
         model=SiMLPe.Config(
-            observed=10,
-            predicted=25,
-            layers=8,
-            mixing="gelu",
-            tokens=40,
-            width=128,
-            dropout=0.2,
+            observed=10, predicted=25, layers=8, mixing="gelu", tokens=40, width=128, dropout=0.2,
             weights=_weights_of_the_metric(),
         ),
-        task=Forecast(observed=10, predicted=25),
-        optim=_MENDED,
-        steps=8_000,
-        batch_size=128,
-        augment=_VARIED,
-        balance="sqrt-actions",
-        ema=0.999,
-    )
+        task=Forecast(observed=10, predicted=25), optim=_MENDED, steps=8_000, batch_size=128, augment=_VARIED,
+        balance="sqrt-actions", ema=0.999,
+    )  # fmt: skip
     return Recipe(
-        name="simlpe-cmu",
-        source=CmuForecast(),
-        representation=representation,
-        stages=(stage,),
-        protocols=("cmu-legacy", "cmu-physical"),
-        phases=2,
-        symmetric=True,
-    )
+        name="simlpe-cmu", source=CmuForecast(), representation=representation, stages=(stage,),
+        protocols=("cmu-legacy", "cmu-physical"), phases=2, symmetric=True,
+    )  # fmt: skip
 
 
 def simlpe_open() -> Recipe:
@@ -86,15 +65,11 @@ def simlpe_open() -> Recipe:
     stage = Stage(
         name="model",
         model=SiMLPe.Config(observed=25, predicted=100, layers=8, mixing="gelu", tokens=125, width=128, dropout=0.2),
-        task=Forecast(observed=25, predicted=100),
-        optim=_MENDED,
-        steps=6_000,
-        batch_size=128,
+        task=Forecast(observed=25, predicted=100), optim=_MENDED, steps=6_000, batch_size=128,
         # The world's axes are kept, so a body may face anywhere.
-        augment=Augment(mirror=0.5, speed=(0.8, 1.25), scale=(0.88, 1.14), yaw=math.pi),
-        balance="sqrt-actions",
+        augment=Augment(mirror=0.5, speed=(0.8, 1.25), scale=(0.88, 1.14), yaw=math.pi), balance="sqrt-actions",
         ema=0.999,
-    )
+    )  # fmt: skip
     return Recipe(
         name="simlpe-open",
         source=OpenMotion(),
@@ -117,13 +92,9 @@ def simlpe_faithful() -> Recipe:
         augment=Augment(reverse=0.5),
     )
     return Recipe(
-        name="simlpe-faithful",
-        source=CmuForecast(),
-        representation=_cmu_positions(),
-        stages=(stage,),
-        protocols=("cmu-legacy", "cmu-physical"),
-        seed=888,
-    )
+        name="simlpe-faithful", source=CmuForecast(), representation=_cmu_positions(), stages=(stage,),
+        protocols=("cmu-legacy", "cmu-physical"), seed=888,
+    )  # fmt: skip
 
 
 def simlpe_faithful_h36m() -> Recipe:

@@ -28,20 +28,15 @@ def released(name: str, source: Source, model: SMRNet.Config, *, fps: float, epo
     """The released training on any source: Adam at 3e-4 with steps of 0.9, batches of 64, an average of 0.995."""
     milestones = tuple(epoch * _PER_EPOCH for epoch in _MILESTONES if epoch < epochs)
     stage = Stage(
-        name="model",
-        model=model,
-        task=Forecast(observed=model.observed, predicted=model.predicted),
-        optim=Optim(kind="adam", lr=3e-4, schedule="step", milestones=milestones, gamma=0.9),
-        steps=epochs * _PER_EPOCH,
+        name="model", model=model, task=Forecast(observed=model.observed, predicted=model.predicted),
+        optim=Optim(kind="adam", lr=3e-4, schedule="step", milestones=milestones, gamma=0.9), steps=epochs * _PER_EPOCH,
         batch_size=_BATCH,
         # Differs: the released code turns and mirrors a whole batch at once, and mirrors without exchanging left and
         # right. Here each window has its own turn, and its sides are exchanged.
         augment=Augment(mirror=0.5, yaw=3.1416),
         # Differs: the released draw of a start leaves out the last one of a take.
-        balance="subjects",
-        ema=0.995,
-        ema_copied=2_000,
-    )
+        balance="subjects", ema=0.995, ema_copied=2_000,
+    )  # fmt: skip
     return Recipe(name=name, source=source, representation=CentredPositionsConfig(fps=fps), stages=(stage,))
 
 
@@ -69,39 +64,17 @@ def smrnet_faithful_open() -> Recipe:
 def smrnet() -> Recipe:
     """SMRNet, mended, on open motion: three steps to clean data, windows that face forward, best of eight noises."""
     model = SMRNet.Config(
-        coefficients=32,
-        layers=4,
-        width=128,
-        dropout=0.0,
-        attention_dropout=0.0,
-        places=True,
-        reading=512,
-        reading_dropout=0.2,
-        heading="own",
-        start="awake",
-        prediction="x0",
-        solver="dpm++",
-        steps=3,
-        last_step="clean",
-        code="residual",
-        whiten=True,
-        completion="estimate",
-        uncond_fraction=0.1,
-        drop="row",
-        loss="distance",
+        coefficients=32, layers=4, width=128, dropout=0.0, attention_dropout=0.0, places=True, reading=512,
+        reading_dropout=0.2, heading="own", start="awake", prediction="x0", solver="dpm++", steps=3, last_step="clean",
+        code="residual", whiten=True, completion="estimate", uncond_fraction=0.1, drop="row", loss="distance",
         best_of=8,
-    )
+    )  # fmt: skip
     stage = Stage(
-        name="model",
-        model=model,
-        task=Forecast(observed=25, predicted=100),
-        optim=Optim(lr=8e-4, betas=(0.9, 0.99), warmup_steps=200, schedule="cosine", clip_norm=1.0),
-        steps=6_000,
-        batch_size=_BATCH,
-        augment=Augment(mirror=0.5, speed=(0.8, 1.25), scale=(0.9, 1.1)),
-        ema=0.999,
+        name="model", model=model, task=Forecast(observed=25, predicted=100),
+        optim=Optim(lr=8e-4, betas=(0.9, 0.99), warmup_steps=200, schedule="cosine", clip_norm=1.0), steps=6_000,
+        batch_size=_BATCH, augment=Augment(mirror=0.5, speed=(0.8, 1.25), scale=(0.9, 1.1)), ema=0.999,
         precision="auto",
-    )
+    )  # fmt: skip
     return Recipe(
         name="smrnet",
         source=OpenMotion(fps=50.0),

@@ -47,18 +47,13 @@ OFTEN_MISSING: tuple[str, ...] = (
 )  # fmt: skip
 # Which trial of the CMU archive a file is, found by comparing values, frame counts and root paths.
 _TRIALS: dict[str, tuple[str | None, ...]] = {
-    "train/basketball": ("06_02", "06_03", "06_04", "06_05", "06_06"),
-    "train/directing_traffic": ("13_26",),
+    "train/basketball": ("06_02", "06_03", "06_04", "06_05", "06_06"), "train/directing_traffic": ("13_26",),
     "train/jumping": ("13_11", None, "13_19", "13_32", "13_39"),
     "train/running": ("35_17", None, "35_23", None, "35_24"),
     "train/soccer": ("10_01", "10_02", "10_03", "10_05", "10_06"),
-    "train/walking": ("02_01", "05_01", "06_01", "07_01", "07_02"),
-    "test/basketball": ("06_07",),
-    "test/running": ("16_35",),
-    "test/soccer": ("11_01",),
-    "test/walking": ("35_01",),
-    "test/washwindow": ("14_12",),
-}
+    "train/walking": ("02_01", "05_01", "06_01", "07_01", "07_02"), "test/basketball": ("06_07",),
+    "test/running": ("16_35",), "test/soccer": ("11_01",), "test/walking": ("35_01",), "test/washwindow": ("14_12",),
+}  # fmt: skip
 TRIALS: dict[str, str] = {
     f"{group}/{group.split('/')[1]}_{k}": trial
     for group, trials in _TRIALS.items()
