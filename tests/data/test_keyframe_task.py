@@ -90,7 +90,7 @@ def spoilt(corruption: Corruption, *, turns: bool = False) -> tuple[torch.Tensor
     return observed - window, told, observed
 
 
-ALONE = {"misses": 0, "occlusion": 0, "swap": 0, "freeze": 0, "oversmooth": 0, "drift": 0, "untold": 0}
+ALONE = {"misses": 0, "occlusion": 0, "swap": 0, "freeze": 0, "oversmooth": 0, "drift": 0, "unrated": 0}
 
 
 def test_misses_are_far_and_mostly_noticed() -> None:

@@ -1,4 +1,4 @@
-"""Augmentation of windows of features: variations of a motion that are as good a motion as the recorded one."""
+"""Augmentation of windows of features: variations of a motion that are as plausible as the recorded one."""
 
 from __future__ import annotations
 
@@ -17,19 +17,18 @@ from kinema.representations.base import Representation
 
 @dataclass(frozen=True, eq=False)
 class Draw:
-    """What was drawn for every window of a batch. None where that augmentation is off."""
+    """The random numbers of every window of a batch. None where that augmentation is off."""
 
     reverse: Bool[Tensor, " batch"] | None
     mirror: Bool[Tensor, " batch"] | None
     when: Float[Tensor, "batch frame"] | None  # in raw frames
-    turn: Float[Tensor, "batch 3 3"] | None  # rotation times scale
+    rotation: Float[Tensor, "batch 3 3"] | None  # times scale
     noise: Float[Tensor, "batch frame feat"] | None
     donor: Int64[Tensor, "batch limb"] | None  # the window in the batch that a limb is of
 
     def rows(self, which: slice | Tensor) -> Draw:
-        """What was drawn for some of the windows."""
-        parts = (self.reverse, self.mirror, self.when, self.turn, self.noise, self.donor)
-        return Draw(*(None if part is None else part[which] for part in parts))
+        """The draw of some of the windows."""
+        return Draw(*(None if part is None else part[which] for part in vars(self).values()))
 
 
 @dataclass(frozen=True)
@@ -38,10 +37,10 @@ class Augment:
 
     `reverse` and `mirror` are probabilities (time backwards; left and right exchanged). `speed` is a range of factors
     for the pace, 2 being twice as fast: the window is resampled with Catmull-Rom splines on its features. `scale` is a
-    range of factors for the body's size, `tilt` the largest turn about x and about z, `yaw` about y (radians): all
+    range of factors for the body's size, `tilt` the largest rotation about x and about z, `yaw` about y (radians): all
     three for features that are positions only. `noise` is the standard deviation of Gaussian noise in the features'
-    own unit (metres, radians); it is part of the window, so the truth has it too. `graft` is the probability that an
-    arm, or head and neck, are those of another window of the batch, for rotations (see `Representation.limbs`).
+    own unit (metres, radians); the ground truth has it, too. `graft` is the probability that an arm, or head and neck,
+    come from another window of the batch, for rotations (see `Representation.limbs`).
 
     Raises UsageError where a probability is outside [0, 1] or a range is empty or not positive.
     """
@@ -86,8 +85,8 @@ class Augment:
     def draw(self, batch: int, frames: int, representation: Representation, generator: torch.Generator) -> Draw:
         """Everything that is random about a batch, drawn in a fixed order from `generator`.
 
-        Raises UsageError where `scale`, `tilt` or `yaw` are asked of features that are not positions, and `graft` of
-        a representation whose limbs are not told apart.
+        Raises UsageError for `scale`, `tilt` or `yaw` on features that are not positions, and for `graft` on a
+        representation without `limbs`.
         """
 
         def within(low: float, high: float) -> Float[Tensor, " batch"]:
@@ -100,11 +99,12 @@ class Augment:
             pace = within(*self.speed)
             slack = (self.reach(frames) - 1 - (frames - 1) * pace).clamp(min=0)
             when = within(0, 1)[:, None] * slack[:, None] + torch.arange(frames) * pace[:, None]
-        turn = None
+        rotation = None
         if self.scale != (1.0, 1.0) or self.tilt or self.yaw:
             _check_positions(representation)
             angles = torch.stack([within(-most, most) for most in (self.tilt, self.yaw, self.tilt)], -1)
-            turn = _rotation(angles) * within(*self.scale)[:, None, None]
+            # Rx Rz Ry: first about the vertical, then the tilts.
+            rotation = euler_to_rotmat(angles[:, [0, 2, 1]], "XZY") * within(*self.scale)[:, None, None]
         noise = None
         if self.noise:
             noise = self.noise * torch.randn(batch, frames, representation.width, generator=generator)
@@ -113,12 +113,12 @@ class Augment:
             own = torch.arange(batch)[:, None].expand(-1, _limbs(representation))
             other = torch.randint(batch, own.shape, generator=generator)
             donor = torch.where(torch.rand(own.shape, generator=generator) < self.graft, other, own)
-        return Draw(reverse, mirror, when, turn, noise, donor)
+        return Draw(reverse, mirror, when, rotation, noise, donor)
 
     def enact(
         self, window: Float[Tensor, "batch reach feat"], frames: int, representation: Representation, draw: Draw
     ) -> Float[Tensor, "batch frame feat"]:
-        """What `draw` says, but for limbs, done. Raises UsageError where windows are not `reach(frames)` long."""
+        """The augmentation by `draw`, without limbs. Raises UsageError where windows are not `reach(frames)` long."""
         if window.shape[1] != self.reach(frames):
             raise UsageError(
                 expected=f"windows of {self.reach(frames)} raw frames for {frames} frames",
@@ -130,8 +130,8 @@ class Augment:
             window = window.index_copy(0, *_some(window, draw.reverse, lambda chosen: chosen.flip(1)))
         if draw.mirror is not None:
             window = window.index_copy(0, *_some(window, draw.mirror, representation.mirror))
-        if draw.turn is not None:
-            window = _turned(window, draw.turn)
+        if draw.rotation is not None:
+            window = _rotated(window, draw.rotation)
         return window if draw.noise is None else window + draw.noise
 
 
@@ -168,17 +168,12 @@ def _some(
     return places, change(window.index_select(0, places))
 
 
-def _turned(window: Float[Tensor, "batch frame feat"], turn: Float[Tensor, "batch 3 3"]) -> Tensor:
-    # Written out rather than as a matrix product, so that a window's result does not depend on its batch.
+def _rotated(window: Float[Tensor, "batch frame feat"], rotation: Float[Tensor, "batch 3 3"]) -> Tensor:
+    # No matrix product, so that a window's result does not depend on its batch.
     x, y, z = window.unflatten(-1, (-1, 3)).unbind(-1)
-    m = turn[:, None, None]
+    m = rotation[:, None, None]
     parts = [x * m[..., i, 0] + y * m[..., i, 1] + z * m[..., i, 2] for i in range(3)]
     return torch.stack(parts, -1).flatten(-2)
-
-
-def _rotation(angles: Float[Tensor, "batch 3"]) -> Float[Tensor, "batch 3 3"]:
-    """Rx Rz Ry: first the turn about the vertical, then the tilts."""
-    return euler_to_rotmat(angles[:, [0, 2, 1]], "XZY")
 
 
 def grafted(
@@ -199,7 +194,7 @@ def _limbs(representation: Representation) -> int:
         raise UsageError(
             expected="rotations of a body with shoulders and a neck, for graft",
             got=f"{type(representation).__name__} on {getattr(representation, 'skeleton', None)}",
-            cure="Leave graft at 0.",
+            cure="Set graft to 0.",
         )
     return len(representation.limbs)
 
@@ -209,9 +204,11 @@ def _check_positions(representation: Representation) -> None:
         raise UsageError(
             expected="features that are joint positions, for scale, tilt and yaw",
             got=f"{type(representation).__name__} ({representation.space})",
-            cure="Leave these three at their defaults.",
+            cure="Set scale to (1, 1), tilt and yaw to 0.",
         )
 
 
 def _wrong(name: str, expected: str, got: object) -> UsageError:
-    return UsageError(expected=f"{expected} for {name}", got=f"{got}", cure=f"Give {name} such a value in the recipe.")
+    return UsageError(
+        expected=f"{expected} for {name}", got=f"{got}", cure=f"Change {name}, as --set stages.0.augment.{name}=VALUE."
+    )

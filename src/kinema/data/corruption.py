@@ -1,14 +1,15 @@
-"""What detectors, markers and hurried hands do to motion: corruptions of what is observed, with their confidences.
+"""Corruptions of what is observed, as detectors, markers and manual keying make them, with their confidences.
 
-Each works on one window of standardised features and reads only what is observed in it: frames that a model is to find
-must not show in what it is given. Everything random comes from the generator that is handed in.
-Legend: T frame, F feature, J token.
+Each takes one window of standardised features and reads only what is observed in it: frames that a model must predict
+have no effect on what it is given. Everything random comes from the generator argument.
+Axes: T frame, F feature, J token.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -22,20 +23,21 @@ from kinema.representations.base import Representation
 class Corruption:
     """How strong and how frequent each kind is.
 
-    Every window has its own noise: its deviation is between a quarter of `noise` (in standardised features; of places,
-    `place` times that) and all of it, more or less by token, more or less correlated in time. Confidence falls with the
-    deviation of a token and with how far off an observation is, both to an extent that differs by window, as detectors
-    do; `calibration` is the error of what is told, and in a share `untold` of windows it is 0.5 throughout. Where a
-    token has a place and a turn, each is off by itself, and confidence is that of the turn. The others are the
-    probability that a window has such a fault: `misses` (tokens far off, by up to `far`, for a while), `occlusion`
-    (spans of a few tokens unseen), `swap` (left and right exchanged), `freeze` (a value repeated), `oversmooth`,
-    `drift` (slowly growing). Raises UsageError where one is negative.
+    Every window has noise of its own deviation, from a quarter of `noise` to `noise` (standardised features; `place`
+    times that for positions); it differs by token and is correlated in time. Confidence falls with the deviation of a
+    token and with the error of an observation, by factors that differ by window; `calibration` is the error of the
+    confidence, and in a share `unrated` of the windows it is 0.5 throughout. A token with a position and a rotation has
+    independent noise in each, and the confidence of the rotation. The others are the probability that a window has such
+    a fault: `misses` (errors of up to `far` that last), `occlusion` (spans of a few tokens missing), `swap` (left and
+    right exchanged), `freeze` (a value repeated), `oversmooth`, `drift` (slowly growing). Raises UsageError where one
+    is negative.
     """
 
+    FORMER_KEYS: ClassVar[dict[str, str]] = {"untold": "unrated"}
     noise: float = 0.06
     place: float = 0.6
     calibration: float = 0.1
-    untold: float = 0.15
+    unrated: float = 0.15
     misses: float = 0.7
     far: float = 0.4
     occlusion: float = 0.2
@@ -60,26 +62,25 @@ class Corruption:
         representation: Representation,
         generator: torch.Generator,
     ) -> tuple[Float[Tensor, "T F"], Float[Tensor, "T J"]]:
-        """A window of which `known` is observed -> what is seen of it, and the confidence told (0 where unknown).
+        """A window of which `known` is observed -> the corrupted observations and their confidence (0 where unknown).
 
-        What is seen stands for a pose, as what a detector says does. What is not known is zero in the answer, and is
-        not read.
+        Observations are poses, as a detector's are. What is not known is zero in the result, and is not read.
         """
         draw, owner = _Draw(generator), torch.tensor(representation.token_of_feature)
         frames = known.any(1).nonzero()[:, 0]
-        full_observed, full_told = torch.zeros_like(window), torch.zeros(known.shape)
+        full_observed, full_confidence = torch.zeros_like(window), torch.zeros(known.shape)
         if len(frames):
             shown = known[frames]
             observed = torch.where(shown[:, owner], window[frames], 0.0)
-            observed, confidence = self._spoilt(observed, frames, shown[:, owner], representation, draw)
+            observed, confidence = self._corrupted(observed, frames, shown[:, owner], representation, draw)
             if draw.happens(self.occlusion):
                 shown = shown & ~_occluded(shown, draw)
-            told = self._told(confidence, draw) * shown
-            full_observed[frames] = torch.where((told > 0)[:, owner], observed, 0.0)
-            full_told[frames] = told
-        return full_observed, full_told
+            given = self._given(confidence, draw) * shown
+            full_observed[frames] = torch.where((given > 0)[:, owner], observed, 0.0)
+            full_confidence[frames] = given
+        return full_observed, full_confidence
 
-    def _spoilt(
+    def _corrupted(
         self,
         observed: Float[Tensor, "known F"],
         frames: Int64[Tensor, " known"],
@@ -113,16 +114,16 @@ class Corruption:
             confidence = torch.where(hit[:, :tokens] & noticed, 0.2 * confidence, confidence)
         return observed, confidence
 
-    def _told(self, confidence: Float[Tensor, "T J"], draw: _Draw) -> Float[Tensor, "T J"]:
+    def _given(self, confidence: Float[Tensor, "T J"], draw: _Draw) -> Float[Tensor, "T J"]:
         error = self.calibration * torch.randn(confidence.shape, generator=draw.generator)
-        if draw.happens(self.untold):
+        if draw.happens(self.unrated):
             return torch.full_like(confidence, 0.5)
         return (confidence + error).clamp(0.02, 0.98)
 
     def _spans(
         self, observed: Tensor, confidence: Tensor, representation: Representation, draw: _Draw
     ) -> tuple[Tensor, Tensor]:
-        """Faults that last: exchanged sides and frozen values. Half of them go unnoticed by the detector."""
+        """Faults that last: exchanged sides and frozen values. Half of them do not lower the confidence."""
         if draw.happens(self.swap):
             span = draw.span(len(observed))
             owner = torch.tensor(representation.token_of_feature)
@@ -147,12 +148,12 @@ _RIGHT_LEG, _LEFT_LEG = (8, 9, 10, 15), (11, 12, 13, 14)
 
 @dataclass(frozen=True)
 class ReleasedCorruption:
-    """Render-In-Between's own (its released training code): faults of whole key frames, never told.
+    """Render-In-Between's own (its released training code): faults of whole key frames, without lower confidence.
 
-    For the nineteen tokens of `PictureKeypoints`, in picture units. Noise: `noise_keys` key frames x 5 joints of the
-    limbs get u[0, 1) times `strength`, right and down only. Drop: in `drop_keys` key frames 3 joints of the limbs or
-    the nose are put at the origin, which is the clip's mean pelvis. Flip: in `flip_keys` key frames the legs, hips
-    included, are exchanged. Neck, shoulders and the root are never touched. Counts are cut to the number of keys.
+    For the nineteen tokens of `PictureKeypoints`, in picture units. Noise: 5 limb joints in each of `noise_keys` key
+    frames move by u[0, 1) times `strength`, right and down only. Drop: 3 joints of the limbs or the nose in each of
+    `drop_keys` key frames are set to the origin, the clip's mean pelvis. Flip: the legs, hips included, are exchanged
+    in `flip_keys` key frames. Neck, shoulders and root stay. Counts are limited to the number of keys.
     """
 
     strength: float = 0.5
@@ -163,8 +164,10 @@ class ReleasedCorruption:
     def apply(
         self, window: Float[Tensor, "T F"], known: Bool[Tensor, "T J"], generator: torch.Generator
     ) -> tuple[Float[Tensor, "T F"], Float[Tensor, "T J"]]:
-        """See `Corruption.apply`, of features that are not standardised; confidence is 0.5 for every key, for nothing
-        is told about it. Raises UsageError for another layout."""
+        """As `Corruption.apply`, of features that are not standardised; confidence is 0.5 for every key.
+
+        Raises UsageError for another layout.
+        """
         if window.shape[1] != 38 or known.shape[1] != 19:
             raise UsageError(
                 expected="the nineteen keypoints of a picture, 38 features",
@@ -191,7 +194,7 @@ class ReleasedCorruption:
 
 
 def swapped_features(owner: Int64[Tensor, " F"], partners: tuple[int, ...]) -> Int64[Tensor, " F"]:
-    """For each feature the one that stands for it on the body's other side (itself where there is none)."""
+    """For each feature its counterpart on the body's other side (itself where there is none)."""
     places = [(owner == token).nonzero()[:, 0] for token in range(len(partners))]
     swapped = torch.arange(len(owner))
     for token, other in enumerate(partners):
@@ -224,14 +227,14 @@ def _correlated(shape: tuple[int, int], keep: float, generator: torch.Generator)
     lags = torch.arange(shape[0])
     apart = (lags[:, None] - lags).clamp(min=0)
     weight = torch.where(lags[:, None] >= lags, keep ** apart.float(), 0.0)
-    # What lies before the first frame counts, too.
+    # The first value has the deviation of the whole past.
     return weight @ torch.cat((fresh[:1], (1 - keep**2) ** 0.5 * fresh[1:]))
 
 
 def _confidence(
     noise: Float[Tensor, "T F"], deviation: Float[Tensor, " J"], owner: Int64[Tensor, " F"], draw: _Draw
 ) -> Float[Tensor, "T J"]:
-    """True confidence: how much it says of a token, and of a single observation, differs by window."""
+    """Confidence before calibration errors; how much token and observation count differs by window."""
     square = torch.zeros(len(noise), len(deviation)).index_add_(1, owner, noise.square())
     count = torch.zeros(len(deviation)).index_add_(0, owner, torch.ones(len(owner))).clamp(min=1)
     off = (square / count).sqrt() / deviation.clamp(min=1e-12)
@@ -247,20 +250,20 @@ def _smoothed(observed: Tensor, shown: Tensor, width: float) -> Tensor:
 def _misses(
     frames: Int64[Tensor, " known"], source: Int64[Tensor, " F"], far: float, draw: _Draw
 ) -> tuple[Float[Tensor, "known F"], Bool[Tensor, "known G"]]:
-    """Far off, each time by something else, for up to half a second; and what is."""
+    """Large errors, each of up to half a second, and which groups of features have one."""
     generator, chance, groups = draw.generator, 0.01 * draw.uniform(), int(source.max()) + 1
     length = int(torch.randint(2, 17, (), generator=generator))
     place = torch.arange(int(frames[-1]) + 1)
     begins = (torch.rand(len(place), groups, generator=generator) < chance).float()
     after = place[:, None] - place  # a fault lasts `length` frames from where it begins
     lasts = ((after >= 0) & (after < length)).float()
-    # Of two faults at once both count, which is as good as another one.
+    # Two faults at once add up, which is as good as another one.
     off = begins[:, source] * far * torch.randn(len(place), len(source), generator=generator)
     return (lasts @ off)[frames], ((lasts @ begins) > 0)[frames]
 
 
 def _occluded(shown: Tensor, draw: _Draw) -> Tensor:
-    """Spans in which a few neighbouring tokens are unseen."""
+    """Spans in which a few neighbouring tokens are missing."""
     frames, tokens = shown.shape
     hidden = torch.zeros_like(shown)
     for _ in range(1 + int(3 * draw.uniform())):

@@ -1,7 +1,7 @@
 """`Loader`: batches as a pure function of (seed, step).
 
-Nothing is remembered between steps: a resumed run, a run with another number of worker processes and a run that is
-spread over several ranks see the very same batches.
+No state is kept between steps: a resumed run, a run with another number of worker processes and a run on several ranks
+get the same batches.
 """
 
 from __future__ import annotations
@@ -26,12 +26,11 @@ from kinema.representations.base import Representation
 
 
 class Loader:
-    """Batches of a task's windows, standardised.
+    """Batches of a task's windows, standardised by the statistics of `representation`.
 
     `batch_size` counts the windows of all ranks together; rank r takes the rows r, r + world, ... of the same global
-    batch. Windows are drawn with replacement, as often as `balance` says, every `stride` frames. Statistics are those
-    of `representation`. Raises UsageError where no clip is long enough for a window, or where the batch cannot be
-    shared out evenly.
+    batch. Windows start every `stride` frames and are drawn with replacement, weighted by `balance`. Raises UsageError
+    where no clip is long enough for a window, or where the ranks cannot share the batch evenly.
     """
 
     def __init__(
@@ -49,10 +48,11 @@ class Loader:
         world: int = 1,
     ) -> None:
         if not 0 <= rank < world or batch_size < 1 or batch_size % world:
+            fitting = max(1, batch_size // world) * world
             raise UsageError(
                 expected=f"a batch size that {world} ranks share evenly, and a rank below {world}",
                 got=f"batch size {batch_size}, rank {rank}",
-                cure="Choose a multiple of the number of ranks.",
+                cure=f"Take a multiple of {world}, as --set stages.0.batch_size={fitting}.",
             )
         if windows.features.shape[1] != representation.width:
             raise UsageError(
@@ -85,7 +85,7 @@ class Loader:
         return self._windows.skipped
 
     def batch(self, step: int) -> Batch:
-        """This rank's part of the batch of a step: the same whenever, wherever and how often it is asked for."""
+        """This rank's part of the batch of a step; it depends on seed and step alone."""
         generator = step_generator(self.seed, step)
         draws = torch.rand(self.batch_size, generator=generator, dtype=torch.float64).numpy()
         # The last edge may fall short of 1 by rounding.
@@ -106,7 +106,7 @@ class Loader:
         return replace(batch, query=replace(batch.query, action=action))
 
     def _features(self, chosen: Int64[np.ndarray, " batch"], drawn: Draw) -> Float[Tensor, "own frame feat"]:
-        """This rank's windows; where limbs are grafted, those of other ranks that lend some are made as well."""
+        """This rank's windows. Where limbs are grafted, the other ranks' windows that they come from are made, too."""
         own = torch.arange(len(chosen))[self._share]
         needed, place = own, None
         if drawn.donor is not None:
@@ -126,7 +126,7 @@ class Loader:
         return torch.tensor([[float(action in labels) for action in actions] for labels in named])
 
     def iterate(self, start: int, stop: int, workers: int = 0) -> Iterator[Batch]:
-        """The batches of the steps from `start` to before `stop`, in order, made by so many worker processes."""
+        """The batches of the steps `start` ... `stop - 1`, in order, made by `workers` processes (0: this one)."""
         steps = DataLoader(
             _Steps(self), batch_size=None, sampler=range(start, stop), num_workers=workers, collate_fn=_as_it_is
         )
@@ -134,7 +134,7 @@ class Loader:
 
 
 def step_generator(seed: int, step: int) -> torch.Generator:
-    """A generator whose state depends on seed and step alone, and well on both."""
+    """A generator whose state is a hash of seed and step."""
     state = np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
 

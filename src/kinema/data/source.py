@@ -37,23 +37,23 @@ def derived(make: Callable[[Any], Value]) -> Value:
 class Source(ABC):
     """Recordings of one skeleton tree. A member that is not the same for every instance is `derived`.
 
-    Every clip carries `identity`, the name of the recording that it is a copy of ("cmu/06_07"), or, where that is not
-    known, the name within the set with a question mark before it ("?cmu/train/running_4": some trial of the CMU
-    archive). Checkpoints keep the identities they were trained on; `protocols.leaks` compares them.
+    Every clip has an `identity`, the name of its recording ("cmu/06_07"), or, where that is not known, the name within
+    the set after a question mark ("?cmu/train/running_4": some trial of the CMU archive). Checkpoints keep the
+    identities that they were trained on; `protocols.leaks` compares them.
     """
 
     name: str
     licence: str
     skeleton: Skeleton
     actions: tuple[str, ...]
-    styles: tuple[str, ...] = ()  # those of `actions` that say how, not what
+    styles: tuple[str, ...] = ()  # those of `actions` that are manners ("elderly"), not actions
 
     @abstractmethod
     def clips(self, split: Split) -> Iterator[Clip]:
         """The recordings of one split, always in the same order, each with `action` and `identity`."""
 
     def subject(self, identity: str) -> str:
-        """Who moves in the recording of that identity; the recording itself where nobody says."""
+        """Who moves in the recording of that identity; the identity itself where that is not known."""
         return identity
 
     def stamp(self) -> str:
@@ -72,7 +72,7 @@ class Source(ABC):
         return ()
 
     def rooted(self, root: str | None) -> Source:
-        """The same recordings, to be found below the folder `root`; itself where it reads none."""
+        """The same recordings, read below the folder `root`; the source itself where it reads none."""
         here = cast("Any", self)
         return replace(here, root=root) if any(field.name == "root" for field in fields(here)) else self
 
@@ -88,7 +88,7 @@ class Inventory:
 
 
 def mirrored_classes(actions: Sequence[str]) -> list[int]:
-    """For each action the place of what its mirror image is: "wave-left-hand" for "wave-right-hand", else itself."""
+    """For each action the index of its mirror image: of "wave-left-hand" for "wave-right-hand", else its own."""
     sides = {"left": "right", "right": "left"}
     other = [re.sub(r"(?<![a-z])(left|right)(?![a-z])", lambda side: sides[side[0]], name) for name in actions]
     return [actions.index(name) if name in actions else place for place, name in enumerate(other)]
@@ -97,11 +97,11 @@ def mirrored_classes(actions: Sequence[str]) -> list[int]:
 def check_split(split: str) -> None:
     """Raises UsageError where `split` is not "train", "val" or "test"."""
     if split not in SPLITS:
-        raise UsageError(expected="a split among train, val, test", got=f"'{split}'", cure="Choose one of these.")
+        raise UsageError(expected="a split among train, val, test", got=f"'{split}'", cure="Give train, val or test.")
 
 
 def labels_of(action: str | None) -> tuple[str, ...]:
-    """The labels that a clip's `action` names: none, one, or several with `LABELS` between."""
+    """The labels in a clip's `action`: none, one, or several joined by `LABELS`."""
     return tuple(action.split(LABELS)) if action else ()
 
 
@@ -120,7 +120,7 @@ def data_folder(root: str | None, *, what: str, origin: str) -> Path:
 
 
 def missing_data(what: str, got: str, origin: str) -> MissingDataError:
-    """The error for data that are not there: what, what was found instead, where to get them."""
+    """The error for missing data: what was expected, what was found, where to get it."""
     cure = f"{origin} Put it into a folder and name that folder with --data, or in {DATA_VARIABLE}."
     return MissingDataError(expected=what, got=got, cure=cure)
 

@@ -1,7 +1,7 @@
 """`Task`: which frames and joints are observed, and how the observed ones are corrupted.
 
-Window of features -> `Batch(query, target)`. A model's `predict` is only ever handed the `Query`, so it cannot read
-what it is asked for.
+Window of features -> `Batch(query, target)`. A model's `predict` is only given the `Query`, so it cannot read the
+target.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from kinema.representations.base import Representation
 class Task(ABC):
     """What is known of a window of `frames` frames.
 
-    Where `labelled`, the action of a window is known too: the loader then fills `Query.action`, one class per action
-    of the source. Clips of fewer frames are skipped; where `shortest` is above 0, those of at least so many are padded.
+    Where `labelled`, the action of a window is known, too: the loader then fills `Query.action`, one class per action
+    of the source. Shorter clips are skipped; with `shortest` above 0, those of at least that many frames are padded.
     """
 
     labelled: bool = False
@@ -37,7 +37,7 @@ class Task(ABC):
         """What a model may know of a window of standardised features."""
 
     def batch(self, window: Float[Tensor, "batch frame feat"], representation: Representation) -> Batch:
-        """The question with its answer."""
+        """Query and target."""
         return Batch(self.query(window, representation), window)
 
     def draw(
@@ -47,9 +47,9 @@ class Task(ABC):
         seeds: Int64[Tensor, " batch"],
         length: Int64[Tensor, " batch"] | None = None,
     ) -> Batch:
-        """The question with its answer, for training: each window's own seed decides what is random about it.
+        """Query and target for training; everything random about a window comes from its seed.
 
-        `length` is how many frames of each window are there (None: all), for tasks that take shorter clips.
+        `length` is the number of frames of each window that exist (None: all), for tasks that take shorter clips.
         """
         del seeds, length
         return self.batch(window, representation)
@@ -57,7 +57,7 @@ class Task(ABC):
 
 @dataclass(frozen=True)
 class Forecast(Task):
-    """A prefix of `observed` frames is known, `predicted` frames after it are asked for."""
+    """A prefix of `observed` frames is known, and the `predicted` frames after it are the target."""
 
     observed: int
     predicted: int
@@ -76,14 +76,14 @@ class Forecast(Task):
 
 @dataclass(frozen=True)
 class Generate(Task):
-    """Nothing is known but the action: `length` frames are asked for."""
+    """Nothing is known but the action; all `length` frames are the target."""
 
     length: int
     labelled: bool = True
 
     @property
     def frames(self) -> int:
-        """The frames asked for."""
+        """`length`."""
         return self.length
 
     def query(self, window: Float[Tensor, "batch frame feat"], representation: Representation) -> Query:

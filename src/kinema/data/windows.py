@@ -1,9 +1,9 @@
 """`WindowSet`: the features of a split's clips, encoded once, and the windows that can be cut out of them.
 
-All clips lie one after the other in one float32 array, held in memory or mapped from a cache folder:
-`FOLDER/KEY/features.npy` and `index.json` beside it. The index says what the array was made from (source, split,
-representation, phases); where that no longer fits, the array is made again. Files are written whole or not at all,
-the index last, so that several processes may build the same cache at once.
+All clips lie one after the other in one float32 array, in memory or mapped from a cache folder:
+`FOLDER/KEY/features.npy` and `index.json`. The index holds what the array was made from (source, split,
+representation, phases); where that differs, the array is made again. Files are written atomically, the index last, so
+that several processes may build the same cache at once.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _RATE_TOLERANCE = 5e-5  # as resampling takes it: frame times in files are round
 
 @dataclass(frozen=True)
 class ClipEntry:
-    """One clip of the array: the rows `start:stop`, what it is a recording of, what is done in it, and by whom."""
+    """One clip of the array: the rows `start:stop`, the recording's identity, its action and its subject."""
 
     start: int
     stop: int
@@ -49,10 +49,10 @@ class ClipEntry:
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """Windows of one length: the row at which each starts, the clip it lies in, and how likely it is to be drawn.
+    """Windows of one length: the row where each starts, its clip, and its probability `weight` (the sum is 1).
 
-    `weight` sums to 1. `skipped` are the clips that are too short for a single window. `length` is how many frames of
-    each window are there, all unless shorter clips were asked for.
+    `skipped` are the clips that are too short for a window. `length` is the number of frames of each window that exist:
+    all, unless shorter clips are taken.
     """
 
     frames: int
@@ -88,10 +88,10 @@ class WindowSet:
         cache: Path | str | None = None,
         phases: int = 1,
     ) -> WindowSet:
-        """Encode a split at the representation's rate, or open the cache of it.
+        """Encode a split at the representation's rate, or open its cache.
 
         With `phases` above 1, a recording whose rate is a whole multiple (at least `phases`) of the representation's
-        also gives the frames between those that resampling keeps, as clips of the same identity.
+        also gives the frames that resampling drops, as clips of the same identity.
 
         Raises UsageError where the split has no clip, KinemaError where features are not finite.
         """
@@ -108,7 +108,7 @@ class WindowSet:
 
     @classmethod
     def open(cls, folder: Path) -> WindowSet:
-        """A cache that `build` wrote, its features mapped, not read."""
+        """A cache that `build` wrote; its features are memory-mapped."""
         index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
         features = np.load(folder / "features.npy", mmap_mode="r")
         clips = [ClipEntry(**entry) for entry in index["clips"]]
@@ -118,12 +118,12 @@ class WindowSet:
 
     @property
     def identities(self) -> frozenset[str]:
-        """The recordings that the clips are copies of: what a checkpoint keeps for leak checks."""
+        """The identities of the recordings, which a checkpoint keeps for leak checks."""
         return frozenset(clip.identity for clip in self.clips)
 
     def statistics(self, deviation: Deviation = "frames") -> Statistics:
-        """Mean of every feature over all frames, and its standard deviation: over all frames, or ("clips") the mean of
-        the clips' own deviations over time, every clip counting once."""
+        """Mean of every feature over all frames, and its deviation over all frames or ("clips") the mean over clips of
+        the deviation within each."""
         features = torch.from_numpy(np.array(self.features))
         whole = Statistics.of(features)
         if deviation == "frames":
@@ -136,10 +136,11 @@ class WindowSet:
     ) -> Windows:
         """All windows of `frames` frames that start every `stride` frames of a clip.
 
-        `balance` says what is drawn equally often: windows, clips, subjects (and of a subject every clip), or actions
-        (clips without one are an action of their own); "sqrt-actions" is half-way, an action is drawn as often as the
-        square root of its windows says. Clips of at least `shortest` frames that are too short give one window, of
-        which only the first frames are there (None: they are skipped). Raises UsageError where no clip is long enough.
+        `balance` is what is drawn equally often: windows, clips, subjects (and of a subject every clip), or actions
+        (clips without one are an action of their own); with "sqrt-actions" the probability of an action is proportional
+        to the square root of the number of its windows. Clips that are too short but have at least `shortest` frames
+        give one window, of which only the first frames exist (None: they are skipped). Raises UsageError where no clip
+        is long enough.
         """
         least = frames if shortest is None else min(shortest, frames)
         if frames < 1 or stride < 1:
@@ -154,7 +155,8 @@ class WindowSet:
             raise UsageError(
                 expected=f"at least one clip of {least} frames at {self.fps:g} frames per second",
                 got=f"{len(self.clips)} clips, the longest of {longest} frames",
-                cure="Ask for shorter windows, a slower fastest speed, or give longer recordings.",
+                cure="Add longer recordings, or shorten the windows: for a forecast, "
+                "--set stages.0.task.predicted=N stages.0.model.predicted=N.",
             )
         first, stop = (np.array([getattr(clip, end) for clip in self.clips], np.int64) for end in ("start", "stop"))
         starts = [np.arange(first[c], max(stop[c] - frames, first[c]) + 1, stride) for c in long]
@@ -169,7 +171,7 @@ class WindowSet:
     ) -> Float[Tensor, "batch frame feat"]:
         """The windows of `frames` rows that begin at the rows `start`, as a copy.
 
-        Where `length` is less than `frames`, the last of so many rows is repeated.
+        Where `length` is less than `frames`, the last row of that length is repeated.
         """
         rows, width = self.features.shape
         if length is not None and bool((length < frames).any()):
@@ -179,10 +181,10 @@ class WindowSet:
             raise UsageError(
                 expected=f"windows within {rows} rows",
                 got=f"one from row {start.max()}",
-                cure="Take starts of windows().",
+                cure="Pass the `start` that windows() gives.",
             )
         step = self.features.strides[0]
-        # Every row seen as the beginning of a window: a window is then one contiguous copy.
+        # A view in which every row begins a window: a window is then one contiguous copy.
         runs = np.lib.stride_tricks.as_strided(
             self.features, (rows - frames + 1, frames * width), (step, self.features.itemsize), writeable=False
         )
@@ -201,20 +203,20 @@ class WindowSet:
             subject = np.array([names.index(entry.subject) for entry in self.clips], dtype=np.int64)
             there = np.zeros(len(self.clips), dtype=bool)
             there[clip] = True
-            clips = np.bincount(subject[there], minlength=len(names))  # of each subject, those that are long enough
+            clips = np.bincount(subject[there], minlength=len(names))  # of each subject, those long enough
             return 1 / (np.count_nonzero(clips) * clips[subject[clip]] * np.bincount(clip)[clip])
         else:
             raise UsageError(
                 expected="a balance among windows, clips, subjects, actions, sqrt-actions",
                 got=f"'{balance}'",
-                cure="Choose one of these.",
+                cure='Set balance="windows", or another of these.',
             )
         count = np.bincount(group)
         share = np.sqrt(count) if balance == "sqrt-actions" else np.sign(count)
         return (share / share.sum() / np.maximum(count, 1))[group]
 
     def __getstate__(self) -> dict[str, Any]:
-        # A worker process maps the file again instead of being sent its contents.
+        # A worker process maps the file again; its contents are not sent.
         return vars(self) | ({"features": None} if self._path is not None else {})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -229,12 +231,12 @@ def _encode(source: Source, split: Split, representation: Representation, phases
     row = 0
     for clip in source.clips(split):
         for phase in _phases(clip, representation.fps, phases):
-            features = representation.encode(_at_rate(phase, representation.fps)).to(torch.float32).numpy()
+            features = representation.encode(resample(phase, representation.fps)).to(torch.float32).numpy()
             if not np.isfinite(features).all():
                 raise KinemaError(
                     expected=f"finite features of {clip.identity or 'every clip'}",
                     got="NaN or infinity",
-                    cure="Look at the recording with kinema info, and leave it out.",
+                    cure="Look at the file with kinema info FILE, repair it with kinema repair FILE, or leave it out.",
                 )
             parts.append(features)
             subject = source.subject(clip.identity)
@@ -244,13 +246,9 @@ def _encode(source: Source, split: Split, representation: Representation, phases
         raise UsageError(
             expected=f"clips in the split '{split}' of {source.name}",
             got="none",
-            cure="Choose another split, hold some recordings out, or give more of them.",
+            cure="Add recordings, or name recordings for that split in the source's `validation` where it has one.",
         )
     return WindowSet(np.concatenate(parts), entries, source.actions, representation.fps)
-
-
-def _at_rate(clip: Clip, fps: float) -> Clip:
-    return resample(clip, fps)
 
 
 def _phases(clip: Clip, fps: float, phases: int) -> Iterator[Clip]:
@@ -277,7 +275,7 @@ def _describe(source: Source, split: Split, representation: Representation, phas
 
 
 def _probe(representation: Representation) -> list[float]:
-    """What the representation makes of a fixed pose: a change of its code shows here where its name stays the same."""
+    """The features of a fixed pose: they show that the code of a representation of the same name has changed."""
     joints = len(representation.skeleton)
     angles = torch.sin(torch.arange(3 * joints * 3, dtype=torch.float32)).view(3, joints, 3)
     root = torch.sin(torch.arange(9, dtype=torch.float32)).view(3, 3)
@@ -303,4 +301,4 @@ def _is_fresh(folder: Path, about: dict[str, Any], probe: list[float]) -> bool:
             and all(map(str, opened.actions))
         )
     except (KinemaError, OSError, ValueError, LookupError, TypeError, AttributeError, SyntaxError, TokenError):
-        return False  # damaged: it is made anew
+        return False  # damaged: it is made again

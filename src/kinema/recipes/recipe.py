@@ -168,8 +168,9 @@ def _replaced(whole: Part, way: list[str], text: str, path: str) -> Part:
     if not dataclasses.is_dataclass(whole) or isinstance(whole, type):
         raise UsageError(expected=f"a path that ends at {so_far}", got=path, cure="Leave the rest out.")
     hints = codec.field_types(type(whole))
-    # "stage.0" is as clear as "stages.0".
-    name = head if head in hints or f"{head}s" not in hints else f"{head}s"
+    # "stage.0" is as clear as "stages.0", and a former name as the one of today.
+    former: dict[str, str] = getattr(whole, "FORMER_KEYS", {})
+    name = next((one for one in (head, former.get(head, ""), f"{head}s") if one in hints), head)
     if name not in hints:
         raise unknown_name(f"key of {so_far}", head, hints)
     now = getattr(whole, name)

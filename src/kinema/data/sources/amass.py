@@ -1,7 +1,7 @@
 """AMASS (Mahmood et al., ICCV 2019): folders of npz files with SMPL-family rotations, from any of its releases.
 
-`ROOT/DATASET/SUBJECT/NAME.npz`. Data sets go by several spellings (`amass_files.plain`); the lists below are those of
-the stochastic benchmark (BeLFusion), which twenty-two data sets of the SMPL-H release are split by.
+`ROOT/DATASET/SUBJECT/NAME.npz`. Data sets have several spellings (`amass_files.plain`); the lists below are the split
+of the stochastic benchmark (BeLFusion), twenty-two data sets of the SMPL-H release.
 """
 
 from __future__ import annotations
@@ -38,15 +38,14 @@ LICENCE = "AMASS: non-commercial research only, by a licence of each user's own;
 class Amass(Source):
     """The recordings below `root` (None: the folder that KINEMA_DATA names), as motions with y up.
 
-    `datasets` narrows the data sets down, in any of their spellings. `body` says which files are taken, by the columns
-    of their poses (72 smpl, 156 smplh, 165 smplx); None takes the kind of the first recording. `model` names the user's
-    own model file, or a folder of them by gender: bones are then those of each subject; without it they are an average
-    body's. `fps` None leaves every recording its rate, otherwise rotations are brought to it by time. A clip's action
-    is its data set, by the name that `train`, `val` and `test` list it under.
+    `datasets` selects data sets, in any of their spellings. `body` selects files by the columns of their poses (72
+    smpl, 156 smplh, 165 smplx); None takes the kind of the first recording. `model` is the user's model file, or a
+    folder of them by gender: bones are then those of each subject; without it they are an average body's. Rotations are
+    resampled to `fps`; None keeps every rate. A clip's action is its data set, as `train`, `val` or `test` spell it.
 
     Files that are no recording (no poses, no frame rate), of another body or of an unlisted data set are left out and
-    told of in `skipped`. A broken file raises FormatError naming it, or is skipped too with `skip_bad`. Raises
-    MissingDataError where there is no recording, UsageError for an unlisted name in `datasets` or one listed twice.
+    listed in `skipped`. A damaged file raises FormatError, or is skipped, too, with `skip_bad`. Raises MissingDataError
+    where there is no recording, UsageError for an unlisted name in `datasets` or one listed twice.
     """
 
     root: str | None = None
@@ -65,11 +64,19 @@ class Amass(Source):
     def __post_init__(self) -> None:
         listed = [plain(dataset) for dataset in (*self.train, *self.val, *self.test)]
         if double := {one for one in listed if listed.count(one) > 1}:
-            raise UsageError(expected="every data set in one split", got=f"{sorted(double)} twice", cure="Choose one.")
+            raise UsageError(
+                expected="every data set in one split",
+                got=f"{sorted(double)} twice",
+                cure="Take each out of all lists but one.",
+            )
         for dataset in self.datasets:
             if plain(dataset) not in listed:
                 names = ", ".join((*self.train, *self.val, *self.test))
-                raise UsageError(expected=f"data sets among {names}", got=f"'{dataset}'", cure="List it in a split.")
+                raise UsageError(
+                    expected=f"data sets among {names}",
+                    got=f"'{dataset}'",
+                    cure="Use one of these names, or list it in `train`, `val` or `test`.",
+                )
 
     @derived
     def skeleton(self) -> Skeleton:
@@ -81,9 +88,7 @@ class Amass(Source):
     @cached_property
     def taken_body(self) -> str:
         """The body whose files are taken."""
-        if self.body is not None:
-            return self.body
-        return next(header for header in self._found[0]).body
+        return self.body or self._found[0][0].body
 
     @derived
     def actions(self) -> tuple[str, ...]:
@@ -117,12 +122,12 @@ class Amass(Source):
 
     @property
     def damaged(self) -> dict[str, Path]:
-        """Of the files that are `skipped` unread, those that are broken, by name."""
+        """The damaged ones of the files that are `skipped` unread, by name."""
         return self._found[2]
 
     @cached_property
     def by_key(self) -> dict[str, Header]:
-        """The recordings by `amass_files.key`, which is the same in every release."""
+        """The recordings by `amass_files.key`, which all releases share."""
         return {key(header.name): header for header in reversed(self.recordings)}
 
     def _files(self) -> Iterator[Path]:

@@ -1,8 +1,8 @@
-"""One recording of AMASS: both dialects of its npz files, and the names that its data sets go by.
+"""One recording of AMASS: both layouts of its npz files, and the spellings of its data sets.
 
 SMPL and SMPL-H releases (`*_poses.npz`) write `poses` (frame, 72 or 156) and `mocap_framerate`; the SMPL-X release
 (`*_stageii.npz`) writes `poses` (frame, 165), or its parts, and `mocap_frame_rate`. Rotation vectors in radians,
-`trans` in metres, z up. Files of shapes and calibration lie among them and hold no recording.
+`trans` in metres, z up. Files of shapes and calibration among them are no recordings.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _OTHER_NAMES = {
 
 @dataclass(frozen=True)
 class Header:
-    """What a recording is, read without its frames."""
+    """Facts of a recording, read without its frames."""
 
     path: Path
     name: str  # below the root of AMASS, with forward slashes, without the suffix
@@ -49,7 +49,7 @@ class Header:
 
     @property
     def dataset(self) -> str:
-        """The folder of its data set, as it is written."""
+        """The folder of its data set, spelled as on disk."""
         return self.name.split("/")[0]
 
 
@@ -67,7 +67,7 @@ def key(name: str) -> str:
 
 
 def identity(name: str) -> str:
-    """The recording's identity: that of the CMU archive for its trials; another set's stays within AMASS."""
+    """The recording's identity: that of the CMU archive for its trials, else one within AMASS."""
     dataset, _, trial = key(name).partition("/")
     trial = trial.rsplit("/", 1)[-1]
     if dataset == "cmu" and re.fullmatch(r"\d+_\d+", trial):
@@ -76,9 +76,9 @@ def identity(name: str) -> str:
 
 
 def read_header(path: Path, name: str) -> Header | str:
-    """What a file holds, or why it is no recording: "no poses", "no frame rate".
+    """The facts of a file, or why it is no recording: "no poses", "no frame rate".
 
-    Raises FormatError where it is no archive, or poses and rate are not what they should be.
+    Raises FormatError where it is no archive, or poses and rate are malformed.
     """
     wanted = ("poses", *RATES, *(part for part, _ in _PARTS))
     with open_archive(path, "an NPZ archive of arrays") as archive:
@@ -109,10 +109,10 @@ class Take:
     gender: str
 
     def motion(self, body: SmplBody | None = None) -> Motion:
-        """The recording with y up, on the user's own `body` in its shape, or on the catalogue's average one.
+        """The recording with y up, on the user's `body` in the subject's shape, or on the catalogue's average one.
 
-        The pelvis stands at `trans` plus its rest place in the shaped body. Without a body that place is not known,
-        and the pelvis stands at `trans`: heights are then off by a constant of some twenty centimetres.
+        The pelvis is at `trans` plus its rest position in the shaped body. Without a body that position is unknown and
+        left out: heights are then off by a constant of about 0.2 m.
         """
         if body is None:
             return self.on(catalog.skeleton(BODIES[self.header.body]), torch.zeros(3))
@@ -155,8 +155,8 @@ def read_take(header: Header) -> Take:
 
 
 def broken(path: Path, expected: str, got: str) -> FormatError:
-    """The error for a file of AMASS that is not what it should be."""
-    return FormatError(where=str(path), expected=expected, got=got, cure="The file is damaged: copy it again.")
+    """The error for a damaged file of AMASS."""
+    return FormatError(where=str(path), expected=expected, got=got, cure="Copy the file again, or leave it out.")
 
 
 def _poses_shape(path: Path, shapes: dict[str, tuple[int, ...]]) -> tuple[int, int]:
@@ -179,10 +179,10 @@ def _gender(archive: Archive, names: set[str]) -> str:
         return "neutral"
     try:
         value = archive.array("gender")
-    except FormatError:  # an object array, which only a pickle could hold: the body is then the neutral one
+    except FormatError:  # an object array, which would need a pickle
         return "neutral"
-    said = value.reshape(-1)[0] if value.size else ""
-    return (said.decode("ascii", "replace") if isinstance(said, bytes) else str(said)).lower()
+    text = value.reshape(-1)[0] if value.size else ""
+    return (text.decode("ascii", "replace") if isinstance(text, bytes) else str(text)).lower()
 
 
 def _check_finite(path: Path, name: str, array: NDArray[Any]) -> None:

@@ -1,8 +1,11 @@
 """Joint positions of AMASS as Render-In-Between keeps them: one HDF5 file, `{dataset}/{motion}/joints`.
 
 Each is float64 (frame, 52, 3), metres, z up: the 52 joints of SMPL-H with global motion. The released builder kept
-every frame of recordings at 60 to 250 Hz and no rate with them, while its configuration takes 60: so the rate is the
-caller's to say (`fps`). HDF5 is read by h5py, of the extra `data`.
+every frame of recordings at 60 to 250 Hz without their rate, while its configuration takes 60; so the caller gives the
+rate (`fps`). HDF5 is read by h5py, of the extra `data`.
+
+The file is built from the user's AMASS and SMPL-H model: every recording becomes a file of its own first, by a job
+(`kinema.apps.batch.amass_joints`); the HDF5 is written at the end, atomically.
 """
 
 from __future__ import annotations
@@ -38,7 +41,7 @@ TRAIN: tuple[str, ...] = (
 )  # fmt: skip
 TEST: tuple[str, ...] = ("Transitions_mocap", "SSM_synced", "HumanEva", "MPI_HDM05", "SFU", "MPI_mosh")
 _LISTS: dict[Split, tuple[str, ...]] = {"train": TRAIN, "val": (), "test": TEST}
-_ORIGIN = "Build it from AMASS (amass.is.tue.mpg.de, non-commercial, on request) and a body model of one's own."
+_ORIGIN = "Build it from AMASS (amass.is.tue.mpg.de, non-commercial) and your SMPL-H model: kinema data amass-joints."
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,6 @@ class AmassJoints:
             raise _damaged(f"{where}/joints", "finite numbers", f"NaN or infinity in frame {frame}")
         positions = torch.from_numpy(array.astype(np.float32))
         if self.z_up:
-            # Turned about x by a quarter: what pointed up (z) is y, and what was y points back.
             positions = torch.stack((positions[..., 0], positions[..., 2], -positions[..., 1]), -1)
         return Points(self.skeleton, positions, self.fps, identity=f"amass/{name}")
 
@@ -103,7 +105,7 @@ class AmassJoints:
 
 
 def _damaged(where: str, expected: str, got: str) -> FormatError:
-    return FormatError(where=where, expected=expected, got=got, cure="The file is damaged or another: build it again.")
+    return FormatError(where=where, expected=expected, got=got, cure="Build the file again: kinema data amass-joints.")
 
 
 _KEPT = (0.1, 0.9)  # what the release keeps of every recording
@@ -112,10 +114,10 @@ _RELEASED_BETAS = 10
 
 @dataclass(frozen=True)
 class Building:
-    """How the file is made: `fps` None keeps every recording's rate, `released` takes the male body for everybody.
+    """How the file is made: `fps` None keeps every recording's rate, `released` takes the male body for all subjects.
 
-    The release did both, and had soft-tissue shapes of its own on top, which are left out here: they move joints by
-    little and need another licensed file. At one `fps` the reader's single rate is true of all.
+    The release did both. It also added soft-tissue shapes, which are left out here: they move joints little and need
+    another licensed file. With one `fps` the reader's single rate holds for all recordings.
     """
 
     fps: float | None = 60.0
@@ -123,7 +125,7 @@ class Building:
 
 
 def recordings_of(amass: Path | str) -> dict[str, Path]:
-    """The files of the release's data sets by their names in the HDF5; broken ones are among them and fail when read.
+    """The files of the release's data sets by their names in the HDF5; damaged ones are among them and fail when read.
 
     Files without poses or rate are left out. Raises MissingDataError where there is no recording, FormatError where two
     would have one name.
@@ -143,24 +145,20 @@ def recordings_of(amass: Path | str) -> dict[str, Path]:
 
 
 def write_hdf5(out: Path, parts: dict[str, Path], how: Building) -> None:
-    """The HDF5 of all parts (.npy, by name), whole or not at all. Raises UsageError where h5py is not installed."""
+    """The HDF5 of all parts (.npy, by name), written atomically. Raises UsageError where h5py is not installed."""
     with atomic_path(out) as beside, require_h5py().File(beside, "w") as file:
-        _fill(file, parts, how)
-
-
-def _fill(file: Any, names: dict[str, Path], how: Building) -> None:
-    for name, path in names.items():
-        joints = file.create_dataset(f"{name}/joints", data=np.load(path))
-        if how.fps is not None:
-            joints.attrs["fps"] = how.fps
+        for name, path in parts.items():
+            joints = file.create_dataset(f"{name}/joints", data=np.load(path))
+            if how.fps is not None:
+                joints.attrs["fps"] = how.fps
 
 
 def read_joints(
     path: Path, model: Path, bodies: dict[str, smpl.SmplBody], how: Building
 ) -> Float[np.ndarray, "frame joint 3"]:
-    """The middle eight tenths of a recording as joint places: float64, metres, z up. `bodies` keeps those loaded.
+    """The middle eight tenths of a recording as joint positions: float64, metres, z up. `bodies` caches models.
 
-    Raises FormatError for a broken recording or a model that is not SMPL-H's, MissingDataError for a missing model.
+    Raises FormatError for a damaged recording or a model that is not SMPL-H's, MissingDataError for a missing model.
     """
     header = read_header(path, path.stem)
     if isinstance(header, str):
@@ -177,13 +175,12 @@ def read_joints(
     motion = take.on(shaped, shaped.offsets[0])
     kept = motion[int(_KEPT[0] * motion.frames) : max(int(_KEPT[1] * motion.frames), 1)]
     kept = kept if how.fps is None else resample(kept, how.fps)
-    places, _ = forward_kinematics(kept.rotations.double(), kept.root.double(), shaped.offsets.double(), shaped.parents)
-    return (places @ TO_Y_UP.double()).numpy()
+    kept_on = (kept.rotations.double(), kept.root.double(), shaped.offsets.double(), shaped.parents)
+    return (forward_kinematics(*kept_on)[0] @ TO_Y_UP.double()).numpy()
 
 
 def _name(place: str) -> str | None:
-    """`{dataset}/{subject}_{file}.npz`, the data set in the release's spelling, which its reader looks for; None for
-    a data set that the release does not have."""
+    """`{dataset}/{subject}_{file}.npz` in the release's spelling; None for a data set that the release lacks."""
     dataset, *rest = place.split("/")
     known = next((name for name in (*TRAIN, *TEST) if plain(name) == plain(dataset)), None)
     return None if known is None else f"{known}/{'_'.join(rest)}.npz"

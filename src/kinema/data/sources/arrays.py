@@ -16,7 +16,7 @@ from kinema.core.safe_zip import read_npz, room_for
 
 Kind = Literal["numbers", "whole numbers", "texts"]
 _LETTERS: dict[Kind, str] = {"numbers": "fiu", "whole numbers": "iu", "texts": "US"}
-_CURE = "Check that the file is the one that its name says, and copy it again."
+_CURE = "Copy or download the file again, or name another one."
 _BROKEN = (OSError, KeyError, RuntimeError, TypeError, ValueError, MemoryError)  # what h5py raises on damaged files
 
 
@@ -45,7 +45,7 @@ def check_arrays(
 
 
 def require_h5py(otherwise: str = "") -> Any:
-    """The package h5py. Raises UsageError where it is not installed; `otherwise` says what would do without it."""
+    """The package h5py. Raises UsageError where it is not installed; `otherwise` completes the cure."""
     try:
         return importlib.import_module("h5py")
     except ImportError as error:

@@ -1,6 +1,6 @@
-"""BABEL (Punnakkal et al., CVPR 2021): what is done in recordings of AMASS, from frame to frame or as a whole.
+"""BABEL (Punnakkal et al., CVPR 2021): labels of actions in recordings of AMASS, by frame or by sequence.
 
-`{train,val,test}.json`: sequence id -> `feat_p` (the recording's place, whose first folder is dropped), `frame_ann` or
+`{train,val,test}.json`: sequence id -> `feat_p` (the recording's path, whose first folder is dropped), `frame_ann` or
 else `seq_ann` with `labels`, each of `act_cat` (a list of categories, or null) and, in `frame_ann`, `start_t` and
 `end_t` (seconds). The test file has no public labels.
 """
@@ -38,7 +38,7 @@ LICENCE = "BABEL and AMASS: non-commercial research only, by a licence of each u
 
 @dataclass(frozen=True)
 class Cut:
-    """A window of a recording, frames `first` to `stop` at the source's rate, and what is done in it."""
+    """A window of a recording, frames `first` to `stop` at the source's rate, and its labels."""
 
     sequence: str
     header: Header
@@ -49,13 +49,13 @@ class Cut:
 
 @dataclass(frozen=True)
 class SplitPlan:
-    """What a split holds, and what was left out of it: the sequence (and its label), and why."""
+    """The windows of a split, and the sequences (or labels) that were left out, each with the reason."""
 
     cuts: tuple[Cut, ...]
     skipped: tuple[tuple[str, str], ...]
 
     def report(self) -> dict[str, int]:
-        """Why things were left out, and how often; "kept" is the number of windows."""
+        """Reason -> how often something was left out for it; "kept" is the number of windows."""
         counts = {"kept": len(self.cuts)}
         for _, why in self.skipped:
             counts[why] = counts.get(why, 0) + 1
@@ -66,13 +66,13 @@ class SplitPlan:
 class Babel(Source):
     """Labelled windows of the recordings of `amass`, by the json files in the folder `root` (None: KINEMA_DATA's).
 
-    `trimmed` cuts every labelled stretch out, from frame int(start * fps) to int(end * fps), the last included; a
-    sequence that is labelled as a whole only is one stretch with all its labels. Otherwise sequences stay whole, with
-    every label of theirs. Stretches are cut into windows of `frames`, each beginning `overlap` frames before the last
-    one's end; a rest of `minimum` frames or more is a window too. Stretches with none of the first `classes` categories
-    are left out, but for the test split, which has no labels. The categories come from `action_label_2_idx.json` of
-    BABEL's repository where that lies in `root` (category -> place by frequency), else by how many labels of train.json
-    and val.json name them; "transition" is none. `body`, `model` and the folder `amass` are those of `Amass`.
+    `trimmed` cuts out every labelled stretch, from frame int(start * fps) to int(end * fps) inclusive; a sequence with
+    labels of the whole only is one stretch with all of them. Otherwise sequences stay whole, with all their labels.
+    Stretches are cut into windows of `frames`, each beginning `overlap` frames before the end of the last; a rest of
+    `minimum` frames or more is a window, too. Stretches without any of the first `classes` categories are left out,
+    except in the test split, which has no labels. Categories are ranked by `action_label_2_idx.json` of BABEL's
+    repository where that lies in `root`, else by the number of labels in train.json and val.json; "transition" is left
+    out. `body`, `model` and the folder `amass` are those of `Amass`.
 
     Raises MissingDataError where json or recordings are not there, FormatError naming the entry that is damaged,
     UsageError where the windows' lengths do not fit together.
@@ -97,10 +97,12 @@ class Babel(Source):
             raise UsageError(
                 expected="0 <= overlap < frames, 1 <= minimum <= frames, fps above 0",
                 got=f"frames={self.frames}, overlap={self.overlap}, minimum={self.minimum}, fps={self.fps:g}",
-                cure="The defaults fit: leave these options out, or keep overlap below frames.",
+                cure="Leave these fields out, or keep overlap below frames.",
             )
         if self.classes not in (60, 120):
-            raise UsageError(expected="60 or 120 classes", got=f"{self.classes}", cure="These two are BABEL's.")
+            raise UsageError(
+                expected="60 or 120 classes", got=f"{self.classes}", cure="Give classes=60 or classes=120."
+            )
 
     @derived
     def skeleton(self) -> Skeleton:
@@ -121,7 +123,7 @@ class Babel(Source):
             yield replace(last[1][cut.first : cut.stop], action=LABELS.join(cut.labels) or None)
 
     def plan(self, split: Split) -> SplitPlan:
-        """The windows of a split and what was left out, from labels and headers alone."""
+        """The windows of a split and what was left out; only labels and headers are read."""
         check_split(split)
         if split not in self._plans:
             self._plans[split] = self._make_plan(split)
@@ -183,7 +185,7 @@ class Babel(Source):
             elif not labels:
                 skipped.append((sequence.name, f"none of the {self.classes} categories"))
             else:
-                # Unlike the original: exchanged times are put right, not read as one frame.
+                # Unlike the original: exchanged times are sorted, not read as one frame.
                 start, end = sorted((label.start, label.end))
                 yield int(start * self.fps), min(int(end * self.fps) + 1, total), labels
 
@@ -206,7 +208,7 @@ class Babel(Source):
     @cached_property
     def _amass(self) -> Amass:
         root = self.amass if self.amass is not None else self.root
-        # Every data set is welcome: the split is BABEL's.
+        # All data sets: the split is BABEL's.
         there = {plain(one.name): one.name for one in Amass(root).folder.iterdir() if one.is_dir()}
         everything = tuple(sorted(there.values()))
         return Amass(root, (), self.body, self.fps, self.model, train=everything, val=(), test=(), skip_bad=True)
@@ -218,7 +220,7 @@ _NO_ACTION = ("transition",)
 
 @dataclass(frozen=True)
 class BabelLabel:
-    """Categories, none where the file has null, and the seconds that they hold for, if it says any."""
+    """Categories (none where the file has null), and their start and end in seconds where the file has them."""
 
     categories: tuple[str, ...]
     start: float | None
@@ -227,7 +229,7 @@ class BabelLabel:
 
 @dataclass(frozen=True)
 class Sequence:
-    """An entry: its id, the recording's place below AMASS, its labels, and whether they are frame by frame."""
+    """An entry: its id, the recording's path below AMASS, its labels, and whether they are by frame."""
 
     name: str
     place: str
@@ -236,7 +238,7 @@ class Sequence:
 
 
 def read_sequences(path: Path) -> Iterator[Sequence]:
-    """The entries of a file, by id. Raises FormatError naming the entry and the field that is not as it should be."""
+    """The entries of a file, by id. Raises FormatError naming the entry and the field that is malformed."""
     entries = read_json(path)
     if not isinstance(entries, dict):
         raise _wrong(path, "", "a dict of sequences", type(entries).__name__)
@@ -292,4 +294,4 @@ def _seconds(path: Path, name: str, value: Any) -> float | None:
 
 def _wrong(path: Path, name: str, expected: str, got: str) -> FormatError:
     where = f"{path.name}, sequence {name}" if name else path.name
-    return FormatError(where=where, expected=expected, got=got, cure="The file is damaged: copy it again.")
+    return FormatError(where=where, expected=expected, got=got, cure="Copy the file again.")

@@ -1,9 +1,9 @@
 """The CMU forecasting benchmark of ConvSeq2Seq (Li et al., CVPR 2018): eight actions, five train files and a test file.
 
-Rows are frames at 120 Hz, although the field calls every second one 40 ms: a translation in ASF units and 38 rotation
-vectors for row vectors, so they are negated on the way to a `Motion`. Row 0 of every file is a T-pose that the
-conversion put there. One skeleton serves every subject. Ten of the 48 files are rarely to be had: they are simply
-absent (`CmuForecast.missing`); any other file that is not there is an error.
+Rows are frames at 120 Hz, although published horizons count every second one as 40 ms: a translation in ASF units and
+38 rotation vectors for row vectors, so they are negated in a `Motion`. Row 0 of every file is a T-pose that the
+conversion added. All subjects share one skeleton. Ten of the 48 files are hard to get and may be absent
+(`CmuForecast.missing`); any other file that is absent is an error.
 """
 
 from __future__ import annotations
@@ -71,10 +71,10 @@ _ORIGIN = (
 class CmuForecast(Source):
     """The benchmark's files below `root` (None: the folder that KINEMA_DATA names).
 
-    `drop_first` leaves the T-pose of row 0 out. `validation` names train files ("running_4") that are held out: they
-    leave "train" and are "val". `extra` adds the `walking_extra` files, which no published result uses, each to the
-    split of its folder. Raises MissingDataError where the data are not there, FormatError where a file is not what it
-    should be, UsageError where `validation` names no train file.
+    `drop_first` leaves out row 0, the T-pose. `validation` are train files ("running_4") that are "val" instead.
+    `extra` adds the `walking_extra` files, which no published result uses, each to the split of its folder. Raises
+    MissingDataError where the data are not there, FormatError where a file is malformed, UsageError where `validation`
+    names no train file.
     """
 
     root: str | None = None
@@ -94,7 +94,7 @@ class CmuForecast(Source):
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The benchmark's files that are not there, of those that are known to be hard to get."""
+        """The absent ones of the files that are hard to get."""
         return tuple(name for name in OFTEN_MISSING if name not in self._found.names)
 
     def clips(self, split: Split) -> Iterator[Motion]:
@@ -109,7 +109,7 @@ class CmuForecast(Source):
     def names(self, split: Split) -> tuple[str, ...]:
         """Names within the benchmark ("train/running/running_4") of one split's files: by action, then the extra ones.
 
-        Raises MissingDataError naming the first of the benchmark's files that should be there and is not.
+        Raises MissingDataError naming the first file that is absent and not hard to get.
         """
         check_split(split)
         held = self._held_out()
@@ -127,7 +127,7 @@ class CmuForecast(Source):
         return self._found.paths
 
     def identity(self, name: str) -> str:
-        """What the file of that name is a recording of: "cmu/06_07", or "?cmu/train/running_4" where nobody knows."""
+        """The identity of a file's recording: "cmu/06_07", or "?cmu/train/running_4" where the trial is unknown."""
         if trial := self._found.trials.get(name) or TRIALS.get(name):
             return f"cmu/{trial}"
         part, folder, file = name.split("/")
@@ -196,7 +196,7 @@ class _Pack:
 
 
 class _Tree:
-    """The benchmark as text files in folders, as its authors gave it out."""
+    """The benchmark as text files in folders, as its authors published it."""
 
     def __init__(self, folder: Path) -> None:
         self.place = str(folder)
@@ -211,7 +211,7 @@ class _Tree:
 
 
 def _unlike(where: str, expected: str, got: str) -> FormatError:
-    cure = "Check that this is a file of the CMU benchmark, and copy it again."
+    cure = "Copy the file of the CMU benchmark again."
     return FormatError(where=where, expected=expected, got=got, cure=cure)
 
 

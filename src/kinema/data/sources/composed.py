@@ -75,7 +75,7 @@ class Viewed(Source):
                 yield self._view(with_rotations(clip), f"{clip.identity}/{number}/{place}")
 
     def subject(self, identity: str) -> str:
-        """As the source says."""
+        """As in the source."""
         return self.of.subject(identity)
 
     def _sources(self) -> tuple[Source]:
@@ -104,9 +104,9 @@ class Mixed(Source):
     """Clips of several sources on one skeleton and at one rate, under common names.
 
     `onto` names the catalogue's skeleton that all are retargeted to (by the directions of bones), "" the first
-    source's own; `fps` is the rate. `rename` says what a label is called here ("dance_salsa" -> "dance"); clips none of
-    whose labels is then among `keep` are left out (no `keep`: all labels of all sources). `root` is handed to the
-    sources that have none of their own. Raises UsageError for no sources, or a name in `keep` that no source has.
+    source's own; `fps` is the rate. `rename` maps labels ("dance_salsa" -> "dance"); clips without a label among `keep`
+    are then left out (no `keep`: all labels of all sources). `root` is given to the sources that have none of their
+    own. Raises UsageError for no sources, or a name in `keep` that no source has.
     """
 
     sources: tuple[Source, ...]
@@ -118,7 +118,9 @@ class Mixed(Source):
 
     def __post_init__(self) -> None:
         if not self.sources:
-            raise UsageError(expected="at least one source to mix", got="none", cure="Name them in `sources`.")
+            raise UsageError(
+                expected="at least one source to mix", got="none", cure="Give Mixed(sources=(...)) one or more."
+            )
 
     @derived
     def name(self) -> str:
@@ -127,7 +129,7 @@ class Mixed(Source):
 
     @derived
     def licence(self) -> str:
-        """All the licences: what one of them forbids is forbidden."""
+        """All the licences; each of them applies."""
         return "; ".join(dict.fromkeys(source.licence for source in self.sources))
 
     @derived
@@ -153,7 +155,7 @@ class Mixed(Source):
         return tuple(action for action in self.actions if action in styles)
 
     def clips(self, split: Split) -> Iterator[Motion]:
-        """The clips of every source in turn."""
+        """The clips of one source after the other."""
         check_split(split)
         names, kept = dict(self.rename), set(self.actions)
         for source in self._rooted:
@@ -168,7 +170,7 @@ class Mixed(Source):
         return self._rooted
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Label -> split -> number of clips, without bringing them to the skeleton: what `keep` can be chosen by."""
+        """Label -> split -> number of clips, counted without retargeting; it helps to choose `keep`."""
         names = dict(self.rename)
         found: dict[str, dict[str, int]] = {}
         for source in self._rooted:
@@ -190,14 +192,14 @@ class Mixed(Source):
 OPEN_ACTIONS: tuple[str, ...] = (
     "walk", "run", "jump", "sit", "dance", "wave", "squat", "kick", "punch", "bow", "reach", "sneak",
 )  # fmt: skip
-"""What shipped generators know: walk, run, jump and sit in both sources, dance in CMU only, the others procedural."""
+"""The actions of the shipped generators: walk, run, jump, sit in both sources, dance in CMU, the others procedural."""
 _BENCHMARK_TESTS = ("cmu/06_07", "cmu/11_01", "cmu/14_12", "cmu/16_35", "cmu/35_01")
 # The benchmark's jumping take is not identified; of the trials that may be it, those known to be training files stay.
 _MAYBE_JUMPING = ("02_04", "13_10", "13_13", "13_40", "13_41", "13_42", "14_07", "14_08")
 
 
 def open_actions(clips_per_action: int = 24, seconds: float = 6.0) -> Mixed:
-    """Motion of twelve actions that may be built upon freely: CMU recordings and kinema's own procedural motion.
+    """Motion of twelve actions under free licences: CMU recordings and kinema's own procedural motion.
 
     On `kinema24` at 30 frames per second. Recordings that the CMU forecasting benchmark tests on, or may test on, are
     left out, and so are clips in which a joint flips.

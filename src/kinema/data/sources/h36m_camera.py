@@ -43,10 +43,10 @@ _ORIGIN = (
 
 @dataclass(frozen=True)
 class CalibratedCamera:
-    """World -> camera R (X - T), radial k1..k3 and tangential p1, p2 distortion, focal lengths and centre in pixels."""
+    """World to camera R (X - T), radial k1..k3 and tangential p1, p2 distortion, focal lengths and centre in pixels."""
 
     rotation: Float[np.ndarray, "3 3"]
-    place: Float[np.ndarray, " 3"]
+    position: Float[np.ndarray, " 3"]
     focal: Float[np.ndarray, " 2"]
     centre: Float[np.ndarray, " 2"]
     radial: Float[np.ndarray, " 3"]
@@ -54,7 +54,7 @@ class CalibratedCamera:
 
     def see(self, world: Float[np.ndarray, "*b 3"]) -> tuple[Float[np.ndarray, "*b 2"], Float[np.ndarray, "*b"]]:
         """Pixels, y down, and depths in millimetres."""
-        observed = (world - self.place) @ self.rotation.T
+        observed = (world - self.position) @ self.rotation.T
         depth = observed[..., 2]
         x = observed[..., :2] / depth[..., None]
         square = (x**2).sum(-1)
@@ -66,12 +66,12 @@ class CalibratedCamera:
 
 @dataclass(frozen=True)
 class H36MCamera(Source):
-    """Ten actions as one camera saw them: pixels relative to the hip, as large as at the mean depth of training.
+    """Ten actions in one camera's view: pixels relative to the hip, scaled to the mean depth of the training takes.
 
     2-D points, x to the right and y up, at 50 Hz; the first 6 s of a take are left out. Subjects 1, 5, 7, 8, 9 are
-    "train", 11 is "test"; `validation` names a training subject that is "val" instead. `root` is the folder with S1 ...
-    and cameras.h5 (None: the one that KINEMA_DATA names; `h36m` in it will do). Raises MissingDataError where a file
-    is not there, FormatError where one is not what it should be, UsageError without h5py.
+    "train", 11 is "test"; `validation` is a training subject that is "val" instead. `root` is the folder with S1 ...
+    and cameras.h5, or one with a folder `h36m` of them (None: the folder that KINEMA_DATA names). Raises
+    MissingDataError where a file is not there, FormatError where one is malformed, UsageError without h5py.
     """
 
     root: str | None = None
@@ -138,7 +138,7 @@ class H36MCamera(Source):
                 where=f"{path}: 3D_positions",
                 expected=f"96 rows and more than {_SKIPPED} columns of finite numbers",
                 got=f"{positions.dtype} of shape {positions.shape}" + ("" if numbers else ", not all of them finite"),
-                cure="The file is not of this layout, or cut short: make it again.",
+                cure="Make the file again with the 3d-pose-baseline benchmark's scripts.",
             )
         return self._cameras[subject].see(positions.T.astype(np.float64).reshape(-1, 32, 3))
 
@@ -157,7 +157,7 @@ class H36MCamera(Source):
                 where=str(path),
                 expected=f"camera {CAMERA} of every subject",
                 got=f"none for {', '.join(map(str, lacking))}",
-                cure="Get the benchmark's cameras.h5.",
+                cure="Copy cameras.h5 of the 3d-pose-baseline benchmark again.",
             )
         return found
 
@@ -181,7 +181,7 @@ def _camera(group: Any, path: Path) -> CalibratedCamera:
                 where=f"{path}, {group.name}/{key}",
                 expected=f"{count} finite numbers",
                 got=f"{array.dtype} of shape {array.shape}",
-                cure="Get the benchmark's cameras.h5.",
+                cure="Copy cameras.h5 of the 3d-pose-baseline benchmark again.",
             )
         flat[key] = array.reshape(-1).astype(np.float64)
     return CalibratedCamera(flat["R"].reshape(3, 3).T, flat["T"], flat["f"], flat["c"], flat["k"], flat["p"])

@@ -38,11 +38,11 @@ ORIGIN = (
 
 @dataclass(frozen=True)
 class H36MExpmap(Source):
-    """The benchmark's files below `root` (None: the folder that KINEMA_DATA names; a folder `h36m` in it will do).
+    """The benchmark's files below `root` or a folder `h36m` in it (None: the folder that KINEMA_DATA names).
 
-    Subject 5 is "test"; `validation` names subjects that are "val"; the others are "train". `actions` narrows the
-    actions down. Raises MissingDataError where a file is not there, FormatError where one is not what it should be,
-    UsageError where an action or a subject is not in the set.
+    Subject 5 is "test"; `validation` are subjects that are "val"; the others are "train". `actions` selects actions.
+    Raises MissingDataError where a file is not there, FormatError where one is malformed, UsageError where an action or
+    a subject is not in the set.
     """
 
     root: str | None = None
@@ -62,7 +62,7 @@ class H36MExpmap(Source):
                 raise UsageError(
                     expected=f"validation subjects among {', '.join(map(str, SUBJECTS))}, without {TEST_SUBJECT}",
                     got=f"{subject}",
-                    cure="Subject 5 is what the benchmark tests on.",
+                    cure="Give validation=(11,), or others of them.",
                 )
 
     @derived
@@ -96,7 +96,7 @@ class H36MExpmap(Source):
                 where=str(path),
                 expected=f"at least {SHORTEST} rows",
                 got=f"{motion.frames}",
-                cure="The file is cut short: copy it again.",
+                cure="Copy the file again: it is cut short.",
             )
         return replace(motion, action=action, identity=f"h36m/S{subject}/{action}_{clip}")
 

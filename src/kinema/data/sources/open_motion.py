@@ -27,14 +27,12 @@ _T_POSE_FIRST = ("cmu_bvh",)  # measured: all 185 recordings leave it at 8 m/s o
 class OpenMotion(Source):
     """Packs in the folder `root` (None: the one that KINEMA_DATA names), as clips of positions of `canon17`, metres.
 
-    Forward kinematics on each body's own bones, then the pack's canonical joints. Where `fps` is given, the rotations
-    are brought to that rate first, which is exact for limbs that swing; None leaves every pack its own rate. The first
-    row of every CMU recording is a T-pose that nobody stood in, and is dropped. A recording is cut where a joint moves
-    faster about the root than `fastest` (metres per second: limbs that flip in the files; None: nowhere), and its
-    pieces share an identity; flips that only twist a bone do not move joints and stay. `validation` names pairs (pack,
-    start of a recording's name): training clips that are "val" instead; that is HDM05's actor dg, whose pack has no
-    such split. `exclude` names identities to leave out. Raises UsageError for no packs, one named twice or unknown, or
-    a speed that is not positive.
+    Forward kinematics on each body's own bones, then the pack's canonical joints. Rotations are resampled to `fps`
+    first (None: every pack keeps its rate). The first row of every CMU recording, an artificial T-pose, is dropped. A
+    recording is cut where a joint moves faster about the root than `fastest` (metres per second; limbs flip in some
+    files; None: nowhere), and its pieces share an identity. `validation` are pairs (pack, start of a recording's name):
+    training clips that are "val" instead, as HDM05 has no such split. `exclude` are identities to leave out. Raises
+    UsageError for no packs, one named twice or unknown, or a speed that is not positive.
     """
 
     packs: tuple[str, ...] = ("cmu_bvh", "hdm05")
@@ -52,14 +50,16 @@ class OpenMotion(Source):
                 expected="at least one pack, each once", got=str(self.packs), cure=f"Choose among {', '.join(PACKS)}."
             )
         if self.fastest is not None and not self.fastest > 0:
-            raise UsageError(expected="a speed above 0 m/s", got=f"{self.fastest}", cure="Give None for no limit.")
+            raise UsageError(
+                expected="a speed above 0 m/s", got=f"{self.fastest}", cure="Give fastest=20.0, or None for no limit."
+            )
         for pack in (*self.packs, *(pack for pack, _ in self.validation)):
             if pack not in PACKS:
                 raise unknown_name("rotation pack", pack, PACKS)
 
     @derived
     def licence(self) -> str:
-        """What may be done with the data: every pack's own words."""
+        """The licences of all packs."""
         return "; ".join(f"{pack}: {PACKS[pack].licence}" for pack in self.packs)
 
     @derived
@@ -80,9 +80,9 @@ class OpenMotion(Source):
                 yield from self._canonical(clip if pack.pack not in _T_POSE_FIRST else clip[min(1, clip.frames - 1) :])
 
     def subject(self, identity: str) -> str:
-        """What stands before the first underscore of a name: CMU's subject, HDM05's actor ("cmu/06", "hdm05/bk").
+        """The name up to its first underscore: CMU's subject, HDM05's actor ("cmu/06", "hdm05/bk").
 
-        A recording whose trial is not known (its identity begins with a question mark) stands for itself.
+        Where the trial is not known (a question mark begins the identity), it is the identity itself.
         """
         return identity if identity.startswith("?") else identity.partition("_")[0]
 

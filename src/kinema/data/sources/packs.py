@@ -70,9 +70,9 @@ PACKS: dict[str, _About] = {
 class RotationPack(Source):
     """The recordings of `{pack}.npz` in the folder `root` (None: the folder that KINEMA_DATA names).
 
-    `clean_only` leaves out clips in which a joint flips; `exclude` names identities ("cmu/06_07") that are left out of
-    every split, for instance because a benchmark tests on them. Raises UsageError for another pack's name,
-    MissingDataError where the file is not there, FormatError where it is not laid out as a pack.
+    `clean_only` leaves out clips in which a joint flips; `exclude` are identities ("cmu/06_07") to leave out of every
+    split, such as those that a benchmark tests on. Raises UsageError for an unknown pack, MissingDataError where the
+    file is not there, FormatError where it is not laid out as a pack.
     """
 
     pack: str
@@ -91,7 +91,7 @@ class RotationPack(Source):
 
     @derived
     def licence(self) -> str:
-        """What may be done with the data."""
+        """The licence of the data."""
         return PACKS[self.pack].licence
 
     @derived
@@ -106,7 +106,7 @@ class RotationPack(Source):
 
     @property
     def fps(self) -> float:
-        """Frames per second, as the file says."""
+        """Frames per second."""
         return float(self._arrays["fps"])
 
     @derived
@@ -136,7 +136,7 @@ class RotationPack(Source):
         return (self._clip(i) for i in map(int, np.flatnonzero(chosen)) if self.identity(i) not in self.exclude)
 
     def identity(self, clip: int) -> str:
-        """What the clip at that place in the file is a recording of."""
+        """The identity of the clip with that index in the file."""
         name = str(self._arrays["name"][clip])
         if self.pack == "cmu_bvh" and not re.fullmatch(r"\d+_\d+", name):
             return f"?cmu/bvh/{name}"  # themed collections whose trial numbers were lost
@@ -248,4 +248,4 @@ def _check_layout(path: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:
 
 
 def _damaged(where: str, expected: str, got: str) -> FormatError:
-    return FormatError(where=where, expected=expected, got=got, cure="The pack is damaged: copy or build it again.")
+    return FormatError(where=where, expected=expected, got=got, cure="Copy or build the pack again.")

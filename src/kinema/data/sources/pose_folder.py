@@ -1,10 +1,10 @@
 """Folders that PoseGPT's own preprocessing wrote: `pose.pkl` and `action.pt`, a pair for each split.
 
 `pose.pkl` is a pickled list of float tensors (frame, 75, 159 or 168): rotation vectors of SMPL, SMPL-H or SMPL-X from
-the root on, then the translation in metres, at 30 frames per second, y **down** as that preprocessing turned it.
+the root on, then the translation in metres, at 30 frames per second, y **down** after that preprocessing.
 Written by `save_into_array` it is `pose.pt` instead, one tensor (sequence, frame, column), with `valid.pt` (sequence,
-frame) of ones where frames are there. `action.pt` is a tensor (sequence, class) of zeros and ones. Nothing of the
-pickles is run (`kinema.core.safe_pickle`).
+frame) of ones where frames exist. `action.pt` is a tensor (sequence, class) of zeros and ones. The pickles are read
+without running them (`kinema.core.safe_pickle`).
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ from kinema.motion.skeleton import Skeleton
 POSES, ARRAY, VALID, ACTIONS = "pose.pkl", "pose.pt", "valid.pt", "action.pt"
 _WHAT = "a folder of PoseGPT's preprocessing (train_60/.../pose.pkl or pose.pt, and action.pt; val_60/...)"
 _ORIGIN = "Run that preprocessing on BABEL and AMASS, or train on these themselves by kinema's source Babel."
-_Y_UP = torch.tensor([1.0, -1.0, -1.0])  # by half a turn about x
+_Y_UP = torch.tensor([1.0, -1.0, -1.0])  # a rotation by pi about x
 
 
 @dataclass(frozen=True)
 class PoseFolder(Source):
     """The sequences below `root` (None: the folder that KINEMA_DATA names), with y up and at `fps`.
 
-    A split is the one `pose.pkl` or `pose.pt` below a folder whose name begins like it ("train_60"); one that lies in
-    `root` itself is "train". Classes are called as `action_label_2_idx.json` of BABEL says where that lies in `root`,
-    else "class 0", "class 1" ... Raises MissingDataError where there is neither, UsageError where a split has several,
-    FormatError naming the sequence that is not laid out so.
+    A split is the one `pose.pkl` or `pose.pt` below a folder whose name begins like it ("train_60"); one in `root`
+    itself is "train". Classes have the names of `action_label_2_idx.json` of BABEL where that lies in `root`, else
+    "class 0", "class 1" ... Raises MissingDataError where there is no such file, UsageError where a split has several,
+    FormatError naming the sequence that is malformed.
     """
 
     root: str | None = None
@@ -121,7 +121,7 @@ class PoseFolder(Source):
             if len(found) > 1:
                 got = " and ".join(str(path.relative_to(self._folder)) for path in found[:2])
                 expected = f"one {POSES} or {ARRAY} of {split} below {self._folder}"
-                raise UsageError(expected=expected, got=got, cure="Name a folder.")
+                raise UsageError(expected=expected, got=got, cure="Give one of their folders as root.")
             for path in found:
                 pairs.append((split, path))
         if not pairs:
@@ -130,7 +130,7 @@ class PoseFolder(Source):
 
 
 def _padded(path: Path) -> list[Tensor]:
-    """The sequences of one array, without the frames that fill them up."""
+    """The sequences of one array, without padding."""
     poses, valid = (read_torch(path), read_torch(path.with_name(VALID)))
     if not isinstance(poses, Tensor) or poses.dim() != 3 or not len(poses):
         got = f"shape {tuple(poses.shape)}" if isinstance(poses, Tensor) else type(poses).__name__
@@ -153,5 +153,5 @@ def _body(path: Path, place: int, rows: object) -> str:
 def _damaged(path: Path, place: int | None, expected: str, got: str) -> FormatError:
     where = str(path) if place is None else f"{path}, sequence {place}"
     return FormatError(
-        where=where, expected=expected, got=got, cure="The file is damaged or of another kind: make it again."
+        where=where, expected=expected, got=got, cure="Make the file again with PoseGPT's preprocessing."
     )
