@@ -78,7 +78,7 @@ def changed(way: list[Any], value: Any) -> dict[str, Any]:
         (["sed"], 1, ["a key of recipe", "'sed'", "Did you mean seed"]),
         (["stages", 0, "optim", "learning_rate"], 1, ["a key of recipe.stages.0.optim", "'learning_rate'"]),
         (["stages", 0, "model", "layer"], 4, ["recipe.stages.0.model", "Did you mean layers"]),
-        (["source"], KeyError, ["the key 'source' in recipe", "Add it"]),
+        (["source"], KeyError, ["the key 'source' in recipe", "VALUE"]),
         (["stages", 0, "task", "observed"], KeyError, ["the key 'observed' in recipe.stages.0.task"]),
         (["source", "kind"], KeyError, ["the key 'kind' in recipe.source", "Synthetic"]),
         (["source", "kind"], "Sinthetic", ["a kind of recipe.source", "Did you mean Synthetic"]),
@@ -171,3 +171,10 @@ def test_differences_are_named_by_their_path() -> None:
     assert differences(one, other) == [("stages.0.optim.lr", one["stages"][0]["optim"]["lr"], 0.5)]
     assert differences({"a": [1, 2]}, {"a": [1]}) == [("a", [1, 2], [1])]
     assert differences({"a": 1}, {"b": 1}) == [("a", 1, None), ("b", None, 1)]
+
+
+def test_former_keys_are_read_and_set_but_not_written() -> None:
+    assert from_json({"turn": "model", "optim": {"lr": 1e-3}}, Phase) == Phase("model", Optim(lr=1e-3))
+    stage = recipe("render-in-between").with_value("stages.model.task.corruption.untold", "0.5").stages[1]
+    data = through_text(stage)["task"]["corruption"]
+    assert (data["unrated"], "untold" in data) == (0.5, False)

@@ -54,7 +54,7 @@ def action_gan_faithful_bandai2() -> Recipe:
 
 
 def action_gan_faithful() -> Recipe:
-    """The same on what the paper uses: Human3.6M as one camera saw it, thinned from 50 frames per second."""
+    """The same on what the paper uses: Human3.6M in the view of one camera, thinned from 50 frames per second."""
     return replace(
         action_gan_faithful_bandai2(),
         name="action-gan-faithful",
@@ -65,7 +65,7 @@ def action_gan_faithful() -> Recipe:
 
 
 def action_gan() -> Recipe:
-    """ActionGAN, mended, on motion that may be built upon freely: CMU recordings and procedural motion."""
+    """ActionGAN, mended, on motion under free licences: CMU recordings and procedural motion."""
     return replace(action_gan_bandai2(), name="action-gan", source=open_actions())
 
 
@@ -77,7 +77,7 @@ def action_gan_bandai2() -> Recipe:
     )  # fmt: skip
     motion = Stage(
         name="motion",
-        # Few steps: a critic that goes on makes runs turn (docs/papers/action_gan.md).
+        # Few steps: with a critic that trains longer, runs rotate (docs/papers/action_gan.md).
         model=ActionGAN.Config(
             frames=_FRAMES, walk="aware", judged="rebuilt", recognised=0.5, matching=0.0, calm=0.5, taught=1.0,
             lively=1.0,
@@ -96,8 +96,8 @@ def action_gan_bandai2() -> Recipe:
 
 
 def _taught_walk() -> tuple[Stage, Stage]:
-    """The walk by real motion: first its poses, then how much it moves, which from the start would hinder those."""
-    # Windows one after the other from where a recording begins: a hand that is raised was down before.
+    """The latent walk learns from real motion: first poses, then how much it moves, which would hinder the poses."""
+    # Windows follow one another from the start of a recording, so that a raised hand was down before.
     walk = Stage(
         name="walk", model=TaughtWalk.Config(), task=Generate(_FRAMES), optim=replace(_AUTOENCODER, weight_decay=0.0),
         steps=1_500, batch_size=32, balance="actions", stride=_FRAMES, ema=0.995, precision="auto",

@@ -1,4 +1,4 @@
-"""Recognisers of actions, as recipes: on Bandai-2 by content and style, and on what may be shipped."""
+"""Classifiers of actions, as recipes: on Bandai-2 by content and style, and on motion under free licences."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _OPTIM = Optim(kind="adamw", lr=2e-3, weight_decay=1e-3, warmup_steps=50, schedu
 
 
 def classifier_bandai2() -> Recipe:
-    """A recogniser of Bandai-2's ten contents and seven styles, 64 frames at 30 per second."""
+    """A classifier of Bandai-2's ten contents and seven styles, 64 frames at 30 per second."""
     return _recipe("classifier-bandai2", LabelledPack("bandai2", label="both"))
 
 
 def classifier_open() -> Recipe:
-    """A recogniser of the twelve actions of CMU and procedural motion."""
+    """A classifier of the twelve actions of CMU and procedural motion."""
     return _recipe("classifier-open", open_actions())
 
 
 def classifier_posegpt() -> Recipe:
-    """PoseGPT's transformer recogniser on Bandai-2: its size is the published one for 168 numbers and 60 classes.
+    """PoseGPT's transformer classifier on Bandai-2; its size is the published one for 168 numbers and 60 classes.
 
-    The released recogniser reads axis-angle and absolute positions, and learns for 149,000 steps.
+    The released classifier reads axis-angle and absolute positions, and trains for 149,000 steps.
     """
     model = Classifier.Config(body="posegpt", width=256)
     return _recipe("classifier-posegpt", LabelledPack("bandai2", label="both"), model, lr=4e-5, steps=20_000)

@@ -1,7 +1,8 @@
-"""Recipes as JSON and back: nested frozen dataclasses, directed by their type annotations. Nothing is executed.
+"""Recipes as JSON and back: nested frozen dataclasses, read by their type annotations. Nothing is executed.
 
-Where a field is declared as one dataclass, its JSON is the plain object of its fields. Where several classes could
-stand (a source, a model), the object has one more key, "kind": the class's name in `KINDS`.
+The JSON of a field that is declared as one dataclass is the plain object of its fields. Where several classes are
+possible (a source, a model), the object has one more key, "kind": the class's name in `KINDS`. A class may list keys of
+older versions in `FORMER_KEYS`.
 """
 
 from __future__ import annotations
@@ -24,22 +25,19 @@ _WORDS: dict[type, str] = {int: "a whole number", float: "a number", str: "a tex
 
 
 def to_json(value: object) -> Any:
-    """JSON data (dicts, lists, numbers, texts) of a recipe or a part of one.
-
-    Raises UsageError where a class is not in `KINDS`.
-    """
+    """JSON data (dicts, lists, numbers, texts) of a recipe or a part. Raises UsageError for a class not in `KINDS`."""
     return _encode(value, type(value))
 
 
 def from_json(data: Any, made: type[Value], where: str = "recipe") -> Value:
-    """The dataclass again. Raises UsageError, naming the key, for one that is unknown, missing or of the wrong type."""
+    """The dataclass of JSON data. Raises UsageError, naming the key, where one is unknown, missing or of wrong type."""
     return cast("Value", _decode(data, made, where))
 
 
 def parse(text: str, hint: Any, where: str) -> Any:
-    """A value of the annotated type from what a person typed: JSON, a bare word, or numbers with commas between.
+    """A value of the annotated type from typed text: JSON, a word, or numbers separated by commas.
 
-    Raises UsageError saying what is expected.
+    Raises UsageError where no reading fits.
     """
     readings: list[Any] = []
     if text.lower() in ("none", "null"):
@@ -50,7 +48,7 @@ def parse(text: str, hint: Any, where: str) -> Any:
     for reading in (*readings, text):
         with contextlib.suppress(UsageError):
             return _decode(reading, hint, where)
-    # None fits: say why not, of the reading that was meant.
+    # None fits: the error is that of the reading that was probably meant.
     return _decode(readings[0] if text.startswith(("{", "[")) and readings else text, hint, where)
 
 
@@ -82,7 +80,9 @@ def _encode(value: Any, hint: Any) -> Any:
         return [_encode(item, _item_hint(hint, place)) for place, item in enumerate(cast("tuple[Any, ...]", value))]
     if not dataclasses.is_dataclass(value) or isinstance(value, type):
         raise UsageError(
-            expected="recipes made of dataclasses, tuples, numbers and texts", got=repr(value), cure="Change its type."
+            expected="recipes made of dataclasses, tuples, numbers and texts",
+            got=repr(value),
+            cure="Make the field a frozen dataclass, a tuple, a number or a text.",
         )
     fields = {name: _encode(getattr(value, name), kind) for name, kind in field_types(type(value)).items()}
     declared = type(value) in _alternatives(hint) and type(value) not in KINDS.values()
@@ -155,7 +155,9 @@ def _decode_object(data: Any, hint: Any, where: str) -> Any:
     for field in dataclasses.fields(made):
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if field.init and required and field.name not in given:
-            raise UsageError(expected=f"the key '{field.name}' in {where}", got="none", cure="Add it.")
+            raise UsageError(
+                expected=f"the key '{field.name}' in {where}", got="none", cure=f'Add "{field.name}": VALUE.'
+            )
     return made(**{key: _decode(value, known[key], f"{where}.{key}") for key, value in given.items()})
 
 
@@ -165,7 +167,9 @@ def _class_of(given: dict[str, Any], hint: type, where: str) -> type:
         return hint
     fitting = {name: made for name, made in KINDS.items() if _fits(made, hint)}
     if KIND not in given:
-        raise UsageError(expected=f"the key '{KIND}' in {where}", got="none", cure=f"One of {', '.join(fitting)}.")
+        raise UsageError(
+            expected=f"the key '{KIND}' in {where}", got="none", cure=f'Add "{KIND}": one of {", ".join(fitting)}.'
+        )
     name = str(given.pop(KIND))
     if name not in fitting:
         raise unknown_name(f"kind of {where}", name, fitting)
@@ -175,7 +179,7 @@ def _class_of(given: dict[str, Any], hint: type, where: str) -> type:
 def _fits(made: type, hint: type) -> bool:
     try:
         return issubclass(made, hint)
-    except TypeError:  # a protocol with attributes cannot be asked about classes
+    except TypeError:  # issubclass refuses protocols with attributes
         members = [name for name in vars(hint) if not name.startswith("_")]
         return all(name in field_types(made) or hasattr(made, name) for name in members)
 

@@ -14,7 +14,7 @@ from kinema.motion.skeletons.h36m import H36M32_VARYING
 from kinema.recipes.recipe import Optim, Phase, Recipe, Stage
 from kinema.representations.cmu_rows import BenchmarkRowsConfig
 
-_ROOT = 6  # columns of the root's path and turn, which stand first and which nobody scores
+_ROOT = 6  # the first columns: the root's position and rotation, which no protocol scores
 _TASK = Forecast(observed=50, predicted=25, labelled=True)
 _RELEASED = ConvSeq2Seq.Config(
     padding="valid", long_frames=49, window=20, teacher="late", seam=True, class_head=True, feedback=0.95,
@@ -31,7 +31,7 @@ _MENDED_ADAM = Optim(
 
 
 def conv_seq2seq() -> Recipe:
-    """ConvSeq2Seq, mended, on the CMU forecasting benchmark: 50 frames seen, 25 forecast, at 60 frames per second."""
+    """ConvSeq2Seq, mended, on the CMU forecasting benchmark: 50 frames observed, 25 forecast, at 60 Hz."""
     stage = Stage(
         name="model", model=_MENDED, task=_TASK,
         optim=(
@@ -64,7 +64,7 @@ def conv_seq2seq_faithful() -> Recipe:
 
 
 def conv_seq2seq_h36m() -> Recipe:
-    """ConvSeq2Seq, mended, on Human3.6M: 50 frames seen, 25 forecast, at 25 frames per second; subject 11 held out."""
+    """ConvSeq2Seq, mended, on Human3.6M: 50 frames observed, 25 forecast, at 25 Hz; subject 11 held out."""
     return replace(
         conv_seq2seq(),
         name="conv-seq2seq-h36m",

@@ -1,4 +1,4 @@
-"""PoseGPT's recipes: a tokeniser, then the prior upon it; as the paper has them, and mended and compact."""
+"""PoseGPT's recipes: a tokeniser, then the prior over its tokens; as published, and mended and compact."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ from kinema.models.posegpt.tokenizer import PoseTokens
 from kinema.recipes.recipe import Optim, Recipe, Stage
 from kinema.representations.heading import HeadingRotationsConfig
 
-_TASK = Forecast(observed=16, predicted=48, labelled=True)  # both stages learn whole windows, whatever is observed
+_TASK = Forecast(observed=16, predicted=48, labelled=True)  # both stages learn whole windows
 _MENDED = Optim(
     kind="adamw", lr=1e-3, betas=(0.9, 0.99), weight_decay=1e-4, warmup_steps=100, schedule="cosine", clip_norm=1.0
 )
 _TOKENS = PoseTokens.Config(
     preset="causal", width=128, layers=(3,), straight=True,
     quantiser=QuantiserConfig(kind="residual", books=4, codes=128, dim=128, drop=0.0),
-    # A small error of the way, which is four of some 150 numbers, adds up over a window.
+    # An error of the path, four of some 150 numbers, adds up over a window.
     path_weight=4.0,
-    # Metres, metres per second and their change, beside standardised features of which many hardly move: with less,
-    # features win.
+    # Metres, m/s and m/s², beside standardised features of which many hardly move: smaller weights have no effect.
     points_weight=10.0, velocity_weight=1.0, acceleration_weight=0.05,
 )  # fmt: skip
 _PRIOR = PoseGPT.Config(

@@ -1,6 +1,6 @@
-"""`Recipe`: everything that a result depends on, as pure data. Frozen dataclasses with a JSON round trip.
+"""`Recipe`: everything that a result depends on, as frozen dataclasses with a JSON round trip.
 
-A variant is made with `dataclasses.replace` or, from text, with `with_value`; nothing is ever mutated.
+A variant is made with `dataclasses.replace` or, from text, with `with_value`.
 """
 
 from __future__ import annotations
@@ -46,13 +46,12 @@ class RepresentationConfig(Protocol):
 
 @dataclass(frozen=True)
 class Recipe:
-    """A source of motion, how a frame becomes numbers, and the stages that are trained, one after the other.
+    """A source of motion, a representation of its frames, and the stages that are trained, one after the other.
 
-    `protocols` are the evaluations that the result is meant for. `phases` uses that many of the offsets at which a
-    faster recording can be thinned to the representation's rate. `deviation` says what a representation that
-    standardises divides by: the deviation over all "frames", or the mean of the "clips"' own. The last stage's model is
-    what the run gives; where it is `symmetric`, its answer is averaged with the mirror image of its answer to the
-    mirrored question.
+    `protocols` are the evaluations for the result. `phases` is the number of offsets that are used where a faster
+    recording is thinned to the representation's rate. `deviation` is what standardised features are divided by: the
+    deviation over all "frames", or the mean of the deviations within "clips". The run's model is that of the last
+    stage; where it is `symmetric`, its prediction is averaged with the mirrored prediction for the mirrored query.
     Raises UsageError where there is no stage or two have one name.
     """
 
@@ -73,9 +72,9 @@ class Recipe:
         require(self.seed >= 0, "a seed of at least 0", self.seed)
 
     def tiny(self) -> Recipe:
-        """The same in small: synthetic motion, small models, a few steps. It trains in seconds, anywhere, offline.
+        """The recipe's small twin: synthetic motion, small models, a few steps; it trains in seconds, offline.
 
-        In float32, so that what it learns does not depend on the processor.
+        It is in float32, so that its result does not depend on the processor.
         """
         # Joints are chosen by the names of the real data's skeleton; the synthetic body takes all of its own.
         given = {name for name in _OF_ONE_SKELETON if getattr(self.representation, name, ())}
@@ -120,14 +119,14 @@ class Recipe:
         return replace(self, source=theirs, representation=representation, protocols=())
 
     def with_value(self, path: str, text: str) -> Recipe:
-        """A copy in which the value at `path` ("stages.0.optim.lr"; stages and phases also by name) is `text`, read.
+        """A copy with the value at `path` ("stages.0.optim.lr"; stages and phases also by name) parsed from `text`.
 
         Raises UsageError for an unknown path, with the nearest one, and for a value of the wrong type.
         """
         return _replaced(self, path.split("."), text, path)
 
     def with_steps(self, steps: int) -> Recipe:
-        """A copy in which every stage takes that many steps; schedules are left as they are."""
+        """A copy in which every stage takes that many steps; milestones stay."""
         return replace(self, stages=tuple(replace(stage, steps=steps) for stage in self.stages))
 
 
@@ -166,7 +165,7 @@ def _replaced(whole: Part, way: list[str], text: str, path: str) -> Part:
         changed = (*items[:place], _replaced(items[place], rest, text, path), *items[place + 1 :])
         return cast("Part", changed)
     if not dataclasses.is_dataclass(whole) or isinstance(whole, type):
-        raise UsageError(expected=f"a path that ends at {so_far}", got=path, cure="Leave the rest out.")
+        raise UsageError(expected=f"a path that ends at {so_far}", got=path, cure=f"Write {so_far}=VALUE.")
     hints = codec.field_types(type(whole))
     # "stage.0" is as clear as "stages.0", and a former name as the one of today.
     former: dict[str, str] = getattr(whole, "FORMER_KEYS", {})
@@ -189,7 +188,7 @@ def _place(items: tuple[Any, ...], head: str, so_far: str) -> int:
 
 def _whole_value(path: str) -> UsageError:
     return UsageError(
-        expected="the path of a single value", got=path, cure="Name a key below it, or set the whole list as JSON."
+        expected="the path of a single value", got=path, cure=f"Write the path of a key below it: {path}.KEY=VALUE."
     )
 
 

@@ -25,7 +25,7 @@ _VARIED = Augment(reverse=0.5, mirror=0.5, speed=(0.8, 1.25), scale=(0.88, 1.14)
 
 
 def simlpe() -> Recipe:
-    """siMLPe, mended, on procedural motion: 0.5 s seen, 1 s forecast, at 30 frames per second."""
+    """siMLPe, mended, on procedural motion: 0.5 s observed, 1 s forecast, at 30 frames per second."""
     stage = Stage(
         name="model", model=SiMLPe.Config(observed=15, predicted=30, layers=8, mixing="gelu", tokens=40, width=128),
         task=Forecast(observed=15, predicted=30), optim=_MENDED, steps=10_000, batch_size=128, augment=_VARIED,
@@ -40,7 +40,7 @@ def simlpe() -> Recipe:
 
 
 def simlpe_cmu() -> Recipe:
-    """siMLPe, mended, on the CMU forecasting benchmark: 10 frames seen, 25 forecast, at 60 frames per second."""
+    """siMLPe, mended, on the CMU forecasting benchmark: 10 frames observed, 25 forecast, at 60 frames per second."""
     representation = _cmu_positions()
     stage = Stage(
         name="model",
@@ -58,9 +58,9 @@ def simlpe_cmu() -> Recipe:
 
 
 def simlpe_open() -> Recipe:
-    """siMLPe, mended, on open motion as the stochastic benchmarks see it: 25 frames seen, 100 forecast, at 50 Hz.
+    """siMLPe, mended, on open motion as in the stochastic benchmarks: 25 frames observed, 100 forecast, at 50 Hz.
 
-    One future to stand beside models that say many.
+    One future, to compare with models that sample many.
     """
     stage = Stage(
         name="model",
@@ -80,7 +80,7 @@ def simlpe_open() -> Recipe:
 
 
 def simlpe_faithful() -> Recipe:
-    """siMLPe as published (50 frames seen, 10 forecast and fed back, 48 linear blocks), on the CMU benchmark."""
+    """siMLPe as published (50 frames observed, 10 forecast and fed back, 48 linear blocks), on the CMU benchmark."""
     stage = Stage(
         name="model",
         model=SiMLPe.Config(observed=50, predicted=10, layers=48),
@@ -112,7 +112,7 @@ def simlpe_faithful_h36m() -> Recipe:
 
 
 def _cmu_positions() -> RootPositionsConfig:
-    """The 25 of 38 joints that the benchmark's models see; the others coincide with one of them or stand still."""
+    """The 25 of 38 joints that the benchmark's models observe; the others coincide with one of them or do not move."""
     names = skeleton("cmu38").joints
     copies = tuple((names[joint], names[source]) for joint, source in CMU38_COPIES.items())
     return RootPositionsConfig(fps=60.0, joints=tuple(names[joint] for joint in CMU38_MODEL_JOINTS), copies=copies)

@@ -31,8 +31,8 @@ def released(name: str, source: Source, model: SMRNet.Config, *, fps: float, epo
         name="model", model=model, task=Forecast(observed=model.observed, predicted=model.predicted),
         optim=Optim(kind="adam", lr=3e-4, schedule="step", milestones=milestones, gamma=0.9), steps=epochs * _PER_EPOCH,
         batch_size=_BATCH,
-        # Differs: the released code turns and mirrors a whole batch at once, and mirrors without exchanging left and
-        # right. Here each window has its own turn, and its sides are exchanged.
+        # Differs: the released code rotates and mirrors a whole batch at once, and mirrors without exchanging left
+        # and right. Here each window has its own rotation, and its sides are exchanged.
         augment=Augment(mirror=0.5, yaw=3.1416),
         # Differs: the released draw of a start leaves out the last one of a take.
         balance="subjects", ema=0.995, ema_copied=2_000,
@@ -41,21 +41,21 @@ def released(name: str, source: Source, model: SMRNet.Config, *, fps: float, epo
 
 
 def smrnet_faithful() -> Recipe:
-    """SMRNet as released, on Human3.6M: 25 frames seen, 100 forecast, at 50 frames per second; five subjects."""
+    """SMRNet as released, on Human3.6M: 25 frames observed, 100 forecast, at 50 frames per second; five subjects."""
     source = H36MPositions(validation=())
     recipe = released("smrnet-faithful", source, RELEASED_H36M, fps=50.0, epochs=1501)
     return replace(recipe, protocols=("h36m-stochastic",))
 
 
 def smrnet_faithful_humaneva() -> Recipe:
-    """SMRNet as released, on HumanEva-I: 15 frames seen, 60 forecast, at 60 frames per second."""
+    """SMRNet as released, on HumanEva-I: 15 frames observed, 60 forecast, at 60 frames per second."""
     source = HumanEvaPositions()
     recipe = released("smrnet-faithful-humaneva", source, RELEASED_HUMANEVA, fps=60.0, epochs=501)
     return replace(recipe, protocols=("humaneva-stochastic",))
 
 
 def smrnet_faithful_open() -> Recipe:
-    """SMRNet as released, at a compact width, on open motion: 25 frames seen, 100 forecast, at 50 frames per second."""
+    """SMRNet as released, at a compact width, on open motion: 25 frames observed, 100 forecast, at 50 Hz."""
     model = SMRNet.Config(layers=4, width=256)
     recipe = released("smrnet-faithful-open", OpenMotion(fps=50.0), model, fps=50.0, epochs=13)
     return _compact(recipe)

@@ -5,9 +5,9 @@
     state-00001000.safetensors     what resuming needs besides: raw weights, optimiser moments, the average
     log.jsonl                      one line per logged step
 
-The files of step 2000 are written beside those of step 1000; `config.json` is then pointed at them, and only then are
-the old ones removed. Whatever is cut short in between, the run is found whole, as of one step. The last step's weights
-are called model.safetensors. Weights may be stored in half precision; they are read as float32.
+The files of step 2000 are written beside those of step 1000; then `config.json` names them, and then the old ones are
+removed. Wherever this is interrupted, the run is whole, as of one step. The last step's weights are called
+model.safetensors. Weights may be stored in half precision; they are read as float32.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class RunFolder:
         step: int,
         last: bool,
     ) -> None:
-        """Replace the checkpoint by that of `step`. Raises KinemaError, leaving the old one whole, where it cannot."""
+        """Replace the checkpoint by that of `step`. Raises KinemaError where it cannot; the old one is then whole."""
         names = {"weights": "model.safetensors" if last else f"model-{step:08}.safetensors"}
         write_tensors(self.path / names["weights"], weights)
         if state:
@@ -70,7 +70,7 @@ class RunFolder:
         self.tidy(keep=names.values())
 
     def tidy(self, keep: Iterable[str]) -> None:
-        """Remove the files of older steps and what an interrupted save has left behind; `keep` are file names."""
+        """Remove the files of older steps and of interrupted saves; `keep` are file names."""
         kept = set(keep)
         for pattern in (
             "model*.safetensors",
@@ -86,14 +86,16 @@ class RunFolder:
                     file.unlink(missing_ok=True)
 
     def facts(self) -> dict[str, Any]:
-        """What `config.json` says. Raises CheckpointError where it is damaged or of another format version, and
-        MissingDataError where there is none."""
+        """The content of `config.json`.
+
+        Raises CheckpointError where it is damaged or of another format version, MissingDataError where there is none.
+        """
         file = self.path / CONFIG
         if not file.is_file():
             raise MissingDataError(
                 expected=f"a run folder or a set of weights at {self.path}",
                 got="no config.json in it" if self.path.is_dir() else "no such folder",
-                cure="Give the folder that `kinema train` wrote.",
+                cure="Give the folder that `kinema train` wrote; `kinema models` lists the shipped ones.",
             )
         try:
             facts = read_json(file)
@@ -107,7 +109,7 @@ class RunFolder:
             raise CheckpointError(
                 expected=f"{file} of format version {FORMAT_VERSION}",
                 got=f"version {version}, written by kinema {found.get('kinema', 'of unknown version')}",
-                cure=f"This is kinema {VERSION}: install the version that wrote it, or train it again.",
+                cure=f"Install the version of kinema that wrote it (this is {VERSION}), or train the model again.",
             )
         if missing := [key for key in _REQUIRED if key not in found]:
             raise _damaged(file, f"no {', '.join(missing)}")
@@ -119,7 +121,7 @@ class RunFolder:
         return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
 
     def state(self) -> dict[str, Tensor]:
-        """What resuming needs. Raises CheckpointError where the folder holds weights only."""
+        """The state that resuming needs. Raises CheckpointError where the folder holds weights only."""
         name = self.facts().get("state")
         if name is None:
             raise CheckpointError(
@@ -131,7 +133,7 @@ class RunFolder:
 
 
 def write_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors as safetensors, atomically. Raises KinemaError where the place cannot be written to."""
+    """Write tensors as safetensors, atomically. Raises KinemaError where the file cannot be written."""
     with atomic_path(file) as beside:
         try:
             # A copy of each, because safetensors refuses tensors that share memory (tied weights do).
@@ -182,7 +184,7 @@ def skeleton_from_json(data: Mapping[str, Any]) -> Skeleton:
         raise CheckpointError(
             expected="a skeleton with name, joints, parents, offsets, mirror and aliases",
             got=f"one that cannot be read ({error!r})",
-            cure="The checkpoint's config.json is damaged: copy it again or train it again.",
+            cure="Copy the checkpoint's config.json again, or train the model again.",
         ) from error
 
 
@@ -190,5 +192,5 @@ def _damaged(file: Path, found: str) -> CheckpointError:
     return CheckpointError(
         expected=f"a whole {file.suffix.lstrip('.')} file at {file}",
         got=found,
-        cure="The file is damaged or was not copied to its end: copy the folder again, or train it again.",
+        cure="Copy the folder again, or train the model again.",
     )

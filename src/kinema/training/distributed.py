@@ -1,4 +1,4 @@
-"""Data-parallel training on several processes: torch.distributed under torchrun, nothing home-made.
+"""Data-parallel training on several processes, by torch.distributed under torchrun.
 
     torchrun --nproc_per_node 2 -m kinema train RECIPE --out RUN
 
@@ -24,7 +24,7 @@ from kinema.models.base import Model
 
 @dataclass(frozen=True)
 class Process:
-    """Which of how many processes this is; `local_rank` counts within one machine."""
+    """The rank of this process among `world`; `local_rank` counts within one machine."""
 
     rank: int = 0
     world: int = 1
@@ -36,12 +36,12 @@ class Process:
         return self.rank == 0
 
     def wait(self) -> None:
-        """Return when every process has come here."""
+        """Return when every process has called this."""
         if self.world > 1:
             dist.barrier()
 
     def mean(self, values: Mapping[str, float]) -> dict[str, float]:
-        """The mean over processes of numbers that each has under the same names."""
+        """The mean over processes of numbers with the same names."""
         if self.world == 1:
             return dict(values)
         together = torch.tensor(list(values.values()), dtype=torch.float64)
@@ -49,7 +49,7 @@ class Process:
         return dict(zip(values, (together / self.world).tolist(), strict=True))
 
     def any(self, *flags: bool) -> tuple[bool, ...]:
-        """For each flag, whether any process has raised it, so that all of them stop at the same step."""
+        """For each flag, whether any process has set it, so that all of them stop at the same step."""
         if self.world == 1:
             return flags
         together = torch.tensor(flags, dtype=torch.int32)
@@ -59,13 +59,13 @@ class Process:
 
 @contextlib.contextmanager
 def processes() -> Generator[Process]:
-    """The process group that torchrun has announced in the environment; a lone process without it."""
+    """The process group that torchrun describes in the environment; one process without it."""
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
         yield Process()
         return
     process = Process(int(os.environ["RANK"]), world, int(os.environ.get("LOCAL_RANK", "0")))
-    # Gloo carries the flags and the logged means; gradients on a GPU go through NCCL.
+    # Flags and logged means go through Gloo; gradients on a GPU through NCCL.
     dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield process
@@ -73,7 +73,7 @@ def processes() -> Generator[Process]:
         dist.destroy_process_group()
 
 
-class TurnLoss(nn.Module):
+class PhaseLoss(nn.Module):
     """A model's `loss` as a `forward`, which is what DistributedDataParallel and torch.compile wrap."""
 
     def __init__(self, model: Model) -> None:
@@ -87,7 +87,7 @@ class TurnLoss(nn.Module):
 
 def losses_of(model: Model, process: Process) -> nn.Module:
     """The module to call for the losses of a (batch, phase): with several processes, one that averages gradients."""
-    losses = TurnLoss(model)
+    losses = PhaseLoss(model)
     if process.world == 1:
         return losses
     # A phase of a GAN leaves the other side's parameters without a gradient.

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 class Average:
     """A running mean of the weights: average <- d average + (1 - d) weights, with d = min(decay, (1 + n) / (10 + n)).
 
-    n counts the updates made so far; the second term lets the average forget the random start quickly. With `copied`
-    steps the average is instead a copy of the weights for that many updates, and d = decay from then on. Numbers that
-    are not floating point (counters) are copied. Without a `decay` it is simply the weights.
+    n counts the updates so far; by the second term the average forgets the random start quickly. With `copied` steps
+    the average is instead a copy of the weights for that many updates, and d = decay from then on. Numbers that are not
+    floating point (counters) are copied. Without a `decay` the average is the weights themselves.
     """
 
     def __init__(self, model: nn.Module, decay: float | None, copied: int = 0) -> None:
@@ -24,7 +24,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Take in the weights after step `step` (the first is 0)."""
+        """Include the weights after step `step` (the first is 0)."""
         if self.decay is None:
             return
         if self.copied:

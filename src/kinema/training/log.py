@@ -1,4 +1,4 @@
-"""What a run says of itself: a line of JSON per logged step, a progress bar, and TensorBoard for those who want it."""
+"""Reports of a run: a line of JSON per logged step, a progress bar, TensorBoard."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -16,23 +16,20 @@ from kinema.core.errors import FormatError, UsageError
 from kinema.core.safe_json import parse_json
 
 
-class Reporter(Protocol):
-    """Somebody who is told how a run goes. `step` counts finished steps."""
+class Reporter:
+    """Receives the progress of a run. `step` counts finished steps."""
 
     def record(self, step: int, entry: Mapping[str, Any]) -> None:
-        """A logged step: losses, rates, speed."""
-        ...
+        """Take a logged step: losses, rates, speed."""
 
     def advance(self, step: int, loss: float) -> None:
-        """A step has been made."""
-        ...
+        """Take a finished step that need not be logged."""
 
     def close(self) -> None:
-        """The run has ended, well or not."""
-        ...
+        """End, after a run that succeeded or failed."""
 
 
-class JsonLines:
+class JsonLines(Reporter):
     """Appends to a log of one JSON object per line; lines after `step`, of a run that was cut short, are dropped."""
 
     def __init__(self, file: Path, step: int) -> None:
@@ -41,19 +38,16 @@ class JsonLines:
         self._file = file.open("a", encoding="utf-8")
 
     def record(self, step: int, entry: Mapping[str, Any]) -> None:
-        """Write a line and hand it to the operating system."""
+        """Write a line and flush it."""
         self._file.write(json.dumps({"step": step, **entry}) + "\n")
         self._file.flush()
-
-    def advance(self, step: int, loss: float) -> None:
-        """Nothing is written of a step that is not logged."""
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
 
-class ProgressBar:
+class ProgressBar(Reporter):
     """A bar on standard error with the loss, the rate and the time left."""
 
     def __init__(self, name: str, start: int, stop: int) -> None:
@@ -85,8 +79,8 @@ class ProgressBar:
         self._bar.stop()
 
 
-class TensorBoard:
-    """Scalars for TensorBoard, in the folder of the run. Raises UsageError where it is not installed."""
+class TensorBoard(Reporter):
+    """Scalars for TensorBoard, in the run folder. Raises UsageError where TensorBoard is not installed."""
 
     def __init__(self, folder: Path) -> None:
         try:
@@ -98,12 +92,9 @@ class TensorBoard:
         self._writer = SummaryWriter(str(folder / "tensorboard"))
 
     def record(self, step: int, entry: Mapping[str, Any]) -> None:
-        """Every number of the entry as a curve of its own."""
+        """Write every number of the entry to a curve of its own."""
         for name, value in _numbers(entry):
             self._writer.add_scalar(name, value, step)
-
-    def advance(self, step: int, loss: float) -> None:
-        """Nothing is drawn of a step that is not logged."""
 
     def close(self) -> None:
         """Write what is left."""
@@ -111,12 +102,12 @@ class TensorBoard:
 
 
 def on_terminal() -> bool:
-    """Whether standard error is looked at by a person."""
+    """Whether standard error is a terminal."""
     return sys.stderr.isatty()
 
 
 def _lines(file: Path) -> Iterator[tuple[str, float]]:
-    """Lines and their steps, up to the one that was being written when the run was killed, or is damaged."""
+    """Lines and their steps, up to the first one that is damaged, as when the run was killed."""
     if not file.exists():
         return
     for line in file.read_bytes().split(b"\n"):

@@ -1,7 +1,7 @@
 """The one training loop: phases in order, each with its own optimiser, schedule and clipping.
 
-Everything random depends on (seed, step, rank) alone and every schedule on the step alone, so a resumed run goes the
-way that the uninterrupted one would have gone; on a CPU its weights are the same to the last bit.
+Everything random depends on (seed, step, rank) alone and every schedule on the step alone, so a resumed run continues
+as if it had not been interrupted; on a CPU its weights are the same to the last bit.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ Losses = dict[str, dict[str, float]]  # phase -> name -> value
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A stage with everything that it is trained from and kept in.
+    """A stage with its data and its folder.
 
-    `facts` go into the checkpoint's config.json and `constants` among its tensors, as they are. A `begun` model has
-    weights of another run, and with them what it measures of its data.
+    `facts` go into the checkpoint's config.json and `constants` among its tensors, unchanged. A `begun` model has the
+    weights of another run, and with them what it measured of that run's data.
     """
 
     stage: Stage
@@ -65,11 +65,11 @@ def fit(
     compiled: bool = False,
     workers: int = 0,
 ) -> Model:
-    """Train `model` by `job`; it is given back in evaluation mode with the weights that were saved last (the average).
+    """Train `model` by `job`; it is returned in evaluation mode with the weights that were saved last (the average).
 
-    With `resume` the run goes on from the folder's checkpoint. SIGINT and SIGTERM end the run after the step in
-    progress: it is saved, then KeyboardInterrupt is raised. `compiled` uses torch.compile; `workers` is the number of
-    processes that make batches. Raises TrainingError, before the optimiser's step, where a loss is not finite.
+    With `resume` the run continues from the folder's checkpoint. SIGINT and SIGTERM end the run after the current step:
+    it is saved, then KeyboardInterrupt is raised. `compiled` uses torch.compile; `workers` is the number of processes
+    that make batches. Raises TrainingError, before the optimiser's step, where a loss is not finite.
     """
     if not resume and not job.begun:
         model.measure(map(job.loader.batch, itertools.count(job.stage.steps)))  # batches that training does not use
@@ -112,7 +112,7 @@ class _Fit:
         self.average = Average(model, job.stage.ema, job.stage.ema_copied)
         self._shares = _shares(self.phases)
         self._since: tuple[int, float] | None = None
-        self._told = False  # of the precision
+        self._precision_logged = False
 
     def batches(self, start: int, workers: int) -> Iterator[list[Batch]]:
         """For each step from `start`, as many batches as its phases need."""
@@ -154,7 +154,7 @@ class _Fit:
         return losses
 
     def report(self, step: int, losses: Losses, reporters: Sequence[Reporter]) -> None:
-        """Tell the reporters of `step` finished steps; validate where it is time to."""
+        """Report `step` finished steps; validate where it is due."""
         stage = self.job.stage
         for reporter in reporters:
             reporter.advance(step, losses[self.phases[0].name]["loss"])
@@ -164,8 +164,8 @@ class _Fit:
             entry["losses"] = {phase: self.process.mean(values) for phase, values in losses.items()}
             entry["lr"] = {phase.name: phase.optim.rate(step - 1, stage.steps) for phase in self.phases}
             entry["steps_per_second"] = self._rate(step)
-            if not self._told:
-                entry["precision"], self._told = self.precision.facts(), True
+            if not self._precision_logged:
+                entry["precision"], self._precision_logged = self.precision.facts(), True
         if self.job.validation is not None and (step % stage.validate_every == 0 or last):
             entry["validation"] = self.validate(self.job.validation)
         for reporter in reporters if entry else ():
@@ -175,7 +175,7 @@ class _Fit:
         """Mean losses of the averaged weights on the same few batches every time."""
         count = self.job.stage.validate_batches
         sums: Losses = {phase.name: {} for phase in self.phases}
-        # A critic's gradient penalty needs gradients even when nothing is learnt from it.
+        # A critic's gradient penalty needs gradients also where no weight is updated.
         with self.average.applied(), torch.set_grad_enabled(len(self.phases) > 1):
             for index in range(count):
                 torch.manual_seed(_mix(self.job.seed, index, self.process.rank))
@@ -204,7 +204,7 @@ class _Fit:
         self.job.folder.save(facts, tensors, self._state(), step=step, last=last)
 
     def restore(self) -> int:
-        """Take up the checkpoint of the folder; the number of steps it has behind it."""
+        """Load the checkpoint of the folder; the number of its finished steps."""
         state = {name: value.to(self.device) for name, value in self.job.folder.state().items()}
         try:
             self.model.load_state_dict(_below(state, "weights."))
@@ -217,7 +217,7 @@ class _Fit:
             raise CheckpointError(
                 expected=f"the training state of this model in {self.job.folder.path}",
                 got=str(error).splitlines()[-1].strip(),
-                cure="The folder is of another model or damaged: start a new run in another folder.",
+                cure="Start a new run: another --out, without --resume.",
             ) from error
         facts = self.job.folder.facts()
         if self.process.leads:
@@ -245,7 +245,7 @@ class _Fit:
 
 
 def _shares(phases: Sequence[Phase]) -> dict[str, slice]:
-    """Which of a step's batches each phase gets: the first ones, or the first that no phase before it has had."""
+    """Which of a step's batches each phase takes: the first ones, or the first that no earlier phase took."""
     shares: dict[str, slice] = {}
     for phase in phases:
         start = max((share.stop for share in shares.values()), default=0) if phase.fresh else 0
@@ -254,7 +254,7 @@ def _shares(phases: Sequence[Phase]) -> dict[str, slice]:
 
 
 def _mix(*numbers: int) -> int:
-    # The last number tells this stream from the loader's, which is seeded by (seed, step): zeros would not do.
+    # The last number separates this stream from the loader's, which is seeded by (seed, step); 0 would not.
     return int(np.random.SeedSequence((*numbers, 0x6D6F64656C)).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
@@ -266,18 +266,18 @@ def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 def _stop_signals() -> Generator[threading.Event]:
     """An event that the first SIGINT or SIGTERM sets; a second one has its usual effect at once."""
     stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():  # only the main thread may listen to signals
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
         yield stop
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
-    def heard(number: int, frame: FrameType | None) -> None:
+    def on_signal(number: int, frame: FrameType | None) -> None:
         stop.set()
         for each, handler in before.items():
             signal.signal(each, handler)
 
     for number in before:
-        signal.signal(number, heard)
+        signal.signal(number, on_signal)
     try:
         yield stop
     finally:

@@ -1,7 +1,4 @@
-"""Optimisers as data, and learning-rate schedules as pure functions of the step.
-
-A schedule holds no state, so resuming needs none of it: the rate of step 12,345 is the same whoever asks.
-"""
+"""Optimisers as data, and learning-rate schedules as pure functions of the step, without state to save."""
 
 from __future__ import annotations
 
@@ -22,9 +19,9 @@ class Optim:
 
     `lr` is the peak rate, reached linearly over `warmup_steps`. After that "constant" keeps it, "cosine" falls to
     `final_lr` at the stage's last step, "step" multiplies it by `gamma` at each of `milestones` (steps). `clip_norm`
-    is the longest gradient (2-norm over all parameters of the phase); None leaves gradients alone. "adam" and "sgd" add
-    `weight_decay` to the gradient, "adamw" shrinks the weights themselves. With `amsgrad` the second moment never falls
-    (Reddi et al. 2018). `momentum` is that of "sgd", which has no `betas`. Raises UsageError for values that cannot be.
+    is the largest norm of the gradient of the phase (None: any). "adam" and "sgd" add `weight_decay` to the gradient,
+    "adamw" shrinks the weights. With `amsgrad` the second moment never falls (Reddi et al. 2018). `momentum` is that of
+    "sgd", which has no `betas`. Raises UsageError for values out of range.
     """
 
     kind: Literal["adam", "adamw", "sgd"] = "adamw"
@@ -63,27 +60,19 @@ class Optim:
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """The optimiser of these parameters. Its rate is set before every step, from `rate`."""
-        # The fused kernel makes one pass over the parameters instead of a dozen; it exists for CPU and CUDA alike.
+        # The fused kernel makes one pass over the parameters instead of a dozen, on CPU and CUDA.
+        own, lr, decay = list(parameters), self.lr, self.weight_decay
         if self.kind == "sgd":
-            return torch.optim.SGD(
-                list(parameters), lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay, fused=True
-            )
+            return torch.optim.SGD(own, lr=lr, momentum=self.momentum, weight_decay=decay, fused=True)
         make = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[self.kind]
-        return make(
-            list(parameters),
-            lr=self.lr,
-            betas=self.betas,
-            weight_decay=self.weight_decay,
-            amsgrad=self.amsgrad,
-            fused=True,
-        )
+        return make(own, lr=lr, betas=self.betas, weight_decay=decay, amsgrad=self.amsgrad, fused=True)
 
 
 @dataclass(frozen=True)
 class Phase:
     """How one phase of a model (`Model.phases`) is optimised: `repeats` times in each step, each time on another batch.
 
-    The phases of a step share these batches; a `fresh` phase takes batches that no earlier phase of the step had.
+    The phases of a step share the batches; a `fresh` phase takes batches that no earlier phase of the step had.
     """
 
     FORMER_KEYS: ClassVar[dict[str, str]] = {"turn": "name"}
@@ -97,7 +86,7 @@ class Phase:
 
 
 def require(holds: bool, expected: str, got: object) -> None:
-    """Raises UsageError where a value of a recipe cannot be."""
+    """Raises UsageError where a condition on a value of a recipe does not hold."""
     if not holds:
         raise UsageError(
             expected=expected,

@@ -1,7 +1,7 @@
-"""In which type a training step computes matrix products: what a recipe asks for, and what the machine has.
+"""The type in which a training step computes matrix products, by what the recipe and the machine allow.
 
-In bfloat16 a step is faster only where the processor multiplies it. Elsewhere torch converts back and forth, and a
-step takes 8 to 50 times as long as in float32 (measured with AVX2). So "auto" is bfloat16 where the hardware has it
+A step in bfloat16 is faster only where the processor multiplies it. Elsewhere torch converts back and forth, and a step
+takes 8 to 50 times as long as in float32 (measured with AVX2). So "auto" is bfloat16 where the hardware has it
 (AVX512-BF16 or AMX, Arm BF16, CUDA from Ampere on) and float32 elsewhere.
 """
 
@@ -17,8 +17,7 @@ import torch
 
 from kinema.core.errors import CheckpointError, KinemaWarning
 
-Wish = Literal["auto", "float32", "bfloat16"]
-"""What a recipe can ask for."""
+PrecisionName = Literal["auto", "float32", "bfloat16"]
 
 # The levels of ONEDNN_MAX_CPU_ISA that have bfloat16 products; every lower one converts.
 _ONEDNN_BF16 = ("ALL", "DEFAULT", "AVX512_CORE_BF16", "AVX512_CORE_FP16", "AVX512_CORE_AMX", "AVX10")
@@ -26,7 +25,7 @@ _ONEDNN_BF16 = ("ALL", "DEFAULT", "AVX512_CORE_BF16", "AVX512_CORE_FP16", "AVX51
 
 @dataclass(frozen=True)
 class Precision:
-    """The type that is taken, and why. `emulated` where the machine has no instruction for it."""
+    """The type that is taken, and why. `emulated` where the machine lacks an instruction for it."""
 
     taken: Literal["float32", "bfloat16"]
     why: str
@@ -37,11 +36,11 @@ class Precision:
         return torch.autocast(device.type, torch.bfloat16, enabled=self.taken == "bfloat16")
 
     def facts(self) -> dict[str, str]:
-        """What config.json and the log say."""
+        """The entry in config.json and in the log."""
         return {"taken": self.taken, "why": self.why}
 
     def warn(self) -> None:
-        """Say so where a step will take many times as long as it has to."""
+        """Warn where a step will take many times as long as in float32."""
         if self.emulated:
             warnings.warn(
                 f"bfloat16 is emulated here, a step takes 8 to 50 times as long as in float32 ({self.why}). To use "
@@ -51,22 +50,22 @@ class Precision:
             )
 
 
-def precision_of(wish: Wish, device: torch.device) -> Precision:
-    """What a new run takes on this device."""
+def precision_of(name: PrecisionName, device: torch.device) -> Precision:
+    """The precision of a new run on this device."""
     native, why = native_bfloat16(device)
-    if wish == "auto":
+    if name == "auto":
         return Precision("bfloat16" if native else "float32", why)
-    return Precision(wish, "the recipe says so", emulated=wish == "bfloat16" and not native)
+    return Precision(name, "the recipe says so", emulated=name == "bfloat16" and not native)
 
 
-def precision_of_run(wish: Wish, device: torch.device, begun: object) -> Precision:
-    """What a run takes. One that is resumed keeps what it began with: `begun` is the entry in its config.json.
+def precision_of_run(name: PrecisionName, device: torch.device, begun: object) -> Precision:
+    """The precision of a run. A resumed run keeps its own: `begun` is the entry in its config.json, None for none.
 
-    Where nothing is written (a new run, or one of a kinema that had no "auto") it is `precision_of`. Raises
-    CheckpointError for an entry that cannot be read.
+    Without an entry (a new run, or a run before there was "auto") it is `precision_of`. Raises CheckpointError for an
+    entry that cannot be read.
     """
     if begun is None:
-        return precision_of(wish, device)
+        return precision_of(name, device)
     match begun:
         case {"taken": "float32", "why": str(why)}:
             return Precision("float32", why)
@@ -81,7 +80,7 @@ def precision_of_run(wish: Wish, device: torch.device, begun: object) -> Precisi
 
 
 def native_bfloat16(device: torch.device) -> tuple[bool, str]:
-    """Whether the device multiplies bfloat16 in hardware, and by what, or what it lacks."""
+    """Whether the device multiplies bfloat16 in hardware, and with what unit, or what is missing."""
     if device.type == "cuda":
         there = torch.cuda.is_bf16_supported(including_emulation=False)
         return there, f"{torch.cuda.get_device_name(device)} {'multiplies' if there else 'emulates'} bfloat16"
@@ -95,7 +94,7 @@ def native_bfloat16(device: torch.device) -> tuple[bool, str]:
 def native_bfloat16_on_cpu(
     has: Mapping[str, Any], vectors: str, environment: Mapping[str, str], onednn: bool
 ) -> tuple[bool, str]:
-    """`has` is what the processor can do, `vectors` the level that torch's own kernels were limited to."""
+    """`has` are the processor's capabilities, `vectors` is the level that torch's own kernels are limited to."""
     if not onednn:
         return False, "this build of torch has no oneDNN, which multiplies bfloat16"
     unit = next((words for flag, words in _UNITS.items() if has.get(flag)), None)

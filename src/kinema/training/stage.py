@@ -12,7 +12,7 @@ from kinema.data.tasks import Task
 from kinema.data.windows import Balance
 from kinema.models.base import FeatureShape, Model
 from kinema.training.optim import Optim, Phase, require
-from kinema.training.precision import Wish
+from kinema.training.precision import PrecisionName
 
 
 @runtime_checkable
@@ -30,26 +30,28 @@ class ModelConfig(Protocol):
 
 @runtime_checkable
 class DependentConfig(Protocol):
-    """The config of a model that is built upon the models of earlier stages (a GPT upon its tokeniser)."""
+    """The config of a model that needs the models of earlier stages (a GPT its tokeniser)."""
 
     def build_on(self, shape: FeatureShape, earlier: Mapping[str, Model]) -> Model:
-        """The model, given the trained models of the stages before it, by stage name. It must hold those that it
-        needs as submodules, so that its weights are complete in themselves."""
+        """The model, from the trained models of the stages before it, by stage name.
+
+        It holds those that it needs as submodules, so that its weights are complete.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class Stage:
-    """What is trained, on which question, how long and how.
+    """A model, its task, and how long and how it is trained.
 
     `optim` is one for all phases of the model, or one `Phase` for each. `batch_size` counts windows over all processes.
-    `stride` is the distance in frames between the windows that training draws from; `balance` says what is
-    drawn equally often: windows, clips, subjects or actions. `ema` is the decay of the weight average, None for none;
-    for `ema_copied` steps the average is a copy of the weights (0: it warms up, see `training.ema.Average`). Every
+    `stride` is the distance in frames between the windows that training draws from; `balance` is what is drawn equally
+    often: windows, clips, subjects or actions. `ema` is the decay of the weight average, None for none; for
+    `ema_copied` steps the average is a copy of the weights (0: it warms up, see `training.ema.Average`). Every
     `validate_every` steps the loss is measured on `validate_batches` fixed batches of the validation split.
     `precision` "bfloat16" computes matrix products in that type (autocast); weights, averages and optimiser stay
-    float32. "auto" is bfloat16 where the machine multiplies it in hardware (see `kinema.training.precision`).
-    Raises UsageError for values that cannot be.
+    float32. "auto" is bfloat16 where the hardware multiplies it (`kinema.training.precision`). Raises UsageError for
+    values out of range.
     """
 
     name: str
@@ -67,7 +69,7 @@ class Stage:
     save_every: int = 1000
     validate_every: int = 1000
     validate_batches: int = 8
-    precision: Wish = "float32"
+    precision: PrecisionName = "float32"
 
     def __post_init__(self) -> None:
         require(self.name.replace("-", "").replace("_", "").isalnum(), "a stage name of letters and digits", self.name)
@@ -85,7 +87,7 @@ class Stage:
             raise UsageError(
                 expected=f"one optimiser for each phase of the model ({', '.join(model.phases)})",
                 got=", ".join(phase.name for phase in self.optim) or "none",
-                cure=f"Correct `optim` of stage '{self.name}'.",
+                cure=f"Give stage '{self.name}' one `Optim` for all phases, or one `Phase` of each of these names.",
             )
         return tuple(given[name] for name in model.phases)
 
