@@ -8,6 +8,7 @@ Each process sees its part of every batch; DistributedDataParallel averages the 
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
@@ -69,6 +70,8 @@ def processes() -> Generator[Process]:
     dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield process
+        gc.collect()  # what averages gradients goes while its connections stand
+        process.wait()  # and nobody closes them while another still reads
     finally:
         dist.destroy_process_group()
 

@@ -86,6 +86,7 @@ def fit(
             if stopped or (step + 1) % job.stage.save_every == 0 or step + 1 == job.stage.steps:
                 run.save(step + 1)
             if stopped:
+                run.process.wait()  # torchrun ends all others as soon as one has left, and one of them still saves
                 raise KeyboardInterrupt
     run.process.wait()
     model.load_state_dict(run.average.weights())
