@@ -37,22 +37,20 @@ from kinema.recipes import Recipe, recipe
 from kinema.training.checkpoint import RunFolder
 
 torch.set_num_threads(1)  # threads do not live through a fork
-STEPS = 30
-FILES = 12
 PAUSE = 0.1  # seconds for which a job's file is half written
 
 
-def small(name: str) -> Recipe:
+def small(name: str, steps: int) -> Recipe:
     """The tiny recipe, saving after every second step: a good part of the time goes into saving."""
-    chosen = recipe(name).tiny().with_steps(STEPS)
+    chosen = recipe(name).tiny().with_steps(steps)
     for stage in chosen.stages:
         chosen = chosen.with_value(f"stages.{stage.name}.save_every", "2")
     return chosen
 
 
-def kill_training(name: str, kills: int, chance: random.Random) -> str:
+def kill_training(name: str, kills: int, chance: random.Random, *, steps: int) -> str:
     """Train, kill, resume, until there were so many kills; a line about it. Raises AssertionError."""
-    chosen, done, runs, lost = small(name), 0, 0, 0
+    chosen, done, runs, lost = small(name, steps), 0, 0, 0
     stages = ["."] + [f"stages/{stage.name}" for stage in chosen.stages[:-1]]
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
@@ -122,14 +120,14 @@ class _Slow:
         return do
 
 
-def kill_jobs(kills: int, chance: random.Random, engine: Engine) -> str:
+def kill_jobs(kills: int, chance: random.Random, engine: Engine, *, files: int) -> str:
     """Convert a folder, kill, go on, until there were so many kills; a line about it. Raises AssertionError."""
     workers = engine.jobs if isinstance(engine, Processes) else 1
     done, runs, kept, cut = 0, 0, 0, 0
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         save(perform("walk", seconds=3.0, fps=60.0, seed=0), place / "in" / "0.bvh")
-        for index in range(1, FILES):
+        for index in range(1, files):
             write_bytes(place / "in" / f"{index}.bvh", (place / "in" / "0.bvh").read_bytes())
 
         def job(out: Path) -> None:
@@ -142,10 +140,10 @@ def kill_jobs(kills: int, chance: random.Random, engine: Engine) -> str:
         whole = time.monotonic() - begun
         while done < kills:
             out, runs, before = place / f"out-{runs}", runs + 1, 0
-            while before <= FILES - workers and done < kills:
+            while before <= files - workers and done < kills:
                 moment, left = _after(chance.uniform(0, whole)), _half_written(out)
                 if amid := done % 2 == 0:
-                    moment = _amid(out, workers, chance.randint(before, FILES - workers))
+                    moment = _amid(out, workers, chance.randint(before, files - workers))
                 if not _killed(lambda out=out: job(out), moment, everyone=amid):
                     break
                 safe, done, cut = _safe(out), done + 1, cut + (len(_half_written(out) - left) >= workers)
@@ -231,13 +229,15 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--kills", type=int, default=50)
     options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--steps", type=int, default=30)
+    options.add_argument("--files", type=int, default=12)
     options.add_argument("--recipes", nargs="*", default=["simlpe", "posegpt"])
     chosen = options.parse_args()
     chance = random.Random(chosen.seed)
     for name in chosen.recipes:
-        print(kill_training(name, chosen.kills, chance), flush=True)
+        print(kill_training(name, chosen.kills, chance, steps=chosen.steps), flush=True)
     for engine in (Here(), Processes(2)):
-        print(kill_jobs(chosen.kills, chance, engine), flush=True)
+        print(kill_jobs(chosen.kills, chance, engine, files=chosen.files), flush=True)
     return 0
 
 

@@ -13,7 +13,8 @@ import pytest
 @pytest.mark.hard
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork, which this system has not")
 def test_three_kills_lose_nothing() -> None:
-    command = [sys.executable, str(Path(__file__).with_name("kills_run.py")), "--kills", "3", "--seed", "5"]
+    small = ["--kills", "3", "--seed", "5", "--steps", "12", "--files", "6"]
+    command = [sys.executable, str(Path(__file__).with_name("kills_run.py")), *small]
     done = subprocess.run(
         command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False
     )
