@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from unittest import mock
 
 import torch
 import torch.distributed as dist
@@ -76,8 +77,9 @@ def gradients(file: Path) -> None:
         windows = WindowSet.build(tiny.source, "train", representation)
         torch.manual_seed(0)
         model = stage.build(feature_shape(representation, 0), {}).eval().double()
-        options = {"batch_size": 8, "seed": 0, "rank": process.rank, "world": process.world}
-        batch = Loader(windows, representation, stage.task, **options).batch(0)
+        rank, world = process.rank, process.world
+        loader = Loader(windows, representation, stage.task, batch_size=8, seed=0, rank=rank, world=world)
+        batch = loader.batch(0)
         # In double precision: the direction of an error that is nearly nothing is made of rounding.
         batch = batch.map(lambda value: value.double() if value.is_floating_point() else value)
         losses = losses_of(model, process)  # it averages as long as it is there
@@ -97,5 +99,5 @@ def training(plan: Recipe, out: Path, *, stop_at: int | None = None, resume: boo
             if step == stop_at:
                 os.kill(os.getpid(), signal.SIGTERM)
 
-    train_module.JsonLines = Stopping
-    train_module.train(plan, out, resume=resume, means=Means(device="cpu"))
+    with mock.patch.object(train_module, "JsonLines", Stopping):
+        train_module.train(plan, out, resume=resume, means=Means(device="cpu"))
