@@ -15,7 +15,7 @@ from kinema.protocols.interface import Data, Evaluated, PartialMethod
 from kinema.protocols.leaks import find_leak
 from kinema.protocols.registry import PROTOCOLS, register
 from kinema.protocols.report import Report, markdown
-from kinema.protocols.score_report import score_report
+from kinema.protocols.tables import score_report
 
 
 class Counted(Protocol):
@@ -74,7 +74,7 @@ def test_a_model_is_not_scored_beside_itself() -> None:
 
 def test_a_verb_that_the_model_does_not_answer_is_refused_before_data_are_read(tmp_path: Path) -> None:
     for model, protocol, verb in (("zero-velocity", "rib", "upsample"), ("simlpe-cmu", "tokens", "generate")):
-        with pytest.raises(UsageError, match=f"a model that answers {verb}, which {protocol} asks"):
+        with pytest.raises(UsageError, match=f"a model that answers {verb}, which {protocol} needs"):
             evaluate(model, protocol, tmp_path / "nothing")
 
 

@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 
 from kinema.core.errors import UsageError
-from kinema.protocols.forecasting.horizon_report import Horizons, Published, horizon_report, mean_over, with_means
 from kinema.protocols.leaks import Leak, Meeting
 from kinema.protocols.report import Report, markdown, rich_tables
+from kinema.protocols.tables import Horizons, Published, horizon_report, mean_over, with_means
 
 MEANS = {"mean": ("run", "jump"), "mean_trained": ("run",)}
 

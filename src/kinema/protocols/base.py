@@ -1,4 +1,4 @@
-"""`Protocol`: a named way of scoring a model. A new one is one class and a line of `registry.PROTOCOLS`."""
+"""`Protocol`: a named way to score a model. A new one is one class and a line of `registry.PROTOCOLS`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from kinema.core.constants import Verb
-from kinema.protocols.evaluators import EvaluatorTrainer
-from kinema.protocols.interface import Data, Evaluated
+from kinema.protocols.interface import Data, Evaluated, EvaluatorTrainer
 from kinema.protocols.report import Report
 
 OptionName = Literal["answers", "classifier"]
@@ -18,10 +17,10 @@ OptionName = Literal["answers", "classifier"]
 
 @dataclass(frozen=True)
 class Options:
-    """What a protocol may be given beside the pipeline and the data. `Protocol.options` names those that it uses.
+    """Optional arguments of some protocols; `Protocol.options` names those that it uses.
 
-    `answers`: an HDF5 file to write, with ground truth and answers. `classifier`: a file of weights to measure a
-    Frechet distance (FID) by. `trainer` trains the evaluators of the generation protocols.
+    `answers`: an HDF5 file to write, with ground truth and answers. `classifier`: weights for a Frechet distance (FID).
+    `trainer` trains the evaluators of the generation protocols.
     """
 
     answers: Path | None = None
@@ -33,10 +32,9 @@ NO_OPTIONS = Options()
 
 
 class Protocol(ABC):
-    """A named way of scoring. `what` is one line about it, `verb` what the pipeline must answer.
+    """A named way to score. `what` is a one-line description, `verb` the verb that the pipeline must support.
 
-    `beside` names the baselines that `evaluate` of the pipeline opens and passes on, `options` the options that it uses
-    (see `Options`).
+    `beside` names the baselines that `kn.evaluate` opens and passes on, `options` the used fields of `Options`.
     """
 
     name: str
@@ -49,13 +47,13 @@ class Protocol(ABC):
     def evaluate(
         self, pipeline: Evaluated, data: Data = None, *, beside: Sequence[Evaluated] = (), options: Options = NO_OPTIONS
     ) -> Report:
-        """Score a pipeline, with others beside it, on the test data below `data` (None: the folder of KINEMA_DATA).
+        """Score a pipeline, and others beside it, on the test data in `data` (None: the folder of KINEMA_DATA).
 
-        Raises MissingDataError where the data are not there, FormatError where they are damaged, UsageError where the
-        pipeline cannot answer.
+        Raises MissingDataError for missing data, FormatError for damaged data, UsageError if the pipeline does not
+        support them.
         """
 
     def baseline(self, name: str, data: Data) -> Evaluated | None:
-        """A method that only this protocol knows by that name, made from the data below `data`; None: no such name."""
+        """A baseline of this protocol by name, from the data in `data`; None for an unknown name."""
         del name, data
         return None

@@ -1,7 +1,7 @@
-"""What protocols ask of what they score: `Evaluated`. A `Pipeline` satisfies it, and so does a baseline of a protocol.
+"""The interface between protocols and what they score: `Evaluated`, satisfied by `Pipeline` and by baselines.
 
-A protocol uses the few members that its question needs. `PartialMethod` refuses the others, so that a baseline only
-writes what it answers.
+A protocol uses the few members that it needs. `PartialMethod` refuses the others, so that a baseline defines only what
+it supports. Evaluators are classifiers in whose feature space generated motion is compared with recordings.
 """
 
 from __future__ import annotations
@@ -19,48 +19,48 @@ from kinema.data.source import Source
 from kinema.motion.motion import AnyClip, Clip, Motion, Points
 
 Data = Path | str | None
-"""The folder below which data are; None: the one that KINEMA_DATA names."""
+"""The folder of the data; None: that of KINEMA_DATA."""
 Space = Literal["rotations", "positions"]
-"""What a forecast is made of."""
+"""The space of a forecast."""
 Kind = Literal["rotations", "positions", "picture"]
-"""What a completed clip is made of: joint rotations, positions in space, keypoints in a picture."""
+"""The kind of a completed clip: joint rotations, positions in space, keypoints in a picture."""
 
 
 @runtime_checkable
 class Evaluated(Protocol):
-    """A model or a method that a protocol scores. Clips have batch shape (window,) unless it says otherwise.
+    """A model or a method that a protocol scores. Clips have batch shape (window,) unless stated otherwise.
 
-    Properties never raise: what does not apply is empty or 0.
+    Properties never raise: values that do not apply are empty or 0.
     """
 
     @property
     def name(self) -> str:
-        """What reports call it."""
+        """Its name in reports."""
         ...
 
     @property
     def verbs(self) -> Sequence[Verb]:
-        """What it answers."""
+        """The verbs that it supports."""
         ...
 
     @property
     def trained_on(self) -> frozenset[str]:
-        """Identities of its training recordings; empty for what was not trained."""
+        """Identities of its training recordings; empty for an untrained method."""
         ...
 
     @property
     def spaces(self) -> frozenset[Space]:
-        """What its forecasts can be made of."""
+        """The spaces of its forecasts."""
         ...
 
     @property
     def kinds(self) -> frozenset[Kind]:
-        """What it completes."""
+        """The kinds of clips that it completes."""
         ...
 
     @property
     def deterministic(self) -> bool:
-        """Whether all its samples are the same; then a protocol draws one."""
+        """True if all samples are equal; a protocol then draws one."""
         ...
 
     @property
@@ -70,26 +70,26 @@ class Evaluated(Protocol):
 
     @property
     def fps(self) -> float:
-        """The rate of what it generates, frames per second; 0 where it generates nothing."""
+        """The rate of generated motion, frames per second; 0 if it does not generate."""
         ...
 
     @property
     def code_count(self) -> tuple[int, int]:
-        """Books of its codes of motion, and codes in each; (0, 0) where it has none."""
+        """The number of code books, and of codes in each; (0, 0) without codes."""
         ...
 
     def forecast_windows(self, past: Motion, frames: int, space: Space) -> Clip:
         """The `frames` after `past` (at the protocol's rate and on its skeleton), in the frame of the root.
 
-        The root stands at the origin with no rotation; a `Motion` for "rotations", `Points` for "positions". A model
-        that observes fewer frames uses the end of `past`. Raises UsageError where it cannot answer in that space.
+        The root is at the origin without rotation; a `Motion` for "rotations", `Points` for "positions". A model that
+        reads fewer frames uses the end of `past`. Raises UsageError for a space that it does not support.
         """
         ...
 
     def sample(self, past: Points, frames: int, samples: int, seed: int) -> Points:
         """`samples` futures of `past`, batch shape (sample, window): positions relative to the root, the world's axes.
 
-        The same seed gives the same futures. Raises UsageError where it cannot answer on that skeleton or rate.
+        The same seed gives the same futures. Raises UsageError for another skeleton or rate than the model's.
         """
         ...
 
@@ -99,10 +99,10 @@ class Evaluated(Protocol):
         known: Bool[Tensor, " frame"] | Bool[Tensor, "frame joint"],
         confidence: Float[Tensor, "*batch frame joint"] | None = None,
     ) -> AnyClip:
-        """The whole of a clip of which the `known` frames (or joints) are given; what is not known is NaN.
+        """Fill a clip from its `known` frames (or joints); unknown values are NaN.
 
-        `confidence` of the known values is in (0, 1] (None: they are exact); where it is given, known frames may come
-        back changed. Positions are metres with y up, or pixels with y down.
+        `confidence` of the known values is in (0, 1] (None: exact); with it, known frames may change. Positions are
+        metres with y up, or pixels with y down.
         """
         ...
 
@@ -111,15 +111,15 @@ class Evaluated(Protocol):
         ...
 
     def source(self, data: Data) -> Source:
-        """The recordings that it was trained on, with their other splits, below the folder `data`."""
+        """Its training recordings, with their other splits, in the folder `data`."""
         ...
 
     def as_represented(self, clip: Clip) -> Clip:
-        """A recording after the model's representation: on its skeleton, at its rate, with what its features keep."""
+        """A recording encoded and decoded by the representation: the model's skeleton and rate."""
         ...
 
     def cut(self, clip: Clip, frames: int) -> Float[Tensor, "window frame feat"]:
-        """Standardised features of the windows of one recording, one after the other."""
+        """Standardised features of consecutive windows of a recording."""
         ...
 
     def joint_positions(self, features: Float[Tensor, "*batch frame feat"]) -> Float[Tensor, "*batch frame joint 3"]:
@@ -129,7 +129,7 @@ class Evaluated(Protocol):
     def coded(
         self, features: Float[Tensor, "window frame feat"]
     ) -> tuple[Int[Tensor, "window token book"], Float[Tensor, "window frame feat"]]:
-        """Codes of standardised features, and the features that are decoded from them."""
+        """Codes of standardised features, and the features decoded from them."""
         ...
 
     def continued(
@@ -140,20 +140,20 @@ class Evaluated(Protocol):
 
 
 def _refuses(does: str) -> Callable[..., Any]:
-    """A method that raises UsageError: its owner is not a model that does this."""
+    """A method that raises UsageError: not supported."""
 
     def refuse(self: PartialMethod, *_: object, **__: object) -> Any:
         raise UsageError(
             expected=f"a model that {does}",
             got=f"{self.name}, which does not",
-            cure="Name a model that `kinema models` lists, or use a protocol of what it answers.",
+            cure="Use a model that `kinema models` lists, or a protocol of its verbs (`kinema eval --help`).",
         )
 
     return refuse
 
 
 class PartialMethod:
-    """A base of baselines: an `Evaluated` that answers nothing. A subclass has a name and overrides what it answers."""
+    """A base of baselines: an `Evaluated` that supports nothing. A subclass sets a name and overrides methods."""
 
     name: str
     verbs: Sequence[Verb] = ()
@@ -174,3 +174,30 @@ class PartialMethod:
     joint_positions = _refuses("has a representation")
     coded = _refuses("makes codes of motion")
     continued = _refuses("continues features")
+
+
+@runtime_checkable
+class Evaluator(Protocol):
+    """A classifier of clips, with the layer before its logits."""
+
+    @property
+    def digest(self) -> str:
+        """A hash of its weights: two reports with the same one can be compared."""
+        ...
+
+    def look(
+        self, clips: Float[Tensor, "clip frame feat"]
+    ) -> tuple[Float[Tensor, "clip dim"], Float[Tensor, "clip class"]]:
+        """Features and logits of clips."""
+        ...
+
+
+@runtime_checkable
+class EvaluatorTrainer(Protocol):
+    """Trains evaluators: the same clips, steps and seed give the same one."""
+
+    def train(
+        self, clips: Float[Tensor, "clip frame feat"], labels: Float[Tensor, "clip class"], *, steps: int, keep: bool
+    ) -> Evaluator:
+        """An evaluator trained on these clips; with `keep` it may be cached."""
+        ...

@@ -1,8 +1,7 @@
-"""Leaks: whether a model was trained on what it is tested on.
+"""Leaks: test recordings among the training recordings of a model.
 
-A recording's identity is "set/recording" ("cmu/06_07"), or, where it is not known which one it is, its name within
-the release that it was found in with a question mark before it ("?cmu/forecast/test/jumping_1": some recording of the
-CMU archive). Two equal identities are one recording; an identity with a question mark may be any recording of its
+The identity of a recording is "set/recording" ("cmu/06_07"). If the recording is not known, it is "?" and the name in
+its release ("?cmu/forecast/test/jumping_1": some recording of the CMU archive), and may be any recording of the
 archive.
 """
 
@@ -15,7 +14,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Meeting:
-    """A test recording and the training recordings of a model that are, or may be, the same."""
+    """A test recording and the training recordings that are, or may be, equal to it."""
 
     action: str
     test: str
@@ -24,14 +23,14 @@ class Meeting:
 
 @dataclass(frozen=True)
 class Leak:
-    """The meetings of a model: those that are sure, and those that are possible (a recording is not identified)."""
+    """The certain and the possible meetings of a model (possible: a recording is not identified)."""
 
     sure: tuple[Meeting, ...] = ()
     possible: tuple[Meeting, ...] = ()
 
     @property
     def message(self) -> str:
-        """One line; it begins in capitals where the scores cannot be trusted."""
+        """One line; it begins in capitals if the scores may be too good."""
         lines: list[str] = []
         if self.sure:
             met = "; ".join(f"{m.action} ({m.test})" for m in self.sure)
@@ -63,8 +62,8 @@ def archive(identity: str) -> str:
 def find_leak(trained_on: Iterable[str], tests: Mapping[str, str], apart: Iterable[str] = ()) -> Leak:
     """Compare what a model was trained on with the test recordings of a protocol (action -> identity).
 
-    `apart` are recordings that are known to be none of the test ones although their names do not say so: the training
-    files of the same release. They can still meet a test by having the same name.
+    `apart` are unidentified recordings that are known to differ from the test ones: the training files of the same
+    release. They still match a test of the same name.
     """
     trained, elsewhere = sorted(set(trained_on)), set(apart)
     sure: list[Meeting] = []

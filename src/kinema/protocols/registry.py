@@ -1,4 +1,4 @@
-"""The table of protocols, and `register` for one that is defined elsewhere."""
+"""The table of protocols, and `register` for others."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ from kinema.protocols.inbetweening.lafan1 import LAFAN1
 from kinema.protocols.inbetweening.open_inbetween import OPEN_INBETWEEN
 from kinema.protocols.inbetweening.render_in_between import RIB
 from kinema.protocols.inbetweening.upsampling import UPSAMPLE_GRID
-from kinema.protocols.stochastic.amass import AMASS
-from kinema.protocols.stochastic.datasets import h36m_takes, humaneva_takes
-from kinema.protocols.stochastic.licensed import h36m_stochastic, humaneva_stochastic
-from kinema.protocols.stochastic.protocol import OPEN_STOCHASTIC
+from kinema.protocols.stochastic.benchmarks import (
+    AMASS_STOCHASTIC,
+    H36M_STOCHASTIC,
+    HUMANEVA_STOCHASTIC,
+    OPEN_STOCHASTIC,
+)
 
 PROTOCOLS: dict[str, Protocol] = {
     "cmu-legacy": CMU_LEGACY,
     "cmu-physical": CMU_PHYSICAL,
     "h36m-legacy": H36M_LEGACY,
     "open-stochastic": OPEN_STOCHASTIC,
-    "h36m-stochastic": h36m_stochastic(h36m_takes),
-    "humaneva-stochastic": humaneva_stochastic(humaneva_takes),
-    "amass-stochastic": AMASS,
+    "h36m-stochastic": H36M_STOCHASTIC,
+    "humaneva-stochastic": HUMANEVA_STOCHASTIC,
+    "amass-stochastic": AMASS_STOCHASTIC,
     "lafan1": LAFAN1,
     "open-inbetween": OPEN_INBETWEEN,
     "rib": RIB,
@@ -38,7 +40,7 @@ PROTOCOLS: dict[str, Protocol] = {
 
 
 def register(protocol: Protocol) -> None:
-    """Make a protocol known by its name; one of the same name is replaced."""
+    """Add a protocol under its name; it replaces one of the same name."""
     PROTOCOLS[protocol.name] = protocol
 
 

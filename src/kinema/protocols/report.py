@@ -1,6 +1,6 @@
-"""`Report`: what a protocol found. Pure data with one way to JSON, to tables of text, to Markdown and to a terminal.
+"""`Report`: the result of a protocol, as data, JSON, Markdown or tables for a terminal.
 
-`score_report`, `horizon_report` and `cell_report` build one from numbers.
+`score_report`, `horizon_report` and `cell_report` (`tables`) build one from numbers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from kinema.protocols.leaks import NO_LEAK, Leak
 
 @dataclass(frozen=True)
 class Table:
-    """A table of text: what it shows, the heads of its columns (the first is above the labels), sections of rows."""
+    """A table of text: title, column heads (the first is above the row labels), sections of rows."""
 
     title: str
     header: tuple[str, ...]
@@ -27,9 +27,9 @@ class Table:
 class Report:
     """The scores of one model under one protocol, with baselines and published rows beside it.
 
-    `numbers` is plain data under the names of the JSON; `beside` is what only the full JSON holds (baselines, published
-    rows). `short` are the tables for a terminal, `full` those with everything (None: the same). `notes` is
-    what a reader must know, `leak` whether the model was trained on test recordings.
+    `numbers` is plain data under the names of the JSON; `beside` (baselines, published rows) is only in the full JSON.
+    `short` are the tables for a terminal, `full` all tables (None: the same). `leak` compares training and test
+    recordings.
     """
 
     protocol: str
@@ -42,7 +42,7 @@ class Report:
     leak: Leak = NO_LEAK
 
     def __getitem__(self, name: str) -> Any:
-        """What the full JSON holds under a name: report["scores"]."""
+        """A value of the full JSON: report["scores"]."""
         return self.to_json(full=True)[name]
 
     def to_json(self, *, full: bool = False) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class Report:
 
 
 def plain(data: Any) -> Any:
-    """Mappings as dicts and sequences as lists, all the way down."""
+    """Nested mappings as dicts and sequences as lists."""
     if isinstance(data, Mapping):
         return {str(name): plain(value) for name, value in data.items()}
     if isinstance(data, Iterable) and not isinstance(data, str):
@@ -92,7 +92,7 @@ def rich_tables(report: Report, *, full: bool = False) -> list[RichTable]:
             )
         for section in table.sections:
             for row in section:
-                # A bracketed mark is text here and not rich's markup.
+                # A bracketed mark is text, not markup of rich.
                 rich.add_row(row[0].replace("[", r"\["), *row[1:])
             rich.add_section()
         drawn.append(rich)

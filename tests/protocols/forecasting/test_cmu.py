@@ -115,7 +115,7 @@ class TestOnTheRealFiles:
         assert legacy["missing_actions"] == ["basketball_signal", "directing_traffic"]
         assert legacy["mean_over"]["mean_trained"] == ["basketball", "jumping", "running", "soccer", "walking"]
         assert any("8 of the 40 training files" in note for note in legacy.notes)
-        assert any("washwindow is there: unseen" in note for note in legacy.notes)
+        assert any("washwindow are missing" in note for note in legacy.notes)
 
     def test_files_and_windows(self, shared_data: Path) -> None:
         for clip in CmuForecast(root=str(shared_data), drop_first=False).clips("test"):

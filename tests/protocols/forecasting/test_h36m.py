@@ -13,7 +13,7 @@ from kinema.data.sources.h36m_rotations import ACTIONS, H36MExpmap
 from kinema.motion.skeletons.h36m import H36M32_VARYING
 from kinema.pipeline.pipeline import open as open_pipeline
 from kinema.protocols.forecasting.h36m import H36M_LEGACY, drawn_starts
-from kinema.protocols.forecasting.windows import every_second_row
+from kinema.protocols.forecasting.protocol import every_second_row
 from kinema.protocols.interface import PartialMethod
 from kinema.protocols.registry import PROTOCOLS
 

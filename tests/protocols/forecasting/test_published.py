@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kinema.protocols.forecasting.horizon_report import Published, mean_over
-from kinema.protocols.forecasting.published import CMU_PUBLISHED, LABELS_MS
+from kinema.protocols.published import CMU_PUBLISHED, LABELS_MS
+from kinema.protocols.tables import Published, mean_over
 
 FIVE = ("basketball", "jumping", "running", "soccer", "walking")
 # Method, windows, metric -> the mean over eight actions as printed, at 80 160 320 400 560 1000.

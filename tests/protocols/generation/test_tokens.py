@@ -21,7 +21,7 @@ from kinema.pipeline.pipeline import Pipeline, open_generator
 from kinema.pipeline.train import train
 from kinema.protocols.base import Options
 from kinema.protocols.generation.actions import ACTION_GENERATION
-from kinema.protocols.generation.table import Effort
+from kinema.protocols.generation.scores import Effort
 from kinema.protocols.generation.tokens import TOKENS, code_use
 from kinema.protocols.interface import PartialMethod
 from kinema.recipes import recipe

@@ -16,8 +16,9 @@ from kinema.data.synthetic import perform
 from kinema.pipeline.evaluate import evaluate
 from kinema.protocols.inbetweening.answer_file import is_answer_file, load_answer, write_answers
 from kinema.protocols.inbetweening.classical import CLASSICAL
-from kinema.protocols.inbetweening.grid_windows import GridWindows
+from kinema.protocols.inbetweening.grid import GridWindows
 from kinema.protocols.inbetweening.render_in_between import RIB, keypoints, question
+from kinema.protocols.tables import cell_name
 
 h5py = pytest.importorskip("h5py", reason="pip install 'kinema[data]'")
 
@@ -30,7 +31,11 @@ def asked(rate: int = 8) -> GridWindows:
 def write(path: Path, *questions: GridWindows) -> None:
     with write_answers(path, "rib", "cubic") as keep:
         for one in questions:
-            keep(one, {name: one.answer(CLASSICAL[name]) for name in ("linear", "cubic")})
+            keep(
+                cell_name(one.where),
+                one.ground_truth,
+                {name: one.answer(CLASSICAL[name]) for name in ("linear", "cubic")},
+            )
 
 
 def test_truth_answer_and_lines_of_every_clip(tmp_path: Path) -> None:

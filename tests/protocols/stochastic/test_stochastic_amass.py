@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kinema.core.errors import MissingDataError
-from kinema.protocols.stochastic.amass import AMASS, amass_takes
+from kinema.protocols.stochastic.benchmarks import AMASS_STOCHASTIC, amass_takes
 from little_amass import write_model, write_take
 
 
@@ -23,6 +23,6 @@ def test_windows_begin_after_what_the_list_leaves_out(tmp_path: Path) -> None:
     ]  # fmt: skip
     (train,) = amass_takes(str(tmp_path), "train")
     assert train.frames == 100  # every second frame of 100 Hz, as published, although that is 50 Hz
-    windows = AMASS.windows(str(tmp_path))
+    windows = AMASS_STOCHASTIC.windows(str(tmp_path))
     assert windows.first.tolist() == [0, 120, 271]
     assert windows.groups == ("DanceDB", "SOMA")

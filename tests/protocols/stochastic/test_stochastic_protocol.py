@@ -21,7 +21,7 @@ from kinema.pipeline.evaluate import evaluate
 from kinema.pipeline.pipeline import open as open_pipeline
 from kinema.protocols.interface import PartialMethod
 from kinema.protocols.stochastic import scores as stochastic_scores
-from kinema.protocols.stochastic.licensed import amass_stochastic, h36m_stochastic, humaneva_stochastic
+from kinema.protocols.stochastic.benchmarks import AMASS_STOCHASTIC, H36M_STOCHASTIC, HUMANEVA_STOCHASTIC
 from kinema.protocols.stochastic.nearest_neighbour import NearestFutures
 from kinema.protocols.stochastic.protocol import StochasticProtocol
 from kinema.protocols.stochastic.scores import METRICS, means, means_by_group, score
@@ -245,8 +245,8 @@ def test_features_of_futures_are_standard_and_few() -> None:
 
 
 def test_published_rows_say_where_they_are_from() -> None:
-    for make in (h36m_stochastic, humaneva_stochastic, amass_stochastic):
-        rows = make(little).published
+    for benchmark in (H36M_STOCHASTIC, HUMANEVA_STOCHASTIC, AMASS_STOCHASTIC):
+        rows = benchmark.published
         assert len({row.method for row in rows}) == len(rows) > 8
         for row in rows:
             assert row.provenance in {"table", "issue", "recalled"}
@@ -254,8 +254,7 @@ def test_published_rows_say_where_they_are_from() -> None:
 
 
 def test_the_anchors_of_zero_velocity_are_its_published_rows() -> None:
-    for make in (h36m_stochastic, amass_stochastic):
-        protocol = make(little)
+    for protocol in (H36M_STOCHASTIC, AMASS_STOCHASTIC):
         row = next(row for row in protocol.published if row.method == "zero velocity")
         anchors = dict(protocol.anchors)
         assert {name: anchors[name] for name in row.scores if name in anchors} == pytest.approx(

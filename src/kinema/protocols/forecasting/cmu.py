@@ -1,13 +1,11 @@
-"""The CMU forecasting benchmark (ConvSeq2Seq, Li et al., CVPR 2018), as it is published and as it should be.
+"""The CMU forecasting benchmark (ConvSeq2Seq, Li et al., CVPR 2018), as published and with true units.
 
-`cmu-legacy` scores exactly what the field scores. Every second row of 120 Hz files is taken, row 0 (a T-pose that the
-conversion added) with them, and the result is labelled as if it were 25 Hz: the label 80 ms is 33 ms. Joint positions
-are those of one skeleton whose unit is taken as 70 mm where it is 56.4 mm, and the mean is over 38 joints, six of which
-never move and seven of which coincide with others.
+`cmu-legacy` scores what the literature scores: every second row of 120 Hz files, including row 0 (a T-pose that the
+conversion added), labelled as 25 Hz (80 ms is 33 ms). A unit of the skeleton counts as 70 mm instead of 56.4 mm, and
+the mean is over 38 joints, of which six never move and seven coincide with others.
 
-`cmu-physical` takes 60 Hz as 60 Hz: row 0 is dropped, millimetres are millimetres, and only joints that were captured
-are scored: 19 positions (no joint that never moves once the root is removed, no copy, no end of a finger or thumb), and
-the rotations without those of fingers and thumbs. Windows, frames and horizons are otherwise the same.
+`cmu-physical` has true times and millimetres, drops row 0, and scores captured joints only: 19 positions (without
+static joints, copies and ends of fingers), and rotations without fingers and thumbs. The rest is the same.
 """
 
 from __future__ import annotations
@@ -22,13 +20,12 @@ from kinema.data.sources.cmu import BENCHMARK, UNIT, CmuForecast
 from kinema.motion.motion import Motion
 from kinema.motion.skeletons.cmu import CMU38_COPIES, CMU38_NOT_CAPTURED, CMU38_STATIC
 from kinema.protocols.base import NO_OPTIONS, Options
-from kinema.protocols.forecasting.horizon_report import Horizons, Published, Row, horizon_report
-from kinema.protocols.forecasting.protocol import ForecastingProtocol, rows_at
-from kinema.protocols.forecasting.published import CMU_PUBLISHED, LABELS_MS
-from kinema.protocols.forecasting.windows import ForecastWindows, cut, every_second_row
+from kinema.protocols.forecasting.protocol import ForecastingProtocol, ForecastWindows, cut, every_second_row, rows_at
 from kinema.protocols.interface import Data, Evaluated
 from kinema.protocols.leaks import Leak, find_leak
+from kinema.protocols.published import CMU_PUBLISHED, LABELS_MS
 from kinema.protocols.report import Report
+from kinema.protocols.tables import Horizons, Published, Row, horizon_report
 
 RATE = 60.0  # frames per second of every second row
 HORIZON_FRAMES = (2, 4, 8, 10, 14, 25)  # counted from 1: the frames that are called 80, 160, 320, 400, 560, 1000 ms
@@ -37,32 +34,32 @@ PREDICTED = 25
 WINDOWS = {"8": 50, "all": 10}  # observed frames
 SEED = 1234567890
 
-# LeftHandIndex1, LThumb, RightHandIndex1, RThumb: CMU never captured their rotations, and the thumbs flip by half a
-# turn from one row to the next. (The joints named FingerBase carry the hand, which was.)
+# LeftHandIndex1, LThumb, RightHandIndex1, RThumb: not captured, and the thumbs rotate by 180 degrees between rows.
+# (FingerBase is the hand, which was captured.)
 FINGER_ROTATIONS = (25, 27, 34, 36)
 UNSCORED_POSITIONS = (*CMU38_STATIC, *CMU38_COPIES, *CMU38_NOT_CAPTURED)
 
 
 def eight_starts(frames: int) -> list[int]:
-    """Where the eight windows of 75 frames begin in a file of that many frames; they may repeat.
+    """First frames of the eight windows of 75 frames; they may repeat.
 
-    Eight draws of `randint(0, frames - 75)` from numpy's legacy generator, seeded anew for every action.
+    Eight draws of `randint(0, frames - 75)` from numpy's legacy generator, seeded again for every action.
     """
     generator = np.random.RandomState(SEED)
     return [int(generator.randint(0, frames - WINDOWS["8"] - PREDICTED)) for _ in range(8)]
 
 
 def all_starts(frames: int) -> list[int]:
-    """Where all windows of 35 frames begin: 0 ... frames - 35."""
+    """First frames of all windows of 35 frames: 0 ... frames - 35."""
     return list(range(frames - WINDOWS["all"] - PREDICTED + 1))
 
 
 @dataclass(frozen=True)
 class CmuProtocol(ForecastingProtocol):
-    """One way of scoring the benchmark's test files.
+    """One way to score the benchmark's test files.
 
-    `unit_mm` is what a unit of the skeleton file counts for in millimetres, `unscored_positions` and
-    `unscored_rotations` name the joints that are left out of the two metrics, `drop_first` leaves out row 0.
+    `unit_mm` is the length of a unit of the skeleton file, `unscored_positions` and `unscored_rotations` are joints
+    that the two metrics leave out, `drop_first` leaves out row 0.
     """
 
     name: str
@@ -127,7 +124,7 @@ class CmuProtocol(ForecastingProtocol):
         )
 
     def tests(self, data: Data) -> Iterator[Motion]:
-        """The test files that are below `data`, at the protocol's rate."""
+        """The test files in `data`, at the protocol's rate."""
         source = CmuForecast(root=None if data is None else str(data), drop_first=self.drop_first)
         return (every_second_row(clip) for clip in source.clips("test"))
 
@@ -136,20 +133,20 @@ class CmuProtocol(ForecastingProtocol):
         return ((str(clip.action), some) for clip in self.tests(data) for some in self.windows_of(clip, windows))
 
     def windows_of(self, clip: Motion, windows: str) -> Iterator[ForecastWindows]:
-        """The windows of one of the `tests`, a chunk at a time. Raises KinemaError where it is too short."""
+        """The windows of one of the `tests`, a chunk at a time. Raises KinemaError if it is too short."""
         observed = WINDOWS[windows]
         if clip.frames <= observed + PREDICTED:
             raise KinemaError(
                 expected=f"a test file of more than {observed + PREDICTED} frames at {RATE:g} Hz",
                 got=f"{clip.frames} in {clip.action}",
-                cure="The file is cut short: copy it again.",
+                cure="Copy this file again from the data set; it is cut short.",
             )
         starts = eight_starts(clip.frames) if windows == "8" else all_starts(clip.frames)
         return cut(clip, starts, observed, PREDICTED)
 
 
 def _trained(source: CmuForecast, tests: Sequence[str] | dict[str, str]) -> tuple[str, ...]:
-    """The tested actions all of whose training files are there."""
+    """The tested actions with complete training files."""
     there = source.names("train")
     wanted = {action: [n for n in BENCHMARK if n.startswith(f"train/{action}/")] for action in tests}
     return tuple(action for action, names in wanted.items() if all(name in there for name in names))
@@ -158,7 +155,7 @@ def _trained(source: CmuForecast, tests: Sequence[str] | dict[str, str]) -> tupl
 def _leak(pipeline: Evaluated, tests: dict[str, str], source: CmuForecast) -> Leak:
     if not pipeline.trained_on:
         return Leak()
-    # Files of one release are different recordings, whatever their names leave open (a test compares their rows).
+    # Files of one release are different recordings (a test compares their rows).
     apart = {clip.identity for clip in replace(source, extra=True).clips("train")}
     return find_leak(pipeline.trained_on, tests, apart)
 
@@ -169,20 +166,22 @@ def _data_notes(source: CmuForecast, means: dict[str, tuple[str, ...]], missing:
     over = [f"'{name}' is the unweighted mean over {len(of)} actions: {', '.join(of)}." for name, of in means.items()]
     notes = [*over]
     if missing:
-        notes.append(f"Test files of {len(missing)} of the 8 actions are not there: {', '.join(missing)}.")
+        notes.append(f"Test files of {len(missing)} of the 8 actions are missing: {', '.join(missing)}.")
     if lacking := len(train) - sum(name in there for name in train):
         notes.append(
-            f"{lacking} of the {len(train)} training files are not there, so what was trained on the others is not "
-            "trained as the published rows were; 'mean_trained' is over actions whose training files are complete."
+            f"{lacking} of the {len(train)} training files are missing, so models trained on the others have less data "
+            "than the published rows; 'mean_trained' is over actions whose training files are complete."
         )
     unseen = [a for a in means["mean"] if not any(name.startswith(f"train/{a}/") for name in there)]
     if unseen:
-        notes.append(f"No training file of {', '.join(unseen)} is there: unseen by what is trained on the others.")
+        notes.append(
+            f"All training files of {', '.join(unseen)} are missing: models trained on the others never saw them."
+        )
     return tuple(notes)
 
 
 def _published_notes(published: Sequence[Published]) -> tuple[str, ...]:
-    """What must be known of published rows, each remark once, with the rows that it is about."""
+    """The notes on published rows, each once, with its rows."""
     about: dict[str, list[str]] = {}
     for row in published:
         if row.note:

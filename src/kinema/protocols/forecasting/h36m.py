@@ -1,10 +1,10 @@
 """The Human3.6M forecasting benchmark (Jain et al. 2016, Martinez et al. 2017 and all who followed).
 
 Subject 5 is tested, two clips of fifteen actions, every second row of 50 Hz: 25 frames per second, so the labels are
-the true times. Which windows are scored differs from paper to paper and matters (LTD at 400 ms: 61.3, 58.9, 63.5 mm):
+true. Papers score different windows (LTD at 400 ms: 61.3, 58.9, 63.5 mm):
 
-* "8": eight draws per action, four from each clip in turn, as the first papers did;
-* "256": the same stream drawn on to 128 from each clip;
+* "8": eight draws per action, four from each clip in turn, as in the first papers;
+* "256": the same random stream, 128 from each clip;
 * "all": every window of 35 frames, 10 of them observed.
 
 Errors are the benchmark's: Euler angles of all joints but the root, and the mean distance of 32 joints of one fixed
@@ -23,13 +23,12 @@ from kinema.data.source import missing_data
 from kinema.data.sources.h36m_rotations import ACTIONS, CLIPS, ORIGIN, TEST_SUBJECT, WHAT, H36MExpmap
 from kinema.motion.motion import Motion
 from kinema.protocols.base import NO_OPTIONS, Options
-from kinema.protocols.forecasting.horizon_report import Horizons, Published, Row, horizon_report
-from kinema.protocols.forecasting.protocol import ForecastingProtocol, rows_at
-from kinema.protocols.forecasting.published import H36M_PUBLISHED, LABELS_MS
-from kinema.protocols.forecasting.windows import ForecastWindows, cut, every_second_row
+from kinema.protocols.forecasting.protocol import ForecastingProtocol, ForecastWindows, cut, every_second_row, rows_at
 from kinema.protocols.interface import Data, Evaluated
 from kinema.protocols.leaks import Leak, find_leak
+from kinema.protocols.published import H36M_PUBLISHED, LABELS_MS
 from kinema.protocols.report import Report
+from kinema.protocols.tables import Horizons, Published, Row, horizon_report
 
 RATE = 25.0
 HORIZON_FRAMES = (2, 4, 8, 10, 14, 25)  # counted from 1: 80, 160, 320, 400, 560, 1000 ms
@@ -37,15 +36,15 @@ PREDICTED = 25
 OBSERVED = {"8": 50, "256": 50, "all": 10}
 DRAWN = {"8": 4, "256": 128}  # windows of each clip
 SEED = 1234567890
-_FIRST, _RESERVED = 16, 150  # a draw keeps clear of the first frames, and of as many at the end as the first paper used
+_FIRST, _RESERVED = 16, 150  # first and last frames without a start of a window
 
 Clips = tuple[Motion, Motion]
 
 
 def drawn_starts(lengths: tuple[int, int], count: int) -> tuple[list[int], list[int]]:
-    """Where the drawn windows of 75 frames begin in the two clips of an action, `count` in each.
+    """First frames of the drawn windows of 75 frames in the two clips of an action, `count` in each.
 
-    Draws of `randint(16, length - 150)`, one for each clip in turn, from numpy's legacy generator seeded anew for every
+    Draws of `randint(16, length - 150)`, one per clip in turn, from numpy's legacy generator, seeded again for every
     action. `lengths` are in frames at 25 per second.
     """
     generator = np.random.RandomState(SEED)
@@ -68,7 +67,7 @@ class H36MProtocol(ForecastingProtocol):
     def evaluate(
         self, pipeline: Evaluated, data: Data = None, *, beside: Sequence[Evaluated] = (), options: Options = NO_OPTIONS
     ) -> Report:
-        """See `Protocol`. Actions of which a clip is not there are left out, and named."""
+        """See `Protocol`. Actions with a missing clip are left out, and named in the report."""
         pipelines = [pipeline, *(other for other in beside if other.name != pipeline.name)]
         errors: dict[str, dict[str, dict[str, dict[str, Row]]]] = {one.name: {} for one in pipelines}
         tests: dict[str, tuple[str, ...]] = {}
@@ -93,7 +92,7 @@ class H36MProtocol(ForecastingProtocol):
         )
 
     def tests(self, data: Data) -> Iterator[tuple[str, Clips]]:
-        """Action and its two clips, at the protocol's rate, where both are there."""
+        """Action and its two clips at the protocol's rate, if both exist."""
         source = H36MExpmap(root=None if data is None else str(data))
         folder = source.folder / f"S{TEST_SUBJECT}"
         whole = [action for action in ACTIONS if all((folder / f"{action}_{k}.txt").is_file() for k in CLIPS)]
@@ -108,7 +107,7 @@ class H36MProtocol(ForecastingProtocol):
         return ((action, some) for action, clips in self.tests(data) for some in self.windows_of(clips, windows))
 
     def windows_of(self, clips: Clips, windows: str) -> Iterator[ForecastWindows]:
-        """The windows of an action, a chunk at a time. Raises KinemaError where a clip is too short to draw from."""
+        """The windows of an action, a chunk at a time. Raises KinemaError if a clip is too short."""
         observed = OBSERVED[windows]
         if windows == "all":
             starts = [list(range(clip.frames - observed - PREDICTED + 1)) for clip in clips]
@@ -118,7 +117,7 @@ class H36MProtocol(ForecastingProtocol):
                     raise KinemaError(
                         expected=f"a test file of more than {2 * (_FIRST + _RESERVED)} rows",
                         got=f"{2 * clip.frames} in {clip.identity}",
-                        cure="The file is cut short: copy it again.",
+                        cure="Copy this file again from the data set; it is cut short.",
                     )
             starts = drawn_starts((clips[0].frames, clips[1].frames), DRAWN[windows])
         for clip, own in zip(clips, starts, strict=True):
@@ -143,7 +142,7 @@ def _data_notes(tests: tuple[str, ...], missing: tuple[str, ...]) -> tuple[str, 
         return (over,)
     return (
         over,
-        f"Files of {len(missing)} of the {len(ACTIONS)} actions are not there ({', '.join(missing)}): this mean is not "
+        f"Files of {len(missing)} of the {len(ACTIONS)} actions are missing ({', '.join(missing)}): this mean is not "
         "the published one.",
     )
 

@@ -3,8 +3,8 @@
 | key | shape | |
 |---|---|---|
 | `observed`, `truth`, `prediction` | window, frame, joint, 3 | positions in metres, the root removed |
-| `truth_expmap`, `prediction_expmap` | window, frame, joint, 3 | of models of rotations: vectors as in the files |
-| `action`, `start` | window | what is done, and the first frame of the window in its file |
+| `truth_expmap`, `prediction_expmap` | window, frame, joint, 3 | for models of rotations: vectors as in the files |
+| `action`, `start` | window | the action, and the first frame of the window in its file |
 | `fps`, `protocol`, `model`, `windows`, `format_version` | | |
 | `joint_names`, `parents`, `rest_offsets`, `skeleton` | joint ... | |
 
@@ -29,8 +29,7 @@ from kinema.data.sources.arrays import Kind, check_arrays, h5_array, open_h5, re
 from kinema.io.expmap import motion_to_rows
 from kinema.motion.motion import Motion, Points
 from kinema.motion.skeleton import Skeleton
-from kinema.protocols.forecasting.protocol import ForecastingProtocol
-from kinema.protocols.forecasting.windows import ForecastWindows, answered
+from kinema.protocols.forecasting.protocol import ForecastingProtocol, ForecastWindows, answered
 from kinema.protocols.interface import Data, Evaluated
 
 Arrays = dict[str, NDArray[Any]]
@@ -55,12 +54,12 @@ class Sample:
 
 
 def collect(protocol: ForecastingProtocol, pipeline: Evaluated, data: Data, windows: str = "8") -> Arrays:
-    """The arrays of a sample file. Raises what the protocol's `evaluate` raises."""
+    """The arrays of a sample file. Raises the errors of the protocol's `evaluate`."""
     parts: dict[str, list[Any]] = {}
     last: ForecastWindows | None = None
     for action, some in protocol.cuts(data, windows):
         rotated, points = answered(pipeline, some)
-        assert points is not None, f"{pipeline.name} answers neither in rotations nor in positions"
+        assert points is not None, f"{pipeline.name} forecasts neither rotations nor positions"
         found = {
             "observed": some.positions[:, : some.observed].numpy(),
             "truth": some.positions[:, some.observed :].numpy(),
@@ -108,7 +107,7 @@ def save_samples(arrays: Arrays, path: Path) -> None:
 
 
 def load_samples(path: Path) -> Arrays:
-    """The arrays of a sample file. Raises FormatError where it is damaged or another kind of file."""
+    """The arrays of a sample file. Raises FormatError if it is damaged or of another kind."""
     check_suffix(path)
     if path.suffix == ".npz":
         arrays = read_archive(path, _ARRAYS)
@@ -128,12 +127,15 @@ def _check_shapes(arrays: Arrays, path: Path) -> None:
     expected |= {"start": (windows,), "parents": (joints,), "rest_offsets": (joints, 3)}
     for key, shape in expected.items():
         if arrays[key].shape != shape or not windows:
-            got, cure = f"shape {arrays[key].shape}", "The file is damaged or of another kind: write it again."
+            got, cure = (
+                f"shape {arrays[key].shape}",
+                "Write it again by `kinema forecast MODEL --protocol cmu-legacy --samples-out`.",
+            )
             raise FormatError(where=f"{path}: {key}", expected=f"shape {shape}", got=got, cure=cure)
 
 
 def is_sample_file(path: Path) -> bool:
-    """Whether a file is one, by its suffix and its keys."""
+    """True for a sample file, by suffix and keys."""
     if path.suffix == ".h5":
         return path.is_file()
     try:
@@ -144,10 +146,7 @@ def is_sample_file(path: Path) -> bool:
 
 
 def sample_of(arrays: Arrays, action: str | None = None, window: int = 0) -> Sample:
-    """One window, by default the first one of the first action.
-
-    Raises UsageError where there is no such action or window.
-    """
+    """One window; default: the first one of the first action. Raises UsageError for an unknown action or window."""
     actions = [str(name) for name in arrays["action"]]
     action = actions[0] if action is None else action
     if action not in actions:
@@ -155,7 +154,9 @@ def sample_of(arrays: Arrays, action: str | None = None, window: int = 0) -> Sam
     rows = [row for row, name in enumerate(actions) if name == action]
     if not 0 <= window < len(rows):
         raise UsageError(
-            expected=f"a window from 0 to {len(rows) - 1} of {action}", got=f"{window}", cure="Choose one of these."
+            expected=f"a window from 0 to {len(rows) - 1} of {action}",
+            got=f"{window}",
+            cure=f"Use --window {len(rows) - 1} or less.",
         )
     row = rows[window]
     joints, parents = tuple(map(str, arrays["joint_names"])), tuple(map(int, arrays["parents"]))
@@ -170,9 +171,13 @@ def sample_of(arrays: Arrays, action: str | None = None, window: int = 0) -> Sam
 
 
 def check_suffix(path: Path) -> None:
-    """Raises UsageError for another suffix, or where the package that writes it is not installed."""
+    """Raise UsageError for another suffix, or if h5py is not installed."""
     if path.suffix not in SUFFIXES:
-        raise UsageError(expected="a sample file that ends in .npz or .h5", got=str(path), cure="Change the suffix.")
+        raise UsageError(
+            expected="a sample file that ends in .npz or .h5",
+            got=str(path),
+            cure=f"Use {path.with_suffix('.npz').name}.",
+        )
     if path.suffix == ".h5":
         require_h5py(_OTHERWISE)
 

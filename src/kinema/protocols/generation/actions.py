@@ -14,14 +14,13 @@ from typing import Any
 from kinema.core.errors import UsageError
 from kinema.data.source import Source
 from kinema.protocols.base import NO_OPTIONS, Options, Protocol
-from kinema.protocols.generation.published import ACTION_PUBLISHED
-from kinema.protocols.generation.scores import METRICS
-from kinema.protocols.generation.table import Effort, GenerationTable, RowScores
+from kinema.protocols.generation.scores import METRICS, Effort, GenerationTable, RowScores
 from kinema.protocols.generation.windows import LabelledWindows, labelled_windows
 from kinema.protocols.interface import Data, Evaluated
 from kinema.protocols.leaks import find_leak
+from kinema.protocols.published import ACTION_PUBLISHED
 from kinema.protocols.report import Report
-from kinema.protocols.score_report import PublishedScores, score_report
+from kinema.protocols.tables import PublishedScores, score_report
 
 SECONDS = 64 / 30
 _SHORT = ("fid", "fid_class", "fid_motion", "diversity", "multimodality", "jerk", "speed")

@@ -9,13 +9,13 @@ import torch
 
 from kinema.protocols.base import NO_OPTIONS, Options, Protocol
 from kinema.protocols.generation.actions import SECONDS
-from kinema.protocols.generation.published import MMD_PUBLISHED
 from kinema.protocols.generation.scores import MMD_PAIRS, legacy_by_class
 from kinema.protocols.generation.windows import LabelledWindows, labelled_windows, windows_of_clip
 from kinema.protocols.interface import Data, Evaluated
 from kinema.protocols.leaks import find_leak
+from kinema.protocols.published import MMD_PUBLISHED
 from kinema.protocols.report import Report
-from kinema.protocols.score_report import PublishedScores, score_report
+from kinema.protocols.tables import PublishedScores, score_report
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,10 @@
-"""The scores of a set of generated clips against a set of real ones: what `action-generation` prints, row by row."""
+"""The scores of generated clips against real ones, and the rows of `action-generation`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,8 +21,8 @@ from kinema.metrics.generation import (
     multimodality,
 )
 from kinema.motion.names import CANON17
-from kinema.protocols.evaluators import Evaluator
-from kinema.protocols.generation.windows import LabelledWindows
+from kinema.protocols.generation.windows import LabelledWindows, windows_of_clip
+from kinema.protocols.interface import Evaluated, Evaluator, EvaluatorTrainer
 
 METRICS: dict[str, str] = {
     "accuracy": "recognised",
@@ -132,3 +134,160 @@ def _skate(windows: LabelledWindows) -> float | None:
         return None  # without feet that are known by name, or without a ground, nothing can slide
     ankles = [CANON17.index("l_ankle"), CANON17.index("r_ankle")]
     return skate_speed(windows.positions[:, :, ankles], windows.fps)
+
+
+_SHUFFLE = 11  # shuffles labels
+
+
+@dataclass(frozen=True)
+class RowScores:
+    """The scores of one row of the table: the mean of each score, and half the width of its 95 % interval."""
+
+    mean: Mapping[str, float | None]
+    interval: Mapping[str, float | None]
+
+    @classmethod
+    def of(cls, rounds: Sequence[Mapping[str, float | None]], extra: Mapping[str, float | None]) -> RowScores:
+        """Mean and interval over repetitions; `extra` are scores that were taken once."""
+        mean: dict[str, float | None] = {}
+        interval: dict[str, float | None] = {}
+        for name in rounds[0]:
+            values = [value for one in rounds if (value := one[name]) is not None]
+            mean[name] = statistics.fmean(values) if values else None
+            spread = statistics.stdev(values) if len(values) > 1 else 0.0
+            interval[name] = 1.96 * spread / math.sqrt(len(values)) if len(values) > 1 else None
+        return cls(mean | dict(extra), interval | dict.fromkeys(extra, None))
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is generated and trained: repetitions, clips in each (at most), training steps."""
+
+    repetitions: int = 20
+    most: int = 1000
+    evaluator_steps: int = 1000
+    classifier_steps: int = 300
+
+
+class GenerationTable:
+    """The rows of the report: floor, baselines, model."""
+
+    def __init__(
+        self,
+        effort: Effort,
+        pipeline: Evaluated,
+        trainer: EvaluatorTrainer,
+        train: LabelledWindows,
+        test: LabelledWindows,
+        contents: tuple[str, ...],
+    ) -> None:
+        self.effort, self.pipeline, self.trainer = effort, pipeline, trainer
+        self.train, self.test, self.contents = train, test, contents
+        self.count = min(len(test), effort.most)
+        features = train.features()
+        self.of_poses: Evaluator = trainer.train(features, train.labels, steps=effort.evaluator_steps, keep=True)
+        self.of_steps: Evaluator = trainer.train(
+            features.diff(dim=1), train.labels, steps=effort.evaluator_steps, keep=True
+        )
+        self.real = evaluated(test, self.of_poses, self.of_steps)
+        self.notes: list[str] = []
+        self.by_action: dict[str, Mapping[str, float | None]] = {}
+
+    def rows(self) -> dict[str, RowScores]:
+        """Name -> scores: the model first, then real motion, then the baselines."""
+        made = self._generated()
+        found = {self.pipeline.name: self._row(made)}
+        self._count_actions(made)
+        if halves := self._halves():
+            found["real: half of the test split"] = RowScores.of(halves, {})
+        found["real: train split"] = self._row([self._drawn(self.train, seed) for seed in self._seeds()])
+        found["real: test split itself"] = RowScores.of([score(self.real, self.real, self.contents, 0)], {})
+        found["class-mean sequence"] = self._row([self._means(seed) for seed in self._seeds()[:1]])
+        found["real under shuffled labels"] = self._row([self._shuffled(seed) for seed in self._seeds()[:5]])
+        return found
+
+    def _halves(self) -> list[Mapping[str, float | None]]:
+        """Half of the test split against the other half, of other recordings. No evaluator was trained on them."""
+        found: list[Mapping[str, float | None]] = []
+        for seed in self._seeds():
+            ours, others = self.test.halves(seed)
+            if min(len(ours), len(others)) >= 2:
+                found.append(score(self.real.some(ours), self.real.some(others), self.contents, seed))
+        return found
+
+    def _seeds(self) -> range:
+        return range(self.effort.repetitions)
+
+    def _generated(self) -> list[LabelledWindows]:
+        frames = self.test.positions.shape[1]
+        order = [self.pipeline.actions.index(name) for name in self.test.classes]
+        made: list[LabelledWindows] = []
+        for seed in self._seeds():
+            labels = self._labels(seed)
+            weights = torch.zeros(len(labels), len(self.pipeline.actions))
+            weights[:, order] = labels
+            clips = self.pipeline.make(weights, frames, seed)
+            made.append(self.test.with_(windows_of_clip(clips, frames), labels))
+        return made
+
+    def _labels(self, seed: int) -> Float[Tensor, "clip class"]:
+        """As many rows as a repetition has clips, as often as the test split has them."""
+        drawn = torch.Generator().manual_seed(seed)
+        return self.test.labels[torch.randint(len(self.test), (self.count,), generator=drawn)]
+
+    def _row(self, sets: list[LabelledWindows]) -> RowScores:
+        rounds = [
+            score(evaluated(some, self.of_poses, self.of_steps), self.real, self.contents, seed)
+            for seed, some in enumerate(sets)
+        ]
+        return RowScores.of(rounds, {"teaches": self._teaches(sets)})
+
+    def _teaches(self, sets: list[LabelledWindows]) -> float:
+        """Accuracy on the real test clips of a new classifier that is trained on these clips alone."""
+        features = torch.cat([some.features() for some in sets[:4]])
+        labels = torch.cat([some.labels for some in sets[:4]])
+        classifier = self.trainer.train(features, labels, steps=self.effort.classifier_steps, keep=False)
+        columns = [self.test.classes.index(name) for name in self.contents]
+        logits = classifier.look(self.test.features())[1][:, columns]
+        own = self.test.labels[:, columns]
+        return float((own.gather(1, logits.argmax(1, keepdim=True)) > 0).double().mean())
+
+    def _drawn(self, windows: LabelledWindows, seed: int) -> LabelledWindows:
+        """Real windows with the labels of a repetition: for each label set one that has it."""
+        generator = torch.Generator().manual_seed(seed)
+        rows: list[int] = []
+        for label in self._labels(seed):
+            fits = (windows.labels == label).all(1).nonzero()[:, 0]
+            fits = fits if len(fits) else ((windows.labels * label).sum(1) > 0).nonzero()[:, 0]
+            if len(fits):
+                rows.append(int(fits[torch.randint(len(fits), (1,), generator=generator)]))
+        return windows[torch.tensor(rows)]
+
+    def _means(self, seed: int) -> LabelledWindows:
+        labels = self._labels(seed)
+        weights = labels @ self.train.labels.T
+        weights = weights / weights.sum(1, keepdim=True).clamp_min(1e-9)
+        flat = weights @ self.train.positions.flatten(1)
+        return self.test.with_(flat.view(len(labels), *self.train.positions.shape[1:]), labels)
+
+    def _shuffled(self, seed: int) -> LabelledWindows:
+        drawn = self._drawn(self.train, seed)
+        order = torch.randperm(len(drawn), generator=torch.Generator().manual_seed(_SHUFFLE + seed))
+        return drawn.with_(drawn.positions, drawn.labels[order])
+
+    def _count_actions(self, made: list[LabelledWindows]) -> None:
+        """Per action the share that is recognised and the speed."""
+        of_clips: list[EvaluatedClips] = [evaluated(some, self.of_poses, self.of_steps) for some in made[:4]]
+        labels = torch.cat([some.windows.labels for some in of_clips])
+        logits = torch.cat([some.logits for some in of_clips])
+        clips = torch.cat([some.windows.positions for some in of_clips])
+        columns = [self.test.classes.index(name) for name in self.contents]
+        best = logits[:, columns].argmax(1)
+        for place, name in enumerate(self.contents):
+            own, real = labels[:, columns[place]] > 0, self.test.labels[:, columns[place]] > 0
+            if bool(own.any()) and bool(real.any()):
+                pace = [float(some.double().diff(dim=1).norm(dim=-1).mean()) for some in
+                        (clips[own], self.test.positions[real])]  # fmt: skip
+                self.by_action[name] = {
+                    "accuracy": float((best[own] == place).double().mean()), "speed": pace[0] / pace[1]
+                }  # fmt: skip

@@ -20,7 +20,7 @@ from kinema.protocols.generation.actions import SECONDS
 from kinema.protocols.interface import Data, Evaluated
 from kinema.protocols.leaks import find_leak
 from kinema.protocols.report import Report
-from kinema.protocols.score_report import score_report
+from kinema.protocols.tables import score_report
 
 METRICS: dict[str, str] = {
     "mpjpe": "rebuilt, mm",

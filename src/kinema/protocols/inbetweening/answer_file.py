@@ -1,15 +1,15 @@
-"""The file of answers: ground truth, answer of a method and straight lines, clip by clip, as HDF5 (extra `data`).
+"""The answer file: ground truth, answer of a method and straight lines for each clip, as HDF5 (extra `data`).
 
 `{cell}/{recording}` is a group of `gt`, `pred` and `interp`, each of shape (joint, dim, frame) as Render-In-Between's
 evaluation writes them: metres with y up, or units of the picture with y down. Its attributes are `fps` and the body
 (`skeleton`, `joint_names`, `parents`, `rest_offsets`); the file's are `protocol`, `model` and `format_version`.
-Of the windows of a recording the first is kept.
+Only the first window of a recording is stored.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,11 @@ from kinema.core.errors import FormatError, UsageError, unknown_name
 from kinema.data.sources.arrays import h5_array, open_h5, require_h5py
 from kinema.motion.motion import Clip, Points
 from kinema.motion.skeleton import Skeleton
-from kinema.protocols.inbetweening.grid_windows import GridWindows, Keep
 
+Keep = Callable[[str, Clip, Mapping[str, Clip]], None]
+"""Stores ground truth and answers by method under the name of a cell."""
 PARTS = ("gt", "pred", "interp")
-_CURE = "The file is damaged or of another kind: write it again with `kinema eval --answers`."
+_CURE = "Write the file again with `kinema eval MODEL --protocol rib --answers FILE.h5`."
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,26 +42,27 @@ class Answered:
 
 @contextlib.contextmanager
 def write_answers(path: Path, protocol: str, model: str) -> Generator[Keep]:
-    """The function that keeps answers in a new file, which is there when the block has ended without an error.
+    """A function that stores answers in a new file; the file appears when the block ends without an error.
 
     Raises UsageError for a suffix other than .h5, or without h5py.
     """
     if path.suffix != ".h5":
-        raise UsageError(expected="a file of answers that ends in .h5", got=str(path), cure="Change the suffix.")
+        raise UsageError(
+            expected="a file of answers that ends in .h5", got=str(path), cure=f"Use {path.with_suffix('.h5').name}."
+        )
     h5py = require_h5py()
     with atomic_path(path) as beside, h5py.File(beside, "w") as file:
         file.attrs.update({"protocol": protocol, "model": model, "format_version": 1})
 
-        def keep(question: GridWindows, answers: Mapping[str, Clip]) -> None:
+        def keep(cell: str, truth: Clip, answers: Mapping[str, Clip]) -> None:
             if model in answers:
-                name = f"{question.cell}/{question.ground_truth.identity}"
-                _write(file.create_group(name), question.ground_truth, answers[model], answers["linear"])
+                _write(file.create_group(f"{cell}/{truth.identity}"), truth, answers[model], answers["linear"])
 
         yield keep
 
 
 def is_answer_file(path: Path) -> bool:
-    """Whether a file is one, by its suffix and its attributes."""
+    """True for an answer file, by suffix and attributes."""
     if path.suffix != ".h5" or not path.is_file():
         return False
     with open_h5(path) as file:
@@ -68,10 +70,7 @@ def is_answer_file(path: Path) -> bool:
 
 
 def load_answer(path: Path, clip: str | None = None) -> Answered:
-    """One clip of a file, the first where none is named.
-
-    Raises UsageError where there is no such clip, FormatError where the file is damaged.
-    """
+    """One clip (default: the first). Raises UsageError for an unknown clip, FormatError for a damaged file."""
     with open_h5(path) as file:
         names: list[str] = []
         file.visit(lambda name: names.append(name.removesuffix("/gt")) if name.endswith("/gt") else None)

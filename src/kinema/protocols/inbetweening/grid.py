@@ -3,19 +3,51 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from kinema.motion.motion import Clip
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from kinema.motion.motion import Clip, Motion
 from kinema.protocols.base import NO_OPTIONS, Options
 from kinema.protocols.inbetweening.answer_file import write_answers
-from kinema.protocols.inbetweening.cell_report import Cell, Scores, merged
-from kinema.protocols.inbetweening.grid_windows import GridWindows
+from kinema.protocols.inbetweening.gaps import blanked
 from kinema.protocols.inbetweening.protocol import CompletionProtocol
-from kinema.protocols.interface import Data, Evaluated
+from kinema.protocols.interface import Data, Evaluated, Kind
 from kinema.protocols.report import Report
+from kinema.protocols.tables import Cell, CellScores, cell_name, merged
+
+
+@dataclass(frozen=True, eq=False)
+class GridWindows:
+    """Some windows (batch shape (window,)), and the cell (`where`) that they belong to.
+
+    `observed` is what methods may use of them in the `known` frames, `confidence` how reliable that is (None: exact).
+    """
+
+    where: Mapping[str, str]
+    kind: Kind
+    ground_truth: Clip
+    observed: Clip
+    known: Bool[Tensor, " frame"]
+    confidence: Float[Tensor, "window frame joint"] | None = None
+
+    @property
+    def windows(self) -> int:
+        """How many they are."""
+        return self.ground_truth.batch_shape[0]
+
+    def answer(self, one: Evaluated) -> Clip:
+        """The clip that a method makes of the known frames alone."""
+        confidence = None if self.confidence is None else torch.where(self.known[:, None], self.confidence, 0.0)
+        if isinstance(self.observed, Motion):
+            return one.complete(blanked(self.observed, self.known), self.known, confidence)
+        hidden = torch.where(self.known[:, None, None], self.observed.positions, torch.nan)
+        return one.complete(replace(self.observed, positions=hidden), self.known, confidence)
 
 
 @dataclass(frozen=True)
@@ -43,7 +75,7 @@ class Grid(CompletionProtocol):
         """See `Protocol`. Cells of a kind that a method does not complete have no column of it."""
         methods = self.methods(pipeline, beside)
         tests: dict[str, None] = {}
-        parts: dict[tuple[tuple[str, str], ...], list[tuple[int, Scores]]] = {}
+        parts: dict[tuple[tuple[str, str], ...], list[tuple[int, CellScores]]] = {}
         with ExitStack() as stack:
             keep = options.answers and stack.enter_context(write_answers(options.answers, self.name, pipeline.name))
             for question in self.questions(data):
@@ -55,6 +87,6 @@ class Grid(CompletionProtocol):
                 parts.setdefault(tuple(question.where.items()), []).append((question.windows, scores))
                 tests[question.ground_truth.identity] = None
                 if keep:
-                    keep(question, answers)
+                    keep(cell_name(question.where), question.ground_truth, answers)
         cells = [Cell(dict(where), *merged(found)) for where, found in parts.items()]
         return self.report(pipeline, methods, cells, list(tests), deciding=[self.deciding], notes=self.notes)

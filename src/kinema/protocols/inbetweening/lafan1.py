@@ -22,12 +22,12 @@ from kinema.io.formats import load
 from kinema.motion import skeletons as catalog
 from kinema.motion.motion import Motion
 from kinema.protocols.base import NO_OPTIONS, Options
-from kinema.protocols.inbetweening.cell_report import Cell
 from kinema.protocols.inbetweening.gaps import GAPS, TEST_HOP, TEST_WINDOW, GapScores, PositionStatistics, windows
 from kinema.protocols.inbetweening.protocol import CompletionProtocol
-from kinema.protocols.inbetweening.published import PUBLISHED
 from kinema.protocols.interface import Data, Evaluated
+from kinema.protocols.published import LAFAN1_PUBLISHED
 from kinema.protocols.report import Report
+from kinema.protocols.tables import Cell
 
 RATE = 30.0
 TRAIN_SUBJECTS, TEST_SUBJECTS = (1, 2, 3, 4), (5,)
@@ -75,7 +75,7 @@ class Lafan1(CompletionProtocol):
                     found.setdefault(metric, {})[name] = value
             cells.append(Cell({"gap": str(gap)}, sums[pipeline.name, gap].windows, found))
         deciding = ("l2q", "l2p", "npss") if "rotations" in pipeline.kinds else ("l2p",)
-        return self.report(pipeline, methods, cells, tests, deciding=deciding, notes=_NOTES, published=PUBLISHED)
+        return self.report(pipeline, methods, cells, tests, deciding=deciding, notes=_NOTES, published=LAFAN1_PUBLISHED)
 
 
 def heading(clip: Motion) -> Float[Tensor, "*batch frame"]:

@@ -16,7 +16,6 @@ from kinema.data.sources.packs import RotationPack
 from kinema.motion.edit import facing, resample
 from kinema.motion.motion import Motion
 from kinema.protocols.base import NO_OPTIONS, Options
-from kinema.protocols.inbetweening.cell_report import Cell
 from kinema.protocols.inbetweening.gaps import (
     AFTER,
     GAPS,
@@ -29,6 +28,7 @@ from kinema.protocols.inbetweening.gaps import (
 from kinema.protocols.inbetweening.protocol import CompletionProtocol
 from kinema.protocols.interface import Data, Evaluated
 from kinema.protocols.report import Report
+from kinema.protocols.tables import Cell
 
 RATE = 30.0
 _NOTES = (

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 from kinema.core.errors import UsageError
 from kinema.protocols.base import Protocol
-from kinema.protocols.inbetweening.cell_report import Cell, PublishedCells, cell_report
 from kinema.protocols.inbetweening.classical import CLASSICAL
 from kinema.protocols.interface import Data, Evaluated, Kind
 from kinema.protocols.leaks import find_leak
 from kinema.protocols.report import Report
+from kinema.protocols.tables import Cell, PublishedCells, cell_report
 
 
 class CompletionProtocol(Protocol):

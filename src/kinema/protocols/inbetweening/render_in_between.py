@@ -18,8 +18,7 @@ from kinema.data.sources.packs import RotationPack
 from kinema.metrics.inbetween import aligned_errors
 from kinema.motion.edit import resample
 from kinema.motion.motion import Clip, Motion, Points
-from kinema.protocols.inbetweening.grid import Grid
-from kinema.protocols.inbetweening.grid_windows import GridWindows
+from kinema.protocols.inbetweening.grid import Grid, GridWindows
 from kinema.protocols.interface import Data, Kind
 from kinema.representations.picture import PictureKeypoints
 

@@ -20,10 +20,8 @@ from kinema.metrics.dynamics import mean_jerk
 from kinema.motion import skeletons as catalog
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.names import CANON17
-from kinema.protocols.inbetweening.camera import PIXELS_PER_METRE, project
-from kinema.protocols.inbetweening.detector_noise import noisy_motion, noisy_points
-from kinema.protocols.inbetweening.grid import Grid
-from kinema.protocols.inbetweening.grid_windows import GridWindows
+from kinema.protocols.inbetweening.detector import PIXELS_PER_METRE, noisy_motion, noisy_points, project
+from kinema.protocols.inbetweening.grid import Grid, GridWindows
 from kinema.protocols.inbetweening.open_inbetween import recordings
 from kinema.protocols.interface import Data, Kind
 

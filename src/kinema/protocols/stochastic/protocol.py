@@ -18,12 +18,11 @@ from kinema.protocols.base import NO_OPTIONS, OptionName, Options, Protocol
 from kinema.protocols.interface import Data, Evaluated
 from kinema.protocols.leaks import Leak, find_leak
 from kinema.protocols.report import Report
-from kinema.protocols.score_report import PublishedScores, score_report
-from kinema.protocols.stochastic.datasets import open_takes
 from kinema.protocols.stochastic.nearest_neighbour import NAME as NEAREST
 from kinema.protocols.stochastic.nearest_neighbour import NearestFutures
 from kinema.protocols.stochastic.scores import CLASSIFIED, METRICS, PLACES, means, means_by_group, score
 from kinema.protocols.stochastic.windows import FutureWindows
+from kinema.protocols.tables import PublishedScores, score_report
 
 Takes = Callable[[str | None, Split], Iterator[Points]]
 SAMPLES = 50
@@ -150,15 +149,3 @@ def _common_notes(windows: FutureWindows) -> tuple[str, ...]:
         "components fitted on the true futures: deterministic, and never comparable with a published FID.",
         "Limb stretch and jitter are in percent of the limb's length in the last observed pose.",
     )
-
-
-OPEN_STOCHASTIC = StochasticProtocol(
-    name="open-stochastic",
-    what="50 futures of 2 s from 0.5 s, on the test splits of CMU and HDM05: anyone can run it",
-    takes=open_takes,
-    fps=50.0,
-    observed=25,
-    predicted=100,
-    stride=25,
-    notes=("No published row is comparable: other recordings, other joints.",),
-)
