@@ -40,7 +40,7 @@ def test_it_leaves_what_it_says(left: Path) -> None:
 
 
 def test_the_model_beats_holding_still(left: Path) -> None:
-    scores = json.loads((left / "report.json").read_text())["parts"]["Forecast: one best"]["scores"]
+    scores = json.loads((left / "report.json").read_text())["parts"]["Forecast: most likely future"]["scores"]
     ours, still = scores["simlpe-cmu"], scores["zero-velocity"]
     assert list(ours) == ["100 ms", "200 ms", "400 ms"]
     assert all(ours[when] < still[when] for when in ours)
@@ -49,7 +49,7 @@ def test_the_model_beats_holding_still(left: Path) -> None:
 
 def test_every_part_says_who_made_it(left: Path) -> None:
     parts = json.loads((left / "report.json").read_text())["parts"]
-    assert list(parts) == ["Forecast: many futures", "Forecast: one best", "In-between", "Repair", "Generate"]
+    assert list(parts) == ["Forecast: many futures", "Forecast: most likely future", "In-between", "Repair", "Generate"]
     text = (left / "index.html").read_text()
     for title, part in parts.items():
         assert part["made_by"], title
@@ -69,7 +69,7 @@ def test_filling_beats_the_trivial_answer(left: Path) -> None:
     parts = json.loads((left / "report.json").read_text())["parts"]
     between, repair = parts["In-between"]["scores"], parts["Repair"]["scores"]
     assert between["auto"]["error, cm"] < 0.5 * between["hold"]["error, cm"]
-    for done, came in (("faults: repaired", "faults: as they came"), ("shaking: auto", "shaking: as it came")):
+    for done, came in (("faults: repaired", "faults: as captured"), ("jitter: auto", "jitter: as captured")):
         assert repair[done]["error, cm"] < repair[came]["error, cm"]
 
 

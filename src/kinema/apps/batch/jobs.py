@@ -1,10 +1,9 @@
 """The same work on many files: resumable, in any number of processes, and one bad file never stops the rest.
 
-A `Work` says what is done to a file; an engine (`kinema.apps.batch.workers`) says where. What is finished is written
-down in a ledger beside the results: a line for each file with a stamp of its bytes and of everything else that the
-result depends on. A file is skipped where its line bears the same stamp and its results are there, whole. Results are
-written atomically and the line after them, so whatever is cut short is done again, and nothing half-written counts as
-done.
+A `Work` defines what is done to a file, an engine (`kinema.apps.batch.workers`) where. A ledger beside the results has
+a line for each finished file, with a stamp: a hash of the file's bytes and of everything else that the result depends
+on. A file is skipped if its line has the same stamp and its results are complete. Results are written atomically and
+the line after them, so that an interrupted file is done again.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Made:
-    """The files that came of a piece, and what should be known of them (plain JSON data)."""
+    """The files made from a piece, and facts about them (plain JSON data)."""
 
     files: tuple[Path, ...]
     facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -47,7 +46,7 @@ class Made:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a piece. "kept": it was done before. Where it "failed", `error` has the parts of the error."""
+    """The outcome of a piece. "kept": it was done before. "failed": `error` has the parts of the error."""
 
     piece: Piece
     status: Status
@@ -61,14 +60,14 @@ Do = Callable[[Piece], Made]
 
 
 class Work(Protocol):
-    """What is done to every file; it can be pickled."""
+    """What is done to every file. It can be pickled."""
 
     def stamp(self) -> Mapping[str, Any]:
-        """All but the file that a result depends on, as JSON data. Raises KinemaError where nothing could be done."""
+        """Everything but the file that a result depends on, as JSON data. Raises KinemaError if no file can be done."""
         ...
 
     def open(self) -> Do:
-        """Get ready, once in every process (a model is loaded here); the function writes a piece's results."""
+        """Get ready, once per process (a model is loaded here); the returned function writes a piece's results."""
         ...
 
 
@@ -76,20 +75,20 @@ class Engine(Protocol):
     """Where work is done."""
 
     def run(self, work: Work, pieces: Iterable[Piece]) -> Iterator[Outcome]:
-        """Every piece, in any order; pieces are taken as they are needed."""
+        """The outcome of every piece, in any order."""
         ...
 
 
 def pieces_in(folder: Path, out: Path, *, patterns: Sequence[str], suffix: str | None = None) -> list[Piece]:
-    """The files below `folder` whose names match, each with its place below `out`; `suffix` replaces their own.
+    """The files below `folder` that match, each with its target below `out`; `suffix` replaces their own.
 
-    Hidden files, and `out` itself, are left out. Raises UsageError where there is none, where results would replace
-    what they are made of, and where two files would have one result.
+    Hidden files and `out` itself are left out. Raises UsageError if there is no file, if `out` is `folder`, or if two
+    files have the same target.
     """
     folder, out = folder.resolve(), out.resolve()
     if folder == out:
-        raise UsageError(expected="a folder for the results beside the one that is read", got=f"{out} for both",
-                         cure=f"Say -o {folder.name}-out, another folder.")  # fmt: skip
+        raise UsageError(expected="another folder for the results", got=f"{out} for both",
+                         cure=f"Type -o {folder.name}-out.")  # fmt: skip
     found = sorted({path for pattern in patterns for path in folder.rglob(pattern) if path.is_file()})
     pieces: dict[Path, Piece] = {}
     for path in found:
@@ -99,25 +98,24 @@ def pieces_in(folder: Path, out: Path, *, patterns: Sequence[str], suffix: str |
         target = out / (place if suffix is None else place.with_suffix(suffix))
         if target in pieces:
             raise UsageError(
-                expected="files with results of their own",
+                expected="files with different results",
                 got=f"{pieces[target].source.name} and {path.name}, which would both become {target.name}",
-                cure="Take one kind at a time: --pattern '*.bvh'.",
+                cure="Take one format at a time: --pattern '*.bvh'.",
             )
         pieces[target] = Piece(path, target)
     if not pieces:
         raise UsageError(
             expected=f"files called {', '.join(patterns)} in {folder}",
             got="none" if folder.is_dir() else "no such folder",
-            cure="Name another folder, or say which files by --pattern.",
+            cure="Name another folder, or the files to take: --pattern '*.bvh'.",
         )
     return list(pieces.values())
 
 
 def run_job(work: Work, pieces: Sequence[Piece], out: Path, engine: Engine) -> Iterator[Outcome]:
-    """Do the work on every piece that is not done yet; those that are come first, as "kept".
+    """Do the work on every piece that is not done yet; finished ones come first, as "kept".
 
-    Raises KinemaError where the work cannot be done at all, where `out` cannot be written to, and where another job
-    writes there at this moment.
+    Raises KinemaError if the work cannot be done at all, if `out` cannot be written, or if another job writes there.
     """
     common = json.dumps({"kinema": VERSION, **work.stamp()}, sort_keys=True)
     with _Ledger.opened(out) as ledger:
@@ -138,7 +136,7 @@ def run_job(work: Work, pieces: Sequence[Piece], out: Path, engine: Engine) -> I
 
 
 def attempt(do: Do, piece: Piece) -> Outcome:
-    """Do it and say what came of it, whatever is wrong with the file. Engines call this."""
+    """Do a piece and return its outcome; an error of any kind becomes a failed outcome. Engines call this."""
     begun = time.monotonic()
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always", KinemaWarning)
@@ -156,8 +154,9 @@ def attempt(do: Do, piece: Piece) -> Outcome:
 
 
 def lost(piece: Piece, how: str) -> Outcome:
-    """The outcome of a piece whose process died over it."""
-    return Outcome(piece, "failed", error=_parts("a process that lives to its end", how, "Look at this file alone."))
+    """The outcome of a piece whose process died."""
+    cure = f"Run this file alone: {piece.source}."
+    return Outcome(piece, "failed", error=_parts("a process that finishes the file", how, cure))
 
 
 def report_of(work: Work, outcomes: Sequence[Outcome], seconds: float) -> dict[str, Any]:
@@ -179,7 +178,7 @@ def report_of(work: Work, outcomes: Sequence[Outcome], seconds: float) -> dict[s
 
 @dataclass
 class _Ledger:
-    """The lines of what is done, by target; one writer at a time."""
+    """The lines of finished pieces, by target; one writer at a time."""
 
     out: Path
     rows: dict[str, dict[str, Any]]
@@ -188,7 +187,7 @@ class _Ledger:
     @classmethod
     @contextlib.contextmanager
     def opened(cls, out: Path) -> Generator[_Ledger]:
-        """The ledger of a folder, which is made where it is missing. A last line that was cut short is dropped."""
+        """The ledger of a folder, created if it is missing. A truncated last line is dropped."""
         path = out / LEDGER
         with hold(out, "a job"):
             rows = {row["target"]: row for row in _rows(path)}
@@ -197,13 +196,13 @@ class _Ledger:
                 yield cls(out, rows, file)
 
     def kept(self, target: Path) -> dict[str, Any] | None:
-        """The line of a target whose results are all there, of the size that they had."""
+        """The line of a target if all its results are there with the size they had."""
         row = self.rows.get(str(target.relative_to(self.out.resolve())))
         sizes = cast("dict[str, int]", row["files"]) if row else {}
         return row if sizes and all(_size(self.out / name) == size for name, size in sizes.items()) else None
 
     def write(self, outcome: Outcome, stamp: str) -> None:
-        """One more line, safe on disk before the next piece."""
+        """Write one more line, safely on disk before the next piece."""
         root = self.out.resolve()
         names = {str(path.resolve().relative_to(root)): _size(path) for path in outcome.files}
         row = {"target": str(outcome.piece.target.relative_to(root)), "stamp": stamp, "files": names}
@@ -223,16 +222,16 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _stamp(piece: Piece, common: str) -> str:
-    """Of the bytes of the file and of all else that its result depends on."""
+    """A hash of the file's bytes and of everything else that its result depends on."""
     digest = hashlib.blake2b(common.encode(), digest_size=16)
-    with contextlib.suppress(OSError), piece.source.open("rb") as file:  # what cannot be read fails when it is tried
+    with contextlib.suppress(OSError), piece.source.open("rb") as file:  # an unreadable file fails later, in `attempt`
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
 
 
 def _sweep(pieces: Sequence[Piece]) -> None:
-    """Remove what atomic writes that were cut short have left beside the results."""
+    """Remove temporary files that interrupted atomic writes left beside the results."""
     wanted: dict[Path, set[str]] = {}
     for piece in pieces:
         wanted.setdefault(piece.target.parent, set()).add(piece.target.name)
@@ -252,4 +251,5 @@ def _parts(expected: str, got: str, cure: str) -> dict[str, str]:
 
 def _unforeseen(error: Exception) -> dict[str, str]:
     got = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    return _parts("a file that can be read to its end", got, "Try this file alone; if it is whole, this is our fault.")
+    cure = "Run this file alone; if the file is valid, please report a bug of kinema with this line."
+    return _parts("a file that can be read to its end", got, cure)

@@ -1,7 +1,4 @@
-"""What verbs do to one file, as `Work`: the command line does it to a single file, and jobs to many.
-
-Converting, which needs no model, is in `kinema.apps.batch.converting`.
-"""
+"""Work with a model on one file: the command line does it on a single file, a job on many."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ from kinema.pipeline.requests import FileOptions, ForecastRequest, RepairRequest
 
 @dataclass(frozen=True)
 class Forecasting:
-    """Forecast the clip of a file. `end` is a file in whose last pose futures end, `append`: write the clip before."""
+    """Forecast the clip of a file. Futures end in the last pose of the file `end`; `append`: write the clip first."""
 
     request: ForecastRequest = field(default_factory=ForecastRequest)
     model: str = AUTO
@@ -34,13 +31,13 @@ class Forecasting:
     append: bool = False
 
     def stamp(self) -> Mapping[str, Any]:
-        """All but the file. Raises KinemaError where there is no such model, or the last pose cannot be read."""
+        """The options as JSON data. Raises KinemaError for an unknown model or an unreadable `end`."""
         if self.end is not None:
             files.load(self.end, unit=self.files.unit)
         return _facts(self, self._model)
 
     def open(self) -> Do:
-        """Load the model; then a future, or several, for every file."""
+        """Load the model; the function writes one or several futures of a file."""
         pipeline = open_pipeline(self._model)
         end = None if self.end is None else files.load(self.end, unit=self.files.unit)
 
@@ -69,18 +66,18 @@ class Forecasting:
 
 @dataclass(frozen=True)
 class Completing:
-    """Fill the gaps of a file's clips: more frames between them, or what is damaged."""
+    """Upsample or repair the clips of a file."""
 
     request: UpsampleRequest | RepairRequest
     model: str = AUTO
     files: FileOptions = field(default_factory=FileOptions)
 
     def stamp(self) -> Mapping[str, Any]:
-        """All but the file. Raises UsageError where there is no such model."""
+        """The options as JSON data. Raises UsageError for an unknown model."""
         return _facts(self, self.model)
 
     def open(self) -> Do:
-        """Load the model, if one is asked for."""
+        """Load the model; the function writes the filled clips of a file."""
         pipeline = open_pipeline(self.model)
 
         def do(piece: Piece) -> Made:
@@ -102,18 +99,18 @@ class Completing:
 
 
 def pages(done: Mapping[str, Completed]) -> dict[str, Any]:
-    """The reports on a file's clips as JSON data: one by itself, or those of people by track id."""
+    """The reports on a file's clips as JSON data: one report, or one per person by track id."""
     told = {who or "clip": each.report.to_json() for who, each in done.items()}
     return next(iter(told.values())) if list(done) == [""] else {"people": told}
 
 
 def numbered(out: Path, samples: int) -> tuple[Path, ...]:
-    """OUT-1.bvh, OUT-2.bvh ...: a place for each of several samples."""
+    """OUT-1.bvh, OUT-2.bvh ...: one path per sample."""
     return tuple(out.with_name(f"{out.stem}-{index + 1}{out.suffix}") for index in range(samples))
 
 
 def _facts(work: Forecasting | Completing, model: str) -> dict[str, Any]:
-    """A work's fields as JSON data, with what its model holds as well as its name."""
+    """A work's fields as JSON data, with the identity of its model's weights."""
     parts = (work.request, work.files, work)
     found = {key: value for part in parts for key, value in facts_of(part, work.request.verb).items()}
     return {**found, "model": model, "weights": model_identity(model)}

@@ -1,7 +1,6 @@
-"""Where the pieces of a job are worked on: in this process, in several of this machine, or on a Ray cluster.
+"""Engines: do the pieces of a job in this process, in several processes of this machine, or on a Ray cluster.
 
-All three call `jobs.attempt`; they differ in who does and in what happens where a worker dies: only the piece that it
-had is lost, and another takes its place.
+All call `jobs.attempt`. When a worker dies, only its piece fails, and another worker takes its place.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ EngineName = Literal["local", "ray"]
 
 
 def engine_of(name: EngineName, jobs: int) -> Engine:
-    """The engine of that name with so many workers. Raises UsageError for fewer than one."""
+    """The engine of that name with `jobs` workers. Raises UsageError for fewer than one."""
     if jobs < 1:
-        raise UsageError(expected="--jobs 1 or more", got=str(jobs), cure="Say --jobs 2.")
+        raise UsageError(expected="--jobs 1 or more", got=str(jobs), cure="Type --jobs 2.")
     if name == "ray":
         return OnRay(jobs)
     return Here() if jobs == 1 else Processes(jobs)
@@ -44,7 +43,7 @@ class Here:
 
 @dataclass
 class Hand:
-    """Work that gets ready with its first piece; where it cannot, every piece says why."""
+    """Work that gets ready with its first piece; if that fails, every piece fails with the reason."""
 
     work: Work
     _ready: list[Any] = field(default_factory=list[Any])
@@ -74,7 +73,7 @@ class _Crew(Protocol):
 
 
 def _share_out(crew: _Crew, pieces: Iterable[Piece], jobs: int) -> Iterator[Outcome]:
-    """A piece for each of `jobs` workers, and the next one for whoever is done."""
+    """Give a piece to each of `jobs` workers, and the next piece to each one that finishes."""
     left, busy = iter(pieces), list[_Worker]()
     try:
         for piece in itertools.islice(left, jobs):
@@ -100,7 +99,7 @@ def _share_out(crew: _Crew, pieces: Iterable[Piece], jobs: int) -> Iterator[Outc
 
 @dataclass(frozen=True)
 class Processes:
-    """Several processes of this machine, which share its cores. They end with the one that started them."""
+    """Several processes that share the cores of this machine. They end with the process that started them."""
 
     jobs: int
 
@@ -124,7 +123,7 @@ class _LocalCrew:
 
 
 class _LocalWorker:
-    """A process at the other end of a pipe. Started afresh, not forked: threads and locks do not survive a fork."""
+    """A process at the other end of a pipe. Spawned, not forked: threads and locks do not survive a fork."""
 
     def __init__(self, work: Work, threads: int) -> None:
         context = multiprocessing.get_context("spawn")
@@ -158,8 +157,8 @@ class _LocalWorker:
 
 
 def _serve(line: Connection[Any, Any], work: Work, threads: int) -> None:
-    """The life of a worker: until the pipe ends, because it is dismissed or because nobody is left at its other end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is answered by the process that shares out the work
+    """Do pieces until the pipe closes: the worker is dismissed, or its parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent answers an interrupt
     import torch
 
     torch.set_num_threads(threads)
@@ -171,7 +170,7 @@ def _serve(line: Connection[Any, Any], work: Work, threads: int) -> None:
 
 @dataclass(frozen=True)
 class OnRay:
-    """Actors on an existing Ray cluster; files must lie at the same place on all its machines, and kinema be there.
+    """Actors on an existing Ray cluster. All its machines need kinema, and the files at the same paths.
 
     `address` "auto" is the cluster that this machine belongs to, or the one that RAY_ADDRESS names.
     """
@@ -180,8 +179,8 @@ class OnRay:
     address: str = "auto"
 
     def run(self, work: Work, pieces: Iterable[Piece]) -> Iterator[Outcome]:
-        """See `Engine`. Raises UsageError where Ray is not installed or there is no cluster."""
-        ray = require("ray", "which shares work out to many machines", "ray")
+        """See `Engine`. Raises UsageError if Ray is not installed or there is no cluster."""
+        ray = require("ray", "which distributes work over machines", "ray")
         ours = not ray.is_initialized()
         if ours:
             try:

@@ -1,4 +1,4 @@
-"""The demo: procedural motion, every system that is there, and all that can be looked at. Nothing is pre-computed."""
+"""The demo: every shipped system on procedural motion. Nothing is pre-computed."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ __all__ = ["BASELINE", "MODEL", "Demo", "demo"]
 
 MODEL = ONE_BEST[0]
 _NOTES = {
-    "poster.png": "the first forecast as a strip",
-    "forecast.gif": "as a film",
+    "poster.png": "the first forecast as a film strip",
+    "forecast.gif": "the first forecast as a film",
     "forecast.bvh": "for Blender and every animation tool",
     "forecast.glb": "for the web and game engines",
 }
@@ -34,9 +34,9 @@ _NOTES = {
 
 @dataclass(frozen=True)
 class Demo:
-    """What a demo left behind: the folder, its files, and the numbers of every part by the title of its section.
+    """What a demo wrote: the folder, its files, and the scores of every part by the title of its section.
 
-    `told` are the lines that say which system made what, and which is not there; `notes` those of the first forecast.
+    `told` are the lines on which system made what, and which is missing.
     """
 
     folder: Path
@@ -44,7 +44,6 @@ class Demo:
     scores: Mapping[str, DemoScores]
     seconds: float
     told: Mapping[str, tuple[str, ...]]
-    notes: tuple[str, ...] = ()
 
 
 def demo(
@@ -54,18 +53,18 @@ def demo(
     runs: Mapping[str, Path] | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Demo:
-    """Make motion, ask every system about it, and leave a page, a poster, a GIF, a BVH, a GLB and a report in `folder`.
+    """Make motion, run every system on it, and write a page, a poster, a GIF, a BVH, a GLB and a report to `folder`.
 
-    `runs` puts run folders in the place of shipped models, by the name of the shipped model ("smrnet" ...).
+    `runs` replaces shipped models by run folders, by the name of the shipped model ("smrnet" ...).
     """
     began, folder, cast = time.perf_counter(), Path(folder), Cast(dict(runs or {}))
-    say("making procedural motion, and the likeliest next moment of it")
+    say("making procedural motion and the most likely future")
     best, main, panel = one_best(cast, seed)
     say("sampling many futures")
     parts = [many_futures(cast, seed), best]
-    say("filling what lies between, mending what is broken")
+    say("filling gaps, repairing damage")
     parts += [in_between(cast, seed), repaired(cast, seed)]
-    say("making motion from words")
+    say("generating motion from actions")
     parts.append(generated(cast, seed))
     say("drawing")
     files = _write(folder, parts, main, panel)
@@ -73,7 +72,7 @@ def demo(
     told = {part.section.title: tuple(note.text for note in part.section.notes) for part in parts}
     seconds = time.perf_counter() - began
     _report(folder, scores, told, seconds, seed)
-    return Demo(folder, (*files, "report.json"), scores, seconds, told, main.notes)
+    return Demo(folder, (*files, "report.json"), scores, seconds, told)
 
 
 def _write(folder: Path, parts: Sequence[DemoPart], main: Answer, panel: Panel) -> list[str]:
@@ -84,9 +83,9 @@ def _write(folder: Path, parts: Sequence[DemoPart], main: Answer, panel: Panel) 
     save(main.whole(), folder / "forecast.glb")
     text = sections_text(
         [part.section for part in parts],
-        title="kinema: some of a motion is known; say the rest",
-        lead="Five systems, one page, made on this machine just now. The motion is procedural; none of the models has "
-        "seen this body. Numbers stand beside the simplest answer that there is.",
+        title="kinema: forecast, fill, repair and generate human motion",
+        lead="Five systems ran on this machine just now. The motion is procedural, and no model was trained on this "
+        "body. Every table has a trivial baseline for comparison.",
         links=[Link(name, note) for name, note in _NOTES.items()],
     )
     write_text(folder / "index.html", text)

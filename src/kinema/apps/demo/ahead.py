@@ -1,4 +1,4 @@
-"""What will this body do next? Many futures by diffusion, and one best guess."""
+"""Forecasts: many futures by diffusion, and the most likely future."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ ACTIONS = ("walk", "run", "jump", "kick", "squat", "bow")
 HORIZONS = (0.1, 0.2, 0.4)  # seconds
 FPS = 60.0
 FAR, SAMPLES = 1.6, 10  # seconds and number of the many futures
-NEAR = 0.8  # seconds of the one best
-_FIRST, _EVERY, _ANCHORS = 1.0, 0.25, 6  # seconds before the first forecast, between two, and how many are scored
-_MANY_STARTS = (1.0, 1.7)  # seconds: where the many futures that are scored begin
+NEAR = 0.8  # seconds of the most likely future
+_FIRST, _EVERY, _ANCHORS = 1.0, 0.25, 6  # seconds before the first forecast, seconds between two, number
+_MANY_STARTS = (1.0, 1.7)  # seconds: starts of the scored futures
 
 
 def hero(seed: int) -> Motion:
-    """The clip that the demo's files are made of: somebody walks, stops and waves."""
+    """The clip of the demo's files: a walk, then a wave."""
     return sequence([("walk", 3.0), ("wave", 2.5)], fps=FPS, seed=seed)
 
 
 def many_futures(cast: Cast, seed: int) -> DemoPart:
-    """Ten sampled futures about the truth; without a trained model a line that says so."""
-    title, lead = "Forecast: many futures", "A body that was seen for a moment may go on in many ways. Ten of them."
+    """Ten sampled futures around the ground truth; without a trained model, a note."""
+    title, lead = "Forecast: many futures", "The same past has many possible futures. Here are ten."
     found = cast.find(MANY)
     if found is None:
-        note = missing(MANY, "No classical method says many futures; train it with `kinema train smrnet`.")
+        note = missing(MANY, "No classical method samples futures. Train the model with `kinema train smrnet`.")
         return DemoPart(Section(title, (), lead, (note,)))
     pipeline = open_pipeline(found)
     shown = (
@@ -49,14 +49,14 @@ def many_futures(cast: Cast, seed: int) -> DemoPart:
         ("squat", _clip("squat", seed), 1.2),
     )
     panels = [_fan(name, clip, pipeline, now, seed) for name, clip, now in shown]
-    note = Note(f"{MANY}, a diffusion model trained on real motion capture. It has never seen this body.")
-    about = "Pale: ten samples. Solid: what really happens. Samples know where they start, not where this one leads."
+    note = Note(f"{MANY}, a diffusion model trained on real motion capture; this body is new to it.")
+    about = "Pale: ten samples. Solid: the ground truth, which the model did not see."
     scores = _many_scores(pipeline, seed)
     return DemoPart(Section(title, panels, f"{lead} {about}", (note,), scores.table(), "large"), scores)
 
 
 def one_best(cast: Cast, seed: int) -> tuple[DemoPart, Answer, Panel]:
-    """The likeliest next moment by the two deterministic forecasters; with it the answer that is written to files."""
+    """The most likely future by the two deterministic forecasters; with it the answer that is written to files."""
     pipelines = [open_pipeline(cast.find(name) or name) for name in (*ONE_BEST, BASELINE)]
     clips = {action: _clip(action, seed) for action in ACTIONS}
     found = {each.name: [pose_errors(each, clip) for clip in clips.values()] for each in pipelines}
@@ -64,8 +64,7 @@ def one_best(cast: Cast, seed: int) -> tuple[DemoPart, Answer, Panel]:
     rows = {name: dict(zip(heads, torch.tensor(each).mean(0).tolist(), strict=True)) for name, each in found.items()}
     scores = DemoScores(
         rows,
-        f"Mean error of the pose in mm, in the pelvis' frame, over {', '.join(ACTIONS)}. The last row holds the last "
-        "pose still.",
+        f"Mean pose error in mm, relative to the pelvis, over {', '.join(ACTIONS)}. The last row holds the last pose.",
     )
     main = _cut(pipelines[0], hero(seed), 2.0)
     parts = [
@@ -75,17 +74,16 @@ def one_best(cast: Cast, seed: int) -> tuple[DemoPart, Answer, Panel]:
         ("squat", clips["squat"], _cut(pipelines[1], clips["squat"], 1.6), pipelines[1]),
     ]
     panels = [_panel(title, clip, answer, each.name) for title, clip, answer, each in parts]
-    notes = [Note(f"{name}, shipped, trained on real motion capture of CMU; trained for 0.42 s.") for name in ONE_BEST]
-    lead = (
-        f"Grey is what was seen, green the likeliest next {NEAR:g} s, and the pale body behind it what really happens."
-    )
-    return DemoPart(Section("Forecast: one best", panels, lead, notes, scores.table()), scores), main, panels[0]
+    notes = [Note(f"{name}, shipped, trained on motion capture of CMU to forecast 0.42 s.") for name in ONE_BEST]
+    lead = f"Grey: observed. Green: the most likely next {NEAR:g} s. Pale: the ground truth."
+    section = Section("Forecast: most likely future", panels, lead, notes, scores.table())
+    return DemoPart(section, scores), main, panels[0]
 
 
 def pose_errors(pipeline: Pipeline, clip: Motion) -> list[float]:
     """Mean distance in millimetres of the canonical joints, in the root's frame, at each of `HORIZONS`.
 
-    Forecasts start at several moments of the clip; each sees the clip up to there and nothing of what follows.
+    Forecasts start at several moments of the clip; each observes the clip up to there.
     """
     ahead = [round(horizon * clip.fps) - 1 for horizon in HORIZONS]
     found: list[Tensor] = []
@@ -98,7 +96,7 @@ def pose_errors(pipeline: Pipeline, clip: Motion) -> list[float]:
 
 
 def _many_scores(pipeline: Pipeline, seed: int) -> DemoScores:
-    """The nearest of ten samples, the first alone, and a body that holds still; millimetres for one joint."""
+    """Scores in millimetres per joint: the nearest of ten samples, the first sample, and a body that stands still."""
     still, rows = open_pipeline(BASELINE), dict[str, list[Tensor]]()
     for action in ACTIONS:
         clip = perform(action, seconds=4.0, fps=30.0, seed=seed + 1)
@@ -117,12 +115,12 @@ def _many_scores(pipeline: Pipeline, seed: int) -> DemoScores:
     heads = ("on average", "at the end")
     return DemoScores(
         {name: dict(zip(heads, each, strict=True)) for name, each in means.items()},
-        f"Mean error of the pose in mm over {FAR:g} s, in the pelvis' frame, on {len(ACTIONS)} actions.",
+        f"Mean pose error in mm over {FAR:g} s, relative to the pelvis, on {len(ACTIONS)} actions.",
     )
 
 
 def _nearest(samples: Float[Tensor, "sample frame joint 3"], truth: Float[Tensor, "frame joint 3"]) -> Tensor:
-    """ADE and FDE of the sample that is nearest, in mean millimetres of a joint (root mean square over joints)."""
+    """ADE and FDE of the nearest sample, millimetres per joint (root mean square over joints)."""
     found = best_of(samples.flatten(-2)[:, None], truth.flatten(-2)[None])
     return 1000 * torch.cat(found) / truth.shape[-2] ** 0.5
 
@@ -147,10 +145,10 @@ def _panel(title: str, clip: Motion, answer: Answer, name: str) -> Panel:
 
 
 def _split(title: str, clip: Motion, answer: Answer, now: float, ahead: Sequence[Layer], caption: str) -> Panel:
-    """What was seen in the `now` seconds before the forecast, what came after, and what was said of it."""
+    """A panel of the `now` observed seconds, the ground truth after them, and the forecast."""
     known = answer.observed.frames
     first = max(0, known - round(now * clip.fps))
     now = (known - first) / clip.fps
     observed = Layer("observed", clip[first:known].points(), "observed")
-    after = Layer("what happens", clip[known : known + answer.samples.frames].points(), "truth", now)
+    after = Layer("ground truth", clip[known : known + answer.samples.frames].points(), "truth", now)
     return Panel(title, (observed, after, *ahead), caption, boundary=now)

@@ -1,4 +1,4 @@
-"""What lies between: movement between key poses, and damage that is mended."""
+"""In-betweens and repair: movement between key poses, and damaged clips."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ FPS = 30.0
 ACTIONS = ("walk", "run", "jump", "kick", "squat", "bow")
 _FRAMES = 1 + round(SHOWN * FPS)
 _KEY_EVERY = 12  # frames
-_EVIDENCE_EVERY = 4  # frames of a clip whose detector is slow and shakes
-_SHAKE = (0.07, 0.015)  # radians of every joint, metres of the root
+_EVIDENCE_EVERY = 4  # frames between two poses of a slow, noisy detector
+_JITTER = (0.07, 0.015)  # radians of every joint, metres of the root
 _TICK = 0.5 / FPS
 
 
 def in_between(cast: Cast, seed: int) -> DemoPart:
-    """Key poses are known, the movement between them is said; the keys stand where they are all the time."""
+    """Movement between known key poses; the keys are shown all the time."""
     model = _model(cast)
     clips = {name: perform(name, seconds=SHOWN + 1.0, fps=FPS, seed=seed)[:_FRAMES] for name in ACTIONS}
     clips["walk, then turn"] = sequence([("walk", 2.0), ("turn", 2.0)], fps=FPS, seed=seed)[30 : 30 + _FRAMES]
@@ -51,50 +51,50 @@ def in_between(cast: Cast, seed: int) -> DemoPart:
         }
         for who in methods
     }
-    rows["(the truth)"] = {"error, cm": 0.0, "jerk, m/s³": _mean([_jerk(clip) for clip in clips.values()])}
+    rows["(ground truth)"] = {"error, cm": 0.0, "jerk, m/s³": _mean([_jerk(clip) for clip in clips.values()])}
     gap = f"{_KEY_EVERY / FPS:g} s"
-    about = f"Joints of the frames between keys {gap} apart, on {len(clips)} clips; hold is the trivial one."
+    about = f"Error of the frames between keys {gap} apart, on {len(clips)} clips. hold is the trivial baseline."
     scores = DemoScores(rows, about, 1)
     shown = [_keyed(name, clips[name], done[name][best], known) for name in ("walk, then turn", "kick", "squat")]
-    lead = f"A key pose every {gap} is known: the grey bodies. Green is what the method says lies between them."
+    lead = f"Grey: a key pose every {gap}. Green: the frames that the method fills in."
     return DemoPart(
-        Section("In-between", shown, lead, (_by(model, "Key poses are joined"),), scores.table(), "large"), scores
+        Section("In-between", shown, lead, (_by(model, "The gaps are filled"),), scores.table(), "large"), scores
     )
 
 
 def repaired(cast: Cast, seed: int) -> DemoPart:
-    """Two kinds of damage before and after: faults here and there, and a slow detector that shakes."""
+    """Two kinds of damage, before and after: faults in a few frames, and a slow detector with jitter."""
     model = _model(cast)
     clips = {name: perform(name, seconds=SHOWN + 1.0, fps=FPS, seed=seed + 2)[:_FRAMES] for name in ("walk", "bow")}
     evidence = torch.zeros(_FRAMES, dtype=torch.bool)
     evidence[::_EVIDENCE_EVERY] = True
     broken = {name: damaged(clip, seed) for name, clip in clips.items()}
-    shaken = {name: shaking(clip, seed) for name, clip in clips.items()}
+    shaken = {name: jittered(clip, seed) for name, clip in clips.items()}
     found = {name: find_damage(clip).joints for name, clip in broken.items()}
     done: dict[str, dict[str, Clip]] = {
-        "faults: as they came": dict(broken),
+        "faults: as captured": dict(broken),
         "faults: repaired": {name: complete(clip, known=~found[name]).motion for name, clip in broken.items()},
-        "shaking: as it came": {
+        "jitter: as captured": {
             name: complete(clip, known=evidence, method="hold").motion for name, clip in shaken.items()
         },
     }
     for by in (model, "auto") if model else ("auto",):
-        done[f"shaking: {by if isinstance(by, str) else MODEL}"] = {
+        done[f"jitter: {by if isinstance(by, str) else MODEL}"] = {
             name: complete(clip, known=evidence, keys="soft", method=by).motion for name, clip in shaken.items()
         }
-    done["(the truth)"] = dict(clips)
-    hurt = {name: (_places(clip) != _places(broken[name])).any(-1).any(-1) for name, clip in clips.items()}
+    done["(ground truth)"] = dict(clips)
+    hurt = {name: (_positions(clip) != _positions(broken[name])).any(-1).any(-1) for name, clip in clips.items()}
     rows = {who: _both(some, clips, hurt if "faults" in who else None) for who, some in done.items()}
     about = (
-        "Joints of the damaged frames (faults) and of all frames (shaking) of two clips, walk and bow. What came in is "
-        "the trivial repair; the jerk of a lost arm cannot be told."
+        "Error of the damaged frames (faults) and of all frames (jitter) of two clips, walk and bow. As captured is "
+        "the trivial baseline; a clip with a lost arm has no jerk."
     )
     scores = DemoScores(rows, about, 1)
     panels = _before_and_after(done, clips, found["walk"].any(1), MODEL if model else "auto")
-    lead = "Good frames stay as they are; what is missing, leaps or stands still is found and filled anew."
+    lead = "Missing, jumping and frozen frames are found and filled; good frames stay as they are."
     notes = (
-        Note("faults: by auto, the curve that errs least; it needs no weights.", model=False),
-        _by(model, "The shaking clip is mended"),
+        Note("faults: by auto, the curve with the least error; it needs no weights.", model=False),
+        _by(model, "The clip with jitter is repaired"),
     )
     return DemoPart(Section("Repair", panels, lead, notes, scores.table()), scores)
 
@@ -102,18 +102,18 @@ def repaired(cast: Cast, seed: int) -> DemoPart:
 def _before_and_after(
     done: Mapping[str, Mapping[str, Clip]], truth: Mapping[str, Motion], bad: Bool[Tensor, " frame"], by: str
 ) -> list[Panel]:
-    slow = f"{FPS / _EVIDENCE_EVERY:g} poses a second, none quite right"
+    slow = f"{FPS / _EVIDENCE_EVERY:g} poses per second, with jitter"
     shown = (
-        ("faults, before", "faults: as they came", "walk", bad, "spikes, a lost arm, a freeze"),
-        ("faults, after", "faults: repaired", "walk", bad, "found by itself, filled by auto"),
-        ("shaking, before", "shaking: as it came", "bow", None, slow),
-        ("shaking, after", f"shaking: {by}", "bow", None, f"by {by}"),
+        ("faults, before", "faults: as captured", "walk", bad, "spikes, a lost arm, a freeze"),
+        ("faults, after", "faults: repaired", "walk", bad, "found and filled by auto"),
+        ("jitter, before", "jitter: as captured", "bow", None, slow),
+        ("jitter, after", f"jitter: {by}", "bow", None, f"by {by}"),
     )
     return [_single(title, done[who][clip], truth[clip], some, caption) for title, who, clip, some, caption in shown]
 
 
 def damaged(clip: Motion, seed: int) -> Motion:
-    """A clip with the faults of real capture: spikes in an elbow and a shoulder, an arm lost, everything frozen."""
+    """A clip with the faults of real capture: spikes of single joints, a lost arm, frozen frames."""
     rotations, root = clip.rotations.clone(), clip.root.clone()
     generator = torch.Generator().manual_seed(seed)
     for name, frame in (("l_elbow", 8), ("l_shoulder", 15), ("r_knee", 29), ("l_shoulder", 62)):
@@ -126,11 +126,11 @@ def damaged(clip: Motion, seed: int) -> Motion:
     return replace(clip, rotations=rotations, root=root)
 
 
-def shaking(clip: Motion, seed: int) -> Motion:
-    """A clip as a detector gives it that shakes: every joint and the root, every frame for itself."""
+def jittered(clip: Motion, seed: int) -> Motion:
+    """A clip with the jitter of a detector: independent noise on every joint and the root in every frame."""
     generator = torch.Generator().manual_seed(seed)
-    turn = _SHAKE[0] * torch.randn(*clip.rotations.shape[:-1], generator=generator)
-    by = _SHAKE[1] * torch.randn(clip.root.shape, generator=generator)
+    turn = _JITTER[0] * torch.randn(*clip.rotations.shape[:-1], generator=generator)
+    by = _JITTER[1] * torch.randn(clip.root.shape, generator=generator)
     return replace(clip, rotations=clip.rotations @ rotvec_to_rotmat(turn), root=clip.root + by)
 
 
@@ -141,24 +141,24 @@ def _model(cast: Cast) -> Adapter | None:
 
 def _by(model: Adapter | None, what: str) -> Note:
     if model is not None:
-        learnt = "trained on motion capture and on procedural motion of this kind, other performances"
-        return Note(f"{what} by {MODEL}, {learnt}; auto takes it where it beat every curve, else the best curve.")
-    return missing(MODEL, f"{what} by auto instead, the classical curve that errs least.")
+        learnt = "trained on motion capture and on other procedural motion"
+        return Note(f"{what} by {MODEL}, {learnt}; auto uses it where it beat every curve, else the best curve.")
+    return missing(MODEL, f"{what} by auto, the curve with the least error.")
 
 
-def _places(clip: Clip) -> Float[Tensor, "frame joint 3"]:
+def _positions(clip: Clip) -> Float[Tensor, "frame joint 3"]:
     return clip.points().positions[..., canonical(clip), :]
 
 
 def _error(clip: Clip, truth: Motion, where: Bool[Tensor, " frame"]) -> float:
-    """Mean distance of joints in metres; a joint that is not there counts as lying where the root is."""
-    places = _places(clip)
-    places = torch.where(places.isfinite(), places, places[:, :1])
-    return float((places - _places(truth)).norm(dim=-1).mean(-1)[where].mean())
+    """Mean distance of joints in metres; a missing joint counts as lying at the root."""
+    found = _positions(clip)
+    found = torch.where(found.isfinite(), found, found[:, :1])
+    return float((found - _positions(truth)).norm(dim=-1).mean(-1)[where].mean())
 
 
 def _jerk(clip: Clip) -> float:
-    return float(mean_jerk(_places(clip), clip.fps))
+    return float(mean_jerk(_positions(clip), clip.fps))
 
 
 def _both(
@@ -180,7 +180,7 @@ def _mean(values: list[float]) -> float:
 def _keyed(title: str, clip: Motion, answer: Clip, known: Bool[Tensor, " frame"]) -> Panel:
     layers = (
         Layer("key poses", _still(clip, known), "key"),
-        Layer("what happened", clip.points(), "truth"),
+        Layer("ground truth", clip.points(), "truth"),
         Layer("in between", answer.points(), "forecast"),
     )
     places = [frame / FPS for frame in known.nonzero()[:, 0].tolist()]
@@ -190,7 +190,7 @@ def _keyed(title: str, clip: Motion, answer: Clip, known: Bool[Tensor, " frame"]
 
 
 def _still(clip: Motion, known: Bool[Tensor, " frame"]) -> Points:
-    """The known poses as bodies that stand still for the whole panel."""
+    """The known poses as bodies that stand still during the whole panel."""
     points = clip.points()
     return replace(points, positions=points.positions[known][:, None], fps=FPS / _FRAMES)
 
@@ -198,14 +198,14 @@ def _still(clip: Motion, known: Bool[Tensor, " frame"]) -> Points:
 def _single(title: str, clip: Clip, truth: Motion, bad: Bool[Tensor, " frame"] | None, caption: str) -> Panel:
     before = title.endswith("before")
     layers = (
-        Layer("the truth", truth.points(), "truth"),
-        Layer("as it came" if before else "repaired", clip.points(), "baseline" if before else "forecast"),
+        Layer("ground truth", truth.points(), "truth"),
+        Layer("as captured" if before else "repaired", clip.points(), "baseline" if before else "forecast"),
     )
     known = () if bad is None else _runs(~bad)
     return Panel(title, layers, caption, known=known, words=("good", "damaged" if before else "filled"))
 
 
 def _runs(mask: Bool[Tensor, " frame"]) -> list[tuple[float, float]]:
-    """Beginnings and ends, in seconds, of the runs in which the mask is set."""
+    """Start and end, in seconds, of the runs where the mask is set."""
     edges = torch.diff(mask.int(), prepend=mask.new_zeros(1).int(), append=mask.new_zeros(1).int())
     return [(int(a) / FPS, int(b) / FPS) for a, b in zip((edges == 1).nonzero(), (edges == -1).nonzero(), strict=True)]

@@ -1,4 +1,4 @@
-"""A part of the demo: a section of its page, and the numbers that stand in it."""
+"""A part of the demo: a section of its page, and its scores."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Numbers = Mapping[str, Mapping[str, float]]
 
 @dataclass(frozen=True)
 class DemoScores:
-    """Numbers by row (who answered) and column (what was measured), each column with `digits` behind the point."""
+    """Scores by row (the method) and column (the measure), with `digits` after the decimal point."""
 
     rows: Numbers
     caption: str
     digits: int = 0
 
     def table(self) -> PageTable:
-        """As the page shows them; the best of no column is marked: the reader compares."""
+        """The scores as the page shows them."""
         columns = list(next(iter(self.rows.values())))
         cells = [
             (who, *("-" if row[name] != row[name] else f"{row[name]:.{self.digits}f}" for name in columns))
@@ -39,7 +39,7 @@ class DemoScores:
 
 @dataclass(frozen=True)
 class DemoPart:
-    """A section, and its numbers where it has any."""
+    """A section, and its scores if it has any."""
 
     section: Section
     scores: DemoScores | None = None
@@ -47,26 +47,26 @@ class DemoPart:
 
 @dataclass(frozen=True)
 class Cast:
-    """Which models may appear: the shipped ones, and runs of one's own in place of them, by the shipped name."""
+    """The models of the demo: the shipped ones, or run folders in their place, by the shipped name."""
 
     runs: Mapping[str, Path] = field(default_factory=dict[str, Path])
 
     def find(self, name: str) -> Path | str | None:
-        """What to open for that name; None where no weights are there."""
+        """What to open for a name; None if there are no weights."""
         return self.runs.get(name) or (name if name in shipped_models() else None)
 
 
 def missing(name: str, instead: str) -> Note:
-    """The line that says that a system is not to be seen, and why."""
+    """The note for a system without weights."""
     return Note(f"{name}: no trained weights come with this version. {instead}", model=False)
 
 
 def pose(clip: Motion) -> Float[Tensor, "*batch frame joint 3"]:
-    """Places of the canonical joints in the root's frame, metres."""
+    """Positions of the canonical joints in the root's frame, metres."""
     return root_free(clip).points().positions[..., canonical(clip), :]
 
 
 def canonical(clip: Clip) -> list[int]:
-    """The canonical joints that a clip's skeleton has."""
+    """Indices of the canonical joints that a clip's skeleton has."""
     known = {*clip.skeleton.aliases, *clip.skeleton.joints}
     return clip.skeleton.indices([name for name in CANON17 if name in known])

@@ -1,4 +1,4 @@
-"""Motion from a word: a grid of actions by the two systems that generate."""
+"""Generation: a grid of actions by the two systems that generate."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kinema.pipeline.pipeline import Pipeline, open_generator
 from kinema.viz.layers import Layer, Panel
 from kinema.viz.page import Note, Section
 
-MODELS = {"posegpt": "tokens of motion, one after another", "action-gan": "a walk through a box of poses, in one pass"}
+MODELS = {"posegpt": "predicts motion token by token", "action-gan": "makes a whole clip in one pass"}
 PREFERRED = ("walk", "run", "jump", "dance", "wave", "kick", "squat", "punch", "bow", "sit", "reach", "sneak")
 COUNT, _SAMPLES = 6, 8  # actions of each system, and clips of each that are measured
 _FEET = ("l_ankle", "r_ankle")
@@ -24,9 +24,7 @@ def generated(cast: Cast, seed: int) -> DemoPart:
     """Six actions by each system that is there."""
     pipelines = {name: open_generator(found) for name in MODELS if (found := cast.find(name)) is not None}
     notes = [
-        Note(
-            f"{name}: {MODELS[name]}; it knows {len(pipeline.actions)} labels. Length and seed are all that it is told."
-        )
+        Note(f"{name} {MODELS[name]}; it knows {len(pipeline.actions)} actions.")
         for name, pipeline in pipelines.items()
     ]
     notes += [
@@ -34,7 +32,7 @@ def generated(cast: Cast, seed: int) -> DemoPart:
         for name in MODELS
         if name not in pipelines
     ]
-    lead = "Nothing is observed: an action and a length go in, motion comes out. Each body is one sample."
+    lead = "An action and a length go in, motion comes out. Each panel shows one sample."
     if not pipelines:
         return DemoPart(Section("Generate", (), lead, notes))
     rows: dict[str, dict[str, float]] = {}
@@ -49,15 +47,15 @@ def generated(cast: Cast, seed: int) -> DemoPart:
     rows["one pose held"] = _measured([_held(clip) for clip in acted])
     scores = DemoScores(
         rows,
-        "Means over joints and clips: how fast, how jerky, how far apart clips of one action are, how fast standing "
-        "feet slide. Good motion is near the performer, who is procedural; one held pose is the trivial answer.",
+        "Means over joints and clips: speed, jerk, distance between clips of one action, speed of standing feet. Good "
+        "motion is near the procedural performer; one pose held is the trivial baseline.",
         2,
     )
     return DemoPart(Section("Generate", panels, lead, notes, scores.table(), "small"), scores)
 
 
 def _actions(pipeline: Pipeline) -> list[str]:
-    """Those that this demo likes best and the run knows; then any others that it knows."""
+    """The preferred actions that the model knows, then others that it knows."""
     known = [name for name in pipeline.actions if name not in pipeline.card.styles]
     liked = [name for name in PREFERRED if name in known]
     return (liked + [name for name in known if name not in liked])[:COUNT]
@@ -73,13 +71,13 @@ def _performed(action: str, seed: int) -> Clip:
 
 
 def _held(clip: Clip) -> Clip:
-    """The first pose of the first clip, for as long."""
+    """The first pose of the first clip, held for the whole length."""
     points = clip.points()
     return replace(points, positions=points.positions[:1, :1].expand_as(points.positions).clone())
 
 
 def _measured(made: list[Clip]) -> dict[str, float]:
-    """Speed m/s, jerk m/s3, pairwise distance cm in the pelvis' place, sliding of standing feet m/s."""
+    """Speed m/s, jerk m/s3, distance between clips cm (relative to the pelvis), sliding of standing feet m/s."""
     found: list[list[float]] = []
     for clips in made:
         points = clips.points()
