@@ -189,7 +189,7 @@ def test_toggles_hide_layers(open_page: Open, two_panels: Path) -> None:
     tab.wait_for_timeout(100)
     blue, counts = "42,111,187", []  # the left limbs of the truth
     chips = tab.locator(".chips").first.locator("button")
-    assert chips.all_inner_texts() == ["observed", "what happened", "sampled futures"]
+    assert chips.all_inner_texts() == ["observed", "ground truth", "sampled futures"]
     both = picture(tab)
     for _ in range(2):
         counts.append(colours(tab).get(blue, 0))

@@ -9,9 +9,8 @@ from PIL import Image
 
 from kinema.core.errors import UsageError
 from kinema.motion.motion import Points
-from kinema.viz.caption import clock
 from kinema.viz.layers import Panel
-from kinema.viz.raster import cell_of, forecast_panel, frame, overlay, strip
+from kinema.viz.raster import cell_of, clock, forecast_panel, frame, strip
 from kinema.viz.style import THEMES, rgb
 
 
@@ -70,7 +69,7 @@ def test_a_strip_has_one_pose_per_time_and_keeps_its_height(walk: Points) -> Non
 
 
 def test_an_overlay_marks_both_parts(walk: Points, futures: Points) -> None:
-    image = overlay(walk[:50], futures, now=1.2, count=6, height=220)
+    image = strip(forecast_panel(walk[:50], futures, now=1.2), count=6, height=220)
     half = image.width // 2
     truth = THEMES["light"].roles["truth"]
     assert share(image.crop((0, 40, half - 40, 180)), truth.left) < 1e-3

@@ -9,8 +9,7 @@ import pytest
 
 from kinema.motion.motion import Points
 from kinema.viz.layers import Panel
-from kinema.viz.scene import open_scene, scene_html, serve
-from kinema.viz.shapes import ball, cylinder
+from kinema.viz.scene import ball, cylinder, open_scene, scene_html, serve
 
 
 def test_rods_lie_along_the_bones(walk: Points) -> None:

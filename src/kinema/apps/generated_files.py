@@ -1,4 +1,4 @@
-"""Writing generated clips: motion files, films and strips, a folder for each action."""
+"""Write generated clips: motion files, films and strips, one folder per action."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kinema.io.formats import save
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.retargeting.inverse_kinematics import fit_rotations
 from kinema.viz import film, raster
-from kinema.viz.caption import font_of
+from kinema.viz.raster import font_of
 
 FORMATS: tuple[str, ...] = ("bvh", "glb", "npz", "gif", "mp4", "png")
 _MOTION_FILES = ("bvh", "glb")
@@ -23,24 +23,23 @@ _MARGIN, _INK = 22, "#3d4658"  # of names on the picture of all actions
 
 
 def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
-    """The formats, as they are written. Raises UsageError for one that is not known."""
+    """The formats without dots, each once. Raises UsageError for an unknown one."""
     plain = tuple(dict.fromkeys(one.strip().lower().removeprefix(".") for one in formats if one.strip()))
     strange = [one for one in plain if one not in FORMATS]
     if strange or not plain:
         raise UsageError(
             expected=f"formats among {', '.join(FORMATS)}",
             got=", ".join(strange) or "none",
-            cure="Say --formats bvh,npz.",
+            cure="Type --formats bvh,npz.",
         )
     return plain
 
 
 def write_clips(clips: Clip, folder: Path, name: str, formats: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """Write clips of batch shape (sample,) into `folder`: what was written, and what should be known.
+    """Write clips of batch shape (sample,) into `folder`; returns the files and notes for the user.
 
-    Each sample has a BVH and a GLB of its own, one NPZ holds all of them, pictures (GIF, MP4, a strip as PNG) show the
-    first. Places become rotations by inverse kinematics where a format needs them; flat (2-D) motion has neither BVH
-    nor GLB. MP4 is left out where PyAV is not installed.
+    One BVH and GLB per sample, one NPZ for all, pictures (GIF, MP4, a strip as PNG) of the first. Positions become
+    rotations by inverse kinematics for BVH and GLB; flat (2-D) motion has neither. MP4 needs PyAV.
     """
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
@@ -52,7 +51,7 @@ def write_clips(clips: Clip, folder: Path, name: str, formats: Sequence[str]) ->
         wanted = []
     if wanted:
         if isinstance(clips, Points):
-            notes.append("the model says where joints are; rotations in BVH and GLB are fitted to that")
+            notes.append("the model predicts joint positions; the rotations in BVH and GLB are fitted to them")
         turned = clips if isinstance(clips, Motion) else fit_rotations(clips, clips.skeleton)
         for sample in range(clips.batch_shape.numel()):
             for one in wanted:
@@ -65,7 +64,7 @@ def write_clips(clips: Clip, folder: Path, name: str, formats: Sequence[str]) ->
 
 
 def write_strips(rows: Sequence[tuple[str, Clip]], path: Path) -> None:
-    """One picture with the first clip of every action, under each other, its name above it."""
+    """One picture with a strip of the first clip of every action and its name."""
     strips = [raster.strip(_titled(clips.one(0), name), count=8, height=200) for name, clips in rows]
     width = max(strip.width for strip in strips)
     sheet = Image.new("RGB", (width, sum(strip.height for strip in strips)), "white")
@@ -80,7 +79,7 @@ def write_strips(rows: Sequence[tuple[str, Clip]], path: Path) -> None:
 
 
 def folder_name(action: str) -> str:
-    """An action's name as the name of a folder: what file systems do not like becomes a dash."""
+    """An action's name as a folder name: special characters become dashes."""
     return "".join(letter if letter.isalnum() or letter in "-_+." else "-" for letter in action).strip(".-") or "action"
 
 

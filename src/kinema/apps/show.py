@@ -1,4 +1,4 @@
-"""`kn.show`: a motion, or the answer of a verb, as a page that plays; in a notebook it appears below the cell."""
+"""`kn.show`: a motion, or the answer of a verb, as a page that plays, also in a notebook."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _HEIGHT = 620  # pixels of the frame in a notebook
 
 @dataclass(frozen=True)
 class Shown:
-    """A page of motion, self-contained: one HTML text. Notebooks display it; `save` writes it."""
+    """A self-contained HTML page of motion. Notebooks display it; `save` writes it."""
 
     html: str = field(repr=False)
     title: str
 
     def save(self, path: Path | str) -> None:
-        """Write the page, atomically; it opens from disk. Raises KinemaError where it cannot be written."""
+        """Write the page, atomically. Raises KinemaError if it cannot be written."""
         write_text(path, self.html)
 
     def _repr_html_(self) -> str:
-        """The page in a frame of its own, as notebooks ask for it."""
+        """The page in a frame, for notebooks."""
         return (
             f'<iframe srcdoc="{html.escape(self.html)}" title="{html.escape(self.title)}" '
             f'style="width:100%;height:{_HEIGHT}px;border:0"></iframe>'
@@ -37,10 +37,10 @@ class Shown:
 
 
 def show(*what: Drawable | Answer | Completed, title: str = "motion", path: Path | str | None = None) -> Shown:
-    """A page with one panel for each thing: clips, forecasts, filled clips, layers or panels; all share one clock.
+    """A page with one panel each for clips, forecasts, filled clips, layers or panels; all share one clock.
 
-    A clip with a batch axis is one solid body with the others pale about it. With `path` the page is written there.
-    Raises UsageError for nothing to show and for what cannot be shown.
+    Of a clip with a batch axis the first body is solid and the others are pale. `path`: also write the page there.
+    Raises UsageError for no argument, and for one that cannot be shown.
     """
     if not what:
         raise UsageError(expected="something to show", got="nothing", cure="Give show a motion: kn.show(clip).")

@@ -1,4 +1,4 @@
-"""A camera, and how to point it at a clip so that the whole of it is seen.
+"""A camera, and how to point it at a clip so that all of it is visible.
 
 Right-handed, y up, metres. An azimuth is measured about y from +z; the camera stands on the side of the azimuth and
 looks at its target.
@@ -21,17 +21,17 @@ from kinema.viz.layers import Layer, duration_of
 View = Literal["front", "side", "three-quarter"]
 Projection = Literal["perspective", "orthographic"]
 
-# Where the camera stands relative to where the body faces (a negative turn is the body's right), and how high, degrees.
+# Azimuth relative to the body's heading (negative: its right), and elevation, in degrees.
 _VIEWS: dict[str, tuple[float, float]] = {"front": (0, 8), "side": (-90, 7), "three-quarter": (-48, 11)}
 VIEWS: tuple[str, ...] = tuple(_VIEWS)
-_NEAR = 0.02  # of the distance to the target: nothing nearer to the camera is drawn
+_NEAR = 0.02  # share of the distance to the target; nothing nearer is drawn
 _LENS = math.radians(26)
 _SOLID = ("truth", "observed", "forecast", "baseline", "ghost", "key")
 
 
 @dataclass(frozen=True, eq=False)
 class Camera:
-    """Where the camera stands. `height` is how many metres are seen at the target; `lens` 0 is orthographic."""
+    """A camera. `height`: visible metres at the target; `lens`: angle of view in radians, 0 for orthographic."""
 
     target: Float[np.ndarray, "3"]
     azimuth: float
@@ -46,7 +46,7 @@ class Camera:
 
     @property
     def near(self) -> float:
-        """Depth in metres below which nothing can be drawn; an orthographic camera has no such place."""
+        """Depth in metres below which nothing can be drawn; -inf for an orthographic camera."""
         return _NEAR * self.distance if self.lens > 0 else -math.inf
 
     @property
@@ -60,8 +60,8 @@ class Camera:
     def project(self, places: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarray, "*batch 4"]:
         """Right and up of the picture's middle (1 is the picture's height), size of a metre, and depth in metres.
 
-        Depth is measured from the camera (from the target, for an orthographic one). What stands nearer than `near`
-        cannot be drawn; its first three numbers mean nothing.
+        Depth is measured from the camera (orthographic: from the target). Nearer than `near` the other three numbers
+        are meaningless.
         """
         observed = (places - self.target) @ self.axes.T
         depth = self.distance - observed[..., 2] if self.lens > 0 else -observed[..., 2]
@@ -83,8 +83,7 @@ class Shot:
     def at(self, time: float) -> Camera:
         """The camera at a time."""
         target = np.array([np.interp(time, self.times, self.targets[:, axis]) for axis in range(3)])
-        now = self.camera
-        return Camera(target, now.azimuth, now.elevation, now.height, now.lens)
+        return replace(self.camera, target=target)
 
 
 def shot_of(
@@ -97,8 +96,8 @@ def shot_of(
 ) -> Shot:
     """A camera that keeps all solid bodies in the picture (`aspect` is width over height) with a margin around them.
 
-    It stands still while the body stays within half its own height, and otherwise follows it softly. Raises
-    UsageError for a view that is not one of VIEWS.
+    It stands still while the body stays within half its height, else follows it smoothly. Raises UsageError for an
+    unknown view.
     """
     if view not in _VIEWS:
         raise unknown_name("view", view, VIEWS)
@@ -117,8 +116,7 @@ def shot_of(
 
 
 def side_by_side(layers: Sequence[Layer], view: str = "three-quarter") -> tuple[Layer, ...]:
-    """The layers, each moved so far to the right of the one before, as the camera sees it, that none stands before
-    another."""
+    """The layers side by side, as the camera sees them, without overlap."""
     right = shot_of(layers, view=view).camera.axes[0]
     wide = max(float(np.ptp(layer.bodies @ right, axis=-1).max()) for layer in layers)
     return tuple(
@@ -139,7 +137,7 @@ def _floor(layers: Sequence[Layer]) -> float:
 
 
 def _roots(layers: Sequence[Layer], times: Float[np.ndarray, " time"]) -> Float[np.ndarray, "time 3"]:
-    """The path that the camera follows: of the most solid layer that is there at each time."""
+    """The path that the camera follows: the pelvis of the most solid layer at each time."""
     ordered = sorted(layers, key=lambda layer: _SOLID.index(layer.role))
     path = np.full((len(times), 3), np.nan)
     for row, time in enumerate(times):
@@ -171,7 +169,7 @@ def _follow(path: Float[np.ndarray, "time 3"], step: float, stature: float) -> F
 
 
 def _facing(layers: Sequence[Layer]) -> float:
-    """The angle about y, from +z, that the body faces on the whole; 0 where its hips have no names."""
+    """The body's mean heading, an angle about y from +z; 0 if its hips are unknown."""
     for layer in sorted(layers, key=lambda layer: _SOLID.index(layer.role)):
         skeleton = layer.points.skeleton
         if not {"l_hip", "r_hip"} <= set(skeleton.aliases):
@@ -193,7 +191,7 @@ def _clouds(
     targets: Float[np.ndarray, "time 3"],
     floor: float,
 ) -> Float[np.ndarray, "place 3"]:
-    """Every place that must be seen, relative to the target at its time."""
+    """Every position that must be visible, relative to the target at its time."""
     solid = [layer for layer in layers if layer.role not in ("ghost", "key")] or list(layers)
     rows = range(0, len(times), max(1, len(times) // 80))
     clouds: list[np.ndarray] = []
@@ -216,7 +214,7 @@ def _clouds(
 def _fit(
     start: Camera, cloud: Float[np.ndarray, "place 3"], aspect: float, margin: float
 ) -> tuple[Camera, Float[np.ndarray, "3"]]:
-    """The camera height and the shift of the target that put the cloud into the middle of the picture."""
+    """The camera height and the target shift that centre the cloud in the picture."""
     camera = start
     for _ in range(4):
         observed = camera.project(cloud)[:, :2]
@@ -224,7 +222,5 @@ def _fit(
         middle = (low + high) / 2 * camera.height
         shift = middle[0] * camera.axes[0] + middle[1] * np.array([0.0, 1.0, 0.0])
         grow = max((high[0] - low[0]) / aspect, high[1] - low[1]) / (1 - 2 * margin)
-        camera = Camera(
-            camera.target + shift, camera.azimuth, camera.elevation, max(camera.height * grow, 1e-6), camera.lens
-        )
+        camera = replace(camera, target=camera.target + shift, height=max(camera.height * grow, 1e-6))
     return camera, camera.target

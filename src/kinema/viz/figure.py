@@ -1,7 +1,6 @@
-"""What a skeleton looks like: which bones are drawn, on which side they are, how thick, and where the head sits.
+"""How a skeleton is drawn: its bones, their sides and thickness, and the head.
 
-Works for any skeleton. Whatever is not known by name falls back to something plain: a body without sides is drawn in
-the colour of the spine, one without a head has none.
+Works for any skeleton: a body without known sides has the colour of the spine, one without a known head has no head.
 """
 
 from __future__ import annotations
@@ -75,8 +74,8 @@ class Head:
 class Figure:
     """How to draw a body of one skeleton.
 
-    `stature` is its height standing, in metres; `sole` how far the ground is below its lowest joint; `pelvis` the
-    joint that a camera follows; `trunk` the joints, shoulders and hips, whose hull is filled.
+    `stature`: standing height, metres; `sole`: distance from the lowest joint to the ground; `pelvis`: the joint that a
+    camera follows; `trunk`: shoulders and hips, whose hull is filled.
     """
 
     chains: tuple[Chain, ...]
@@ -93,7 +92,7 @@ class Figure:
 
     @property
     def joints(self) -> list[int]:
-        """Every joint that is drawn, in order; what is not drawn (a root on the floor, fingers) frames no picture."""
+        """Every drawn joint, in order; others (a root on the floor, fingers) do not affect the picture."""
         used = {joint for bone in self.bones for joint in (bone.parent, bone.joint)}
         used |= set(self.trunk.joints) if self.trunk else set[int]()
         used |= {self.head.first, self.head.second} if self.head else set[int]()
@@ -127,7 +126,7 @@ def figure_of(points: Points) -> Figure:
 
 
 def sides_of(skeleton: Skeleton) -> tuple[Side, ...]:
-    """The side of every joint: what its name tells, otherwise its parent's."""
+    """The side of every joint: from its name, else its parent's."""
     sides: list[Side] = []
     for joint, parent in enumerate(skeleton.parents):
         told = side_and_stem(skeleton.joints[joint])[0]

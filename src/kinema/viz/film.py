@@ -39,9 +39,9 @@ def gif(
 ) -> None:
     """Write a GIF that loops and lasts as long as the motion.
 
-    A GIF counts time in hundredths of a second, so the clip is looked at in whole steps of them near `fps` (or near
-    `frames` pictures in all); poses between two frames are interpolated. Written atomically. Raises UsageError for an
-    empty span, an unknown theme or an unknown view.
+    A GIF counts time in hundredths of a second: the step is the whole number nearest to `fps` (or to `frames` pictures
+    in all), and poses between two frames are interpolated. Written atomically. Raises UsageError for an empty span, an
+    unknown theme or an unknown view.
     """
     panel = panel_of(what)
     first, last = span_of(panel, start, stop)
@@ -49,7 +49,7 @@ def gif(
     delay = max(_SHORTEST, round(wish))
     count = max(1, round(100 * (last - first) / delay))
     times = [first + step * delay / 100 for step in range(count)]
-    # What the rounding to whole steps leaves over goes to the last picture.
+    # The last picture takes the remainder of the rounding.
     delays = [10 * delay] * (count - 1) + [10 * max(_SHORTEST, round(100 * (last - times[-1])))]
     shown, shot = times[:: max(1, count // _SAMPLED)], shot_of(panel.layers, view=view, aspect=size[0] / size[1])
     palette = _palette(list(_pictures(panel, shown, size, theme, shot, grid=3.0)), panel, theme)
@@ -69,9 +69,9 @@ def gif(
 
 
 def _after_header(data: bytes) -> int:
-    """Where the pictures of a GIF begin: after its signature, its palette and the block that says that it loops.
+    """Where the pictures of a GIF begin: after its signature, palette and loop block.
 
-    Pieces of one film have the same of all three; all but the first are written without them.
+    Pieces of one film share all three, so that only the first piece is written with them.
     """
     palette = 3 * 2 ** ((data[10] & 7) + 1) if data[10] & 128 else 0
     at = 13 + palette
@@ -125,14 +125,14 @@ def mp4(
 
 
 def span_of(panel: Panel, start: float | None, stop: float | None) -> tuple[float, float]:
-    """The seconds from `start` to `stop`, kept within the panel. Raises UsageError where nothing is left."""
+    """The seconds from `start` to `stop`, kept within the panel. Raises UsageError for an empty span."""
     end = duration_of(panel.layers)
     first, last = max(start or 0.0, 0.0), min(stop if stop is not None else end, end)
     if last <= first:
         raise UsageError(
             expected=f"a span within 0 to {end:.2f} s",
             got=f"{first:.2f} to {last:.2f} s",
-            cure="Change --from or --to.",
+            cure=f"Choose --from and --to within 0 to {end:.2f}.",
         )
     return first, last
 

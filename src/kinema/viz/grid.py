@@ -1,7 +1,6 @@
-"""The grid of a stochastic forecaster: every row one window, its columns what was seen, what happened, and samples.
+"""The grid of a stochastic forecaster: one window per row; columns: observed, ground truth, samples.
 
-A still picture shows a few moments of every cell, the later the more solid; a GIF plays all cells at once; a page has a
-panel to a row, truth and samples in it.
+A PNG shows a few moments of every cell, later ones darker; a GIF plays all cells; a page has one panel per row.
 """
 
 from __future__ import annotations
@@ -18,10 +17,9 @@ from kinema.core.errors import UsageError
 from kinema.motion.motion import Points, concatenate
 from kinema.viz.camera import Camera, Shot, shot_of
 from kinema.viz.canvas import Canvas
-from kinema.viz.caption import font_of
 from kinema.viz.layers import Layer, Panel
 from kinema.viz.page import page
-from kinema.viz.raster import forecast_panel
+from kinema.viz.raster import font_of, forecast_panel
 from kinema.viz.style import Palette, Theme, rgb
 from kinema.viz.style import theme as theme_of
 
@@ -34,7 +32,7 @@ _FPS = 12.5  # pictures per second of the GIF: 8 hundredths of a second each
 
 @dataclass(frozen=True, eq=False)
 class GridRow:
-    """One window: places relative to the root, metres. `samples` has batch shape (sample,)."""
+    """One window: positions relative to the root, metres. `samples` has batch shape (sample,)."""
 
     title: str
     observed: Points
@@ -46,9 +44,9 @@ def write_grid(rows: Sequence[GridRow], path: Path, *, title: str, theme: str = 
     """Write the grid, atomically. Raises UsageError for another suffix than .png, .gif or .html, or for no rows."""
     check_grid(path)
     if not rows:
-        raise UsageError(expected="at least one window", got="none", cure="Ask for one row or more.")
+        raise UsageError(expected="at least one window", got="none", cure="Type --rows 4.")
     if path.suffix == ".html":
-        page([_panel(row) for row in rows], path, title=title, lead="Each picture is one window; samples are pale.")
+        page([_panel(row) for row in rows], path, title=title, lead="Each panel is one window; the samples are pale.")
         return
     colours = theme_of(theme)
     if path.suffix == ".png":
@@ -65,9 +63,11 @@ def write_grid(rows: Sequence[GridRow], path: Path, *, title: str, theme: str = 
 
 
 def check_grid(path: Path) -> None:
-    """Raises UsageError where a grid cannot be called so."""
+    """Raises UsageError for a suffix that a grid cannot have."""
     if path.suffix not in SUFFIXES:
-        raise UsageError(expected="a grid that ends in .png, .gif or .html", got=str(path), cure="Change the suffix.")
+        raise UsageError(
+            expected="a grid that ends in .png, .gif or .html", got=str(path), cure=f"Type --grid {path.stem}.png."
+        )
 
 
 def picture(rows: Sequence[GridRow], time: float | None, colours: Theme) -> Image.Image:
@@ -90,7 +90,7 @@ def picture(rows: Sequence[GridRow], time: float | None, colours: Theme) -> Imag
 
 
 def _cells(row: GridRow) -> list[Layer]:
-    """Context, truth and samples; the clock of each begins with its own first frame."""
+    """Context, ground truth and samples; each clock starts at the layer's own first frame."""
     samples = [
         Layer(f"sample {1 + each}", row.samples.one(each), "forecast") for each in range(len(row.samples.positions))
     ]
@@ -134,7 +134,7 @@ def _paler(palette: Palette, colours: Theme, share: float) -> Palette:
 
 def _write(image: Image.Image, rows: Sequence[GridRow], time: float | None, colours: Theme) -> None:
     draw, font = ImageDraw.Draw(image), font_of(13)
-    names = ["observed", "what happened", *(f"sample {1 + each}" for each in range(len(rows[0].samples.positions)))]
+    names = ["observed", "ground truth", *(f"sample {1 + each}" for each in range(len(rows[0].samples.positions)))]
     for across, name in enumerate(names):
         draw.text((_SIDE + (across + 0.5) * _SIZE[0], 10), name, rgb(colours.muted), font, "mt")
     for down, row in enumerate(rows):
@@ -146,7 +146,7 @@ def _write(image: Image.Image, rows: Sequence[GridRow], time: float | None, colo
 
 
 def _panel(row: GridRow) -> Panel:
-    """A row as one panel of a page: the truth solid, the samples as ghosts of it."""
+    """A row as one panel of a page: the ground truth solid, the samples as ghosts."""
     seconds = row.observed.frames / row.observed.fps
     whole = concatenate(row.observed, row.truth)
     return forecast_panel(whole, row.samples, now=seconds, title=row.title)

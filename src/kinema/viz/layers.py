@@ -1,4 +1,4 @@
-"""`Layer` and `Panel`: which bodies are seen together, in which role, and when.
+"""`Layer` and `Panel`: which bodies are shown together, in which role, and when.
 
 Times are seconds on the panel's clock. Every frame lasts 1 / fps seconds; between two frames a layer is interpolated.
 """
@@ -58,10 +58,9 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """One window of a page: layers that share a clock. `boundary` is where the known part ends, in seconds.
+    """One window of a page: layers that share a clock. `boundary` is the end of the known part, in seconds.
 
-    Where there are several known parts, `known` has their beginnings and ends; `words` name what is known and what is
-    not.
+    `known` has start and end of several known parts; `words` name the known and the other parts.
     """
 
     title: str
@@ -73,14 +72,14 @@ class Panel:
 
     def __post_init__(self) -> None:
         if not self.layers:
-            raise UsageError(expected="at least one layer", got="none", cure="Give the panel a clip to show.")
+            raise UsageError(expected="at least one layer", got="none", cure="Pass a clip: kn.show(clip).")
 
 
 Drawable = Motion | Points | Layer | Panel | Sequence[Layer]
 
 
 def panel_of(what: Drawable) -> Panel:
-    """Whatever can be drawn as a panel. A clip with a batch axis becomes one solid body and the others as ghosts."""
+    """Anything that can be drawn, as a panel. Of a batch the first clip is solid, the others are ghosts."""
     if isinstance(what, Panel):
         return what
     if isinstance(what, Layer):

@@ -1,26 +1,46 @@
-"""Still pictures of motion: one moment, a film strip, and futures over the truth.
+"""Still pictures of motion: one moment, or a film strip, with captions.
 
-All of them are plain Pillow images, drawn without a screen or a graphics card, in fonts that Pillow brings along.
+All are Pillow images in Pillow's own font; drawing needs no screen and no graphics card.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from kinema.core.errors import UsageError
 from kinema.motion.motion import Motion
 from kinema.motion.motion import Points as PointsClip
 from kinema.viz.camera import Camera, Shot, shot_of
 from kinema.viz.canvas import Canvas
-from kinema.viz.caption import StripLayout, write_foot, write_strip
 from kinema.viz.layers import Drawable, Layer, Panel, duration_of, panel_of
-from kinema.viz.style import KEY, PALE, Role
+from kinema.viz.style import KEY, PALE, Role, Theme, mix, rgb
 from kinema.viz.style import theme as theme_of
 
+_NAMES: dict[Role, str] = {
+    "observed": "observed", "truth": "ground truth", "forecast": "forecast", "ghost": "sampled futures",
+    "baseline": "baseline", "key": "key poses",
+}  # fmt: skip
 _ORDER: tuple[Role, ...] = ("key", "ghost", "baseline", "forecast", "observed", "truth")  # painted in this order
+
+
+@dataclass(frozen=True)
+class _StripLayout:
+    """The measures of a film strip in pixels."""
+
+    cell: int
+    height: int
+    head: int
+    foot: int
+    side: int
+
+    @property
+    def body(self) -> int:
+        """The height of the part with bodies."""
+        return self.height - self.head - self.foot
 
 
 def frame(
@@ -35,11 +55,11 @@ def frame(
     sharpness: int = 3,
     grid: float = 1.0,
 ) -> Image.Image:
-    """One moment, in perspective, on its ground, with a line below that tells the time.
+    """One moment, in perspective, on its ground, with the time below.
 
-    `time` is in seconds on the panel's clock; with a boundary it is told relative to it. A `shot` made once by
-    `shot_of` keeps the camera the same from frame to frame; `grid` makes the ground's cells larger. Raises UsageError
-    for an unknown theme or view.
+    `time` is in seconds on the panel's clock; with a boundary the caption counts from it. A `shot` made once by `shot_of`
+    keeps the camera the same from frame to frame; `grid` scales the ground's cells. Raises UsageError for an unknown
+    theme or view.
     """
     panel, colours = panel_of(what), theme_of(theme)
     shot = shot or shot_of(panel.layers, view=view, aspect=size[0] / size[1])
@@ -49,7 +69,7 @@ def frame(
     paint(canvas, panel, time, camera, shot.floor)
     image = canvas.finish()
     if caption:
-        write_foot(image, panel, time, colours)
+        _write_foot(image, panel, time, colours)
     return image
 
 
@@ -66,14 +86,14 @@ def strip(
 ) -> Image.Image:
     """`count` poses side by side on one ground, evenly spaced in time, each with its time in seconds.
 
-    With a boundary, the times are told relative to it, and the known part and the forecast are marked. Raises
-    UsageError for a count below 1, or a span that holds nothing.
+    With a boundary, times count from it, and the known part and the forecast are marked. Raises UsageError for a count
+    below 1 or an empty span.
     """
     panel, colours = panel_of(what), theme_of(theme)
     times = _times(panel, count, start, stop)
     shot = shot_of(panel.layers, view=view, aspect=0.72, projection="orthographic", margin=0.06)
     width = _reach(panel, times, shot)
-    layout = StripLayout(
+    layout = _StripLayout(
         cell=round((height - 84) * width),
         height=height,
         head=46 if panel.boundary is not None else 20,
@@ -81,7 +101,7 @@ def strip(
         side=22,
     )
     canvas = Canvas((layout.cell * count + 2 * layout.side, height), colours, sharpness=sharpness)
-    # A canvas scales by its height; the bodies have to fit into what head and foot leave over.
+    # A canvas scales by its height; the bodies have to fit between head and foot.
     zoom = layout.height / layout.body
     for place, time in enumerate(times):
         seen = shot.at(time)
@@ -92,25 +112,8 @@ def strip(
         )
         paint(canvas, panel, time, camera, shot.floor)
     image = canvas.finish()
-    write_strip(image, panel, times, layout, colours)
+    _write_strip(image, panel, times, layout, colours)
     return image
-
-
-def overlay(
-    truth: Motion | PointsClip,
-    futures: Motion | PointsClip | None,
-    *,
-    now: float,
-    count: int = 8,
-    height: int = 340,
-    theme: str = "light",
-    view: str = "three-quarter",
-) -> Image.Image:
-    """A strip of what happened (solid) with sampled futures over it (translucent, paler the further ahead).
-
-    `truth` holds the known part and what came after it; `futures` start at `now` (seconds) and may have a batch axis.
-    """
-    return strip(forecast_panel(truth, futures, now=now), count=count, height=height, theme=theme, view=view)
 
 
 def forecast_panel(
@@ -121,12 +124,12 @@ def forecast_panel(
     title: str = "forecast",
     role: Role = "ghost",
 ) -> Panel:
-    """The panel of a forecast: the known part in grey, the truth after it, and the futures that start at `now`."""
+    """The panel of a forecast: the known part in grey, the ground truth after it, the futures from `now` (seconds) on."""
     points = truth.points()
     known = min(max(round(now * points.fps), 1), points.frames)
     layers = [Layer("observed", points[:known], "observed")]
     if known < points.frames:
-        layers.append(Layer("what happened", points[known:], "truth", known / points.fps))
+        layers.append(Layer("ground truth", points[known:], "truth", known / points.fps))
     if futures is not None:
         name = "sampled futures" if role == "ghost" else role
         layers.append(Layer(name, futures.points(), role, known / points.fps))
@@ -136,7 +139,7 @@ def forecast_panel(
 def paint(canvas: Canvas, panel: Panel, time: float, camera: Camera, floor: float) -> None:
     """Every layer of a panel at a time: shadows first, then ghosts, then solid bodies.
 
-    Over ghosts the truth is solid; where another solid body is there, it is the truth that steps back and turns pale.
+    The ground truth is solid over ghosts, and pale behind another solid body.
     """
     ordered = sorted(panel.layers, key=lambda layer: _ORDER.index(layer.role))
     seen = [(layer, poses) for layer in ordered if (poses := layer.at(time)) is not None]
@@ -146,7 +149,7 @@ def paint(canvas: Canvas, panel: Panel, time: float, camera: Camera, floor: floa
     for (layer, poses), opacity in zip(seen, opacities, strict=True):
         for pose in poses if opacity == 1 and not flat else ():
             canvas.shadow(camera, pose, layer.figure, floor)
-    # What is translucent lies behind what is solid.
+    # Translucent bodies lie behind solid ones.
     for (layer, poses), opacity in sorted(zip(seen, opacities, strict=True), key=lambda item: item[1] == 1):
         palette = canvas.theme.roles[layer.role]
         for pose in poses:
@@ -164,7 +167,7 @@ def cell_of(stature: float) -> float:
 
 
 def _opacity(layer: Layer, time: float, *, forecast: bool) -> float:
-    """Many ghosts are each paler than few, and all pale as they look further ahead (by half in one second)."""
+    """Ghosts are paler the more there are, and fade with their time ahead (by half in one second)."""
     if layer.role == "ghost":
         return (0.55 / len(layer.bodies) ** 0.4) * (0.4 + 0.6 * 0.5 ** max(time - layer.start, 0.0))
     if layer.role == "key":
@@ -179,11 +182,11 @@ def _times(panel: Panel, count: int, start: float | None, stop: float | None) ->
         raise UsageError(
             expected=f"at least one pose, and a span within 0 to {end:.2f} s",
             got=f"{count} poses from {first:.2f} to {last:.2f} s",
-            cure="Change --frames, --from or --to.",
+            cure=f"Choose --frames 1 or more, and --from and --to within 0 to {end:.2f}.",
         )
     if panel.boundary is None or not first < panel.boundary < last or count < 3:
         return np.linspace(first, last - 1e-3, count).tolist() if count > 1 else [(first + last) / 2]
-    # With a boundary one pose stands exactly at it: the last that is known.
+    # With a boundary, the last known pose stands exactly at it.
     now = panel.boundary - 2e-3
     before = min(max(round((count - 1) * (now - first) / (last - first)), 1), count - 2)
     known = np.linspace(first, now, before + 1)
@@ -191,7 +194,7 @@ def _times(panel: Panel, count: int, start: float | None, stop: float | None) ->
 
 
 def _target(panel: Panel, time: float, camera: Camera) -> np.ndarray:
-    """Of a strip's cell: over the most solid body that is there, so that every pose stands in its middle."""
+    """The target of a strip's cell: the middle of the most solid body."""
     order = list(reversed(_ORDER))
     for layer in sorted(panel.layers, key=lambda layer: order.index(layer.role)):
         poses = layer.at(time)
@@ -203,7 +206,7 @@ def _target(panel: Panel, time: float, camera: Camera) -> np.ndarray:
 
 
 def _reach(panel: Panel, times: Sequence[float], shot: Shot) -> float:
-    """The width of a cell as a share of its height: what the widest pose needs, within limits."""
+    """The width of a cell as a share of its height: room for the widest pose, within limits."""
     widest = 0.3
     for time in times:
         seen = shot.at(time)
@@ -214,3 +217,94 @@ def _reach(panel: Panel, times: Sequence[float], shot: Shot) -> float:
                 across = camera.project(poses[:, layer.figure.joints].reshape(-1, 3))[:, 0]
                 widest = max(widest, 2 * float(np.nanmax(np.abs(across), initial=0.0)))
     return min(1.06 * widest + 0.03, 0.85)
+
+
+def font_of(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Pillow's own font."""
+    return ImageFont.load_default(size)
+
+
+def _write_foot(image: Image.Image, panel: Panel, time: float, colours: Theme) -> None:
+    """Write the time and the part of the clip, with a progress line."""
+    width, height = image.size
+    unit = max(height / 480, 0.6)
+    draw, font = ImageDraw.Draw(image), font_of(max(11, round(14 * unit)))
+    left, right, line = 18 * unit, width - 18 * unit, height - 16 * unit
+    thick = max(2, round(2.5 * unit))
+    end = duration_of(panel.layers)
+    here = left + (right - left) * min(max(time / end, 0.0), 1.0)
+    draw.line((left, line, right, line), rgb(colours.grid), thick)
+    known = panel.boundary is None or time < panel.boundary - 1e-6
+    accent = _accent(panel, colours)
+    if panel.boundary is None:
+        draw.line((left, line, here, line), rgb(colours.muted), thick)
+    else:
+        split = left + (right - left) * min(panel.boundary / end, 1.0)
+        draw.line((left, line, min(here, split), line), rgb(colours.muted), thick)
+        if not known:
+            draw.line((split, line, here, line), rgb(accent), thick)
+        draw.line((split, line - 4 * unit, split, line + 4 * unit), rgb(colours.ink), max(1, round(1.5 * unit)))
+        word = "observed" if known else "forecast"
+        draw.text((left, line - 9 * unit), word, rgb(colours.muted if known else accent), font, "ls")
+    draw.text((right, line - 9 * unit), clock(time, panel.boundary), rgb(colours.muted), font, "rs")
+
+
+def _accent(panel: Panel, colours: Theme) -> str:
+    roles = {layer.role for layer in panel.layers}
+    return colours.roles["ghost" if "ghost" in roles else "forecast"].left
+
+
+def clock(time: float, boundary: float | None) -> str:
+    """The time in captions: from the start, or from the boundary."""
+    if boundary is None:
+        return f"{time:.2f} s"
+    ahead = time - boundary
+    return "now" if abs(ahead) < 5e-3 else f"{ahead:+.2f} s"
+
+
+def _write_strip(
+    image: Image.Image, panel: Panel, times: Sequence[float], layout: _StripLayout, colours: Theme
+) -> None:
+    """Write times below the poses; with a boundary also the two parts, a line between them, and a legend."""
+    draw, font, small = ImageDraw.Draw(image), font_of(14), font_of(13)
+    line = layout.height - layout.foot
+    right = image.width - layout.side
+    draw.line((layout.side, line, right, line), rgb(colours.grid), 1)
+    centres = [layout.side + (place + 0.5) * layout.cell for place in range(len(times))]
+    for centre, time in zip(centres, times, strict=True):
+        draw.line((centre, line - 3, centre, line), rgb(colours.muted), 1)
+        draw.text((centre, line + 9), clock(time, panel.boundary), rgb(colours.muted), small, "mt")
+    if panel.boundary is None:
+        return
+    known = sum(time < panel.boundary for time in times)
+    split = layout.side + known * layout.cell
+    for step in range(layout.head - 28, line, 7):
+        draw.line((split, step, split, step + 3), rgb(colours.muted), 1)
+    top = layout.head - 24
+    draw.text((split - 12, top), "observed", rgb(colours.muted), font, "rt")
+    draw.text((split + 12, top), "forecast", rgb(_accent(panel, colours)), font, "lt")
+    _legend(draw, panel, right, top, split + 110, colours)
+
+
+def _legend(draw: ImageDraw.ImageDraw, panel: Panel, right: float, top: float, left: float, colours: Theme) -> None:
+    """The legend of the part after the boundary, from right to left, as far as there is room."""
+    font, place = font_of(13), right
+    pale = any(layer.role in ("forecast", "baseline") for layer in panel.layers)
+    for layer in panel.layers:
+        if layer.role == "observed":
+            continue
+        name = layer.name or _NAMES[layer.role]
+        width = draw.textlength(name, font)
+        if place - width - 22 < left:
+            return
+        draw.text((place - width, top + 1), name, rgb(colours.muted), font, "lt")
+        palette = colours.roles[layer.role]
+        swatch = [rgb(colour) for colour in (palette.left, palette.spine, palette.right)]
+        if layer.role == "ghost":
+            swatch = swatch[:1]
+        elif layer.role == "truth" and pale:
+            swatch = [mix(colours.panel, palette.spine, PALE)]
+        for row, colour in enumerate(swatch):
+            x = place - width - 9 - 6 * (len(swatch) - 1 - row)
+            draw.ellipse((x - 3, top + 4, x + 3, top + 10), colour)
+        place -= width + 22 + 6 * len(swatch)

@@ -1,7 +1,7 @@
 """The live viewer, on viser: one scene of capsules and balls in WebGL, served to a browser or exported as one page.
 
-The canvas page (`kinema.viz.page`) needs neither a server nor WebGL; this is for turning a long clip over in a full
-3-D viewer, and for adding more to its scene (`open_scene` hands the server back).
+The canvas page (`kinema.viz.page`) needs neither a server nor WebGL. This viewer is for free 3-D views of long clips, and
+for adding to its scene (`open_scene` returns the server).
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from typing import Any
 
 import numpy as np
 import viser
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from kinema.core.atomic import write_bytes
 from kinema.viz.camera import Shot, shot_of
 from kinema.viz.figure import Figure
 from kinema.viz.layers import Drawable, Layer, Panel, duration_of, panel_of
 from kinema.viz.raster import cell_of
-from kinema.viz.shapes import UP, ball, cylinder
 from kinema.viz.style import LIGHT, Side, Theme, mix, rgb
 
 _GHOST_OPACITY = 0.25
 _EXPORT_FPS = 25.0
+_UP = np.array([0.0, 1.0, 0.0])
 Place = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
 class Rod:
-    """A round stick between two joints; `radius` in metres."""
+    """A round rod between two joints; `radius` in metres."""
 
     start: int
     end: int
@@ -52,15 +52,13 @@ class SceneBody:
     shown: bool = True
 
     def pose(self, time: float) -> None:
-        """Move the body to where it is at a time; hide it where it is not there."""
+        """Move the body to its pose at a time; hide it if it has none."""
         poses = self.layer.at(time)
         visible = self.shown and poses is not None and bool(np.isfinite(poses[self.index]).all())
         if self.bones.visible != visible:
             self.bones.visible = self.balls.visible = visible
         if visible and poses is not None:
-            middles, turns, lengths = _sticks(poses[self.index], self.layer.figure)
-            self.bones.batched_positions, self.bones.batched_wxyzs = middles, turns
-            del lengths
+            self.bones.batched_positions, self.bones.batched_wxyzs, _ = _sticks(poses[self.index], self.layer.figure)
             self.balls.batched_positions = _balls(poses[self.index], self.layer.figure)[0]
 
 
@@ -85,21 +83,22 @@ class Scene:
 
     def close(self) -> None:
         """Stop the server."""
-        with _quietly():
+        with quietly():
             self.server.stop()
-            clock.sleep(0.1)  # it says good-bye from a thread of its own
+            clock.sleep(0.1)  # its own thread closes the connections
 
 
 def open_scene(what: Drawable, *, port: int = 8080, host: str = "127.0.0.1") -> Scene:
-    """Start a server with the scene in it, on this machine only unless `host` says otherwise.
+    """Start a server with the scene, by default for this machine only.
 
-    Where the port is taken viser takes the next free one: `scene.server.get_port()` says which.
+    If the port is taken, viser takes the next free one (`scene.server.get_port()`).
     """
     panel = panel_of(what)
-    server = _server(host, port)
+    with quietly():
+        server = viser.ViserServer(host=host, port=port, label="kinema", verbose=False)
     shot = shot_of(panel.layers)
     server.scene.set_up_direction("+y")
-    server.gui.configure_theme(show_logo=False, show_share_button=False)  # sharing would go through a foreign server
+    server.gui.configure_theme(show_logo=False, show_share_button=False)  # sharing uses a server elsewhere
     place, target, lens = stand(shot, duration_of(panel.layers) / 2)
     server.initial_camera.fov = lens
     server.initial_camera.position, server.initial_camera.look_at = place, target
@@ -114,7 +113,7 @@ def open_scene(what: Drawable, *, port: int = 8080, host: str = "127.0.0.1") -> 
 
 
 def stand(shot: Shot, time: float) -> tuple[Place, Place, float]:
-    """Where a camera stands for a shot, where it looks, both in metres, and its angle of view in radians."""
+    """Position and target of a shot's camera, metres, and its angle of view, radians."""
     camera = shot.at(time)
     lens = camera.lens or 0.5
     away = 1.25 * camera.height / 2 / np.tan(lens / 2)
@@ -124,7 +123,7 @@ def stand(shot: Shot, time: float) -> tuple[Place, Place, float]:
 
 
 def add_ground(scene: viser.SceneApi, shot: Shot, theme: Theme = LIGHT) -> viser.GridHandle:
-    """The grid on the floor. Its lines, a pixel wide, fade with the distance: firmer ones than in a picture."""
+    """The grid on the floor, with darker lines than in a picture: they fade with the distance."""
     cell, lines = cell_of(shot.stature), [mix(theme.grid, theme.muted, share) for share in (0.25, 0.5)]
     return scene.add_grid(
         "/ground", 40 * cell, 40 * cell, plane="xz", cell_size=cell, section_size=4 * cell, cell_color=lines[0],
@@ -140,7 +139,7 @@ def serve(
     ready: Callable[[str], None] | None = None,
     keep_on: Callable[[], bool] = lambda: True,
 ) -> None:
-    """Serve the scene with controls (play, time, speed, layers, samples) until `keep_on` says no or Ctrl-C.
+    """Serve the scene with controls (play, time, speed, layers, samples) until `keep_on` returns False or Ctrl-C.
 
     `ready` is called once with the address.
     """
@@ -175,14 +174,9 @@ def scene_html(path: Path | str, what: Drawable) -> None:
         scene.close()
 
 
-def _server(host: str, port: int) -> viser.ViserServer:
-    with _quietly():
-        return viser.ViserServer(host=host, port=port, label="kinema", verbose=False)
-
-
 @contextlib.contextmanager
-def _quietly() -> Generator[None]:
-    """Standard output is data: viser's banner does not belong there."""
+def quietly() -> Generator[None]:
+    """Keep viser's banner off standard output, which is for data."""
     with contextlib.redirect_stdout(io.StringIO()):
         yield
 
@@ -196,7 +190,7 @@ def add_body(
     opacity: float | None = None,
     under: str = "",
 ) -> SceneBody:
-    """One body of a layer in a scene, below the node `under`; `opacity` is 0.25 for ghosts where nothing is said."""
+    """One body of a layer in a scene, below the node `under`; the default `opacity` of ghosts is 0.25."""
     poses = layer.bodies[index]
     known = np.isfinite(poses).all((-1, -2))
     first = poses[int(known.argmax())] if known.any() else np.zeros_like(poses[0])
@@ -256,14 +250,14 @@ def _add_layer_controls(scene: Scene, layer: Layer, redraw: Callable[[], None]) 
 def _sticks(
     pose: Float[np.ndarray, "joint 3"], figure: Figure
 ) -> tuple[Float[np.ndarray, "bone 3"], Float[np.ndarray, "bone 4"], Float[np.ndarray, " bone"]]:
-    """Middles, turns (wxyz) that take +y to the bone, and lengths."""
+    """Centres, rotations (wxyz) from +y to the bone, and lengths."""
     rods = _rods(figure)
     start, end = pose[[rod.start for rod in rods]], pose[[rod.end for rod in rods]]
     along = end - start
     lengths = np.maximum(np.linalg.norm(along, axis=-1), 1e-6)
     along = along / lengths[:, None]
-    # Half-way quaternion: (1 + y.a, y x a); opposite to +y any axis across will do.
-    turns = np.concatenate((1 + along[:, 1:2], np.cross(UP, along)), -1)
+    # Half-way quaternion: (1 + y.a, y x a); opposite to +y any perpendicular axis works.
+    turns = np.concatenate((1 + along[:, 1:2], np.cross(_UP, along)), -1)
     turns = np.where(turns[:, :1] < 1e-6, np.array([0.0, 1.0, 0.0, 0.0]), turns)
     return (start + end) / 2, turns / np.linalg.norm(turns, axis=-1, keepdims=True), lengths
 
@@ -271,7 +265,7 @@ def _sticks(
 def _balls(
     pose: Float[np.ndarray, "joint 3"], figure: Figure
 ) -> tuple[Float[np.ndarray, "ball 3"], Float[np.ndarray, " ball"], Sequence[Side]]:
-    """A ball at both ends of every rod, and the head: places, radii, sides."""
+    """A ball at both ends of every rod, and the head: positions, radii, sides."""
     places: list[np.ndarray] = []
     radii: list[float] = []
     sides: list[Side] = []
@@ -287,7 +281,7 @@ def _balls(
 
 
 def _rods(figure: Figure) -> list[Rod]:
-    """The bones, and instead of the filled trunk a rod across the shoulders and one across the hips."""
+    """The bones, and for the filled trunk a rod across the shoulders and one across the hips."""
     rods = [
         Rod(bone.parent, bone.joint, (bone.radius_parent + bone.radius_joint) / 2, chain.side)
         for chain in figure.chains
@@ -298,3 +292,29 @@ def _rods(figure: Figure) -> list[Rod]:
         width = 0.75 * figure.trunk.radius
         rods += [Rod(left_shoulder, right_shoulder, width, "spine"), Rod(left_hip, right_hip, width, "spine")]
     return rods
+
+
+def cylinder(corners: int = 14) -> tuple[Float[np.ndarray, "vertex 3"], Int[np.ndarray, "face 3"]]:
+    """A cylinder of radius 1 from y = -1/2 to 1/2, open at both ends (balls close it)."""
+    angle = np.linspace(0, 2 * np.pi, corners, endpoint=False)
+    ring = np.stack((np.cos(angle), np.zeros(corners), np.sin(angle)), -1)
+    here = np.arange(corners)
+    there = (here + 1) % corners
+    faces = np.concatenate(
+        (np.stack((here, here + corners, there), -1), np.stack((there, here + corners, there + corners), -1))
+    )
+    reangle np.concatenate((ring - _UP / 2, ring + _UP / 2)), faces
+
+
+def ball(rings: int = 10, corners: int = 14) -> tuple[Float[np.ndarray, "vertex 3"], Int[np.ndarray, "face 3"]]:
+    """A ball of radius 1."""
+    rise = np.linspace(-np.pi / 2, np.pi / 2, rings)
+    angle = np.linspace(0, 2 * np.pi, corners, endpoint=False)
+    wide = np.cos(rise)[:, None]
+    x, z = wide * np.cos(angle), wide * np.sin(angle)
+    y = np.broadcast_to(np.sin(rise)[:, None], x.shape)
+    row, column = np.meshgrid(np.arange(rings - 1), np.arange(corners), indexing="ij")
+    a = (row * corners + column).ravel()
+    b = (row * corners + (column + 1) % corners).ravel()
+    faces = np.concatenate((np.stack((a, a + corners, b), -1), np.stack((b, a + corners, b + corners), -1)))
+    reangle np.stack((x, y, z), -1).reshape(-1, 3), faces

@@ -33,7 +33,7 @@ class Palette:
 
 @dataclass(frozen=True)
 class Theme:
-    """The colours of a picture: the paper, what is written on it, the ground, and one palette for each role."""
+    """The colours of a picture: paper, text, ground, and one palette per role."""
 
     name: ThemeName
     paper: str
@@ -80,12 +80,12 @@ DARK = Theme(
     },
 )
 PALE = 0.32  # opacity of the truth behind a solid forecast
-KEY = 0.42  # opacity of key poses, which stand where they are all the time
+KEY = 0.42  # opacity of key poses
 THEMES: dict[str, Theme] = {"light": LIGHT, "dark": DARK}
 
 
 def theme(name: str) -> Theme:
-    """The theme of that name. Raises UsageError, with the names there are, where there is none."""
+    """The theme of that name. Raises UsageError for an unknown name."""
     if name not in THEMES:
         raise unknown_name("theme", name, THEMES)
     return THEMES[name]

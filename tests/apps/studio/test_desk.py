@@ -50,7 +50,7 @@ def test_a_forecast_starts_where_the_known_part_ends(upload: Upload) -> None:
     question = Question("zero-velocity", ForecastRequest(0.2, samples=2), known=0.5)
     reply = Desk().ask(question, upload)
     assert [(layer.name, layer.role) for layer in reply.panel.layers] == [
-        ("known", "observed"), ("what happened", "truth"), ("sample 1", "forecast"), ("sample 2", "forecast"),
+        ("known", "observed"), ("ground truth", "truth"), ("sample 1", "forecast"), ("sample 2", "forecast"),
     ]  # fmt: skip
     assert reply.panel.boundary == pytest.approx(0.5)
     assert reply.clips.batch_shape == (2,)

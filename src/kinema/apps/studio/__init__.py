@@ -1,1 +1,1 @@
-"""A live page for all five verbs: open a motion, ask, look, compare, take the answer away."""
+"""A live page for all five verbs: open a motion, run a model, compare, save."""

@@ -1,4 +1,4 @@
-"""A question of the page, the verb that it becomes, and the answer as layers to look at and clips to take away."""
+"""A question of the page, and its answer as layers to show and clips to save."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from kinema.viz.layers import Layer, Panel
 
 @dataclass(frozen=True)
 class Question:
-    """What a page asks a model: a request about the clip that is open.
+    """A request of a page to a model about the open clip.
 
-    `known` is up to when the clip is known (seconds, forecast; 0: all of it), `temperature` is of generation.
+    `known`: how many seconds of the clip a forecast observes (0: all). `temperature`: for generation.
     """
 
     model: str
@@ -36,7 +36,7 @@ class Question:
 
 @dataclass(frozen=True, eq=False)
 class Reply:
-    """An answer: what is seen, the answered clips of batch shape (sample,), and what stood before them."""
+    """An answer: the panel to show, the clips of batch shape (sample,), and the motion before them."""
 
     question: Question
     stem: str
@@ -48,17 +48,17 @@ class Reply:
 
     @property
     def count(self) -> int:
-        """How many samples there are."""
+        """The number of samples."""
         return self.clips.batch_shape.numel()
 
     def timed(self, took: float) -> Reply:
-        """With the seconds that it took."""
+        """The same reply with its seconds of work."""
         return replace(self, took=took)
 
     def packed(self, sample: int, *, together: bool, whole: bool, turned: bool) -> Clip:
-        """One clip, or all of them `together`; `whole`: behind the known one; `turned`: as joint rotations.
+        """One clip, or all `together`; `whole`: after the known motion; `turned`: as joint rotations.
 
-        Raises UsageError for a sample that there is not, and where flat points would have to be turned.
+        Raises UsageError for a sample that does not exist, and for flat points that need rotations.
         """
         if not 0 <= sample < self.count:
             raise UsageError(expected=f"a sample from 1 to {self.count}", got=str(sample + 1), cure="Choose sample 1.")
@@ -71,18 +71,18 @@ class Reply:
 
 
 def answer(model: Pipeline, question: Question, upload: Upload | None) -> Reply:
-    """The answer to a question. Raises UsageError without a motion where one is needed, and what the verb raises."""
+    """The answer to a question. Raises UsageError if the verb needs a motion and there is none, and what it raises."""
     request = question.request
     if isinstance(request, GenerateRequest):
         reply = _generate(model, question, request)
     elif upload is None:
-        raise UsageError(expected=f"a motion to {request.verb}", got="none", cure="Open a file first.")
+        raise UsageError(expected=f"a motion to {request.verb}", got="none", cure="Press Open a file first.")
     elif isinstance(request, ForecastRequest):
         reply = _forecast(model, question, request, upload)
     else:
         reply = _completed(model, question, request, upload)
     for layer in reply.panel.layers:
-        _ = layer.bodies, layer.figure  # here, in the thread that asked, and not in the one that draws
+        _ = layer.bodies, layer.figure  # computed here, not in the thread that draws
     return reply
 
 
@@ -95,7 +95,7 @@ def _forecast(model: Pipeline, question: Question, request: ForecastRequest, upl
     layers = [Layer("known", past.points(), "observed")]
     if past.frames < whole.frames:
         after = whole[past.frames : min(whole.frames, past.frames + found.samples.frames)]
-        layers.append(Layer("what happened", after.points(), "truth", now))
+        layers.append(Layer("ground truth", after.points(), "truth", now))
     return Reply(
         question,
         _stem(upload, "forecast"),
@@ -124,13 +124,13 @@ def _completed(
     if isinstance(request, InbetweenRequest):
         notes.insert(0, f"{len(request.keys_of(upload.clip.frames))} of {upload.clip.frames} frames were known")
     clips = done.motion if done.motion.batch_shape else done.motion.expand(1)
-    given = Layer("as it came", upload.clip.points(), "truth")
+    given = Layer("original", upload.clip.points(), "truth")
     panel = Panel(request.verb, (given, *_samples(clips, 0.0)))
     return Reply(question, _stem(upload, _WORDS[request.verb]), panel, clips, notes=tuple(notes))
 
 
 def _samples(clips: Clip, start: float) -> tuple[Layer, ...]:
-    """A layer for each sample, so that each can stand in a place of its own."""
+    """A layer for each sample, so that each can have its own place."""
     points = clips.points()
     return tuple(
         Layer(f"sample {place + 1}", points.one(place), "forecast", start) for place in range(clips.batch_shape.numel())
@@ -138,7 +138,7 @@ def _samples(clips: Clip, start: float) -> tuple[Layer, ...]:
 
 
 def _tempered(model: Pipeline, temperature: float) -> Pipeline:
-    """The same model, drawing its codes at another temperature; the weights are shared."""
+    """The same model at another temperature; the weights are shared."""
     if model.adapter is None or temperature == 1 or not model.adapter.model.has_temperature:
         return model
     tempered = model.adapter.model.at_temperature(temperature)
@@ -146,7 +146,7 @@ def _tempered(model: Pipeline, temperature: float) -> Pipeline:
 
 
 def tempers(model: Pipeline) -> bool:
-    """Whether a temperature means something to a model."""
+    """Whether a model uses a temperature."""
     return model.adapter is not None and model.adapter.model.has_temperature
 
 

@@ -1,4 +1,4 @@
-"""The controls of one page: what there is to set, which of it a verb looks at, and the question that it makes."""
+"""The controls of one page, which of them a verb uses, and the question that they make."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from kinema.pipeline.requests import (
 
 _WORDS: dict[Verb, str] = {
     "forecast": "Forecast: what comes next",
-    "inbetween": "In-between: only keys are known",
-    "upsample": "Upsample: more frames",
-    "repair": "Repair: mend what is broken",
+    "inbetween": "In-between: fill between key frames",
+    "upsample": "Upsample: add frames",
+    "repair": "Repair: fix damaged frames",
     "generate": "Generate: from an action",
 }
 _USED: dict[Verb, tuple[str, ...]] = {
@@ -53,14 +53,14 @@ class Asking:
         self.model = gui.add_dropdown("Model", self.desk.menu(verbs[0]))
         self.fields: dict[str, Any] = {
             "action": gui.add_dropdown("Action", ("",)),
-            "known": gui.add_slider("Known, s", 0.0, 1.0, 0.01, 1.0, hint="Up to when the clip is known"),
-            "seconds": gui.add_slider("Length, s", 0.1, 10.0, 0.1, 1.0, hint="How long the answer is"),
-            "every": gui.add_slider("Key every, s", 0.1, 3.0, 0.05, 0.5, hint="Between two keys all is forgotten"),
-            "rate": gui.add_slider("Frames, times", 1.0, 16.0, 0.5, 4.0),
-            "strength": gui.add_slider("Suspicion", 0.25, 4.0, 0.25, 1.0, hint="2 suspects half as unusual steps"),
+            "known": gui.add_slider("Known, s", 0.0, 1.0, 0.01, 1.0, hint="How much of the clip the model observes"),
+            "seconds": gui.add_slider("Length, s", 0.1, 10.0, 0.1, 1.0, hint="Length of the answer"),
+            "every": gui.add_slider("Key every, s", 0.1, 3.0, 0.05, 0.5, hint="The model fills the frames between"),
+            "rate": gui.add_slider("Times as many frames", 1.0, 16.0, 0.5, 4.0),
+            "strength": gui.add_slider("Strength", 0.25, 4.0, 0.25, 1.0, hint="Higher: smaller faults count as damage"),
             "samples": gui.add_slider("Samples", 1, 12, 1, 1),
             "seed": gui.add_number("Seed", 0, min=0, max=2**31 - 1, step=1, hint="Same seed, same motion"),
-            "temperature": gui.add_slider("Temperature", 0.0, 2.0, 0.05, 1.0, hint="0: always the likeliest"),
+            "temperature": gui.add_slider("Temperature", 0.0, 2.0, 0.05, 1.0, hint="0: always the most likely"),
         }
         self.verb.on_update(lambda _: self._verb_changed())
         self.model.on_update(lambda _: self._model_changed())
@@ -68,7 +68,7 @@ class Asking:
 
     @property
     def question(self) -> Question:
-        """What is asked now. Raises UsageError for values that cannot be."""
+        """The current question. Raises UsageError for impossible values."""
         now: dict[str, Any] = {name: field.value for name, field in self.fields.items()}
         every = max(2, round(now["every"] * self._fps))
         request: Request
@@ -89,7 +89,7 @@ class Asking:
         return Question(self.model.value, request, now["known"] if part else 0.0, now["temperature"])
 
     def take(self, upload: Upload) -> None:
-        """A clip was opened: its length is the end of a slider."""
+        """Set the sliders to the length of an opened clip."""
         self._fps = upload.clip.fps
         length = round(min(max(upload.clip.frames / upload.clip.fps, 0.02), _LONGEST), 2)
         self.fields["known"].max = length
@@ -132,14 +132,14 @@ class Playing:
         self.time = gui.add_slider("Time, s", 0.0, 1.0, 0.01, 0.0)
         self.speed = gui.add_dropdown("Speed", ("0.25x", "0.5x", "1x", "2x"), initial_value="1x")
         self.arrangement = gui.add_dropdown("Bodies", ("overlaid", "side by side"))
-        self.truth = gui.add_checkbox("Truth", initial_value=True, hint="What really happened, or as it came")
+        self.truth = gui.add_checkbox("Ground truth", initial_value=True, hint="Or the original clip")
         self.dark = gui.add_checkbox("Dark", initial_value=False)
         self.on = True
         self.play.on_click(lambda _: self.run(on=not self.on))
 
     @property
     def pace(self) -> float:
-        """Seconds of motion in a second."""
+        """Seconds of motion per second."""
         return float(cast("str", self.speed.value).rstrip("x"))
 
     def run(self, *, on: bool) -> None:
@@ -163,7 +163,7 @@ class Taking:
         self.kind.on_click(lambda event: self.hand(str(event.target.value).lower()))
 
     def offer(self, samples: int, *, forecast: bool) -> None:
-        """An answer is there."""
+        """Show the controls for an answer."""
         self.whole.visible = forecast
         self.sample.visible = samples > 1
         self.sample.value = 1
@@ -171,7 +171,7 @@ class Taking:
 
 
 def words(text: str, *, tone: str) -> str:
-    """Text of others (a file's name, an error) as a paragraph of HTML. `tone` is "bad", "plain" or "quiet"."""
+    """Untrusted text (a file name, an error) as a paragraph of HTML. `tone` is "bad", "plain" or "quiet"."""
     edge = {"bad": "#d1483f", "plain": "#12a17f", "quiet": "transparent"}[tone]
     style = (
         f"border-left:3px solid {edge};padding:2px 10px;margin:2px 12px 6px;font-size:12.5px;line-height:1.45;"

@@ -1,6 +1,6 @@
-"""`Desk`: what the studio does, without a page: open what was uploaded, ask a model, pack the answer as a file.
+"""`Desk`: what the studio does, without a page: open an upload, run a model, pack the answer as a file.
 
-It keeps nothing about who asks: two pages can share one. What is heavy is imported when it is first needed.
+It keeps nothing about a page, so that pages can share it. Slow imports wait until they are needed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kinema.pipeline.pipeline import Pipeline
 
 KINDS: tuple[str, ...] = ("bvh", "glb", "npz")
-"""What an answer can be taken away as."""
+"""The formats of a saved answer."""
 MEGABYTE = 1_000_000
 
 
@@ -46,8 +46,7 @@ class Upload:
 
 @dataclass(eq=False)
 class Desk:
-    """What can be asked here: everything that is shipped, and the run folders `models`. Uploads are at most `largest`
-    bytes."""
+    """The models of the studio: the shipped ones and the run folders `models`. Uploads have at most `largest` bytes."""
 
     models: Sequence[str | Path] = ()
     largest: int = 64 * MEGABYTE
@@ -55,9 +54,9 @@ class Desk:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def read(self, name: str, content: bytes, *, fps: float | None = None) -> Upload:
-        """The motion in an uploaded file; `fps` for a file that does not say.
+        """The motion in an uploaded file; `fps` for a file without a rate.
 
-        Raises UsageError where it is too large, and whatever its reader raises where it is not whole.
+        Raises UsageError for a file that is too large, and what its reader raises.
         """
         self.check_size(name, len(content))
         name = plain_name(name)
@@ -71,12 +70,12 @@ class Desk:
         return self._load(path, fps)
 
     def check_size(self, name: str, size: int) -> None:
-        """Raises UsageError where an upload is too large."""
+        """Raises UsageError for an upload that is too large."""
         if size > self.largest:
             raise UsageError(
                 expected=f"a file of at most {self.largest / MEGABYTE:g} MB",
                 got=f"{plain_name(name)} with {size / MEGABYTE:.1f} MB",
-                cure="Cut it (kinema convert), or start the studio with a higher --max-mb.",
+                cure=f"Start the studio with --max-mb {size / MEGABYTE + 1:.0f}.",
             )
 
     def menu(self, verb: Verb) -> tuple[str, ...]:
@@ -92,7 +91,7 @@ class Desk:
         return tuple(verb for verb in VERBS if self.menu(verb))
 
     def open(self, name: str) -> Pipeline:
-        """A model of the menu, opened once. Raises UsageError for any other name: a page names no folders."""
+        """A model of the menu, opened once. Raises UsageError for any other name: a page cannot name folders."""
         if name not in self._names():
             raise unknown_name("model", name, self._names())
         from kinema.pipeline import pipeline as api
@@ -103,16 +102,16 @@ class Desk:
             return self._opened[name]
 
     def ask(self, question: Question, upload: Upload | None) -> Reply:
-        """Put a question to its model. Raises KinemaError where it cannot be answered; see `answers.answer`."""
+        """The answer to a question. Raises KinemaError; see `answers.answer`."""
         from kinema.apps.studio import answers
 
         begun = time.perf_counter()
         return answers.answer(self.open(question.model), question, upload).timed(time.perf_counter() - begun)
 
     def pack(self, reply: Reply, kind: str, *, sample: int = 0, whole: bool = False) -> tuple[str, bytes]:
-        """A file's name and content: one sample as BVH or GLB, all of them as NPZ; `whole`: behind what was known.
+        """A file's name and content: one sample as BVH or GLB, all as NPZ; `whole`: after the known motion.
 
-        Raises UsageError for another kind or sample, and where the format cannot hold the answer.
+        Raises UsageError for another format or sample, and for an answer that the format cannot hold.
         """
         if kind not in KINDS:
             raise unknown_name("kind of file", kind, KINDS)
@@ -139,13 +138,13 @@ class Desk:
             clip = load_clip(path, fps=fps)
         notes = [str(each.message) for each in caught if issubclass(each.category, KinemaWarning)]
         if clip.batch_shape:
-            notes.append(f"it holds a batch of shape {tuple(clip.batch_shape)}; this is the first of it")
+            notes.append(f"the file holds a batch of shape {tuple(clip.batch_shape)}; this is its first clip")
             clip = clip.one(*(0 for _ in clip.batch_shape))
         return Upload(path.name, clip, tuple(notes))
 
 
 def plain_name(name: str) -> str:
-    """The last part of a file's name, as any system writes it, short and without what is not printed."""
+    """The last part of a file name of any system, short and without unprintable characters."""
     last = PurePosixPath(PureWindowsPath(name).as_posix()).name
     kept = "".join(letter for letter in last if letter.isprintable() and letter not in '\\/:*?"<>|')
     return kept[-80:].lstrip(". ") or "upload"

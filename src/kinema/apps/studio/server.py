@@ -1,16 +1,15 @@
-"""The studio's server: a session for every page, one clock for all of them."""
+"""The studio's server: a session for every page, and one clock for all."""
 
 from __future__ import annotations
 
-import contextlib
-import io
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 
 import viser
 
 from kinema.apps.studio.desk import Desk, Upload
 from kinema.apps.studio.session import Session
+from kinema.viz.scene import quietly
 
 _STEP = 1 / 30  # seconds between two pictures
 _LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -30,12 +29,12 @@ def serve(
     ready: Callable[[str], None] | None = None,
     keep_on: Callable[[], bool] = lambda: True,
 ) -> None:
-    """Serve the studio until `keep_on` says no or Ctrl-C; `first` is the clip that every page begins with.
+    """Serve the studio until `keep_on` returns False or Ctrl-C; every page starts with the clip `first`.
 
-    `ready` is called once with the address. Where the port is taken the next free one is.
+    `ready` is called once with the address. If the port is taken, the next free one is used.
     """
-    desk.verbs()  # opens what is shipped, before anybody waits for it
-    with _quietly():
+    desk.verbs()  # opens the shipped models before anybody waits for them
+    with quietly():
         server = viser.ViserServer(host=host, port=port, label="kinema studio", verbose=False)
     sessions: dict[int, Session] = {}
 
@@ -58,12 +57,5 @@ def serve(
                 session.tick(now - before)
             before = now
     finally:
-        with _quietly():
+        with quietly():
             server.stop()
-
-
-@contextlib.contextmanager
-def _quietly() -> Generator[None]:
-    """Standard output is data: viser's banner does not belong there."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        yield

@@ -1,4 +1,4 @@
-"""`Session`: one browser page of the studio, with a clip, a question, an answer and a clock of its own."""
+"""`Session`: one browser page of the studio, with its own clip, question, answer and clock."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from kinema.viz.layers import Layer, Panel
 
 Given = TypeVar("Given")
 _WELCOME = "Open a motion: BVH, NPZ, or keypoints as JSON."
-# viser makes its buttons lighter than the colour that it is given; on a dark page it leaves them as they are.
+# viser makes buttons lighter than the given colour, except on a dark page.
 _GREEN = {"light": (9, 78, 61), "dark": (14, 122, 96)}
-_LEAD = 1.0  # seconds before a forecast from which on it is played
-_SLIDER = 0.1  # seconds between two moves of the slider, while it plays
+_LEAD = 1.0  # seconds before the forecast at which playing starts
+_SLIDER = 0.1  # seconds between two moves of the slider while playing
 
 
 class Session:
-    """The state of one client. Its callbacks come from several threads; `_lock` lets one at a time change the stage."""
+    """The state of one client. Callbacks come from several threads; `_lock` lets one at a time change the stage."""
 
     def __init__(self, client: viser.ClientHandle, desk: Desk, first: Upload | None = None) -> None:
         self.client, self.desk = client, desk
@@ -38,7 +38,7 @@ class Session:
             self.take(first)
 
     def take(self, upload: Upload) -> None:
-        """Show a clip that was opened."""
+        """Show an opened clip."""
         panel = Panel("clip", (Layer("clip", upload.clip.points(), "truth"),))
         _ = panel.layers[0].bodies, panel.layers[0].figure
         with self._lock:
@@ -49,7 +49,7 @@ class Session:
             self._show(panel, 0.0)
 
     def tick(self, passed: float) -> None:
-        """`passed` seconds have gone by. What cannot be drawn stops this page's clock, and no other's."""
+        """Move the clock by `passed` seconds. A drawing error stops only this page."""
         self._guarded(self._play)(passed)
 
     def _play(self, passed: float) -> None:
@@ -69,14 +69,14 @@ class Session:
         with gui.add_folder("Motion"):
             self.opener = gui.add_upload_button("Open a file", icon=viser.Icon.UPLOAD, hint="BVH, NPZ or JSON")
             self.said = gui.add_html(words(_WELCOME, tone="quiet"))
-            with gui.add_folder("If the file does not say", expand_by_default=False):
-                self.rate = gui.add_number("Rate", 0.0, min=0.0, max=1000.0, hint="Frames per second; 0: as it says")
+            with gui.add_folder("If the file has no rate", expand_by_default=False):
+                self.rate = gui.add_number("Rate", 0.0, min=0.0, max=1000.0, hint="Frames per second; 0: the file's")
         with gui.add_folder("Question"):
             self.asking = Asking(gui, self.desk)
             self.run = gui.add_button("Run", icon=viser.Icon.PLAYER_PLAY)
-        with gui.add_folder("Look"):
+        with gui.add_folder("View"):
             self.playing = Playing(gui)
-        self.shelf = gui.add_folder("Take away", visible=False)
+        self.shelf = gui.add_folder("Save", visible=False)
         with self.shelf:
             self.taking = Taking(gui, self._guarded(self._hand))
         _refuse_large(gui, self.desk.largest, self._guarded(self._too_large))
@@ -113,7 +113,7 @@ class Session:
 
     def _hand(self, kind: str) -> None:
         if self.reply is None:
-            raise UsageError(expected="an answer to take away", got="none yet", cure="Press Run first.")
+            raise UsageError(expected="an answer to save", got="none yet", cure="Press Run first.")
         whole = self.taking.whole.visible and self.taking.whole.value
         name, content = self.desk.pack(self.reply, kind, sample=int(self.taking.sample.value) - 1, whole=whole)
         self.client.send_file_download(name, content, save_immediately=True)
@@ -126,7 +126,7 @@ class Session:
         self.playing.time.value = round(time, 2)
 
     def _scrubbed(self, event: viser.GuiEvent[viser.GuiSliderHandle[float]]) -> None:
-        if event.client is None or self.stage.panel is None:  # the clock moved it, not a hand
+        if event.client is None or self.stage.panel is None:  # the clock moved it, not the user
             return
         with self._lock:
             self.playing.run(on=False)
@@ -149,16 +149,16 @@ class Session:
         self.client.gui.configure_theme(dark_mode=dark, show_logo=False, show_share_button=False, brand_color=green)
 
     def _guarded(self, step: Callable[[Given], None]) -> Callable[[Given], None]:
-        """A step whose errors are shown on the page; the server lives on."""
+        """A step whose errors are shown on the page; the server goes on."""
 
         def run(given: Given) -> None:
             try:
                 step(given)
             except KinemaError as error:
                 self._say(str(error), "bad")
-            except Exception as error:  # noqa: BLE001 - whatever it is, the other pages go on
+            except Exception as error:  # noqa: BLE001 - the other pages go on
                 self.playing.on = False
-                self._say(f"{type(error).__name__}: {error}. This is a fault of kinema; please report it.", "bad")
+                self._say(f"{type(error).__name__}: {error}. This is a bug of kinema; please report it.", "bad")
 
         return run
 
@@ -167,10 +167,10 @@ class Session:
 
 
 def _refuse_large(gui: viser.GuiApi, largest: int, refused: Callable[[tuple[str, int]], None]) -> None:
-    """Drop announced uploads of more than `largest` bytes; `refused` is told name and size.
+    """Drop announced uploads of more than `largest` bytes before they fill the memory; calls `refused(name, size)`.
 
-    viser itself takes any size and has no hook for it; where its inner parts are other than they are now, nothing is
-    done here, and `Desk.read` refuses what has arrived.
+    viser takes any size and has no hook for this. If its private parts have changed, nothing is done here, and
+    `Desk.read` refuses the upload after it arrived.
     """
     try:
         from viser._messages import FileTransferPart, FileTransferPartAck, FileTransferStartUpload

@@ -1,4 +1,4 @@
-"""`ClientScene`: the bodies of one page in its scene, on top of each other or side by side."""
+"""`ClientScene`: the bodies of one page in its scene, overlaid or side by side."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from kinema.viz.scene import SceneBody, add_body, add_ground, stand
 from kinema.viz.style import THEMES, Theme, ThemeName
 
 Arrangement = Literal["overlaid", "side by side"]
-_LANE = 0.75  # of the body's height, between two bodies side by side
-_PALE = 0.5  # opacity of what happened, where an answer stands in the same place
+_LANE = 0.75  # distance of two bodies side by side, in body heights
+_PALE = 0.5  # opacity of the ground truth behind an answer
 _LEVEL = np.array([1.0, 0.0, 1.0])
-_MANY = 0.45  # opacity of samples after the first, on top of each other
+_MANY = 0.45  # opacity of overlaid samples after the first
 
 
 @dataclass(eq=False)
 class ClientScene:
-    """What one client sees. Not safe for several threads at once: its session takes care of that."""
+    """What one client sees. Not thread-safe: its session holds the lock."""
 
     client: viser.ClientHandle
     theme: ThemeName = "light"
@@ -38,11 +38,11 @@ class ClientScene:
 
     @property
     def duration(self) -> float:
-        """Seconds; 0 where nothing is shown."""
+        """Seconds; 0 without a panel."""
         return duration_of(self.panel.layers) if self.panel else 0.0
 
     def show(self, panel: Panel, *, look: bool = True) -> None:
-        """Put a panel's bodies on; with `look` the camera is pointed at them."""
+        """Show a panel's bodies; with `look`, point the camera at them."""
         self.panel, self._shot = panel, shot_of(panel.layers)
         theme, shot = THEMES[self.theme], self._shot
         with self.client.atomic():
@@ -62,7 +62,7 @@ class ClientScene:
     def pose(self, time: float) -> None:
         """Show the moment `time`, all bodies at once.
 
-        The camera is the user's, so that it is the world that moves: who walks stays in the picture.
+        The camera belongs to the user, so the world moves instead: a walking body stays in the picture.
         """
         if self._shot is None or self._world is None or self._ground is None:
             return
@@ -77,11 +77,11 @@ class ClientScene:
     def _clear(self) -> None:
         for root in (self._world, *self._labels):
             if root is not None:
-                root.remove()  # and what stands below it
+                root.remove()  # with its children
         self._labels, self._bodies = [], []
 
     def _lanes(self, panel: Panel) -> list[tuple[str, tuple[Layer, ...]]]:
-        """What stands where: everything in one place, or what is known beside each way in which it goes on."""
+        """The lanes: all layers in one, or one for each answer with the known layers in it."""
         layers = [layer for layer in panel.layers if self.truth or layer.role != "truth"]
         ways = [layer for layer in layers if layer.role != "observed"]
         if self.arrangement == "overlaid" or len(ways) < 2:

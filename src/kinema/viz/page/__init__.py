@@ -18,7 +18,7 @@ from kinema.viz.style import THEMES, Theme
 
 @dataclass(frozen=True)
 class PageTable:
-    """Numbers beside the motion: the first column names the row. Cells are text, already rounded as they should be."""
+    """A table beside the motion: the first column names the row. Cells are rounded text."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -27,7 +27,7 @@ class PageTable:
 
 @dataclass(frozen=True)
 class Link:
-    """A file that was left beside the page, by its relative path, with a word on what it is."""
+    """A file beside the page, by its relative path, with a note on what it is."""
 
     path: str
     note: str = ""
@@ -35,7 +35,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Note:
-    """A line on who made what is shown: a trained `model`, or what stands in for one."""
+    """A line on what made the motion: a trained `model`, or a method in its place."""
 
     text: str
     model: bool = True
@@ -43,7 +43,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page: a heading, what it shows, who made it, panels and their numbers.
+    """A part of a page: heading, lead, notes, panels and their table.
 
     `size` is how large a panel is: "large", "medium", or "small" (titles alone, for a grid of many).
     """
@@ -132,11 +132,11 @@ def _filled(
 
 
 def _section(section: Section) -> str:
-    said = f"<p>{html.escape(section.lead)}</p>" if section.lead else ""
+    lead = f"<p>{html.escape(section.lead)}</p>" if section.lead else ""
     notes = "".join(
         f'<li class="{"model" if note.model else "stand-in"}">{html.escape(note.text)}</li>' for note in section.notes
     )
-    about = f'<div><h2>{html.escape(section.title)}</h2>{said}<ul class="notes">{notes}</ul></div>'
+    about = f'<div><h2>{html.escape(section.title)}</h2>{lead}<ul class="notes">{notes}</ul></div>'
     panels = f'<div class="panels {section.size}"></div>' if section.panels else '<div class="panels" hidden></div>'
     table = _table(section.table) if section.table else ""
     return (
@@ -153,7 +153,7 @@ def _part(name: str) -> str:
 
 
 def _variables() -> str:
-    """The themes as custom properties: by what the system prefers, unless the reader has chosen."""
+    """The themes as custom properties: the system's choice, unless the reader has chosen."""
 
     def rules(theme: Theme) -> str:
         names = {"paper": theme.paper, "panel": theme.panel, "ink": theme.ink, "muted": theme.muted, "grid": theme.grid}

@@ -1,4 +1,4 @@
-"""What the script of a page reads: places, figures, cameras and colours as plain data.
+"""The data that a page's script reads: positions, figures, cameras and colours.
 
 Positions travel as 16-bit steps in base64 (the step, well below a millimetre for a body in a room, is in the page),
 at no more than 30 frames per second (ghosts 15); the page interpolates between them.
@@ -21,7 +21,7 @@ from kinema.viz.style import KEY, PALE, Theme
 MOST_FPS = 30.0
 MOST_GHOST_FPS = 15.0
 _STEPS = 32767
-_UNKNOWN = -32768  # the step that stands for "not known" (NaN)
+_UNKNOWN = -32768  # the step for an unknown value (NaN)
 _PATH_STEP = 0.1  # seconds between two places of the camera's path
 
 
