@@ -1,7 +1,7 @@
 """The live viewer, on viser: one scene of capsules and balls in WebGL, served to a browser or exported as one page.
 
-The canvas page (`kinema.viz.page`) needs neither a server nor WebGL. This viewer is for free 3-D views of long clips, and
-for adding to its scene (`open_scene` returns the server).
+The canvas page (`kinema.viz.page`) needs neither a server nor WebGL. This viewer is for free 3-D views of long clips,
+and for adding to its scene (`open_scene` returns the server).
 """
 
 from __future__ import annotations
@@ -303,7 +303,7 @@ def cylinder(corners: int = 14) -> tuple[Float[np.ndarray, "vertex 3"], Int[np.n
     faces = np.concatenate(
         (np.stack((here, here + corners, there), -1), np.stack((there, here + corners, there + corners), -1))
     )
-    reangle np.concatenate((ring - _UP / 2, ring + _UP / 2)), faces
+    return np.concatenate((ring - _UP / 2, ring + _UP / 2)), faces
 
 
 def ball(rings: int = 10, corners: int = 14) -> tuple[Float[np.ndarray, "vertex 3"], Int[np.ndarray, "face 3"]]:
@@ -317,4 +317,4 @@ def ball(rings: int = 10, corners: int = 14) -> tuple[Float[np.ndarray, "vertex 
     a = (row * corners + column).ravel()
     b = (row * corners + (column + 1) % corners).ravel()
     faces = np.concatenate((np.stack((a, a + corners, b), -1), np.stack((b, a + corners, b + corners), -1)))
-    reangle np.stack((x, y, z), -1).reshape(-1, 3), faces
+    return np.stack((x, y, z), -1).reshape(-1, 3), faces
