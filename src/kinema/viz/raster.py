@@ -28,7 +28,7 @@ _ORDER: tuple[Role, ...] = ("key", "ghost", "baseline", "forecast", "observed", 
 
 
 @dataclass(frozen=True)
-class _StripLayout:
+class _Layout:
     """The measures of a film strip in pixels."""
 
     cell: int
@@ -57,9 +57,9 @@ def frame(
 ) -> Image.Image:
     """One moment, in perspective, on its ground, with the time below.
 
-    `time` is in seconds on the panel's clock; with a boundary the caption counts from it. A `shot` made once by `shot_of`
-    keeps the camera the same from frame to frame; `grid` scales the ground's cells. Raises UsageError for an unknown
-    theme or view.
+    `time` is in seconds on the panel's clock; with a boundary the caption counts from it. A `shot` made once by
+    `shot_of` keeps the camera the same from frame to frame; `grid` scales the ground's cells. Raises UsageError for an
+    unknown theme or view.
     """
     panel, colours = panel_of(what), theme_of(theme)
     shot = shot or shot_of(panel.layers, view=view, aspect=size[0] / size[1])
@@ -93,7 +93,7 @@ def strip(
     times = _times(panel, count, start, stop)
     shot = shot_of(panel.layers, view=view, aspect=0.72, projection="orthographic", margin=0.06)
     width = _reach(panel, times, shot)
-    layout = _StripLayout(
+    layout = _Layout(
         cell=round((height - 84) * width),
         height=height,
         head=46 if panel.boundary is not None else 20,
@@ -124,7 +124,7 @@ def forecast_panel(
     title: str = "forecast",
     role: Role = "ghost",
 ) -> Panel:
-    """The panel of a forecast: the known part in grey, the ground truth after it, the futures from `now` (seconds) on."""
+    """The panel of a forecast: the known part in grey, then the ground truth, and futures from `now` (seconds) on."""
     points = truth.points()
     known = min(max(round(now * points.fps), 1), points.frames)
     layers = [Layer("observed", points[:known], "observed")]
@@ -262,9 +262,7 @@ def clock(time: float, boundary: float | None) -> str:
     return "now" if abs(ahead) < 5e-3 else f"{ahead:+.2f} s"
 
 
-def _write_strip(
-    image: Image.Image, panel: Panel, times: Sequence[float], layout: _StripLayout, colours: Theme
-) -> None:
+def _write_strip(image: Image.Image, panel: Panel, times: Sequence[float], layout: _Layout, colours: Theme) -> None:
     """Write times below the poses; with a boundary also the two parts, a line between them, and a legend."""
     draw, font, small = ImageDraw.Draw(image), font_of(14), font_of(13)
     line = layout.height - layout.foot
