@@ -101,7 +101,7 @@ class FileOptions:
     source_fps: float | None = None
     """Frames per second of the file, if it does not state it."""
     person: str | None = None
-    """Of keypoints with several people: the track id. Default: everybody."""
+    """For keypoints of several people: the track id. Default: all people."""
     joint_map: Annotated[Path | None, Parameter(name="--map")] = None
     """A joint map (TOML) for skeletons with unknown joint names (docs/retarget.md)."""
 
@@ -114,9 +114,9 @@ class ForecastRequest:
     seconds: float | None = None
     """How far to predict. Default: as the model was trained."""
     samples: int = 1
-    """How many futures."""
+    """The number of futures."""
     seed: int = 0
-    """Same seed, same motion."""
+    """The random seed; the same seed gives the same motion."""
     hold: Annotated[tuple[str, ...], _text(names, "PARTS")] = ()
     """Body parts that keep their last pose, relative to the root and in the axes of the world (a held arm does not
     rotate with the body), separated by commas: left_leg, right_leg, torso, left_arm, right_arm, lower, upper. SMRNet
@@ -150,7 +150,7 @@ class InbetweenRequest:
     samples: int = 1
     """How many samples."""
     seed: int = 0
-    """Same seed, same motion."""
+    """The random seed; the same seed gives the same motion."""
 
     def __post_init__(self) -> None:
         _check_keys(self.key_mode)
@@ -201,12 +201,12 @@ class UpsampleRequest:
     rate: float | None = None
     """The factor of the frame rate: 1 or more, fractions too (2.5)."""
     fps: float | None = None
-    """Instead of --rate: frames per second."""
+    """The new frame rate, instead of --rate."""
     key_mode: Keys | None = None
     """exact: known frames stay unchanged. soft: they are noisy, and are smoothed. Default: exact for
     animation, soft for keypoints."""
     seed: int = 0
-    """Same seed, same motion."""
+    """The random seed; the same seed gives the same motion."""
 
     def __post_init__(self) -> None:
         _check_keys(self.key_mode)
@@ -242,7 +242,7 @@ class RepairRequest:
     key_mode: Keys = "exact"
     """exact: good frames stay unchanged. soft: all frames are smoothed, which removes jitter."""
     seed: int = 0
-    """Same seed, same motion."""
+    """The random seed; the same seed gives the same motion."""
 
     def __post_init__(self) -> None:
         _check_keys(self.key_mode)
@@ -256,7 +256,7 @@ class GenerateRequest:
 
     verb: ClassVar[Verb] = "generate"
     action: Annotated[str | Labels | None, _text(str, "ACTIONS")] = None
-    """One action, or a mixture: walk:0.5,run:0.5 (weights that do not sum to 1 are divided by their sum)."""
+    """One action, or a mixture: walk:0.5,run:0.5 (weights are divided by their sum)."""
     schedule: Annotated[Schedule | None, _text(timetable, "ACTIONS")] = None
     """Actions with start times: walk@0,run@2s."""
     style: Annotated[Labels | None, _text(mixture, "STYLES")] = None
@@ -264,9 +264,9 @@ class GenerateRequest:
     seconds: float | None = None
     """How long. Default: the length of the training clips."""
     samples: int = 1
-    """How many clips."""
+    """The number of clips."""
     seed: int = 0
-    """Same seed, same motion."""
+    """The random seed; the same seed gives the same motion."""
 
     def __post_init__(self) -> None:
         _check_length(self.seconds, self.samples)
