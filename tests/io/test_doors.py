@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
 from pathlib import Path
@@ -19,6 +20,7 @@ from kinema.io.formats import load, load_clip, load_points, save
 from kinema.io.upright import upright
 from kinema.motion.motion import Motion, Points
 from kinema.motion.orientation import find_up
+from kinema.motion.skeletons import skeleton
 
 CASES = Path(__file__).parent / "cases"
 
@@ -158,3 +160,215 @@ def test_an_npz_of_points_without_confidence_is_unseen_where_it_is_not_finite(tm
     assert isinstance(again, Points)
     assert again.confidence is not None
     assert int((again.confidence == 0).sum()) == 1
+
+
+def test_amass_in_both_dialects_is_read_without_further_options(tmp_path: Path) -> None:
+    with pytest.warns(KinemaWarning, match="z is up"):
+        whole = load(CASES / "mini_poses.npz")
+    assert (whole.fps, len(whole.skeleton), find_up(whole).axis) == (120, 52, "y")
+    parts = read("mini_parts_only.npz")
+    assert (parts.fps, len(parts.skeleton), find_up(parts).axis) == (30, 22, "y")
+    # The feet of an average body are within a hand's breadth of the floor.
+    assert abs(float(whole.points().positions[..., 1].min())) < 0.1
+
+
+def test_amass_is_written_from_any_body_and_read_back(tmp_path: Path) -> None:
+    clip = read("mini_parts_only.npz")
+    save(clip, tmp_path / "own.npz", format="amass")
+    with np.load(tmp_path / "own.npz") as arrays:
+        assert arrays["poses"].shape == (clip.frames, 156)
+        assert float(arrays["mocap_framerate"]) == 30
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", KinemaWarning)
+        again = load(tmp_path / "own.npz")
+    # Another kind of body rests its pelvis 1 cm lower; the trip itself costs float32 rounding.
+    away = again.points().positions[:, :22] - clip.points().positions
+    assert float((away - away[:, :1]).abs().max()) < 1e-4
+    save(read("unreal_ik_bones.bvh"), tmp_path / "other.npz", format="amass")
+    assert len(load_points(tmp_path / "other.npz").skeleton) == 52
+
+
+def test_lifters_results_by_person_with_gaps_in_frame_ids() -> None:
+    with pytest.warns(KinemaWarning, match="2 people .*--person"):
+        clip = load(CASES / "wham_output.pkl", fps=30)
+    assert (clip.frames, clip.skeleton.name) == (10, "smpl24")  # eight frames, and the two that were missing
+    assert float(clip.root[4, 2]) == pytest.approx((2 + 2 * 1 / 3) * 0.03, abs=1e-5)  # on the line between 2 and 3
+    other = load_clip(CASES / "wham_output.pkl", fps=30, person="1")
+    assert other.frames == 3
+    with pytest.raises(KinemaError, match="person among 0, 1"):
+        load_clip(CASES / "wham_output.pkl", fps=30, person="7")
+    with pytest.raises(FormatError, match="--source-fps 30"):
+        load(CASES / "wham_output.pkl")
+
+
+def test_gvhmr_4d_humans_and_3dpw_stand_upright() -> None:
+    gvhmr = read("hmr4d_results.pt")
+    assert (gvhmr.frames, gvhmr.fps, len(gvhmr.skeleton)) == (10, 30, 22)
+    humans = read("phalp.pkl", fps=30)  # compressed by joblib; in the axes of the camera, y down
+    assert (humans.frames, find_up(humans).axis) == (4, "y")
+    assert read("3dpw.pkl").fps == 30
+    for clip in (gvhmr, humans):
+        positions, body = clip.points().positions, clip.skeleton
+        assert bool((positions[:, body.index("head"), 1] > positions[:, body.index("l_ankle"), 1] + 1).all())
+
+
+def test_a_joblib_file_that_names_a_function_is_refused(tmp_path: Path) -> None:
+    data = (CASES / "wham_output.pkl").read_bytes()
+    path = tmp_path / "bad.pkl"
+    path.write_bytes(
+        data.replace(b"cnumpy\nndarray", b"cos\nsystem").replace(
+            b"numpy\x94\x8c\x07ndarray", b"posix\x94\x8c\x06system"
+        )
+    )
+    assert path.read_bytes() != data
+    with pytest.raises(FormatError, match=r"system.*refused"):
+        load(path, fps=30)
+
+
+def test_an_array_of_joints_needs_a_body_and_a_rate_and_says_which() -> None:
+    with pytest.raises(FormatError, match="--source-skeleton smpl22"):
+        load_points(CASES / "joints22.npy")
+    with pytest.raises(FormatError, match="--source-fps 30"):
+        load_points(CASES / "joints22.npy", skeleton=skeleton("smpl"))
+    clip = load_points(CASES / "joints22.npy", skeleton=skeleton("smpl"), fps=20)
+    np.testing.assert_array_equal(clip.positions, np.load(CASES / "joints22.npy"))
+    assert clip.skeleton.joints == skeleton("smpl22").joints
+
+
+def test_batches_and_flat_rows_of_joints(tmp_path: Path) -> None:
+    joints = np.load(CASES / "joints22.npy")
+    np.save(tmp_path / "batch.npy", np.stack([joints, joints + np.array([1, 0, 0])]))
+    batch = load_points(tmp_path / "batch.npy", skeleton=skeleton("smpl22"), fps=20)
+    assert tuple(batch.batch_shape) == (2,)
+    np.save(tmp_path / "flat.npy", joints.reshape(len(joints), -1))
+    flat = load_points(tmp_path / "flat.npy", skeleton=skeleton("smpl22"), fps=20)
+    np.testing.assert_array_equal(flat.positions, joints)
+
+
+def test_humanml_features_give_back_positions(tmp_path: Path) -> None:
+    """Features made here from positions and a heading, as the data set's page defines them, and recovered."""
+    joints = np.load(CASES / "joints22.npy").astype(np.float64)
+    frames = len(joints)
+    half = np.linspace(0, 0.6, frames)  # half of the angle of the root about y
+    joints[:, :, [0, 2]] -= joints[:1, :1, [0, 2]]
+
+    def about_y(angle: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+        return np.einsum(
+            "tij,t...j->t...i", rotvec_to_rotmat(torch.tensor(np.stack((0 * angle, angle, 0 * angle), -1))), vectors
+        )
+
+    rows = np.zeros((frames, 263))
+    rows[:-1, 0] = np.diff(half)
+    step = np.diff(joints[:, 0], axis=0, prepend=joints[:1, 0]) * [1, 0, 1]
+    rows[:-1, 1:3] = about_y(2 * half, step)[1:][:, [0, 2]]
+    rows[:, 3] = joints[:, 0, 1]
+    rows[:, 4:67] = about_y(2 * half, joints[:, 1:] - joints[:, :1] * [1, 0, 1]).reshape(frames, -1)
+    np.save(tmp_path / "000001.npy", rows)
+    with pytest.warns(KinemaWarning, match="20 frames per second"):
+        clip = load_points(tmp_path / "000001.npy")
+    np.testing.assert_allclose(clip.positions, joints, atol=1e-5)
+    np.save(tmp_path / "std.npy", (rows - rows.mean(0)) / (rows.std(0) + 1e-6))
+    with pytest.raises(FormatError, match=r"Std\.npy"):
+        load_points(tmp_path / "std.npy", fps=20)
+
+
+TRC = """PathFileType\t4\t(X/Y/Z)\twalk.trc
+DataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits\tOrigDataRate\tOrigDataStartFrame\tOrigNumFrames
+60\t60\t2\t4\tmm\t60\t1\t2
+Frame#\tTime\tHip\t\t\tNeck\t\t\tLAnkle\t\t\tRAnkle\t\t
+\t\tX1\tY1\tZ1\tX2\tY2\tZ2\tX3\tY3\tZ3\tX4\tY4\tZ4
+
+1\t0.0\t0\t900\t0\t0\t1450\t0\t100\t80\t0\t\t\t
+2\t0.016667\t0\t900\t10\t0\t1450\t10\t100\t80\t0\t-100\t80\t0
+"""
+
+
+def test_a_trc_gives_named_points_in_metres_and_a_blank_is_unseen(tmp_path: Path) -> None:
+    (tmp_path / "walk.trc").write_text(TRC)
+    clip = load_points(tmp_path / "walk.trc")
+    assert clip.fps == 60
+    assert float(clip.positions[1, clip.skeleton.index("Neck"), 1]) == pytest.approx(1.45)
+    assert clip.confidence is not None
+    assert float(clip.confidence[0, clip.skeleton.index("RAnkle")]) == 0
+    (tmp_path / "bad.trc").write_text(TRC.replace("1450", "x"))
+    with pytest.raises(FormatError, match=r"bad\.trc, line 7"):
+        load_points(tmp_path / "bad.trc")
+
+
+def test_a_csv_with_a_column_per_coordinate_is_read(tmp_path: Path) -> None:
+    """FreeMoCap's mediapipe_body_3d_xyz.csv: millimetres, z up, no rate."""
+    whole = load_points(CASES / "unreal_ik_bones.bvh")
+    parts = {"nose": "head", "left_hip": "l_hip", "right_hip": "r_hip", "left_knee": "l_knee", "right_knee": "r_knee",
+             "left_ankle": "l_ankle", "right_ankle": "r_ankle", "left_shoulder": "l_shoulder",
+             "right_shoulder": "r_shoulder"}  # fmt: skip
+    places = (
+        whole.positions[:, whole.skeleton.indices(list(parts.values()))]
+        @ torch.tensor([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
+        * 1000
+    )
+    head = ",".join(f"{name}_{axis}" for name in parts for axis in "xyz")
+    np.savetxt(tmp_path / "body.csv", places.flatten(1).numpy(), delimiter=",", header=head, comments="")
+    with pytest.raises(FormatError, match="--source-fps 30"):
+        load_points(tmp_path / "body.csv")
+    with pytest.warns(KinemaWarning, match="the mm"):
+        clip = load_points(tmp_path / "body.csv", fps=30)
+    own = clip.positions[:, clip.skeleton.indices(list(parts))]
+    np.testing.assert_allclose(own, whole.positions[:, whole.skeleton.indices(list(parts.values()))], atol=1e-5)
+
+
+def world(frames: int = 3) -> list[dict[str, object]]:
+    """MediaPipe's world landmarks: metres about the hips, y down."""
+    rows = np.zeros((33, 3))
+    rows[:11, 1], rows[11:13, 1], rows[13:23, 1] = -0.65, -0.5, -0.2
+    rows[25:27, 1], rows[27:, 1] = 0.4, 0.8
+    rows[12::2, 0] = -0.1
+    rows[11::2, 0] = 0.1
+    marks = [dict(zip("xyz", row.tolist(), strict=True)) | {"visibility": 0.9} for row in rows]
+    return [{"frame": index, "pose_world_landmarks": [marks]} for index in range(frames)]
+
+
+@pytest.mark.parametrize("lines", [False, True])
+def test_world_landmarks_are_points_in_metres_with_y_up(tmp_path: Path, lines: bool) -> None:
+    path = tmp_path / f"world.json{'l' if lines else ''}"
+    path.write_text("\n".join(map(json.dumps, world())) if lines else json.dumps(world()))
+    clip = load_points(path, fps=30)
+    assert tuple(clip.positions.shape) == (3, 33, 3)
+    assert find_up(clip).axis == "y"
+    assert float(clip.positions[0, clip.skeleton.index("l_ankle"), 1]) < 0
+
+
+def test_poseflow_a_single_picture_and_json_lines_come_back_as_they_were(tmp_path: Path) -> None:
+    rows = json.loads((CASES / "ap.json").read_text())
+    flow: dict[str, list[dict[str, object]]] = {}
+    for row in rows:
+        flow.setdefault(row["image_id"], []).append({"keypoints": row["keypoints"], "idx": 1, "scores": 2.5})
+    single = [{"keypoints": np.reshape(rows[0]["keypoints"], (17, 3))[:, :2].tolist(), "keypoint_scores": [0.9] * 17}]
+    marks = json.loads((CASES / "mp.json").read_text())
+    texts = {
+        "flow.json": json.dumps(flow), "picture.json": json.dumps(single),
+        "mp.jsonl": "".join(f"{json.dumps(mark)}\n" for mark in marks),
+    }  # fmt: skip
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+        people = keypoints.read(tmp_path / name, fps=30, size=(1000, 500))
+        keypoints.write(people.people, tmp_path / f"back_{name}", people)
+        back = (tmp_path / f"back_{name}").read_text()
+        assert (back.count("\n") > 1) == name.endswith("jsonl")
+        again = keypoints.read(tmp_path / f"back_{name}", fps=30, size=(1000, 500))
+        assert again.format == people.format
+        torch.testing.assert_close(again.person().positions, people.person().positions, equal_nan=True)
+    with pytest.raises(FormatError, match=r"--picture 1920x1080.*width and height"):
+        keypoints.read(CASES / "mp.json", fps=30)
+
+
+def test_lifted_poses_of_mmpose_are_points_in_space(tmp_path: Path) -> None:
+    pose = skeleton("h36m17").rest_places.numpy() @ np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])  # z up
+    frames = [
+        {"frame_id": index, "instances": [{"keypoints": pose.tolist(), "keypoint_scores": [1.0] * 17}]}
+        for index in (1, 3)
+    ]
+    (tmp_path / "lifted.json").write_text(json.dumps({"meta_info": {}, "instance_info": frames}))
+    clip = load_points(tmp_path / "lifted.json", fps=30)
+    assert tuple(clip.positions.shape) == (3, 17, 3)
+    assert bool(clip.positions[1].isnan().all())  # frame 2 was not seen
+    assert find_up(clip).axis == "y"

@@ -9,21 +9,24 @@ the memory or the stack is refused.
 
 from __future__ import annotations
 
+import bz2
 import io
+import lzma
 import math
 import pickle
 import pickletools
 import re
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, ClassVar, cast
 
 import numpy as np
 import torch
 
 from kinema.core.errors import FormatError
-from kinema.core.safe_zip import Archive, open_archive, read_header
+from kinema.core.safe_zip import Archive, open_archive, read_header, room_for
 
 _DTYPE = re.compile(r"\?|[biufcSUO]\d*")
 
@@ -292,6 +295,25 @@ def read_torch(path: Path) -> object:
         return _read(archive.member(inside[0]), str(path), _Storages(archive, folder, str(path)))
 
 
+def read_npy(path: Path) -> np.ndarray[Any, Any]:
+    """The array in an .npy file. Raises FormatError where it is damaged or an array of objects."""
+    data = path.read_bytes()
+    file = io.BytesIO(data)
+    try:
+        shape, by_column, kind = read_header(file)
+        numbers = data[file.tell() :]
+        if kind.hasobject:
+            raise _refused(str(path), "an array of numbers", "one of objects, which only a pickle could hold")
+        if min(shape, default=0) < 0 or math.prod(shape) * kind.itemsize != len(numbers):
+            raise _refused(str(path), f"as many bytes as {kind} of shape {shape} has", f"{len(numbers)}")
+        return np.frombuffer(numbers, kind).reshape(shape, order="F" if by_column else "C")
+    except FormatError:
+        raise
+    except Exception as error:  # as in `_read`
+        got = str(error).split("\n")[0].rstrip(".") or type(error).__name__
+        raise _refused(str(path), "an array of numpy's format", got) from error
+
+
 def _after_header(data: bytes, where: str) -> bytes:
     """What stands behind the header of an array of objects. Raises FormatError where it is an array of another kind."""
     file = io.BytesIO(data)
@@ -331,25 +353,132 @@ class _Restricted(pickle.Unpickler):
         """The stand-in for a global. Raises FormatError, with the global's name, for any that is not in the table."""
         if self._storages is not None and module == "torch" and name in _STORAGES:
             return _StorageKind(_STORAGES[name])
-        if (module, name) in _TENSORS:
-            return Call(_TENSORS[module, name])
-        if (module, name) == ("torch.storage", "_load_from_bytes"):
-            return Call(lambda data: _storage_of(data, self._where))
-        make = ALLOWED.get((module.replace("numpy._core", "numpy.core").replace("__builtin__", "builtins"), name))
-        if make is None:
-            raise FormatError(
-                where=self._where,
-                expected="a pickle of numbers, text, numpy arrays and containers",
-                got=f"one that asks for {module}.{name}",
-                cure="It was refused, and nothing of it was run: get the file from its origin.",
-            )
-        return Call(make)
+        return _stand_in(module, name, self._where)
 
     def persistent_load(self, pid: Any) -> Any:
         """A tensor's numbers. Raises FormatError outside PyTorch's files."""
         if self._storages is None:
             raise _refused(self._where, "a pickle that is whole in itself", "a reference to data elsewhere")
         return self._storages.load(pid)
+
+
+def _stand_in(module: str, name: str, where: str) -> Any:
+    if (module, name) in _TENSORS:
+        return Call(_TENSORS[module, name])
+    if (module, name) == ("torch.storage", "_load_from_bytes"):
+        return Call(lambda data: _storage_of(data, where))
+    make = ALLOWED.get((module.replace("numpy._core", "numpy.core").replace("__builtin__", "builtins"), name))
+    if make is None:
+        raise FormatError(
+            where=where,
+            expected="a pickle of numbers, text, numpy arrays and containers",
+            got=f"one that asks for {module}.{name}",
+            cure="It was refused, and nothing of it was run: get the file from its origin.",
+        )
+    return Call(make)
+
+
+_COMPRESSED: tuple[tuple[bytes, Callable[[], Any]], ...] = (
+    (b"\x78", zlib.decompressobj), (b"\x1f\x8b", lambda: zlib.decompressobj(31)), (b"BZh", bz2.BZ2Decompressor),
+    (b"\xfd7zXZ\x00", lzma.LZMADecompressor),
+)  # fmt: skip
+
+
+def read_any(path: Path) -> object:
+    """What a file of PyTorch or a pickle holds, also one that joblib wrote or that is compressed (zlib, gzip, bz2, xz).
+
+    Raises FormatError where it asks for anything but tensors, arrays and containers, or is damaged; nothing is run.
+    """
+    data = path.read_bytes()
+    if data[:2] == b"PK" or _MAGIC.to_bytes(10, "little") in data[:16]:
+        return read_torch(path)
+    for mark, opener in _COMPRESSED:
+        if data.startswith(mark):
+            try:
+                data = opener().decompress(data, room_for(path) + 1)
+            except (zlib.error, OSError, lzma.LZMAError, EOFError) as error:
+                raise _refused(str(path), "a compressed pickle", str(error)) from error
+            if len(data) > room_for(path):
+                raise _refused(str(path), "contents of a usual size", f"more than {room_for(path)} bytes")
+            break
+    if b"joblib.numpy_pickle" not in data:
+        return _read(data, str(path))
+    try:
+        return Finished().of(_Joblib(io.BytesIO(data), str(path)).load())
+    except FormatError:
+        raise
+    except Exception as error:  # as in `_read`
+        got = str(error).split("\n")[0].rstrip(".") or type(error).__name__
+        raise _refused(str(path), "a whole file of joblib", got) from error
+
+
+class _JoblibArray(StandIn):
+    """What stands in a file of joblib before the bytes of an array."""
+
+    __slots__ = ("state",)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.state = state
+
+    def read(self, file: IO[bytes]) -> PickledArray:
+        """The array, whose bytes come next in the file. Raises ValueError for one of objects."""
+        kind, shape = self.state["dtype"], self.state["shape"]
+        if not isinstance(kind, Dtype) or kind.numpy.hasobject:
+            raise ValueError("an array of objects")
+        if self.state.get("numpy_array_alignment_bytes") is not None:
+            file.read(file.read(1)[0])
+        contents = file.read(math.prod(int(size) for size in shape) * kind.numpy.itemsize)
+        return PickledArray().fill(shape, kind, self.state["order"], contents)
+
+
+# The unpickler in Python can stop where an array's bytes begin; that in C cannot.
+_Unpickler: Any = vars(pickle)["_Unpickler"]
+
+
+def _nesting(code: int) -> Callable[[Any], None]:
+    return lambda unpickler: unpickler.nest(code)
+
+
+class _Joblib(_Unpickler):
+    """Reads a pickle with the bytes of arrays in it; as `_Restricted` for names, as `check_pickle` for its limits."""
+
+    def __init__(self, file: IO[bytes], where: str) -> None:
+        super().__init__(file, encoding="latin1")
+        self._source, self._where, self._depths, self._kept = file, where, dict[int, int](), list[object]()
+
+    def find_class(self, module: str, name: str) -> Any:
+        """As that of `_Restricted`, and joblib's mark of an array."""
+        if module == "joblib.numpy_pickle" and name == "NumpyArrayWrapper":
+            return _JoblibArray
+        return _stand_in(module, name, self._where)
+
+    def _build(self) -> None:
+        _Unpickler.load_build(self)
+        if isinstance(self.stack[-1], _JoblibArray):
+            self.stack[-1] = self.stack[-1].read(self._source)
+
+    def nest(self, code: int) -> None:
+        """Follow an instruction that makes a tuple or a frozen set. Raises ValueError where they nest too deeply."""
+        _Unpickler.dispatch[code](self)
+        made = self.stack[-1]
+        depth = 1 + max((self._depths.get(id(part), 0) for part in made), default=0)
+        if depth > DEEPEST:
+            raise ValueError(f"more than {DEEPEST} tuples within each other")
+        self._depths[id(made)] = depth
+        self._kept.append(made)  # so that its id is not used again
+
+    def _refuse(self) -> None:
+        raise ValueError("bytes that can change")
+
+    dispatch: ClassVar = {
+        **_Unpickler.dispatch,
+        pickle.BUILD[0]: _build,
+        pickle.BYTEARRAY8[0]: _refuse,  # it would reserve whatever length it says
+        **{
+            code[0]: _nesting(code[0])
+            for code in (pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3, pickle.FROZENSET)
+        },
+    }
 
 
 class _StorageKind(StandIn):

@@ -29,6 +29,7 @@ class LoadOptions:
     skeleton: Skeleton | None = None
     up: UpAxis | None = None
     person: str | None = None
+    picture: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,12 @@ class Format:
     says_up: bool = False
 
 
-def _load(module: str, *options: str) -> Loader:
-    """The `load` of a module of this package, with those of the options that it takes."""
+def _load(module: str, *options: str, function: str = "load") -> Loader:
+    """The `load` of a module of this package, or another function of it, with those of the options that it takes."""
 
     def load(path: Path, given: LoadOptions) -> Clip:
         loaded = importlib.import_module(f"kinema.io.{module}")
-        return loaded.load(path, **{name: getattr(given, name) for name in options})
+        return getattr(loaded, function)(path, **{name: getattr(given, name) for name in options})
 
     return load
 
@@ -89,7 +90,7 @@ def _save(module: str, *options: str, rotations: bool = False, rest: bool = Fals
 def _load_keypoints(path: Path, options: LoadOptions) -> Clip:
     from kinema.io import keypoints
 
-    return keypoints.read(path, fps=options.fps).person(options.person)
+    return keypoints.read(path, fps=options.fps, size=options.picture).person(options.person)
 
 
 def _save_keypoints(clip: Clip, path: Path, options: SaveOptions) -> None:
@@ -106,11 +107,22 @@ FORMATS: dict[str, Format] = {
         (".bvh",), _load("bvh.load", "fps", "unit"), _save("bvh.load", rotations=True, rest=True, own_rest=True)
     ),
     "npz": Format((".npz",), _load("npz", "fps", "unit", "skeleton", "up"), _save("npz"), says_up=True),
+    "amass": Format(
+        (".npz",), _load("smpl_params", "fps", "person", "up"), _save("smpl_params", rotations=True), says_up=True
+    ),
+    "smpl": Format(
+        (".pkl", ".pt", ".pth", ".pickle", ".joblib"), _load("smpl_params", "fps", "person", "up"), None, says_up=True
+    ),
+    "npy": Format((".npy",), _load("points", "fps", "unit", "skeleton", function="load_array"), None),
+    "trc": Format((".trc",), _load("points", "fps", "unit", function="load_trc"), None),
+    "c3d": Format((".c3d",), _load("points", "fps", "unit", function="load_c3d"), None),
     "csv": Format((".csv",), _load("csv", "fps"), _save("csv"), says_up=True),
+    "wide-csv": Format((".csv",), _load("points", "fps", "unit", function="load_wide"), None),
     "expmap": Format((".txt",), _load("expmap", "fps", "unit", "skeleton"), _save("expmap", rotations=True)),
     "glb": Format((".glb",), None, _save("gltf.glb", rotations=True, rest=True)),
     "fbx": Format((".fbx",), None, _save("fbx", "blender", rotations=True, rest=True)),
-    "keypoints": Format((".json",), _load_keypoints, _save_keypoints),
+    "keypoints": Format((".json", ".jsonl", ".ndjson"), _load_keypoints, _save_keypoints),
+    "keypoints-3d": Format((".json",), _load("keypoints.three_d", "fps", "person"), None),
 }
 """Every format by name."""
 
@@ -124,12 +136,14 @@ def load_clip(
     skeleton: Skeleton | None = None,
     up: UpAxis | None = None,
     person: str | None = None,
+    picture: tuple[float, float] | None = None,
 ) -> Clip:
     """The clip in a file: a Motion where the file holds rotations, Points where it holds positions only.
 
     `format` is sniffed where it is not given. `fps`, `unit` (metres per file unit) and `skeleton` say what the file
     does not, or overrule it; `up` is the axis of the file that is up (see `kinema.io.upright`), `person` one of several
-    people. Raises UsageError where there is no such file, FormatError where it is not whole.
+    people, `picture` the width and height in pixels of a picture of which a file gives shares. Raises UsageError where
+    there is no such file, FormatError where it is not whole.
     """
     path = Path(path)
     if not path.is_file() and not _is_keypoints(path):
@@ -143,7 +157,7 @@ def load_clip(
             cure="Keep the motion as BVH or NPZ as well.",
         )
     try:
-        clip = row.load(path, LoadOptions(fps, unit, skeleton, up, person))
+        clip = row.load(path, LoadOptions(fps, unit, skeleton, up, person, picture))
         return clip if row.says_up else upright(clip, up, path.name)
     except PermissionError as error:
         raise KinemaError(
@@ -221,13 +235,22 @@ def sniff(path: Path | str) -> str:
         return _sniff_zip(path)
     if head.startswith(b"glTF"):
         return "glb"
+    if path.suffix.lower() in FORMATS["keypoints"].suffixes:
+        return "keypoints" if _is_keypoints(path) else "keypoints-3d"
+    if head.startswith(b"\x93NUMPY"):
+        return "npy"
+    if head.startswith(b"PathFileType"):
+        return "trc"
     if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:9].upper() == b"HIERARCHY":
         return "bvh"
     if path.suffix.lower() == ".glb":
         raise FormatError(where=path.name, expected="a GLB", got="something else", cure="Give its true format.")
     if path.suffix.lower() == ".csv":
         from kinema.io import csv as table
+        from kinema.io.points import is_wide
 
+        if not table.is_table(head) and is_wide(head):
+            return "wide-csv"
         return "csv" if table.is_table(head) or not _is_number(head) else "expmap"
     return _by_suffix(path)
 
@@ -243,7 +266,7 @@ def _is_number(head: bytes) -> bool:
 
 
 def _sniff_zip(path: Path) -> str:
-    if path.suffix.lower() not in (*FORMATS["npz"].suffixes, ".zip", ""):
+    if path.suffix.lower() not in (*FORMATS["npz"].suffixes, *FORMATS["smpl"].suffixes, ".zip", ""):
         raise FormatError(
             where=path.name,
             expected=f"a {path.suffix.lower().removeprefix('.').upper()} file",
@@ -253,8 +276,12 @@ def _sniff_zip(path: Path) -> str:
     from kinema.core.safe_zip import open_archive
 
     with open_archive(path, "an NPZ archive" if path.suffix.lower() == ".npz" else "a zip archive") as archive:
+        if any(name.endswith("data.pkl") for name in archive.names):
+            return "smpl"
         if any(name.endswith(".npy") for name in archive.names):
-            return "npz"
+            from kinema.io.smpl_params import is_params
+
+            return "amass" if is_params(archive.keys) and "posed_joints" not in archive.keys else "npz"
     raise FormatError(where=path.name, expected="a motion file", got="a zip archive", cure="Unpack it first.")
 
 

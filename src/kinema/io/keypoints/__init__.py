@@ -20,11 +20,21 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinema.core.errors import FormatError, KinemaWarning, UsageError, unknown_name
-from kinema.core.safe_json import read_json
 from kinema.io.keypoints import coco as keypoints_results
 from kinema.io.keypoints import mmpose as keypoints_instances
 from kinema.io.keypoints import openpose as keypoints_openpose
-from kinema.io.keypoints.tracks import Recording, Sighting, between, box_area, damaged, frame_number, relabel
+from kinema.io.keypoints.three_d import is_three_d
+from kinema.io.keypoints.tracks import (
+    LINES,
+    Recording,
+    Sighting,
+    between,
+    box_area,
+    damaged,
+    frame_number,
+    read_pages,
+    relabel,
+)
 from kinema.motion.motion import Points
 
 
@@ -39,7 +49,7 @@ class Keypoints:
 
     @property
     def format(self) -> str:
-        """openpose, alphapose, coco, mmpose or mediapipe."""
+        """openpose, alphapose, poseflow, coco, mmpose or mediapipe."""
         return self.recording.format
 
     def person(self, track: str | None = None) -> Points:
@@ -58,9 +68,11 @@ class Keypoints:
 
 
 def is_keypoints(path: Path | str) -> bool:
-    """Whether there are keypoints at a path: a folder with frames in JSON, or a JSON file."""
+    """Whether there are keypoints of a picture at a path: a folder with frames in JSON, or a JSON file."""
     path = Path(path)
-    return any(path.glob("*.json")) if path.is_dir() else path.suffix.lower() == ".json" and path.is_file()
+    if path.is_dir():
+        return any(path.glob("*.json"))
+    return path.suffix.lower() in (".json", *LINES) and path.is_file() and not is_three_d(path)
 
 
 def read(path: Path | str, *, fps: float | None, size: tuple[float, float] | None = None) -> Keypoints:
@@ -135,7 +147,7 @@ def _recording(path: Path, size: tuple[float, float] | None) -> Recording:
     if path.is_dir():
         return keypoints_openpose.read(path)
     try:
-        page = read_json(path)
+        page = read_pages(path)
     except FileNotFoundError as error:
         raise UsageError(
             expected="a keypoint file",
@@ -144,17 +156,21 @@ def _recording(path: Path, size: tuple[float, float] | None) -> Recording:
         ) from error
     sample = cast("Any", page[0] if isinstance(page, list) and page else page)
     keys: set[str] = set(sample) if isinstance(sample, dict) else set()
-    if "annotations" in keys or {"image_id", "keypoints"} & keys:
+    if "annotations" in keys or "image_id" in keys:
         return keypoints_results.read(path, page)
     if {"instances", "instance_info"} & keys:
         return keypoints_instances.read_mmpose(path, page)
     if {"frames", *keypoints_instances.LANDMARKS} & keys:
         return keypoints_instances.read_mediapipe(path, page, size)
+    if isinstance(page, list) and {"keypoints", "keypoint_scores"} <= keys:
+        return keypoints_instances.read_picture(path, page)
+    if isinstance(page, dict) and keypoints_results.is_poseflow(page):
+        return keypoints_results.read_poseflow(path, page)
     if "people" in keys:
         raise damaged(path.name, "a folder of OpenPose's frames", "one frame of it", f"Name the folder {path.parent}.")
     raise damaged(
         path.name,
-        "JSON of AlphaPose, COCO, MMPose or MediaPipe",
+        "JSON of AlphaPose, PoseFlow, COCO, MMPose or MediaPipe",
         f"the fields {', '.join(sorted(keys))}" if keys else f"{type(page).__name__} without a record",
         "Convert the detector's results to one of these, or to an OpenPose folder.",
     )
@@ -242,6 +258,7 @@ def _writer(form: str) -> Callable[[Recording, Path], None]:
         "openpose": keypoints_openpose.write,
         "alphapose": keypoints_results.write,
         "coco": keypoints_results.write,
+        "poseflow": keypoints_results.write_poseflow,
         "mmpose": keypoints_instances.write_mmpose,
         "mediapipe": keypoints_instances.write_mediapipe,
     }[form]

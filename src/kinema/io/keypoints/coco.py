@@ -6,13 +6,22 @@ track id stands under `idx` (AlphaPose) or `track_id`. A COCO data set file (`im
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from kinema.core.atomic import write_text
-from kinema.io.keypoints.tracks import Recording, Sighting, damaged, field, follow, in_order, listed, numbers
+from kinema.io.keypoints.tracks import (
+    Recording,
+    Sighting,
+    damaged,
+    field,
+    follow,
+    in_order,
+    listed,
+    numbers,
+    write_pages,
+)
 from kinema.motion.skeletons.keypoints import LAYOUTS, layout
 
 _TRACKS = ("idx", "track_id")
@@ -43,6 +52,34 @@ def read(path: Path, page: Any) -> Recording:
     return Recording(form, layout(LAYOUTS[count]), frames, names, [{} for _ in names], head)
 
 
+def is_poseflow(page: Any) -> bool:
+    """Whether an object has a list of people with keypoints for every picture."""
+    lists: list[Any] = list(page.values())
+    if not all(isinstance(people, list) for people in lists):
+        return False
+    return any(isinstance(one, dict) and "keypoints" in one for people in lists for one in people[:1])
+
+
+def read_poseflow(path: Path, page: Any) -> Recording:
+    """The people of a PoseFlow file: an object with a list of people for every picture."""
+    rows = [
+        {"image_id": picture, **cast("dict[str, Any]", person)}
+        for picture, people in cast("dict[str, list[Any]]", page).items()
+        for person in people
+        if isinstance(person, dict)
+    ]
+    return replace(read(path, rows), format="poseflow")
+
+
+def write_poseflow(recording: Recording, path: Path) -> None:
+    """The object, with the pictures of the recording."""
+    page = {
+        str(label): [{"keypoints": person.values.reshape(-1).tolist(), **person.record} for person in people]
+        for label, people in zip(recording.labels, recording.frames, strict=True)
+    }
+    write_pages(page, path)
+
+
 def write(recording: Recording, path: Path) -> None:
     """The list of records, frame by frame; within the images and annotations of a data set where it came from one."""
     rows: list[dict[str, Any]] = []
@@ -50,14 +87,14 @@ def write(recording: Recording, path: Path) -> None:
         for person in people:
             rows.append({"image_id": label, "keypoints": person.values.reshape(-1).tolist(), **person.record})
     if not recording.head:
-        write_text(path, json.dumps(rows))
+        write_pages(rows, path)
         return
     images = cast("list[dict[str, Any]]", recording.head["images"])
     known = {image["id"]: image for image in images}
     for number, row in enumerate(rows, start=1):
         row["id"] = number
     new = [known.get(label, {**images[0], "id": label, "file_name": f"{label}"}) for label in recording.labels]
-    write_text(path, json.dumps({**recording.head, "images": new, "annotations": rows}))
+    write_pages({**recording.head, "images": new, "annotations": rows}, path)
 
 
 def _of_data_set(head: Mapping[str, Any], name: str) -> list[Any]:

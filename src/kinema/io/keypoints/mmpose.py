@@ -8,15 +8,14 @@ the picture's width and height.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 from jaxtyping import Float
 
-from kinema.core.atomic import write_text
 from kinema.io.keypoints.tracks import (
     Recording,
     Sighting,
@@ -27,11 +26,13 @@ from kinema.io.keypoints.tracks import (
     listed,
     numbers,
     whole,
+    write_pages,
 )
 from kinema.motion.skeletons.keypoints import LAYOUTS, layout
 
 LANDMARKS = ("pose_landmarks", "poseLandmarks", "landmarks")
 _NUMBERS = ("frame", "frame_id", "index")
+_PICTURE = "_one_picture"  # in `Recording.head`: the file is a list of instances
 _SIZE_KEY = "_picture"  # in `Recording.head`: width and height that landmarks were multiplied with
 
 
@@ -65,6 +66,11 @@ def read_mmpose(path: Path, page: Any) -> Recording:
     return Recording("mmpose", shape, follow(frames, path.name), names, records, head)
 
 
+def read_picture(path: Path, page: Any) -> Recording:
+    """The people of one picture: MMPose's file of a single image, a list of instances."""
+    return replace(read_mmpose(path, [{"frame_id": 0, "instances": page}]), head={_PICTURE: True})
+
+
 def write_mmpose(recording: Recording, path: Path) -> None:
     """The frames in the form in which they were read."""
     pages: list[dict[str, Any]] = []
@@ -74,7 +80,10 @@ def write_mmpose(recording: Recording, path: Path) -> None:
             for one in people
         ]
         pages.append({"frame_id": label, **record, "instances": instances})
-    write_text(path, json.dumps({**recording.head, "instance_info": pages} if recording.head else pages))
+    if recording.head.get(_PICTURE):
+        write_pages(pages[0]["instances"] if len(pages) == 1 else pages, path)
+    else:
+        write_pages({**recording.head, "instance_info": pages} if recording.head else pages, path)
 
 
 def read_mediapipe(path: Path, page: Any, size: tuple[float, float] | None) -> Recording:
@@ -90,7 +99,10 @@ def read_mediapipe(path: Path, page: Any, size: tuple[float, float] | None) -> R
         size = (float(wide), float(high))
     if size is None:
         raise damaged(
-            path.name, "the size of the picture, of which landmarks are shares", "none", "Give it: size=(1920, 1080)."
+            path.name,
+            "the size of the picture, of which landmarks are shares",
+            "none",
+            "Say it: --picture 1920x1080 (size=(1920, 1080)), or put width and height beside frames in the JSON.",
         )
     labels = [_number(one, index, path.name) for index, one in enumerate(pages)]
     places, names = in_order(labels, path.name)
@@ -122,7 +134,7 @@ def write_mediapipe(recording: Recording, path: Path) -> None:
         named = next((name for name in _NUMBERS if name in record), None)
         pages.append({**page, named: label} if named else page)
     head = {k: v for k, v in recording.head.items() if k != _SIZE_KEY}
-    write_text(path, json.dumps({**head, "frames": pages} if head else pages))
+    write_pages({**head, "frames": pages} if head else pages, path)
 
 
 def _number(one: Any, index: int, name: str) -> int:

@@ -6,18 +6,23 @@ ids of the file or, where it has none, by following each person from frame to fr
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 from jaxtyping import Float
 
+from kinema.core.atomic import write_text
 from kinema.core.errors import FormatError
+from kinema.core.safe_json import parse_json
 from kinema.motion.skeletons.keypoints import Layout
 
 Json = Any
+LINES = (".jsonl", ".ndjson")
 _SPARSE = 1000  # frame numbers may leave out this many frames for every one that is there
 _FAR = 1.0  # a person who moved by more than this share of their size from one sighting to the next is someone else
 
@@ -44,6 +49,24 @@ class Recording:
     labels: list[str | int]
     records: list[Mapping[str, Json]]
     head: Mapping[str, Json]
+
+
+def read_pages(path: Path) -> Json:
+    """What a JSON file holds; of JSON lines (.jsonl, or one object after the other) the list of all."""
+    data = path.read_bytes()
+    try:
+        return parse_json(data, path.name)
+    except FormatError:
+        lines = [line for line in data.splitlines() if line.strip()]
+        if len(lines) < 2 or not lines[0].rstrip().endswith(b"}"):
+            raise
+        return [parse_json(line, f"{path.name}, line {number}") for number, line in enumerate(lines, start=1)]
+
+
+def write_pages(page: Json, path: Path) -> None:
+    """Write JSON, or, where the name says so, a line for each entry of a list."""
+    lines = path.suffix.lower() in LINES and isinstance(page, list)
+    write_text(path, "".join(f"{json.dumps(one)}\n" for one in cast("list[Json]", page)) if lines else json.dumps(page))
 
 
 def damaged(where: str, expected: str, got: str, cure: str = "Write the file again.") -> FormatError:

@@ -15,7 +15,7 @@ from kinema.motion.skeletons.capture_sets import bandai21, humaneva15, lafan22
 from kinema.motion.skeletons.cmu import cmu38
 from kinema.motion.skeletons.h36m import h36m17, h36m32
 from kinema.motion.skeletons.keypoints import body25, coco17
-from kinema.motion.skeletons.smpl import smpl24, smplh52, smplx55
+from kinema.motion.skeletons.smpl import smpl22, smpl24, smplh52, smplx55
 
 SKELETONS: dict[str, Callable[[], Skeleton]] = {
     "bandai21": bandai21,
@@ -28,15 +28,18 @@ SKELETONS: dict[str, Callable[[], Skeleton]] = {
     "humaneva15": humaneva15,
     "kinema24": kinema24,
     "lafan22": lafan22,
+    "smpl22": smpl22,
     "smpl24": smpl24,
     "smplh52": smplh52,
     "smplx55": smplx55,
 }
 """Name -> builder of every skeleton that kinema knows."""
+_SHORT = {"smpl": "smpl24", "smplh": "smplh52", "smplx": "smplx55", "h36m": "h36m17", "coco": "coco17"}
 
 
 def skeleton(name: str) -> Skeleton:
     """The skeleton of that name. Raises UsageError, with the names there are, where there is none."""
+    name = _SHORT.get(name, name)
     if name not in SKELETONS:
         raise unknown_name("skeleton", name, SKELETONS)
     return SKELETONS[name]()

@@ -55,6 +55,11 @@ _FINGERS: dict[str, tuple[Place, float]] = {
 }
 
 
+def smpl22() -> Skeleton:
+    """SMPL's body without hands: the joints of HumanML3D, and those that video lifters give."""
+    return skeleton_of_places("smpl22", list(_BODY22), _ALIASES)
+
+
 def smpl24() -> Skeleton:
     """SMPL's 24 joints: the body and one joint for each hand."""
     hands = [("left_hand", 20, "l_hand"), ("right_hand", 21, "r_hand")]
