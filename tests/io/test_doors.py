@@ -6,6 +6,7 @@ import json
 import re
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from kinema.io.formats import load, load_clip, load_points, save
 from kinema.io.upright import upright
 from kinema.motion.motion import Motion, Points
 from kinema.motion.orientation import find_up
+from kinema.motion.retargeting import retarget
 from kinema.motion.skeletons import skeleton
 
 CASES = Path(__file__).parent / "cases"
@@ -362,7 +364,7 @@ def test_poseflow_a_single_picture_and_json_lines_come_back_as_they_were(tmp_pat
 
 
 def test_lifted_poses_of_mmpose_are_points_in_space(tmp_path: Path) -> None:
-    pose = skeleton("h36m17").rest_places.numpy() @ np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])  # z up
+    pose = skeleton("h36m17").rest_positions.numpy() @ np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])  # z up
     frames = [
         {"frame_id": index, "instances": [{"keypoints": pose.tolist(), "keypoint_scores": [1.0] * 17}]}
         for index in (1, 3)
@@ -372,3 +374,66 @@ def test_lifted_poses_of_mmpose_are_points_in_space(tmp_path: Path) -> None:
     assert tuple(clip.positions.shape) == (3, 17, 3)
     assert bool(clip.positions[1].isnan().all())  # frame 2 was not seen
     assert find_up(clip).axis == "y"
+
+
+def page_of(path: Path) -> dict[str, Any]:
+    data = path.read_bytes()
+    size = int.from_bytes(data[12:16], "little")
+    return json.loads(data[20 : 20 + size])
+
+
+def test_a_character_from_blender_is_read_as_blender_has_it() -> None:
+    """character.glb: unreal_ik_bones.bvh imported by Blender 5.0 below an object of scale 0.01, with a skin."""
+    clip, own = read("character.glb"), read("unreal_ik_bones.bvh")
+    assert (clip.frames, clip.fps, find_up(clip).axis) == (12, 30, "y")
+    names = [name for name in own.skeleton.joints if name in clip.skeleton.joints]
+    assert len(names) == len(clip.skeleton) > 20
+    positions = own.points().positions[:, own.skeleton.indices(names)]
+    # Blender keeps float32 at a scale of a hundredth.
+    torch.testing.assert_close(clip.points().positions[:, clip.skeleton.indices(names)], positions, atol=1e-4, rtol=0)
+
+
+def test_a_new_animation_goes_into_the_characters_own_file(tmp_path: Path) -> None:
+    character = read("character.glb")
+    moved = retarget(read("zup.bvh"), character)
+    save(moved, tmp_path / "out.glb")
+    old, new = page_of(CASES / "character.glb"), page_of(tmp_path / "out.glb")
+    for key in ("meshes", "skins", "materials", "nodes", "scenes"):
+        assert new.get(key) == old.get(key)
+    assert [one["name"] for one in new["animations"]][1:] == [one["name"] for one in old["animations"]]
+    with pytest.warns(KinemaWarning, match="2 animations"):
+        again = load(tmp_path / "out.glb")
+    torch.testing.assert_close(again.points().positions, moved.points().positions, atol=1e-5, rtol=0)
+    save(moved, tmp_path / "text.gltf")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", KinemaWarning)
+        text = load(tmp_path / "text.gltf")
+    torch.testing.assert_close(text.points().positions, moved.points().positions, atol=1e-5, rtol=0)
+    save(moved, tmp_path / "plain.glb", rest="tpose")  # a body of kinema's own, as before
+    assert len(page_of(tmp_path / "plain.glb")["meshes"]) == 1
+    save(moved, tmp_path / "moved.bvh")  # with an end site on every leaf
+    back = load(tmp_path / "moved.bvh")
+    own = back.points().positions[:, back.skeleton.indices(moved.skeleton.joints)]
+    torch.testing.assert_close(own, moved.points().positions, atol=1e-4, rtol=0)
+
+
+def test_kinemas_own_glb_and_a_vrm_with_its_names(tmp_path: Path) -> None:
+    clip = read("unreal_ik_bones.bvh")
+    save(clip, tmp_path / "own.glb")
+    again = load(tmp_path / "own.glb")
+    torch.testing.assert_close(again.points().positions, clip.points().positions, atol=1e-5, rtol=0)
+    page = page_of(tmp_path / "own.glb")
+    names = [node["name"] for node in page["nodes"]]
+    bones = {"hips": "pelvis", "head": "head", "leftFoot": "foot_l", "rightFoot": "foot_r", "leftHand": "hand_l"}
+    page["extensions"] = {
+        "VRMC_vrm": {"humanoid": {"humanBones": {bone: {"node": names.index(name)} for bone, name in bones.items()}}}
+    }
+    text = json.dumps(page).encode()
+    text += b" " * (-len(text) % 4)
+    data = (tmp_path / "own.glb").read_bytes()
+    rest = data[20 + int.from_bytes(data[12:16], "little") :]
+    head = data[:8] + (20 + len(text) + len(rest)).to_bytes(4, "little") + len(text).to_bytes(4, "little") + b"JSON"
+    (tmp_path / "own.vrm").write_bytes(head + text + rest)
+    vrm = load(tmp_path / "own.vrm")
+    assert vrm.skeleton.aliases["l_ankle"] == "foot_l"
+    assert vrm.skeleton.aliases["pelvis"] == "pelvis"

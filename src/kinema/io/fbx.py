@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from kinema.core.atomic import atomic_path
-from kinema.core.errors import KinemaError, UsageError
+from kinema.core.errors import FormatError, KinemaError, UsageError
 from kinema.io.gltf import glb
+from kinema.io.gltf import load as gltf
 from kinema.motion.motion import Motion
 
 VARIABLE = "KINEMA_BLENDER"
@@ -54,6 +55,27 @@ def save(motion: Motion, path: Path | str, *, blender: Path | str | None = None,
             shutil.copyfile(made, beside)
 
 
+def load(
+    path: Path | str, *, fps: float | None = None, unit: float | None = None, blender: Path | str | None = None
+) -> Motion:
+    """The motion in an FBX, through Blender: the armature with most bones and its animation.
+
+    Raises KinemaError where there is no Blender or it fails, FormatError where there is no armature.
+    """
+    path, program = Path(path), find_blender(blender)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        made, report = folder / f"{path.stem}.glb", folder / "report.json"
+        job = {"source": str(path.resolve()), "target": str(made), "report": str(report)}
+        run_in_blender(program, _SCRIPT, job, folder, seconds=SECONDS)
+        found = json.loads(report.read_text()) if report.is_file() else {}
+        if not made.is_file() or not found.get("bones"):
+            cure = "Export the armature with its animation."
+            raise FormatError(where=path.name, expected="an FBX with an armature", got="none", cure=cure)
+        clip = gltf.load(made, fps=fps or found.get("fps"), unit=unit)
+    return replace(clip, layout=None, identity=f"file/{path.stem}")
+
+
 def find_blender(given: Path | str | None = None) -> Path:
     """The given program, else the one that KINEMA_BLENDER names, else `blender` on the search path.
 
@@ -69,10 +91,10 @@ def find_blender(given: Path | str | None = None) -> Path:
             cure=f"Name the program itself, as in --blender /path/to/blender ({VARIABLE} stands for it).",
         )
     raise KinemaError(
-        expected="Blender, which writes this format",
+        expected="Blender, which reads and writes this format",
         got="none on the search path",
-        cure=f"Install Blender, or say where it is (--blender PATH, or {VARIABLE}); or write .glb or .bvh, which need "
-        "no Blender and which it opens.",
+        cure=f"Install Blender and name its program in {VARIABLE} (convert: --blender PATH), or use .glb or .bvh, "
+        "which need none.",
     )
 
 

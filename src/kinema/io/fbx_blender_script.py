@@ -1,4 +1,4 @@
-"""Runs inside Blender, which knows nothing of kinema: a GLB in, an FBX out, and a note of what was in it."""
+"""Runs inside Blender, which knows nothing of kinema: a GLB becomes an FBX, or an FBX a GLB, with a report."""
 
 import json
 import sys
@@ -30,6 +30,22 @@ def convert(job: dict[str, Any]) -> dict[str, Any]:
     return {"frames": round(last) - round(first) + 1, "bones": len(body.data.bones)}
 
 
+def unpack(job: dict[str, Any]) -> dict[str, Any]:
+    """Import an FBX and export its armature, skin and animation as GLB, a key on every frame."""
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    bpy.ops.import_scene.fbx(filepath=job["source"], ignore_leaf_bones=True)
+    bodies = [thing for thing in bpy.data.objects if thing.type == "ARMATURE"]
+    if not bodies:
+        return {"frames": 0, "bones": 0}
+    body = max(bodies, key=lambda thing: len(thing.data.bones))
+    scene, action = bpy.context.scene, body.animation_data and body.animation_data.action
+    if action:
+        scene.frame_start, scene.frame_end = (round(frame) for frame in action.frame_range)
+    bpy.ops.export_scene.gltf(filepath=job["target"], export_format="GLB", export_force_sampling=True)
+    rate = scene.render.fps / scene.render.fps_base
+    return {"frames": scene.frame_end - scene.frame_start + 1, "bones": len(body.data.bones), "fps": rate}
+
+
 if __name__ == "__main__":
     job = json.loads(Path(sys.argv[-1]).read_text())
-    Path(job["report"]).write_text(json.dumps(convert(job)))
+    Path(job["report"]).write_text(json.dumps((unpack if job["source"].lower().endswith(".fbx") else convert)(job)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kinema.core.errors import FormatError, KinemaError, UsageError, unknown_name
@@ -67,10 +67,10 @@ def _load(module: str, *options: str, function: str = "load") -> Loader:
     return load
 
 
-def _save(module: str, *options: str, rotations: bool = False, rest: bool = False, own_rest: bool = False) -> Saver:
+def _save(module: str, *options: str, rotations: bool = False, rest: bool = False, own_rest: str = "") -> Saver:
     """The `save` of a module of this package; a clip of `rotations` only, in the `rest` pose that is wanted.
 
-    `own_rest`: the format can keep the rest pose of the file that the clip came from.
+    `own_rest`: the format keeps the rest pose of the file that the clip came from, if its layout has this field.
     """
 
     def save(clip: Clip, path: Path, given: SaveOptions) -> None:
@@ -79,8 +79,11 @@ def _save(module: str, *options: str, rotations: bool = False, rest: bool = Fals
             if rest:
                 from kinema.motion.retargeting.rest_poses import resting
 
-                own = own_rest and clip.layout is not None and clip.layout.joints == clip.skeleton.joints
+                fits = clip.layout is not None and clip.layout.joints == clip.skeleton.joints
+                own = bool(own_rest) and fits and bool(getattr(clip.layout, own_rest))
                 clip = resting(clip, given.rest, has_own=own)
+                if given.rest == "tpose" and own_rest == "source":  # not the pose that the file's own mesh is bound in
+                    clip = replace(clip, layout=None)
         saved = importlib.import_module(f"kinema.io.{module}")
         saved.save(clip, path, **{name: getattr(given, name) for name in options})
 
@@ -104,7 +107,7 @@ def _save_keypoints(clip: Clip, path: Path, options: SaveOptions) -> None:
 
 FORMATS: dict[str, Format] = {
     "bvh": Format(
-        (".bvh",), _load("bvh.load", "fps", "unit"), _save("bvh.load", rotations=True, rest=True, own_rest=True)
+        (".bvh",), _load("bvh.load", "fps", "unit"), _save("bvh.load", rotations=True, rest=True, own_rest="channels")
     ),
     "npz": Format((".npz",), _load("npz", "fps", "unit", "skeleton", "up"), _save("npz"), says_up=True),
     "amass": Format(
@@ -119,8 +122,13 @@ FORMATS: dict[str, Format] = {
     "csv": Format((".csv",), _load("csv", "fps"), _save("csv"), says_up=True),
     "wide-csv": Format((".csv",), _load("points", "fps", "unit", function="load_wide"), None),
     "expmap": Format((".txt",), _load("expmap", "fps", "unit", "skeleton"), _save("expmap", rotations=True)),
-    "glb": Format((".glb",), None, _save("gltf.glb", rotations=True, rest=True)),
-    "fbx": Format((".fbx",), None, _save("fbx", "blender", rotations=True, rest=True)),
+    "glb": Format(
+        (".glb", ".vrm", ".vrma", ".gltf"),
+        _load("gltf.load", "fps", "unit"),
+        _save("gltf.glb", rotations=True, rest=True, own_rest="source"),
+        says_up=True,
+    ),
+    "fbx": Format((".fbx",), _load("fbx", "fps", "unit"), _save("fbx", "blender", rotations=True, rest=True)),
     "keypoints": Format((".json", ".jsonl", ".ndjson"), _load_keypoints, _save_keypoints),
     "keypoints-3d": Format((".json",), _load("keypoints.three_d", "fps", "person"), None),
 }
@@ -233,12 +241,14 @@ def sniff(path: Path | str) -> str:
         head = file.read(512)
     if head.startswith(b"PK\x03\x04"):
         return _sniff_zip(path)
-    if head.startswith(b"glTF"):
+    if head.startswith(b"glTF") or path.suffix.lower() == ".gltf":
         return "glb"
     if path.suffix.lower() in FORMATS["keypoints"].suffixes:
         return "keypoints" if _is_keypoints(path) else "keypoints-3d"
     if head.startswith(b"\x93NUMPY"):
         return "npy"
+    if head.startswith(b"Kaydara FBX"):
+        return "fbx"
     if head.startswith(b"PathFileType"):
         return "trc"
     if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:9].upper() == b"HIERARCHY":

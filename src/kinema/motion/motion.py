@@ -31,7 +31,8 @@ class FileLayout:
     file unit in metres (0.01 for centimetres); `frame_time` is the text of the `Frame Time:` line as it stood there;
     `root_offset` the OFFSET of the root, in file units, which a root with position channels does not use; `encoding`
     is that of the names (`kinema.core.text`). `up` is the axis of the file that became y when it was read, and
-    `rest_turned` says whether its rest pose was turned with it; a file is written in its own axes again.
+    `rest_turned` says whether its rest pose was turned with it; a file is written in its own axes again. `source` is
+    the path of a glTF file, whose mesh a new animation keeps; it has no channels.
     """
 
     joints: tuple[str, ...]
@@ -42,6 +43,7 @@ class FileLayout:
     encoding: str = "utf-8"
     up: str = "y"
     rest_turned: bool = False
+    source: str = ""
 
 
 class _Arrays:

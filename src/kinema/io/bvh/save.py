@@ -51,7 +51,8 @@ def save_bvh(motion: Motion, path: Path | str) -> None:
             got=f"a batch of shape {tuple(motion.batch_shape)}",
             cure="Save one at a time: clip.one(0).",
         )
-    layout = motion.layout if motion.layout and motion.layout.joints == motion.skeleton.joints else None
+    layout = motion.layout if motion.layout and motion.layout.channels else None
+    layout = layout if layout and layout.joints == motion.skeleton.joints else None
     if layout is not None and layout.up != "y":
         motion = from_up(motion, layout.up, rest=layout.rest_turned)
     plan = _usual(motion) if layout is None else _kept(motion, layout)

@@ -2,7 +2,7 @@
 
 One node per joint, at its rest offset and unturned; rotations (quaternions xyzw) and the path of the root as animation
 channels, key times in seconds; a capsule per bone as the visible skin (`glb_body`). Metres, y up, right-handed, as glTF
-wants. Only written, never read.
+wants.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from kinema.core.errors import UsageError
 from kinema.core.progress import pieces
 from kinema.geometry.rotations import rotmat_to_quat_xyzw
 from kinema.io.gltf.glb_mesh import MeshPart, body_parts
+from kinema.io.gltf.load import save_into
 from kinema.motion.interpolation.quaternions import continuous
 from kinema.motion.motion import Motion
 from kinema.motion.skeleton import Skeleton, has_joint
@@ -36,12 +37,17 @@ _TYPES = {1: "SCALAR", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
 def save(motion: Motion, path: Path | str) -> None:
     """Write a clip as GLB, atomically. The rest pose stands with its lowest joint on the ground.
 
+    A clip on the skeleton of a glTF file goes into a copy of that file, with its mesh (`kinema.io.gltf.load`).
+
     The frame rate is in `animations[0].extras.fps`; programs that play at a rate of their own (Blender: 24) need to be
     told. Raises UsageError for a clip with batch axes.
     """
     if motion.batch_shape:
         got = f"a batch of shape {tuple(motion.batch_shape)}"
         raise UsageError(expected="one clip", got=got, cure="Save one at a time: clip.one(0).")
+    if motion.layout is not None and motion.layout.source and motion.layout.joints == motion.skeleton.joints:
+        save_into(motion, Path(path))
+        return
     document, arrays = _document(motion)
     with atomic_path(path) as beside, beside.open("wb") as file:
         for part in _packed(document, arrays):
