@@ -103,7 +103,7 @@ class PictureKeypoints(JointPositions):
 
     This is Render-In-Between's layout: OpenPose's body without eyes and ears, with the middles of the hands. The camera
     is 4 m before the origin (`geometry.camera.project`); 3-D clips are projected as they are (see
-    `data.sources.viewed`). 2-D points of `skeleton19`, which `decode` gives and `encode` also takes, have y down like
+    `data.sources.composed`). 2-D points of `skeleton19`, which `decode` gives and `encode` also takes, have y down like
     all points of a picture. With `own_scale` each window is moved and scaled by its own anchor. Raises UsageError where
     a joint has no counterpart.
     """

@@ -23,7 +23,7 @@ HEEL_BEHIND = 0.05
 
 @dataclass(frozen=True)
 class Body:
-    """`kinema24` at one size, and the measures that its movements are made of (metres)."""
+    """`kinema24` at one size, and the lengths that its movements need (metres)."""
 
     skeleton: Skeleton
     size: float
@@ -42,23 +42,23 @@ class Body:
 
     @property
     def ankle_height(self) -> float:
-        """The ankle above a flat sole."""
+        """Height of the ankle above a flat sole (metres)."""
         return TOE_HEIGHT * self.size - float(self.offset("l_toe")[1])
 
     @property
     def root_height(self) -> float:
-        """The pelvis above the floor when the legs are straight."""
+        """Height of the pelvis above the floor with straight legs (metres)."""
         down = self.offset("l_hip") + self.offset("l_knee") + self.offset("l_ankle")
         return self.ankle_height - float(down[1])
 
     def heel(self) -> Array:
-        """The point of the heel on the floor, seen from the ankle."""
+        """The point of the heel on the floor, relative to the ankle (metres)."""
         return np.array([0.0, -self.ankle_height, -HEEL_BEHIND * self.size])
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where the body is over the frames: its path's place and heading, and its two feet (left, right)."""
+    """The body over the frames: position and heading of its path, and its two feet (left, right)."""
 
     x: Array
     z: Array
@@ -67,7 +67,7 @@ class Placement:
 
 
 def pose(body: Body, channels: Channels, placement: Placement, rate: float) -> tuple[Array, Array]:
-    """Global rotations (frame, joint, 3, 3) and the root's path (frame, 3); the feet are met by lowering the pelvis."""
+    """Global rotations (frame, joint, 3, 3) and root trajectory (frame, 3); the pelvis sinks until the legs reach."""
     pelvis = turn(placement.yaw + channels["pelvis_yaw"], channels["pelvis_pitch"], channels["pelvis_roll"])
     side, ahead = channels["side"] * body.size, channels["ahead"] * body.size
     sine, cosine = np.sin(placement.yaw), np.cos(placement.yaw)
@@ -109,7 +109,7 @@ def _foot(body: Body, side: str, foot: FootTrack) -> tuple[Array, Array]:
 
 
 def _sink(body: Body, root: Array, pelvis: Array, ankles: tuple[Array, ...], rate: float) -> Array:
-    """How far the pelvis must come down (<= 0) so that both legs reach their feet, smooth in time."""
+    """How far the pelvis is lowered (<= 0) so that both legs reach their feet, smooth in time."""
     room = np.full(len(root), np.inf)
     for side, ankle in zip("lr", ankles, strict=True):
         hip = root + apply(pelvis, body.offset(f"{side}_hip"))
@@ -181,7 +181,7 @@ def apply(rotations: Array, vectors: Array) -> Array:
 def roll_over_floor(place: Array, yaw: Array, pitch: Array, toe: Array, heel: Array) -> tuple[Array, Array]:
     """The ankle and the global rotation of a foot that has rolled by `pitch` about its toe (> 0) or its heel (< 0).
 
-    `place` is where the ankle would stand if the sole were flat; `toe` and `heel` are seen from the ankle (metres).
+    `place` is where the ankle would stand if the sole were flat; `toe` and `heel` are relative to the ankle (metres).
     """
     weight = ease((pitch + 0.05) / 0.1)[:, None]
     pivot = heel + weight * (toe - heel)
@@ -190,10 +190,10 @@ def roll_over_floor(place: Array, yaw: Array, pitch: Array, toe: Array, heel: Ar
 
 
 def two_bones(hip: Array, ankle: Array, lateral: Array, thigh: Array, shank: Array) -> tuple[Array, Array]:
-    """Global rotations of thigh and shank that bring the ankle to its place, the knee bent forward.
+    """Global rotations of thigh and shank that bring the ankle to its position, with the knee bent forward.
 
     `lateral` points to the body's left: the knee hinges about it, so that it cannot bend backwards whatever way the
-    leg points. `thigh` and `shank` are the rest offsets (metres). What is out of reach is pointed at.
+    leg points. `thigh` and `shank` are the rest offsets (metres). The leg points at an ankle that is out of reach.
     """
     long, short = float(np.linalg.norm(thigh)), float(np.linalg.norm(shank))
     way = ankle - hip
@@ -209,7 +209,7 @@ def two_bones(hip: Array, ankle: Array, lateral: Array, thigh: Array, shank: Arr
 
 
 def _carry(rest: Array, now: Array, hinge: Array) -> Array:
-    """The rotation that takes the rest bone to its direction now and the body's left to the hinge."""
+    """The rotation of the rest bone to its present direction and of the body's left to the hinge."""
     return _frame(now, hinge) @ _frame(rest[None], np.array([[1.0, 0.0, 0.0]])).transpose(0, 2, 1)
 
 

@@ -1,4 +1,4 @@
-"""The control space: what a performer can do, one number per frame and channel.
+"""The control space of a performer: one number per frame and channel.
 
 Angles in radians, lengths in metres of the body of size 1. A positive angle bends forward (pitch), lifts the left
 side (roll) or turns to the left (yaw); an arm flexes forward, abducts away from the side, twists outward.
@@ -55,7 +55,7 @@ class Channels:
 
     @staticmethod
     def keyed(keys: Sequence[Key], t: Array) -> Channels:
-        """Through key poses (times in seconds); what a key does not name is at rest there. Distal parts trail."""
+        """Through key poses (times in seconds); what a key does not name is at rest there. Distal parts lag."""
         kept = [keys[0]]
         for key in keys[1:]:
             if key[0] > kept[-1][0] + 1e-3:  # a key that comes too early gives way to the one before it
@@ -71,13 +71,13 @@ class Channels:
         return self.values[:, _PLACE[name]]
 
     def add(self, **values: Array | float) -> Channels:
-        """These amounts on top, in place."""
+        """Add these amounts, in place."""
         for name, value in values.items():
             self.values[:, _PLACE[name]] += value
         return self
 
     def put(self, **values: Array | float) -> Channels:
-        """These values instead, in place."""
+        """Set these values, in place."""
         for name, value in values.items():
             self.values[:, _PLACE[name]] = value
         return self

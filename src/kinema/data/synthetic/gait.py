@@ -1,4 +1,4 @@
-"""Getting about: walk, run, sneak and turn, as one oscillator that carries the whole body.
+"""Gaits: walk, run, sneak and turn, as one oscillator that moves the whole body.
 
 The phase counts strides. The left foot lands at whole numbers, the right one half a stride later; a foot stands for
 the part `duty` of a stride, so that both leave the floor where `duty` is below one half.
@@ -20,7 +20,7 @@ from kinema.data.synthetic.steps import GRAVITY, Stance, Swing
 
 @dataclass(frozen=True)
 class Gait:
-    """A way of going. Lengths are of the body of size 1 (metres), angles in radians.
+    """The parameters of a gait. Lengths are of the body of size 1 (metres), angles in radians.
 
     `speed` in m/s along the heading, `yaw_rate` in rad/s, `cadence` in strides per second; `reach` is the part of the
     stance time after which the body passes over its foot, and no foot stays further back than `behind`. The others are
@@ -99,7 +99,7 @@ class Gait:
         return -self.sink + (spring + free) / style.size
 
     def _into_curve(self, style: Style) -> float:
-        """Leaning towards the inside: the balance of gravity with the acceleration towards the middle of the curve."""
+        """The lean into a curve that balances gravity and the centripetal acceleration (radians)."""
         return 0.7 * self.speed * self.yaw_rate / GRAVITY * style.size
 
 

@@ -1,4 +1,4 @@
-"""Who moves (`Style`), and what a standing action is made of: stance, key poses, steps, and how far it travels."""
+"""`Style`, the performer; `Moves`, a standing action: its stance, key poses, steps and speed."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Style:
 
 @dataclass(frozen=True)
 class ActionSpan:
-    """The time (seconds) in which an action takes place, by whom, and the dice of this performance."""
+    """The time span (seconds) of an action, its performer and its random generator."""
 
     begin: float
     end: float
@@ -64,7 +64,7 @@ class ActionSpan:
         return float(middle * self.rng.uniform(1 - spread, 1 + spread))
 
     def repeats(self, length: float) -> list[tuple[float, float]]:
-        """As many times the action of `length` seconds as fit, at least once: (start, seconds) of each."""
+        """(start, seconds) of each repetition of an action of `length` seconds; as many as fit, at least one."""
         room = self.end - self.begin
         count = max(1, int(room / length + 0.35))
         each = min(length, max(room / count, 0.7 * length))

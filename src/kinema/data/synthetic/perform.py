@@ -41,8 +41,8 @@ def perform(action: str, *, seconds: float, fps: float, seed: int, style: Style 
 def sequence(parts: Sequence[tuple[str, float]], *, fps: float, seed: int, style: Style | None = None) -> Motion:
     """Actions after one another, (name, seconds) each, blended in control space so that planted feet stay planted.
 
-    An action that cannot end in time (a jump in the air) takes what it needs from the part after it. The clip has no
-    single label (`action` is None unless there is one part). Raises UsageError for no parts, an
+    An action that cannot end in time (a jump in the air) shortens the part after it. `action` is None unless there is
+    one part. Raises UsageError for no parts, an
     unknown action, or one of several parts that lasts less than two seconds.
     """
     if not parts or (len(parts) > 1 and min(seconds for _, seconds in parts) < SHORTEST_PART):
@@ -82,7 +82,7 @@ def _render(
 
 
 def _acts(parts: Sequence[tuple[str, float]], seed: int, style: Style) -> tuple[Act, ...]:
-    """Every part with its time and its way of moving; the first begins before, and the last ends after the clip."""
+    """Every part with its time and its gait or action; the first begins before the clip, the last ends after it."""
     acts: list[Act] = []
     start, planned = 0.0, 0.0
     for place, (action, seconds) in enumerate(parts):
@@ -141,7 +141,7 @@ def _alive(channels: Channels, t: Array, style: Style, rng: np.random.Generator)
 
 
 def _answer_to_acceleration(channels: Channels, plan: MovementPlan, t: Array, rate: float) -> None:
-    """Leaning into a start and back from a stop."""
+    """Lean forward into a start and back at a stop."""
     if len(plan.acts) == 1:
         return
     x, z, yaw = plan.path.at(t)

@@ -25,7 +25,7 @@ _SHUFFLE = Swing(0.045, 0.45, 0.3, 0.05, 0.1, 0.08, 0.0)
 
 @dataclass(frozen=True)
 class Act:
-    """One action of a plan, from `start` to `stop` (seconds); `way` says how it moves."""
+    """One action of a plan, from `start` to `stop` (seconds); `way` is its gait or its moves."""
 
     action: str
     start: float
@@ -47,12 +47,12 @@ class MovementPlan:
 
 
 def crossfade(before: Gait | Moves, after: Gait | Moves) -> float:
-    """Half the seconds in which one way of moving turns into the next: longer where more speed changes."""
+    """Half the seconds of the transition from one way of moving to the next; longer for a larger change of speed."""
     return 0.3 + 0.11 * abs(_pace(before) - _pace(after))
 
 
 def earliest(before: Act, after: Gait | None) -> float:
-    """When what follows an act may start: not before it can be left, and a gait starts with a step before that."""
+    """When the next act may start: after this one is done; a gait starts with a step before that."""
     if isinstance(before.way, Gait):
         return -math.inf
     return before.way.done + (0.1 + _FIRST_STEP * crossfade(before.way, after) if after else 0.35)
@@ -64,7 +64,7 @@ def lead(before: Act) -> float:
 
 
 def weights(acts: tuple[Act, ...], t: Array) -> Array:
-    """How much of each act there is, (act, frame); the sum is 1."""
+    """The weight of each act, (act, frame); the sum is 1."""
     rising = [np.ones_like(t)]
     for before, after in itertools.pairwise(acts):
         half = crossfade(before.way, after.way)
@@ -116,7 +116,7 @@ def _path(acts: tuple[Act, ...], share: Array, t: Array, size: float) -> Path:
 
 
 def _phase(acts: tuple[Act, ...], share: Array, t: Array) -> Array:
-    """Strides since the beginning: the cadence of the gaits that there are; it pauses while none is."""
+    """Strides since the beginning: the integral of the cadence of the gaits; constant where there is none."""
     going = np.array([isinstance(act.way, Gait) for act in acts])
     cadence = np.array([act.way.cadence if isinstance(act.way, Gait) else 0.0 for act in acts])
     total = share[going].sum(0)
@@ -179,14 +179,14 @@ def _gait_steps(acts: tuple[Act, ...], bout: list[int], path: Path, phase: Array
 
 
 def _gait_at(acts: tuple[Act, ...], bout: list[int], time: float) -> Gait:
-    """The gait of a bout that is under way at a time; the last that has started."""
+    """The gait of a bout at a time: the last that has started."""
     ways = [act.way for act in (acts[place] for place in bout) if isinstance(act.way, Gait)]
     started = sum(acts[place].start < time for place in bout)
     return ways[max(0, started - 1)]
 
 
 def _gait_step(side: int, lift: float, land: float, off: float, way: Gait, path: Path) -> Footstep:
-    """One step of a gait; the foot is lifted the less, the slower the body goes."""
+    """One step of a gait; the slower the body, the lower the foot is lifted."""
     swing, room = way.swing, off - land
     if way.sprung:
         x, z, _ = path.at(np.array([lift, land]))
@@ -198,7 +198,7 @@ def _gait_step(side: int, lift: float, land: float, off: float, way: Gait, path:
 
 
 def _in_reach(steps: list[Footstep], first: Stance, path: Path, size: float) -> list[Footstep]:
-    """The same steps in order of time, those lifted earlier that the body would leave too far behind."""
+    """The steps in order of time; a foot that the body would leave too far behind lifts earlier."""
     out: list[Footstep] = []
     for side in (0, 1):
         stands, since = path.footprint(side, float(path.time[0]), first, size), float(path.time[0])

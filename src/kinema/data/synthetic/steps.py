@@ -1,7 +1,7 @@
-"""Footsteps: where a foot stands, when it leaves the floor, and how it travels to where it stands next.
+"""Footsteps: where a foot stands, when it leaves the floor, and how it moves to its next position.
 
-A foot that stands does not move: its place is a sum of finished steps, and the roll from heel to toe turns about
-points that rest on the floor. Nothing here can slide.
+A standing foot does not slide: its position is a sum of finished steps, and the roll from heel to toe rotates about
+points that rest on the floor.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Stance:
 
 @dataclass(frozen=True)
 class Footstep:
-    """One step of `side` (0 left, 1 right) to where the body's path is at the time `aim`, standing as `stance` says.
+    """One step of `side` (0 left, 1 right) to where the body's path is at the time `aim`, in the given `stance`.
 
     The foot leaves the floor at `lift`, or earlier if the body has gone further than `behind` (metres) beyond it.
     """
@@ -71,7 +71,7 @@ class Footstep:
 
 @dataclass(frozen=True)
 class Path:
-    """The way of the body over the floor, and its heading (radians, 0 along +z, to the left positive)."""
+    """The path of the body over the floor, and its heading (radians, 0 along +z, positive to the left)."""
 
     time: Array
     x: Array
@@ -79,7 +79,7 @@ class Path:
     yaw: Array
 
     def at(self, t: Array | float) -> tuple[Array, Array, Array]:
-        """Place and heading at these times."""
+        """Position and heading at these times."""
         x, z, yaw = (np.asarray(np.interp(t, self.time, curve)) for curve in (self.x, self.z, self.yaw))
         return x, z, yaw
 
@@ -97,7 +97,7 @@ class Path:
 
 @dataclass(frozen=True)
 class FootTrack:
-    """One foot over the frames: the ankle's place over a flat sole (height above the floor), heading, roll, contact."""
+    """One foot over the frames: position of the ankle over a flat sole (y above the floor), heading, roll, contact."""
 
     x: Array
     y: Array
@@ -108,7 +108,7 @@ class FootTrack:
 
 
 def foot_track(side: int, first: Stance, steps: Sequence[Footstep], path: Path, size: float, t: Array) -> FootTrack:
-    """Where the foot of `side` is at the times `t`, from a plan of steps in order of time."""
+    """The foot of `side` at the times `t`, from a plan of steps in order of time."""
     own = [step for step in steps if step.side == side]
     before = path.footprint(side, float(path.time[0]), first, size)
     place = np.repeat(before[:, None], len(t), 1)
@@ -128,7 +128,7 @@ def foot_track(side: int, first: Stance, steps: Sequence[Footstep], path: Path, 
 
 
 def _travel(swing: Swing, u: Array) -> Array:
-    """The part of the way that the foot has gone."""
+    """The fraction of the step's distance that the foot has covered."""
     if swing.airborne:
         return np.clip(u, 0, 1)
     if swing.keys:
@@ -139,7 +139,7 @@ def _travel(swing: Swing, u: Array) -> Array:
 
 
 def _swing(step: Footstep, u: Array, yaw: float, size: float, place: Array, height: Array) -> None:
-    """What the swing adds to the straight way, in place."""
+    """Add the swing to the straight path, in place."""
     swing, out = step.swing, 1 - 2 * step.side
     aside, ahead = out * swing.bow * bump(u), np.zeros_like(u)
     if swing.keys:
@@ -169,7 +169,7 @@ def _pitch_keys(step: Footstep) -> list[tuple[float, float]]:
 
 
 def _tidy(keys: list[tuple[float, float]]) -> tuple[Array, Array]:
-    """Keys in order of time; where rolling on and rolling off overlap, the later one is moved behind the earlier."""
+    """Keys in order of time; where rolling on and rolling off overlap, the later key moves behind the earlier."""
     times, values = [keys[0][0]], [keys[0][1]]
     for time, value in keys[1:]:
         times.append(max(time, times[-1] + 1e-3))
