@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from kinema.core.query import Query, even_time
-from kinema.models.action_gan.latent_walk import LOUD
+from kinema.models.action_gan.latent_walk import ACTION_SCALE
 from kinema.models.action_gan.model import ActionGAN
 from kinema.models.base import FeatureShape, Model
 from kinema.nn.noise import row_noise
@@ -48,20 +48,20 @@ def question(clips: int, shape: FeatureShape) -> Query:
 
 def frame_after_frame(model: ActionGAN, query: Query) -> Tensor:
     """The same, written as a loop: one step of the LSTM, one step of the walk, a trailing mean of it, one pose."""
-    noise = row_noise(torch.Generator().manual_seed(0), 1, len(query), FRAMES, model.maker.noise)[0]
-    action = LOUD * query.action
-    maker = model.maker
-    assert maker.first is not None
-    assert maker.back is not None
-    assert maker.keep is not None
-    stay, keep = 1 - torch.sigmoid(maker.back), torch.sigmoid(maker.keep)
-    here = maker.first(torch.cat((noise[:, 0], action), -1))
+    noise = row_noise(torch.Generator().manual_seed(0), 1, len(query), FRAMES, model.generator.noise)[0]
+    action = ACTION_SCALE * query.action
+    walk = model.generator
+    assert walk.first is not None
+    assert walk.back is not None
+    assert walk.keep is not None
+    stay, keep = 1 - torch.sigmoid(walk.back), torch.sigmoid(walk.keep)
+    here = walk.first(torch.cat((noise[:, 0], action), -1))
     calmed = torch.tanh(here)
     speed, state, poses = torch.zeros_like(here), None, [model.decoder(calmed, query.action)]
     for t in range(1, FRAMES):
-        told = torch.cat((noise[:, t], action, noise[:, 0], torch.tanh(here), speed), -1)
-        out, state = maker.lstm(told[:, None], state)
-        speed = keep * speed + (1 - keep) * maker.step(out[:, 0])
+        given = torch.cat((noise[:, t], action, noise[:, 0], torch.tanh(here), speed), -1)
+        out, state = walk.lstm(given[:, None], state)
+        speed = keep * speed + (1 - keep) * walk.step(out[:, 0])
         here = stay * here + speed
         calmed = torch.lerp(torch.tanh(here), calmed, model.config.calm)
         poses.append(model.decoder(calmed, query.action))

@@ -10,18 +10,27 @@ import torch
 
 from kinema.core.errors import UsageError
 from kinema.core.query import Batch, Query, even_time
-from kinema.models.action_gan.latent_walk import LOUD, FlatReader, LatentWalk, PooledReader, PoseDecoder, trailing_mean
+from kinema.data.tasks import Generate
+from kinema.models.action_gan.latent_walk import (
+    ACTION_SCALE,
+    FlatReader,
+    LatentWalk,
+    PooledReader,
+    PoseDecoder,
+    trailing_mean,
+)
 from kinema.models.action_gan.model import ActionGAN
 from kinema.models.action_gan.pose_gan import PoseGAN
-from kinema.models.action_gan.walk_pretraining import TaughtWalk, unlike_in_size
+from kinema.models.action_gan.walk_pretraining import PretrainedWalk, movement_gap
 from kinema.models.base import FeatureShape, Model
 from kinema.nn.adversarial import gradient_penalty, real_gradient
-from kinema.recipes import RECIPES, recipe
+from kinema.recipes import RECIPES, Optim, Phase, Stage, recipe
+from kinema.recipes.codec import from_json
 
 SHAPE = FeatureShape(6, 2, classes=3, fps=30.0)
 PAPER = FeatureShape(30, 15, classes=10, fps=50 / 3)
 SMALL = ActionGAN.Config(frames=12, noise=16, hidden=16)
-FRAMES = ActionGAN.Config(frames=12, noise=16, hidden=16, judged="frames", matching=0.0, recognised=0.0)
+FRAMES = ActionGAN.Config(frames=12, noise=16, hidden=16, reader_input="frames", matching=0.0, recognised=0.0)
 
 
 def pose(**changes: Any) -> PoseGAN:
@@ -66,8 +75,8 @@ def test_the_published_sizes() -> None:
         walk = LatentWalk(12, 10, 64, 256, walk="free", start="even", biases=2)
     assert count(walk) == 343_052
     built = second.build_on(PAPER, {"pose": stage})
-    assert sum(p.numel() for p in built.maker.parameters() if p.requires_grad) == 342_028
-    assert 26e6 < count(built.critic) < 26.5e6
+    assert sum(p.numel() for p in built.generator.parameters() if p.requires_grad) == 342_028
+    assert 26e6 < count(built.discriminator) < 26.5e6
 
 
 def test_a_bias_that_is_not_there_stays_nothing() -> None:
@@ -79,18 +88,18 @@ def test_a_bias_that_is_not_there_stays_nothing() -> None:
 
 
 @pytest.mark.parametrize("name", ["action-gan", "action-gan-bandai2"])
-def test_the_critic_reads_any_length_with_under_a_million_weights(name: str) -> None:
+def test_the_discriminator_reads_any_length_with_under_a_million_weights(name: str) -> None:
     shape = FeatureShape(150, 24, classes=12, fps=30.0)
     earlier: dict[str, Model] = {}
     for stage in recipe(name).stages:
         earlier[stage.name] = stage.build(shape, earlier)
     built = earlier["motion"]
     assert isinstance(built, ActionGAN)
-    assert count(built.critic) < 1e6
+    assert count(built.discriminator) < 1e6
     assert count(built.classifier) < 1e6
     for frames in (3, 50, 77):
         shown = torch.randn(2, frames, shape.width)
-        assert built.critic(shown, torch.zeros(2, frames, 12)).shape == (2, 1)
+        assert built.discriminator(shown, torch.zeros(2, frames, 12)).shape == (2, 1)
 
 
 @pytest.mark.parametrize("kind", ["bounded", "aware"])
@@ -112,18 +121,18 @@ def test_a_free_walk_leaves_it() -> None:
     assert torch.allclose(z[:, 0] + steps.sum(1), z[:, -1], atol=1e-4)
 
 
-def test_an_aware_walk_is_the_lstm_of_torch_told_where_it_stands() -> None:
+def test_an_aware_walk_is_the_lstm_of_torch_that_reads_its_own_state() -> None:
     torch.manual_seed(0)
     walk = LatentWalk(4, 3, 8, 16, walk="aware", start="learnt", biases=2)
     noise, action = torch.randn(2, 5, 8), torch.eye(3)[:2, None].expand(-1, 5, -1)
     z, steps = walk(noise, action)
     assert walk.keep is not None
     keep = walk.keep.sigmoid()
-    speed, told = torch.zeros(2, 4), []
+    speed, given = torch.zeros(2, 4), []
     for t in range(4):
-        told.append(torch.cat((noise[:, t + 1], LOUD * action[:, t + 1], noise[:, 0], z[:, t], speed), -1))
+        given.append(torch.cat((noise[:, t + 1], ACTION_SCALE * action[:, t + 1], noise[:, 0], z[:, t], speed), -1))
         speed = keep * speed + (1 - keep) * steps[:, t]
-    assert torch.allclose(walk.step(walk.lstm(torch.stack(told, 1))[0]), steps, atol=1e-5)
+    assert torch.allclose(walk.step(walk.lstm(torch.stack(given, 1))[0]), steps, atol=1e-5)
 
 
 @pytest.mark.parametrize(("kind", "knows"), [("bounded", False), ("aware", True)])
@@ -135,22 +144,22 @@ def test_only_an_aware_walk_knows_where_it_began(kind: Literal["bounded", "aware
     assert torch.equal(walk(noise, action)[1], walk(other, action)[1]) != knows
 
 
-def taught(**changes: Any) -> TaughtWalk:
+def pretrained(**changes: Any) -> PretrainedWalk:
     first = pose()
     torch.manual_seed(1)
-    return replace(TaughtWalk.Config(noise=16, hidden=16, reader=8), **changes).build_on(SHAPE, {"pose": first})
+    return replace(PretrainedWalk.Config(noise=16, hidden=16, reader=8), **changes).build_on(SHAPE, {"pose": first})
 
 
-def test_a_taught_walk_learns_to_make_a_motion_again() -> None:
-    stage = taught(prior=0.0)
+def test_a_pretrained_walk_learns_to_make_a_motion_again() -> None:
+    stage = pretrained(prior=0.0)
     z = 0.5 * torch.sin(torch.arange(10) / 2 + torch.arange(4)[:, None])[..., None] * torch.linspace(-1, 1, 12)
     question = query(10)
     batch = Batch(question, stage.decoder(z, question.action[:, None].expand(-1, 10, -1)).detach())
-    optimiser = torch.optim.Adam(stage.phase_parameters("maker"), 1e-2)
+    optimiser = torch.optim.Adam(stage.phase_parameters("generator"), 1e-2)
     losses: list[float] = []
     for _ in range(60):
         optimiser.zero_grad()
-        loss = stage.loss(batch, "maker")["loss"]
+        loss = stage.loss(batch, "generator")["loss"]
         loss.backward()
         optimiser.step()
         losses.append(float(loss.detach()))
@@ -158,58 +167,60 @@ def test_a_taught_walk_learns_to_make_a_motion_again() -> None:
     assert not any(p.requires_grad for p in stage.decoder.parameters())
 
 
-def test_a_clip_that_moves_less_is_unlike_in_size() -> None:
+def test_a_clip_that_moves_less_is_movement_gap() -> None:
     real = torch.randn(3, 20, 4)
-    assert float(unlike_in_size(real + 5, real)) == pytest.approx(0.0, abs=1e-9)
-    assert float(unlike_in_size(-real, real)) == pytest.approx(0.0, abs=1e-9)
+    assert float(movement_gap(real + 5, real)) == pytest.approx(0.0, abs=1e-9)
+    assert float(movement_gap(-real, real)) == pytest.approx(0.0, abs=1e-9)
     own = sum(
         float((x.square().mean(1) / x.square().mean((0, 1))).mean()) for x in (real.diff(n=n, dim=1) for n in (1, 2, 3))
     )
-    assert float(unlike_in_size(real / 2, real)) == pytest.approx(own / 4, rel=1e-3)
+    assert float(movement_gap(real / 2, real)) == pytest.approx(own / 4, rel=1e-3)
 
 
-def test_a_walk_is_taught_on_where_another_stage_left_it() -> None:
-    first = taught()
+def test_a_walk_is_trained_on_where_another_stage_left_it() -> None:
+    first = pretrained()
     earlier = {"pose": pose(), "walk": first}
-    second = TaughtWalk.Config(noise=16, hidden=16, reader=8, lively=1.0).build_on(SHAPE, earlier)
-    assert second.maker is first.maker
-    assert second.teacher is first.teacher
+    second = PretrainedWalk.Config(noise=16, hidden=16, reader=8, lively=1.0).build_on(SHAPE, earlier)
+    assert second.generator is first.generator
+    assert second.noise_encoder is first.noise_encoder
     batch = Batch(query(), torch.randn(4, 12, SHAPE.width))
-    plain, lively = (stage.loss(batch, "maker")["size"] for stage in (first, second))
+    plain, lively = (stage.loss(batch, "generator")["size"] for stage in (first, second))
     assert float(plain) == 0 < float(lively)
 
 
 def test_noise_that_is_read_is_drawn_to_noise_that_is_drawn() -> None:
     """The divergence is nothing where mean and deviation are 0 and 1, and the formula elsewhere."""
-    stage = taught()
+    stage = pretrained()
     batch = Batch(query(), torch.randn(4, 12, SHAPE.width))
-    torch.nn.init.zeros_(stage.teacher.says.weight)
-    torch.nn.init.zeros_(stage.teacher.says.bias)
-    assert float(stage.loss(batch, "maker")["apart"]) == pytest.approx(0.0, abs=1e-5)
+    torch.nn.init.zeros_(stage.noise_encoder.leave.weight)
+    torch.nn.init.zeros_(stage.noise_encoder.leave.bias)
+    assert float(stage.loss(batch, "generator")["apart"]) == pytest.approx(0.0, abs=1e-5)
     with torch.no_grad():
-        stage.teacher.says.bias[:16] = 2.0  # the means
-    assert float(stage.loss(batch, "maker")["apart"]) == pytest.approx(16 * 2.0, rel=1e-4)
+        stage.noise_encoder.leave.bias[:16] = 2.0  # the means
+    assert float(stage.loss(batch, "generator")["apart"]) == pytest.approx(16 * 2.0, rel=1e-4)
 
 
-@pytest.mark.parametrize("judged", ["frames", "latents", "rebuilt"])
-def test_the_second_stage_goes_on_from_the_taught_walk(judged: Literal["frames", "latents", "rebuilt"]) -> None:
-    stage = taught()
-    earlier = {"pose": pose(), "first": taught(), "last": stage}
-    config = replace(SMALL, walk="aware", judged=judged, taught=0.5, lively=1.0)
+@pytest.mark.parametrize("reader_input", ["frames", "latents", "rebuilt"])
+def test_the_second_stage_goes_on_from_the_pretrained_walk(
+    reader_input: Literal["frames", "latents", "rebuilt"],
+) -> None:
+    stage = pretrained()
+    earlier = {"pose": pose(), "first": pretrained(), "last": stage}
+    config = replace(SMALL, walk="aware", reader_input=reader_input, reconstruction=0.5, lively=1.0)
     made = config.build_on(SHAPE, earlier)
-    assert made.maker is stage.maker
-    held = {id(p) for p in made.phase_parameters("maker")}
-    assert all(id(p) in held for p in stage.teacher.parameters())
+    assert made.generator is stage.generator
+    held = {id(p) for p in made.phase_parameters("generator")}
+    assert all(id(p) in held for p in stage.noise_encoder.parameters())
     torch.manual_seed(2)
     batch = Batch(query(), torch.randn(4, 12, SHAPE.width))
-    made.loss(batch, "maker")["loss"].backward()
-    assert all(p.grad is not None for p in stage.teacher.parameters())
-    assert replace(config, taught=0.0).build_on(SHAPE, earlier).teacher is None
+    made.loss(batch, "generator")["loss"].backward()
+    assert all(p.grad is not None for p in stage.noise_encoder.parameters())
+    assert replace(config, reconstruction=0.0).build_on(SHAPE, earlier).noise_encoder is None
 
 
 def test_what_is_rebuilt_lies_on_the_decoders_surface() -> None:
     """Judged frames of real motion are decoded ones, as made frames are."""
-    made = model(replace(SMALL, judged="rebuilt")).eval()
+    made = model(replace(SMALL, reader_input="rebuilt")).eval()
     assert made.encoder is not None
     frames, action = torch.randn(2, 12, SHAPE.width), torch.eye(3)[:2, None].expand(-1, 12, -1)
     z = torch.tanh(made.encoder(torch.cat((frames, action), -1)))
@@ -218,8 +229,8 @@ def test_what_is_rebuilt_lies_on_the_decoders_surface() -> None:
 
 
 def test_the_classifier_reads_real_motion_as_it_was_recorded() -> None:
-    """Rebuilt poses may have the action written into them by the decoder, which is told it."""
-    made = model(replace(SMALL, judged="rebuilt")).eval()
+    """Rebuilt poses may have the action written into them by the decoder, which is given the action."""
+    made = model(replace(SMALL, reader_input="rebuilt")).eval()
     batch = Batch(query(), torch.randn(4, 12, SHAPE.width))
     loss = made.loss(batch, "classifier")["loss"]  # first, for it takes the measure of real motion
     logits = made.classifier(batch.target, batch.query.action[:, None, :0].expand(-1, 12, -1))
@@ -229,7 +240,7 @@ def test_the_classifier_reads_real_motion_as_it_was_recorded() -> None:
 def test_one_frame_can_be_asked_for() -> None:
     assert ask(model(), query(1)).shape == (2, 4, 1, SHAPE.width)
     assert ask(model(replace(SMALL, walk="aware")), query(1)).shape == (2, 4, 1, SHAPE.width)
-    assert ask(model(replace(SMALL, walk="free", start="even", judged="frames")), query(1)).shape[2] == 1
+    assert ask(model(replace(SMALL, walk="free", start="even", reader_input="frames")), query(1)).shape[2] == 1
 
 
 @pytest.mark.parametrize("kind", ["bounded", "aware"])
@@ -295,19 +306,19 @@ def test_r1_is_the_squared_gradient_at_real_motion() -> None:
 def test_the_own_classifier_learns_nothing_from_made_motion() -> None:
     made = model(replace(SMALL, recognised=1.0)).train()
     batch = Batch(query(), torch.randn(4, 12, SHAPE.width))
-    made.loss(batch, "maker")["loss"].backward()
+    made.loss(batch, "generator")["loss"].backward()
     assert all(p.grad is None for p in made.classifier.parameters())
-    assert all(p.grad is None for p in made.critic.parameters())
+    assert all(p.grad is None for p in made.discriminator.parameters())
     assert all(p.grad is None for p in made.decoder.parameters())
-    assert any(p.grad is not None and p.grad.any() for p in made.maker.parameters())
+    assert any(p.grad is not None and p.grad.any() for p in made.generator.parameters())
 
 
-def test_a_shared_classifier_is_the_makers() -> None:
+def test_a_shared_classifier_belongs_to_the_generator() -> None:
     made = model(replace(FRAMES, classifier="shared", recognised=0.1)).train()
-    assert made.phases == ("critic", "maker")
-    held = {id(p) for p in made.phase_parameters("maker")}
+    assert made.phases == ("discriminator", "generator")
+    held = {id(p) for p in made.phase_parameters("generator")}
     assert all(id(p) in held for p in made.classifier.parameters())
-    made.loss(Batch(query(), torch.randn(4, 12, SHAPE.width)), "maker")["loss"].backward()
+    made.loss(Batch(query(), torch.randn(4, 12, SHAPE.width)), "generator")["loss"].backward()
     assert any(p.grad is not None and p.grad.any() for p in made.classifier.parameters())
 
 
@@ -355,7 +366,7 @@ def test_batch_norm_of_the_second_stage_by_hand() -> None:
     decoder, norm = made.decoder, made.decoder.norm
     assert isinstance(norm, torch.nn.BatchNorm1d)
     noise, action = torch.randn(4, 12, 16), torch.eye(3)[torch.arange(4) % 3][:, None].expand(-1, 12, -1)
-    z, _ = made.maker(noise, action)
+    z, _ = made.generator(noise, action)
     for mode in (True, False):
         made.train(mode)
         shown, _ = made._make(noise, action)  # pyright: ignore[reportPrivateUsage]
@@ -408,7 +419,7 @@ def test_a_decoder_of_another_body_or_none_is_refused() -> None:
         SMALL.build_on(SHAPE, {"pose": other})
     with pytest.raises(UsageError, match="none"):
         SMALL.build(SHAPE)
-    for config in (SMALL, replace(SMALL, judged="rebuilt"), TaughtWalk.Config()):
+    for config in (SMALL, replace(SMALL, reader_input="rebuilt"), PretrainedWalk.Config()):
         with pytest.raises(UsageError, match="autoencoder"):
             config.build_on(SHAPE, {"pose": PoseGAN.Config(hidden=16).build(SHAPE)})
 
@@ -437,3 +448,22 @@ def test_a_trailing_mean_stills_shaking_keeps_a_pose_and_looks_back_alone() -> N
     longer = torch.cat((shaken, torch.randn(1, 5, 1)), 1)
     assert torch.equal(trailing_mean(longer, 0.5)[:, :40], trailing_mean(shaken, 0.5))
     assert trailing_mean(shaken, 0.0) is shaken
+
+
+def test_weights_and_configs_of_older_names_are_read() -> None:
+    """Older checkpoints say maker, critic and teacher."""
+    first = pretrained()
+    made = replace(SMALL, walk="aware", reconstruction=0.5).build_on(SHAPE, {"pose": pose(), "walk": first})
+    new = {"generator": "maker", "discriminator": "critic", "noise_encoder": "teacher", "leave": "says"}
+    state = made.state_dict()
+    old = {}
+    for name, value in state.items():
+        first_part, *rest = name.split(".")
+        inner = "says" if name.startswith("noise_encoder.leave.") else rest[0]
+        old[".".join((new.get(first_part, first_part), inner, *rest[1:]))] = value + 1
+    assert any(name.startswith("teacher.says.") for name in old)
+    made.load_state_dict(old)
+    assert all(torch.equal(value, state[name]) for name, value in made.state_dict().items())  # state shares the memory
+    assert from_json({"kind": "ActionGAN", "judged": "rebuilt", "taught": 2.0}, ActionGAN.Config).reconstruction == 2.0
+    phases = Stage("pose", PoseGAN.Config(), Generate(1), (Phase("critic", Optim()), Phase("maker", Optim())), 1, 1)
+    assert [phase.name for phase in phases.phases(PoseGAN.Config().build(SHAPE))] == ["critic", "generator"]

@@ -18,7 +18,7 @@ from kinema.models.conv_seq2seq.pose_conv import PoseEncoder
 from kinema.recipes import recipe
 
 WIDTH, CLASSES = 45, 3
-SMALL = ConvSeq2Seq.Config(features=2, hidden=12, critic_features=2)
+SMALL = ConvSeq2Seq.Config(features=2, hidden=12, discriminator_features=2)
 RELEASED = ConvSeq2Seq.Config(padding="valid", long_frames=49, teacher="late", seam=True, class_head=True, l2=0.001)
 
 
@@ -48,13 +48,13 @@ def count(module: torch.nn.Module) -> int:
 
 
 @pytest.mark.parametrize(
-    ("padding", "width", "classes", "generator", "critic"),
+    ("padding", "width", "classes", "generator", "discriminator"),
     [("valid", 70, 8, 3_373_390, 6_230_785), ("same", 54, 15, 5_925_061, 10_689_025)],
 )
-def test_the_released_sizes(padding: Any, width: int, classes: int, generator: int, critic: int) -> None:
+def test_the_released_sizes(padding: Any, width: int, classes: int, generator: int, discriminator: int) -> None:
     model = replace(RELEASED, padding=padding).build(FeatureShape(width, 24, classes))
     assert count(model.generator) == generator
-    assert count(model.critic) == critic
+    assert count(model.discriminator) == discriminator
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_the_faithful_recipes_have_them(name: str, width: int, classes: int, siz
     found = recipe(name)
     model = found.stages[0].model.build(FeatureShape(width, 24, classes))
     assert isinstance(model, ConvSeq2Seq)
-    assert (count(model.generator), count(model.critic)) == sizes
+    assert (count(model.generator), count(model.discriminator)) == sizes
     assert len(getattr(found.representation, "columns")) == width  # noqa: B009
     assert len(found.source.actions) == classes
 
@@ -137,19 +137,19 @@ def influence(encoder: PoseEncoder, frames: int) -> list[int]:
 
 
 def test_valid_padding_hides_the_newest_frames() -> None:
-    """As released for CMU, the short-term encoder does not see the last 4 of its 20 frames, nor the critic the last
-    3 of 75: what is cut off by three strides."""
+    """As released for CMU, the short-term encoder does not read the last 4 of its 20 frames, nor the discriminator the
+    last 3 of 75: what is cut off by three strides."""
     model = built(padding="valid", long_frames=49)
     assert influence(model.generator.short_term, 20) == list(range(16))
     assert influence(model.generator.long_term, 49) == list(range(48))
-    assert influence(model.critic.encoder, 75) == list(range(72))
+    assert influence(model.discriminator.encoder, 75) == list(range(72))
 
 
 def test_front_padding_hides_nothing() -> None:
     model = built(padding="front", window=20)
     assert influence(model.generator.short_term, 20) == list(range(20))
     assert influence(model.generator.long_term, 50) == list(range(50))
-    assert influence(model.critic.encoder, 75) == list(range(75))
+    assert influence(model.discriminator.encoder, 75) == list(range(75))
 
 
 def test_the_long_past_of_the_released_code_lacks_the_last_frame() -> None:
@@ -167,16 +167,16 @@ def test_the_long_past_of_the_released_code_lacks_the_last_frame() -> None:
 def test_the_late_teacher_mixes_in_the_truth_of_the_next_frame() -> None:
     truth, own = batch().target[:, 50:], torch.zeros(3, WIDTH)
     for teacher, late in (("aligned", 0), ("late", 1)):
-        feed = built(teacher=teacher).taught(truth)
+        feed = built(teacher=teacher).feedback(truth)
         torch.testing.assert_close(feed(4, own), 0.05 * truth[:, 4 + late])
-    assert torch.equal(built(teacher="late").taught(truth)(24, own), own)
+    assert torch.equal(built(teacher="late").feedback(truth)(24, own), own)
 
 
 def test_without_mixing_the_true_windows_are_aligned_for_either_teacher() -> None:
     """`use_sampling 0` of the released code: step it reads the true frames up to 50 + it, not one frame later."""
     truth, own = batch().target[:, 50:], torch.full((3, WIDTH), 7.0)
     for teacher in ("aligned", "late"):
-        feed = built(teacher=teacher, feedback=0.0).taught(truth)
+        feed = built(teacher=teacher, feedback=0.0).feedback(truth)
         for step in range(24):
             assert torch.equal(feed(step, own), truth[:, step])
 
@@ -201,7 +201,7 @@ def test_l2_is_half_the_squares_of_weights_without_biases() -> None:
                 if name.endswith("bias"):
                     torch.nn.init.constant_(weight, 0.3)
         difference = shrunk.loss(batch(), phase)["loss"] - plain.loss(batch(), phase)["loss"]
-        weights = [w for n, w in plain.part(phase).named_parameters() if not n.endswith("bias")]
+        weights = [w for n, w in plain.get_submodule(phase).named_parameters() if not n.endswith("bias")]
         assert difference.item() == pytest.approx(0.25 * sum(w.square().sum().item() for w in weights), rel=1e-4)
 
 
@@ -210,13 +210,13 @@ def test_the_losses_by_definition() -> None:
     whole = batch()
     past, truth = whole.target[:, :50], whole.target[:, 50:]
     fake = by_hand(model, past, 25)
-    logits = model.critic(torch.cat((past, fake), 1), whole.query.action)
+    logits = model.discriminator(torch.cat((past, fake), 1), whole.query.action)
     verdict = functional.softplus(-logits).mean()
     squares = (fake - truth).square().mean()
     assert model.loss(whole, "generator")["loss"].item() == pytest.approx((squares + 0.01 * verdict).item(), rel=1e-4)
-    real = functional.softplus(-model.critic(whole.target, whole.query.action)).mean()
-    critic = (real + functional.softplus(logits).mean()).item()
-    assert model.loss(whole, "discriminator")["loss"].item() == pytest.approx(critic, rel=1e-4)
+    real = functional.softplus(-model.discriminator(whole.target, whole.query.action)).mean()
+    expected = (real + functional.softplus(logits).mean()).item()
+    assert model.loss(whole, "discriminator")["loss"].item() == pytest.approx(expected, rel=1e-4)
     far = built(dropout=0.0, feedback=1.0, loss="distance").eval()
     distance = (fake - truth).norm(dim=-1).mean().item()
     assert far.loss(whole, "generator")["error"].item() == pytest.approx(distance, rel=1e-4)
@@ -231,7 +231,7 @@ def test_a_turn_moves_its_own_half(phase: str) -> None:
         assert (weight.grad is not None) == (id(weight) in own), name
 
 
-def test_only_the_critic_is_told_the_action() -> None:
+def test_only_the_discriminator_is_given_the_action() -> None:
     model, whole = built(dropout=0.0, adversarial=0.0), batch()
     other = Batch(replace(whole.query, action=whole.query.action.roll(1, 0)), whole.target)
     assert torch.equal(model.loss(whole, "generator")["loss"], model.loss(other, "generator")["loss"])
@@ -239,10 +239,10 @@ def test_only_the_critic_is_told_the_action() -> None:
     assert not torch.equal(judged.loss(whole, "discriminator")["real"], judged.loss(other, "discriminator")["real"])
 
 
-def test_without_a_critic_there_is_one_turn() -> None:
+def test_without_a_discriminator_there_is_one_phase() -> None:
     model = built(adversarial=0.0)
     assert model.phases == ("generator",)
-    assert not any(name.startswith("critic") for name in model.state_dict())
+    assert not any(name.startswith("discriminator") for name in model.state_dict())
     assert torch.isfinite(model.loss(batch(), "generator")["loss"])
 
 

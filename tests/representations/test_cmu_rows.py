@@ -154,7 +154,7 @@ def test_a_recipe_trains_on_a_tree_of_its_data(tmp_path: Path) -> None:
             path.write_text("".join(",".join(f"{x:.5f}" for x in row) + "\n" for row in rows))
     for name in ("conv-seq2seq-h36m", "conv-seq2seq-faithful-h36m"):
         small = recipe(name).with_value("source.root", str(tmp_path / "data")).with_value("source.actions", "walking")
-        for path, text in (("features", "2"), ("hidden", "16"), ("critic_features", "2")):
+        for path, text in (("features", "2"), ("hidden", "16"), ("discriminator_features", "2")):
             small = small.with_value(f"stages.model.model.{path}", text)
         small = small.with_value("stages.model.batch_size", "4").with_steps(2)
         folder = train(small, tmp_path / name, means=Means(device="cpu"))

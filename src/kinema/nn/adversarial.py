@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Generator
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 
 def real_or_fake(real: Float[Tensor, "*batch"], fake: Float[Tensor, "*batch"]) -> Float[Tensor, ""]:
-    """The critic's loss: cross-entropy of its logits on real samples against 1 plus on fake ones against 0."""
+    """The discriminator's loss: cross-entropy of its logits on real samples against 1 plus on fake ones against 0."""
     return passes_for_real(real) + functional.binary_cross_entropy_with_logits(fake, torch.zeros_like(fake))
 
 
 def passes_for_real(fake: Float[Tensor, "*batch"]) -> Float[Tensor, ""]:
-    """The maker's loss: cross-entropy of the critic's logits against 1 (the form that does not saturate)."""
+    """The generator's loss: cross-entropy of the discriminator's logits against 1 (the form that does not saturate)."""
     return functional.binary_cross_entropy_with_logits(fake, torch.ones_like(fake))
-
-
-def half_squares(parameters: list[Tensor]) -> Float[Tensor, ""]:
-    """Half the sum of squares of the weights: what TensorFlow calls an l2 regulariser."""
-    return 0.5 * torch.stack([weight.square().sum() for weight in parameters]).sum()
 
 
 def gradient_penalty(
@@ -36,9 +32,22 @@ def gradient_penalty(
 
 
 def real_gradient(logits: Float[Tensor, "batch"], real: Float[Tensor, "batch *rest"]) -> Float[Tensor, ""]:
-    """R1 (Mescheder 2018, eq. 9, without its half weight): mean squared gradient of the critic's logits at real ones.
+    """R1 (Mescheder 2018, eq. 9, without the factor 1/2): mean squared gradient of the logits at real samples.
 
     `real` must require gradients and `logits` must have been computed from it.
     """
     (gradient,) = torch.autograd.grad(logits.sum(), real, create_graph=True)
     return gradient.flatten(1).square().sum(1).mean()
+
+
+@contextlib.contextmanager
+def fixed(module: nn.Module | None) -> Generator[None]:
+    """What is computed inside has gradients through the module, and none of its weights (which halves the backward)."""
+    weights = [] if module is None else [weight for weight in module.parameters() if weight.requires_grad]
+    for weight in weights:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in weights:
+            weight.requires_grad_(True)

@@ -24,7 +24,9 @@ _RELEASED = ConvSeq2Seq.Config(
     masks="frame", still=False,
 )  # fmt: skip
 _RELEASED_ADAM = Optim(kind="adam", lr=5e-5, schedule="step", milestones=(10_000, 20_000), gamma=0.99)
-_MENDED = ConvSeq2Seq.Config(padding="front", window=24, critic_features=8, loss="distance", dropout=0.5, masks="frame")
+_MENDED = ConvSeq2Seq.Config(
+    padding="front", window=24, discriminator_features=8, loss="distance", dropout=0.5, masks="frame"
+)
 _MENDED_ADAM = Optim(
     kind="adamw", lr=5e-4, betas=(0.9, 0.99), weight_decay=1e-4, warmup_steps=200, schedule="cosine", clip_norm=1.0
 )

@@ -21,7 +21,7 @@ from kinema.data.synthetic import Synthetic
 from kinema.data.tasks import Forecast, Generate
 from kinema.models.action_gan.model import ActionGAN
 from kinema.models.action_gan.pose_gan import PoseGAN
-from kinema.models.action_gan.walk_pretraining import TaughtWalk
+from kinema.models.action_gan.walk_pretraining import PretrainedWalk
 from kinema.models.classifier import Classifier
 from kinema.models.conv_seq2seq.model import ConvSeq2Seq
 from kinema.models.posegpt.model import PoseGPT
@@ -75,7 +75,7 @@ KINDS: dict[str, type] = {
     "SMRNet": SMRNet.Config,
     "SiMLPe": SiMLPe.Config,
     "Synthetic": Synthetic,
-    "TaughtWalk": TaughtWalk.Config,
+    "TaughtWalk": PretrainedWalk.Config,
     "Viewed": Viewed,
     "ViewedPositions": ViewedPositionsConfig,
     "WorldPositions": WorldPositionsConfig,

@@ -177,8 +177,12 @@ def _replaced(whole: Part, way: list[str], text: str, path: str) -> Part:
     return replace(whole, **{name: value})
 
 
+_FORMER_PHASES = {"critic": "discriminator", "maker": "generator"}
+
+
 def _place(items: tuple[Any, ...], head: str, so_far: str) -> int:
     names = [str(getattr(item, "name", place)) for place, item in enumerate(items)]
+    head = head if head in names else _FORMER_PHASES.get(head, head)
     if head in names:
         return names.index(head)
     if head.isdecimal() and int(head) < len(items):

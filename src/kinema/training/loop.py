@@ -206,7 +206,7 @@ class _Fit:
 
     def restore(self) -> int:
         """Load the checkpoint of the folder; the number of its finished steps."""
-        state = {name: value.to(self.device) for name, value in self.job.folder.state().items()}
+        state = {name: value.to(self.device) for name, value in self.model.renamed(self.job.folder.state()).items()}
         try:
             self.model.load_state_dict(_below(state, "weights."))
             self.average.tensors = _below(state, "average.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, Self, runtime_checkable
 
 from kinema.core.errors import UsageError
@@ -82,7 +82,9 @@ class Stage:
         """One `Phase` for every phase of the model, in the model's order. Raises UsageError where they do not match."""
         if isinstance(self.optim, Optim):
             return tuple(Phase(name, self.optim) for name in model.phases)
-        given = {phase.name: phase for phase in self.optim}
+        former = model.former_names  # recipes of older versions
+        optim = [replace(phase, name=former.get(phase.name, phase.name)) for phase in self.optim]
+        given = {phase.name: phase for phase in optim}
         if set(given) != set(model.phases) or len(given) != len(self.optim):
             raise UsageError(
                 expected=f"one optimiser for each phase of the model ({', '.join(model.phases)})",

@@ -1,42 +1,43 @@
-"""ActionGAN's first stage: a decoder from a small latent box to poses (Yu et al., AAAI 2020).
+"""ActionGAN's first stage: a decoder from a small latent box to poses, without regard to time (Yu et al., AAAI 2020).
 
-It is learnt without regard to time: as the maker of a Wasserstein GAN with gradient penalty (the paper), or as the
-second half of an autoencoder, which the second stage (`models.action_gan`) can then compare real motion with.
+The decoder is the generator of a Wasserstein GAN with gradient penalty (the paper), or the second half of an
+autoencoder, whose encoder the second stage (`models.action_gan.model`) then uses to compare real motion.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from kinema.core.query import Batch, Query
-from kinema.models.action_gan.latent_walk import Norm, PoseDecoder, action_by_frame, keep_known, spread_linear
-from kinema.models.base import FeatureShape, Model
+from kinema.models.action_gan.latent_walk import Norm, PoseDecoder, action_by_frame, keep_known, small_linear
+from kinema.models.base import FeatureShape, Model, Samples
 from kinema.nn.adversarial import gradient_penalty
 from kinema.nn.noise import row_noise
 
 
 class PoseGAN(Model):
-    """The first stage. Its answer to a query is a pose of its own for every frame: it knows nothing of time."""
+    """The first stage. It answers a query with an independent pose for every frame."""
 
     deterministic = False
     continues = False
-    phases = ("critic", "maker")
+    phases = ("critic", "generator")
+    former_names: ClassVar[Mapping[str, str]] = {"maker": "generator"}
 
     @dataclass(frozen=True)
     class Config:
         """Sizes are the paper's.
 
-        `learning` is "adversarial" (the paper's: Wasserstein, with the gradient penalty weighed by `penalty`) or
-        "autoencoder"; the latter's latents are given noise of deviation `blur`, so that neighbours in the box are
-        neighbours among poses, and `motion` weighs the error of steps against that of poses. `norm` is "layer" or
-        "batch" (released: other statistics while the second stage is trained than when it samples); `depth` adds layers
-        to the decoder.
+        `learning` is "adversarial" (the paper's: Wasserstein, with the gradient penalty weighted by `penalty`) or
+        "autoencoder". The latter adds noise of deviation `blur` to latents, so that neighbours in the box are
+        neighbours among poses; `motion` weights the error of steps against that of poses. `norm` is "layer" or "batch"
+        (released: its statistics differ between training of the second stage and sampling). `depth` adds layers to the
+        decoder.
         """
 
         latent: int = 12
@@ -62,52 +63,48 @@ class PoseGAN(Model):
         self.decoder = PoseDecoder(config.latent, shape.classes, config.hidden, shape.width, config.norm, config.depth)
         known, hidden = shape.width + shape.classes, config.hidden
         if config.learning == "adversarial":
-            self.critic = nn.Sequential(spread_linear(known, hidden), nn.ReLU(), spread_linear(hidden, 1))
+            self.critic = nn.Sequential(small_linear(known, hidden), nn.ReLU(), small_linear(hidden, 1))
         else:
-            self.phases = ("maker",)  # pyright: ignore[reportAttributeAccessIssue]
+            self.phases = ("generator",)
             self.encoder = nn.Sequential(
                 nn.Linear(known, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(),
                 nn.Linear(hidden, config.latent),
             )  # fmt: skip
 
     def phase_parameters(self, phase: str) -> Iterable[nn.Parameter]:
-        """The critic's in "critic"; the decoder's (and the encoder's) in "maker"."""
+        """The critic's in "critic"; the decoder's (and the encoder's) in "generator"."""
         own = set(self.critic.parameters()) if self.config.learning == "adversarial" else set[nn.Parameter]()
         return (parameter for parameter in self.parameters() if (parameter in own) == (phase == "critic"))
 
     def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
-        """E D(fake) - E D(real) + penalty of the critic, -E D(fake) of the maker; or the autoencoder's error.
+        """E D(fake) - E D(real) + penalty for the critic, -E D(fake) for the generator; or the autoencoder's error.
 
-        z is drawn anew every time (the released code shows the critic one batch and one z five times over).
+        z is drawn anew each time (the released code gives the critic one batch and one z five times).
         """
         action = action_by_frame(batch.query)
         if self.config.learning == "autoencoder":
             return self._reconstruction(batch.target, action)
         frames, action = batch.target.flatten(0, 1), action.flatten(0, 1)
         z = torch.rand(len(frames), self.config.latent, device=frames.device) * 2 - 1
-        with torch.set_grad_enabled(phase == "maker" and torch.is_grad_enabled()):
+        with torch.set_grad_enabled(phase == "generator" and torch.is_grad_enabled()):
             fake = self.decoder(z, action)
-        if phase == "maker":
-            return {"loss": -self._judge(fake, action).mean()}
-        distance = self._judge(frames, action).mean() - self._judge(fake, action).mean()
-        penalty = gradient_penalty(lambda x: self._judge(x, action), frames, fake)
+        if phase == "generator":
+            return {"loss": -self._scores(fake, action).mean()}
+        distance = self._scores(frames, action).mean() - self._scores(fake, action).mean()
+        penalty = gradient_penalty(lambda x: self._scores(x, action), frames, fake)
         return {"loss": self.config.penalty * penalty - distance, "distance": distance.detach()}
 
-    def predict(
-        self, query: Query, samples: int, generator: torch.Generator
-    ) -> Float[Tensor, "sample batch frame feat"]:
-        """A pose for every frame, from z spread evenly over the box; frames that are known exactly come back."""
-        noise = row_noise(generator, samples, len(query), query.observed.shape[1], self.config.latent).to(
-            query.observed
-        )
+    def predict(self, query: Query, samples: int, generator: torch.Generator) -> Samples:
+        """A pose for every frame, from z uniform in the box; frames that are known exactly come back."""
+        noise = row_noise(generator, samples, len(query), query.observed.shape[1], self.config.latent)
         action = action_by_frame(query).expand(samples, -1, -1, -1)
-        return keep_known(query, self.decoder(torch.erf(noise / 2**0.5), action))
+        return keep_known(query, self.decoder(torch.erf(noise.to(query.observed) / 2**0.5), action))
 
-    def _judge(self, frames: Float[Tensor, "B D"], action: Float[Tensor, "B A"]) -> Float[Tensor, " B"]:
+    def _scores(self, frames: Float[Tensor, "B D"], action: Float[Tensor, "B A"]) -> Float[Tensor, " B"]:
         return self.critic(torch.cat((frames, action), -1)).squeeze(-1)
 
     def _reconstruction(self, frames: Float[Tensor, "B T D"], action: Float[Tensor, "B T A"]) -> dict[str, Tensor]:
-        """The blur is one for a window: what it does to a pose then does not shake the motion."""
+        """One blur per window, so that it does not add jitter."""
         z = torch.tanh(self.encoder(torch.cat((frames, action), -1)))
         blurred = (z + self.config.blur * torch.randn_like(z[:, :1])).clamp(-1, 1) if self.training else z
         error = self.decoder(blurred, action) - frames

@@ -1,4 +1,4 @@
-"""Strided convolutions over time and pose dimensions, and how they are evaluated over a window that moves.
+"""Strided convolutions over time and pose dimensions, and their evaluation over a moving window.
 
 Three layers of [2 x 7 (time x pose) convolution of stride 2 on both axes, LeakyReLU, dropout], then one linear map (Li
 et al., CVPR 2018). A row of layer l covers 2^l frames. When the window moves by one frame, a row is needed again 2^l
@@ -33,10 +33,9 @@ _DROPOUT = (0.2, 0.2, 0.5)
 class PoseEncoder(nn.Module):
     """Some frames of poses -> one vector.
 
-    `padding` says what is done where lengths do not fit the strides: "valid" leaves the last frames and pose dimensions
-    out, "same" puts zeros behind them (half of them in front of the dimensions), "front" repeats the first frame in
-    front of the window and pads dimensions as "same" does, so that nothing is left out. `dropout` scales the paper's
-    rates. Xavier-uniform weights, biases zero.
+    If lengths do not fit the strides, `padding` "valid" leaves out the last frames and pose dimensions, "same" appends
+    zeros (half of them in front of the dimensions), "front" repeats the first frame in front of the window and pads
+    dimensions as "same" does. `dropout` scales the paper's rates. Xavier-uniform weights, biases zero.
     """
 
     def __init__(
@@ -56,7 +55,7 @@ class PoseEncoder(nn.Module):
             raise UsageError(
                 expected=f"at least {SPAN} frames of 43 dimensions for three layers without padding",
                 got=f"{frames} frames of {self.width}",
-                cure="Choose another padding.",
+                cure="Set padding to same or front.",
             )
         self.project = nn.Linear(self.rows * width * channels[-1], out)
         nn.init.xavier_uniform_(self.project.weight)
@@ -64,12 +63,12 @@ class PoseEncoder(nn.Module):
 
     @property
     def unseen(self) -> int:
-        """How many of the newest frames have no influence: those that "valid" leaves out."""
+        """The number of newest frames without influence: those that "valid" leaves out."""
         return self.frames - SPAN * self.rows if self.padding == "valid" else 0
 
     @property
     def rolls(self) -> bool:
-        """Whether rows can be used again when the window moves: padding must not move along in front or within."""
+        """Whether rows can be used again when the window moves: not where padding moves with it."""
         return self.padding == "valid" or self.frames % (SPAN if self.padding == "front" else SPAN // 2) == 0
 
     def forward(self, frames: Float[Tensor, "B T W"]) -> Float[Tensor, "B out"]:
@@ -90,7 +89,7 @@ class PoseEncoder(nn.Module):
         return self.project(x.flatten(1))
 
     def _convolved(self, frames: Float[Tensor, "B T W"]) -> Float[Tensor, "B C rows V"]:
-        """The layers as the convolutions that they are: slower here, but three nodes of a graph instead of many."""
+        """The layers as plain convolutions: slower on a CPU, but three nodes of an exported graph instead of many."""
         x = frames[:, None]
         for layer in range(LAYERS):
             width = x.shape[3]
@@ -107,7 +106,7 @@ class PoseEncoder(nn.Module):
             width = pairs.shape[2]
             needed = max(((width + 1) // 2 - 1) * 2 + _KERNEL - width, 0)
             pairs = functional.pad(pairs, (0, 0, needed // 2, needed - needed // 2))
-        # Seven neighbouring dimensions with their channels: a run of memory, copied as one.
+        # Seven neighbouring dimensions with their channels are contiguous memory, copied at once.
         patches = pairs.unfold(2, _KERNEL, 2).permute(0, 2, 1, 4, 3)
         out = patches.reshape(-1, kernel.numel() // kernel.shape[-1]) @ kernel.flatten(0, 2)
         out = functional.leaky_relu(out, _SLOPE).view(pairs.shape[0], -1, kernel.shape[-1])
@@ -115,10 +114,10 @@ class PoseEncoder(nn.Module):
 
 
 class Rolling:
-    """A `PoseEncoder` over a window that moves by a frame at a time; equal to its `forward` on every window.
+    """A `PoseEncoder` over a window that moves by one frame at a time; equal to its `forward` on every window.
 
-    In training, dropout differs: a row has one mask, which the windows that it is part of share. `grow` takes frames
-    as they become known, `codes` gives the codes of windows all of whose influential frames are.
+    In training, dropout differs: a row has one mask, shared by all windows that contain it. `grow` adds frames as they
+    become known, `codes` gives the codes of windows all of whose influential frames are known.
     """
 
     def __init__(self, encoder: PoseEncoder) -> None:
@@ -136,7 +135,7 @@ class Rolling:
                 above.extend(self._layer(layer, [(below[start], below[start + 2**layer]) for start in starts]))
 
     def codes(self, windows: Sequence[int]) -> Float[Tensor, "window B out"]:
-        """The codes of the windows that start at these frames (0 is the first frame that was taken)."""
+        """The codes of the windows that start at these frames (0 is the first frame that was added)."""
         encoder, top = self._encoder, self._rows[LAYERS]
         whole = encoder.frames // SPAN
         columns = [torch.stack([top[start + SPAN * row] for start in windows]) for row in range(whole)]

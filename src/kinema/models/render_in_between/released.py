@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -166,7 +166,7 @@ class RenderInBetweenReleased(Model):
 class RenderInBetweenCriticised(RenderInBetweenReleased):
     """With the patch discriminator: least squares, its own turn first."""
 
-    phases: ClassVar[tuple[str, ...]] = ("critic", "model")
+    phases = ("critic", "model")
 
     def __init__(self, config: RenderInBetweenReleased.Config, shape: FeatureShape) -> None:
         super().__init__(config, shape)

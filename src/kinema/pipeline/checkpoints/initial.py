@@ -84,6 +84,7 @@ class GivenWeights:
         differ) or other actions."""
         own = model.state_dict()
         found = {key.removeprefix("model."): value for key, value in self.tensors.items() if key.startswith("model.")}
+        found = model.renamed(found)
         if wrong := misfits(found, own):
             raise CheckpointError(
                 expected=f"weights of the architecture of {recipe.name} ({len(own)} tensors)",
