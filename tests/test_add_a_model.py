@@ -17,6 +17,7 @@ def test_the_page_makes_a_model_that_answers(
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     assert len(blocks) == 3
+    assert sum(block.count("\n") for block in blocks[:2]) < 80, "a model and its recipe take under 80 lines"
     module: dict[str, object] = {"__name__": "drift_page"}
     kinds, recipes = dict(KINDS), dict(RECIPES)
     try:

@@ -14,6 +14,7 @@ from command import run
 from kinema.apps.cli import app
 from kinema.data.synthetic import perform
 from kinema.io.formats import FORMATS, load, save
+from kinema.motion.skeletons import SKELETONS
 from kinema.protocols.registry import PROTOCOLS
 from kinema.recipes import RECIPES, recipe
 from kinema.recipes.kinds import KINDS
@@ -48,13 +49,16 @@ def test_the_page_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             if not any(word in command for word in NOT_HERE):
                 assert run(*shlex.split(command)[1:]) == 0, command
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    tables = [(table, dict(table)) for table in (KINDS, FORMATS, PROTOCOLS)]
+    tables = [(table, dict(table)) for table in (KINDS, FORMATS, PROTOCOLS, SKELETONS)]
+    commands = set(app)
     try:
         exec(compile("\n".join(blocks), f"{name}.md", "exec", dont_inherit=True), {"__name__": f"{name}_page"})
     finally:
         for table, before in tables:
             table.clear()
             table.update(before)  # type: ignore[arg-type]
+        for command in set(app) - commands:
+            del app[command]
     if name == "upsample":
         assert load("slow.bvh").frames == 8 * (clip.frames - 1) + 1
 

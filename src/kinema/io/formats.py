@@ -135,6 +135,11 @@ FORMATS: dict[str, Format] = {
 """Every format by name."""
 
 
+def register(name: str, row: Format) -> None:
+    """Make a format known by `name`; one of the same name is replaced."""
+    FORMATS[name] = row
+
+
 def load_clip(
     path: Path | str,
     *,

@@ -1,7 +1,7 @@
 """The catalogue: skeletons by name, each built when it is asked for.
 
-What a published protocol needs to know of a body (which joints a model sees, which coincide, which stand still) stands
-as constants in the file of its family: `catalog.cmu`, `catalog.h36m`, `catalog.keypoints`.
+What a published protocol needs to know of a body (which joints a model sees, which coincide, which do not move) is in
+constants in the file of its family: `skeletons.cmu`, `skeletons.h36m`, `skeletons.keypoints`.
 """
 
 from __future__ import annotations
@@ -35,6 +35,11 @@ SKELETONS: dict[str, Callable[[], Skeleton]] = {
 }
 """Name -> builder of every skeleton that kinema knows."""
 _SHORT = {"smpl": "smpl24", "smplh": "smplh52", "smplx": "smplx55", "h36m": "h36m17", "coco": "coco17"}
+
+
+def register(name: str, build: Callable[[], Skeleton]) -> None:
+    """Make a skeleton known by `name`; one of the same name is replaced."""
+    SKELETONS[name] = build
 
 
 def skeleton(name: str) -> Skeleton:
