@@ -98,7 +98,7 @@ def remembered(prior: PoseGPT, asked: Query, uniform: Tensor) -> Tensor:
 @torch.inference_mode()
 def largest_difference(prior: PoseGPT, asked: Query, tokens: Tensor) -> float:
     """Of the logits of both ways on the same tokens."""
-    told = prior.inputs.told(asked)
+    told = prior.inputs.labels(asked)
     memories = [Memory(tokens.shape[1]) for _ in prior.blocks]
     steps = [prior.run(prior.inputs(tokens[:, :0], told), memories)]
     steps += [

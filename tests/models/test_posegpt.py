@@ -145,7 +145,7 @@ def test_padding_of_a_clip_changes_none_of_its_tokens() -> None:
 
 def uncached(model: PoseGPT, question: Query, tokens: torch.Tensor) -> torch.Tensor:
     """Hidden states of the whole sequence at once."""
-    return model.run(model.inputs(tokens[:, :-1], model.inputs.told(question)))
+    return model.run(model.inputs(tokens[:, :-1], model.inputs.labels(question)))
 
 
 @pytest.mark.parametrize("inputs", [
@@ -160,7 +160,7 @@ def test_memory_changes_no_logit(inputs: InputsConfig) -> None:
     tokens = torch.randint(8, (2, 16, 2), generator=torch.Generator().manual_seed(3))
     whole = uncached(model, question, tokens)
     memories = [Memory(16) for _ in model.blocks]
-    told = model.inputs.told(question)
+    told = model.inputs.labels(question)
     steps = [model.run(model.inputs(tokens[:, :4], told), memories)]
     steps += [model.run(model.inputs(tokens[:, n : n + 1], told, first=n + 1), memories) for n in range(4, 15)]
     cached = torch.cat(steps, 1)

@@ -1,8 +1,8 @@
-"""What needs no training: hold the last pose, go on at the same speed, average the last few, interpolate.
+"""Models without training: hold the last pose, constant velocity, running average, interpolation.
 
-They read a `Query` like every other model and keep what is known of it untouched. A frame is known where its trust is
-above 0 and it is not padding: token by token where trust speaks of as many tokens as there are triples of features,
-and otherwise as a whole. They have no parameters, so their loss is a score and not something to minimise.
+They read a `Query` like every other model and return its known values unchanged. A frame is known where its confidence
+is above 0 and it is not padding: token by token if there are as many tokens as triples of features, otherwise as a
+whole. They have no parameters, so their loss is only a score.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from kinema.core.errors import UsageError, unknown_name
 from kinema.core.query import Batch, Query
 from kinema.geometry.curves import hermite, parabola_slope
 from kinema.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat, slerp
-from kinema.models.base import Model, repeat_samples
+from kinema.models.base import Model, Samples, repeat_samples
 
 InterpolationKind = Literal["linear", "cubic", "slerp"]
 _KINDS: tuple[InterpolationKind, ...] = ("linear", "cubic", "slerp")
@@ -28,13 +28,13 @@ _KINDS: tuple[InterpolationKind, ...] = ("linear", "cubic", "slerp")
 
 @dataclass(frozen=True)
 class _Known:
-    """The known frames of a query, found from every frame. Legend: token is 1 where a frame is known as a whole."""
+    """The known frames of a query, indexed from every frame. Legend: token is 1 where frames are known as a whole."""
 
     known: Bool[Tensor, "batch frame token"]
     values: Float[Tensor, "batch frame token dim"]
     time: Float[Tensor, "batch frame token"]
-    order: Int[Tensor, "batch frame token"]  # the frames, the known ones first, in the order of time
-    rank: Int[Tensor, "batch frame token"]  # how many frames are known up to and with each
+    order: Int[Tensor, "batch frame token"]  # the frames, known ones first, in time order
+    rank: Int[Tensor, "batch frame token"]  # the number of known frames up to and including each
 
     @classmethod
     def of(cls, query: Query) -> _Known:
@@ -53,10 +53,10 @@ class _Known:
         )
 
     def at(self, steps: int) -> tuple[Float[Tensor, "batch frame token dim"], Float[Tensor, "batch frame token 1"]]:
-        """Value and time of the known frame `steps` known frames after the last one up to each frame.
+        """Value and time of a known frame near each frame, counted in known frames.
 
-        0 is that one itself, 1 the next one, -1 the one before. Beyond the first and the last known frame, those.
-        Zero where nothing at all is known.
+        `steps` 0 is the last known frame up to each frame, 1 the next one, -1 the one before. Beyond the first and the
+        last known frame it is those. Zero where nothing is known.
         """
         last = (self.rank[:, -1:] - 1).clamp_min(0)
         place = torch.minimum((self.rank - 1 + steps).clamp_min(0), last)
@@ -66,16 +66,14 @@ class _Known:
 
 
 class Baseline(Model):
-    """A model without parameters: `_fill` says what stands where nothing is known."""
+    """A model without parameters: `_fill` gives the values where nothing is known."""
 
     @abstractmethod
     def _fill(self, known: _Known) -> Float[Tensor, "batch frame token dim"]:
         """A value for every frame, known or not."""
 
-    def predict(
-        self, query: Query, samples: int, generator: torch.Generator
-    ) -> Float[Tensor, "sample batch frame feat"]:
-        """The same answer for every sample; nothing is drawn. Padding stays as it is."""
+    def predict(self, query: Query, samples: int, generator: torch.Generator) -> Samples:
+        """The same answer for every sample. Padding is unchanged."""
         del generator
         known = _Known.of(query)
         given = known.known | ~query.valid[..., None]
@@ -92,14 +90,14 @@ class Baseline(Model):
 
 
 class ZeroVelocity(Baseline):
-    """The last known pose, held; before the first known one, that one. The hardest baseline over short times."""
+    """The last known pose is held; before the first known pose, that one. The hardest baseline over short times."""
 
     def _fill(self, known: _Known) -> Float[Tensor, "batch frame token dim"]:
         return known.at(0)[0]
 
 
 class ConstantVelocity(Baseline):
-    """On at the speed between the last two known frames: x(t) = x_n + (t - t_n) (x_n - x_m) / (t_n - t_m)."""
+    """The velocity of the last two known frames continues: x(t) = x_n + (t - t_n) (x_n - x_m) / (t_n - t_m)."""
 
     def _fill(self, known: _Known) -> Float[Tensor, "batch frame token dim"]:
         last, at_last = known.at(0)
@@ -128,12 +126,12 @@ class RunningAverage(Baseline):
 
 
 class Interpolate(Baseline):
-    """Between the known frames around each unknown one; beyond the first and the last, those are held.
+    """Interpolation between the known frames; beyond the first and the last, those are held.
 
-    "linear"; "cubic": Hermite pieces whose slopes come from the parabola through three known frames, so that it is
-    exact on parabolas inside and copes with uneven times; "slerp": every triple of features is a rotation vector in
-    radians (so the features must not be standardised) and goes the shortest way on the sphere.
-    Raises UsageError for another kind, and where "slerp" is asked of features that are not triples.
+    "linear"; "cubic": Hermite pieces whose slopes are those of the parabola through three known frames (exact on
+    parabolas, for uneven times too); "slerp": every triple of features is a rotation vector in radians (so features
+    must not be standardised), on the shortest path.
+    Raises UsageError for another kind, and for "slerp" of features that are not triples.
     """
 
     def __init__(self, kind: InterpolationKind) -> None:
@@ -163,7 +161,7 @@ def _hermite(known: _Known, w: Float[Tensor, "batch frame token 1"]) -> Float[Te
 
 
 def _middle_slope(before: Tensor, after: Tensor, h_before: Tensor, h_after: Tensor) -> Tensor:
-    """Slope at the middle of three points, of the parabola through them; at an end, the one slope that there is."""
+    """Slope at the middle of three points, of the parabola through them; at an end, the only slope."""
     both = parabola_slope(before, after, h_before, h_after)
     return torch.where(h_before > 0, torch.where(h_after > 0, both, before), after)
 
@@ -173,7 +171,7 @@ def _slerp_rotvecs(start: Tensor, end: Tensor, weight: Tensor) -> Tensor:
         raise UsageError(
             expected="features that are rotation vectors, three numbers a joint",
             got=f"{start.shape[-1]} features",
-            cure="Use 'linear' or 'cubic', or the representation of rotation vectors.",
+            cure="Use linear or cubic, or the representation RotationVectors.",
         )
     first = rotvec_to_rotmat(start.unflatten(-1, (-1, 3)))
     second = rotvec_to_rotmat(end.unflatten(-1, (-1, 3)))

@@ -1,9 +1,9 @@
-"""What is done in a clip: recognisers of labelled motion, and the features that generated motion is judged by.
+"""Classifiers of actions, and the features by which evaluators compare generated with real motion.
 
-"gru" is the default judge: small, deterministic, its state starts at zero, and it reads joint positions. "posegpt" is
-the transformer of PoseGPT's released evaluation (3,546,428 parameters for 168 numbers a frame and 60 classes), whose
-class token is a frame of ones that is pooled together with the first frame. In both, `features` is the last layer
-before the logits.
+"gru" is the default evaluator: small, deterministic, its state starts at zero, and it reads joint positions. "posegpt"
+is the transformer of PoseGPT's released evaluation (3,546,428 parameters for 168 numbers per frame and 60 classes),
+whose class token is a frame of ones that is pooled together with the first frame. `features` is the last layer before
+the logits.
 
 Legend: B batch, T frames, F numbers of a frame, D width, C classes.
 """
@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kinema.core.query import Batch, Query
-from kinema.models.base import FeatureShape, Model, repeat_samples
+from kinema.models.base import FeatureShape, Model, Samples, repeat_samples
 from kinema.nn.transformer import Block, Halve, sinusoid, start_small
 
 
 class EncoderStack(nn.Module):
-    """PoseGPT's encoder stack: half the frames by convolution and pooling, the places added once, then blocks."""
+    """PoseGPT's encoder stack: half the frames by convolution and pooling, positions added once, then blocks."""
 
     def __init__(self, width: int, layers: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class EncoderStack(nn.Module):
 
 
 class GruBody(nn.Module):
-    """Every second frame by convolution, a GRU both ways from a state of zeros, the mean and the largest over time."""
+    """A convolution of stride 2, a bidirectional GRU from a state of zeros, mean and maximum over time."""
 
     def __init__(self, width: int, hidden: int, features: int) -> None:
         super().__init__()
@@ -56,14 +56,14 @@ class GruBody(nn.Module):
         self.leave = nn.Linear(4 * hidden, features)
 
     def forward(self, x: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None) -> Float[Tensor, "B D"]:
-        """Features of clips, read to the last frame whatever is `valid`."""
+        """Features of clips; `valid` is not used: all frames are read."""
         del valid
         states, _ = self.gru(functional.gelu(self.enter(x.transpose(1, 2))).transpose(1, 2))
         return torch.tanh(self.leave(torch.cat((states.mean(1), states.amax(1)), -1)))
 
 
 class TransformerBody(nn.Module):
-    """PoseGPT's: a frame of ones before the others, a map of each, a stack, what the first token has become."""
+    """PoseGPT's: a frame of ones before the others, a linear map, a stack, the first token."""
 
     def __init__(self, width: int, hidden: int, layers: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -80,11 +80,11 @@ class TransformerBody(nn.Module):
 
 
 class Classifier(Model):
-    """A recogniser. Its loss is the binary cross-entropy of every class, so that a clip may have several labels."""
+    """A classifier. Its loss is the binary cross-entropy of every class, so a clip may have several labels."""
 
     @dataclass(frozen=True)
     class Config:
-        """`features` is the width of what `features` gives ("gru"; "posegpt" gives `width`). `dropout`, of "posegpt",
+        """`features` is the width of the features of "gru"; those of "posegpt" have `width`. `dropout`, of "posegpt",
         is also that of the weights of attention."""
 
         body: Literal["gru", "posegpt"] = "gru"
@@ -95,7 +95,7 @@ class Classifier(Model):
         dropout: float = 0.1
 
         def build(self, shape: FeatureShape) -> Classifier:
-            """The recogniser for features of this width and so many classes."""
+            """The classifier for features of this shape."""
             return Classifier(self, shape.width, shape.classes)
 
         def tiny(self) -> Classifier.Config:
@@ -115,7 +115,7 @@ class Classifier(Model):
             )
 
     def features(self, clips: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None) -> Float[Tensor, "B D"]:
-        """What the logits are made of. `valid` frames are there; None: all."""
+        """The input of the last layers. `valid` is the mask of frames; None: all are valid."""
         return self.body(clips, valid)
 
     def forward(self, clips: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None) -> Float[Tensor, "B C"]:
@@ -128,7 +128,7 @@ class Classifier(Model):
         return entropy.sum(1).mean()
 
     def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
-        """The cross-entropy of the labels given the whole window, and the share that is recognised."""
+        """The cross-entropy of the labels given the whole window, and the share of clips recognised."""
         del phase
         labels = batch.query.action
         logits = self(batch.target, batch.query.valid)
@@ -136,9 +136,7 @@ class Classifier(Model):
         right = labels.gather(1, logits.detach().argmax(1, keepdim=True)) > 0
         return {"loss": entropy.sum(1).mean(), "accuracy": right.to(logits).mean()}
 
-    def predict(
-        self, query: Query, samples: int, generator: torch.Generator
-    ) -> Float[Tensor, "sample batch frame feat"]:
-        """What is known: a recogniser adds nothing."""
+    def predict(self, query: Query, samples: int, generator: torch.Generator) -> Samples:
+        """The observed values: a classifier predicts no motion."""
         del generator
         return repeat_samples(query.observed, samples)

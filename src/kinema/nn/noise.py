@@ -17,24 +17,21 @@ def row_noise(
 ) -> Float[Tensor, "sample batch frame dim"]:
     """Standard normal numbers, on the CPU.
 
-    The first frames of a row are the same whatever is asked for after them and whoever else is in the batch: a longer
-    clip begins as the shorter one did.
+    A row's first frames depend neither on the number of frames nor on the batch: a longer clip begins as a shorter one.
     """
     base = int(torch.randint(2**62, (), generator=generator))
     width = -(-dim // _BLOCK) * _BLOCK
     noise = torch.empty(samples, batch, frames, width)
     for sample in range(samples):
         for row in range(batch):
-            seed = np.random.SeedSequence((base, sample, row)).generate_state(1, np.uint64)[0]
-            own = torch.Generator().manual_seed(int(seed >> np.uint64(1)))
-            noise[sample, row].normal_(generator=own)
+            noise[sample, row].normal_(generator=_stream(base, sample, row))
     return noise[..., :dim].contiguous()
 
 
 class RowStreams:
-    """A stream of normal numbers for every sample and row: what one draws does not depend on who else is drawn for.
+    """An independent stream of normal numbers for every sample and row; `base` is the seed of all.
 
-    `base` is the seed of all; sample 3 of row 7 is the same among 5 samples or 50, alone or in a batch.
+    Sample 3 of row 7 is the same among 5 samples or 50, alone or in a batch.
     """
 
     def __init__(self, base: int, samples: Sequence[int], rows: Sequence[int]) -> None:

@@ -1,7 +1,7 @@
-"""Forecasting from a prefix: what stands before the first unknown frame, and how an answer is fed back.
+"""Forecasting from a prefix: the frames before the first unknown one, and rolling out.
 
-Rows of a batch may have prefixes of different lengths; a prefix shorter than asked for is continued backwards by its
-first frame.
+Rows of a batch may have prefixes of different lengths; a prefix that is too short is extended backwards by its first
+frame.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Step = Callable[[Float[Tensor, "batch past feat"]], Float[Tensor, "batch next fe
 
 
 def prefix_length(query: Query) -> Int[Tensor, " batch"]:
-    """Number of leading frames before the first of which nothing is known."""
+    """The number of leading frames before the first frame without any known value."""
     return query.observed_frames().long().cumprod(1).sum(1)
 
 
@@ -37,9 +37,9 @@ def future_frames(batch: Batch, count: int) -> Float[Tensor, "batch count feat"]
 
 
 def roll_out(step: Step, query: Query, past: int) -> Float[Tensor, "batch frame feat"]:
-    """Fill a window by calling `step` on the last `past` frames, its own answers included, as often as needed.
+    """Fill a window by calling `step` on the last `past` frames, answers included, as often as needed.
 
-    Whatever is observed, also after the first gap, is returned as it was seen.
+    Observed frames, also after the first gap, are returned unchanged.
     """
     length = prefix_length(query)
     frames = query.observed.shape[1]

@@ -23,9 +23,9 @@ def attend(
 ) -> Float[Tensor, "batch token dim"]:
     """Attention of every token to the sources, softmax(q k / sqrt(dim / heads)) v in each head, the heads side by side.
 
-    `mask` is True where a token may look (bool), or is added to the scores (float); a token must be left at least one
-    source. With `causal` token t looks at the sources 0..t. `dropout` is the share of weights that is dropped; above 0
-    it keeps torch from the fused kernel.
+    `mask` is True where a token may attend (bool), or is added to the scores (float); every token needs at least one
+    source. With `causal` token t attends to the sources 0..t. `dropout` is the share of weights that is dropped; above
+    0 torch does not use its fused kernel.
     """
 
     def split(x: Tensor) -> Tensor:
@@ -34,7 +34,7 @@ def attend(
     shown = None if mask is None else mask[:, None]
     parts = tuple(split(each) for each in (query, key, value))
     if query.device.type == "cpu" and torch.is_grad_enabled():
-        # The way back of the fused kernel in bfloat16 takes four times as long on a CPU as in float32.
+        # On a CPU the backward pass of the fused kernel takes four times as long in bfloat16 as in float32.
         with torch.autocast("cpu", enabled=False):
             answer = functional.scaled_dot_product_attention(
                 *(part.to(torch.promote_types(part.dtype, torch.float32)) for part in parts),
@@ -60,7 +60,7 @@ def rotate_pairs(
 
 
 class Memory:
-    """Keys and values of the tokens that one block has seen, in room for `most` of them."""
+    """Keys and values of the tokens that one block has processed, at most `most` of them."""
 
     def __init__(self, most: int) -> None:
         self.most, self.length = most, 0
@@ -73,20 +73,20 @@ class Memory:
         value: Float[Tensor, "batch token dim"],
         heads: int,
     ) -> Float[Tensor, "batch token dim"]:
-        """Takes in keys and values, and looks from the first tokens at those up to each, or from one at all."""
-        asked, new_key, new_value = (each.unflatten(-1, (heads, -1)).transpose(1, 2) for each in (query, key, value))
+        """Adds keys and values; the first tokens attend causally to each other, a later one to all stored."""
+        split, new_key, new_value = (each.unflatten(-1, (heads, -1)).transpose(1, 2) for each in (query, key, value))
         start, self.length = self.length, self.length + key.shape[1]
         keys, values = self._room(new_key)[:, :, :, : self.length]
         keys[:, :, start:], values[:, :, start:] = new_key, new_value
         if not start:
-            answer = functional.scaled_dot_product_attention(asked, new_key, new_value, is_causal=True)
-        else:  # for one row of weights the fused kernel is slower than two products
-            weights = (keys @ (asked * asked.shape[-1] ** -0.5).mT).softmax(-2)
+            answer = functional.scaled_dot_product_attention(split, new_key, new_value, is_causal=True)
+        else:  # for one row of weights two products are faster than the fused kernel
+            weights = (keys @ (split * split.shape[-1] ** -0.5).mT).softmax(-2)
             answer = weights.mT @ values
         return answer.transpose(1, 2).flatten(-2)
 
     def _room(self, new: Float[Tensor, "batch head token dim"]) -> Float[Tensor, "2 batch head room dim"]:
-        """The store, twice as large as before where it is full: what is read together then lies close together."""
+        """The store, doubled where it is full, so that what is read together is close together in memory."""
         held = self._store
         if held is None or held.shape[3] < self.length:
             twice = max(16, self.length, 0 if held is None else 2 * held.shape[3])
@@ -98,10 +98,10 @@ class Memory:
 
 
 class Block(nn.Module):
-    """x + attention(norm x), then x + mlp(norm x), the multi-layer perceptron four times as wide with a GELU.
+    """x + attention(norm x), then x + mlp(norm x), with an inner width of four times `dim` and a GELU.
 
-    Linear maps start at N(0, 0.02). With `rotary` queries and keys are turned by their place (Su et al. 2021), so that
-    only the distance of two tokens matters, not where a window begins. `attention_dropout` drops weights of attention.
+    Linear maps start at N(0, 0.02). With `rotary` queries and keys are rotated by their position (Su et al. 2021), so
+    only the distance of two tokens matters. `attention_dropout` drops weights of attention.
     """
 
     def __init__(
@@ -129,10 +129,9 @@ class Block(nn.Module):
         mask: Bool[Tensor, "batch token"] | None = None,
         memory: Memory | None = None,
     ) -> Float[Tensor, "batch token dim"]:
-        """One block. `mask` says which tokens are there; these stand first. A causal block needs none: it changes
-        only what the tokens that are not there become.
+        """One block. `mask` is True for the tokens that exist, which are the first; a causal block needs none.
 
-        With `memory` the tokens follow those that it holds: any number of them at first, one at a time after that.
+        With `memory` the tokens follow the stored ones: any number of them at first, then one at a time.
         """
         query, key, value = self.ask(self.norm_self(x)).chunk(3, -1)
         before = 0 if memory is None else memory.length
@@ -141,14 +140,14 @@ class Block(nn.Module):
         if memory is not None:
             answer = memory.attend(query, key, value, self.heads)
         else:
-            answer = self._look(query, key, value, mask)
+            answer = self._attend(query, key, value, mask)
         x = x + self.dropout(self.leave(answer))
         return x + self.dropout(self.feed(self.norm_feed(x)))
 
-    def _look(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
         shown = None
         if mask is not None:
-            # A row of which nothing is there must look at something.
+            # A row without any token must attend to something.
             shown = (mask | ~mask.any(1, keepdim=True))[:, None]
             if self.causal:
                 shown = shown & shown.new_ones(query.shape[1], query.shape[1]).tril()
@@ -157,7 +156,7 @@ class Block(nn.Module):
 
 
 def rotated_by_place(x: Float[Tensor, "batch token dim"], heads: int, first: int) -> Float[Tensor, "batch token dim"]:
-    """Every head's pairs of numbers rotated by angles that grow with the place; the first token's place is `first`."""
+    """Every head's pairs of numbers rotated by angles proportional to the position, which starts at `first`."""
     half = x.shape[-1] // heads // 2
     rates = torch.exp(torch.arange(half, device=x.device) * (-math.log(1000.0) / half))
     angles = torch.arange(first, first + x.shape[1], device=x.device)[:, None, None] * rates
@@ -167,16 +166,17 @@ def rotated_by_place(x: Float[Tensor, "batch token dim"], heads: int, first: int
 
 def start_small(layer: nn.Module) -> None:
     """Weights from N(0, 0.02), no bias."""
-    if isinstance(layer, nn.Linear | nn.Embedding):
-        nn.init.normal_(layer.weight, std=0.02)
-    if isinstance(layer, nn.Linear) and layer.bias is not None:  # pyright: ignore[reportUnnecessaryComparison]
-        nn.init.zeros_(layer.bias)
+    for name, weight in layer.named_parameters(recurse=False):
+        if name == "bias":
+            nn.init.zeros_(weight)
+        else:
+            nn.init.normal_(weight, std=0.02)
 
 
 def sinusoid(places: Int[Tensor, "*b"], dim: int, *, interleaved: bool = False) -> Float[Tensor, "*b dim"]:
-    """Sines, then cosines, of places at wavelengths from 2 pi to 20,000 pi tokens (Vaswani et al. 2017).
+    """Sines, then cosines, of positions at wavelengths from 2 pi to 20,000 pi tokens (Vaswani et al. 2017).
 
-    `interleaved`: the sine and the cosine of each wavelength stand side by side, as in PoseGPT's code.
+    `interleaved`: sine and cosine of each wavelength are side by side, as in PoseGPT's code.
     """
     rates = torch.exp(torch.arange(dim // 2, device=places.device) * (-math.log(10_000.0) / (dim // 2)))
     angles = places[..., None] * rates
@@ -192,10 +192,9 @@ Padding = Literal["absent", "seen"]
 class Halve(nn.Module):
     """Two frames become one token: a convolution, then the larger of each pair ("conv"), or a linear map ("cat").
 
-    Where `causal`, the convolution sees a frame and the one before it, so that token i depends on frames up to 2 i + 1;
-    otherwise it sees one frame on either side. A token is there if its first frame is. Masked frames count as absent;
-    with `padding` "seen" the convolution reads what they hold, and tokens that are not there keep what it made of them,
-    as in PoseGPT's code.
+    If `causal`, the convolution reads a frame and the one before it, so token i depends on frames up to 2 i + 1;
+    otherwise it reads one frame on either side. A token exists if its first frame does. Masked frames are zeros; with
+    `padding` "seen" their values are read, and masked tokens keep the result, as in PoseGPT's code.
     """
 
     def __init__(
@@ -209,7 +208,7 @@ class Halve(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch frame dim"], mask: Bool[Tensor, "batch frame"]
     ) -> tuple[Float[Tensor, "batch token dim"], Bool[Tensor, "batch token"]]:
-        """Tokens, and which of them are there; the last of an odd number makes none."""
+        """Tokens and their mask; the last frame of an odd number gives none."""
         x = x * mask[..., None] if self.padding == "absent" else x
         tokens = mask[:, ::2]
         if self.pair is not None:
@@ -228,10 +227,10 @@ class Halve(nn.Module):
 
 
 class Double(nn.Module):
-    """A token becomes two frames: a transposed convolution whose one frame too many is cut off.
+    """A token becomes two frames: a transposed convolution, whose one extra frame is cut off.
 
     `trim` "back" cuts the last: frame f depends on tokens up to f // 2. "front" cuts the first, as PoseGPT's code does:
-    every odd frame then depends on the token after its own. `padding` "seen" reads what masked tokens hold.
+    every odd frame then depends on the token after its own. `padding` "seen" reads the values of masked tokens.
     """
 
     def __init__(self, dim: int, trim: Trim, *, padding: Padding = "absent") -> None:

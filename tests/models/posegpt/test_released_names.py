@@ -178,7 +178,7 @@ def test_a_released_prior_is_read_whole_and_says_the_same_logits(*, both: bool) 
     for number in range(LAYERS):
         x = released_block(own, f"blocks.{number}", x, causal=True)
     x = functional.layer_norm(x, (D,), own["ln_f.weight"], own["ln_f.bias"])
-    hidden = model.run(model.inputs(tokens, model.inputs.tell(action, frames)))
+    hidden = model.run(model.inputs(tokens, model.inputs.embed(action, frames)))
     for book in range(BOOKS):
         expected = functional.linear(x, own[f"list_head.{book}.weight"])
         assert torch.allclose(model.logits(hidden, [tokens[..., 0]] * book), expected, rtol=1e-4, atol=1e-4)

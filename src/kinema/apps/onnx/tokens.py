@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from kinema.apps.onnx.ports import Axis, Example, InUnits, Port, PortedNetwork, Sizes, numbers
-from kinema.models.posegpt.inputs import Told
+from kinema.models.posegpt.inputs import Labels
 from kinema.models.posegpt.model import PoseGPT
 from kinema.models.posegpt.tokenizer import PoseTokens
 from kinema.nn.transformer import Memory, attend
@@ -63,12 +63,13 @@ class _Conditioned(nn.Module):
         super().__init__()
         self.model = model
 
-    def conditions(self, action: Tensor | None, frames: Tensor | None) -> tuple[Told, bool]:
+    def conditions(self, action: Tensor | None, frames: Tensor | None) -> tuple[Labels, bool]:
         """The conditions, and whether the rows are doubled for guidance, the second half without an action."""
-        told = self.model.inputs.tell(action, frames)
-        if self.model.config.choice.guidance == 1 or told[0] is None:
-            return told, False
-        return (torch.cat((told[0], 0 * told[0])), None if told[1] is None else torch.cat((told[1], told[1]))), True
+        of_action, of_length = self.model.inputs.embed(action, frames)
+        if self.model.config.choice.guidance == 1 or of_action is None:
+            return (of_action, of_length), False
+        twice = None if of_length is None else torch.cat((of_length, of_length))
+        return (torch.cat((of_action, 0 * of_action)), twice), True
 
 
 class _Step(_Conditioned):
@@ -77,10 +78,10 @@ class _Step(_Conditioned):
     def forward(
         self, tokens: Tensor, uniform: Tensor, action: Tensor | None = None, frames: Tensor | None = None
     ) -> Tensor:
-        told, guided = self.conditions(action, frames)
+        labels, guided = self.conditions(action, frames)
         if guided:
             tokens = torch.cat((tokens, tokens))
-        hidden = self.model.run(self.model.inputs(tokens, told))[:, -1]
+        hidden = self.model.run(self.model.inputs(tokens, labels))[:, -1]
         return self.model.choose(hidden, uniform, guided=guided)
 
 
@@ -90,11 +91,11 @@ class _CachedStep(_Conditioned):
     def forward(
         self, last: Tensor, cache: Tensor, uniform: Tensor, action: Tensor | None = None, frames: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        told, guided = self.conditions(action, frames)
+        labels, guided = self.conditions(action, frames)
         last = torch.cat((last, last)) if guided else last
         first = cache.shape[2]
         nothing = torch.arange(first, first + 1)[:, None] == 0  # no token came before: `last` is ignored
-        x = torch.where(nothing, self.model.inputs(last[:, :0], told), self.model.inputs(last, told, first=first))
+        x = torch.where(nothing, self.model.inputs(last[:, :0], labels), self.model.inputs(last, labels, first=first))
         memories = [_Past(past) for past in cache.unbind(0)]
         hidden = self.model.run(x, cast("list[Memory]", memories))[:, -1]
         grown = torch.stack([memory.pairs for memory in memories])

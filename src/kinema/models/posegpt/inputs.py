@@ -1,4 +1,4 @@
-"""What a model of tokens is given at every step: the token before, the place, the action, the length.
+"""The inputs of PoseGPT's prior at every step: the token before, the position, the action, the length.
 
 Legend: R rows, N tokens, K books, D width.
 """
@@ -17,20 +17,20 @@ from kinema.core.errors import UsageError
 from kinema.core.query import Query
 from kinema.nn.transformer import sinusoid, start_small
 
-Told = tuple[Tensor | None, Tensor | None]  # of the action and of the length [R, D]
+Labels = tuple[Tensor | None, Tensor | None]  # embeddings of the action and of the length [R, D]
 
 
 @dataclass(frozen=True)
 class InputsConfig:
-    """`places` "none" is for blocks that turn queries and keys by their place themselves.
+    """`places` are the embeddings of positions; "none" is for blocks with rotary attention.
 
-    `every_step` tells action and length at every token (otherwise the action stands in for the first token and the
-    length is not told); `concatenate` puts token, place, action and length side by side before a linear map (otherwise
-    they are added). `lengths` is the number of lengths in frames that are told apart, 0 for none, and their rows start
-    at N(0, `length_start`); `action_rows` the least size of the table of actions, whose rows start at
-    N(0, `action_start`). `small_fuse` starts the linear map at N(0, 0.02), otherwise it starts as torch's.
-    `shared_row` keeps the table of PoseGPT's code, in which the last code of a book and "none" of the next share a row.
-    Raises UsageError where `every_step` is off and a length is told or parts are concatenated.
+    With `every_step` action and length are given at every token; otherwise the action replaces the first token and the
+    length is not given. `concatenate` puts token, position, action and length side by side before a linear map;
+    otherwise they are added. `lengths` is the number of distinct lengths in frames, 0 for none; their rows start at
+    N(0, `length_start`). `action_rows` is the least size of the table of actions, whose rows start at
+    N(0, `action_start`). `small_fuse` starts the linear map at N(0, 0.02) instead of torch's default. `shared_row`
+    keeps the table of PoseGPT's code, in which the last code of a book and "none" of the next share a row.
+    Raises UsageError where `every_step` is off and a length is given or parts are concatenated.
     """
 
     places: Literal["learned", "interleaved", "sine", "none"] = "learned"
@@ -46,14 +46,14 @@ class InputsConfig:
     def __post_init__(self) -> None:
         if not self.every_step and (self.concatenate or self.lengths):
             raise UsageError(
-                expected="action and length told at every step, where they are concatenated or a length is told",
+                expected="every_step, where parts are concatenated or a length is given",
                 got="every_step false",
                 cure="Set every_step, or concatenate to false and lengths to 0.",
             )
 
 
 class TokenInputs(nn.Module):
-    """Tables of codes, places, actions and lengths, and how they are joined."""
+    """Tables of codes, positions, actions and lengths, and how they are joined."""
 
     def __init__(self, config: InputsConfig, dim: int, books: int, codes: int, block: int, classes: int) -> None:
         super().__init__()
@@ -73,10 +73,10 @@ class TokenInputs(nn.Module):
         if self.action_table is not None:
             nn.init.normal_(self.action_table.weight, std=config.action_start)
 
-    def told(self, query: Query) -> Told:
-        """What a query says of action (label weights, several at once) and length.
+    def labels(self, query: Query) -> Labels:
+        """The embeddings of a query's action (label weights, several at once) and length.
 
-        Raises UsageError where the query's classes are not the model's; a query without classes tells no action.
+        Raises UsageError where the query's classes are not the model's; a query without classes has no action.
         """
         weights = query.action
         if self.action_table is not None:
@@ -86,14 +86,14 @@ class TokenInputs(nn.Module):
                 raise UsageError(
                     expected=f"weights of {self.classes} actions",
                     got=f"{weights.shape[-1]}",
-                    cure="Ask with the labels that the model was trained with.",
+                    cure="Use the labels that the model was trained with: `kinema models` lists them.",
                 )
-        return self.tell(weights, query.valid.sum(1))
+        return self.embed(weights, query.valid.sum(1))
 
-    def tell(self, weights: Float[Tensor, "R class"] | None, frames: Int[Tensor, " R"] | None) -> Told:
-        """What there is to say of label weights and of a length in frames, where there are tables for them.
+    def embed(self, weights: Float[Tensor, "R class"] | None, frames: Int[Tensor, " R"] | None) -> Labels:
+        """The embeddings of label weights and of a length in frames, where there are tables for them.
 
-        Where parts are concatenated it has gone through its columns of the linear map: once, not per token.
+        Where parts are concatenated, the embedding's columns of the linear map are applied here, once, not per token.
         """
         action, length = None, None
         columns = iter(self._columns()[1 + (self.config.places != "none") :])
@@ -106,12 +106,12 @@ class TokenInputs(nn.Module):
             length = _through(length, next(columns, None))
         return action, length
 
-    def forward(self, tokens: Int[Tensor, "R N K"], told: Told, *, first: int = 0) -> Float[Tensor, "R M D"]:
-        """Inputs at the places from `first` on: at place 0 nothing (so M = N + 1), at place n token n - 1."""
+    def forward(self, tokens: Int[Tensor, "R N K"], labels: Labels, *, first: int = 0) -> Float[Tensor, "R M D"]:
+        """Inputs at the positions from `first` on: nothing at position 0 (so M = N + 1), token n - 1 at position n."""
         step = self.codes if self.config.shared_row else self.codes + 1
         rows = tokens + 1 + step * torch.arange(self.books, device=tokens.device)
         x = self.token_table(torch.where(tokens < 0, 0, rows)).flatten(-2)
-        action, length = told
+        action, length = labels
         if first == 0:
             start = x.new_zeros(x.shape[0], 1, x.shape[-1])
             x = torch.cat((start if self.config.every_step or action is None else start + action[:, None], x), 1)
@@ -127,7 +127,7 @@ class TokenInputs(nn.Module):
         return sum(parts[1:], parts[0])
 
     def _columns(self) -> tuple[Tensor, ...]:
-        """The linear map's columns of tokens, places, action and length, those that there are."""
+        """The linear map's columns of tokens, positions, action and length, those that exist."""
         return () if self.fuse is None else self.fuse.weight.split(self.dim, 1)
 
     def _places(self, where: Int[Tensor, " M"], dim: int) -> Float[Tensor, "M D"]:
@@ -136,5 +136,5 @@ class TokenInputs(nn.Module):
         return sinusoid(where, dim, interleaved=self.config.places == "interleaved")
 
 
-def _through(said: Float[Tensor, "R D"], columns: Float[Tensor, "D D"] | None) -> Float[Tensor, "R D"]:
-    return said if columns is None else functional.linear(said, columns)
+def _through(x: Float[Tensor, "R D"], columns: Float[Tensor, "D D"] | None) -> Float[Tensor, "R D"]:
+    return x if columns is None else functional.linear(x, columns)

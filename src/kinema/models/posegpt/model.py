@@ -1,7 +1,7 @@
 """PoseGPT's prior (Lucas, Baradel et al., ECCV 2022, section 3.2): the next codes of a motion from those before.
 
-A causal transformer over the tokens of a frozen tokeniser, told the action (label weights, several at once) and the
-length in frames. A past is tokenised and continued; without one, motion is made from nothing.
+A causal transformer over the tokens of a frozen tokeniser, given the action (label weights, several at once) and the
+length in frames. A past is tokenised and continued; without one, a motion is generated.
 
 Legend: R rows (samples x batch), N tokens, K books, D width.
 """
@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from kinema.core.errors import UsageError
 from kinema.core.query import Batch, Query
-from kinema.models.base import FeatureShape, Model
+from kinema.models.base import FeatureShape, Model, Samples
 from kinema.models.posegpt.inputs import InputsConfig, TokenInputs
 from kinema.models.posegpt.quantizers import masked_mean
 from kinema.models.posegpt.released_weights import from_released
@@ -29,7 +29,7 @@ from kinema.nn.noise import row_noise
 from kinema.nn.prefix import prefix_length
 from kinema.nn.transformer import Block, Memory, start_small
 
-_MANY = 10  # tokens, from which on laying out linear maps is worth it
+_MANY = 10  # tokens, from which on packing linear maps is worth it
 
 
 @runtime_checkable
@@ -40,12 +40,12 @@ class Tokeniser(Protocol):
 
     @property
     def books(self) -> int:
-        """Codes to a token."""
+        """The number of codes per token."""
         ...
 
     @property
     def codes(self) -> int:
-        """Choices for a code."""
+        """The number of values of a code."""
         ...
 
     def encode(self, features: Tensor, valid: Tensor) -> Tensor:
@@ -58,7 +58,7 @@ class Tokeniser(Protocol):
 
 
 class PoseGPT(Model):
-    """The prior with its tokeniser, which is not trained any more."""
+    """The prior with its frozen tokeniser."""
 
     deterministic = False
     has_temperature = True
@@ -67,12 +67,12 @@ class PoseGPT(Model):
     class Config:
         """The defaults are the paper's sizes; `stage` names the stage that trained the tokeniser.
 
-        `attention_dropout` is that of the weights of attention. `inputs` says how action and length are told; without
-        places in them, attention turns by place (rotary).
-        `dependent` lets each book of a token know the books before it. `ending` "eos" lets the model end a motion
-        early. In training, input codes are kept with probability `keep` and replaced by random ones otherwise, and the
-        action is left out with probability `forget`, which `choice.guidance` needs. `blend` is how many frames a
-        continuation takes to leave the observed pose. Sequences beyond `block` tokens go on from their last half.
+        `attention_dropout` is that of the weights of attention. `inputs` describes how action and length are given;
+        with `inputs.places` "none", attention is rotary. `dependent` gives each book of a token the books before it.
+        `ending` "eos" lets the model end a motion early. In training, input codes are kept with probability `keep` and
+        replaced by random ones otherwise, and the action is left out with probability `forget`, which `choice.guidance`
+        needs. The offset between the last observed frame and the answer fades out over `blend` frames. A sequence
+        beyond `block` tokens continues from its last half.
         """
 
         stage: str = "tokens"
@@ -92,18 +92,18 @@ class PoseGPT(Model):
         blend: int = 10
 
         def build_on(self, shape: FeatureShape, earlier: Mapping[str, Model]) -> PoseGPT:
-            """The prior upon a trained tokeniser. Raises UsageError where there is none, or settings do not fit it."""
+            """The prior with a trained tokeniser. Raises UsageError where there is none, or settings do not fit it."""
             tokeniser = earlier.get(self.stage)
             if not isinstance(tokeniser, Tokeniser):
                 raise UsageError(
                     expected=f"a stage named '{self.stage}' before this one, that trains a tokeniser",
                     got=", ".join(earlier) or "no stage at all",
-                    cure="Correct `stage`, or the order of the recipe's stages.",
+                    cure="Put a stage with PoseTokens.Config before this one, and its name in `stage`.",
                 )
             return PoseGPT(self, shape, tokeniser)
 
         def build(self, shape: FeatureShape) -> PoseGPT:
-            """Raises UsageError: there must be a tokeniser (`build_on`)."""
+            """Raises UsageError: the model needs a tokeniser (`build_on`)."""
             return self.build_on(shape, {})
 
         def tiny(self) -> PoseGPT.Config:
@@ -144,7 +144,7 @@ class PoseGPT(Model):
         return last if self.config.head == "linear" else nn.Sequential(nn.Linear(dim, dim), nn.GELU(), last)
 
     def train(self, mode: bool = True) -> PoseGPT:
-        """Training mode, but for the tokeniser, which stays as it is."""
+        """Training mode, but for the tokeniser, which is frozen."""
         super().train(mode)
         self.tokeniser.eval()
         return self
@@ -155,7 +155,7 @@ class PoseGPT(Model):
         return [value for name, value in self.named_parameters() if not name.startswith("tokeniser.")]
 
     def from_released(self, state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-        """The tensors of the released prior, and of its tokeniser where it is given too."""
+        """The tensors of the released prior, and of its tokeniser where that is given too."""
         return from_released(state)
 
     def run(self, x: Float[Tensor, "R M D"], memories: list[Memory] | None = None) -> Float[Tensor, "R M D"]:
@@ -166,24 +166,24 @@ class PoseGPT(Model):
         return self.norm(x)
 
     def logits(self, hidden: Float[Tensor, "*b D"], codes: list[Tensor]) -> Float[Tensor, "*b code"]:
-        """Of the book that follows those whose codes are given."""
+        """Logits of the book after those whose codes are given."""
         for table, chosen in zip(self.within, codes, strict=False):
             hidden = hidden + table(chosen.clamp(0, self.codes - 1))
         return self.heads[len(codes)](hidden)
 
     def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
-        """Cross-entropy of the true codes, mean over books and tokens; `accuracy` is the share guessed right."""
+        """Cross-entropy of the true codes, mean over books and tokens; `accuracy` is the share predicted right."""
         with torch.no_grad():
             truth = self._tokens.encode(batch.target, batch.query.valid)[:, : self.config.block]
             given = self._corrupted(truth)
-        told = self.inputs.told(batch.query)
-        if self.training and self.config.forget and told[0] is not None:
+        labels = self.inputs.labels(batch.query)
+        if self.training and self.config.forget and labels[0] is not None:
             kept = torch.rand(len(truth), 1, device=truth.device) >= self.config.forget
-            told = (told[0] * kept, told[1])
-        hidden = self.run(self.inputs(given[:, :-1], told))
+            labels = (labels[0] * kept, labels[1])
+        hidden = self.run(self.inputs(given[:, :-1], labels))
         mask = truth[..., 0] >= 0
         target = truth
-        if self.config.ending == "eos":  # the first token that is not there is the end; those after it are nothing
+        if self.config.ending == "eos":  # the first absent token is the end; those after it do not count
             target = truth.masked_fill(~mask[..., None], self.codes)
             mask = mask | functional.pad(mask, (1, 0), value=True)[:, :-1]
         scores = [self.logits(hidden, list(target[..., :book].unbind(-1))).float() for book in range(self.books)]
@@ -205,16 +205,16 @@ class PoseGPT(Model):
     def continue_tokens(
         self, query: Query, known: Int[Tensor, "R N K"], counts: Int[Tensor, " R"], uniform: Float[Tensor, "R N K"]
     ) -> Int[Tensor, "R N K"]:
-        """Tokens after the first `counts` of each row; `uniform` numbers in (0, 1) are all the chance there is.
+        """Tokens after the first `counts` of each row; all randomness is in `uniform` numbers in (0, 1).
 
-        Every token is computed once: the blocks remember keys and values. Where many are made, linear maps are laid out
-        for it (`kinema.models.posegpt.sampling`).
+        Every token is computed once: the blocks remember keys and values. For many tokens, linear maps are packed
+        (`models.posegpt.sampling.packed`).
         """
         config, guided = self.config, self.config.choice.guidance != 1 and self.inputs.action_table is not None
-        told = self.inputs.told(query)
-        if guided:  # the second half of the rows is told no action
-            told = cast("tuple[Tensor, Tensor | None]", told)
-            told = (torch.cat((told[0], 0 * told[0])), None if told[1] is None else torch.cat((told[1], told[1])))
+        labels = self.inputs.labels(query)
+        if guided:  # the second half of the rows is given no action
+            action, length = cast("tuple[Tensor, Tensor | None]", labels)
+            labels = (torch.cat((action, 0 * action)), None if length is None else torch.cat((length, length)))
         tokens, total, base = known.clone(), known.shape[1], 0
         begin = int(counts.min()) if len(counts) else total
         rows = len(known) * (2 if guided else 1)
@@ -228,19 +228,19 @@ class PoseGPT(Model):
                 given, first = tokens[:, base:step], 0
             else:
                 given, first = tokens[:, step - 1 : step], step - base
-            x = self.inputs(torch.cat((given, given)) if guided else given, told, first=first)
+            x = self.inputs(torch.cat((given, given)) if guided else given, labels, first=first)
             chosen = ready.choose(ready.run(x, memories)[:, -1], uniform[:, step], guided=guided)
             tokens[:, step] = torch.where((step < counts)[:, None], known[:, step], chosen)
         return tokens
 
     def choose(self, hidden: Tensor, uniform: Float[Tensor, "R K"], *, guided: bool) -> Int[Tensor, "R K"]:
-        """The codes of a token, book after book; where `guided`, the second half of `hidden` was told no action."""
+        """The codes of a token, book after book; where `guided`, the second half of `hidden` has no action."""
         codes: list[Tensor] = []
         for book in range(self.books):
             given = [torch.cat((code, code)) for code in codes] if guided else codes
             scores = self.logits(hidden, given)
             if book:
-                scores = scores[:, : self.codes]  # the first book alone says whether the motion ends
+                scores = scores[:, : self.codes]  # the first book alone can end the motion
             codes.append(self.config.choice.pick(scores, uniform[:, book], guided=guided))
         return torch.stack(codes, -1)
 
@@ -252,17 +252,15 @@ class PoseGPT(Model):
         return other
 
     @torch.no_grad()
-    def predict(
-        self, query: Query, samples: int, generator: torch.Generator
-    ) -> Float[Tensor, "sample batch frame feat"]:
-        """What is observed as it is, the rest from codes. The past is told in whole tokens, rounded down.
+    def predict(self, query: Query, samples: int, generator: torch.Generator) -> Samples:
+        """Observed frames unchanged, the rest from codes. The past is given in whole tokens, rounded down.
 
         Raises UsageError where a row has no frame at all.
         """
         batch, frames, _ = query.observed.shape
         length = query.valid.sum(1)
         if frames == 0 or int(length.min()) == 0:
-            raise UsageError(expected="at least one frame to say", got="a length of 0", cure="Ask for a longer motion.")
+            raise UsageError(expected="at least one frame", got="a length of 0", cure="Ask for a longer motion.")
         prefix = prefix_length(query)
         counts = prefix // self.factor
         total = -(-int(length.max()) // self.factor)
@@ -273,13 +271,13 @@ class PoseGPT(Model):
             rows, known.repeat(samples, 1, 1), counts.repeat(samples), torch.special.ndtr(chance)
         )
         there = torch.arange(total, device=prefix.device) < -(-rows.valid.sum(1) // self.factor)[:, None]
-        there &= (tokens[..., 0] < self.codes).long().cumprod(1).bool()  # an end chosen early
+        there &= (tokens[..., 0] < self.codes).long().cumprod(1).bool()  # up to an early end
         there[:, 0] = True
         answer = self._frames(tokens, there, frames)
         return joined(rows, answer, prefix.repeat(samples), self.config.blend).unflatten(0, (samples, batch))
 
     def _known(self, query: Query, counts: Int[Tensor, " B"], total: int) -> Int[Tensor, "B N K"]:
-        """Tokens of the past, -1 after it; what is not known is not read."""
+        """Tokens of the past, -1 after it; unknown frames are not read."""
         most = int(counts.max())
         known = counts.new_full((len(counts), total, self.books), -1)
         if most:
@@ -289,7 +287,7 @@ class PoseGPT(Model):
         return known
 
     def _frames(self, tokens: Tensor, there: Bool[Tensor, "R N"], frames: int) -> Float[Tensor, "R T F"]:
-        """Decoded; after its end, a motion stands still in its last frame."""
+        """Decoded frames; after its end, a motion holds its last frame."""
         tokens = tokens.clamp(max=self.codes - 1).masked_fill(~there[..., None], -1)
         decoded = self._tokens.decode(tokens)
         last = there.sum(1)[:, None] * self.factor - 1
@@ -299,10 +297,14 @@ class PoseGPT(Model):
 
 def _check(config: PoseGPT.Config, books: int, codes: int) -> None:
     if config.width % books:
-        raise UsageError(expected=f"a width that {books} books share", got=f"{config.width}", cure="Change the width.")
+        raise UsageError(
+            expected=f"a width that {books} books share",
+            got=f"{config.width}",
+            cure=f"Set width to a multiple of {books}.",
+        )
     if config.choice.top_k > codes:
         raise UsageError(
             expected=f"top_k from 0 (all) to the {codes} codes of a book",
             got=f"{config.choice.top_k}",
-            cure="Lower it.",
+            cure=f"Set choice.top_k to {codes} or less.",
         )

@@ -1,8 +1,8 @@
 """Vector quantisers behind one interface: vectors in, the nearest of a finite set of codes out, with gradients.
 
 A quantiser has `books` books of `codes` codes each; a token is one code of every book. `forward(z, mask)` gives the
-quantised vectors (straight-through: the gradient passes as if nothing had been done), the indices, a loss, and how the
-books are used. Where `mask` is False, vectors are 0, indices -1, and nothing is learnt.
+quantised vectors (straight-through: the gradient of the identity), the indices, a loss, and statistics of use. Where
+`mask` is False, vectors are 0, indices -1, and nothing is learnt.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from kinema.core.errors import UsageError
 def nearest(
     z: Float[Tensor, "batch token book dim"], table: Float[Tensor, "book code dim"]
 ) -> Int[Tensor, "batch token book"]:
-    """The code of every book that is nearest by squared distance (the vector's own square is the same for all)."""
+    """The nearest code of every book by squared distance (without the vector's own square, which is constant)."""
     products = torch.einsum("btkd,kcd->btkc", z.detach(), table.detach())
     return (table.detach().square().sum(-1) - 2 * products).argmin(-1)
 
@@ -37,29 +37,28 @@ def gathered(
 
 
 def histogram(indices: Int[Tensor, " row"], codes: int) -> Float[Tensor, " code"]:
-    """How often each code occurs."""
+    """The count of each code."""
     return torch.bincount(indices, minlength=codes).float()
 
 
 def masked_mean(values: Float[Tensor, "batch token"], mask: Bool[Tensor, "batch token"]) -> Float[Tensor, ""]:
-    """The mean where `mask` is True; 0 where it is nowhere."""
+    """The mean where `mask` is True; 0 if it is False everywhere."""
     return (values * mask).sum() / mask.sum().clamp(min=1)
 
 
 def check_split(dim: int, books: int) -> None:
-    """Raises UsageError where a vector cannot be shared out evenly among the books."""
+    """Raises UsageError where the books do not divide a vector evenly."""
     if dim % books:
-        raise UsageError(
-            expected=f"a width that {books} books share evenly", got=f"{dim}", cure="Choose a multiple of the books."
-        )
+        cure = f"Set dim to {max(1, dim // books) * books}."
+        raise UsageError(expected=f"a multiple of {books} (books) for dim", got=f"{dim}", cure=cure)
 
 
 class Book(nn.Module):
-    """One book whose codes are running means of the vectors that chose them; codes that nobody chooses start anew.
+    """One book whose codes are running means of the vectors that chose them; unused codes are reset.
 
-    Started from the first batch's vectors. A code whose running count falls below `dead` times the mean takes the
-    place of a vector of the batch, drawn from torch's own generator (which a training loop seeds by the step). All
-    state is in buffers, so that a resumed run goes on as it would have.
+    It starts from the first batch's vectors. A code whose running count falls below `dead` times the mean is set to a
+    vector of the batch, drawn from torch's own generator (which the training loop seeds by the step). All state is in
+    buffers, so a resumed run gives the same result.
     """
 
     codes: Tensor
@@ -77,7 +76,7 @@ class Book(nn.Module):
 
     @torch.no_grad()
     def start(self, z: Float[Tensor, "row dim"]) -> None:
-        """Codes from the data, once."""
+        """Initialise the codes from data, once."""
         if bool(self.ready) or not len(z):
             return
         count = len(self.codes)
@@ -89,7 +88,7 @@ class Book(nn.Module):
 
     @torch.no_grad()
     def follow(self, z: Float[Tensor, "row dim"], indices: Int[Tensor, " row"]) -> None:
-        """Take in the vectors that chose codes, then revive the dead."""
+        """Update the means by the vectors that chose codes, then reset dead codes."""
         if not len(z):
             return
         self.counts.mul_(self.decay).add_(histogram(indices, len(self.counts)), alpha=1 - self.decay)
@@ -104,13 +103,13 @@ class Book(nn.Module):
         self.codes.copy_(self.sums / self.counts.clamp(min=1e-6)[:, None])
 
 
-_FORGET = 0.99  # per training step, of the usage that perplexity and dead codes are read from
+_FORGET = 0.99  # per training step: decay of the usage behind perplexity and dead codes
 _DEAD = 0.01  # a code used less than this share of the mean counts as dead
 
 
 @dataclass(frozen=True, eq=False)
 class Quantised:
-    """What a quantiser answers. `stats` are scalars for the log: perplexity and the share of dead codes."""
+    """A quantiser's output. `stats` are scalars for the log: perplexity and the share of dead codes."""
 
     vectors: Float[Tensor, "batch token dim"]
     indices: Int[Tensor, "batch token book"]
@@ -130,14 +129,14 @@ class Quantiser(nn.Module, ABC):
 
     @abstractmethod
     def lookup(self, indices: Int[Tensor, "batch token book"]) -> Float[Tensor, "batch token dim"]:
-        """The vectors that tokens stand for; 0 where an index is negative."""
+        """The vectors of tokens; 0 where an index is negative."""
 
     @abstractmethod
     def quantise(self, z: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Vectors without gradient tricks, indices, and the loss."""
+        """Vectors (straight-through), indices, and the loss."""
 
     def forward(self, z: Float[Tensor, "batch token dim"], mask: Bool[Tensor, "batch token"]) -> Quantised:
-        """The nearest codes. Computed in float32 whatever the precision around."""
+        """The nearest codes, computed in float32 also under autocast."""
         with torch.autocast(z.device.type, enabled=False):
             vectors, indices, loss = self.quantise(z.float(), mask)
             vectors = vectors * mask[..., None]
@@ -157,8 +156,8 @@ class Quantiser(nn.Module, ABC):
 class Product(Quantiser):
     """Every book quantises its own part of the vector; codes are learnt by the loss (van den Oord et al. 2017).
 
-    Loss: |sg(z) - c|^2 + beta |z - sg(c)|^2 per token. With `legacy_beta` the weights change places, as in PoseGPT's
-    code (and taming-transformers' "legacy" order): codes then hardly follow, and most die.
+    Loss: |sg(z) - c|^2 + beta |z - sg(c)|^2 per token. `legacy_beta` exchanges the two weights, as in PoseGPT's code
+    (and taming-transformers' "legacy" order): codes then learn slowly, and most die.
     """
 
     def __init__(self, dim: int, books: int, codes: int, *, beta: float = 0.25, legacy_beta: bool = False) -> None:
@@ -181,10 +180,10 @@ class Product(Quantiser):
 
 
 class Averaged(Quantiser):
-    """Product quantisation with codes that are running means (exponential moving average), and dead codes revived.
+    """Product quantisation with codes that are exponential moving averages; dead codes are reset.
 
-    For the first `warmup` training steps vectors pass as they are: codes taken from an encoder that has learnt nothing
-    lie all in one place, and hold the encoder there.
+    For the first `warmup` training steps vectors pass unchanged: the codes of an untrained encoder are all alike, and
+    would keep the encoder so.
     """
 
     steps: Tensor
@@ -211,7 +210,7 @@ class Averaged(Quantiser):
         return gathered(torch.stack([book.codes for book in self._books]), indices)
 
     def quantise(self, z: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Nearest codes; in training, the codes then follow."""
+        """Nearest codes; in training, the codes are then updated."""
         parts = z.unflatten(-1, (self.books, -1))
         if self.training and int(self.steps) < self.warmup:
             self.steps += 1
@@ -234,9 +233,9 @@ class Averaged(Quantiser):
 
 
 class Residual(Quantiser):
-    """Every book quantises what the books before it left over (Zeghidour et al. 2021), codes as running means.
+    """Every book quantises the residual of the books before it (Zeghidour et al. 2021), codes as running means.
 
-    In training a row uses, with probability `drop`, only the first few books, so that these say as much as they can.
+    In training a row uses, with probability `drop`, only the first few books, so that these carry most information.
     """
 
     def __init__(
@@ -282,7 +281,7 @@ class Residual(Quantiser):
 
 
 class Finite(Quantiser):
-    """Finite scalar quantisation (Mentzer et al. 2024): a few bounded numbers, each rounded; there is no table to die.
+    """Finite scalar quantisation (Mentzer et al. 2024): a few bounded numbers, each rounded; there is no table.
 
     Every book rounds `len(levels)` numbers, number i to one of `levels[i]` values; codes = the product of the levels.
     """
@@ -292,17 +291,19 @@ class Finite(Quantiser):
     def __init__(self, dim: int, books: int, levels: tuple[int, ...]) -> None:
         super().__init__(dim, books, math.prod(levels))
         if not levels or min(levels) < 2:
-            raise UsageError(expected="at least 2 levels for every number", got=f"{levels}", cure="Give more levels.")
+            raise UsageError(
+                expected="at least 2 levels for every number", got=f"{levels}", cure="Set levels to 8,8,4."
+            )
         self.register_buffer("levels", torch.tensor(levels), persistent=False)
         self.enter = nn.Linear(dim, books * len(levels))
         self.leave = nn.Linear(books * len(levels), dim)
 
     def digits_to_index(self, digits: Int[Tensor, "*b level"]) -> Int[Tensor, "*b"]:
-        """Digit i, from 0 to levels[i] - 1, counts as much as the product of the levels before it."""
+        """Digit i, from 0 to levels[i] - 1, has the product of the levels before it as its weight."""
         return (digits * self._places).sum(-1)
 
     def index_to_digits(self, index: Int[Tensor, "*b"]) -> Int[Tensor, "*b level"]:
-        """The way back."""
+        """The inverse of `digits_to_index`."""
         return index[..., None].div(self._places, rounding_mode="floor") % self.levels
 
     def lookup(self, indices: Int[Tensor, "batch token book"]) -> Float[Tensor, "batch token dim"]:

@@ -1,9 +1,9 @@
 """Weights of the released PoseGPT under our names: of its tokeniser, its prior, or a state that holds both.
 
-The tokeniser's key, query and value become one map, a book's table a row of ours; the prior's tables are told apart by
-name or size. Buffers that say where attention may look, and frozen sinusoids, are left out: they are computed here.
-Names that are not written down anywhere (a stack's convolution, its norm and its last map) are recognised by shape.
-Nothing is permuted: `places="interleaved"` has the released order of channels.
+The tokeniser's key, query and value become one map, a book's table a row of ours; the prior's tables are recognised by
+name or size. Masks of attention and frozen sinusoids are left out: they are computed here. Modules whose names are not
+documented (a stack's convolution, its norm and its last map) are recognised by shape. Nothing is permuted:
+`places="interleaved"` has the released order of channels.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _TOKENS = re.compile(
 
 
 def from_released(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-    """Our tensors, and the names of those that have no place here.
+    """Our tensors, and the released names without a counterpart.
 
-    A tokeniser's tensors get the names that `PoseTokens` has, a prior's those of `PoseGPT`; where there is a prior, a
-    tokeniser beside it gets the names that it has within. What the release does not store begins as it does here: how
-    often codes were used, and the scales of losses.
+    A tokeniser's tensors get the names of `PoseTokens`, a prior's those of `PoseGPT`; beside a prior, a tokeniser gets
+    the names that it has inside `PoseGPT`. What the release does not store has its initial value: the usage of codes
+    and the scales of losses.
     """
     plain = {name.removeprefix("module."): tensor for name, tensor in state.items()}
     inner = {name: name.split("gpt.", 1)[1] for name in plain if re.match(r"(?:.*\.)?gpt\.", name)}
@@ -47,9 +47,9 @@ def from_released(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[
     unplaced = [name for name, new in coded.items() if new in lost]
     if not prior:
         return tokens, unplaced
-    said, lost = _prior(prior | tables)
+    placed, lost = _prior(prior | tables)
     back = {new: name for name, new in inner.items()}
-    return {f"tokeniser.{name}": tensor for name, tensor in tokens.items()} | said, unplaced + [
+    return {f"tokeniser.{name}": tensor for name, tensor in tokens.items()} | placed, unplaced + [
         back.get(name, name) for name in lost
     ]
 
@@ -148,7 +148,7 @@ def _width(made: Mapping[str, Tensor]) -> int:
 
 
 def _computed(name: str, tensor: Tensor) -> bool:
-    """Whether we compute this ourselves: a mask of attention, or the sinusoid."""
+    """Whether this is computed here: a mask of attention, or the sinusoid."""
     if re.search(r"\battn\.(?:mask|bias)$", name):
         return True
     table = tensor.squeeze()

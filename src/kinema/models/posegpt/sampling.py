@@ -19,10 +19,10 @@ from kinema.core.query import Query
 
 @dataclass(frozen=True)
 class Choice:
-    """How a code is drawn. `temperature` 0 takes the likeliest; `top_k` 0 leaves all codes in, as `top_p` 1 does.
+    """How a code is drawn. `temperature` 0 takes the most probable; `top_k` 0 and `top_p` 1 keep all codes.
 
     `guidance` is the scale of classifier-free guidance (Ho and Salimans 2022): logits are without + guidance (with -
-    without); 1 is none. Raises UsageError for values that cannot be.
+    without); 1 is none. Raises UsageError for values out of range.
     """
 
     temperature: float = 1.0
@@ -50,8 +50,8 @@ class Choice:
         """One code per row, by numbers in (0, 1); where `guided`, the second half of the rows is the one without."""
         scores = scores.float()
         if guided:
-            told, untold = scores[: uniform.shape[0]], scores[uniform.shape[0] :]
-            scores = untold + self.guidance * (told - untold)
+            conditional, free = scores[: uniform.shape[0]], scores[uniform.shape[0] :]
+            scores = free + self.guidance * (conditional - free)
         if self.temperature == 0:
             return scores.argmax(-1)
         scores = scores / self.temperature
@@ -64,7 +64,7 @@ class Choice:
             weights = weights.masked_fill(torch.zeros_like(beyond).scatter(-1, order, beyond), 0.0)
         reached = weights.cumsum(-1)
         picked = (reached <= uniform[:, None] * reached[:, -1:]).sum(-1)
-        # Rounding at the far end must not pick a code that was left out.
+        # Rounding at the upper end must not pick an excluded code.
         last = (weights > 0).long().cumsum(-1).argmax(-1)
         return torch.minimum(picked, last)
 
@@ -73,7 +73,7 @@ Module = TypeVar("Module", bound=nn.Module)
 
 
 class PackedLinear(nn.Module):
-    """A linear map in oneDNN's own layout, best for `rows` rows and good for any number; without gradients."""
+    """A linear map in oneDNN's own layout, fastest for `rows` rows, correct for any number; without gradients."""
 
     def __init__(self, layer: nn.Linear, rows: int) -> None:
         super().__init__()
@@ -86,12 +86,12 @@ class PackedLinear(nn.Module):
 
 
 def packed(module: Module, rows: int, keep: Sequence[object] = ()) -> Module:
-    """A module that answers as `module` does, to a few roundings, with its linear maps laid out for `rows` rows.
+    """`module` with its linear maps packed for `rows` rows; its outputs are equal up to rounding.
 
-    It shares every parameter, and what it is to `keep`: parts that stay as they are. Of weights that change later it
-    knows nothing. Where there is nothing to
-    gain it is `module` itself: elsewhere than on a CPU, in another precision than float32, with gradients, and without
-    oneDNN. Laying out takes as long as some three products of 32 rows.
+    torch's linear map rearranges its weights in every product, half of the work at few rows; here it is done once, at
+    the cost of about three products of 32 rows. The result shares every parameter and the parts in `keep`; it must not
+    be used after weights change. It is `module` itself where packing does not help: not on a CPU, not in float32, with
+    gradients, or without oneDNN.
     """
     kept = [part for each in keep if isinstance(each, nn.Module) for part in each.modules()]
     weights = list(module.parameters())
@@ -111,14 +111,14 @@ def _kernels() -> Any:
 
 
 def _known() -> bool:
-    """torch's own compiler uses these two kernels; they have no public name."""
+    """Whether torch has the two kernels, which its own compiler uses; they have no public name."""
     return hasattr(_kernels(), "_reorder_linear_weight") and hasattr(_kernels(), "_linear_pointwise")
 
 
 def joined(
     query: Query, answer: Float[Tensor, "R T F"], prefix: Int[Tensor, " R"], blend: int
 ) -> Float[Tensor, "R T F"]:
-    """The answer after the observed prefix without a jump: the gap at the seam is closed over `blend` frames."""
+    """The answer after the observed prefix without a jump: the offset at the seam fades out over `blend` frames."""
     seam = (prefix - 1).clamp(min=0)[:, None, None].expand(-1, 1, answer.shape[2])
     gap = (query.observed - answer).gather(1, seam) * (prefix > 0)[:, None, None]
     after = torch.arange(answer.shape[1], device=answer.device) - seam[:, :, 0]

@@ -1,9 +1,9 @@
 """PoseGPT's tokeniser (Lucas, Baradel et al., ECCV 2022, section 3.1): motion as a few codes per pair of frames.
 
 A transformer encoder halves the rate, a quantiser picks codes, a transformer decoder doubles the rate again. Three
-presets: "offline" (every frame sees every frame), "causal" (the encoder sees the past only, so that a past can be
-tokenised without its future), "online" (the decoder too). The last `path` features are the way of the root and have a
-head of their own.
+presets: "offline" (every frame attends to every frame), "causal" (the encoder reads the past only, so that a past can
+be tokenised without its future), "online" (the decoder too). The last `path` features are the root trajectory and have
+their own head.
 
 Legend: B batch, T frame, N token, F feature, D width.
 """
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kinema.core.query import Batch, Query
-from kinema.models.base import FeatureShape, Model, repeat_samples
+from kinema.models.base import FeatureShape, Model, Samples, repeat_samples
 from kinema.models.posegpt.quantizers import QuantiserConfig, masked_mean
 from kinema.models.posegpt.released_weights import from_released
 from kinema.nn.transformer import Block, Double, Halve, Padding, Trim, sinusoid, start_small
@@ -31,7 +31,7 @@ _TERMS = ("root", "body", "path", "points", "velocity")  # each has a scale; the
 
 
 class Stack(nn.Module):
-    """[halve] -> dropout -> blocks, each told the places -> [double] -> LayerNorm -> Linear."""
+    """[halve] -> dropout -> blocks, with positions -> [double] -> LayerNorm -> Linear."""
 
     def __init__(self, config: PoseTokens.Config, layers: int, *, encoder: bool) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class Stack(nn.Module):
         start_small(self.leave)
 
     def forward(self, x: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"]) -> tuple[Tensor, Tensor]:
-        """The sequence at its new rate, and which of it is there."""
+        """The sequence at its new rate, and its mask."""
         if self.halve is not None:
             x, mask = self.halve(x, mask)
         x = self.dropout(x)
@@ -60,19 +60,19 @@ class Stack(nn.Module):
             where = torch.arange(x.shape[1], device=x.device)
             added = sinusoid(where, x.shape[-1], interleaved=self.places == "interleaved").to(x.dtype)
         for place, block in enumerate(self.blocks):
-            told = x if added is None or (place and not self.every_block) else x + added
-            x = block(told, mask if self.padded else None)
+            placed = x if added is None or (place and not self.every_block) else x + added
+            x = block(placed, mask if self.padded else None)
         if self.spread is not None:
             x, mask = self.spread(x, mask), mask.repeat_interleave(2, 1)
         return self.leave(self.norm(x)), mask
 
 
 class Straight(nn.Module):
-    """The straight way beside the stacks: the frames of a token, side by side, to its vector and back, linearly.
+    """A linear skip connection beside the stacks: the frames of a token, side by side, to its vector and back.
 
-    The way back sees `reach` tokens: those on either side too, or (causal) those before, so that the errors of single
-    codes, which make a motion shiver, can be averaged out. At first it is the transpose of the way in, the own token
-    alone: training begins with most of every pose in the vector, and the stacks learn what is left.
+    The decoding map reads `reach` tokens, on both sides or (causal) before, so that errors of single codes, which cause
+    jitter, are averaged. It starts as the transpose of the encoding map on the token itself: training begins with most
+    of every pose in the vector, and the stacks learn the rest.
     """
 
     def __init__(self, factor: int, width: int, code: int, *, causal: bool, reach: int = 9) -> None:
@@ -90,14 +90,14 @@ class Straight(nn.Module):
         return self.enter(features.unflatten(1, (-1, self.factor)).flatten(-2))
 
     def decode(self, vectors: Float[Tensor, "B N code"]) -> Float[Tensor, "B T F"]:
-        """Frames of vectors; beyond the ends, nothing."""
+        """Frames of vectors; zeros beyond the ends."""
         count, around = vectors.shape[1], functional.pad(vectors, (0, 0, self.before, self.after))
         observed = torch.cat([around[:, place : place + count] for place in range(self.before + self.after + 1)], -1)
         return self.leave(observed).unflatten(-1, (self.factor, -1)).flatten(1, 2)
 
 
 class PoseTokens(Model):
-    """The tokeniser. `encode` gives codes, `decode` features; trained to give back what it was given."""
+    """The tokeniser, an autoencoder. `encode` gives codes, `decode` features."""
 
     graphs = ("encode", "decode")
 
@@ -106,15 +106,14 @@ class PoseTokens(Model):
         """The defaults are the paper's sizes with the mended parts; width 384, one stack of 6 blocks per side.
 
         `layers` has one entry per halving of the rate. `upsample_trim` "front" keeps the released code's look-ahead of
-        one token, `padding` "seen" what it reads beyond the end of a clip. `dropout` holds everywhere unless
-        `inner_dropout` says otherwise for the blocks and for what the decoder is given; `attention_dropout` is that of
-        the weights of attention. `places` "interleaved" are the paper's sines, added before every block (or the first
-        alone, without `every_block`), "sine" the same in another order of channels; with "rotary", clips longer than
-        those of training are nothing new.
-        `straight` adds a linear way from frames to token and back beside the stacks; see `Straight`.
-        Weights: `pose` of the features, `path` of the way's last columns, `points` (metres, needs
-        `FeatureShape.points`), their `velocity` (metres per second) and `acceleration` (m/s^2), `codebook` of the
-        quantiser. The laws "laplacian" and "gaussian" learn a scale per term.
+        one token, `padding` "seen" what it reads beyond the end of a clip. `inner_dropout` replaces `dropout` in the
+        blocks and at the decoder's input; `attention_dropout` is that of the weights of attention. `places`
+        "interleaved" are the paper's sines, added before every block (without `every_block` before the first), "sine"
+        the same in another order of channels; "rotary" works beyond the length of training clips.
+        `straight` adds a linear skip connection; see `Straight`.
+        Weights: `pose` of the features, `path` of the root trajectory, `points` (metres, needs `FeatureShape.points`),
+        their `velocity` (m/s) and `acceleration` (m/s^2), `codebook` of the quantiser. The laws "laplacian" and
+        "gaussian" learn a scale per term.
         """
 
         preset: Literal["offline", "causal", "online"] = "causal"
@@ -143,12 +142,12 @@ class PoseTokens(Model):
 
         @property
         def encoder_causal(self) -> bool:
-            """Whether tokens know nothing of later frames."""
+            """Whether tokens depend on no later frame."""
             return self.preset != "offline"
 
         @property
         def decoder_causal(self) -> bool:
-            """Whether frames know nothing of later tokens."""
+            """Whether frames depend on no later token."""
             return self.preset == "online"
 
         def build(self, shape: FeatureShape) -> PoseTokens:
@@ -190,27 +189,27 @@ class PoseTokens(Model):
 
     @property
     def books(self) -> int:
-        """Codes to a token."""
+        """The number of codes per token."""
         return self.quantiser.books
 
     @property
     def codes(self) -> int:
-        """Choices for a code."""
+        """The number of values of a code."""
         return self.quantiser.codes
 
     def encode(self, features: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"]) -> Int[Tensor, "B N book"]:
-        """Codes; -1 where there is no frame. A last pair that is not full is filled up with its first frame."""
+        """Codes; -1 where there is no frame. An incomplete last token repeats its last frame."""
         z, mask = self.encode_vectors(features, valid)
         return self.quantiser(z, mask).indices
 
     def decode(self, indices: Int[Tensor, "B N book"]) -> Float[Tensor, "B T F"]:
-        """Features of `factor` frames per token; tokens of -1 are taken for absent."""
+        """Features of `factor` frames per token; tokens of -1 are absent."""
         return self.decode_vectors(self.quantiser.lookup(indices), (indices >= 0).all(-1))
 
     def encode_vectors(
         self, features: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"]
     ) -> tuple[Float[Tensor, "B N code"], Bool[Tensor, "B N"]]:
-        """What is quantised, and which tokens are there."""
+        """The vectors before quantisation, and the mask of tokens."""
         more = -features.shape[1] % self.factor
         whole = torch.cat((features, features[:, -1:].expand(-1, more, -1)), 1)
         return self.encode_whole(whole, functional.pad(valid, (0, more), value=False))
@@ -218,7 +217,7 @@ class PoseTokens(Model):
     def encode_whole(
         self, features: Float[Tensor, "B T F"], mask: Bool[Tensor, "B T"]
     ) -> tuple[Float[Tensor, "B N code"], Bool[Tensor, "B N"]]:
-        """The same of a whole number of tokens."""
+        """`encode_vectors` for a whole number of tokens."""
         x = self.enter(features)
         for stack in self.encoder:
             x, mask = stack(x, mask)
@@ -234,7 +233,7 @@ class PoseTokens(Model):
         return answer if self.straight is None else answer + self.straight.decode(vectors)
 
     def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
-        """What is lost on the way: features, joints in space (the root's path included), and the quantiser's own."""
+        """Reconstruction losses of features and of joints in space (with the root's path), and the quantiser's loss."""
         truth, valid, config = batch.target, batch.query.valid, self.config
         z, mask = self.encode_vectors(truth, valid)
         coded = self.quantiser(z, mask)
@@ -255,25 +254,23 @@ class PoseTokens(Model):
                 found, there = (x.diff(dim=1, prepend=x[:, :1]) * self.shape.fps for x in (found, there))
                 parts[name] = (found, there, config.points_law, weight)
         losses = {
-            name: masked_mean(self._surprise(name, found - there, law), valid)
+            name: masked_mean(self._negative_log_likelihood(name, found - there, law), valid)
             for name, (found, there, law, _) in parts.items()
         }
         total = sum((parts[name][3] * value for name, value in losses.items()), config.codebook_weight * coded.loss)
         logged = {name: value.detach() for name, value in (losses | coded.stats | {"codebook": coded.loss}).items()}
         return {"loss": torch.as_tensor(total)} | logged
 
-    def _surprise(self, term: str, error: Float[Tensor, "B T feat"], law: Law) -> Float[Tensor, "B T"]:
-        """The mean negative log-likelihood of errors; where the law has no scale to learn, without its constant."""
+    def _negative_log_likelihood(self, term: str, error: Float[Tensor, "B T feat"], law: Law) -> Float[Tensor, "B T"]:
+        """Mean over features; without the constant where the law has no scale to learn."""
         scale = self.scales[_TERMS.index("velocity" if term == "acceleration" else term)]
         if law in ("l2", "gaussian"):
             constant = 0.5 * math.log(2 * math.pi) + 0.5 * scale if law == "gaussian" else 0.0
             return constant + 0.5 * (error.square() / scale.exp()).mean(-1)
         return (math.log(2) + scale if law == "laplacian" else 0.0) + (error.abs() / scale.exp()).mean(-1)
 
-    def predict(
-        self, query: Query, samples: int, generator: torch.Generator
-    ) -> Float[Tensor, "sample batch frame feat"]:
-        """What is observed as it is; the rest as the tokens of what is observed decode (nothing is foretold)."""
+    def predict(self, query: Query, samples: int, generator: torch.Generator) -> Samples:
+        """Observed frames unchanged; the rest decoded from the tokens of the observed values: it predicts nothing."""
         del generator
         known = query.observed_frames()
         answer = self.decode(self.encode(query.observed, query.valid))[:, : query.observed.shape[1]]

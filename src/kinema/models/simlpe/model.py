@@ -1,4 +1,15 @@
-"""TODO"""
+"""siMLPe: forecasting by multi-layer perceptrons over time and pose (Guo et al., WACV 2023).
+
+The paper's network ("linear" mixing) transforms the last N observed frames by a DCT over time, mixes them by blocks of
+[linear over time, layer norm over features, residual], transforms back, and adds the last observed frame; it has no
+activation function. "gelu" mixing lifts its limits: pre-norm blocks of two linear maps with a GELU between, alternately
+over time and over the pose; a basis over time that starts as the DCT and is learnt; and its own hidden width. Longer
+futures are rolled out.
+
+Legend: N observed frames, P answered frames, T tokens of time, B batch, F features of a pose. Tensors are laid out
+T x B x F: a linear map over time is then one matrix product on T x (B F), the layer norm runs over contiguous memory,
+and nothing inside is transposed.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +26,7 @@ from torch.nn import functional
 
 from kinema.core.query import Batch, Query
 from kinema.geometry.dct import dct_matrix
-from kinema.models.base import FeatureShape, Model, repeat_samples
+from kinema.models.base import FeatureShape, Model, Samples, repeat_samples
 from kinema.nn.prefix import future_frames, last_frames, roll_out
 
 
@@ -36,7 +47,16 @@ _OUTER = re.compile(r"(?:^|\.)(?:\w+_)?fc_(in|out)\.(weight|bias)$")
 
 
 def from_released(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-    """The tensors by the names of `SiMLPe`, and the released names that stand for none."""
+    """The tensors of a released checkpoint by the names of `SiMLPe`, and the released names without a counterpart.
+
+        motion_fc_in.{weight,bias}                        enter
+        motion_mlp.mlps.N.fc0.fc.{weight,bias}            blocks.N.mix (over time)
+        motion_mlp.mlps.N.norm0.{alpha,beta}              blocks.N.norm; [1, F, 1] there, [F] here
+        motion_fc_out.{weight,bias}                       leave
+
+    Older checkpoints have motion_transformer.transformer.N for motion_mlp.mlps.N: only the number and what follows it
+    are read. Features are metres of the same joints in the same order and axes.
+    """
     found: dict[str, Tensor] = {}
     unmatched: list[str] = []
     for name, value in state.items():
@@ -117,9 +137,9 @@ class SiMLPe(Model):
     class Config:
         """The defaults are the paper's (sections 3 and 4.2): 50 frames in, 10 out, 48 linear blocks.
 
-        `tokens`, `width` and `dropout` are of "gelu" mixing (0: as many as frames seen, as features): every second of
-        its `layers` is followed by a block over the pose. `weights` says how much each joint counts in the loss (none:
-        all the same).
+        `tokens`, `width` and `dropout` are of "gelu" mixing (0: as many as observed frames, as features): every second
+        of its `layers` is followed by a block over the pose. `weights` are the joints' weights in the loss (none:
+        equal).
         """
 
         observed: int = 50
@@ -174,7 +194,7 @@ class SiMLPe(Model):
         return (over_time(self.to_frames, tokens) + x[-1]).transpose(0, 1)
 
     def from_released(self, state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-        """See `models.simlpe.model`."""
+        """See the function of this name."""
         return from_released(state)
 
     def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
@@ -187,16 +207,14 @@ class SiMLPe(Model):
         velocity = joint_distance(answer.diff(dim=1), truth.diff(dim=1), weights)
         return {"loss": position + velocity, "position": position.detach(), "velocity": velocity.detach()}
 
-    def predict(
-        self, query: Query, samples: int, generator: torch.Generator
-    ) -> Float[Tensor, "sample batch frame feat"]:
-        """One answer, repeated; frames beyond one pass are answered by feeding the answer back."""
+    def predict(self, query: Query, samples: int, generator: torch.Generator) -> Samples:
+        """One answer, repeated; frames beyond one pass are rolled out."""
         del generator  # deterministic
         return repeat_samples(roll_out(self, query, self.config.observed), samples)
 
 
 def _first_basis(observed: int, predicted: int, tokens: int) -> Float[Tensor, "T N"]:
-    """Where a learnt basis starts: the DCT of the observed frames with the last one held over the horizon.
+    """The initial learnt basis: the DCT of the observed frames with the last one held over the horizon.
 
     Tokens beyond the transform's rows start at random.
     """

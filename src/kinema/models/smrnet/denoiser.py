@@ -35,7 +35,7 @@ class GraphConvolution(nn.Module):
         self.bias = nn.Parameter(torch.zeros(width))
 
     def start_awake(self) -> None:
-        """A starts as the identity and W keeps the variance, so that the first steps see more than the bias."""
+        """A starts as the identity and W keeps the variance, so that the input has an effect from the first step on."""
         nn.init.eye_(self.nodes)
         self.nodes.data.add_(_SMALL * torch.randn_like(self.nodes))
         nn.init.xavier_uniform_(self.weight)
@@ -44,8 +44,8 @@ class GraphConvolution(nn.Module):
 class TwinGraph(nn.Module):
     """Two graph convolutions, one over tokens and one over features, then a linear map ("DTGCN").
 
-    gelu(A X W + b), transposed, gelu(A' X' W' + b'), transposed back, V x + c; dropout after each GELU. The second is,
-    without the transposes, a linear map of features by A' and a mix of tokens by W'.
+    gelu(A X W + b), transposed, gelu(A' X' W' + b'), transposed back, V x + c; dropout after each GELU. Without the
+    transposes the second is a linear map of features by A' and a mix of tokens by W'.
     """
 
     def __init__(self, tokens: int, width: int, dropout: float) -> None:
@@ -74,10 +74,10 @@ class TwinGraph(nn.Module):
 
 
 class SharedAttention(nn.Module):
-    """LN(x + attention of LN(x) to given keys and values): no biases, no map of what comes out.
+    """LN(x + attention of LN(x) to given keys and values), without biases and without an output map.
 
-    The keys belong to a window; all samples of the window share them, so the samples' tokens stand side by side as the
-    queries of one attention. `heads` must divide `width`.
+    All samples of a window share its keys, so their tokens are the queries of one attention. `heads` must divide
+    `width`.
     """
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
@@ -90,7 +90,7 @@ class SharedAttention(nn.Module):
         self.leave = nn.LayerNorm(width)
 
     def sources(self, c: Float[Tensor, "n W D"]) -> tuple[Tensor, Tensor]:
-        """Keys and values [W head n dim] of conditions that are normalised already."""
+        """Keys and values [W head n dim] of normalised conditions."""
         return _heads(self.key(c)[:, None], self.heads), _heads(self.value(c)[:, None], self.heads)
 
     def forward(self, x: Float[Tensor, "n S W D"], sources: tuple[Tensor, Tensor]) -> Float[Tensor, "n S W D"]:
@@ -105,8 +105,8 @@ class SharedAttention(nn.Module):
         return self.leave(x + found)
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        # For so few tokens the fused kernel's way back takes many times as long as these products; and the published
-        # network drops attention weights, which the fused kernel cannot.
+        # For so few tokens the backward pass of the fused kernel takes many times as long as these products, and the
+        # published network drops attention weights, which the fused kernel cannot.
         scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
         return functional.dropout(scores.softmax(-1), self.dropout, training=True) @ value
 
@@ -114,7 +114,7 @@ class SharedAttention(nn.Module):
 class ResidualLayer(nn.Module):
     """One motion residual layer ("STCF-GCN"): p = G1(x); u = attention(x, c); q = G2(u) + u; s = p + q.
 
-    The layer hands on x - back(s) and adds z = forth(s) to the answer, a pair of backcast and forecast as in N-BEATS.
+    The next layer gets x - back(s), the output the sum of forth(s): backcast and forecast as in N-BEATS.
     """
 
     def __init__(self, tokens: int, width: int, heads: int, dropout: float, attention_dropout: float) -> None:
@@ -131,13 +131,13 @@ class ResidualLayer(nn.Module):
         return self.attention.sources(self.source_norm(c))
 
     def forward(self, x: Float[Tensor, "n S W D"], sources: tuple[Tensor, Tensor]) -> Float[Tensor, "n S W D"]:
-        """s, of which both answers are linear maps."""
+        """s, of which backcast and forecast are linear maps."""
         u = self.attention(x, sources)
         return self.first(x) + self.second(u) + u
 
 
 class Observation(nn.Module):
-    """What a window's observation says, independent of level and sample: embedding, self-attention, twin graph."""
+    """The embedding of a window's observation, independent of level and sample: self-attention, then a twin graph."""
 
     def __init__(
         self, tokens: int, features: int, width: int, heads: int, dropout: float, attention_dropout: float
@@ -163,7 +163,7 @@ def sinusoid(level: Int[Tensor, " W"], width: int) -> Float[Tensor, "W D"]:
 
 
 def _heads(x: Float[Tensor, "n S W D"], heads: int) -> Float[Tensor, "W head nS dim"]:
-    """Tokens and samples become one axis; a view, for they stand side by side."""
+    """Tokens and samples become one axis (a view)."""
     return x.unflatten(-1, (heads, -1)).permute(2, 3, 0, 1, 4).flatten(2, 3)
 
 
@@ -171,10 +171,10 @@ Sources = list[tuple[Tensor, Tensor]]  # keys and values of every layer
 
 
 class Reading(nn.Module):
-    """The whole observation at once: every joint of every observed frame may speak to every token.
+    """A perceptron with residual blocks on all coefficients of the N observed frames.
 
-    A perceptron with residual blocks upon all coefficients of the N observed frames, as the literature's plain
-    regressors read a motion. The graph convolutions, which mix tokens and features in turns, learn the same slowly.
+    It connects every joint of every observed frame to every token at once. The graph convolutions, which mix tokens and
+    features in turns, learn the same slowly.
     """
 
     def __init__(self, frames: int, features: int, tokens: int, width: int, hidden: int, dropout: float) -> None:
@@ -187,7 +187,7 @@ class Reading(nn.Module):
         self.tokens = tokens
 
     def forward(self, past: Float[Tensor, "W N F"]) -> Float[Tensor, "n W D"]:
-        """Tokens of condition, from poses in the window's own terms."""
+        """Tokens of condition, from poses in the window's terms."""
         x = self.enter((self.basis.to(past) @ past).flatten(1))
         for block in self.blocks:
             x = x + block(x)
@@ -198,7 +198,7 @@ class Denoiser(nn.Module):
     """Stacked residual layers over the tokens of a noisy window.
 
     `places` gives the noisy tokens a learnt position. With `reading`, the width of a `Reading` of `observed` frames,
-    the observation also enters the stream itself, beside being the keys and values of cross attention.
+    the observation is also added to the stream, beside being the keys and values of cross attention.
     """
 
     def __init__(
@@ -229,7 +229,7 @@ class Denoiser(nn.Module):
         self.leave = nn.Linear(width, features)
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)
-        # The last layer hands nothing on. Its map is kept, for the count of parameters, and is not trained.
+        # The last layer's backcast is not used. It stays for the published count of parameters, and is not trained.
         self._layers()[-1].back.requires_grad_(False)
         if awake:
             for part in self.modules():
@@ -240,18 +240,17 @@ class Denoiser(nn.Module):
     def embed(
         self, observation: Float[Tensor, "W n F"], past: Float[Tensor, "W N F"], known: Float[Tensor, " W"]
     ) -> Float[Tensor, "n W D"]:
-        """What a window's observation says, independent of level and sample; nothing for windows without one.
+        """The embedded observation, independent of level and sample; zeros for windows without one (`known` 0).
 
-        `observation` are the coefficients of the padded past, `past` its poses in the window's own terms. For a window
-        without observation (`known` 0) the n equal keys act as one.
+        `observation` are the coefficients of the padded past, `past` its poses in the window's terms.
         """
-        said = self.observe(observation)
+        tokens = self.observe(observation)
         if self.reading is not None:
-            said = said + self.reading(past)
-        return said * known[:, None]
+            tokens = tokens + self.reading(past)
+        return tokens * known[:, None]
 
     def sources(self, embedded: Float[Tensor, "n W D"], level: Int[Tensor, " W"]) -> Sources:
-        """Keys and values of every layer; they belong to a window and a level, whatever the sample."""
+        """Keys and values of every layer, for a window and a level, the same for all samples."""
         waves = sinusoid(level, self.width)
         time = self.time(waves.to(embedded.dtype))
         condition = time + embedded
@@ -264,9 +263,8 @@ class Denoiser(nn.Module):
         sources: Sources,
         heads: Sequence[Tensor] = (),
     ) -> Float[Tensor, "S W n F"]:
-        """The network's word on x. `heads`, the products of every layer's forecast with the last map, save a product
-        per layer at inference; see `folded`."""
-        # Contiguous: a linear map of a permuted tensor is worked out row by row, with a copy of the weights for each.
+        """The network's output at x. `heads` (see `folded`) save a product per layer at inference."""
+        # Contiguous: a linear map of a permuted tensor is computed row by row, with a copy of the weights for each.
         stream = self.enter(x.permute(2, 0, 1, 3).contiguous())
         if self.places is not None:
             stream = stream + self.places[:, None, None].to(stream)
@@ -285,11 +283,11 @@ class Denoiser(nn.Module):
     def forward(
         self, x: Float[Tensor, "S W n F"], level: Int[Tensor, " W"], embedded: Float[Tensor, "n W D"]
     ) -> Float[Tensor, "S W n F"]:
-        """The network's word on x, for training."""
+        """The network's output at x, for training."""
         return self.answer(x, embedded, self.sources(embedded, level))
 
     def folded(self) -> list[Tensor]:
-        """leave(sum of forth_l(s_l)) as one map per layer, and the bias of all: two linear maps in a row are one."""
+        """leave(sum of forth_l(s_l)) as one map per layer and one bias: two linear maps in a row are one."""
         with torch.no_grad():
             maps = [self.leave.weight @ layer.forth.weight for layer in self._layers()]
             bias = torch.stack([layer.forth.bias for layer in self._layers()]).sum(0)
@@ -300,11 +298,5 @@ class Denoiser(nn.Module):
 
 
 def _block(width: int, dropout: float) -> nn.Sequential:
-    inside = 2 * width
-    return nn.Sequential(
-        nn.LayerNorm(width),
-        nn.Linear(width, inside),
-        nn.GELU(),
-        nn.Dropout(dropout),
-        nn.Linear(inside, width),
-    )
+    enter, leave = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
+    return nn.Sequential(nn.LayerNorm(width), enter, nn.GELU(), nn.Dropout(dropout), leave)

@@ -1,4 +1,4 @@
-"""Diffusion: noise schedules, what a network predicts, and the solvers that walk from noise to data.
+"""Diffusion: noise schedules, prediction targets, and the solvers that go from noise to data.
 
 A level t of 0 .. steps - 1 means x_t = sqrt(a_t) x_0 + sqrt(1 - a_t) e, e ~ N(0, I), with a_t (`alpha_bar`) falling
 from nearly 1 to nearly 0. Clean data have a = 1 and no level.
@@ -24,14 +24,14 @@ from kinema.core.errors import UsageError
 Schedule = Literal["cosine", "linear", "sqrt", "sigmoid"]
 Prediction = Literal["epsilon", "x0", "v"]
 Solver = Literal["ddpm", "ddim", "dpm++"]
-Denoise = Callable[[Tensor, int], Tensor]  # (x_t, t) -> what the network predicts
-_FAINTEST = 1e-4  # below this a_t noise is all there is, and a predicted noise would be divided by nearly nothing
+Denoise = Callable[[Tensor, int], Tensor]  # (x_t, t) -> the network's output
+_FAINTEST = 1e-4  # below this a_t there is only noise, and a predicted noise would be divided by nearly zero
 
 
 def alpha_bars(schedule: Schedule, steps: int = 1000) -> Float[Tensor, " step"]:
     """a_t of every level, float64.
 
-    "linear": variances from 1e-4 to 0.02 added per step. The others say a(s) for s in 0 .. 1 and add at most 0.999 per
+    "linear": variances from 1e-4 to 0.02 added per step. The others give a(s) for s in 0 .. 1 and add at most 0.999 per
     step: "cosine" cos^2((s + 0.008) / 1.008 pi / 2); "sqrt" 1 - sqrt(s + 1e-4); "sigmoid" a logistic curve from -3 to 3
     of temperature 0.7.
     """
@@ -58,12 +58,9 @@ def noised(
 
 
 def target(
-    prediction: Prediction,
-    x0: Float[Tensor, "*b"],
-    noise: Float[Tensor, "*b"],
-    alpha_bar: Float[Tensor, "*#b"] | float,
+    prediction: Prediction, x0: Float[Tensor, "*b"], noise: Float[Tensor, "*b"], alpha_bar: Float[Tensor, "*#b"] | float
 ) -> Float[Tensor, "*b"]:
-    """What the network should say: the noise, the data, or v = sqrt(a) e - sqrt(1 - a) x_0."""
+    """The network's target: the noise, the data, or v = sqrt(a) e - sqrt(1 - a) x_0."""
     if prediction == "epsilon":
         return noise
     if prediction == "x0":
@@ -73,25 +70,22 @@ def target(
 
 
 def data_of(
-    prediction: Prediction,
-    said: Float[Tensor, "*b"],
-    x: Float[Tensor, "*b"],
-    alpha_bar: Float[Tensor, "*#b"] | float,
+    prediction: Prediction, output: Float[Tensor, "*b"], x: Float[Tensor, "*b"], alpha_bar: Float[Tensor, "*#b"] | float
 ) -> Float[Tensor, "*b"]:
-    """The x_0 that the network's answer means at x_t."""
+    """The x_0 that follows from the network's output at x_t."""
     if prediction == "x0":
-        return said
+        return output
     kept, added = _roots(alpha_bar)
-    return (x - added * said) / kept if prediction == "epsilon" else kept * x - added * said
+    return (x - added * output) / kept if prediction == "epsilon" else kept * x - added * output
 
 
 def levels(alpha_bar: Float[Tensor, " step"], steps: int, last: Literal["clean", "noisy"]) -> tuple[int, ...]:
-    """The levels at which the network is asked, falling.
+    """The levels at which the network is evaluated, falling.
 
-    "clean": `steps` levels, evenly spaced from the noisiest at which anything of the data is left (a >= 1e-4); the last
+    "clean": `steps` levels, evenly spaced from the noisiest at which some of the data is left (a >= 1e-4); the last
     step leads to clean data, so every number of steps works. "noisy" is the stride of the released codes of HumanMAC
-    and SMRNet: 1, 1 + N/steps, ... and a last step to level 0 (which is then the last of the levels, and is not asked).
-    Raises UsageError for a number of steps that the stride cannot have, or that is not between 1 and the levels.
+    and SMRNet: 1, 1 + N/steps, ... and a last step to level 0, which is returned last and not evaluated.
+    Raises UsageError for a number of steps that does not divide N ("noisy"), or beyond the levels.
     """
     count = len(alpha_bar)
     if last == "noisy":
@@ -100,24 +94,23 @@ def levels(alpha_bar: Float[Tensor, " step"], steps: int, last: Literal["clean",
             raise UsageError(
                 expected=f"a number of steps that divides {count}",
                 got=str(steps),
-                cure=f"The nearest is {nearest}; with last_step=clean any number works.",
+                cure=f"Set steps to {nearest}, or last_step to clean, which takes any number.",
             )
         return (*range(count - count // steps + 1, 0, -(count // steps)), 0)
     top = int((alpha_bar >= _FAINTEST).sum()) - 1
     if not 1 <= steps <= top:
-        raise UsageError(
-            expected=f"from 1 to {top} steps", got=str(steps), cure=f"The nearest is {min(max(steps, 1), top)}."
-        )
+        cure = f"Set steps to {min(max(steps, 1), top)}."
+        raise UsageError(expected=f"from 1 to {top} steps", got=str(steps), cure=cure)
     return tuple(round(top * (steps - step) / steps) for step in range(steps))
 
 
 @dataclass(frozen=True, eq=False)
 class DiffusionSampler:
-    """A way from noise to data: how the network's answers are read and how a step is taken.
+    """Sampling from noise to data.
 
-    `alpha_bar` holds a_t of all levels, `steps` how often the network is asked. `solver`: "ddpm" draws new noise at
-    every step (the law of the full chain at any number of steps); "ddim" draws none; "dpm++" neither, and uses the last
-    two answers for a step of second order. `last` as in `levels`.
+    `alpha_bar` holds a_t of all levels, `steps` is the number of network evaluations. `solver` "ddpm" draws new noise
+    at every step (the distribution of the full chain at any number of steps); "ddim" draws none; "dpm++" draws none and
+    uses the last two outputs for a second-order step. `last` as in `levels`.
     """
 
     alpha_bar: Float[Tensor, " step"]
@@ -135,16 +128,16 @@ class DiffusionSampler:
         estimate: Callable[[Tensor], Tensor] | None = None,
         state: Callable[[Tensor, float], Tensor] | None = None,
     ) -> Float[Tensor, "*b"]:
-        """The data at the end of the walk from `start` ~ N(0, I).
+        """The data that sampling from `start` ~ N(0, I) ends in.
 
-        `draw` gives fresh N(0, I) of the same shape (called by "ddpm" alone). `estimate` may correct every x_0 that the
-        network stands for, `state` every x that a step leads to, given its a: that is where what is known comes in.
+        `draw` gives fresh N(0, I) of the same shape (for "ddpm"). `estimate` may correct every predicted x_0, `state`
+        every x after a step, given its a: there known values are put in.
         """
-        asked = levels(self.alpha_bar, self.steps, self.last)
-        ends = [float(self.alpha_bar[level]) for level in asked] + ([1.0] if self.last == "clean" else [])
+        steps_at = levels(self.alpha_bar, self.steps, self.last)
+        ends = [float(self.alpha_bar[level]) for level in steps_at] + ([1.0] if self.last == "clean" else [])
         x, before, gap = start, None, 0.0
         for place, (here, there) in enumerate(itertools.pairwise(ends)):
-            x0 = data_of(self.prediction, denoise(x, asked[place]), x, here)
+            x0 = data_of(self.prediction, denoise(x, steps_at[place]), x, here)
             x0 = estimate(x0) if estimate else x0
             used, width = x0, _log_ratio(there) - _log_ratio(here)
             if self.solver == "dpm++" and before is not None and there < 1:

@@ -1,11 +1,11 @@
 """SMRNet: many futures by diffusion over the frequencies of a motion, with stacked motion residual layers.
 
-A window of T = `observed` + `predicted` frames becomes the first n coefficients of its cosine transform; a network is
-asked, level by level, what of them is noise. The observation enters twice: padded to the window and embedded as the
-keys and values of cross attention, and by completion, which puts what is known back at every step. Completion takes any
-mask of frames and joints, so the same model continues a prefix, holds an arm still, or ends in a given pose.
+A window of T = `observed` + `predicted` frames becomes the first n coefficients of its cosine transform; a network
+predicts their noise, level by level. The observation enters twice: padded to the window and embedded as the keys and
+values of cross attention, and by completion, which puts the known values back at every step. Completion takes any mask
+of frames and joints, so the same model continues a prefix, holds an arm, or ends in a given pose.
 
-Legend: W windows (rows of a batch), S samples, n tokens (coefficients), T frames, F features, D width. Inside of the
+Legend: W windows (rows of a batch), S samples, n tokens (coefficients), T frames, F features, D width. Inside the
 network tensors are n x S x W x D: see `kinema.models.smrnet.denoiser`.
 """
 
@@ -22,7 +22,7 @@ from torch import Tensor
 
 from kinema.core.errors import UsageError
 from kinema.core.query import Batch, Query
-from kinema.models.base import FeatureShape, Frame, Model
+from kinema.models.base import FeatureShape, Frame, Model, Samples
 from kinema.models.smrnet.denoiser import Denoiser
 from kinema.models.smrnet.diffusion import (
     Denoise,
@@ -52,22 +52,21 @@ class SMRNet(Model):
 
     @dataclass(frozen=True)
     class Config:
-        """The defaults are the released code's on Human3.6M: 25 frames seen, 100 answered, 25,318,052 parameters.
+        """The defaults are the released code's on Human3.6M: 25 observed frames, 100 predicted, 25,318,052 parameters.
 
-        `places` gives the noisy tokens a learnt position; `reading` is the width of a network that reads the whole
-        observation at once, beside the published way in (0: none; see `kinema.models.smrnet.denoiser.Reading`), with a
-        dropout of its own; `heading` "own" turns every window so that its last observed pose faces forward, where the
-        representation can tell. `start` "awake" begins with graph convolutions that let their input through. `steps` is
-        how often the network is asked per answer; `last_step` whether the walk ends in clean data or at the first noise
-        level. `code` "residual" speaks of poses as differences to the last observed one;
-        `whiten` puts every coefficient on the scale that it has in the training data. `uncond_fraction` of the training
-        windows (all of a batch at once, or row by row: `drop`) go without observation; `uncond_answers` of the samples
-        do, and `guidance` w answers u + w (c - u). `loss` "squares" is the mean square error of the network's word,
-        "distance" the joint distance of the window that it means plus `velocity` times that of its frame-to-frame
-        differences, "space" the squares of both (the least of squares is a mean, as samplers need it; that of distances
-        a median); of `best_of` noises for a window the best counts. `completion` puts back what is known: in the
-        estimate of clean data, or with noise added, the true frames or ("padded") the cosine transform of the padded
-        window. `precision` is that of answers. Raises UsageError for values that cannot be together.
+        `places` gives the noisy tokens a learnt position; `reading` is the width of an additional network that reads
+        the whole observation at once (0: none; see `denoiser.Reading`), with its own dropout. `heading` "own" rotates
+        every window so that its last observed pose faces forward, if the representation has an anchor. `start` "awake"
+        begins with graph convolutions close to the identity. `steps` is the number of network evaluations per answer;
+        sampling ends in clean data or at the first noise level (`last_step`). `code` "residual" uses differences to the
+        last observed pose; `whiten` divides every coefficient by its scale in the training data. `uncond_fraction` of
+        the training windows have no observation (a whole batch, or row by row: `drop`), and `uncond_answers` of the
+        samples; `guidance` w gives u + w (c - u). `loss` "squares" is the mean square error of the network's output,
+        "distance" the joint distance of the denoised window plus `velocity` times that of its frame-to-frame
+        differences, "space" the squares of both (squares are least at the mean, as samplers need it, distances at the
+        median); of `best_of` noises for a window the best counts. `completion` puts known values back: into the
+        estimate of clean data, or with noise added: the true frames or ("padded") the low-passed padded window.
+        `precision` is that of answers. Raises UsageError for values that do not go together.
         """
 
         observed: int = 25
@@ -120,7 +119,7 @@ class SMRNet(Model):
             return SMRNet(self, shape)
 
         def tiny(self) -> SMRNet.Config:
-            """A narrow network that walks in four steps, for tests."""
+            """A narrow network with four steps, for tests."""
             return replace(self, layers=2, width=32, heads=4, coefficients=min(self.coefficients, 12), steps=4)
 
     def __init__(self, config: Config, shape: FeatureShape) -> None:
@@ -146,11 +145,11 @@ class SMRNet(Model):
         self._alpha_bar = alpha_bars(config.schedule, config.noise_steps)
 
     def from_released(self, state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-        """See `models.smrnet.released_weights`."""
+        """See `kinema.models.smrnet.released_weights`."""
         return from_released(state)
 
     def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
-        """One level for every window, never level 0; see `Config` for what is measured."""
+        """The loss (`Config.loss`) at one level per window, never level 0."""
         config = self.config
         length = whole_prefix(batch.query)
         index = window_index(length, config.observed, config.frames)
@@ -168,10 +167,10 @@ class SMRNet(Model):
 
         def errors(noise: Tensor) -> dict[str, Tensor]:
             x = noised(x0.expand_as(noise), noise, alpha_bar)
-            said = self.denoiser(x, level, embedded).float()
+            output = self.denoiser(x, level, embedded).float()
             if config.loss == "squares":
-                return {"loss": (said - target(config.prediction, x0, noise, alpha_bar)).square().mean((-2, -1))}
-            missed = self.coefficients.decode(data_of(config.prediction, said, x, alpha_bar)) - truth
+                return {"loss": (output - target(config.prediction, x0, noise, alpha_bar)).square().mean((-2, -1))}
+            missed = self.coefficients.decode(data_of(config.prediction, output, x, alpha_bar)) - truth
             position, velocity = self._distance(missed), self._distance(missed.diff(dim=-2))
             return {"loss": position + config.velocity * velocity, "position": position, "velocity": velocity}
 
@@ -182,12 +181,10 @@ class SMRNet(Model):
         return {name: each.mean() for name, each in errors(noise).items()}
 
     @torch.no_grad()
-    def predict(
-        self, query: Query, samples: int, generator: torch.Generator
-    ) -> Float[Tensor, "sample batch frame feat"]:
-        """Samples of the window; whatever is observed, whole frames or single joints, comes back as it was seen.
+    def predict(self, query: Query, samples: int, generator: torch.Generator) -> Samples:
+        """Samples of the window; observed values, whole frames or single joints, come back unchanged.
 
-        Sample s of row r depends on the generator's seed, s and r alone: not on how many samples or rows are asked for.
+        Sample s of row r depends on the generator's seed, s and r alone, not on the number of samples or rows.
         """
         config = self.config
         base = int(torch.randint(2**60, (), generator=generator))
@@ -209,18 +206,12 @@ class SMRNet(Model):
 
     def _filler(self) -> WindowFiller:
         config = self.config
-        walk = DiffusionSampler(self._alpha_bar, config.steps, config.prediction, config.solver, config.last_step)
-        return WindowFiller(
-            walk=walk,
-            terms=self.terms,
-            denoiser=_Asked(self),
-            observed=config.observed,
-            completion=config.completion,
-        )
+        sampler = DiffusionSampler(self._alpha_bar, config.steps, config.prediction, config.solver, config.last_step)
+        return WindowFiller(sampler, self.terms, _Network(self), config.observed, config.completion)
 
     @property
     def terms(self) -> Terms:
-        """How windows are spoken of."""
+        """The terms in which windows are expressed."""
         turned = self._turned if self.config.heading == "own" else None
         return Terms(self.coefficients, self.config.padding, self.config.code == "residual", turned)
 
@@ -228,7 +219,7 @@ class SMRNet(Model):
         return self._frame(past, past.new_ones(*past.shape[:2], self._tokens)) if self._frame else None
 
     def _kept(self, rows: int, device: torch.device) -> Tensor:
-        """1 for windows that keep their observation; in training some lose it."""
+        """1 for windows that keep their observation, 0 for those that lose it in training."""
         if not self.training or self.config.uncond_fraction == 0:
             return torch.ones(rows, device=device)
         coins = torch.rand(1 if self.config.drop == "batch" else rows, device=device)
@@ -239,8 +230,8 @@ class SMRNet(Model):
         return (squared if self.config.loss == "space" else (squared + 1e-12).sqrt()).mean((-2, -1))
 
 
-class _Asked:
-    """The network made ready to answer: last maps folded, weights in the precision of answers."""
+class _Network:
+    """The network for sampling: last maps folded, weights in the precision of answers."""
 
     def __init__(self, model: SMRNet) -> None:
         half = model.config.precision == "bfloat16"
@@ -251,21 +242,21 @@ class _Asked:
         self.coefficients = model.coefficients
 
     def __call__(self, window: Window, known: Bool[Tensor, " W"]) -> Denoise:
-        """The network on these windows: the observation is embedded once, keys and values made once a level."""
+        """The network on these windows: the observation is embedded once, keys and values once per level."""
         held, past = self.coefficients.encode(window.held), window.past
         embedded = self.denoiser.embed(held.to(self.dtype), past.to(self.dtype), known.to(self.dtype))
         guidance = self.guidance
 
-        def word(x: Tensor, level: int, embedded: Tensor) -> Tensor:
+        def output(x: Tensor, level: int, embedded: Tensor) -> Tensor:
             sources = self.denoiser.sources(embedded, torch.full_like(known, level, dtype=torch.long))
             return self.denoiser.answer(x.to(self.dtype), embedded, sources, self.heads).float()
 
         def denoise(x: Tensor, level: int) -> Tensor:
-            said = word(x, level, embedded)
+            conditional = output(x, level, embedded)
             if guidance == 1:
-                return said
-            alone = word(x, level, torch.zeros_like(embedded))
-            return alone + guidance * (said - alone)
+                return conditional
+            free = output(x, level, torch.zeros_like(embedded))
+            return free + guidance * (conditional - free)
 
         return denoise
 

@@ -1,18 +1,18 @@
-"""Weights of SMRNet's released code -> the names of `SMRNet`, by what each module holds.
+"""Weights of SMRNet's released code -> the names of `SMRNet`, by the contents of each module.
 
-The released network is known by its parts, and these are found again wherever they stand and whatever leads to them:
+The parts of the released network are recognised by their contents, whatever their path:
 
-* a twin graph convolution: `gcn1`, `gcn2` and a linear map beside them. Of gcn1, the matrix [D, D] is W and [n, n] is
-  A; of gcn2 it is the other way round (n coefficients, D the width).
-* a module with one of them, a learnt position [n, D] and a map from features embeds the observation; one with two is a
-  layer. Layers stand in the order of the file.
-* attention: linear maps named query, key and value, without biases. Layer norms beside them are, in their order, that
-  of x, that of the condition (in layers), that of the result.
-* a layer's two other maps [D, D], in their order: backcast, forecast.
-* what is left outside: the map from features, the map to them, and two maps [D, D], in their order, of the level.
+* a twin graph convolution: `gcn1`, `gcn2` and a linear map beside them. In gcn1 the matrix [D, D] is W and [n, n] is
+  A; in gcn2 they are exchanged (n coefficients, D the width).
+* a module with one twin, a learnt position [n, D] and a map from features embeds the observation; one with two is a
+  layer. Layers are in the order of the file.
+* attention: linear maps named query, key and value, without biases. Layer norms beside them are, in order, those of x,
+  of the condition (in layers), of the result.
+* a layer's two other maps [D, D], in order: backcast, forecast.
+* the rest: the map from features, the map to features, and two maps [D, D], in order, of the level.
 
-The released recordings have z up, here it is y: features x, z, -y of joint after joint. The maps from and to features
-are turned with them.
+The released recordings have z up, here y is up: features x, z, -y of each joint. The maps from and to features are
+converted accordingly.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ROLES = {"query": r"q(uery)?", "key": r"k(ey)?", "value": r"v(alue)?"}
 
 
 def from_released(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-    """The tensors by our names, and the released names that stand for none."""
+    """The tensors by our names, and the released names without a counterpart."""
     reading = _Reading(state)
     twins = reading.twins()
     homes: dict[str, list[str]] = {}
@@ -45,7 +45,7 @@ def from_released(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[
 
 
 class _Reading:
-    """What was found so far, and which released names it came from."""
+    """The tensors found so far, and the released names that were used."""
 
     def __init__(self, state: Mapping[str, Tensor]) -> None:
         self.state = state

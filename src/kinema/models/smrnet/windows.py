@@ -16,12 +16,12 @@ from kinema.geometry.dct import dct_matrix
 from kinema.models.base import Frame
 
 Padding = Literal["last", "repeat", "zero"]
-_MEASURED = 64  # training batches that the scale is measured on; afterwards it stands still
-_FLOOR = 1e-3  # of the largest scale: a coefficient that hardly varies is not blown up
+_MEASURED = 64  # training batches on which the scale is measured; then it is fixed
+_FLOOR = 1e-3  # of the largest scale: a coefficient that hardly varies is not amplified
 
 
 class Coefficients(nn.Module):
-    """x = D[:n] frames / scale, and frames = D[:n]^T (x scale): what is above the n-th frequency is lost.
+    """x = D[:n] frames / scale, and frames = D[:n]^T (x scale): frequencies above the n-th are lost.
 
     With `whiten` the scale of every coefficient of every feature is its root mean square over the first training
     batches, a buffer that is saved with the weights; without, it is 1.
@@ -39,29 +39,29 @@ class Coefficients(nn.Module):
 
     def encode(self, frames: Float[Tensor, "*b T F"]) -> Float[Tensor, "*b n F"]:
         """Coefficients of whole windows."""
-        with torch.autocast(frames.device.type, enabled=False):  # positions deserve all their digits
+        with torch.autocast(frames.device.type, enabled=False):  # positions need all their digits
             return self.basis @ frames.float() / self.scale
 
     def decode(self, coefficients: Float[Tensor, "*b n F"]) -> Float[Tensor, "*b T F"]:
-        """The smooth window that has these coefficients and no others."""
+        """The window with these coefficients and zeros above."""
         with torch.autocast(coefficients.device.type, enabled=False):
             return self.basis.T @ (coefficients.float() * self.scale)
 
     @torch.no_grad()
     def measure(self, frames: Float[Tensor, "*b T F"]) -> None:
-        """Take a training batch into the scale, as long as it is being measured."""
+        """Update the scale by a training batch, for the first batches."""
         if not self.whiten or int(self.batches) >= _MEASURED:
             return
         power = (self.encode(frames) * self.scale).flatten(0, -3).square().mean(0)
         done = self.batches.to(power)
-        # Before the first batch the scale is 1 by definition and counts nothing.
+        # Before the first batch the scale is 1 and has no weight.
         power = (self.scale.square() * done + power) / (done + 1)
         self.scale.copy_(power.sqrt().clamp(min=_FLOOR * float(power.max().sqrt()) + 1e-8))
         self.batches += 1
 
 
 def padded(past: Float[Tensor, "*b N F"], frames: int, padding: Padding) -> Float[Tensor, "*b T F"]:
-    """`past`, continued to `frames` frames: by its last one, by itself again and again, or by zeros. A new tensor."""
+    """`past`, extended to `frames` frames by its last one, by repetition, or by zeros. A new tensor."""
     index = torch.arange(frames, device=past.device)
     count = past.shape[-2]
     if padding == "repeat":
@@ -72,8 +72,8 @@ def padded(past: Float[Tensor, "*b N F"], frames: int, padding: Padding) -> Floa
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """Windows with a past of N frames. `past` are its poses seen from the body's own heading, if that is asked for;
-    `base` is what is taken from every pose; `held` the past minus it, padded to the whole window."""
+    """Windows with a past of N frames. `past` are its poses in the windows' own frame of reference `turned` (None: the
+    room's); `base` is subtracted from every pose; `held` is the past minus `base`, padded to the whole window."""
 
     turned: Frame | None
     past: Float[Tensor, "W N F"]
@@ -81,21 +81,21 @@ class Window:
     held: Float[Tensor, "W T F"]
 
     def into(self, frames: Float[Tensor, "W t F"]) -> Float[Tensor, "W t F"]:
-        """Frames in the window's own terms."""
+        """Frames in the window's terms."""
         return (frames if self.turned is None else self.turned.into(frames)) - self.base
 
     def back(self, frames: Float[Tensor, "*S W t F"]) -> Float[Tensor, "*S W t F"]:
-        """The way back."""
+        """The inverse of `into`."""
         own = frames + self.base
         return own if self.turned is None else self.turned.back(own)
 
 
 @dataclass(frozen=True)
 class Terms:
-    """How windows are spoken of, from their past on.
+    """The terms in which a window is expressed, which follow from its past.
 
-    `residual`: as differences to the last observed pose. `turned` gives from a past the frame of reference of its last
-    pose; None for windows that are spoken of as they come.
+    `residual`: differences to the last observed pose. `turned` gives the frame of reference of a past's last pose;
+    None: windows keep theirs.
     """
 
     code: Coefficients
@@ -104,7 +104,7 @@ class Terms:
     turned: Callable[[Tensor], Frame | None] | None = None
 
     def of(self, past: Float[Tensor, "W N F"], known: Float[Tensor, " W"]) -> Window:
-        """Windows with this past; where `known` is 0 there is none, and only the heading of `past` counts."""
+        """Windows with this past; where `known` is 0 there is none, and only the heading of `past` is used."""
         turned = None if self.turned is None else self.turned(past)
         own = past if turned is None else turned.into(past)
         base = own[:, -1:] * (known[:, None, None] if self.residual else 0.0)
