@@ -167,7 +167,7 @@ def test_a_pretrained_walk_learns_to_make_a_motion_again() -> None:
     assert not any(p.requires_grad for p in stage.decoder.parameters())
 
 
-def test_a_clip_that_moves_less_is_movement_gap() -> None:
+def test_a_clip_that_moves_less_has_a_movement_gap() -> None:
     real = torch.randn(3, 20, 4)
     assert float(movement_gap(real + 5, real)) == pytest.approx(0.0, abs=1e-9)
     assert float(movement_gap(-real, real)) == pytest.approx(0.0, abs=1e-9)
@@ -201,7 +201,7 @@ def test_noise_that_is_read_is_drawn_to_noise_that_is_drawn() -> None:
 
 
 @pytest.mark.parametrize("reader_input", ["frames", "latents", "rebuilt"])
-def test_the_second_stage_goes_on_from_the_pretrained_walk(
+def test_the_second_stage_starts_from_a_pretrained_walk(
     reader_input: Literal["frames", "latents", "rebuilt"],
 ) -> None:
     stage = pretrained()
