@@ -303,7 +303,7 @@ def test_settings_that_do_not_fit_are_named() -> None:
         prior(choice=Choice(top_k=9))
     with pytest.raises(UsageError, match="trains a tokeniser"):
         PRIOR.build(SHAPE)
-    with pytest.raises(UsageError, match="at every step"):
+    with pytest.raises(UsageError, match="every_step"):
         InputsConfig(every_step=False)
     with pytest.raises(UsageError, match="weights of 3 actions"):
         ask(prior(), replace(query(), action=torch.ones(2, 5)))

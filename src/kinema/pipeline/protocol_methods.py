@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kinema.core.errors import UsageError
 from kinema.data.source import Source
-from kinema.models.posegpt.model import Tokeniser
+from kinema.models.posegpt.tokenizer import PoseTokens
 from kinema.motion.interpolation import even_times, interpolate
 from kinema.motion.motion import AnyClip, Clip, Points, stack
 from kinema.pipeline.adapter import Adapter
@@ -131,10 +131,10 @@ class ProtocolMethods:
         return (self._tokeniser.books, self._tokeniser.codes) if self._tokeniser else (0, 0)
 
     @property
-    def _tokeniser(self) -> Tokeniser | None:
+    def _tokeniser(self) -> PoseTokens | None:
         model = self.adapter.model if self.adapter else None
         found = getattr(model, "tokeniser", model)
-        return found if isinstance(found, Tokeniser) else None
+        return found if isinstance(found, PoseTokens) else None
 
     def cut(self, clip: Clip, frames: int) -> Float[Tensor, "window frame feat"]:
         """Standardised features of consecutive windows of a recording; the remainder is dropped."""

@@ -66,7 +66,7 @@ def test_masked_vectors_teach_nothing(kind: str) -> None:
 
 def test_the_legacy_weights_stand_the_other_way_round() -> None:
     torch.manual_seed(0)
-    right, legacy = Product(12, 2, 16), Product(12, 2, 16, legacy_beta=True)
+    right, legacy = (Product(QuantiserConfig("product", 2, 16, 12, legacy_beta=legacy)) for legacy in (False, True))
     legacy.load_state_dict(right.state_dict())
     grads: list[torch.Tensor] = []
     for quantiser in (right, legacy):
@@ -78,7 +78,7 @@ def test_the_legacy_weights_stand_the_other_way_round() -> None:
 
 @pytest.mark.parametrize("levels", [(4, 4), (5, 3), (8, 8, 4), (2, 7)])
 def test_finite_codes_and_digits_are_one_to_one(levels: tuple[int, ...]) -> None:
-    quantiser = Finite(12, 2, levels)
+    quantiser = Finite(QuantiserConfig("finite", 2, dim=12, levels=levels))
     every = torch.arange(quantiser.codes)
     digits = quantiser.index_to_digits(every)
     assert torch.equal(quantiser.digits_to_index(digits), every)
@@ -107,13 +107,13 @@ def test_revival_is_the_same_under_the_same_seed_and_survives_a_resume() -> None
         return quantiser
 
     torch.manual_seed(0)
-    fresh = Averaged(12, 2, 16, warmup=2).train()
+    fresh = Averaged(QuantiserConfig("averaged", 2, 16, 12, warmup=2)).train()
     start = {name: value.clone() for name, value in fresh.state_dict().items()}
     whole = run(9, fresh).state_dict()
-    half = Averaged(12, 2, 16, warmup=2).train()
+    half = Averaged(QuantiserConfig("averaged", 2, 16, 12, warmup=2)).train()
     half.load_state_dict(start)
     saved = {name: value.clone() for name, value in run(5, half).state_dict().items()}
-    again = Averaged(12, 2, 16, warmup=2).train()
+    again = Averaged(QuantiserConfig("averaged", 2, 16, 12, warmup=2)).train()
     again.load_state_dict(saved)
     for name, value in run(4, again, first=5).state_dict().items():
         assert torch.equal(value, whole[name]), name
@@ -121,7 +121,7 @@ def test_revival_is_the_same_under_the_same_seed_and_survives_a_resume() -> None
 
 def test_evaluation_changes_nothing() -> None:
     torch.manual_seed(0)
-    quantiser = Averaged(12, 2, 16).train()
+    quantiser = Averaged(QuantiserConfig("averaged", 2, 16, 12)).train()
     quantiser(vectors(), mask())
     before = {name: value.clone() for name, value in quantiser.state_dict().items()}
     quantiser.eval()(vectors() + 1, mask())
@@ -130,7 +130,7 @@ def test_evaluation_changes_nothing() -> None:
 
 def test_more_residual_books_leave_less() -> None:
     torch.manual_seed(0)
-    quantiser = Residual(12, 3, 16, drop=0.5).train()
+    quantiser = Residual(QuantiserConfig("residual", 3, 16, 12, drop=0.5)).train()
     for _ in range(30):
         quantiser(vectors(), mask())
     quantiser.eval()
@@ -144,7 +144,7 @@ def test_more_residual_books_leave_less() -> None:
 
 
 def test_settings_that_do_not_fit_are_named() -> None:
-    with pytest.raises(UsageError, match="share evenly"):
+    with pytest.raises(UsageError, match="a multiple of 3"):
         QuantiserConfig(books=3, dim=256).build()
     with pytest.raises(UsageError, match="at least 2 levels"):
         QuantiserConfig(kind="finite", levels=(8, 1)).build()

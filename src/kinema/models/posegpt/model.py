@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol, cast, runtime_checkable
+from typing import Literal, cast
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -25,36 +25,12 @@ from kinema.models.posegpt.inputs import InputsConfig, TokenInputs
 from kinema.models.posegpt.quantizers import masked_mean
 from kinema.models.posegpt.released_weights import from_released
 from kinema.models.posegpt.sampling import Choice, joined, packed
+from kinema.models.posegpt.tokenizer import PoseTokens
 from kinema.nn.noise import row_noise
 from kinema.nn.prefix import prefix_length
 from kinema.nn.transformer import Block, Memory, start_small
 
 _MANY = 10  # tokens, from which on packing linear maps is worth it
-
-
-@runtime_checkable
-class Tokeniser(Protocol):
-    """What the prior needs of a tokeniser."""
-
-    factor: int
-
-    @property
-    def books(self) -> int:
-        """The number of codes per token."""
-        ...
-
-    @property
-    def codes(self) -> int:
-        """The number of values of a code."""
-        ...
-
-    def encode(self, features: Tensor, valid: Tensor) -> Tensor:
-        """Codes [batch, token, book] of features."""
-        ...
-
-    def decode(self, indices: Tensor) -> Tensor:
-        """Features of codes."""
-        ...
 
 
 class PoseGPT(Model):
@@ -94,7 +70,7 @@ class PoseGPT(Model):
         def build_on(self, shape: FeatureShape, earlier: Mapping[str, Model]) -> PoseGPT:
             """The prior with a trained tokeniser. Raises UsageError where there is none, or settings do not fit it."""
             tokeniser = earlier.get(self.stage)
-            if not isinstance(tokeniser, Tokeniser):
+            if not isinstance(tokeniser, PoseTokens):
                 raise UsageError(
                     expected=f"a stage named '{self.stage}' before this one, that trains a tokeniser",
                     got=", ".join(earlier) or "no stage at all",
@@ -111,12 +87,12 @@ class PoseGPT(Model):
             choice = replace(self.choice, top_k=min(self.choice.top_k, 8))
             return replace(self, width=32, layers=2, heads=2, dropout=0.0, attention_dropout=0.0, choice=choice)
 
-    def __init__(self, config: Config, shape: FeatureShape, tokeniser: Model) -> None:
+    def __init__(self, config: Config, shape: FeatureShape, tokeniser: PoseTokens) -> None:
         super().__init__()
         self.config, self.shape = config, shape
         self.tokeniser = tokeniser.requires_grad_(False)
         self.graphs = ("step", "cached", *tokeniser.graphs) if tokeniser.graphs else ()
-        self.books, self.codes, self.factor = self._tokens.books, self._tokens.codes, self._tokens.factor
+        self.books, self.codes, self.factor = self.tokeniser.books, self.tokeniser.codes, self.tokeniser.factor
         _check(config, self.books, self.codes)
         dim = config.width
         self.inputs = TokenInputs(config.inputs, dim, self.books, self.codes, config.block, shape.classes)
@@ -132,10 +108,6 @@ class PoseGPT(Model):
         self.within = nn.ModuleList(nn.Embedding(self.codes, dim) for _ in range(before))
         for table in self.within:
             start_small(table)
-
-    @property
-    def _tokens(self) -> Tokeniser:
-        return cast("Tokeniser", self.tokeniser)
 
     def _head(self, outputs: int) -> nn.Module:
         dim = self.config.width
@@ -174,7 +146,7 @@ class PoseGPT(Model):
     def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """Cross-entropy of the true codes, mean over books and tokens; `accuracy` is the share predicted right."""
         with torch.no_grad():
-            truth = self._tokens.encode(batch.target, batch.query.valid)[:, : self.config.block]
+            truth = self.tokeniser.encode(batch.target, batch.query.valid)[:, : self.config.block]
             given = self._corrupted(truth)
         labels = self.inputs.labels(batch.query)
         if self.training and self.config.forget and labels[0] is not None:
@@ -283,13 +255,13 @@ class PoseGPT(Model):
         if most:
             frames = most * self.factor
             past = torch.arange(frames, device=counts.device) < (counts * self.factor)[:, None]
-            known[:, :most] = self._tokens.encode(query.observed[:, :frames], past)
+            known[:, :most] = self.tokeniser.encode(query.observed[:, :frames], past)
         return known
 
     def _frames(self, tokens: Tensor, there: Bool[Tensor, "R N"], frames: int) -> Float[Tensor, "R T F"]:
         """Decoded frames; after its end, a motion holds its last frame."""
         tokens = tokens.clamp(max=self.codes - 1).masked_fill(~there[..., None], -1)
-        decoded = self._tokens.decode(tokens)
+        decoded = self.tokeniser.decode(tokens)
         last = there.sum(1)[:, None] * self.factor - 1
         index = torch.minimum(torch.arange(frames, device=last.device), last)
         return decoded.gather(1, index[..., None].expand(-1, -1, decoded.shape[2]))

@@ -46,11 +46,15 @@ def masked_mean(values: Float[Tensor, "batch token"], mask: Bool[Tensor, "batch 
     return (values * mask).sum() / mask.sum().clamp(min=1)
 
 
-def check_split(dim: int, books: int) -> None:
-    """Raises UsageError where the books do not divide a vector evenly."""
-    if dim % books:
-        cure = f"Set dim to {max(1, dim // books) * books}."
-        raise UsageError(expected=f"a multiple of {books} (books) for dim", got=f"{dim}", cure=cure)
+def part_width(config: QuantiserConfig) -> int:
+    """The width of the part of a vector that a book gets. Raises UsageError where the books do not divide it evenly."""
+    if config.dim % config.books:
+        raise UsageError(
+            expected=f"a multiple of {config.books} (books) for dim",
+            got=f"{config.dim}",
+            cure=f"Set dim to {max(1, config.dim // config.books) * config.books}.",
+        )
+    return config.dim // config.books
 
 
 class Book(nn.Module):
@@ -122,10 +126,10 @@ class Quantiser(nn.Module, ABC):
 
     usage: Tensor
 
-    def __init__(self, dim: int, books: int, codes: int) -> None:
+    def __init__(self, config: QuantiserConfig, codes: int | None = None) -> None:
         super().__init__()
-        self.dim, self.books, self.codes = dim, books, codes
-        self.register_buffer("usage", torch.ones(books, codes))
+        self.config, self.books, self.codes = config, config.books, codes or config.codes
+        self.register_buffer("usage", torch.ones(self.books, self.codes))
 
     @abstractmethod
     def lookup(self, indices: Int[Tensor, "batch token book"]) -> Float[Tensor, "batch token dim"]:
@@ -160,11 +164,10 @@ class Product(Quantiser):
     (and taming-transformers' "legacy" order): codes then learn slowly, and most die.
     """
 
-    def __init__(self, dim: int, books: int, codes: int, *, beta: float = 0.25, legacy_beta: bool = False) -> None:
-        super().__init__(dim, books, codes)
-        check_split(dim, books)
-        self.weights = (beta, 1.0) if legacy_beta else (1.0, beta)
-        self.table = nn.Parameter(torch.empty(books, codes, dim // books).uniform_(-1 / codes, 1 / codes))
+    def __init__(self, config: QuantiserConfig) -> None:
+        super().__init__(config)
+        shape, edge = (self.books, self.codes, part_width(config)), 1 / self.codes
+        self.table = nn.Parameter(torch.empty(shape).uniform_(-edge, edge))
 
     def lookup(self, indices: Int[Tensor, "batch token book"]) -> Float[Tensor, "batch token dim"]:
         """The codes side by side."""
@@ -176,10 +179,30 @@ class Product(Quantiser):
         codes = self.lookup(indices)
         codebook = masked_mean((codes - z.detach()).square().mean(-1), mask)
         commitment = masked_mean((codes.detach() - z).square().mean(-1), mask)
-        return z + (codes - z).detach(), indices, self.weights[0] * codebook + self.weights[1] * commitment
+        beta = self.config.beta
+        loss = beta * codebook + commitment if self.config.legacy_beta else codebook + beta * commitment
+        return z + (codes - z).detach(), indices, loss
 
 
-class Averaged(Quantiser):
+class RunningMeans(Quantiser):
+    """Base of the quantisers whose codes are running means, in books for vectors of that width."""
+
+    def __init__(self, config: QuantiserConfig, width: int) -> None:
+        super().__init__(config)
+        self.tables = nn.ModuleList(Book(config.codes, width, config.decay, config.dead) for _ in range(config.books))
+
+    @property
+    def running(self) -> list[Book]:
+        """The books."""
+        return [book for book in self.tables if isinstance(book, Book)]
+
+    @property
+    def table(self) -> Float[Tensor, "book code dim"]:
+        """The codes of all books."""
+        return torch.stack([book.codes for book in self.running])
+
+
+class Averaged(RunningMeans):
     """Product quantisation with codes that are exponential moving averages; dead codes are reset.
 
     For the first `warmup` training steps vectors pass unchanged: the codes of an untrained encoder are all alike, and
@@ -188,85 +211,54 @@ class Averaged(Quantiser):
 
     steps: Tensor
 
-    def __init__(
-        self,
-        dim: int,
-        books: int,
-        codes: int,
-        *,
-        beta: float = 0.25,
-        decay: float = 0.97,
-        dead: float = 0.3,
-        warmup: int = 0,
-    ) -> None:
-        super().__init__(dim, books, codes)
-        check_split(dim, books)
-        self.beta, self.warmup = beta, warmup
+    def __init__(self, config: QuantiserConfig) -> None:
+        super().__init__(config, part_width(config))
         self.register_buffer("steps", torch.tensor(0))
-        self.tables = nn.ModuleList(Book(codes, dim // books, decay, dead) for _ in range(books))
 
     def lookup(self, indices: Int[Tensor, "batch token book"]) -> Float[Tensor, "batch token dim"]:
         """The codes side by side."""
-        return gathered(torch.stack([book.codes for book in self._books]), indices)
+        return gathered(self.table, indices)
 
     def quantise(self, z: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Nearest codes; in training, the codes are then updated."""
         parts = z.unflatten(-1, (self.books, -1))
-        if self.training and int(self.steps) < self.warmup:
+        if self.training and int(self.steps) < self.config.warmup:
             self.steps += 1
-            return z, nearest(parts, torch.stack([book.codes for book in self._books])), z.new_zeros(())
+            return z, nearest(parts, self.table), z.new_zeros(())
         if self.training:
-            for place, book in enumerate(self._books):
+            for place, book in enumerate(self.running):
                 book.start(parts[..., place, :][mask].detach())
-        table = torch.stack([book.codes for book in self._books])
-        indices = nearest(parts, table)
-        codes = gathered(table, indices)
+        indices = nearest(parts, self.table)
+        codes = gathered(self.table, indices)
         if self.training:
-            for place, book in enumerate(self._books):
+            for place, book in enumerate(self.running):
                 book.follow(parts[..., place, :][mask].detach(), indices[..., place][mask])
-        loss = self.beta * masked_mean((codes - z).square().mean(-1), mask)
+        loss = self.config.beta * masked_mean((codes - z).square().mean(-1), mask)
         return z + (codes - z).detach(), indices, loss
 
-    @property
-    def _books(self) -> list[Book]:
-        return [book for book in self.tables if isinstance(book, Book)]
 
-
-class Residual(Quantiser):
+class Residual(RunningMeans):
     """Every book quantises the residual of the books before it (Zeghidour et al. 2021), codes as running means.
 
     In training a row uses, with probability `drop`, only the first few books, so that these carry most information.
     """
 
-    def __init__(
-        self,
-        dim: int,
-        books: int,
-        codes: int,
-        *,
-        beta: float = 0.25,
-        decay: float = 0.97,
-        dead: float = 0.3,
-        drop: float = 0.2,
-    ) -> None:
-        super().__init__(dim, books, codes)
-        self.beta, self.drop = beta, drop
-        self.tables = nn.ModuleList(Book(codes, dim, decay, dead) for _ in range(books))
+    def __init__(self, config: QuantiserConfig) -> None:
+        super().__init__(config, config.dim)
 
     def lookup(self, indices: Int[Tensor, "batch token book"]) -> Float[Tensor, "batch token dim"]:
         """The sum of the codes."""
-        table = torch.stack([book.codes for book in self.tables if isinstance(book, Book)])
-        return gathered(table, indices).unflatten(-1, (self.books, -1)).sum(-2)
+        return gathered(self.table, indices).unflatten(-1, (self.books, -1)).sum(-2)
 
     def quantise(self, z: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Book after book."""
         used = torch.full((z.shape[0], 1), self.books, device=z.device)  # len() would fix the batch of a graph
-        if self.training and self.drop:
+        if self.training and self.config.drop:
             few = torch.randint(1, self.books + 1, used.shape, device=z.device)
-            used = torch.where(torch.rand(used.shape, device=z.device) < self.drop, few, used)
+            used = torch.where(torch.rand(used.shape, device=z.device) < self.config.drop, few, used)
         rest, total, loss = z, torch.zeros_like(z), z.new_zeros(())
         found: list[Tensor] = []
-        for place, book in enumerate(part for part in self.tables if isinstance(part, Book)):
+        for place, book in enumerate(self.running):
             counted = mask & (place < used)
             if self.training:
                 book.start(rest[counted].detach())
@@ -274,7 +266,7 @@ class Residual(Quantiser):
             code = book.codes[index] * (place < used)[..., None]
             if self.training:
                 book.follow(rest[counted].detach(), index[counted])
-            loss = loss + self.beta * masked_mean((code - rest).square().mean(-1), counted)
+            loss = loss + self.config.beta * masked_mean((code - rest).square().mean(-1), counted)
             rest, total = rest - code, total + code
             found.append(index)
         return z + (total - z).detach(), torch.stack(found, -1), loss
@@ -288,15 +280,15 @@ class Finite(Quantiser):
 
     levels: Tensor
 
-    def __init__(self, dim: int, books: int, levels: tuple[int, ...]) -> None:
-        super().__init__(dim, books, math.prod(levels))
+    def __init__(self, config: QuantiserConfig) -> None:
+        levels, numbers = config.levels, config.books * len(config.levels)
+        super().__init__(config, math.prod(levels))
         if not levels or min(levels) < 2:
             raise UsageError(
                 expected="at least 2 levels for every number", got=f"{levels}", cure="Set levels to 8,8,4."
             )
         self.register_buffer("levels", torch.tensor(levels), persistent=False)
-        self.enter = nn.Linear(dim, books * len(levels))
-        self.leave = nn.Linear(books * len(levels), dim)
+        self.enter, self.leave = nn.Linear(config.dim, numbers), nn.Linear(numbers, config.dim)
 
     def digits_to_index(self, digits: Int[Tensor, "*b level"]) -> Int[Tensor, "*b"]:
         """Digit i, from 0 to levels[i] - 1, has the product of the levels before it as its weight."""
@@ -345,11 +337,5 @@ class QuantiserConfig:
 
     def build(self) -> Quantiser:
         """The quantiser. Raises UsageError where the numbers do not fit together."""
-        size = (self.dim, self.books, self.codes)
-        if self.kind == "product":
-            return Product(*size, beta=self.beta, legacy_beta=self.legacy_beta)
-        if self.kind == "averaged":
-            return Averaged(*size, beta=self.beta, decay=self.decay, dead=self.dead, warmup=self.warmup)
-        if self.kind == "residual":
-            return Residual(*size, beta=self.beta, decay=self.decay, dead=self.dead, drop=self.drop)
-        return Finite(self.dim, self.books, self.levels)
+        kinds = {"product": Product, "averaged": Averaged, "residual": Residual, "finite": Finite}
+        return kinds[self.kind](self)

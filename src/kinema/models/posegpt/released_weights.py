@@ -16,13 +16,7 @@ from torch import Tensor
 
 from kinema.nn.transformer import sinusoid
 
-_BLOCK = {
-    "ln1": "norm_self",
-    "ln2": "norm_feed",
-    "attn.proj": "leave",
-    "mlp.0": "feed.0",
-    "mlp.2": "feed.2",
-}
+_BLOCK = {"ln1": "norm_self", "ln2": "norm_feed", "attn.proj": "leave", "mlp.0": "feed.0", "mlp.2": "feed.2"}
 _PLAIN = {"emb": "enter", "quant_emb": "to_code", "post_quant_emb": "from_code"}
 _HEADS = {"reg_body": "pose_head", "reg_root": "path_head"}
 _TOKENS = re.compile(
