@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from kinema.core.query import Query, even_time
 from kinema.models.base import FeatureShape
 from kinema.models.smrnet.diffusion import DiffusionSampler
-from kinema.models.smrnet.model import SMRNet, _Asked
+from kinema.models.smrnet.model import SMRNet, _Network
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -57,9 +57,9 @@ def test_one_call_for_fifty_samples() -> None:
     x, window = torch.randn(SAMPLES, 1, 20, 48), model.terms.of(torch.randn(1, 25, 48), known.float())
     every = model.coefficients.encode(window.held).expand(SAMPLES, -1, -1)
     level = torch.full((SAMPLES,), 500)
-    fast = _Asked(model)(window, known)
+    fast = _Network(model)(window, known)
     model.config = replace(model.config, precision="bfloat16")
-    half = _Asked(model)(window, known)
+    half = _Network(model)(window, known)
     expected = plain(x[:, 0], level, every)
 
     def error(found: Tensor) -> float:

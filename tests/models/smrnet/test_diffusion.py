@@ -115,7 +115,7 @@ def test_the_released_stride_and_its_last_step() -> None:
 def test_a_stride_that_does_not_divide_is_refused_with_the_nearest(steps: int, nearest: str) -> None:
     with pytest.raises(UsageError) as caught:
         levels(alpha_bars("cosine"), steps, "noisy")
-    assert f"nearest is {nearest}" in caught.value.cure
+    assert f"steps to {nearest}" in caught.value.cure
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 7, 10, 33, 300, 992])
