@@ -32,8 +32,8 @@ def action_gan_faithful_bandai2() -> Recipe:
     """ActionGAN as its code was released, on 2-D views of Bandai-Namco-2: 50 frames at 16.67 frames per second."""
     pose = Stage(
         name="pose", model=PoseGAN.Config(norm="batch"), task=Generate(1),
-        optim=(Phase("critic", _HALVED, repeats=5), Phase("generator", _HALVED, fresh=True)), steps=100_000, batch_size=64,
-        balance="actions",
+        optim=(Phase("critic", _HALVED, repeats=5), Phase("generator", _HALVED, fresh=True)), steps=100_000,
+        batch_size=64, balance="actions",
     )  # fmt: skip
     motion = Stage(
         name="motion",
@@ -41,8 +41,8 @@ def action_gan_faithful_bandai2() -> Recipe:
             walk="free", start="even", biases=1, readers="flat", reader_input="frames", classifier="shared",
             regulariser="sum", smooth=1e-4, magnitude=0.1, recognised=0.01, matching=0.0, penalty=0.0, blur=0.0,
         ),
-        task=Generate(50), optim=(Phase("discriminator", _RELEASED), Phase("generator", _RELEASED, repeats=2)), steps=12_500,
-        batch_size=32, balance="actions",
+        task=Generate(50), optim=(Phase("discriminator", _RELEASED), Phase("generator", _RELEASED, repeats=2)),
+        steps=12_500, batch_size=32, balance="actions",
     )  # fmt: skip
     return Recipe(
         name="action-gan-faithful-bandai2",
@@ -79,11 +79,14 @@ def action_gan_bandai2() -> Recipe:
         name="motion",
         # Few steps: with a discriminator that trains longer, runs rotate (docs/papers/action_gan.md).
         model=ActionGAN.Config(
-            frames=_FRAMES, walk="aware", reader_input="rebuilt", recognised=0.5, matching=0.0, calm=0.5, reconstruction=1.0,
-            lively=1.0,
+            frames=_FRAMES, walk="aware", reader_input="rebuilt", recognised=0.5, matching=0.0, calm=0.5,
+            reconstruction=1.0, lively=1.0,
         ),
         task=Generate(_FRAMES),
-        optim=(Phase("discriminator", _MENDED), Phase("classifier", replace(_MENDED, lr=5e-4)), Phase("generator", _MENDED)),
+        optim=(
+            Phase("discriminator", _MENDED), Phase("classifier", replace(_MENDED, lr=5e-4)),
+            Phase("generator", _MENDED),
+        ),
         steps=150, batch_size=32, balance="actions", stride=_FRAMES, ema=0.99, precision="auto",
     )  # fmt: skip
     return Recipe(
@@ -99,8 +102,9 @@ def _pretrained_walk() -> tuple[Stage, Stage]:
     """The latent walk learns from real motion: first poses, then how much it moves, which would hinder the poses."""
     # Windows follow one another from the start of a recording, so that a raised hand was down before.
     walk = Stage(
-        name="walk", model=PretrainedWalk.Config(), task=Generate(_FRAMES), optim=replace(_AUTOENCODER, weight_decay=0.0),
-        steps=1_500, batch_size=32, balance="actions", stride=_FRAMES, ema=0.995, precision="auto",
+        name="walk", model=PretrainedWalk.Config(), task=Generate(_FRAMES),
+        optim=replace(_AUTOENCODER, weight_decay=0.0), steps=1_500, batch_size=32, balance="actions", stride=_FRAMES,
+        ema=0.995, precision="auto",
     )  # fmt: skip
     lively = replace(
         walk, name="lively", model=PretrainedWalk.Config(lively=1.0),
