@@ -186,10 +186,7 @@ def _facing(layers: Sequence[Layer]) -> float:
 
 
 def _clouds(
-    layers: Sequence[Layer],
-    times: Float[np.ndarray, " time"],
-    targets: Float[np.ndarray, "time 3"],
-    floor: float,
+    layers: Sequence[Layer], times: Float[np.ndarray, " time"], targets: Float[np.ndarray, "time 3"], floor: float
 ) -> Float[np.ndarray, "place 3"]:
     """Every position that must be visible, relative to the target at its time."""
     solid = [layer for layer in layers if layer.role not in ("ghost", "key")] or list(layers)

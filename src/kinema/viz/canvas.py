@@ -146,12 +146,7 @@ class Canvas:
                 _capsule(draw, start, end, float(first), float(second), colour)
 
     def _trunk(
-        self,
-        draw: ImageDraw.ImageDraw,
-        figure: Figure,
-        spots: Spots,
-        grow: float,
-        colour: tuple[int, int, int] | int,
+        self, draw: ImageDraw.ImageDraw, figure: Figure, spots: Spots, grow: float, colour: tuple[int, int, int] | int
     ) -> None:
         if figure.trunk is None:
             return

@@ -12,7 +12,7 @@ from kinema.core.atomic import atomic_path
 from kinema.core.errors import UsageError
 from kinema.core.progress import pieces
 from kinema.viz.camera import Shot, shot_of
-from kinema.viz.layers import Drawable, Panel, duration_of, panel_of
+from kinema.viz.layers import Drawable, Panel, panel_of, span_of
 from kinema.viz.raster import frame
 from kinema.viz.style import Role, mix, rgb
 from kinema.viz.style import theme as theme_of
@@ -122,19 +122,6 @@ def mp4(
                     film.mux(packet)
         for packet in stream.encode():
             film.mux(packet)
-
-
-def span_of(panel: Panel, start: float | None, stop: float | None) -> tuple[float, float]:
-    """The seconds from `start` to `stop`, kept within the panel. Raises UsageError for an empty span."""
-    end = duration_of(panel.layers)
-    first, last = max(start or 0.0, 0.0), min(stop if stop is not None else end, end)
-    if last <= first:
-        raise UsageError(
-            expected=f"a span within 0 to {end:.2f} s",
-            got=f"{first:.2f} to {last:.2f} s",
-            cure=f"Choose --from and --to within 0 to {end:.2f}.",
-        )
-    return first, last
 
 
 def _pictures(

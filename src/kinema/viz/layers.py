@@ -102,3 +102,16 @@ def layers_of_clip(clip: Motion | Points) -> tuple[Layer, ...]:
 def duration_of(layers: Sequence[Layer]) -> float:
     """When the last layer ends, seconds."""
     return max(layer.end for layer in layers)
+
+
+def span_of(panel: Panel, start: float | None, stop: float | None) -> tuple[float, float]:
+    """The seconds from `start` to `stop`, kept within the panel. Raises UsageError for an empty span."""
+    end = duration_of(panel.layers)
+    first, last = max(start or 0.0, 0.0), min(stop if stop is not None else end, end)
+    if last <= first:
+        raise UsageError(
+            expected=f"a span within 0 to {end:.2f} s",
+            got=f"{first:.2f} to {last:.2f} s",
+            cure=f"Choose --from and --to within 0 to {end:.2f}.",
+        )
+    return first, last

@@ -16,7 +16,7 @@ from kinema.motion.motion import Motion
 from kinema.motion.motion import Points as PointsClip
 from kinema.viz.camera import Camera, Shot, shot_of
 from kinema.viz.canvas import Canvas
-from kinema.viz.layers import Drawable, Layer, Panel, duration_of, panel_of
+from kinema.viz.layers import Drawable, Layer, Panel, duration_of, panel_of, span_of
 from kinema.viz.style import KEY, PALE, Role, Theme, mix, rgb
 from kinema.viz.style import theme as theme_of
 
@@ -176,14 +176,9 @@ def _opacity(layer: Layer, time: float, *, forecast: bool) -> float:
 
 
 def _times(panel: Panel, count: int, start: float | None, stop: float | None) -> list[float]:
-    end = duration_of(panel.layers)
-    first, last = max(start or 0.0, 0.0), min(stop if stop is not None else end, end)
-    if count < 1 or last <= first:
-        raise UsageError(
-            expected=f"at least one pose, and a span within 0 to {end:.2f} s",
-            got=f"{count} poses from {first:.2f} to {last:.2f} s",
-            cure=f"Choose --frames 1 or more, and --from and --to within 0 to {end:.2f}.",
-        )
+    first, last = span_of(panel, start, stop)
+    if count < 1:
+        raise UsageError(expected="at least one pose", got=f"{count}", cure="Type --frames 8.")
     if panel.boundary is None or not first < panel.boundary < last or count < 3:
         return np.linspace(first, last - 1e-3, count).tolist() if count > 1 else [(first + last) / 2]
     # With a boundary, the last known pose stands exactly at it.

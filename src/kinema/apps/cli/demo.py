@@ -14,7 +14,7 @@ from kinema.apps.cli.options import OutRequired
 
 
 def demo(*, out: OutRequired = Path("kinema-demo"), seed: int = 0) -> None:
-    """Run the shipped models on made-up motion; needs no data, no network and no GPU.
+    """Run the shipped models on procedural motion; needs no data, no network and no GPU.
 
     Parameters
     ----------

@@ -137,7 +137,7 @@ def retarget_file(
     *,
     out: Out = None,
     map_: JointMapFile = None,
-    lock_feet_: Annotated[bool, Parameter(name="--lock-feet", negative="")] = False,
+    lock_feet_: Annotated[bool, Parameter(name="--lock-feet", negative="", show_default=False)] = False,
     unit: float | None = None,
     target_unit: float | None = None,
     source_fps: float | None = None,

@@ -29,7 +29,7 @@ def generate(
     /,
     *,
     request: Annotated[GenerateRequest | None, Inline] = None,
-    all_: Annotated[bool, Parameter(name="--all", negative="")] = False,
+    all_: Annotated[bool, Parameter(name="--all", negative="", show_default=False)] = False,
     per_class: int = 30,
     model: ModelName = AUTO,
     out: OutRequired = Path("generated"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from kinema.apps.cli.options import OutRequired
+from kinema.apps.cli.options import Flag, OutRequired
 from kinema.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ def train(
     *,
     out: OutRequired,
     set_: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=True, negative=())] = None,
-    resume: Annotated[bool, Parameter(negative=())] = False,
+    resume: Annotated[bool, Flag] = False,
     init_from: str | None = None,
-    tiny: Annotated[bool, Parameter(negative=())] = False,
+    tiny: Annotated[bool, Flag] = False,
     data: Path | None = None,
     steps: int | None = None,
     seed: int | None = None,
@@ -38,8 +38,8 @@ def train(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     cache: Path | None = None,
     workers: int = 0,
-    compile_: Annotated[bool, Parameter(name="--compile", negative=())] = False,
-    tensorboard: Annotated[bool, Parameter(negative=())] = False,
+    compile_: Annotated[bool, Parameter(name="--compile", negative=(), show_default=False)] = False,
+    tensorboard: Annotated[bool, Flag] = False,
     progress: bool | None = None,
 ) -> int:
     """Train a recipe into a run folder. Start it with torchrun for several processes.

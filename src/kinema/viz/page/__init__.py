@@ -64,10 +64,9 @@ def page(
     lead: str = "",
     table: PageTable | None = None,
     links: Sequence[Link] = (),
-    view: str = "three-quarter",
 ) -> None:
     """Write the page, atomically: panels that share one clock and one view, a table below them, links to files."""
-    write_text(path, page_text(panels, title=title, lead=lead, table=table, links=links, view=view))
+    write_text(path, page_text(panels, title=title, lead=lead, table=table, links=links))
 
 
 def page_text(
@@ -77,39 +76,25 @@ def page_text(
     lead: str = "",
     table: PageTable | None = None,
     links: Sequence[Link] = (),
-    view: str = "three-quarter",
 ) -> str:
-    """The page as text. Raises UsageError for an unknown view."""
+    """The page as text."""
     shape = {1: " single", 2: " pairs", 4: " pairs"}.get(len(panels), "")
     body = f'<div class="panels{shape}"></div>' + (_table(table) if table else "")
-    return _filled(title, lead, body, [panels], links, view)
+    return _filled(title, lead, body, [panels], links)
 
 
-def sections_text(
-    sections: Sequence[Section],
-    *,
-    title: str,
-    lead: str = "",
-    links: Sequence[Link] = (),
-    view: str = "three-quarter",
-) -> str:
+def sections_text(sections: Sequence[Section], *, title: str, lead: str = "", links: Sequence[Link] = ()) -> str:
     """A page of several sections, with a line of links to them; all panels share one clock and one view."""
     jumps = "".join(f'<a href="#{_anchor(one)}">{html.escape(one.title)}</a>' for one in sections)
     body = f'<nav class="jumps" aria-label="Sections">{jumps}</nav>' + "".join(_section(one) for one in sections)
-    return _filled(title, lead, body, [one.panels for one in sections], links, view, level=3)
+    return _filled(title, lead, body, [one.panels for one in sections], links, level=3)
 
 
 def _filled(
-    title: str,
-    lead: str,
-    body: str,
-    groups: Sequence[Sequence[Drawable]],
-    links: Sequence[Link],
-    view: str,
-    level: int = 2,
+    title: str, lead: str, body: str, groups: Sequence[Sequence[Drawable]], links: Sequence[Link], level: int = 2
 ) -> str:
     scenes: list[dict[str, Any]] = [
-        {**panel_data(panel_of(panel), view), "group": group} for group, panels in enumerate(groups) for panel in panels
+        {**panel_data(panel_of(panel)), "group": group} for group, panels in enumerate(groups) for panel in panels
     ]
     fps = max(layer["fps"] for scene in scenes for layer in scene["layers"])
     themes = {name: theme_data(theme) for name, theme in THEMES.items()}

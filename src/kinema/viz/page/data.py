@@ -25,9 +25,9 @@ _UNKNOWN = -32768  # the step for an unknown value (NaN)
 _PATH_STEP = 0.1  # seconds between two places of the camera's path
 
 
-def panel_data(panel: Panel, view: str) -> dict[str, Any]:
-    """A panel as the page's script reads it. Raises UsageError for an unknown view."""
-    shot = shot_of(panel.layers, view=view, aspect=1.0)
+def panel_data(panel: Panel) -> dict[str, Any]:
+    """A panel as the page's script reads it."""
+    shot = shot_of(panel.layers, aspect=1.0)
     duration = duration_of(panel.layers)
     times = np.arange(0.0, duration + _PATH_STEP, _PATH_STEP)
     camera = shot.camera
