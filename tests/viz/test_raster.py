@@ -78,7 +78,7 @@ def test_an_overlay_marks_both_parts(walk: Points, futures: Points) -> None:
 
 @pytest.mark.parametrize(("count", "start", "stop"), [(0, None, None), (4, 2.0, 1.0), (4, 9.0, None)])
 def test_an_empty_strip_is_refused(walk: Points, count: int, start: float | None, stop: float | None) -> None:
-    with pytest.raises(UsageError, match="at least one pose|a span within"):
+    with pytest.raises(UsageError, match=r"at least one pose|a span within"):
         strip(walk, count=count, start=start, stop=stop)
 
 
