@@ -220,8 +220,21 @@ def _killed(do: Callable[[], object], moment: Callable[[int], None] | None, *, e
         moment(child)
         (os.killpg if everyone else os.kill)(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
+    _until_gone(child)
     assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "the child failed"
     return os.WIFSIGNALED(status)
+
+
+def _until_gone(group: int) -> None:
+    """Wait for the workers whose job was killed: on a busy machine one may still begin with the file that it was given.
+
+    No longer than a minute: where nobody reaps orphans, a group never ends.
+    """
+    until = time.monotonic() + 60
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        while time.monotonic() < until:
+            os.killpg(group, 0)
+            time.sleep(PAUSE / 5)
 
 
 def main() -> int:

@@ -15,6 +15,7 @@ from torch import Tensor
 from toys import SKELETON, facts, same
 
 import kinema.core.atomic
+from kinema.core.atomic import atomic_path
 from kinema.core.errors import CheckpointError, KinemaError, MissingDataError
 from kinema.training.checkpoint import RunFolder, read_tensors, skeleton_from_json, skeleton_to_json, write_tensors
 
@@ -52,6 +53,20 @@ def test_the_newest_is_kept_and_the_old_files_go(tmp_path: Path) -> None:
         "config.json", "model.safetensors", "state-00000008.safetensors",
     }  # fmt: skip
     assert is_whole_at(run, 8)
+
+
+@pytest.mark.parametrize("name", ["model-00000004.safetensors", "state-00000004.safetensors", "config.json"])
+def test_what_a_kill_left_half_written_goes_with_the_next_save(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    save(tmp_path, 4)
+    with monkeypatch.context() as killed:
+        killed.setattr(Path, "unlink", lambda *_, **__: None)  # a killed process removes nothing
+        with pytest.raises(KeyboardInterrupt), atomic_path(tmp_path / name):
+            raise KeyboardInterrupt
+    assert list(tmp_path.glob(".*"))
+    save(tmp_path, 8)
+    assert not list(tmp_path.glob(".*"))
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])

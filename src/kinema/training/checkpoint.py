@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from kinema.core.atomic import atomic_path, write_text
+from kinema.core.atomic import atomic_path, temporary_prefix, write_text
 from kinema.core.constants import VERSION
 from kinema.core.errors import CheckpointError, FormatError, MissingDataError
 from kinema.core.safe_json import read_json
@@ -72,13 +72,11 @@ class RunFolder:
     def tidy(self, keep: Iterable[str]) -> None:
         """Remove the files of older steps and of interrupted saves; `keep` are file names."""
         kept = set(keep)
+        unfinished = (temporary_prefix(name) for name in ("model.safetensors", "state.safetensors", CONFIG, LOG))
         for pattern in (
             "model*.safetensors",
             "state-*.safetensors",
-            ".model*.safetensors",
-            ".state-*",
-            f".{CONFIG}.*",
-            f".{LOG}.*",
+            *(f"{prefix}*" for prefix in unfinished),
             ".tmp??????",  # where safetensors writes what it renames in the end
         ):
             for file in self.path.glob(pattern):
