@@ -263,12 +263,12 @@ def with_rotations(clip: Clip) -> Motion:
 class FloorAnchor:
     """A position on the floor and a heading.
 
-    The rotation `turn` about the vertical acts on the features of the slice `vectors` (triples that rotate only).
-    `turn` and `origin` act on points: the triples before `vectors`, or all triples if `vectors` is empty. Other
+    The matrix `rotation` about the vertical acts on the features of the slice `vectors` (triples that rotate only).
+    `rotation` and `origin` act on points: the triples before `vectors`, or all triples if `vectors` is empty. Other
     features stay.
     """
 
-    turn: Float[Tensor, "batch 3 3"]
+    rotation: Float[Tensor, "batch 3 3"]
     origin: Float[Tensor, "batch 3"]
     vectors: slice
 
@@ -276,16 +276,16 @@ class FloorAnchor:
         """Features (own units) relative to the anchor."""
         points, vectors, rest = self._parts(features)
         with torch.autocast(features.device.type, enabled=False):  # positions need all their digits
-            turn = self.turn.transpose(-1, -2)[:, None]
-            points = (points - self.origin[:, None, None]) @ turn
-            return torch.cat((points.flatten(-2), (vectors @ turn).flatten(-2), rest), -1)
+            rotation = self.rotation.transpose(-1, -2)[:, None]
+            points = (points - self.origin[:, None, None]) @ rotation
+            return torch.cat((points.flatten(-2), (vectors @ rotation).flatten(-2), rest), -1)
 
     def back(self, features: Float[Tensor, "*s batch frame feat"]) -> Float[Tensor, "*s batch frame feat"]:
         """The inverse of `into`: features in the room."""
         points, vectors, rest = self._parts(features)
         with torch.autocast(features.device.type, enabled=False):
-            points = points @ self.turn[:, None] + self.origin[:, None, None]
-            return torch.cat((points.flatten(-2), (vectors @ self.turn[:, None]).flatten(-2), rest), -1)
+            points = points @ self.rotation[:, None] + self.origin[:, None, None]
+            return torch.cat((points.flatten(-2), (vectors @ self.rotation[:, None]).flatten(-2), rest), -1)
 
     def _parts(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         first, stop = self.vectors.start, self.vectors.stop

@@ -83,22 +83,22 @@ class HeadingRotations(Representation):
         back = axis_angle_to_rotmat("Y", -heading)
         rotations = clip.rotations[..., self._chosen, :, :].clone()
         rotations[..., 0, :, :] = back @ rotations[..., 0, :, :]
-        turn = torch.remainder(heading.diff(dim=-1) + math.pi, 2 * math.pi) - math.pi
+        yaw = torch.remainder(heading.diff(dim=-1) + math.pi, 2 * math.pi) - math.pi
         step = (back[..., 1:, :, :] @ clip.root.diff(dim=-2)[..., None])[..., 0]
-        moved = torch.cat((turn[..., None], step[..., [0, 2]]), -1) * self.fps
+        moved = torch.cat((yaw[..., None], step[..., [0, 2]]), -1) * self.fps
         first = moved[..., :1, :] if clip.frames > 1 else moved.new_zeros(*clip.batch_shape, 1, 3)
-        way = torch.cat((torch.cat((first, moved), -2), clip.root[..., 1:2]), -1)
-        return torch.cat((rotmat_to_sixd(rotations).flatten(-2), way), -1)
+        trajectory = torch.cat((torch.cat((first, moved), -2), clip.root[..., 1:2]), -1)
+        return torch.cat((rotmat_to_sixd(rotations).flatten(-2), trajectory), -1)
 
     def decode(self, features: Float[Tensor, "*batch frame feat"]) -> Motion:
         """The clip, its first frame above the origin and facing +z; the first frame's velocities are not used."""
         rotated = sixd_to_rotmat(features[..., :-_PATH].unflatten(-1, (-1, 6)))
-        way = features[..., -_PATH:]
-        moved = torch.cat((torch.zeros_like(way[..., :1, :3]), way[..., 1:, :3] / self.fps), -2)
+        trajectory = features[..., -_PATH:]
+        moved = torch.cat((torch.zeros_like(trajectory[..., :1, :3]), trajectory[..., 1:, :3] / self.fps), -2)
         heading = axis_angle_to_rotmat("Y", moved[..., 0].cumsum(-1))
         flat = torch.stack((moved[..., 1], torch.zeros_like(moved[..., 1]), moved[..., 2]), -1)
         path = (heading @ flat[..., None])[..., 0].cumsum(-2)
-        root = torch.stack((path[..., 0], way[..., 3], path[..., 2]), -1)
+        root = torch.stack((path[..., 0], trajectory[..., 3], path[..., 2]), -1)
         rotated = torch.cat((heading[..., None, :, :] @ rotated[..., :1, :, :], rotated[..., 1:, :, :]), -3)
         return Motion(self.skeleton, whole_body(rotated, self._chosen, len(self.skeleton)), root, self.fps)
 
@@ -113,10 +113,10 @@ class HeadingRotations(Representation):
         """The frames that follow the single frame `last` (no batch axes), from its position and heading."""
         before = self.encode(last).expand(*features.shape[:-2], 1, -1)
         ahead = self.decode(torch.cat((before, features), -2))[1:]
-        turn = axis_angle_to_rotmat("Y", self.heading(last))[0]
-        rotations = torch.cat((turn @ ahead.rotations[..., :1, :, :], ahead.rotations[..., 1:, :, :]), -3)
+        yaw = axis_angle_to_rotmat("Y", self.heading(last))[0]
+        rotations = torch.cat((yaw @ ahead.rotations[..., :1, :, :], ahead.rotations[..., 1:, :, :]), -3)
         ground = last.root[0] * last.root.new_tensor([1.0, 0.0, 1.0])
-        return replace(ahead, rotations=rotations, root=(turn @ ahead.root[..., None])[..., 0] + ground)
+        return replace(ahead, rotations=rotations, root=(yaw @ ahead.root[..., None])[..., 0] + ground)
 
     def mirror(self, features: Float[Tensor, "*batch frame feat"]) -> Float[Tensor, "*batch frame feat"]:
         """Left and right joints exchanged; rotations and steps to the left become those to the right."""

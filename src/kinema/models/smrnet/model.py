@@ -212,10 +212,10 @@ class SMRNet(Model):
     @property
     def terms(self) -> Terms:
         """The terms in which windows are expressed."""
-        turned = self._turned if self.config.heading == "own" else None
-        return Terms(self.coefficients, self.config.padding, self.config.code == "residual", turned)
+        frame = self._own_frame if self.config.heading == "own" else None
+        return Terms(self.coefficients, self.config.padding, self.config.code == "residual", frame)
 
-    def _turned(self, past: Float[Tensor, "W N F"]) -> Frame | None:
+    def _own_frame(self, past: Float[Tensor, "W N F"]) -> Frame | None:
         return self._frame(past, past.new_ones(*past.shape[:2], self._tokens)) if self._frame else None
 
     def _kept(self, rows: int, device: torch.device) -> Tensor:

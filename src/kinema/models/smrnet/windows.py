@@ -72,41 +72,41 @@ def padded(past: Float[Tensor, "*b N F"], frames: int, padding: Padding) -> Floa
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """Windows with a past of N frames. `past` are its poses in the windows' own frame of reference `turned` (None: the
+    """Windows with a past of N frames. `past` are its poses in the windows' own frame of reference `frame` (None: the
     room's); `base` is subtracted from every pose; `held` is the past minus `base`, padded to the whole window."""
 
-    turned: Frame | None
+    frame: Frame | None
     past: Float[Tensor, "W N F"]
     base: Float[Tensor, "W 1 F"]
     held: Float[Tensor, "W T F"]
 
     def into(self, frames: Float[Tensor, "W t F"]) -> Float[Tensor, "W t F"]:
         """Frames in the window's terms."""
-        return (frames if self.turned is None else self.turned.into(frames)) - self.base
+        return (frames if self.frame is None else self.frame.into(frames)) - self.base
 
     def back(self, frames: Float[Tensor, "*S W t F"]) -> Float[Tensor, "*S W t F"]:
         """The inverse of `into`."""
         own = frames + self.base
-        return own if self.turned is None else self.turned.back(own)
+        return own if self.frame is None else self.frame.back(own)
 
 
 @dataclass(frozen=True)
 class Terms:
     """The terms in which a window is expressed, which follow from its past.
 
-    `residual`: differences to the last observed pose. `turned` gives the frame of reference of a past's last pose;
+    `residual`: differences to the last observed pose. `frame` gives the frame of reference of a past's last pose;
     None: windows keep theirs.
     """
 
     code: Coefficients
     padding: Padding
     residual: bool
-    turned: Callable[[Tensor], Frame | None] | None = None
+    frame: Callable[[Tensor], Frame | None] | None = None
 
     def of(self, past: Float[Tensor, "W N F"], known: Float[Tensor, " W"]) -> Window:
         """Windows with this past; where `known` is 0 there is none, and only the heading of `past` is used."""
-        turned = None if self.turned is None else self.turned(past)
-        own = past if turned is None else turned.into(past)
+        frame = None if self.frame is None else self.frame(past)
+        own = past if frame is None else frame.into(past)
         base = own[:, -1:] * (known[:, None, None] if self.residual else 0.0)
         held = padded((own - base) * known[:, None, None], self.code.frames, self.padding)
-        return Window(turned, own, base, held)
+        return Window(frame, own, base, held)
