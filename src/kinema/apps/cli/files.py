@@ -118,7 +118,7 @@ def convert(
         raise UsageError(
             expected="an .fbx as the target",
             got=f"{target.name} and --blender",
-            cure="Leave out --blender: only FBX is written through Blender.",
+            cure="Only FBX is written through Blender: leave out --blender.",
         )
     work = Converting(fps, to, unit, source_fps, source_skeleton, map_, rest, through)
     if source.is_dir():
