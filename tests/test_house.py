@@ -48,6 +48,13 @@ def test_the_tests_that_the_ledgers_name_exist() -> None:
             assert f"def {name}" in text, name
 
 
+def test_the_test_files_that_the_docs_name_exist() -> None:
+    text = "\n".join(path.read_text() for path in (ROOT / "docs").rglob("*.md"))
+    named = set(re.findall(r"\btests/[\w/]+\.py\b", text))
+    assert len(named) > 20
+    assert not [name for name in sorted(named) if not (ROOT / name).is_file()]
+
+
 def test_a_public_class_has_a_name_of_its_own() -> None:
     """Two classes of one name make two meanings of one word; a reader then has to look which is meant."""
     found: dict[str, list[str]] = {}

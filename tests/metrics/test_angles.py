@@ -10,7 +10,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from kinema.geometry.rotations import axis_angle_to_rotmat, euler_to_rotmat
-from kinema.metrics.angles import benchmark_euler, euler_error
+from kinema.metrics.joint_errors import benchmark_euler, euler_error
 
 
 def test_angles_are_those_of_rz_ry_rx() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from kinema.metrics.displacement import joint_distances, mpjpe
+from kinema.metrics.joint_errors import joint_distances, mpjpe
 
 
 def test_distances_and_their_mean_by_hand() -> None:

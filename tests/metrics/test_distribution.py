@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -12,7 +10,7 @@ from torch import Tensor
 
 from kinema.core.errors import UsageError
 from kinema.metrics import distribution
-from kinema.metrics.distribution import Moments, frechet_distance, gaussian_mmd, kernel_distance, median_distance
+from kinema.metrics.distribution import Moments, frechet_distance, kernel_distance
 
 
 def drawn(rows: int, feats: int, seed: int) -> Tensor:
@@ -61,10 +59,6 @@ def test_kernel_distances_are_what_loops_find(block: int, monkeypatch: pytest.Mo
     def polynomial(a: Tensor, b: Tensor) -> float:
         return (float(a @ b) / 3 + 1) ** 3
 
-    def gaussian(a: Tensor, b: Tensor) -> float:
-        squared = float(((a - b) ** 2).sum())
-        return (math.exp(-squared / 2) + math.exp(-squared / 8)) / 2
-
     def mmd(kernel: object, unbiased: bool) -> float:
         assert callable(kernel)
 
@@ -75,18 +69,3 @@ def test_kernel_distances_are_what_loops_find(block: int, monkeypatch: pytest.Mo
         return within(x) + within(y) - 2 * sum(kernel(a, b) for a in x for b in y) / (len(x) * len(y))
 
     assert kernel_distance(x, y) == pytest.approx(mmd(polynomial, True), rel=1e-9)
-    for unbiased in (True, False):
-        found = gaussian_mmd(x, y, bandwidths=(1.0, 2.0), unbiased=unbiased)
-        assert found == pytest.approx(mmd(gaussian, unbiased), rel=1e-9)
-
-
-def test_a_set_is_at_no_distance_from_itself_and_far_from_another() -> None:
-    x, y = drawn(40, 4, 8), drawn(40, 4, 9) + 5
-    assert gaussian_mmd(x, x, bandwidths=(median_distance(x, y),)) == pytest.approx(0, abs=1e-12)
-    assert gaussian_mmd(x, y, bandwidths=(median_distance(x, y),)) > 0.5
-
-
-@pytest.mark.parametrize("bandwidths", [(), (0.0,), (1.0, -2.0)])
-def test_bandwidths_that_are_none_are_refused(bandwidths: tuple[float, ...]) -> None:
-    with pytest.raises(UsageError, match="positive bandwidth"):
-        gaussian_mmd(drawn(3, 2, 0), drawn(3, 2, 1), bandwidths=bandwidths)

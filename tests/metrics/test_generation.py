@@ -17,7 +17,6 @@ from kinema.metrics.generation import (
     mean_average_precision,
     mmd_legacy,
     multimodality,
-    token_accuracy,
 )
 
 
@@ -42,23 +41,6 @@ def test_map_by_hand_and_with_ties() -> None:
 def test_k_hot_labels_count_any_of_them() -> None:
     labels = torch.tensor([[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
     assert accuracy(torch.tensor([[0.0, 2.0, 1.0], [3.0, 0.0, 1.0]]), labels) == 0.5
-
-
-def test_a_perfect_predictor_of_tokens_has_accuracy_1() -> None:
-    tokens = torch.randint(7, (3, 5), generator=seeded())
-    assert token_accuracy(one_hot(tokens, 7).double(), tokens) == 1
-
-
-def test_padding_is_not_counted_and_its_mask_not_changed() -> None:
-    tokens = torch.randint(1, 7, (3, 5), generator=seeded())
-    valid = torch.arange(5).expand(3, 5) < 3
-    before = valid.clone()
-    logits = one_hot(torch.where(valid, tokens, torch.zeros_like(tokens)), 7).double()
-    assert token_accuracy(logits, tokens, valid) == 1
-    assert token_accuracy(logits, tokens) < 1
-    assert torch.equal(valid, before)
-    with pytest.raises(UsageError, match="valid token"):
-        token_accuracy(logits, tokens, torch.zeros_like(valid))
 
 
 def test_multimodality_of_features_that_know_no_class_is_their_diversity_for_many_classes() -> None:
@@ -102,8 +84,8 @@ def test_mmd_legacy_names_the_case_in_which_it_is_not_defined() -> None:
     found = mmd_legacy(some, some[[1, 2, 0]])
     assert (found.average, found.sequence) == (0.0, 0.0)
     assert len(found.undefined_average) == len(LEGACY_BANDWIDTHS)
-    assert "not defined" in found.told
-    assert not mmd_legacy(some, some + 100).told
+    assert "not defined" in found.warning
+    assert not mmd_legacy(some, some + 100).warning
     with pytest.raises(UsageError, match="equally many"):
         mmd_legacy(some, some[:2])
 

@@ -1,1 +1,1 @@
-"""How far a motion is from the truth: pure functions of tensors, in SI units."""
+"""Measures of motion: pure functions of tensors, in SI units."""

@@ -1,6 +1,6 @@
-"""How motion moves: speed, jerk, the spread of steps, feet that slide; and how that compares with real motion.
+"""Dynamics: speed, jerk, distribution of speeds, sliding feet; also relative to real motion.
 
-Features of a recogniser and distances between poses do not notice motion that has frozen; these do.
+These measures detect frozen motion, which distances between poses and features of classifiers do not.
 """
 
 from __future__ import annotations
@@ -38,14 +38,16 @@ def dynamics(
     """Compare two sets of clips of joint positions (metres). Raises UsageError for clips of fewer than four frames."""
     frames = min(generated.shape[1], real.shape[1])
     if frames < 4:
-        raise UsageError(expected="clips of at least 4 frames", got=f"{frames}", cure="Ask for longer motion.")
+        raise UsageError(
+            expected="clips of at least 4 frames", got=f"{frames}", cure="Generate longer motion, as with --seconds 2."
+        )
     speeds = [speed(clips, fps) for clips in (generated, real)]
     jerks = [float(mean_jerk(clips.double(), fps).mean()) for clips in (generated, real)]
     return Dynamics(float(speeds[0].mean() / speeds[1].mean()), jerks[0] / jerks[1], wasserstein(speeds[0], speeds[1]))
 
 
 def speed(clips: Float[Tensor, "clip frame joint dim"], fps: float) -> Float[Tensor, "clip step joint"]:
-    """How fast every joint is from each frame to the next, metres per second."""
+    """Speed of every joint from each frame to the next, metres per second."""
     return clips.double().diff(dim=1).norm(dim=-1) * fps
 
 
@@ -79,7 +81,7 @@ def slides(
     low: tuple[float, float] = FOOT_HEIGHTS,
     fast: float = SKATE_SPEED,
 ) -> Bool[Tensor, "*b"]:
-    """Whether a foot slides: ankle and toe lower than `low` metres above the floor, and both faster than `fast`.
+    """True if a foot slides: ankle and toe lower than `low` metres above the floor, and both faster than `fast`.
 
     `part` is ankle, toe; `height` in metres above the floor, `moving` their `ground_speed`.
     """
@@ -89,9 +91,8 @@ def slides(
 def skate_speed(feet: Float[Tensor, "*batch frame foot 3"], fps: float) -> float | None:
     """Mean horizontal speed, metres per second, of feet while they should stand (y is up).
 
-    `feet` are points of one kind: ankles, or toes. One should stand while it is within 5 cm of the lowest level (the
-    5th percentile of the clip, all feet together); the nearer, the more it counts: weight 2 - 2^(height / 5 cm). None
-    for clips of one frame.
+    `feet` are points of one kind: ankles, or toes. A foot should stand within 5 cm of the lowest level (the 5th
+    percentile of the clip, all feet together), with weight 2 - 2^(height / 5 cm). None for clips of one frame.
     """
     if feet.shape[-3] < 2:
         return None

@@ -1,7 +1,6 @@
-"""Scores of generated motion that is labelled: recognised or not, how varied, and the kernel distance of 2020.
+"""Scores of labelled generated motion: recognition, variety, and the kernel distance MMD_a / MMD_s.
 
-Every score is taken over the whole set at once: none depends on how it was cut into batches, and each is perfect for a
-perfect answer.
+Each score is taken over the whole set, independent of batches.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from kinema.core.errors import UsageError
@@ -28,31 +27,14 @@ def accuracy(scores: Float[Tensor, "clip class"], labels: Float[Tensor, "clip cl
 def mean_average_precision(scores: Float[Tensor, "clip class"], labels: Float[Tensor, "clip class"]) -> float:
     """Mean over the classes that occur of the area under precision against recall, each over the whole set.
 
-    Clips of equal score are taken together, so their order does not matter. Raises UsageError where none is labelled.
+    Clips of equal score are taken together, so their order does not matter. Raises UsageError without labels.
     """
     there = (labels > 0).any(0)
     if not bool(there.any()):
-        raise UsageError(expected="at least one labelled clip", got="none", cure="Label the clips.")
+        raise UsageError(expected="at least one labelled clip", got="none", cure="Set the action of each clip.")
     return sum(_average_precision(scores[:, c], labels[:, c] > 0) for c in there.nonzero()[:, 0].tolist()) / int(
         there.sum()
     )
-
-
-def token_accuracy(
-    logits: Float[Tensor, "*batch step code"],
-    tokens: Int[Tensor, "*batch step"],
-    valid: Bool[Tensor, "*batch step"] | None = None,
-) -> float:
-    """The share of valid tokens that have the highest logit at their own step: `logits[t]` is about `tokens[t]`.
-
-    Raises UsageError where no token is valid.
-    """
-    right = logits.argmax(-1) == tokens
-    if valid is None:
-        return float(right.double().mean())
-    if not bool(valid.any()):
-        raise UsageError(expected="at least one valid token", got="none", cure="Give longer clips.")
-    return float(right[valid].double().mean())
 
 
 def diversity(features: Float[Tensor, "clip feat"], generator: torch.Generator, *, pairs: int = 200) -> float:
@@ -61,7 +43,7 @@ def diversity(features: Float[Tensor, "clip feat"], generator: torch.Generator, 
     Raises UsageError for fewer than two clips.
     """
     if len(features) < 2:
-        raise UsageError(expected="at least two clips", got=str(len(features)), cure="Ask for more samples.")
+        raise UsageError(expected="at least two clips", got=str(len(features)), cure="Generate more samples.")
     one, other = _pairs(len(features), pairs, generator)
     return float((features[one] - features[other]).double().norm(dim=-1).mean())
 
@@ -75,7 +57,7 @@ def multimodality(
 ) -> float:
     """Mean over all classes with at least two clips of the mean distance of random pairs within the class.
 
-    Every class counts alike, however many there are. Raises UsageError where no class has two clips.
+    Every class has the same weight. Raises UsageError if no class has two clips.
     """
     found: list[float] = []
     for column in labels.T:
@@ -83,7 +65,7 @@ def multimodality(
         if len(own) >= 2:
             found.append(diversity(own, generator, pairs=pairs))
     if not found:
-        raise UsageError(expected="a class with two clips or more", got="none", cure="Ask for more samples per class.")
+        raise UsageError(expected="a class with two clips or more", got="none", cure="Generate more samples per class.")
     return sum(found) / len(found)
 
 
@@ -91,7 +73,7 @@ def multimodality(
 class LegacyMmd:
     """`average` is MMD_a, `sequence` MMD_s; `undefined` names the bandwidths at which each was not a number.
 
-    Where all are, the value is 0 as the original would print it, and it means nothing: see `told`.
+    If all are undefined, the value is 0, as in the original code, and has no meaning: see `warning`.
     """
 
     average: float
@@ -100,8 +82,8 @@ class LegacyMmd:
     undefined_sequence: tuple[float, ...] = ()
 
     @property
-    def told(self) -> str:
-        """What must be said beside the values; empty where every bandwidth gave a number."""
+    def warning(self) -> str:
+        """A warning to print beside the values; empty if all bandwidths are defined."""
         parts = [
             f"{name}: the root of a negative sum at {len(lost)} of {len(LEGACY_BANDWIDTHS)} bandwidths"
             + (", so its 0 means 'not defined'" if len(lost) == len(LEGACY_BANDWIDTHS) else "")
@@ -120,15 +102,14 @@ def mmd_legacy(
 
     With k(a, b) = exp(-|a - b|^2 / s), MMD(s) = sqrt(sum over i != j of [k(x_i, x_j) + k(g_i, g_j) - 2 k(x_i, g_j)] /
     (n (n - 1))). MMD_a is the mean over frames, MMD_s takes the whole sequence as one vector; each is the largest over
-    the bandwidths s. The sum may be negative, and its root is then not a number: a bandwidth at which that happens (for
-    MMD_a: in any frame) is skipped, as the original's comparison skips it, and named in the answer. Raises UsageError
-    where the sets differ in size or have fewer than two clips.
+    the bandwidths s. A bandwidth with a negative sum (for MMD_a: in any frame) has no root; it is skipped, as in the
+    original code, and named in the result. Raises UsageError if the sets differ in size or have fewer than two clips.
     """
     if real.shape != generated.shape or len(real) < 2:
         raise UsageError(
             expected="equally many clips of each, at least two, of one length",
             got=f"{tuple(real.shape)} and {tuple(generated.shape)}",
-            cure="Draw the same number of each.",
+            cure="Draw the same number of both.",
         )
     scales = torch.tensor(tuple(bandwidths), dtype=torch.float64)
     frames = _legacy_squared(real.transpose(0, 1), generated.transpose(0, 1), scales)

@@ -38,13 +38,14 @@ def l2p(
 ) -> Float[Tensor, "*window frame"]:
     """Distance of global positions in units of the training windows' deviation, as one vector over all joints.
 
-    `mean` drops out of the difference; it is asked for because the benchmark's definition names it.
+    `mean` cancels in the difference; the benchmark's definition has it.
     """
     return ((predicted - mean) / std - (truth - mean) / std).flatten(-2).norm(dim=-1)
 
 
 def npss(predicted: Float[Tensor, "window frame feat"], truth: Float[Tensor, "window frame feat"]) -> float:
-    """Normalised power spectrum similarity: the earth mover's distance of spectra, weighted by the truth's power.
+    """Normalised power spectrum similarity: the earth mover's distance of spectra, weighted by the power of the ground
+    truth.
 
     Per window and feature P = Re(FFT)^2 over time, made to sum to 1, summed up from the lowest bin, and compared by
     absolute differences summed over the bins. A feature without any power has no distribution; its sum stays 0, where
@@ -73,7 +74,11 @@ def position_statistics(
         count += len(rows)
         total, squares = total + rows.sum(0), squares + rows.square().sum(0)
     if not count:
-        raise UsageError(expected="training windows to normalise by", got="none", cure="Give the training files, too.")
+        raise UsageError(
+            expected="training windows to normalise by",
+            got="none",
+            cure="Add the training files to the folder of --data.",
+        )
     mean = total / count
     std = (squares / count - mean.square()).clamp_min(0).sqrt()
     return mean, torch.where(std > 1e-6, std, 1.0)
@@ -97,7 +102,7 @@ def unbroken(
 def toward(
     quats: Float[Tensor, "*window frame joint 4"], reference: Float[Tensor, "*window joint 4"]
 ) -> Float[Tensor, "*window frame joint 4"]:
-    """The quaternions with signs nearest to one pose (delta-interpolator's way: the last known frame of the truth)."""
+    """The quaternions with signs nearest to one pose (delta-interpolator: the last known frame)."""
     near = (quats * reference.to(quats)[..., None, :, :]).sum(-1, keepdim=True)
     return torch.where(near < 0, -quats, quats)
 

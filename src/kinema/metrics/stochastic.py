@@ -1,7 +1,7 @@
-"""How good, and how varied, many sampled futures are: the measures of stochastic forecasting.
+"""The measures of stochastic forecasting: errors and variety of many sampled futures.
 
-A pose is one vector of all joints but the root, metres, and a distance is the L2 norm over that vector: it is not
-divided by the number of joints (so 0.35 is not 35 cm), except in the motion distance, which is per joint. Most are
+A pose is one vector of all joints but the root, metres, and a distance is its L2 norm, not divided by the number of
+joints (0.35 is not 35 cm), except in the motion distance, which is per joint. Most are
 DLow's (Yuan and Kitani, ECCV 2020); APDE and the cumulative motion distance are BeLFusion's (ICCV 2023), limb stretch
 and jitter SkeletonDiffusion's (CVPR 2025). Legend: feat is 3 joints; a mode is one of the futures that a pose may have.
 """
@@ -55,7 +55,7 @@ def best_of(
 ) -> tuple[Float[Tensor, " window"], Float[Tensor, " window"]]:
     """ADE and FDE: the least mean distance over frames, and the least distance at the last frame, over the samples.
 
-    The sample that is best may be another one for each.
+    The best sample may differ between the two.
     """
     mean = samples.new_full((truth.shape[0],), torch.inf)
     last = mean.clone()
@@ -82,8 +82,7 @@ def best_of_modes(
 def modes_of(poses: Float[Tensor, "window feat"], threshold: float) -> tuple[Int[Tensor, " _"], ...]:
     """For each window the windows whose last observed pose is nearer than `threshold` metres, itself among them.
 
-    Their futures are what could have happened. Raises UsageError where the threshold is not positive or a pose is not
-    finite.
+    Their futures are possible futures. Raises UsageError unless the threshold is positive and poses are finite.
     """
     if not threshold > 0 or not bool(poses.isfinite().all()):
         raise UsageError(
@@ -117,9 +116,9 @@ def apd_of_modes(
     for some in rows:
         distances = torch.cdist(flat[some], flat)
         distances[torch.arange(len(some)), some] = 0
-        for asked in rows:
-            among = near[asked].to(flat)
-            total[asked] += ((among @ distances.T) * among[:, some]).sum(1)
+        for others in rows:
+            among = near[others].to(flat)
+            total[others] += ((among @ distances.T) * among[:, some]).sum(1)
     count = near.sum(1).to(flat)
     return torch.where(count > 1, total / (count * (count - 1)).clamp_min(1), 0.0)
 
@@ -132,14 +131,14 @@ def apde(
 
 
 def joint_steps(positions: Float[Tensor, "*b frame joint 3"]) -> Float[Tensor, "*b step"]:
-    """How far joints move from each frame to the next, metres, mean over the joints."""
+    """Movement of joints from each frame to the next, metres, mean over joints."""
     return torch.linalg.vector_norm(positions.diff(dim=-3), dim=-1).mean(-1)
 
 
 def motion_distance(
     steps: Float[Tensor, "group step"], usual: Float[Tensor, " group"], windows: Float[Tensor, " group"]
 ) -> float:
-    """Cumulative motion distance: how far the amount of motion departs from what is usual in its group (action, set).
+    """Cumulative motion distance: difference of the amount of motion from the usual one of its group (action, set).
 
     `steps` are the `joint_steps` of the samples of each group, averaged; `usual` the same over the frames of the
     test recordings; F - 1 steps count F - 1, F - 2 ... 1 times; groups count by their `windows`.
@@ -151,7 +150,7 @@ def motion_distance(
 
 @dataclass(frozen=True, eq=False)
 class LimbErrors:
-    """How limbs change their length, per window, in parts of the true length: mean, and mean of the squares.
+    """Changes of limb length per window, relative to the true length: mean, and mean of squares.
 
     `stretch` is |length - true length|; `jitter` is |length - length one frame before|.
     """

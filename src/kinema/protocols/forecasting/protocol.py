@@ -10,8 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinema.metrics.angles import benchmark_euler, euler_error
-from kinema.metrics.displacement import mpjpe
+from kinema.metrics.joint_errors import benchmark_euler, euler_error, mpjpe
 from kinema.motion.edit import root_free
 from kinema.motion.motion import Motion, Points
 from kinema.protocols.base import Protocol

@@ -108,7 +108,7 @@ def legacy(
 def legacy_by_class(
     made: LabelledWindows, real: LabelledWindows, columns: list[int], generator: torch.Generator
 ) -> Mapping[str, tuple[float, float, str]]:
-    """Per class MMD_a, MMD_s and what failed in them (see `metrics.generation.LegacyMmd.told`)."""
+    """Per class MMD_a, MMD_s and what failed in them (see `metrics.generation.LegacyMmd.warning`)."""
     found: dict[str, tuple[float, float, str]] = {}
     for column in columns:
         sets = [some.positions[some.labels[:, column] > 0].flatten(2) for some in (real, made)]
@@ -116,7 +116,7 @@ def legacy_by_class(
         if count >= 2:
             drawn = [some[torch.randperm(len(some), generator=generator)[:count]] for some in sets]
             value = mmd_legacy(drawn[0], drawn[1])
-            found[made.classes[column]] = (value.average, value.sequence, value.told)
+            found[made.classes[column]] = (value.average, value.sequence, value.warning)
     return found
 
 

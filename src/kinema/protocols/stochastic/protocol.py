@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from kinema.data.source import Split
-from kinema.metrics.classifier_features import ClassifierFeatures
+from kinema.metrics.features import ClassifierFeatures
 from kinema.metrics.stochastic import CONVENTIONS
 from kinema.motion.motion import Points
 from kinema.protocols.base import NO_OPTIONS, OptionName, Options, Protocol

@@ -1,7 +1,7 @@
-"""The Euler-angle error of the deterministic forecasting benchmarks (Martinez et al. 2017; Li et al. 2018).
+"""Errors of forecasts: the distance of joints, and the Euler-angle error of the forecasting benchmarks.
 
-It depends on the choice of angles, is singular at gimbal lock, does not unwrap 2 pi and sums over joints. It is here
-because every published table since 2016 has it; `metrics.displacement` is the better measure.
+The Euler error (Martinez et al. 2017; Li et al. 2018) depends on the choice of angles, is singular at gimbal lock, does
+not unwrap 2 pi and sums over joints. Published tables use it; `mpjpe` is the better measure.
 """
 
 from __future__ import annotations
@@ -12,6 +12,26 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+
+def joint_distances(
+    predicted: Float[Tensor, "*batch frame joint dim"], truth: Float[Tensor, "*#batch frame joint dim"]
+) -> Float[Tensor, "*batch frame joint"]:
+    """Euclidean distance of every joint in every frame: d_tj = ||p_tj - q_tj||, in double precision."""
+    return (predicted.double() - truth.double()).norm(dim=-1)
+
+
+def mpjpe(
+    predicted: Float[Tensor, "*batch frame joint dim"],
+    truth: Float[Tensor, "*#batch frame joint dim"],
+    joints: Sequence[int] | None = None,
+) -> Float[Tensor, "*batch frame"]:
+    """Mean per-joint position error of every frame: e_t = 1/J sum_j ||p_tj - q_tj||.
+
+    `joints` selects joints (default: all). The error is that *at* frame t, not the mean up to it.
+    """
+    distances = joint_distances(predicted, truth)
+    return (distances if joints is None else distances[..., list(joints)]).mean(-1)
 
 
 def benchmark_euler(rotations: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"]:
@@ -42,9 +62,9 @@ def euler_error(
 ) -> Float[Tensor, "window frame"]:
     """L2 distance of `benchmark_euler` angles: e_t = ||m * (whole_t - predicted_t)|| over joints and angles.
 
-    `whole` is the true window, the observed frames first: its last frames are what is predicted, and m keeps the
-    angles whose standard deviation over all of it is above `floor`. Joint 0, the root, is never scored; `joints`
-    narrows the others down (default: all). Radians. The error of a benchmark is its mean over windows.
+    `whole` is the ground truth of the window, observed frames first; its last frames are predicted, and m keeps angles
+    whose standard deviation over the window is above `floor`. Joint 0, the root, is not scored; `joints` selects others
+    (default: all). Radians. The error of a benchmark is its mean over windows.
     """
     scored = [joint for joint in (range(whole.shape[-2]) if joints is None else joints) if joint != 0]
     truth, answer = whole[..., scored, :].flatten(-2), predicted[..., scored, :].flatten(-2)

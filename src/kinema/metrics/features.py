@@ -1,8 +1,9 @@
-"""Features of a trained action classifier, whose file the user brings: what published FIDs of futures are measured on.
+"""Features of futures whose distributions are compared (Frechet distances).
 
-`h36m_classifier.pth` of BeLFusion's and CoMusion's repositories: a recurrent network of two layers over the poses, its
-last state through tanh(Linear 30). Published code begins it with a random state at every call, so that its FID changes
-from run to run; here it begins with zeros.
+`DctFeatures` are low frequencies: deterministic, and not comparable with a published FID. `ClassifierFeatures` read the
+user's file of a trained action classifier (`h36m_classifier.pth` of BeLFusion and CoMusion): a GRU of two layers over
+the poses, then tanh(Linear 30) of its last state. Published code starts it with a random state at every call, so that
+its FID varies between runs; here the state starts at zero.
 """
 
 from __future__ import annotations
@@ -18,9 +19,43 @@ from torch import Tensor, nn
 
 from kinema.core.errors import FormatError
 from kinema.core.safe_pickle import read_torch
+from kinema.geometry.dct import dct
+
+COEFFICIENTS = 10
+DIMS = 30
+_FUTURES_AT_ONCE = 1024  # futures at a time
+
+
+@dataclass(frozen=True, eq=False)
+class DctFeatures:
+    """The first DCT coefficients of every coordinate, standardised and brought to `DIMS` principal components."""
+
+    mean: Float[Tensor, " coef"]
+    std: Float[Tensor, " coef"]
+    axes: Float[Tensor, "coef dim"]
+
+    @classmethod
+    def fit(cls, futures: Float[Tensor, "window frame feat"]) -> DctFeatures:
+        """Standardisation and components from the futures that happened. Float64; nothing is drawn."""
+        slow = _slow(futures)
+        mean, std = slow.mean(0), slow.std(0) if len(slow) > 1 else torch.ones_like(slow[0])
+        std = torch.where(std > 1e-9, std, torch.ones_like(std))
+        white = (slow - mean) / std
+        values, vectors = torch.linalg.eigh(white.T @ white)
+        order = values.argsort(descending=True)[:DIMS]
+        return cls(mean, std, vectors[:, order])
+
+    def of(self, futures: Float[Tensor, "window frame feat"]) -> Float[Tensor, "window dim"]:
+        """The features of futures."""
+        return (_slow(futures) - self.mean) / self.std @ self.axes
+
+
+def _slow(futures: Float[Tensor, "window frame feat"]) -> Float[Tensor, "window coef"]:
+    """The first coefficients of every coordinate as one vector."""
+    return torch.cat([dct(some.double(), COEFFICIENTS).flatten(1) for some in futures.split(_FUTURES_AT_ONCE)])
+
 
 POSE = 48  # sixteen joints, relative to the root
-_BLOCK = 1024  # futures at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +93,7 @@ class ClassifierFeatures:
     @torch.inference_mode()
     def of(self, futures: Float[Tensor, "window frame feat"]) -> Float[Tensor, "window dim"]:
         """The features of futures."""
-        return torch.cat([self._some(some) for some in futures.split(_BLOCK)])
+        return torch.cat([self._some(some) for some in futures.split(_FUTURES_AT_ONCE)])
 
     def _some(self, futures: Tensor) -> Tensor:
         # The classifier learnt on the axes of the archive, z up: kinema has turned it by a quarter about x.
