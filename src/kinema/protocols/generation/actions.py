@@ -1,8 +1,8 @@
-"""`action-generation`: motion generated from labels, scored against recordings that nothing was trained on.
+"""`action-generation`: motion generated from labels, scored against the test split.
 
-Twenty repetitions; in each a model makes as many clips as the test split has windows (1,000 at most), with labels drawn
-as often as the test split has them. Other rows are real motion against real motion (the floor), the mean sequence of
-every class, and real clips under shuffled labels. What poses do not show, dynamics do (`metrics.dynamics`).
+In each of twenty repetitions a model generates as many clips as the test split has windows (at most 1,000), with the
+labels of the test split. Other rows are real motion against real motion (the floor), the mean sequence of every class,
+and real clips with shuffled labels. `metrics.dynamics` adds speed and jerk.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SHORT = ("fid", "fid_class", "fid_motion", "diversity", "multimodality", "jerk"
 
 @dataclass(frozen=True)
 class ActionGeneration(Protocol):
-    """The protocol. `pack` fixes the recordings ("bandai2"); None takes the test split of the model's own source."""
+    """The protocol. `pack` names the recordings ("bandai2"); None: the model's own source."""
 
     name: str
     what: str
@@ -41,7 +41,7 @@ class ActionGeneration(Protocol):
     def evaluate(
         self, pipeline: Evaluated, data: Data = None, *, beside: Sequence[Evaluated] = (), options: Options = NO_OPTIONS
     ) -> Report:
-        """See `Protocol`. Raises UsageError too where pipeline and recordings have no label in common."""
+        """See `Protocol`. Raises UsageError also without a common label of pipeline and recordings."""
         if options.trainer is None:
             raise UsageError(
                 expected="a trainer of evaluators",
@@ -106,7 +106,7 @@ def _notes(test: LabelledWindows, frames: int) -> tuple[str, ...]:
     if test.pathless():
         notes.append("The model has no root trajectory: poses are scored without it.")
     if test.positions.shape[-1] == 2:
-        notes.append("The model makes 2-D motion: recordings are scored as its camera views them.")
+        notes.append("The model generates 2-D motion: recordings are scored in the view of its camera.")
     return tuple(notes)
 
 

@@ -1,4 +1,4 @@
-"""`mmd-legacy`: MMD_a and MMD_s per class, as the tables of ActionGAN and SA-GCN have them, with its failures named."""
+"""`mmd-legacy`: MMD_a and MMD_s per class, as in the tables of ActionGAN and SA-GCN, with their failures."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class MmdLegacy(Protocol):
     def evaluate(
         self, pipeline: Evaluated, data: Data = None, *, beside: Sequence[Evaluated] = (), options: Options = NO_OPTIONS
     ) -> Report:
-        """See `Protocol`. Raises UsageError too where pipeline and recordings have no label in common."""
+        """See `Protocol`. Raises UsageError also without a common label of pipeline and recordings."""
         source = pipeline.source(data)
         classes = tuple(a for a in source.actions if a in pipeline.actions and a not in source.styles)
         frames = max(8, round(SECONDS * pipeline.fps))

@@ -67,10 +67,7 @@ def evaluated(windows: LabelledWindows, of_poses: Evaluator, of_steps: Evaluator
 
 
 def score(made: EvaluatedClips, real: EvaluatedClips, contents: tuple[str, ...], seed: int) -> dict[str, float | None]:
-    """Every score of one set of clips but those that need training.
-
-    `contents` are the classes over which accuracy is counted (without styles, which describe how).
-    """
+    """All scores of a set of clips that need no training. Accuracy is over the classes `contents` (no styles)."""
     generator = torch.Generator().manual_seed(seed)
     columns = [made.windows.classes.index(name) for name in contents]
     labels, logits = made.windows.labels[:, columns], made.logits[:, columns]
@@ -98,17 +95,18 @@ def score(made: EvaluatedClips, real: EvaluatedClips, contents: tuple[str, ...],
 def legacy(
     made: LabelledWindows, real: LabelledWindows, columns: list[int], generator: torch.Generator
 ) -> tuple[float | None, float | None]:
-    """MMD_a and MMD_s: the mean over the classes of which both sets have two clips; None where there is none."""
+    """MMD_a and MMD_s: the mean over classes with two clips in both sets; None without such a class."""
     found = legacy_by_class(made, real, columns, generator)
     if not found:
         return None, None
-    return tuple(sum(value[place] for value in found.values()) / len(found) for place in (0, 1))  # pyright: ignore
+    average, sequence, _ = zip(*found.values(), strict=True)
+    return sum(average) / len(found), sum(sequence) / len(found)
 
 
 def legacy_by_class(
     made: LabelledWindows, real: LabelledWindows, columns: list[int], generator: torch.Generator
 ) -> Mapping[str, tuple[float, float, str]]:
-    """Per class MMD_a, MMD_s and what failed in them (see `metrics.generation.LegacyMmd.warning`)."""
+    """Per class MMD_a, MMD_s and their warning (see `metrics.generation.LegacyMmd.warning`)."""
     found: dict[str, tuple[float, float, str]] = {}
     for column in columns:
         sets = [some.positions[some.labels[:, column] > 0].flatten(2) for some in (real, made)]
@@ -131,7 +129,7 @@ def _within_class(made: EvaluatedClips, real: EvaluatedClips, columns: list[int]
 
 def _skate(windows: LabelledWindows) -> float | None:
     if len(windows.joints) != len(CANON17) or windows.positions.shape[-1] != 3 or windows.pathless():
-        return None  # without feet that are known by name, or without a ground, nothing can slide
+        return None  # no feet, or no ground
     ankles = [CANON17.index("l_ankle"), CANON17.index("r_ankle")]
     return skate_speed(windows.positions[:, :, ankles], windows.fps)
 
@@ -161,7 +159,7 @@ class RowScores:
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is generated and trained: repetitions, clips in each (at most), training steps."""
+    """Repetitions, clips in each (at most), training steps."""
 
     repetitions: int = 20
     most: int = 1000
@@ -231,7 +229,7 @@ class GenerationTable:
         return made
 
     def _labels(self, seed: int) -> Float[Tensor, "clip class"]:
-        """As many rows as a repetition has clips, as often as the test split has them."""
+        """Labels of the clips of a repetition, drawn from the test split."""
         drawn = torch.Generator().manual_seed(seed)
         return self.test.labels[torch.randint(len(self.test), (self.count,), generator=drawn)]
 
@@ -253,7 +251,7 @@ class GenerationTable:
         return float((own.gather(1, logits.argmax(1, keepdim=True)) > 0).double().mean())
 
     def _drawn(self, windows: LabelledWindows, seed: int) -> LabelledWindows:
-        """Real windows with the labels of a repetition: for each label set one that has it."""
+        """Real windows with the labels of a repetition."""
         generator = torch.Generator().manual_seed(seed)
         rows: list[int] = []
         for label in self._labels(seed):
@@ -276,7 +274,7 @@ class GenerationTable:
         return drawn.with_(drawn.positions, drawn.labels[order])
 
     def _count_actions(self, made: list[LabelledWindows]) -> None:
-        """Per action the share that is recognised and the speed."""
+        """Accuracy and relative speed per action."""
         of_clips: list[EvaluatedClips] = [evaluated(some, self.of_poses, self.of_steps) for some in made[:4]]
         labels = torch.cat([some.windows.labels for some in of_clips])
         logits = torch.cat([some.logits for some in of_clips])

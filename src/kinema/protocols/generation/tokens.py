@@ -1,7 +1,7 @@
-"""`tokens`: what is lost when motion becomes codes, how many codes are used, and how well a past is continued.
+"""`tokens`: the reconstruction error of codes of motion, the number of used codes, and forecast errors.
 
-Windows of the test split, none overlapping. Errors are distances of joints in millimetres by forward kinematics, the
-root trajectory included: both motions begin at the same place with the same heading.
+Windows of the test split without overlap. Errors are joint distances in millimetres, with the root trajectory: both
+motions begin at the same position with the same heading.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ _CHUNK = 64  # windows at once
 
 @dataclass(frozen=True)
 class Tokens(Protocol):
-    """The protocol; `most` windows at most are continued (the first ones), all are rebuilt."""
+    """The protocol; at most `most` windows are continued (the first ones), all are reconstructed."""
 
     name: str = "tokens"
-    what: str = "codes of motion: what is lost, how many are used, and forecasts at 0.5 s beside zero velocity"
+    what: str = "codes of motion: reconstruction error, used codes, and forecasts at 0.5 s beside zero velocity"
     most: int = 256
     seed: int = 0
 
@@ -51,11 +51,11 @@ class Tokens(Protocol):
     def evaluate(
         self, pipeline: Evaluated, data: Data = None, *, beside: Sequence[Evaluated] = (), options: Options = NO_OPTIONS
     ) -> Report:
-        """See `Protocol`. Raises UsageError too for a model without codes."""
+        """See `Protocol`. Raises UsageError also for a model without codes."""
         books, codes = pipeline.code_count
         if not books:
             raise UsageError(
-                expected="a model that makes codes of motion (the recipes posegpt, posegpt-bandai2 ...)",
+                expected="a model with codes of motion (the recipes posegpt, posegpt-bandai2 ...)",
                 got=pipeline.name,
                 cure="Use the protocol action-generation.",
             )
@@ -112,9 +112,7 @@ def _windows(source: Source, pipeline: Evaluated, frames: int) -> tuple[Float[Te
             found.append(windows)
             identities.add(clip.identity)
     if not found:
-        raise UsageError(
-            expected=f"a test clip of at least {frames} frames", got="none", cure="Give longer recordings."
-        )
+        raise UsageError(expected=f"a test clip of at least {frames} frames", got="none", cure="Use longer recordings.")
     return torch.cat(found), identities
 
 

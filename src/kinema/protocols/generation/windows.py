@@ -1,7 +1,7 @@
-"""Labelled windows of joint positions: what evaluators read, and what generated motion is compared with.
+"""Labelled windows of joint positions: the input of evaluators, real or generated.
 
-All motion is brought to one form: the canonical seventeen joints where a body has them all (otherwise every
-joint), standing at the origin of the floor and facing +z in the first frame.
+The canonical seventeen joints (or every joint of a body that lacks one), at the origin of the floor and facing +z in
+the first frame.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from kinema.motion.skeleton import Skeleton, has_joint
 
 @dataclass(frozen=True, eq=False)
 class LabelledWindows:
-    """Clips of one length: joint positions (metres, or a picture's unit), k-hot labels, and what the joints are."""
+    """Clips of one length: joint positions (metres, or picture units), k-hot labels, and the joints."""
 
     positions: Float[Tensor, "clip frame joint dim"]
     labels: Float[Tensor, "clip class"]
@@ -31,7 +31,7 @@ class LabelledWindows:
     joints: tuple[int, ...]  # which of the skeleton's
     fps: float
     identities: frozenset[str] = frozenset()  # the recordings that the clips are cut from
-    takes: tuple[int, ...] = ()  # for every clip the number of its recording; none where clips were made or drawn
+    takes: tuple[int, ...] = ()  # for every clip the number of its recording; empty for generated or drawn clips
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -57,24 +57,24 @@ class LabelledWindows:
         return [row for row in rows if sides[self.takes[row]]], [row for row in rows if not sides[self.takes[row]]]
 
     def features(self) -> Float[Tensor, "clip frame feat"]:
-        """What evaluators read: joints relative to the pelvis, then the pelvis."""
+        """The input of evaluators: joints relative to the pelvis, then the pelvis."""
         pelvis = self.positions[:, :, :1]
         return torch.cat((self.positions[:, :, 1:] - pelvis, pelvis), 2).flatten(2)
 
     def pathless(self) -> bool:
-        """Whether bodies stay where they are: a representation without a root trajectory."""
+        """True if no pelvis moves: a representation without a root trajectory."""
         return float(self.positions[:, :, 0].diff(dim=1).abs().max()) < 1e-6
 
 
 def scored_joints(skeleton: Skeleton) -> tuple[int, ...]:
-    """The canonical seventeen, pelvis first, or every joint where one of them is not known by name."""
+    """The canonical seventeen, pelvis first; every joint if one of them is missing."""
     if has_joint(skeleton, *CANON17):
         return tuple(skeleton.indices(CANON17))
     return tuple(range(len(skeleton)))
 
 
 def windows_of_clip(clip: Clip, frames: int) -> Float[Tensor, "window frame joint dim"]:
-    """Aligned windows of a clip (batch shape () or (clip,)), one after the other; what is left over is dropped."""
+    """Aligned windows of a clip (batch shape () or (clip,)), consecutive; the remainder is dropped."""
     points = clip.points()
     positions = points.positions[..., list(scored_joints(points.skeleton)), :]
     count = positions.shape[-3] // frames
@@ -106,9 +106,9 @@ def aligned(
 def labelled_windows(
     clips: Iterable[Clip], as_represented: Callable[[Clip], Clip], classes: Sequence[str], frames: int
 ) -> LabelledWindows:
-    """The windows of recordings, each after the model's representation (`as_represented`).
+    """The windows of recordings, encoded and decoded by the model's representation (`as_represented`).
 
-    Clips without a known label are left out. Raises UsageError where no labelled clip is long enough.
+    Clips without a label of `classes` are left out. Raises UsageError if no labelled clip is long enough.
     """
     positions: list[Tensor] = []
     labels: list[Tensor] = []
@@ -131,7 +131,7 @@ def labelled_windows(
         raise UsageError(
             expected=f"a clip of at least {frames} frames with one of the labels {', '.join(classes)}",
             got="none",
-            cure="Give longer recordings, or a model of these actions.",
+            cure="Use longer recordings, or a model of these actions.",
         )
     joints = scored_joints(body.skeleton)
     cut, kept = torch.cat(positions), torch.cat(labels)

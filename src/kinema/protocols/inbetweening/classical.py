@@ -1,4 +1,4 @@
-"""The methods of completion that need no training: curves through the known frames, filters, local lines."""
+"""Classical methods to fill gaps: curves through the known frames, filters, local lines."""
 
 from __future__ import annotations
 
@@ -19,10 +19,7 @@ _REACH = 0.1  # seconds: the least over which lines are fitted
 
 @dataclass(frozen=True)
 class Classical(PartialMethod):
-    """A curve through the known frames; a filter runs over the straight line.
-
-    The confidence is not used: these methods take every given frame as exact, or smooth all of them alike.
-    """
+    """A curve through the known frames, or a filter over linear interpolation. The confidence is not used."""
 
     name: str
     trained_on: frozenset[str] = frozenset()
@@ -35,7 +32,7 @@ class Classical(PartialMethod):
         known: Bool[Tensor, " frame"] | Bool[Tensor, "frame joint"],
         confidence: Float[Tensor, "*batch frame joint"] | None = None,
     ) -> AnyClip:
-        """See `Evaluated`. Raises UsageError where nothing is known of a joint."""
+        """See `Evaluated`. Raises UsageError if a joint has no known frame."""
         if self.name == "local-lines":
             return _local_lines(clip, known)
         if self.name in SMOOTHERS:
@@ -48,7 +45,7 @@ CLASSICAL: dict[str, Classical] = {name: Classical(name) for name in (*CURVES, *
 
 
 def _local_lines(clip: AnyClip, known: Bool[Tensor, "..."]) -> AnyClip:
-    """Straight lines fitted to the known frames around each frame, as far as the known frames stand apart."""
+    """Straight lines fitted to the known frames around each frame, within their mean spacing."""
     frames = known if known.ndim == 1 else known.any(-1)
     apart = clip.frames / float(frames.sum()) / clip.fps
     return soften(clip, even_times(clip.frames, clip.fps), known.float(), reach=max(apart, _REACH))

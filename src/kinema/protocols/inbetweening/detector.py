@@ -25,7 +25,7 @@ TILT = math.radians(15)
 
 
 def project(points: Points, seed: int) -> Points:
-    """The points (batch shape (window,)) in pixels, each window from a side of its own: any yaw, tilt to 15 degrees.
+    """The points (batch shape (window,)) in pixels, each window from its own side: any yaw, tilt up to 15 degrees.
 
     The camera does not move during a window and looks at the mean position of the root.
     """
@@ -59,14 +59,14 @@ ROTATIONS = Amounts(0.02, 0.05, 0.3)
 
 
 def noisy_points(points: Points, seed: int, unit: float = 1.0) -> tuple[Points, Float[Tensor, "window frame joint"]]:
-    """Points (batch shape (window,)) as a detector gives them, and the confidences; `unit` is what a metre counts."""
+    """Points (batch shape (window,)) with a detector's noise, and confidences; `unit` is the length of a metre."""
     windows, frames, joints, dims = points.positions.shape
     added, confidence = jittered(points.skeleton, (windows, frames, joints), dims, SPACE, seed)
     return replace(points, positions=points.positions + (added * unit).to(points.positions)), confidence.float()
 
 
 def noisy_motion(motion: Motion, seed: int) -> tuple[Motion, Float[Tensor, "window frame joint"]]:
-    """A motion (batch shape (window,)) as a detector gives it: rotations and root jitter; and the confidences."""
+    """A motion (batch shape (window,)) with a detector's noise in rotations and root, and confidences."""
     windows, frames, joints = motion.rotations.shape[:3]
     added, confidence = jittered(motion.skeleton, (windows, frames, joints), 3, ROTATIONS, seed)
     rotations = motion.rotations @ rotvec_to_rotmat(added).to(motion.rotations)
@@ -77,7 +77,7 @@ def noisy_motion(motion: Motion, seed: int) -> tuple[Motion, Float[Tensor, "wind
 def jittered(
     skeleton: Skeleton, shape: tuple[int, int, int], dims: int, amounts: Amounts, seed: int
 ) -> tuple[Float[Tensor, "window frame joint dim"], Float[Tensor, "window frame joint"]]:
-    """What is added to a batch of (window, frame, joint), and the confidence of each joint, in (0, 1)."""
+    """The noise of a batch of (window, frame, joint), and the confidence of each joint, in (0, 1)."""
     generator = torch.Generator().manual_seed(seed)
     windows, frames, joints = shape
 
@@ -105,7 +105,7 @@ def jittered(
 
 
 def _depths(skeleton: Skeleton) -> Float[Tensor, " joint"]:
-    """0 at the root, 1 at the joint that is the most bones away from it."""
+    """Depth in the skeleton: 0 at the root, 1 at the deepest joint."""
     depth = torch.zeros(len(skeleton), dtype=torch.float64)
     for joint, parent in enumerate(skeleton.parents[1:], start=1):
         depth[joint] = depth[parent] + 1

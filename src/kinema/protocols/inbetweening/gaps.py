@@ -1,6 +1,6 @@
-"""What the in-betweening protocols share: windows of the LaFAN1 benchmark, the question, and the scores of an answer.
+"""Shared by `lafan1` and `open-inbetween`: windows of the LaFAN1 benchmark and the scores of a method.
 
-Ten frames are known, then a gap, then a target frame, or ten: the errors are those of the frames in the gap alone.
+Ten frames are known, then a gap, then one target frame or ten. Errors are those of the frames in the gap.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PAST = 10
 GAPS = (5, 15, 30, 45)
 TEST_WINDOW, TEST_HOP = 65, 40
 TRAIN_WINDOW, TRAIN_HOP = 50, 20
-AFTER = 10  # frames behind the gap that the windows keep; the first is the benchmark's target, and uses no others
+AFTER = 10  # frames after the gap in a window; the benchmark uses only the first, its target
 
 Heading = Callable[[Motion], Float[Tensor, "*batch frame"]]
 
@@ -36,19 +36,19 @@ class PositionStatistics:
 
     @classmethod
     def of(cls, clips: Iterable[Motion], joints: Sequence[int], heading: Heading) -> PositionStatistics:
-        """Those of the training windows of some recordings."""
+        """From the training windows of recordings."""
         batches = (batch for clip in clips for batch in windows(clip, TRAIN_WINDOW, TRAIN_HOP, heading))
         found = inbetween.position_statistics(batch.points().positions[..., list(joints), :] for batch in batches)
         return cls(*found)
 
 
 def starts(frames: int, window: int, hop: int) -> range:
-    """First frames of the windows; as in the benchmark's loop, one that would end at the last frame is left out."""
+    """First frames of the windows; as in the benchmark's loop, without one that ends at the last frame."""
     return range(0, max(frames - window, 0), hop)
 
 
 def windows(clip: Motion, window: int, hop: int, heading: Heading) -> Iterator[Motion]:
-    """The windows of a recording as one batch, each in its own place: nothing where it is too short.
+    """The windows of a recording as one batch; nothing for a short recording.
 
     The root's mean position on the floor becomes the origin, and the `heading` of the tenth frame becomes angle 0.
     """
@@ -62,20 +62,20 @@ def windows(clip: Motion, window: int, hop: int, heading: Heading) -> Iterator[M
 
 
 def known_frames(gap: int, after: int = 1) -> Bool[Tensor, " frame"]:
-    """Which frames of a question are given: ten, and those behind the gap, of which the benchmark has one."""
+    """The known frames of a window: ten before the gap, and those after it (the benchmark has one)."""
     known = torch.ones(PAST + gap + after, dtype=torch.bool)
     known[PAST : PAST + gap] = False
     return known
 
 
 def blanked(clip: Motion, known: Bool[Tensor, " frame"]) -> Motion:
-    """The clip with NaN in every frame that is not known, so that no method can use them."""
+    """The clip with NaN in every unknown frame."""
     return clip.map(lambda values, axis: torch.where(known.reshape(-1, *[1] * (-axis - 1)), values, torch.nan))
 
 
 @dataclass(eq=False)
 class GapScores:
-    """Adds up the errors of one method in the windows of one gap, file by file. `after` frames behind it are known."""
+    """Collects the errors of one method for one gap length. `after` frames after the gap are known."""
 
     gap: int
     joints: Sequence[int]
@@ -87,7 +87,7 @@ class GapScores:
         self._quats: dict[str, list[Tensor]] = {"": [], "true": [], "strict": [], "true_strict": []}
 
     def add(self, method: Evaluated, clips: Motion) -> None:
-        """Ask a method about some windows (batch shape (window,)) and keep its errors."""
+        """Score a method on windows (batch shape (window,))."""
         known = known_frames(self.gap, self.after)
         truth = clips[: len(known)]
         inside = slice(PAST, PAST + self.gap)
@@ -126,11 +126,11 @@ class GapScores:
 
     @property
     def windows(self) -> int:
-        """How many windows were scored."""
+        """The number of scored windows."""
         return sum(len(rows) for rows in self._rows.get("l2p", []))
 
     def means(self) -> dict[str, float]:
-        """Every metric over all windows that were added."""
+        """The mean of every metric over all windows."""
         found: dict[str, float] = {}
         if self._quats[""]:
             quats = {name: torch.cat(parts) for name, parts in self._quats.items()}

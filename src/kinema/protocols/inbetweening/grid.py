@@ -1,4 +1,4 @@
-"""The base of `rib` and `upsample-grid`: every r-th frame is given, methods fill in the rest and are scored."""
+"""The base of `rib` and `upsample-grid`: every r-th frame is given, methods predict the others."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from kinema.protocols.tables import Cell, CellScores, cell_name, merged
 
 @dataclass(frozen=True, eq=False)
 class GridWindows:
-    """Some windows (batch shape (window,)), and the cell (`where`) that they belong to.
+    """Windows (batch shape (window,)) of the cell `where`.
 
-    `observed` is what methods may use of them in the `known` frames, `confidence` how reliable that is (None: exact).
+    Methods may use the `known` frames of `observed`, with their `confidence` (None: exact).
     """
 
     where: Mapping[str, str]
@@ -38,11 +38,11 @@ class GridWindows:
 
     @property
     def windows(self) -> int:
-        """How many they are."""
+        """The number of windows."""
         return self.ground_truth.batch_shape[0]
 
     def answer(self, one: Evaluated) -> Clip:
-        """The clip that a method makes of the known frames alone."""
+        """The clip that a method predicts from the known frames."""
         confidence = None if self.confidence is None else torch.where(self.known[:, None], self.confidence, 0.0)
         if isinstance(self.observed, Motion):
             return one.complete(blanked(self.observed, self.known), self.known, confidence)
@@ -63,7 +63,7 @@ class Grid(CompletionProtocol):
 
     @abstractmethod
     def questions(self, data: Data) -> Iterator[GridWindows]:
-        """All windows, cell by cell. Raises MissingDataError where a pack is not below `data`."""
+        """All windows, cell by cell. Raises MissingDataError if `data` lacks a pack."""
 
     @abstractmethod
     def errors(self, question: GridWindows, answer: Clip) -> dict[str, float]:
@@ -72,7 +72,7 @@ class Grid(CompletionProtocol):
     def evaluate(
         self, pipeline: Evaluated, data: Data = None, *, beside: Sequence[Evaluated] = (), options: Options = NO_OPTIONS
     ) -> Report:
-        """See `Protocol`. Cells of a kind that a method does not complete have no column of it."""
+        """See `Protocol`. A method has no column in cells of a kind that it does not complete."""
         methods = self.methods(pipeline, beside)
         tests: dict[str, None] = {}
         parts: dict[tuple[tuple[str, str], ...], list[tuple[int, CellScores]]] = {}

@@ -1,8 +1,8 @@
 """`lafan1`: the transition benchmark of Harvey et al. (2020) on LaFAN1, as its own evaluation code runs it.
 
 Files of subjects 1 to 4 give the statistics, those of subject 5 are tested: windows of 65 frames every 40. The root's
-own +Y axis, laid on the floor, points to +X at the tenth frame. The data are CC BY-NC-ND 4.0 and not here: the reader
-takes the user's own copy of the 77 BVH files.
+own +Y axis, projected to the floor, points to +X at the tenth frame. The data are CC BY-NC-ND 4.0: users provide their
+own copy of the 77 BVH files.
 """
 
 from __future__ import annotations
@@ -79,13 +79,13 @@ class Lafan1(CompletionProtocol):
 
 
 def heading(clip: Motion) -> Float[Tensor, "*batch frame"]:
-    """The angle about y, in radians, that turns +X to where the root's own +Y axis points on the floor."""
+    """The angle about y, radians, from +X to the root's own +Y axis on the floor."""
     axis = clip.rotations[..., 0, :, 1]
     return torch.atan2(-axis[..., 2], axis[..., 0])
 
 
 def lafan_files(data: Data) -> list[Path]:
-    """The BVH files below a folder whose names end in a subject, by name; both splits must have one."""
+    """The BVH files in a folder whose names end in a subject, sorted; both splits must have one."""
     folder = data_folder(None if data is None else str(data), what=_WHAT, origin=_ORIGIN)
     files = sorted(path for path in folder.rglob("*.bvh") if _SUBJECT.search(path.stem))
     for split in (TRAIN_SUBJECTS, TEST_SUBJECTS):
@@ -101,12 +101,12 @@ def subject(path: Path) -> int:
 
 
 def recordings(files: Sequence[Path], subjects: Sequence[int]) -> Iterator[Motion]:
-    """The recordings of some subjects."""
+    """The recordings of these subjects."""
     return (recording(path) for path in files if subject(path) in subjects)
 
 
 def recording(path: Path) -> Motion:
-    """One file. Raises FormatError where it is of another body or rate."""
+    """One file. Raises FormatError for another skeleton or rate."""
     motion = load(path)
     body = catalog.skeleton("lafan22")
     if missing := [joint for joint in body.joints if joint not in motion.skeleton.joints]:
@@ -114,10 +114,12 @@ def recording(path: Path) -> Motion:
             where=path.name,
             expected="the 22 joints of LaFAN1",
             got=f"no {', '.join(missing[:3])}",
-            cure="Give the BVH files of the data set as they are.",
+            cure="Use the original BVH files of the data set.",
         )
     if abs(motion.fps - RATE) > 0.1:
-        raise FormatError(where=path.name, expected="30 frames per second", got=f"{motion.fps:g}", cure="Resample it.")
+        raise FormatError(
+            where=path.name, expected="30 frames per second", got=f"{motion.fps:g}", cure="Run kinema convert --fps 30."
+        )
     return motion
 
 

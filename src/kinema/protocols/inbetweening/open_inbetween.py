@@ -1,8 +1,8 @@
-"""`open-inbetween`: the LaFAN1 transition benchmark's question on open recordings, CMU and HDM05.
+"""`open-inbetween`: the LaFAN1 transition benchmark on open recordings, CMU and HDM05.
 
-Windows, gaps and metrics are LaFAN1's (`gaps`), and each gap is scored again with movement known on both
-sides, which is what two clips are joined by; recordings are the test splits of the rotation packs, brought
-to 30 frames per second; L2P is in units of the training split's deviation; windows face +z at the last known frame.
+Windows, gaps and metrics are LaFAN1's (`gaps`); each gap is also scored with ten known frames after it, as between two
+clips. Recordings are the test splits of the rotation packs at 30 frames per second; L2P is relative to the deviation of
+the training split; windows face +z at the last known frame.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from kinema.protocols.tables import Cell
 RATE = 30.0
 _NOTES = (
     "Ten frames known, a gap, one target frame; 65-frame windows every 40 frames at 30 Hz; errors of the gap's frames.",
-    "after 10: the same gaps with ten frames known behind them, as between two clips. LaFAN1 does not ask that.",
+    "after 10: the same gaps with ten frames known behind them, as between two clips. LaFAN1 has no such cell.",
     "'linear' is slerp for rotations and a straight line for the root. L2Q: signs nearest to the last known frame.",
     "L2P is over the deviation of the training split's windows (50 frames every 20), of the same set.",
 )

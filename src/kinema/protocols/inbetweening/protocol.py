@@ -1,4 +1,4 @@
-"""The base of the protocols of completion: methods beside the classical ones, scored in cells."""
+"""The base of the in-betweening protocols: models beside classical methods, scored in cells."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from kinema.protocols.tables import Cell, PublishedCells, cell_report
 
 
 class CompletionProtocol(Protocol):
-    """A protocol of completion. `kinds` are its kinds of clips, `columns` the classical methods beside every one."""
+    """A protocol of filled gaps. `kinds` are its kinds of clips, `columns` the classical methods beside every model."""
 
     verb = "inbetween"
     kinds: ClassVar[frozenset[Kind]] = frozenset({"rotations", "positions"})
     columns: ClassVar[tuple[str, ...]] = ("hold", "linear", "cubic", "pchip", "squad")
 
     def baseline(self, name: str, data: Data) -> Evaluated | None:
-        """The classical methods, of which `kn.open` knows the curves only."""
+        """The classical methods; `kn.open` has only the curves."""
         del data
         return CLASSICAL.get(name)
 
     def methods(self, pipeline: Evaluated, beside: Sequence[Evaluated]) -> dict[str, Evaluated]:
-        """All that are scored, by name: the classical ones, `beside`, the pipeline. Raises UsageError where the
-        pipeline completes none of the `kinds`."""
+        """All scored methods by name: classical ones, `beside`, the pipeline. Raises UsageError if the pipeline
+        completes none of the `kinds`."""
         if not pipeline.kinds & self.kinds:
             raise UsageError(
                 expected=f"a method that completes {' or '.join(sorted(self.kinds))}",
                 got=f"{pipeline.name}, which completes {', '.join(sorted(pipeline.kinds)) or 'nothing'}",
-                cure="Use another protocol of completion: upsample-grid or open-inbetween.",
+                cure="Use --protocol upsample-grid or --protocol open-inbetween.",
             )
         found: dict[str, Evaluated] = {name: CLASSICAL[name] for name in self.columns}
         return found | {one.name: one for one in (*beside, pipeline)}

@@ -1,6 +1,6 @@
-"""The release rule: a model is offered only where it beats the best classical method, which its stored reports show.
+"""The release rule: `auto` uses a model only for gaps where its stored reports beat the best classical method.
 
-A report of `upsample-grid` or `open-inbetween` (its JSON) becomes cells of gap lengths: what `auto` may give the model.
+A report of `upsample-grid` or `open-inbetween` (its JSON) gives cells of gap lengths.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _RATE = 30.0  # frames per second of both protocols; gaps are rounded to microse
 class Offer:
     """Gaps longer than `over` and up to `to` seconds, for which a model is better than every classical method.
 
-    `space` is what the clip is made of ("rotations", "positions", "picture"); `noisy`: known frames have a confidence;
-    `sides`: on how many sides of the gap movement is known, as in `pipeline.gap_plan`: none between the single keys of
-    `upsample-grid`, one (the ten frames before it) or both in `open-inbetween`. `gain` is by what share the error is
-    smaller than the best classical one: the least over the metrics and sets that decide.
+    `space` is that of the clip ("rotations", "positions", "picture"); `noisy`: known frames have a confidence; `sides`
+    counts the sides of the gap on which movement is known: none between the single keys of `upsample-grid`, one or two
+    in `open-inbetween`. `gain` is the relative reduction of the best classical error, the smallest over deciding
+    metrics and sets.
     """
 
     space: str
@@ -44,8 +44,8 @@ class Offer:
 def offered(report: Mapping[str, Any]) -> tuple[Offer, ...]:
     """The cells of a stored report in which its model beats the best classical column in every deciding metric.
 
-    Cells that differ only in the set are one cell, and must be won in each. A gap's cell reaches from the next shorter
-    gap of the protocol to its own; a cell in which the model has no column is not offered.
+    Cells that differ only in the set are one cell, and must be won in each. A cell reaches from the next shorter gap of
+    the protocol to its own. Cells without the model are not offered.
     """
     gains: dict[tuple[str, int, bool, float], float] = {}
     for cell in report["cells"]:
@@ -60,17 +60,17 @@ def offered(report: Mapping[str, Any]) -> tuple[Offer, ...]:
 
 
 def release_table(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What `release.json` beside the weights of a model holds, from its stored reports: the cells that `auto` reads."""
+    """The contents of `release.json` beside a model's weights: the cells for `auto`, from its reports."""
     names = ("space", "sides", "noisy", "over", "to")
     offers = [offer.to_json() for report in reports for offer in offered(report)]
     return {"cells": [{name: offer[name] for name in names} for offer in offers]}
 
 
 def write_release(folder: Path, reports: Sequence[Path]) -> dict[str, Any]:
-    """Put reports (files that `kinema eval MODEL --json` wrote) and the table made of them beside a model's weights.
+    """Write reports (files of `kinema eval MODEL --json`) and their release table beside a model's weights.
 
-    Each is stored as `report-PROTOCOL.json`, under the folder's name as the model's; the table, which is also given
-    back, as `release.json`. Raises FormatError for a file that is no report of a protocol of completion.
+    Each is stored as `report-PROTOCOL.json`, with the folder's name as the model; the table, also returned, as
+    `release.json`. Raises FormatError for a file that is no report of these protocols.
     """
     stored = [_renamed(_read(path), folder.name) for path in reports]
     table = release_table(stored)
@@ -92,13 +92,13 @@ def _read(path: Path) -> dict[str, Any]:
             where=str(path),
             expected="the report of a model under upsample-grid or open-inbetween",
             got=got,
-            cure="Write it by `kinema eval MODEL --protocol upsample-grid --json`.",
+            cure="Run `kinema eval MODEL --protocol upsample-grid --json > FILE`.",
         )
     return report
 
 
 def _renamed(report: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The report with the model called `name`."""
+    """The report with the model renamed to `name`."""
     old = report["model"]
 
     def called(label: str) -> str:
@@ -119,12 +119,12 @@ def _key(where: Mapping[str, str], space: str) -> tuple[str, int, bool, float]:
 
 
 def _space(report: Mapping[str, Any]) -> str:
-    """What the model of an in-betweening report completes: with rotations, L2Q decides, too."""
+    """The space of an in-betweening report: with rotations, L2Q is deciding."""
     return "rotations" if "l2q" in report["deciding"] else "positions"
 
 
 def _gain(scores: Mapping[str, Mapping[str, float]], report: Mapping[str, Any]) -> float:
-    """By what share the model's errors are below the best classical ones; the least over the deciding metrics."""
+    """The relative reduction of the best classical errors, the smallest over the deciding metrics."""
     model, classical = report["model"], report["classical"]
     if model in classical:
         return float("-inf")

@@ -1,9 +1,9 @@
 """`rib`: Render-In-Between's own numbers on open recordings: nineteen keypoints, every r-th frame given.
 
-Mean square, mean absolute and largest error by coordinate, every clip moved to its own first middle of the hips, as the
-released evaluator has them (which prints a hundred times as much). A clip is the middle of a recording, up to 321
-frames at 60 Hz. Views: `narrow`, what the released evaluation drew (yaw within +-57 degrees, tilt within +-8.6: it left
-out a factor of pi), and `full`, any yaw and the training's tilt of +-36 degrees.
+Mean square, mean absolute and largest error by coordinate, every clip moved so that the middle of its hips starts at
+the origin, as in the released evaluator (which prints percentages). A clip is the middle of a recording, up to 321
+frames at 60 Hz. Views: `narrow`, as the released evaluation drew them (yaw within +-57 degrees, tilt within +-8.6: a
+factor of pi is missing), and `full`, any yaw and the training's tilt of +-36 degrees.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def keypoints(clip: Motion) -> Points:
 
 
 def middle(clip: Points, rate: int) -> Points | None:
-    """The middle 321 frames, or as many as whole steps of `rate` take; None for less than two keys."""
+    """The middle 321 frames, or as many as whole steps of `rate` take; None for fewer than two keys."""
     frames = min(FRAMES, (clip.frames - 1) // rate * rate + 1)
     if frames <= rate:
         return None

@@ -1,4 +1,4 @@
-"""`upsample-grid`: every 2nd, 4th, 8th or 16th frame is given, clean or as a detector gives it.
+"""`upsample-grid`: every 2nd, 4th, 8th or 16th frame is given, clean or with a detector's noise.
 
 Windows of 97 frames at 30 Hz from the test splits of CMU and HDM05, one after the other, in three forms: the 17
 canonical joints in a picture of 1,000 x 1,000 pixels (`picture`, in pixels), the same in space (`positions`, in
@@ -57,11 +57,13 @@ class UpsampleGrid(Grid):
     )
 
     def questions(self, data: Data) -> Iterator[GridWindows]:
-        """See `Grid`: the windows of a recording at a time. Raises UsageError where no recording is long enough."""
+        """See `Grid`: the windows of a recording at a time. Raises UsageError if no recording is long enough."""
         batches = [batch for pack in self.sets for clip in recordings(pack, data, "test") for batch in windows_of(clip)]
         if not batches:
             raise UsageError(
-                expected=f"recordings of {WINDOW} frames at 30 Hz", got="shorter ones", cure="Give longer recordings."
+                expected=f"recordings of {WINDOW} frames at 30 Hz",
+                got="shorter ones",
+                cure=f"Add recordings of at least {WINDOW / 30:.1f} s.",
             )
         for kind in KINDS:
             for noise in NOISES:
@@ -89,7 +91,7 @@ class UpsampleGrid(Grid):
 
 
 def windows_of(clip: Motion) -> Iterator[Motion]:
-    """The windows of a recording, one after the other, as one batch: nothing where it is too short."""
+    """Consecutive windows of a recording as one batch; nothing for a short recording."""
     first = torch.arange(0, clip.frames - WINDOW + 1, WINDOW) if clip.frames >= WINDOW else torch.zeros(0).long()
     if len(first):
         yield clip[first[:, None] + torch.arange(WINDOW)]
@@ -98,7 +100,7 @@ def windows_of(clip: Motion) -> Iterator[Motion]:
 def forms(
     batch: Motion, kind: Kind, noise: str, seed: int
 ) -> tuple[Clip, Clip, Float[Tensor, "window frame joint"] | None]:
-    """The windows in one form: ground truth, and what is observed of it with the confidences (None: clean)."""
+    """The windows in one form: ground truth, observed clip, and confidences (None: clean)."""
     if kind == "rotations":
         return (batch, batch, None) if noise == "clean" else (batch, *noisy_motion(batch, seed))
     body = catalog.skeleton("canon17")

@@ -1,4 +1,4 @@
-"""The futures that followed the most similar moments of the training recordings: a sampler that learns nothing."""
+"""A baseline: the futures after the most similar moments of the training recordings."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from kinema.motion.motion import Points
 from kinema.protocols.interface import PartialMethod
 
 NAME = "nearest-neighbour"
-REACH = 0.2  # seconds: how far a joint gets at its speed weighs as much as where it is
+REACH = 0.2  # seconds: weight of velocity relative to position
 
 
 @dataclass(frozen=True, eq=False)
 class NearestFutures(PartialMethod):
-    """The `samples` training windows whose last observed pose and velocity are nearest, and what followed in them.
+    """The futures of the `samples` training windows with the nearest last observed pose and velocity.
 
-    Poses are compared and repeated in the axes of the world, the root removed. `seed` changes
-    nothing. Legend: key is 6 numbers for every joint.
+    Poses are compared in the axes of the world, without the root. `seed` is not used. Legend: key is 6 numbers for
+    every joint.
     """
 
     positions: Float[Tensor, "frame joint 3"]
@@ -40,7 +40,7 @@ class NearestFutures(PartialMethod):
     def of(cls, takes: Iterable[Points], *, observed: int, stride: int) -> NearestFutures:
         """From training recordings: moments at which windows of `observed` frames end, `stride` frames apart.
 
-        Raises UsageError where no recording is long enough.
+        Raises UsageError if no recording is long enough.
         """
         positions, last, left, identities, begin, fps = [], [], [], set[str](), 0, 0.0
         for take in takes:
@@ -62,8 +62,8 @@ class NearestFutures(PartialMethod):
         return cls(frames, keys, moments, torch.cat(left), fps, frozenset(identities))
 
     def sample(self, past: Points, frames: int, samples: int, seed: int) -> Points:
-        """The nearest first. Raises UsageError where fewer than `samples` training windows are `frames` long, where
-        fewer than two frames are observed, or at another rate."""
+        """The nearest first. Raises UsageError for fewer than `samples` training windows of `frames` frames, fewer than
+        two observed frames, or another rate."""
         del seed
         enough = self.left >= frames
         if int(enough.sum()) < samples or past.frames < 2 or abs(past.fps - self.fps) > 1e-3 * self.fps:
@@ -71,7 +71,7 @@ class NearestFutures(PartialMethod):
                 expected=f"{samples} training windows with {frames} frames after them, two observed frames, "
                 f"{self.fps:g} frames per second",
                 got=f"{int(enough.sum())} windows, {past.frames} observed frames, {past.fps:g}",
-                cure="Ask for fewer samples or a shorter future.",
+                cure="Use fewer samples or a shorter future.",
             )
         recent = past.positions[:, -2:] - past.positions[:, -2:, :1]
         keys = _key(recent[:, 0], recent[:, 1], past.fps)

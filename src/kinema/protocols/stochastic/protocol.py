@@ -1,8 +1,8 @@
-"""Stochastic forecasting: 50 futures of half a second, the best of them and how they vary.
+"""Stochastic forecasting: 50 futures, the best of them and their variety.
 
 DLow's benchmark on Human3.6M and HumanEva (Yuan and Kitani, ECCV 2020), BeLFusion's on AMASS (ICCV 2023), and
-`open-stochastic`, the same on recordings that anyone may have. The futures that a pose may have had are computed from
-the test windows themselves, so nobody needs the multimodal files that other repositories ask for.
+`open-stochastic` on open recordings. The possible futures of a pose come from the test windows; the multimodal files of
+other repositories are not needed.
 """
 
 from __future__ import annotations
@@ -31,11 +31,10 @@ SEED = 0
 
 @dataclass(frozen=True)
 class StochasticProtocol(Protocol):
-    """One benchmark: `takes` gives its recordings as joint positions (metres, at `fps`, their action set) by split.
+    """One benchmark: `takes` yields its recordings as joint positions (metres, at `fps`, with an action) by split.
 
-    Windows of `observed` + `predicted` frames begin every `stride` frames; poses nearer than `threshold` (L2 norm over
-    all joints, metres) may have each other's future. `anchors` are what zero velocity gives on the real data as it is
-    published: the check that data and metrics are right.
+    Windows of `observed` + `predicted` frames begin every `stride` frames; poses closer than `threshold` (L2 norm over
+    all joints, metres) share their futures. `anchors` are published scores of zero velocity, to check data and metrics.
     """
 
     name: str
@@ -59,7 +58,7 @@ class StochasticProtocol(Protocol):
     def evaluate(
         self, pipeline: Evaluated, data: Data = None, *, beside: Sequence[Evaluated] = (), options: Options = NO_OPTIONS
     ) -> Report:
-        """See `Protocol`. With a classifier there is a Frechet distance by its features, too."""
+        """See `Protocol`. A classifier adds a Frechet distance of its features."""
         classifier = None if options.classifier is None else ClassifierFeatures.read(options.classifier)
         windows = self.windows(data)
         metrics = METRICS if classifier is None else METRICS | CLASSIFIED
@@ -118,10 +117,10 @@ class StochasticProtocol(Protocol):
         }
 
     def _leak(self, pipeline: Evaluated, windows: FutureWindows, data: Data) -> Leak:
-        """Every test recording against every training recording."""
+        """Compare every test recording with every training recording."""
         if not pipeline.trained_on:
             return Leak()
-        # Recordings of one release are different ones, whatever their names leave open.
+        # Recordings of one release differ.
         apart = {take.identity for take in self.takes(None if data is None else str(data), "train")}
         found = Leak()
         for group, identities in windows.identities.items():
@@ -134,7 +133,7 @@ class StochasticProtocol(Protocol):
         if not self.anchors:
             return ()
         values = ", ".join(f"{name} {value:g}" for name, value in self.anchors)
-        return (f"Check of data and metrics: zero velocity is published as {values}; else the data are others.",)
+        return (f"Check of data and metrics: zero velocity is published as {values}; other values mean other data.",)
 
 
 def _common_notes(windows: FutureWindows) -> tuple[str, ...]:
@@ -143,8 +142,8 @@ def _common_notes(windows: FutureWindows) -> tuple[str, ...]:
         f"Distances are L2 norms over all {len(windows.skeleton) - 1} joints but the root, metres, not per joint; CMD "
         "is per joint.",
         f"Three ways of counting windows whose pose is like no other's, not comparable: {ways}.",
-        f"The futures that a pose may have are those of test windows whose last observed pose is within "
-        f"{windows.threshold:g}, its own among them; no multimodal file is read.",
+        f"The possible futures of a pose are those of test windows whose last observed pose is within "
+        f"{windows.threshold:g}, including its own; no multimodal file is read.",
         "FID-DCT is the Frechet distance of the first ten DCT coefficients of every coordinate, reduced to 30 "
         "components fitted on the true futures: deterministic, and never comparable with a published FID.",
         "Limb stretch and jitter are in percent of the limb's length in the last observed pose.",

@@ -1,4 +1,4 @@
-"""Scoring sampled futures window by window, in chunks, and the means over windows in each convention."""
+"""Score sampled futures window by window, in chunks; means over windows in each convention."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ METRICS: dict[str, str] = {
 CLASSIFIED = {"FID": "Frechet distance of a classifier's features, from a state of zeros"}
 PLACES = {"FID-DCT": 2, "stretch": 2, "stretch_rmse": 2, "jitter": 2, "jitter_rmse": 2}
 CHUNK_BYTES = 96 * 2**20
-"""What the samples of the windows that are scored together may take."""
+"""Bytes of samples that are scored together."""
 _CHUNK_WINDOWS = 256
 
 
@@ -60,7 +60,7 @@ class Scored:
 
 @runtime_checkable
 class Features(Protocol):
-    """Turns futures into vectors, whose distributions are compared."""
+    """Converts futures to vectors, whose distributions are compared."""
 
     def of(self, futures: Float[Tensor, "window frame feat"]) -> Float[Tensor, "window dim"]:
         """The features of futures."""
@@ -71,10 +71,9 @@ class Features(Protocol):
 def score(
     pipeline: Evaluated, windows: FutureWindows, *, samples: int, seed: int, classifier: Features | None = None
 ) -> Scored:
-    """Sample and score all windows, as many at a time as fit; with a classifier there is an FID by its features.
+    """Sample and score all windows, as many at a time as fit; a classifier adds an FID.
 
-    Raises UsageError where what is sampled is not finite. The chunks, and so the seeds of their draws, depend on
-    nothing but the protocol's numbers.
+    The chunks, and so their seeds, depend only on the protocol. Raises UsageError for samples that are not finite.
     """
     count = 1 if pipeline.deterministic else samples
     feats = 3 * (len(windows.skeleton) - 1)
@@ -190,5 +189,5 @@ def _check(pipeline: Evaluated, sampled: Tensor, shape: tuple[int, ...]) -> None
         raise UsageError(
             expected=f"finite positions of shape {shape} from {pipeline.name}",
             got=f"shape {tuple(sampled.shape)}, {int((~sampled.isfinite()).sum())} numbers that are not finite",
-            cure="The training diverged: train the model again, with a smaller learning rate.",
+            cure="Train the model again with a smaller learning rate; its training diverged.",
         )

@@ -1,4 +1,4 @@
-"""The windows of a stochastic benchmark with their ground truth: their futures, and those of similar poses."""
+"""The windows of a stochastic benchmark, with their futures and those of similar poses."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from kinema.motion.skeleton import Skeleton
 class FutureWindows:
     """Windows of several recordings, cut from one array of frames. Legend: take is one recording.
 
-    `positions` holds all frames of all recordings, metres relative to the root (the root itself, at 0, among them);
-    `roots` the path that was taken away. `first` is each window's first frame there, `group` its action.
+    `positions` holds all frames of all recordings, metres relative to the root (which is included, at 0); `roots` the
+    root trajectory. `first` is each window's first frame there, `group` its action.
     """
 
     skeleton: Skeleton
@@ -45,8 +45,8 @@ class FutureWindows:
     ) -> FutureWindows:
         """Windows that begin at frames 0, stride, 2 stride ... of every recording and end before its last frame.
 
-        Recordings that are too short give none and are left out. Raises KinemaError where none is long enough,
-        FormatError where a position is not finite.
+        Short recordings are left out. Raises KinemaError if none is long enough, FormatError for positions that are not
+        finite.
         """
         length, begin = observed + predicted, 0
         kept: list[Points] = []
@@ -61,7 +61,7 @@ class FutureWindows:
                     where=take.identity,
                     expected="finite joint positions",
                     got="NaN or infinity",
-                    cure="Get the file anew.",
+                    cure="Download the file again.",
                 )
             kept.append(take)
             first.append(starts + begin)
@@ -70,7 +70,7 @@ class FutureWindows:
             raise KinemaError(
                 expected=f"a test recording of more than {length} frames",
                 got="none",
-                cure="Give longer recordings; `kinema data check` says which files are cut short.",
+                cure="Run `kinema data check` to find files that are cut short.",
             )
         groups = tuple(dict.fromkeys(str(take.action) for take in kept))
         positions = torch.cat([take.positions for take in kept])
@@ -96,7 +96,7 @@ class FutureWindows:
         return len(self.first)
 
     def past(self, windows: Int[Tensor, " _"]) -> Points:
-        """The observed frames of some windows, the root's path included."""
+        """The observed frames of some windows, with the root trajectory."""
         frames = self.first[windows][:, None] + torch.arange(self.observed)
         return Points(self.skeleton, self.positions[frames] + self.roots[frames], self.fps)
 
@@ -117,7 +117,7 @@ class FutureWindows:
 
     @cached_property
     def modes(self) -> tuple[Int[Tensor, " _"], ...]:
-        """For every window those whose last observed pose is near: their futures may follow this pose, too."""
+        """For every window those with a similar last observed pose: their futures are possible ones."""
         return modes_of(self.last_observed[:, 1:].flatten(1), self.threshold)
 
     @cached_property
@@ -134,7 +134,7 @@ class FutureWindows:
     def usual_steps(self) -> Float[Tensor, " group"]:
         """Mean movement of joints per frame, metres, over the frames of each group's recordings."""
         steps = joint_steps(self.positions[:, 1:])
-        # A step across the seam of two recordings is no movement.
+        # A step between two recordings is no movement.
         within = torch.ones(len(steps), dtype=torch.bool)
         within[self.seams - 1] = False
         group = self.frame_group[1:]
