@@ -1,12 +1,15 @@
 """What joints are called: the canonical seventeen, and how other schemes name them.
 
 `canon17` is the common ground of every body that kinema knows: whatever a file calls its joints, these are found by
-name, so that data sets can be mixed and a model can be used on any skeleton.
+name, so that data sets can be mixed and a model can be used on any skeleton. Before names are compared, namespaces,
+prefixes and suffixes that nearly all joints share, numbers that only count joints, case and separators are dropped.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Literal
 
@@ -21,57 +24,74 @@ EXTREMITIES: tuple[str, ...] = ("head_end", "l_hand_end", "r_hand_end", "l_toe",
 Rest = Literal["auto", "tpose", "source"]
 """Which rest pose to write: T-pose where the source file had none of its own, T-pose always, or that of the clip."""
 
-# How the joints of the right side and of the middle line are called elsewhere, in plain form (see `_plain`), the most
-# specific name first. The left side follows by exchanging the side.
+# How the joints are called elsewhere, in plain form (see `_plain`), the most specific name first: CMU, Mixamo, Bandai,
+# LaFAN, SMPL, SOMA, Unreal, H36M, Rokoko, Xsens, Motive, Perception Neuron, Daz, Character Creator, VRM, Rigify, Unity,
+# Valve, Maya's AdvancedSkeleton and MMD (Japanese).
 _MIDDLE: dict[str, tuple[str, ...]] = {
-    "pelvis": ("pelvis", "hips", "hip", "root", "midhip"),
-    "spine": ("spine1", "abdomen", "spine", "upperback", "lowerback", "spine01"),
-    "chest": ("chest", "spine3", "thorax", "spine2", "upperchest", "spine03", "spine1", "upperback"),
-    "neck": ("neck", "neck1", "lowerneck", "neck01"),
-    "head": ("head", "upperneck"),
-    "head_end": ("headend", "headtop", "headtopend", "headsite", "headnub", "crown"),
-}
+    "pelvis": ("pelvis", "hips", "hip", "midhip", "下半身", "root", "cog"),
+    "spine": ("spine1", "abdomen", "spine", "abdomenlower", "upperback", "lowerback", "上半身", "ab", "l5", "waist"),
+    "chest": (
+        "chest", "spine3", "thorax", "spine2", "upperchest", "chestupper", "上半身2", "t8", "spine1", "upperback",
+    ),
+    "neck": ("neck", "neck1", "lowerneck", "necklower", "necktwist1", "首"),
+    "head": ("head", "head1", "upperneck", "頭"),
+    "head_end": ("headend", "headtop", "headtopend", "headsite", "headnub", "crown", "頭先"),
+}  # fmt: skip
 _SIDED: dict[str, tuple[str, ...]] = {
     # "leg" is last: SOMA's thigh and shin are Leg and Shin, most others' are UpLeg and Leg.
-    "hip": ("hip", "upperleg", "upleg", "thigh", "femur", "leg"),
-    "knee": ("knee", "lowerleg", "leg", "shin", "tibia", "calf"),
-    "ankle": ("ankle", "foot"),
-    "shoulder": ("shldr", "upperarm", "arm", "humerus", "shoulder"),
-    "elbow": ("elbow", "lowerarm", "forearm", "radius"),
-    "wrist": ("wrist", "hand"),
+    "hip": ("hip", "upperleg", "upleg", "thigh", "femur", "thighbend", "legupper", "足", "leg"),
+    "knee": ("knee", "lowerleg", "lowleg", "leg", "shin", "tibia", "calf", "leglower", "ひざ", "ヒザ"),
+    "ankle": ("ankle", "foot", "足首"),
+    "shoulder": ("shldr", "upperarm", "uparm", "uarm", "shldrbend", "armupper", "arm", "humerus", "腕", "shoulder"),
+    "elbow": ("elbow", "lowerarm", "lowarm", "forearm", "farm", "forearmbend", "armlower", "radius", "ひじ", "ヒジ"),
+    "wrist": ("wrist", "hand", "手首"),
     "hand_end": ("handend", "fingersend", "indexend", "middle3", "handmiddle4", "handmiddle3", "hand", "handsite"),
-    "toe": ("toebase", "toe", "toes", "ball", "bigtoe", "foot", "footend", "toeend", "footsite"),
-}
-_CLAVICLE = ("clavicle", "collar", "collarbone", "clav", "shoulder", "shoulder01")
-_FINGER = re.compile(r"(?:hand|finger)?(thumb|index|middle|mid|ring|pinky|little)(?:finger)?0?([1-4]?)")
-_FINGER_NAMES = {"mid": "middle", "pinky": "little"}
-_PREFIX = re.compile(r"^(mixamorig\d*|bip\d*|skeleton\d*|character\d*|ccbase|def)[:_ ]?", re.IGNORECASE)
-_SIDE_WORD = re.compile(r"(left|right)", re.IGNORECASE)
+    "toe": (
+        "toebase", "toe", "toes", "ball", "bigtoe", "toe0", "つま先", "foot", "footend", "toeend", "footsite",
+    ),
+}  # fmt: skip
+_CLAVICLE = ("clavicle", "collar", "collarbone", "clav", "scapula", "肩", "shoulder", "shoulder1")
+_FINGER = re.compile(
+    r"(?:hand|inhand|finger)?(thumb|index|middle|mid|ring|pinky|little|親指|人指|人差指|中指|薬指|小指)"
+    r"(?:finger|proximal)?0?([1-4]?)"
+)
+_FINGER_NAMES = {
+    "mid": "middle", "pinky": "little", "親指": "thumb", "人指": "index", "人差指": "index", "中指": "middle",
+    "薬指": "ring", "小指": "little",
+}  # fmt: skip
+_PREFIX = re.compile(r"^(mixamorig\d*|bip\d*|skeleton\d*|character\d*|cc_?base|def|org|j_bip)[-:_ ]?", re.IGNORECASE)
+_MIDDLE_TOKEN = re.compile(r"^[cm][_. ](?=.)|(?<=.)[_. ][cm]$", re.IGNORECASE)
+_SIDE_WORD = re.compile(r"(left|right|左|右)", re.IGNORECASE)
+_SIDE_TOKEN = re.compile(r"(?:^|[-_. ])([lr]|l[ft]|rt)(?=[-_. ]|$)", re.IGNORECASE)
 _SIDE_START = re.compile(
     r"^(?:([lr])(?=[A-Z_. ]|(?:hip|should|shldr|fore|hand|thigh|shin|foot|buttock|collar|eye|pinky|ring|mid|index|"
-    r"thumb|femur|tibia|toe|humerus|radius|wrist|finger|clav|joint|knee|ankle|elbow))|([LR])(?=[A-Z][a-z]|[_. ]))"
+    r"thumb|femur|tibia|toe|humerus|radius|wrist|finger|clav|joint|knee|ankle|elbow|calf|upper|lower))"
+    r"|([LR])(?=[A-Z]{1,2}[a-z]))"
 )
-_SIDE_END = re.compile(r"[_. ]([lrLR])(?=$|_end\d*$|_|\d)")
+_SIDE_END = re.compile(r"(?:[-_. ]([lrLR])(?=_end\d*$|\d)|(?<=[a-z])([LR])(?=$|[-_. ]|\d))")
+# A number, or a random tail of letters and digits ("x8f2"), that differs from joint to joint.
+_TAIL = re.compile(r"(?<=.)[-_. ]+(\d+|(?=[a-zA-Z]*\d)[a-zA-Z0-9]{4,})$")
+_OF_MOST = 0.8  # share of the joints that must have a prefix, a suffix or a number for it to say nothing
 
 
 def side_and_stem(name: str) -> tuple[str, str]:
     """The side ("l", "r" or "") in a joint's name, and the name without it, in small letters and digits."""
-    bare = _PREFIX.sub("", name)
-    for pattern in (_SIDE_WORD, _SIDE_START, _SIDE_END):
-        if found := pattern.search(bare):
-            rest = bare[: found.start()] + bare[found.end() :]
-            return next(side for side in found.groups() if side)[0].lower(), _plain(rest)
-    return "", _plain(bare)
+    return _split(_PREFIX.sub("", _local(name)))
+
+
+def sides_and_stems(joints: Sequence[str]) -> list[tuple[str, str]]:
+    """`side_and_stem` for all joints of a body, without what nearly all their names share."""
+    return [_split(_PREFIX.sub("", name)) for name in _unshared([_local(name) for name in joints])]
 
 
 def mirror_by_name(joints: Sequence[str]) -> tuple[int, ...]:
     """Pairs left with right by name; a joint without a partner is its own mirror."""
-    keys = [side_and_stem(name) for name in joints]
-    place = {key: joint for joint, key in enumerate(keys)}
+    keys = sides_and_stems(joints)
+    first = {key: joint for joint, key in reversed(list(enumerate(keys)))}
     mirror = list(range(len(joints)))
     for joint, (side, stem) in enumerate(keys):
-        other = place.get(({"l": "r", "r": "l"}.get(side, ""), stem)) if side else None
-        if other is not None and place[(side, stem)] == joint:
+        other = first.get(({"l": "r", "r": "l"}.get(side, ""), stem)) if side else None
+        if other is not None and first[(side, stem)] == joint:
             mirror[joint] = other
     return tuple(mirror)
 
@@ -82,17 +102,18 @@ def canon_by_name(joints: Sequence[str]) -> dict[str, str]:
     Two canonical joints never share one joint. Where two names fit, the earlier entry of the table wins; an end point
     ("..._end", "Site") is never one of the seventeen.
     """
-    every = {side_and_stem(name): name for name in reversed(joints)}
-    inner = {side_and_stem(name): name for name in reversed(joints) if not is_end_point(name)}
+    keys = list(zip(sides_and_stems(joints), joints, strict=True))
+    every = dict(reversed(keys))
+    inner = {key: name for key, name in reversed(keys) if not is_end_point(name)}
     found: dict[str, str] = {}
     # The chest first: of "Spine, Spine1" it is the upper, of "Spine, Spine1, Spine2" the uppermost.
     for canon in ("chest", *CANON17, *EXTREMITIES):
         if canon in found:
             continue
         side, part = (canon[0], canon[2:]) if canon[1] == "_" else ("", canon)
-        keys = every if canon in EXTREMITIES else inner
+        from_ = every if canon in EXTREMITIES else inner
         for stem in _SIDED[part] if side else _MIDDLE[part]:
-            name = keys.get((side, stem))
+            name = from_.get((side, stem))
             if name is not None and name not in found.values():
                 found[canon] = name
                 break
@@ -102,9 +123,10 @@ def canon_by_name(joints: Sequence[str]) -> dict[str, str]:
 def finer_by_name(joints: Sequence[str], taken: Collection[str] = ()) -> dict[str, str]:
     """Clavicles and fingers, "l_clavicle", "r_index2", -> own name, for those that are found and not `taken` already.
 
-    They are no part of the common ground: few models know them, but one animator's body gives them to another's.
+    They are no part of the common ground: few models know them, but retargeting gives one body's to another's.
     """
-    free = {name: side_and_stem(name) for name in joints if name not in taken and not is_end_point(name)}
+    keys = zip(joints, sides_and_stems(joints), strict=True)
+    free = {name: key for name, key in keys if name not in taken and not is_end_point(name)}
     found: dict[str, str] = {}
     for stem in _CLAVICLE:
         for name, (side, own) in free.items():
@@ -122,5 +144,51 @@ def is_end_point(name: str) -> bool:
     return re.search(r"(_end\d*|^site\d*|_site\d*|_nub)$", name, re.IGNORECASE) is not None
 
 
+def _local(name: str) -> str:
+    """A name without namespaces ("Actor_01:", "Armature|") and without a counter (" #12")."""
+    return re.sub(r"\s*#\d+$", "", re.split(r"[:|/]", unicodedata.normalize("NFKC", name))[-1])
+
+
+def _split(bare: str) -> tuple[str, str]:
+    bare = _MIDDLE_TOKEN.sub("", bare)
+    for pattern in (_SIDE_WORD, _SIDE_TOKEN, _SIDE_START, _SIDE_END):
+        if found := pattern.search(bare):
+            side = next(side for side in found.groups() if side)[0].lower()
+            rest = bare[: found.start()] + bare[found.end() :]
+            return {"左": "l", "右": "r"}.get(side, side), _plain(rest)
+    return "", _plain(bare)
+
+
 def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower()).removeprefix("joint")
+    """Small letters and digits alone; "spine_03" is "spine3"."""
+    return re.sub(r"(?<!\d)0+(?=\d)", "", re.sub(r"[\W_]", "", name.lower())).removeprefix("joint")
+
+
+def _unshared(names: list[str]) -> list[str]:
+    """The names without the longest prefix and suffix that most of them share, and without numbers that count them."""
+    inner = [name for name in names if not is_end_point(name)]
+    if len(inner) < 5:
+        return names
+    tails = [found[1] for name in inner if (found := _TAIL.search(name))]
+    if len(set(tails)) == len(tails) > _OF_MOST * len(inner):
+        return _unshared([_TAIL.sub("", name) for name in names])
+    prefix = _side_free(_longest(inner))
+    suffix = _longest([name[::-1] for name in inner])[::-1]
+    suffix = suffix[found.start() :] if (found := re.search(r"[-_. A-Z]", suffix)) else ""
+    out: list[str] = []
+    for name in names:
+        bare = name.removeprefix(prefix) if len(prefix) > 1 else name
+        bare = bare.removesuffix(suffix) if len(suffix) > 1 else bare
+        out.append(bare if re.search(r"[^\W\d_]", bare) else name)
+    return out
+
+
+def _longest(names: Sequence[str]) -> str:
+    """The longest beginning that most of the names have."""
+    counted = Counter(name[:end] for name in names for end in range(1, len(name)))
+    return max((start for start, count in counted.items() if count >= _OF_MOST * len(names)), key=len, default="")
+
+
+def _side_free(prefix: str) -> str:
+    """A prefix up to the side in it, if there is one: a body of one side keeps its side."""
+    return re.sub(r"(?:left|right|左|右|(?<![a-zA-Z])[lrLR][-_. ]?)$", "", prefix, flags=re.IGNORECASE)

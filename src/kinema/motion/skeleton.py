@@ -16,7 +16,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinema.core.errors import SkeletonError, UsageError, unknown_name
-from kinema.motion.names import canon_by_name, mirror_by_name
+from kinema.motion.anatomy import SURE, Anatomy, find_parts, mirror_of
+from kinema.motion.names import mirror_by_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +25,8 @@ class Skeleton:
     """Joint names, parents, rest offsets (metres), the left/right mirror, and aliases from other naming schemes.
 
     `mirror[j]` is the joint on the other side (itself on the middle line); `aliases` maps foreign names, the
-    seventeen of `canon17` first of all, to this skeleton's own. Both are found by name where they are not given.
+    seventeen of `canon17` first of all, to this skeleton's own. Both are found by name and by the graph (`anatomy`)
+    where they are not given.
     Raises SkeletonError where the tree, the mirror or the names are not well formed.
     """
 
@@ -38,10 +40,13 @@ class Skeleton:
     def __post_init__(self) -> None:
         object.__setattr__(self, "offsets", torch.as_tensor(self.offsets, dtype=torch.float32))
         self._check_tree()
+        given = dict(self.aliases)
+        if not given:
+            anatomy = self.anatomy
+            object.__setattr__(self, "aliases", anatomy.aliases if anatomy.confidence >= SURE else {})
         if not self.mirror:
-            object.__setattr__(self, "mirror", mirror_by_name(self.joints))
-        if not self.aliases:
-            object.__setattr__(self, "aliases", canon_by_name(self.joints))
+            paired = {} if given else self.aliases
+            object.__setattr__(self, "mirror", mirror_of(self.joints, mirror_by_name(self.joints), paired))
         self._check_names()
 
     def __len__(self) -> int:
@@ -167,6 +172,11 @@ class Skeleton:
             reflected[:, axis] *= -1
             misfit.append(float((swapped - reflected)[1:].norm(dim=-1).sum()))
         return min(range(3), key=misfit.__getitem__)
+
+    @cached_property
+    def anatomy(self) -> Anatomy:
+        """The canonical joints as names and graph show them, with a confidence; `aliases` may come from elsewhere."""
+        return find_parts(self.joints, self.parents, self.offsets)
 
     @cached_property
     def _index(self) -> dict[str, int]:

@@ -102,11 +102,10 @@ def test_positions_become_a_body(walk: Path, tmp_path: Path) -> None:
 def test_a_map_opens_a_stranger_to_the_verbs(walk: Path, tmp_path: Path, capsys: Captured) -> None:
     own = own_body(tmp_path, strange=True)
     out = tmp_path / "out.bvh"
-    assert run("retarget", walk, own, "-o", out) == 2
-    assert "--map FILE.toml" in capsys.readouterr().err
-    assert run("forecast", "simlpe-cmu", own, "-o", out) == 2
-    assert "--map FILE.toml" in capsys.readouterr().err
-    assert not out.exists()
+    for words in (("retarget", walk, own), ("forecast", "simlpe-cmu", own, "--seconds", "0.5")):
+        assert run(*words, "-o", out) == 0
+        assert "matched by the lengths of the bones (confidence" in capsys.readouterr().err
+        out.unlink()
     kin = skeleton("kinema24")
     lines = [f'{part} = "J{kin.index(part)}"' for part in kin.aliases if not part.endswith("_end")]
     (tmp_path / "map.toml").write_text("[joints]\n" + "\n".join(lines) + "\n")

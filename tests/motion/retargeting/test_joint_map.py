@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from kinema.core.errors import FormatError, UsageError
+from kinema.core.errors import FormatError, KinemaWarning, UsageError
 from kinema.data.synthetic import perform
 from kinema.motion.motion import Motion
 from kinema.motion.names import CANON17
 from kinema.motion.retargeting import pair_joints, retarget
-from kinema.motion.retargeting.joint_map import named_by, read_joint_map
+from kinema.motion.retargeting.joint_map import named_by, read_joint_map, write_map
 from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons import skeleton
 
@@ -43,7 +44,7 @@ def whole_map(folder: Path) -> Path:
 
 
 def test_a_map_makes_a_stranger_known(walk: Motion, boxes: Motion, tmp_path: Path) -> None:
-    assert not boxes.skeleton.aliases
+    assert boxes.skeleton.anatomy.by == "graph"
     known = named_by(boxes, whole_map(tmp_path))
     assert known.skeleton.index("l_knee") == walk.skeleton.index("l_knee")
     assert known.skeleton.joints == boxes.skeleton.joints
@@ -102,3 +103,25 @@ def test_a_map_that_fits_neither_body_is_refused(boxes: Motion, tmp_path: Path) 
 def test_a_map_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no file at"):
         read_joint_map(tmp_path / "none.toml")
+
+
+def test_a_written_map_is_read_as_it_was_meant_and_says_how_sure_it_is(boxes: Motion, tmp_path: Path) -> None:
+    path = tmp_path / "map.toml"
+    write_map(boxes.skeleton, path)
+    text = path.read_text()
+    assert f"confidence {boxes.skeleton.anatomy.confidence:.2f}" in text
+    assert '# head_end = ""' in text
+    assert read_joint_map(path).onto(boxes.skeleton).aliases == boxes.skeleton.aliases
+    body = Skeleton('q"', ('a"b', "左腕", "c\\d"), (-1, 0, 1), torch.zeros(3, 3), aliases={"pelvis": 'a"b'})
+    write_map(replace(body, aliases={"pelvis": 'a"b', "l_shoulder": "左腕", "head": "c\\d"}), path)
+    again = read_joint_map(path).onto(body)
+    assert again.aliases == {"pelvis": 'a"b', "l_shoulder": "左腕", "head": "c\\d"}
+
+
+def test_a_match_by_bone_lengths_is_told_once_a_map_is_given_it_is_not(boxes: Motion, tmp_path: Path) -> None:
+    with pytest.warns(KinemaWarning, match=r"matched by the lengths of the bones \(confidence 0\.\d+\).*--write-map"):
+        named_by(boxes, None)
+    write_map(boxes.skeleton, tmp_path / "map.toml")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert named_by(boxes, tmp_path / "map.toml").skeleton.aliases == boxes.skeleton.aliases

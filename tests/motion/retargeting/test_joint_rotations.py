@@ -194,7 +194,9 @@ def test_the_world_may_be_turned(walk: Motion) -> None:
 
 
 def test_bodies_with_nothing_in_common_are_told_of_the_map(walk: Motion) -> None:
-    boxes = Skeleton("boxes", tuple(f"Bone{i}" for i in range(24)), walk.skeleton.parents, walk.skeleton.offsets)
+    boxes = Skeleton(
+        "boxes", tuple(f"Bone{i}" for i in range(24)), tuple(range(-1, 23)), walk.skeleton.offsets
+    )  # a rope
     with pytest.raises(UsageError, match=r"at least 6 parts.*Bone0.*--map"):
         retarget(walk, boxes)
 

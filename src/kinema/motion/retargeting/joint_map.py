@@ -11,16 +11,20 @@ any name of your own ("tail1") for joints that are the same in both.
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-from kinema.core.errors import FormatError, UsageError, unknown_name
+from kinema.core.atomic import write_text
+from kinema.core.errors import FormatError, KinemaWarning, UsageError, unknown_name
+from kinema.motion.anatomy import SURE, mirror_of
 from kinema.motion.motion import AnyClip
-from kinema.motion.names import CANON17, EXTREMITIES
+from kinema.motion.names import CANON17, EXTREMITIES, finer_by_name, is_end_point
 from kinema.motion.skeleton import Skeleton
 
 _FINER = re.compile(r"[lr]_(clavicle|(thumb|index|middle|ring|little)[1-4])")
@@ -63,7 +67,7 @@ class JointMap:
         gone = {part for part, names in self.joints.items() if not names} | set(named)
         kept = {part: own for part, own in skeleton.aliases.items() if part not in gone and own not in named.values()}
         aliases = kept | named
-        return replace(skeleton, aliases=aliases, mirror=_mirror(skeleton, aliases))
+        return replace(skeleton, aliases=aliases, mirror=mirror_of(skeleton.joints, skeleton.mirror, aliases))
 
     def of_both(self, one: Skeleton, other: Skeleton) -> tuple[Skeleton, Skeleton]:
         """Two skeletons with the map's names: each line has to fit one of them, a name of your own both.
@@ -83,8 +87,50 @@ class JointMap:
 
 
 def named_by(clip: AnyClip, file: Path | str | None) -> AnyClip:
-    """A clip whose joints go by the names of a map as well; as it is where there is no map. Raises what `onto` does."""
-    return clip if file is None else replace(clip, skeleton=read_joint_map(file).onto(clip.skeleton))
+    """A clip whose joints go by the names of a map as well; as it is where there is no map. Raises what `onto` does.
+
+    Without a map a KinemaWarning says where joints were matched by the graph, and how sure that is.
+    """
+    if file is not None:
+        return replace(clip, skeleton=read_joint_map(file).onto(clip.skeleton))
+    if told := graph_note(clip.skeleton):
+        warnings.warn(told, KinemaWarning, stacklevel=2)
+    return clip
+
+
+def graph_note(skeleton: Skeleton) -> str | None:
+    """What to say of a body whose joints were matched by the graph; None where their names are known."""
+    found = skeleton.anatomy
+    if found.by == "names" or found.confidence < SURE or dict(skeleton.aliases) != dict(found.aliases):
+        return None
+    return (
+        f"the joints of {skeleton.name} have no known names; {len(found.aliases)} parts were matched by the lengths of "
+        f"the bones (confidence {found.confidence:.2f}). Check them: kinema info FILE --write-map map.toml, then "
+        "--map map.toml"
+    )
+
+
+def write_map(skeleton: Skeleton, path: Path | str) -> None:
+    """Write the parts that were found in a body as a joint map that can be corrected by hand.
+
+    A match by the graph is written whatever its confidence is; parts that were not found, and joints that are no part,
+    stand in comments.
+    """
+    found = skeleton.anatomy
+    own = dict(skeleton.aliases)
+    parts = own | {part: name for part, name in found.aliases.items() if part not in own and name not in own.values()}
+    parts |= finer_by_name(skeleton.joints, set(parts.values()))
+    by = "by their names" if found.by == "names" else f"by bone lengths, confidence {found.confidence:.2f}"
+    lines = [f"# Joints of {skeleton.name}, matched {by}. Correct the lines, then give the file: --map FILE.toml"]
+    lines += ["[joints]", *(f"{part} = {_quoted(own)}" for part, own in parts.items() if _is_part(part))]
+    lines += [f'# {part} = ""' for part in (*CANON17, *EXTREMITIES) if part not in parts]
+    if rest := [name for name in skeleton.joints if name not in parts.values() and not is_end_point(name)]:
+        lines += ["", "# Joints that are no part: " + ", ".join(_quoted(name) for name in rest)]
+    write_text(Path(path), "\n".join(lines) + "\n")
+
+
+def _quoted(name: str) -> str:
+    return json.dumps(name, ensure_ascii=False)
 
 
 def read_joint_map(path: Path | str) -> JointMap:
@@ -127,15 +173,3 @@ def _names(path: Path, part: str, row: object) -> tuple[str, ...]:
 
 def _is_part(name: str) -> bool:
     return name in CANON17 or name in EXTREMITIES or _FINER.fullmatch(name) is not None
-
-
-def _mirror(skeleton: Skeleton, aliases: Mapping[str, str]) -> tuple[int, ...]:
-    """The skeleton's mirror, with the pairs that the aliases give; a joint that loses its partner mirrors itself."""
-    mirror = list(skeleton.mirror)
-    for part, own in aliases.items():
-        if part.startswith("l_") and (partner := aliases.get(f"r_{part[2:]}")):
-            pair = (skeleton.joints.index(own), skeleton.joints.index(partner))
-            for joint in pair:
-                mirror[mirror[joint]] = mirror[joint]
-            mirror[pair[0]], mirror[pair[1]] = pair[1], pair[0]
-    return tuple(mirror)

@@ -1,0 +1,287 @@
+"""Which joint is which part of a body, by names and by the graph, whatever joint is the root.
+
+Names come first (`names.canon_by_name`). The graph mends them: the pelvis is where legs and trunk meet, the chest where
+the arms do, spine and neck lie between. Where names say nothing, limbs are found by the lengths of bones: two pairs of
+equal branches are legs and arms, and the joints of each are those whose bones fit a human limb best.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import combinations, pairwise
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kinema.motion.names import canon_by_name, is_end_point, side_and_stem, sides_and_stems
+
+SURE = 0.5
+"""Confidence from which a match by the graph is used without being asked for."""
+_LIMBS = (("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist"))
+_FEW = 4  # joints of limbs: with fewer known by name, the graph decides
+_BRANCH = 0.2  # of the longest way along the bones: no limb is shorter
+_EQUAL = 0.1  # relative difference of the two branches of a pair
+# Of a leg and of an arm: shin over thigh, foot over thigh, hip over thigh (clavicle, hand likewise).
+_SHAPES = ((0.97, 0.35, 0.15), (0.9, 0.6, 0.6))
+_NO_END = 0.1  # cost of a limb without a foot or a hand, and four times as much where there are joints for one
+_LONGEST = 24  # joints of a limb that are looked at
+_VAGUE = ("root", "cog")  # names of a pelvis that other joints have as often
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """Canonical name -> own name; how sure that is, from 0 to 1; and whether names or the graph decided."""
+
+    aliases: Mapping[str, str]
+    confidence: float
+    by: str
+
+
+def find_parts(joints: Sequence[str], parents: Sequence[int], offsets: Float[Tensor, "joint 3"]) -> Anatomy:
+    """The canonical joints of a body. `confidence` is 1 for names; a match by the graph states how well limbs fit."""
+    named = canon_by_name(joints)
+    tree = _Tree(joints, parents, offsets)
+    known = sum(f"{side}_{part}" in named for side in "lr" for limb in _LIMBS for part in limb)
+    if known >= _FEW or (found := tree.by_graph()) is None:
+        return Anatomy(tree.mended(named), 1.0, "names")
+    return replace(found, aliases=tree.mended({**found.aliases, **_free(named, found.aliases)}))
+
+
+def mirror_of(joints: Sequence[str], mirror: Sequence[int], aliases: Mapping[str, str]) -> tuple[int, ...]:
+    """A mirror with the pairs that the aliases give; a joint that loses its partner mirrors itself."""
+    paired = list(mirror)
+    for part, own in aliases.items():
+        if part.startswith("l_") and (partner := aliases.get(f"r_{part[2:]}")):
+            pair = (joints.index(own), joints.index(partner))
+            for joint in pair:
+                paired[paired[joint]] = paired[joint]
+            paired[pair[0]], paired[pair[1]] = pair[1], pair[0]
+    return tuple(paired)
+
+
+def _free(named: Mapping[str, str], taken: Mapping[str, str]) -> dict[str, str]:
+    return {part: own for part, own in named.items() if part not in taken and own not in taken.values()}
+
+
+@dataclass
+class _Tree:
+    """The skeleton as a graph without a root."""
+
+    joints: Sequence[str]
+    parents: Sequence[int]
+    offsets: Float[Tensor, "joint 3"]
+    _reach: dict[tuple[int, int], tuple[float, int]] = field(default_factory=dict[tuple[int, int], tuple[float, int]])
+
+    @cached_property
+    def near(self) -> list[list[int]]:
+        """Neighbours of every joint."""
+        near: list[list[int]] = [[] for _ in self.joints]
+        for joint, parent in enumerate(self.parents):
+            if parent >= 0:
+                near[joint].append(parent)
+                near[parent].append(joint)
+        return near
+
+    @cached_property
+    def spots(self) -> Float[Tensor, "joint 3"]:
+        """Positions at rest."""
+        spots = [torch.zeros(3)]
+        for joint, parent in list(enumerate(self.parents))[1:]:
+            spots.append(spots[parent] + self.offsets[joint])
+        return torch.stack(spots)
+
+    def line(self, joint: int) -> list[int]:
+        line = [joint]
+        while self.parents[line[-1]] >= 0:
+            line.append(self.parents[line[-1]])
+        return line
+
+    def path(self, one: int, other: int) -> list[int]:
+        """The joints from one to the other, both included."""
+        up, down = self.line(one), self.line(other)
+        meeting = next(joint for joint in up if joint in down)
+        return [*up[: up.index(meeting) + 1], *reversed(down[: down.index(meeting)])]
+
+    def meeting(self, one: int, two: int, three: int) -> int:
+        """The joint at which the ways between three joints meet, whatever the root is."""
+        ways = self.path(two, three), self.path(one, three)
+        return next(joint for joint in self.path(one, two) if joint in ways[0] and joint in ways[1])
+
+    def mended(self, named: Mapping[str, str]) -> dict[str, str]:
+        """The names, with pelvis, chest, spine, neck, head and knees or elbows that the graph shows."""
+        found = {part: self.joints.index(own) for part, own in named.items()}
+        tops = [found[part] for part in ("head", "neck", "chest", "l_shoulder", "r_shoulder") if part in found]
+        if not tops or not {"l_hip", "r_hip"} <= found.keys():
+            return dict(named)
+        hub = self.meeting(found["l_hip"], found["r_hip"], tops[0])
+        vague = "pelvis" not in found or side_and_stem(self.joints[found["pelvis"]])[1] in _VAGUE
+        beside = vague or found["pelvis"] not in self.path(found["l_hip"], found["r_hip"])
+        if beside and hub not in (found[part] for part in found if part != "pelvis"):
+            found["pelvis"] = hub
+        if {"l_shoulder", "r_shoulder"} <= found.keys():
+            self._mend_trunk(found, hub)
+        for side, (first, middle, last) in ((side, limb) for side in "lr" for limb in _LIMBS):
+            ends = [found[name] for part in (first, last) if (name := f"{side}_{part}") in found]
+            if len(ends) == 2 and f"{side}_{middle}" not in found:
+                way = [joint for joint in self.path(ends[0], ends[1])[1:-1] if joint not in found.values()]
+                found |= {f"{side}_{middle}": joint for joint in way[(len(way) - 1) // 2 :][:1]}
+        return {part: self.joints[joint] for part, joint in found.items()}
+
+    def _mend_trunk(self, found: dict[str, int], hub: int) -> None:
+        fork = self.meeting(found["l_shoulder"], found["r_shoulder"], hub)
+        below = self.path(hub, fork)[1:-1]
+        if fork != hub and fork not in (found.get("neck"), found.get("head")) and (below or fork != found.get("spine")):
+            found["chest"] = fork
+            if found.get("spine") not in below:
+                found.pop("spine", None)
+                if free := [joint for joint in below if joint != found.get("pelvis")]:
+                    found["spine"] = free[0]
+        if "head" not in found and (up := self._upwards(fork, found)):
+            # A body whose tips are not marked as such ends above the head.
+            marked = len(up) < 3 or any(is_end_point(name) for name in self.joints)
+            found["head"] = up[-1] if marked else up[-2]
+        if "head" in found:
+            above = [joint for joint in self.path(fork, found["head"])[1:-1] if not is_end_point(self.joints[joint])]
+            if "neck" not in found and above and fork != found["head"]:
+                found["neck"] = above[0]
+
+    def _upwards(self, fork: int, found: Mapping[str, int]) -> list[int]:
+        """The joints of the neck and the head, from the joint at which the arms branch off."""
+        taken = {step for part in found.values() if part != fork for step in self.path(fork, part)[1:2]}
+        starts = [joint for joint in self.near[fork] if joint not in taken and not is_end_point(self.joints[joint])]
+        if not starts:
+            return []
+        line, before = [max(starts, key=lambda joint: self.reach(fork, joint)[0])], fork
+        while True:
+            onward = [joint for joint in self.near[line[-1]] if joint != before]
+            if len(inner := [joint for joint in onward if not is_end_point(self.joints[joint])]) != 1:
+                return line
+            before = line[-1]
+            line += inner
+
+    def length(self, one: int, other: int) -> float:
+        """Of the way between two joints along the bones."""
+        way = self.path(one, other)
+        return float(sum((self.spots[a] - self.spots[b]).norm() for a, b in pairwise(way)))
+
+    def reach(self, joint: int, neighbour: int) -> tuple[float, int]:
+        """How far it is to the furthest joint through a neighbour, and which one that is."""
+        if (joint, neighbour) not in self._reach:
+            bone = float((self.spots[joint] - self.spots[neighbour]).norm())
+            onward = [self.reach(neighbour, further) for further in self.near[neighbour] if further != joint]
+            far, end = max(onward, default=(0.0, neighbour))
+            self._reach[joint, neighbour] = bone + far, end if far > 0 else neighbour
+        return self._reach[joint, neighbour]
+
+    def by_graph(self) -> Anatomy | None:
+        """Legs, arms and trunk by lengths alone; None where there are no two pairs of limbs, or four legs."""
+        size = max((self.reach(0, joint)[0] for joint in self.near[0]), default=0.0)
+        pairs: list[tuple[float, int, int, int]] = []
+        for joint in range(len(self.joints)):
+            for one, other in combinations(sorted(self.near[joint]), 2) if len(self.near[joint]) > 2 else ():
+                first, second = self.reach(joint, one)[0], self.reach(joint, other)[0]
+                if min(first, second) > _BRANCH * size and abs(first - second) < _EQUAL * max(first, second):
+                    pairs.append((min(first, second), joint, one, other))
+        pairs = [p for p in pairs if not any(self._inside(p, q) for q in pairs if q != p)]
+        if len(pairs) < 2:
+            return None
+        legs, arms = self._sorted(sorted(pairs, reverse=True)[:2])
+        fits = [self._limbs(pair, shape) for pair, shape in ((legs, _SHAPES[0]), (arms, _SHAPES[1]))]
+        if self._four_legs(fits) or legs[1] == arms[1]:
+            return None
+        side, sure = self._left_first(legs, arms, fits)
+        found: dict[str, str] = {}
+        for parts, limbs in zip(_LIMBS, fits, strict=True):
+            for letter, (chain, _) in zip("lr" if side else "rl", limbs, strict=True):
+                found |= {f"{letter}_{part}": self.joints[joint] for part, joint in zip(parts, chain, strict=True)}
+        cost = sum(cost for limbs in fits for _, cost in limbs)
+        confidence = sure * math.exp(-cost / 4) * (1.0 if len(pairs) == 2 else 0.7)
+        return Anatomy(found, round(confidence, 2), "graph")
+
+    def _inside(self, pair: tuple[float, int, int, int], other: tuple[float, int, int, int]) -> bool:
+        """Whether a branch of one pair leads to the joint of another: that is a trunk, and no limb."""
+        return any(branch in self.path(pair[1], other[1]) for branch in pair[2:]) and pair[1] != other[1]
+
+    def _sorted(self, pairs: list[tuple[float, int, int, int]]) -> list[tuple[float, int, int, int]]:
+        """Legs before arms: beyond the arms' joint are neck and head; else the longer pair are the legs."""
+        heads = [self._beyond(pair, other) for pair, other in (pairs, reversed(pairs))]
+        low, high = (0, 1) if heads[1] >= heads[0] or pairs[0][0] > 1.25 * pairs[1][0] else (1, 0)
+        return [pairs[low], pairs[high]]
+
+    def _beyond(self, pair: tuple[float, int, int, int], other: tuple[float, int, int, int]) -> float:
+        """How far a third branch goes that leads not to the other pair: a head, or a tail."""
+        free = [n for n in self.near[pair[1]] if n not in pair[2:] and n not in self.path(pair[1], other[1])]
+        return max((self.reach(pair[1], joint)[0] for joint in free), default=0.0)
+
+    def _limbs(
+        self, pair: tuple[float, int, int, int], shape: tuple[float, float, float]
+    ) -> list[tuple[tuple[int, int, int], float]]:
+        """Of both branches the three joints that fit a limb best, and how badly they do."""
+        found: list[tuple[tuple[int, int, int], float]] = []
+        for branch in pair[2:]:
+            way = self.path(pair[1], self.reach(pair[1], branch)[1])[1:_LONGEST]
+            along = [self.length(pair[1], joint) for joint in way]
+            choices: list[tuple[float, tuple[int, int, int]]] = []
+            for i, j, k in combinations(range(len(way)), 3):
+                upper, lower = along[j] - along[i], along[k] - along[j]
+                if min(upper, lower) > 1e-3 * along[-1]:
+                    rest, before = (along[-1] - along[k]) / upper, along[i] / upper
+                    cost = 4 * math.log(lower / upper / shape[0]) ** 2
+                    cost += 0.3 * (before - shape[2]) ** 2
+                    cost += (
+                        0.15 * math.log((rest + 0.05) / (shape[1] + 0.05)) ** 2
+                        if k + 1 < len(way)
+                        else _NO_END * (1 if len(way) == 3 else 4)
+                    )
+                    choices.append((cost, (way[i], way[j], way[k])))
+            if not choices:
+                return [((way[0],) * 3, math.inf)] * 2
+            cost, chain = min(choices)
+            found.append((chain, cost))
+        return found
+
+    def _four_legs(self, fits: list[list[tuple[tuple[int, int, int], float]]]) -> bool:
+        """Whether hands and feet stand on one floor at rest, whichever axis is up."""
+        ends, tops = (
+            torch.stack([self.spots[[chain[at] for chain, _ in limbs]].mean(0) for limbs in fits]) for at in (-1, 0)
+        )
+        down = ends - tops
+        if bool((down.norm(dim=-1) < 1e-6).any()):
+            return False
+        legs, arms = torch.nn.functional.normalize(down, dim=-1)
+        trunk = torch.nn.functional.normalize(tops[1] - tops[0], dim=0)
+        return float(legs @ arms) > 0.8 and abs(float(trunk @ legs)) < 0.5
+
+    def _left_first(
+        self,
+        legs: tuple[float, int, int, int],
+        arms: tuple[float, int, int, int],
+        fits: list[list[tuple[tuple[int, int, int], float]]],
+    ) -> tuple[bool, float]:
+        """Whether the first limb of each pair is the left one, and how sure that is: by names, then by the toes.
+
+        Arms are put in the order of the legs, by which side of the trunk they are on.
+        """
+        (one, _), (other, _) = fits[0]
+        across = self.spots[one[0]] - self.spots[other[0]]
+        apart = self.spots[fits[1][0][0][2]] - self.spots[fits[1][1][0][2]]
+        if float(apart @ across) < 0:
+            fits[1].reverse()
+        level = abs(float(apart @ across)) > 1e-3 * legs[0] * float(across.norm())
+        keys = sides_and_stems(self.joints)
+        sides = [keys[chain[0]][0] for chain in (one, other)]
+        if "l" in sides or "r" in sides:
+            return sides[0] == "l" or sides[1] == "r", 1.0 if level else 0.5
+        trunk = self.spots[arms[1]] - self.spots[legs[1]]
+        toes = self.spots[[self.reach(legs[1], branch)[1] for branch in legs[2:]]].mean(0)
+        ahead = toes - self.spots[[one[2], other[2]]].mean(0)
+        left = torch.linalg.cross(trunk, ahead - trunk * (ahead @ trunk) / (trunk @ trunk).clamp(min=1e-9))
+        if not level:
+            return one[0] < other[0], 0.4  # limbs at rest lie on each other: the file's order is all that there is
+        if float(ahead.norm()) < 1e-3 * legs[0] or float(left.norm()) < 1e-9:
+            return float(across[0]) > 0, 0.6  # no toes: y is up, and the body faces +z
+        return float(left @ across) > 0, 0.9
