@@ -21,7 +21,7 @@ from kinema.motion.names import canon_by_name, is_end_point, side_and_stem, side
 
 SURE = 0.5
 """Confidence from which a match by the graph is used without being asked for."""
-_LIMBS = (("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist"))
+LIMBS = (("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist"))
 _FEW = 4  # joints of limbs: with fewer known by name, the graph decides
 _BRANCH = 0.2  # of the longest way along the bones: no limb is shorter
 _EQUAL = 0.1  # relative difference of the two branches of a pair
@@ -45,7 +45,7 @@ def find_parts(joints: Sequence[str], parents: Sequence[int], offsets: Float[Ten
     """The canonical joints of a body. `confidence` is 1 for names; a match by the graph states how well limbs fit."""
     named = canon_by_name(joints)
     tree = _Tree(joints, parents, offsets)
-    known = sum(f"{side}_{part}" in named for side in "lr" for limb in _LIMBS for part in limb)
+    known = sum(f"{side}_{part}" in named for side in "lr" for limb in LIMBS for part in limb)
     if known >= _FEW or (found := tree.by_graph()) is None:
         return Anatomy(tree.mended(named), 1.0, "names")
     return replace(found, aliases=tree.mended({**found.aliases, **_free(named, found.aliases)}))
@@ -61,6 +61,33 @@ def mirror_of(joints: Sequence[str], mirror: Sequence[int], aliases: Mapping[str
                 paired[paired[joint]] = paired[joint]
             paired[pair[0]], paired[pair[1]] = pair[1], pair[0]
     return tuple(paired)
+
+
+def on_four_legs(tops: Float[Tensor, "pair 3"], tips: Float[Tensor, "pair 3"]) -> bool:
+    """Whether both pairs of limbs, hips and shoulders first, hang down from a level trunk, whichever axis is up."""
+    down = tips - tops
+    if bool((down.norm(dim=-1) < 1e-6).any()):
+        return False
+    legs, arms = torch.nn.functional.normalize(down, dim=-1)
+    trunk = torch.nn.functional.normalize(tops[1] - tops[0], dim=0)
+    return float(legs @ arms) > 0.8 and abs(float(trunk @ legs)) < 0.5
+
+
+def way(parents: Sequence[int], one: int, other: int) -> list[int]:
+    """The joints from one to the other along the bones, both included."""
+    lines = [[one], [other]]
+    for line in lines:
+        while parents[line[-1]] >= 0:
+            line.append(parents[line[-1]])
+    up, down = lines
+    top = next(joint for joint in up if joint in down)
+    return [*up[: up.index(top) + 1], *reversed(down[: down.index(top)])]
+
+
+def meeting(parents: Sequence[int], one: int, two: int, three: int) -> int:
+    """The joint at which the ways between three joints meet, whatever the root is."""
+    ways = way(parents, two, three), way(parents, one, three)
+    return next(joint for joint in way(parents, one, two) if joint in ways[0] and joint in ways[1])
 
 
 def _free(named: Mapping[str, str], taken: Mapping[str, str]) -> dict[str, str]:
@@ -86,6 +113,10 @@ class _Tree:
                 near[parent].append(joint)
         return near
 
+    def tip(self, joint: int) -> bool:
+        """Whether a joint is marked as the end of a limb."""
+        return is_end_point(self.joints[joint])
+
     @cached_property
     def spots(self) -> Float[Tensor, "joint 3"]:
         """Positions at rest."""
@@ -94,46 +125,29 @@ class _Tree:
             spots.append(spots[parent] + self.offsets[joint])
         return torch.stack(spots)
 
-    def line(self, joint: int) -> list[int]:
-        line = [joint]
-        while self.parents[line[-1]] >= 0:
-            line.append(self.parents[line[-1]])
-        return line
-
-    def path(self, one: int, other: int) -> list[int]:
-        """The joints from one to the other, both included."""
-        up, down = self.line(one), self.line(other)
-        meeting = next(joint for joint in up if joint in down)
-        return [*up[: up.index(meeting) + 1], *reversed(down[: down.index(meeting)])]
-
-    def meeting(self, one: int, two: int, three: int) -> int:
-        """The joint at which the ways between three joints meet, whatever the root is."""
-        ways = self.path(two, three), self.path(one, three)
-        return next(joint for joint in self.path(one, two) if joint in ways[0] and joint in ways[1])
-
     def mended(self, named: Mapping[str, str]) -> dict[str, str]:
         """The names, with pelvis, chest, spine, neck, head and knees or elbows that the graph shows."""
         found = {part: self.joints.index(own) for part, own in named.items()}
         tops = [found[part] for part in ("head", "neck", "chest", "l_shoulder", "r_shoulder") if part in found]
         if not tops or not {"l_hip", "r_hip"} <= found.keys():
             return dict(named)
-        hub = self.meeting(found["l_hip"], found["r_hip"], tops[0])
+        hub = meeting(self.parents, found["l_hip"], found["r_hip"], tops[0])
         vague = "pelvis" not in found or side_and_stem(self.joints[found["pelvis"]])[1] in _VAGUE
-        beside = vague or found["pelvis"] not in self.path(found["l_hip"], found["r_hip"])
+        beside = vague or found["pelvis"] not in way(self.parents, found["l_hip"], found["r_hip"])
         if beside and hub not in (found[part] for part in found if part != "pelvis"):
             found["pelvis"] = hub
         if {"l_shoulder", "r_shoulder"} <= found.keys():
             self._mend_trunk(found, hub)
-        for side, (first, middle, last) in ((side, limb) for side in "lr" for limb in _LIMBS):
+        for side, (first, middle, last) in ((side, limb) for side in "lr" for limb in LIMBS):
             ends = [found[name] for part in (first, last) if (name := f"{side}_{part}") in found]
             if len(ends) == 2 and f"{side}_{middle}" not in found:
-                way = [joint for joint in self.path(ends[0], ends[1])[1:-1] if joint not in found.values()]
-                found |= {f"{side}_{middle}": joint for joint in way[(len(way) - 1) // 2 :][:1]}
+                between = [joint for joint in way(self.parents, ends[0], ends[1])[1:-1] if joint not in found.values()]
+                found |= {f"{side}_{middle}": joint for joint in between[(len(between) - 1) // 2 :][:1]}
         return {part: self.joints[joint] for part, joint in found.items()}
 
     def _mend_trunk(self, found: dict[str, int], hub: int) -> None:
-        fork = self.meeting(found["l_shoulder"], found["r_shoulder"], hub)
-        below = self.path(hub, fork)[1:-1]
+        fork = meeting(self.parents, found["l_shoulder"], found["r_shoulder"], hub)
+        below = way(self.parents, hub, fork)[1:-1]
         if fork != hub and fork not in (found.get("neck"), found.get("head")) and (below or fork != found.get("spine")):
             found["chest"] = fork
             if found.get("spine") not in below:
@@ -145,28 +159,28 @@ class _Tree:
             marked = len(up) < 3 or any(is_end_point(name) for name in self.joints)
             found["head"] = up[-1] if marked else up[-2]
         if "head" in found:
-            above = [joint for joint in self.path(fork, found["head"])[1:-1] if not is_end_point(self.joints[joint])]
+            above = [joint for joint in way(self.parents, fork, found["head"])[1:-1] if not self.tip(joint)]
             if "neck" not in found and above and fork != found["head"]:
                 found["neck"] = above[0]
 
     def _upwards(self, fork: int, found: Mapping[str, int]) -> list[int]:
         """The joints of the neck and the head, from the joint at which the arms branch off."""
-        taken = {step for part in found.values() if part != fork for step in self.path(fork, part)[1:2]}
-        starts = [joint for joint in self.near[fork] if joint not in taken and not is_end_point(self.joints[joint])]
+        taken = {step for part in found.values() if part != fork for step in way(self.parents, fork, part)[1:2]}
+        starts = [joint for joint in self.near[fork] if joint not in taken and not self.tip(joint)]
         if not starts:
             return []
         line, before = [max(starts, key=lambda joint: self.reach(fork, joint)[0])], fork
         while True:
             onward = [joint for joint in self.near[line[-1]] if joint != before]
-            if len(inner := [joint for joint in onward if not is_end_point(self.joints[joint])]) != 1:
+            if len(inner := [joint for joint in onward if not self.tip(joint)]) != 1:
                 return line
             before = line[-1]
             line += inner
 
     def length(self, one: int, other: int) -> float:
         """Of the way between two joints along the bones."""
-        way = self.path(one, other)
-        return float(sum((self.spots[a] - self.spots[b]).norm() for a, b in pairwise(way)))
+        line = way(self.parents, one, other)
+        return float(sum((self.spots[a] - self.spots[b]).norm() for a, b in pairwise(line)))
 
     def reach(self, joint: int, neighbour: int) -> tuple[float, int]:
         """How far it is to the furthest joint through a neighbour, and which one that is."""
@@ -195,7 +209,7 @@ class _Tree:
             return None
         side, sure = self._left_first(legs, arms, fits)
         found: dict[str, str] = {}
-        for parts, limbs in zip(_LIMBS, fits, strict=True):
+        for parts, limbs in zip(LIMBS, fits, strict=True):
             for letter, (chain, _) in zip("lr" if side else "rl", limbs, strict=True):
                 found |= {f"{letter}_{part}": self.joints[joint] for part, joint in zip(parts, chain, strict=True)}
         cost = sum(cost for limbs in fits for _, cost in limbs)
@@ -204,7 +218,7 @@ class _Tree:
 
     def _inside(self, pair: tuple[float, int, int, int], other: tuple[float, int, int, int]) -> bool:
         """Whether a branch of one pair leads to the joint of another: that is a trunk, and no limb."""
-        return any(branch in self.path(pair[1], other[1]) for branch in pair[2:]) and pair[1] != other[1]
+        return any(branch in way(self.parents, pair[1], other[1]) for branch in pair[2:]) and pair[1] != other[1]
 
     def _sorted(self, pairs: list[tuple[float, int, int, int]]) -> list[tuple[float, int, int, int]]:
         """Legs before arms: beyond the arms' joint are neck and head; else the longer pair are the legs."""
@@ -214,7 +228,7 @@ class _Tree:
 
     def _beyond(self, pair: tuple[float, int, int, int], other: tuple[float, int, int, int]) -> float:
         """How far a third branch goes that leads not to the other pair: a head, or a tail."""
-        free = [n for n in self.near[pair[1]] if n not in pair[2:] and n not in self.path(pair[1], other[1])]
+        free = [n for n in self.near[pair[1]] if n not in pair[2:] and n not in way(self.parents, pair[1], other[1])]
         return max((self.reach(pair[1], joint)[0] for joint in free), default=0.0)
 
     def _limbs(
@@ -223,10 +237,10 @@ class _Tree:
         """Of both branches the three joints that fit a limb best, and how badly they do."""
         found: list[tuple[tuple[int, int, int], float]] = []
         for branch in pair[2:]:
-            way = self.path(pair[1], self.reach(pair[1], branch)[1])[1:_LONGEST]
-            along = [self.length(pair[1], joint) for joint in way]
+            line = way(self.parents, pair[1], self.reach(pair[1], branch)[1])[1:_LONGEST]
+            along = [self.length(pair[1], joint) for joint in line]
             choices: list[tuple[float, tuple[int, int, int]]] = []
-            for i, j, k in combinations(range(len(way)), 3):
+            for i, j, k in combinations(range(len(line)), 3):
                 upper, lower = along[j] - along[i], along[k] - along[j]
                 if min(upper, lower) > 1e-3 * along[-1]:
                     rest, before = (along[-1] - along[k]) / upper, along[i] / upper
@@ -234,27 +248,22 @@ class _Tree:
                     cost += 0.3 * (before - shape[2]) ** 2
                     cost += (
                         0.15 * math.log((rest + 0.05) / (shape[1] + 0.05)) ** 2
-                        if k + 1 < len(way)
-                        else _NO_END * (1 if len(way) == 3 else 4)
+                        if k + 1 < len(line)
+                        else _NO_END * (1 if len(line) == 3 else 4)
                     )
-                    choices.append((cost, (way[i], way[j], way[k])))
+                    choices.append((cost, (line[i], line[j], line[k])))
             if not choices:
-                return [((way[0],) * 3, math.inf)] * 2
+                return [((line[0], line[0], line[0]), math.inf)] * 2
             cost, chain = min(choices)
             found.append((chain, cost))
         return found
 
     def _four_legs(self, fits: list[list[tuple[tuple[int, int, int], float]]]) -> bool:
         """Whether hands and feet stand on one floor at rest, whichever axis is up."""
-        ends, tops = (
+        tips, tops = (
             torch.stack([self.spots[[chain[at] for chain, _ in limbs]].mean(0) for limbs in fits]) for at in (-1, 0)
         )
-        down = ends - tops
-        if bool((down.norm(dim=-1) < 1e-6).any()):
-            return False
-        legs, arms = torch.nn.functional.normalize(down, dim=-1)
-        trunk = torch.nn.functional.normalize(tops[1] - tops[0], dim=0)
-        return float(legs @ arms) > 0.8 and abs(float(trunk @ legs)) < 0.5
+        return on_four_legs(tops, tips)
 
     def _left_first(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import torch
 from command import run
 from families import named, slanting
 from kinema.apps.cli import generate as verb
+from kinema.core.errors import KinemaWarning
 from kinema.data.synthetic import perform
 from kinema.io import formats as files
 from kinema.motion.motion import FileLayout, Motion
@@ -102,10 +104,11 @@ def test_positions_become_a_body(walk: Path, tmp_path: Path) -> None:
 def test_a_map_opens_a_stranger_to_the_verbs(walk: Path, tmp_path: Path, capsys: Captured) -> None:
     own = own_body(tmp_path, strange=True)
     out = tmp_path / "out.bvh"
-    for words in (("retarget", walk, own), ("forecast", "simlpe-cmu", own, "--seconds", "0.5")):
-        assert run(*words, "-o", out) == 0
-        assert "matched by the lengths of the bones (confidence" in capsys.readouterr().err
-        out.unlink()
+    said = r"matched by the lengths of the bones \(confidence"
+    assert run("retarget", walk, own, "-o", out) == 0
+    assert re.search(said, " ".join(capsys.readouterr().err.split()))
+    with pytest.warns(KinemaWarning, match=said):
+        assert run("forecast", "simlpe-cmu", own, "--seconds", "0.5", "-o", out) == 0
     kin = skeleton("kinema24")
     lines = [f'{part} = "J{kin.index(part)}"' for part in kin.aliases if not part.endswith("_end")]
     (tmp_path / "map.toml").write_text("[joints]\n" + "\n".join(lines) + "\n")
@@ -160,3 +163,24 @@ def test_bad_input_is_one_line(
     err = capsys.readouterr().err
     assert says in err
     assert [path.name for path in walk.parent.iterdir()] == ["walk.bvh"]
+
+
+def test_a_limb_without_a_counterpart_is_named_and_ends_in_four(walk: Path, tmp_path: Path, capsys: Captured) -> None:
+    own = own_body(tmp_path)
+    own.write_text(own.read_text().replace("lowerarm_l", "tube_l").replace("hand_l", "claw_l"))
+    out = tmp_path / "out.npz"
+    for words in (("retarget", own, "smpl24", "-o", out), ("convert", own, out, "--to", "smpl24")):
+        assert run(*words) == 4
+        assert not out.exists()
+        err = " ".join(capsys.readouterr().err.split())
+        assert "left upper arm (left_shoulder to left_elbow), left forearm (left_elbow to left_wrist)" in err
+        assert run(*words, "--allow-unmatched") == 0
+        assert "left_elbow" in capsys.readouterr().err
+        out.unlink()
+
+
+def test_the_report_has_the_direction_error_of_every_limb(walk: Path, tmp_path: Path, capsys: Captured) -> None:
+    assert run("retarget", walk, "smpl24", "-o", tmp_path / "out.npz", "--json") == 0
+    errors = json.loads(capsys.readouterr().out)["direction_errors"]
+    assert len(errors) == 8
+    assert max(errors.values()) < 0.1  # degrees: limbs point exactly where they did, but for float32

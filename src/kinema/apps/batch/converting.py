@@ -14,7 +14,7 @@ from kinema.io import formats as files
 from kinema.motion.edit import resample
 from kinema.motion.motion import Clip
 from kinema.motion.names import Rest
-from kinema.motion.retargeting import retarget
+from kinema.motion.retargeting import Pairing, pair_joints, retarget
 from kinema.motion.retargeting.joint_map import named_by, read_joint_map
 from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons import skeleton as catalogue_skeleton
@@ -36,6 +36,7 @@ class Converting:
     joint_map: Path | None = None
     rest: Rest = "auto"
     blender: str | None = None
+    allow_unmatched: bool = False
 
     def stamp(self) -> Mapping[str, Any]:
         """The options as JSON data. Raises UsageError for a skeleton that is not in the catalogue."""
@@ -47,9 +48,11 @@ class Converting:
         """There is nothing to load."""
 
         def do(piece: Piece) -> Made:
-            clip = self.done(piece.source)
+            clip, pairing = self.done(piece.source)
             self.write(clip, piece.target)
-            return Made((piece.target,), {"frames": clip.frames, "joints": len(clip.skeleton), "fps": clip.fps})
+            facts = {"frames": clip.frames, "joints": len(clip.skeleton), "fps": clip.fps}
+            unmatched = {} if pairing is None else {"unmatched": [*pairing.resting, *pairing.lost]}
+            return Made((piece.target,), facts | unmatched)
 
         return do
 
@@ -57,8 +60,12 @@ class Converting:
         """Save a clip with the options; raises what `kinema.io.formats.save` raises."""
         files.save(clip, target, rest=self.rest, blender=self.blender)
 
-    def done(self, source: Path) -> Clip:
-        """The converted clip of a file. Raises UsageError where it cannot be retargeted to the skeleton."""
+    def done(self, source: Path) -> tuple[Clip, Pairing | None]:
+        """The converted clip of a file, and which joints matched where it was retargeted.
+
+        Raises UsageError where it cannot be retargeted to the skeleton, CheckFailedError where a limb has no
+        counterpart.
+        """
         clip = files.load_clip(source, fps=self.source_fps, unit=self.unit, skeleton=_skeleton(self.source_skeleton))
         body = _skeleton(self.to)
         if body is not None and self.joint_map is not None:
@@ -68,7 +75,12 @@ class Converting:
             clip = named_by(clip, self.joint_map)
         if self.fps is not None:
             clip = resample(clip, self.fps)
-        return clip if body is None else retarget(clip, body)
+        if body is None:
+            return clip, None
+        pairing = pair_joints(clip.skeleton, body)
+        if not self.allow_unmatched:
+            pairing.require_limbs()
+        return retarget(clip, body), pairing
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from kinema.apps.cli.console import note
 from kinema.apps.cli.many import ONE, ManyFiles, run_many, suffix_of
-from kinema.apps.cli.options import JointMapFile, Json, Out
+from kinema.apps.cli.options import AllowUnmatched, JointMapFile, Json, Out
 from kinema.core.errors import UsageError, unknown_name
 from kinema.motion.names import Rest
 
@@ -77,6 +77,7 @@ def convert(
     source_fps: float | None = None,
     source_skeleton: str | None = None,
     map_: JointMapFile = None,
+    allow_unmatched: AllowUnmatched = False,
     rest: Rest = "auto",
     blender: bool | Path = False,
     many: ManyFiles = ONE,
@@ -120,11 +121,13 @@ def convert(
             got=f"{target.name} and --blender",
             cure="Only FBX is written through Blender: leave out --blender.",
         )
-    work = Converting(fps, to, unit, source_fps, source_skeleton, map_, rest, through)
+    work = Converting(fps, to, unit, source_fps, source_skeleton, map_, rest, through, allow_unmatched)
     if source.is_dir():
         return run_many(work, source, target, many, suffix_of(format_))
-    clip = work.done(source)
+    clip, pairing = work.done(source)
     work.write(clip, target)
+    for line in () if pairing is None else pairing.lines():
+        note(line)
     joints = f"{len(clip.skeleton)} joints"
     print(f"{target}: {clip.frames} frames of {joints} at {clip.fps:g} per second", file=sys.stderr)
     return 0
@@ -141,6 +144,7 @@ def retarget_file(
     unit: float | None = None,
     target_unit: float | None = None,
     source_fps: float | None = None,
+    allow_unmatched: AllowUnmatched = False,
     as_json: Json = False,
 ) -> None:
     """Retarget a motion to another body: `kinema retarget walk.bvh character.bvh -o out.bvh`.
@@ -166,24 +170,35 @@ def retarget_file(
     from kinema.motion.feet.contacts import foot_contacts
     from kinema.motion.feet.lock import lock_feet
     from kinema.motion.motion import Motion
-    from kinema.motion.retargeting import pair_joints, retarget
-    from kinema.motion.retargeting.joint_map import read_joint_map
+    from kinema.motion.retargeting import direction_errors, pair_joints, retarget
+    from kinema.motion.retargeting.joint_map import graph_note, read_joint_map
 
     clip, body = load_clip(source, unit=unit, fps=source_fps), _body_of(target, target_unit)
     there = body.skeleton if isinstance(body, Motion) else body
     if map_ is not None:
         here, there = read_joint_map(map_).of_both(clip.skeleton, there)
         clip, body = replace(clip, skeleton=here), replace(body, skeleton=there) if isinstance(body, Motion) else there
-    pairing, moved = pair_joints(clip.skeleton, there), retarget(clip, body)
+    for told in [] if map_ is not None else [graph_note(clip.skeleton), graph_note(there)]:
+        if told:
+            note(told)
+    pairing = pair_joints(clip.skeleton, there)
+    if not allow_unmatched:
+        pairing.require_limbs()
+    moved = retarget(clip, body)
+    errors = direction_errors(clip, moved)
     if lock_feet_:
         moved = lock_feet(moved, None if clip.batch_shape else foot_contacts(clip))
     path = out or Path(f"{source.stem}.retargeted.bvh")
     save(moved, path)
     if as_json:
-        print(json.dumps({"file": str(path), "frames": moved.frames, "fps": moved.fps, **asdict(pairing)}))
+        facts = {"file": str(path), "frames": moved.frames, "fps": moved.fps, "direction_errors": errors}
+        print(json.dumps({**facts, **asdict(pairing)}))
         return
     for line in pairing.lines():
         note(line)
+    if errors:
+        worst = max(errors, key=errors.__getitem__)
+        note(f"limbs point as in the source within {errors[worst]:.1f} degrees (mean over the frames; worst: {worst})")
     print(f"{path}: {moved.frames} frames of {len(moved.skeleton)} joints at {moved.fps:g} per second")
 
 

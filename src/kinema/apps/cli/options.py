@@ -27,3 +27,12 @@ ModelName = Annotated[
 Out = Annotated[Path | None, Parameter(name=["--out", "-o"])]
 OutRequired = Annotated[Path, Parameter(name=["--out", "-o"])]
 Report = Annotated[Path | None, Parameter(help="Also write the report to this file, as JSON.")]
+AllowUnmatched = Annotated[
+    bool,
+    Parameter(
+        name="--allow-unmatched",
+        negative="",
+        help="Retarget even if a limb has no counterpart: it keeps its rest rotation. Without it the exit code is 4.",
+    ),
+]
+"""Whether retargeting may leave limbs out."""

@@ -15,10 +15,10 @@ from kinema.motion.edit import rest_pose
 from kinema.motion.motion import Clip, Motion
 from kinema.motion.retargeting.bone_directions import by_directions
 from kinema.motion.retargeting.inverse_kinematics import fit_rotations
-from kinema.motion.retargeting.joint_rotations import Pairing, by_rotations, pair_joints
+from kinema.motion.retargeting.joint_rotations import Pairing, by_rotations, direction_errors, pair_joints
 from kinema.motion.skeleton import Skeleton
 
-__all__ = ["Method", "Pairing", "as_motion", "pair_joints", "retarget"]
+__all__ = ["Method", "Pairing", "as_motion", "direction_errors", "pair_joints", "retarget"]
 
 Method = Literal["rotations", "directions"]
 

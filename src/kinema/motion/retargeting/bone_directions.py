@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from kinema.core.errors import UsageError
+from kinema.motion.anatomy import LIMBS, on_four_legs
 from kinema.motion.edit import root_free, t_pose
 from kinema.motion.feet.root_trajectory import root_trajectory, steady_heading
 from kinema.motion.motion import Clip, Motion, Points
@@ -28,6 +29,7 @@ def by_directions(motion: Motion, skeleton: Skeleton, *, reference: Motion | Non
     """
     if motion.skeleton == skeleton:
         return replace(motion, skeleton=skeleton)
+    _check_human(motion.skeleton, skeleton)
     points = motion.points()
     posed = fit_rotations(points, skeleton, reference=reference or t_pose(skeleton))
     if not all(has_joint(body, "l_hip", "r_hip") for body in (motion.skeleton, skeleton)):
@@ -36,6 +38,30 @@ def by_directions(motion: Motion, skeleton: Skeleton, *, reference: Motion | Non
     here = posed.positions_of(skeleton.indices(("l_hip", "r_hip"))).mean(-2)
     there = points.positions[..., motion.skeleton.indices(("l_hip", "r_hip")), :].mean(-2)
     return replace(posed, root=posed.root - here + ratio * there)
+
+
+def _check_human(source: Skeleton, target: Skeleton) -> None:
+    """Raises UsageError where `source` lacks a whole limb of `target`, or where it stands on four legs."""
+    limbs = [(side, limb) for limb in LIMBS for side in "lr"]
+    lacks = [
+        f"{'left' if side == 'l' else 'right'} {'leg' if limb == LIMBS[0] else 'arm'}"
+        for side, limb in limbs
+        if not any(has_joint(source, f"{side}_{part}") for part in limb)
+        and any(has_joint(target, f"{side}_{part}") for part in limb)
+    ]
+    ends = [f"{side}_{limb[at]}" for at in (0, -1) for side, limb in limbs]
+    four = not lacks and has_joint(source, *ends)
+    if four:
+        spots = source.rest_positions[source.indices(ends)]
+        tops, tips = spots.unflatten(0, (2, 2, 2)).mean(2)
+        four = on_four_legs(tops, tips)
+    if lacks or four:
+        raise UsageError(
+            expected=f"a human body, with the limbs of {target.name}",
+            got=f"{source.name}: " + ("a rest pose on four legs" if four else f"no {', no '.join(lacks)}"),
+            cure="Curves fit any body: upsample, inbetween and repair take --method pchip. For a limb of another name "
+            "give a joint map: --map FILE.toml (docs/retarget.md).",
+        )
 
 
 def leg_length(skeleton: Skeleton) -> float:
@@ -47,7 +73,12 @@ def leg_length(skeleton: Skeleton) -> float:
             got=skeleton.name,
             cure="Say which joints l_knee, l_ankle, r_knee, r_ankle are in a joint map: --map FILE.toml.",
         )
-    return float(skeleton.bone_lengths[skeleton.indices(joints)].sum()) / 2
+    knees, ankles = (skeleton.rest_positions[skeleton.indices(pair)] for pair in (joints[::2], joints[1::2]))
+    shins = (ankles - knees).norm(dim=-1)
+    if not has_joint(skeleton, "l_hip", "r_hip"):
+        return float((skeleton.bone_lengths[skeleton.indices(joints[::2])] + shins).mean())
+    hips = skeleton.rest_positions[skeleton.indices(("l_hip", "r_hip"))]
+    return float(((knees - hips).norm(dim=-1) + shins).mean())
 
 
 def retarget_pose(pose: Clip, onto: Motion, *, turned: bool = False, read: Motion | None = None) -> Motion:

@@ -26,6 +26,7 @@ _SHORT = 2e-3  # metres: a bone shorter than this has no direction
 _LOOSE = 0.01  # weight of a bone that hangs on a joint of its own at this place (CMU's LowerBack at its Hips)
 _PRIOR = 1e-6  # weight of the reference where the bones leave a turn open
 _HOME = 0.25  # weight of the reference's direction beside the mean of the clip's, see `_arc`
+_HUB = 0.08  # of the longest way along the bones, from a split pelvis to the joint that carries it and the trunk
 _MIDDLES = {"pelvis": ("l_hip", "r_hip"), "chest": ("l_shoulder", "r_shoulder")}
 
 
@@ -74,8 +75,31 @@ def match_joints(source: Skeleton, target: Skeleton) -> Match:
             sources[target.canonical(canon)] = (source.canonical(canon),)
         elif middle and has_joint(source, *middle):
             sources[target.canonical(canon)] = tuple(source.canonical(name) for name in middle)
+    _with_top(sources, target)
     missing = tuple(name for joint, name in enumerate(target.joints) if joint not in sources)
     return Match(sources, missing)
+
+
+def _with_top(sources: dict[int, tuple[int, ...]], target: Skeleton) -> None:
+    """Adds the joint from which all matched ones hang: the hub of a split pelvis, or a root in the middle of a trunk.
+
+    It stands for the pelvis where that hangs close below it (Daz, MMD), else midway between its matched neighbours.
+    """
+    if not sources:
+        return
+    lines = [target.ancestors(joint) for joint in sources]
+    top = next(joint for joint in lines[0] if all(joint in line for line in lines))
+    if top in sources:
+        return
+    first = {next(joint for joint in reversed(line[: line.index(top)]) if joint in sources): line for line in lines}
+    pelvis = target.canonical("pelvis") if has_joint(target, "pelvis") else -1
+    if pelvis in first:
+        apart = (target.rest_positions[pelvis] - target.rest_positions[top]).norm()
+        if float(apart) < _HUB * target.height:
+            sources[top] = sources.pop(pelvis)
+            return
+    near = list(first)[:2]
+    sources[top] = (sources[near[0]][0], sources[near[-1]][0])
 
 
 def fit_rotations(points: Points, skeleton: Skeleton, *, reference: Motion | None = None) -> Motion:
@@ -152,10 +176,11 @@ def _targets(
             targets.append(_Target(bone.along, where[bone.to] - where[joint], _LOOSE if loose else 1.0))
     if same_tree or not pairs:
         return targets
+    hips = set(skeleton.indices(_MIDDLES["pelvis"])) if has_joint(skeleton, *_MIDDLES["pelvis"]) else set[int]()
     for left in pairs:
         right = next(bone for bone in pairs if bone.to == skeleton.mirror[left.to])
         if left.to < right.to:
-            firm = 1.0 if joint == min(where) else _LOOSE
+            firm = 1.0 if {left.to, right.to} == hips else _LOOSE
             targets.append(_Target(left.along - right.along, where[left.to] - where[right.to], firm))
     if len(bones) == len(pairs):  # nothing on the middle line: the middle of the pair has to do
         middle = torch.stack([where[bone.to] for bone in pairs]).mean(0) - where[joint]
@@ -245,14 +270,6 @@ def _home(skeleton: Skeleton, reference: Motion | None) -> Tensor:
     return reference.rotations[..., -1:, :, :, :]
 
 
-def _trunk(skeleton: Skeleton) -> list[int]:
-    """The root and the joints after it down to the first that branches: some files put a joint above the pelvis."""
-    found = [0]
-    while len(skeleton.children[found[-1]]) == 1:
-        found.append(skeleton.children[found[-1]][0])
-    return found
-
-
 def _check(points: Points, skeleton: Skeleton, match: Match, reference: Motion | None) -> None:
     if points.positions.shape[-1] != 3:
         raise UsageError(
@@ -260,7 +277,9 @@ def _check(points: Points, skeleton: Skeleton, match: Match, reference: Motion |
             got=f"{points.positions.shape[-1]}",
             cure="Rotations cannot be found from a picture alone; lift the points first.",
         )
-    if len(match.sources) < 4 or min(match.sources) not in _trunk(skeleton):
+    top = min(match.sources, default=0)
+    low = skeleton.ancestors(skeleton.canonical("pelvis")) if has_joint(skeleton, "pelvis") else [top]
+    if len(match.sources) < 4 or not match.sources.keys() & set(low) or not match.sources.keys() <= skeleton.below(top):
         raise UsageError(
             expected=f"at least four joints of {skeleton.name} that match by name, its root or pelvis among them",
             got=f"{len(match.sources)} matches with {points.skeleton.name}",

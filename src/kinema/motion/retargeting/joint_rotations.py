@@ -7,6 +7,7 @@ which directions of bones alone (`bone_directions`, what models read) lose. The 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -14,11 +15,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinema.core.errors import UsageError
+from kinema.core.errors import CheckFailedError, UsageError
 from kinema.geometry.kinematics import global_to_local
 from kinema.geometry.rotations import slerp
+from kinema.motion.anatomy import meeting, way
 from kinema.motion.edit import t_pose
-from kinema.motion.motion import Motion
+from kinema.motion.motion import Clip, Motion
 from kinema.motion.names import CANON17, finer_by_name, is_end_point, side_and_stem
 from kinema.motion.retargeting.bone_directions import leg_length
 from kinema.motion.retargeting.rest_poses import neutral_pose
@@ -29,19 +31,34 @@ _HIPS, _SHOULDERS = ("l_hip", "r_hip"), ("l_shoulder", "r_shoulder")
 _FEWEST = 6  # joints that must match: the pelvis and, say, two legs
 
 
+LIMB_ENDS: dict[str, tuple[str, str]] = {
+    f"{name} {limb}": (f"{side}_{top}", f"{side}_{end}")
+    for side, name in (("l", "left"), ("r", "right"))
+    for limb, top, end in (
+        ("upper arm", "shoulder", "elbow"),
+        ("forearm", "elbow", "wrist"),
+        ("thigh", "hip", "knee"),
+        ("shin", "knee", "ankle"),
+    )
+}
+"""The joints at the ends of each limb."""
+
+
 @dataclass(frozen=True)
 class Pairing:
     """Which joint of the target follows which of the source, by their own names.
 
     `shared` are joints of the target without a counterpart that share the rotation between two that have one (a spine
     of more parts); `resting` keep the angle to their parent that they have at rest; `lost` are joints of the source
-    that nothing follows.
+    that nothing follows; `unmatched_limbs` are upper arms, forearms, thighs and shins of either body that match
+    nothing.
     """
 
     matched: dict[str, str]
     shared: tuple[str, ...]
     resting: tuple[str, ...]
     lost: tuple[str, ...]
+    unmatched_limbs: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """Sentences about what did not match."""
@@ -55,6 +72,32 @@ class Pairing:
                 told.append(f"{fate}: {', '.join(names)}")
         return told
 
+    def require_limbs(self) -> None:
+        """Raises CheckFailedError where a limb has no counterpart."""
+        if self.unmatched_limbs:
+            raise CheckFailedError(
+                expected="a counterpart for every limb",
+                got=f"none for {', '.join(self.unmatched_limbs)}",
+                cure="Name their joints in a joint map (kinema info FILE --write-map map.toml, then --map map.toml), "
+                "or give --allow-unmatched: they then keep their rest rotation.",
+            )
+
+
+def direction_errors(clip: Clip, moved: Motion) -> dict[str, float]:
+    """How far the limbs of `moved` point away from those of `clip`, limb -> mean over the frames in degrees.
+
+    Limbs that one of the bodies lacks are left out.
+    """
+    found: dict[str, float] = {}
+    there, here = clip.points(), moved.points()
+    for limb, ends in LIMB_ENDS.items():
+        if has_joint(clip.skeleton, *ends) and has_joint(moved.skeleton, *ends):
+            bones = [points.positions[..., points.skeleton.indices(ends), :].diff(dim=-2) for points in (there, here)]
+            source, target = (torch.nn.functional.normalize(bone[..., 0, :].double(), dim=-1) for bone in bones)
+            apart = 2 * torch.asin(((source - target).norm(dim=-1) / 2).clamp(max=1))
+            found[limb] = round(math.degrees(float(apart.nanmean())), 2)
+    return found
+
 
 def parts(skeleton: Skeleton) -> dict[str, str]:
     """Which joint moves which part of a body: canonical name, or "l_clavicle", "r_index2", -> own name.
@@ -63,14 +106,22 @@ def parts(skeleton: Skeleton) -> dict[str, str]:
     is an end point is moved by the joint below it. Names that a joint map added are kept.
     """
     found: dict[str, int] = {}
+    aliases = {part: skeleton.joints.index(own) for part, own in skeleton.aliases.items()}
 
     def take(part: str, joint: int) -> None:
         if joint not in found.values():
             found.setdefault(part, joint)
 
-    for part, pair in (("pelvis", _HIPS), ("chest", _SHOULDERS)):
+    parents, known = skeleton.parents, {joint for part, joint in aliases.items() if part[1:2] == "_"}
+    for part, pair, other in (("pelvis", _HIPS, _SHOULDERS), ("chest", _SHOULDERS, _HIPS)):
         if has_joint(skeleton, *pair):
-            take(part, _meeting(skeleton, *skeleton.indices(pair)))
+            left, right = skeleton.indices(pair)
+            fork = meeting(parents, left, right, aliases.get(other[0], 0))
+            if fork in known:  # a tree of keypoints, whose legs hang on the arms
+                fork = meeting(parents, left, right, 0)
+            # Legs below a pelvis beside the trunk (Daz): the fork of the legs is the pelvis.
+            split = part == "pelvis" and aliases.get(part) in way(parents, left, right)
+            take(part, aliases[part] if split else fork)
         elif has_joint(skeleton, part):
             take(part, skeleton.index(part))
     if has_joint(skeleton, "head"):
@@ -87,6 +138,9 @@ def parts(skeleton: Skeleton) -> dict[str, str]:
 def pair_joints(source: Skeleton, target: Skeleton) -> Pairing:
     """Joints by the part that they move (`parts`), then by the same name. Raises UsageError where too few match."""
     theirs, ours = parts(source), parts(target)
+    if _upside_down(theirs, source) != _upside_down(ours, target):
+        # Bones of the trunk hang on their other ends: pelvis, chest and head carry over, what lies between shares.
+        ours = {part: own for part, own in ours.items() if part not in ("spine", "neck")}
     matched = {ours[part]: theirs[part] for part in ours if part in theirs}
     named = {side_and_stem(name): name for name in source.joints if name not in theirs.values()}
     for name in target.joints:
@@ -102,7 +156,25 @@ def pair_joints(source: Skeleton, target: Skeleton) -> Pairing:
     between = set(_between(target, matched))
     rest = [name for name in target.joints if name not in matched and name not in between]
     lost = tuple(name for name in source.joints if name not in matched.values() and not is_end_point(name))
-    return Pairing(matched, tuple(between), tuple(name for name in rest if not is_end_point(name)), lost)
+    resting = tuple(name for name in rest if not is_end_point(name))
+    return Pairing(matched, tuple(between), resting, lost, _unmatched_limbs(source, target, matched))
+
+
+def _unmatched_limbs(source: Skeleton, target: Skeleton, matched: dict[str, str]) -> tuple[str, ...]:
+    """Limbs that one of the bodies has, and whose joints do not follow those of the other."""
+    found: list[str] = []
+    for limb, ends in LIMB_ENDS.items():
+        there, here = ([body.aliases.get(end, "") for end in ends] for body in (source, target))
+        whole = [all(names) for names in (there, here)]
+        if any(whole) and [matched.get(name) for name in here] != there:
+            found.append(f"{limb} ({' to '.join(here if whole[1] else there)})")
+    return tuple(found)
+
+
+def _upside_down(own: dict[str, str], skeleton: Skeleton) -> bool:
+    """Whether the pelvis hangs on the chest: the root is a head or a hand."""
+    ends = [skeleton.joints.index(own[part]) for part in ("pelvis", "chest") if part in own]
+    return len(ends) == 2 and ends[0] not in skeleton.ancestors(ends[1])
 
 
 def by_rotations(motion: Motion, body: Motion) -> Motion:
@@ -151,14 +223,11 @@ def _between(skeleton: Skeleton, matched: dict[str, str]) -> dict[str, tuple[str
     found: dict[str, tuple[str, str, float]] = {}
     ends = [own[part] for part in ("pelvis", "spine", "chest", "neck", "head") if own.get(part) in matched]
     for low, high in pairwise(ends):
-        chain, bottom = skeleton.ancestors(skeleton.joints.index(high)), skeleton.joints.index(low)
-        if bottom not in chain:
-            continue
-        chain = chain[: chain.index(bottom) + 1]
-        lengths = skeleton.bone_lengths[chain[:-1]].flip(0).cumsum(0)
-        for joint, way in zip(reversed(chain[1:-1]), lengths.tolist(), strict=False):
+        chain = way(skeleton.parents, skeleton.joints.index(low), skeleton.joints.index(high))
+        steps = skeleton.rest_positions[chain].diff(dim=0).norm(dim=-1).cumsum(0)
+        for joint, far in zip(chain[1:-1], steps.tolist(), strict=False):
             if (name := skeleton.joints[joint]) not in matched:
-                found[name] = (low, high, way / max(float(lengths[-1]), 1e-6))
+                found[name] = (low, high, far / max(float(steps[-1]), 1e-6))
     return found
 
 
@@ -185,9 +254,3 @@ def _placed(posed: Motion, motion: Motion) -> Motion:
 def _lowest(heights: Tensor) -> Tensor:
     """How low feet come, over the frames: the 5th percentile of the lower one."""
     return torch.quantile(heights.amin(-1), 0.05, dim=-1)
-
-
-def _meeting(skeleton: Skeleton, one: int, other: int) -> int:
-    """The joint from which both hang."""
-    above = skeleton.ancestors(one)
-    return next(joint for joint in skeleton.ancestors(other) if joint in above)
