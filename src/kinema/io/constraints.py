@@ -20,7 +20,7 @@ from typing import Any, cast
 from kinema.core.errors import FormatError, UsageError, unknown_name
 from kinema.core.safe_json import read_json
 from kinema.io.formats import load
-from kinema.motion.constraints.kinds import KINDS, Constraint, Pin, Pose, RootPath
+from kinema.motion.constraints.kinds import KINDS, Constraint, Pin, Plant, Pose, RootPath
 
 _LENGTHS = ("positions", "position", "height", "points")
 
@@ -37,6 +37,14 @@ def parse_pin(text: str, unit: float = 1.0) -> Pin:
     first, last = int(found[2]), int(found[3] or found[2])
     frames = (first, last) if last > first else (first,)
     return Pin(found[1], frames, ((x, y, z),) * len(frames), hold=len(frames) > 1)
+
+
+def parse_plant(text: str) -> Plant:
+    """The plant "left@10-30". Raises UsageError where it is written otherwise."""
+    found = re.fullmatch(r"\s*(\w+)@(\d+)-(\d+)\s*", text)
+    if found is None:
+        raise UsageError(expected="FOOT@FIRST-LAST", got=f"'{text}'", cure="Write --plant left@10-30.")
+    return Plant(found[1], int(found[2]), int(found[3]))
 
 
 def parse_path(text: str, unit: float = 1.0) -> RootPath:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from kinema.core.errors import UsageError, unknown_name
+from kinema.motion.constraints.solver import ConstraintResidual
 from kinema.motion.edit import facing, resample, rotate
 from kinema.motion.motion import Motion, concatenate
 from kinema.motion.retargeting import retarget
@@ -37,12 +38,13 @@ ENDING = 0.2  # seconds that a future stays in the pose that it ends in
 class Answer:
     """The observed clip, the sampled futures (batch shape (samples,), the user's skeleton and rate), and notes.
 
-    The first frame of `samples` follows the last of `observed`.
+    The first frame of `samples` follows the last of `observed`. `residuals` says what is left of each constraint.
     """
 
     observed: Motion
     samples: Motion
     notes: tuple[str, ...] = ()
+    residuals: tuple[ConstraintResidual, ...] = ()
 
     def whole(self, sample: int = 0) -> Motion:
         """The observed clip followed by one future."""

@@ -20,11 +20,19 @@ from kinema.core.constants import VERBS, Keys, Verb
 from kinema.core.errors import KinemaWarning, UsageError
 from kinema.models.base import Model
 from kinema.models.baselines import BASELINES
+from kinema.motion.constraints.kinds import Constraint
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.pipeline.adapter import Adapter, Card
 from kinema.pipeline.clip_files import joined, pair
 from kinema.pipeline.completion.complete import Completed, complete
 from kinema.pipeline.completion.repair import repair
+from kinema.pipeline.constraints import (
+    at_frames,
+    constrained_clip,
+    constrained_completion,
+    constrained_forecast,
+    warn_of,
+)
 from kinema.pipeline.defaults import AUTO, DEFAULTS, default_model
 from kinema.pipeline.forecasting import Answer, forecast
 from kinema.pipeline.generation import generate
@@ -109,12 +117,14 @@ class Pipeline(ProtocolMethods):
         seed: int = 0,
         hold: Sequence[str] = (),
         end: Motion | None = None,
+        constraints: Sequence[Constraint] = (),
     ) -> Answer:
         """Predict the next `seconds` (default: as trained), on the skeleton and at the rate of the clip.
 
         `hold` names body parts that keep their pose; all futures end in the last pose of the clip `end` (both: SMRNet).
+        The forecast meets `constraints` (`kinema.motion.constraints`); what it cannot meet is a KinemaWarning.
         """
-        return self.ask(ForecastRequest(seconds, samples, seed, tuple(hold)), clip, end)
+        return self.ask(ForecastRequest(seconds, samples, seed, tuple(hold)), clip, end, constraints=constraints)
 
     def inbetween(
         self,
@@ -128,19 +138,20 @@ class Pipeline(ProtocolMethods):
         key_mode: Keys = "exact",
         samples: int = 1,
         seed: int = 0,
+        constraints: Sequence[Constraint] = (),
     ) -> Completed:
         """Predict the movement from the end of `first` to the start of `second`, or between `keys` of `first`.
 
         With `second`: `frames` new frames in between, `context` more known frames on each side; `align` moves the
         second clip to the end of the first. Another skeleton or rate is converted to that of the first, with a
         KinemaWarning. Without it, `keys` are the known frames of `first`, counted from 0. `key_mode` "soft" smooths the
-        keys.
+        keys. New frames meet `constraints`; what they cannot meet is a KinemaWarning.
         """
         named = None if keys is None else tuple(keys)
         request = InbetweenRequest(
             frames, named, context=context, align=align, key_mode=key_mode, samples=samples, seed=seed
         )
-        return self.ask(request, first, second)
+        return self.ask(request, first, second, constraints=constraints)
 
     def upsample(
         self,
@@ -177,18 +188,29 @@ class Pipeline(ProtocolMethods):
         seconds: float | None = None,
         samples: int = 1,
         seed: int = 0,
+        constraints: Sequence[Constraint] = (),
     ) -> Clip:
         """Generate motion, batch shape (samples,), of an action, a mixture {"walk": 0.5, "run": 0.5}, or a schedule.
 
         A schedule is a list of label weights and start times: [({"walk": 1}, 0), ({"run": 1}, 2)]. `seconds`
-        defaults to the length of the training clips.
+        defaults to the length of the training clips. Every clip meets `constraints`.
         """
         if isinstance(action, (str, Mapping)):
-            return self.ask(GenerateRequest(action, seconds=seconds, samples=samples, seed=seed))
-        return self.ask(GenerateRequest(schedule=action, seconds=seconds, samples=samples, seed=seed))
+            request = GenerateRequest(action, seconds=seconds, samples=samples, seed=seed)
+        else:
+            request = GenerateRequest(schedule=action, seconds=seconds, samples=samples, seed=seed)
+        return self.ask(request, constraints=constraints)
 
     @overload
-    def ask(self, request: ForecastRequest, clip: Clip, other: Motion | None = None, /) -> Answer: ...
+    def ask(
+        self,
+        request: ForecastRequest,
+        clip: Clip,
+        other: Motion | None = None,
+        /,
+        *,
+        constraints: Sequence[Constraint] = (),
+    ) -> Answer: ...
     @overload
     def ask(
         self,
@@ -196,33 +218,52 @@ class Pipeline(ProtocolMethods):
         clip: Clip,
         other: Motion | None = None,
         /,
+        *,
+        constraints: Sequence[Constraint] = (),
     ) -> Completed: ...
     @overload
-    def ask(self, request: GenerateRequest, /) -> Clip: ...
+    def ask(self, request: GenerateRequest, /, *, constraints: Sequence[Constraint] = ()) -> Clip: ...
     def ask(
-        self, request: Request, clip: Clip | None = None, other: Motion | None = None, /
+        self,
+        request: Request,
+        clip: Clip | None = None,
+        other: Motion | None = None,
+        /,
+        *,
+        constraints: Sequence[Constraint] = (),
     ) -> Answer | Completed | Clip:
         """Answer a request about `clip`; all verbs call this.
 
         `other` is the clip in whose last pose a forecast ends, or the second clip of `inbetween`. "auto" passes the
-        request on to the default model of its verb. Raises UsageError if it does not fit the clip or this pipeline.
+        request on to the default model of its verb. The answer meets `constraints`, whose frames count from 0 in the
+        answer. Raises UsageError if the request or a constraint does not fit the clip or this pipeline.
         """
         if self.name == AUTO and (model := default_model(request, end=other is not None)) != AUTO:
-            return _default(model).ask(request, clip, other)  # pyright: ignore[reportCallIssue, reportArgumentType, reportUnknownVariableType] - any request
+            return _default(model).ask(request, clip, other, constraints=constraints)  # pyright: ignore[reportCallIssue, reportArgumentType, reportUnknownVariableType] - any request
         self._answers(request.verb, clip, other)
         if isinstance(request, GenerateRequest):
             length = self.trained_seconds if request.seconds is None else request.seconds
             labels = request.labels(self.actions)
-            return generate(self.trained(), labels, length, samples=request.samples, seed=request.seed)
+            clips = generate(self.trained(), labels, length, samples=request.samples, seed=request.seed)
+            if not constraints:
+                return clips
+            clips, residuals = constrained_clip(clips, constraints)
+            warn_of(residuals)
+            return clips
         assert clip is not None
         if isinstance(request, UpsampleRequest):
             keys = request.key_mode or "exact"
-            return complete(clip, fps=request.target(clip.fps), keys=keys, method=self._method, seed=request.seed)
+            done = complete(clip, fps=request.target(clip.fps), keys=keys, method=self._method, seed=request.seed)
+            return _constrained(done, constraints, at_frames(done.times, clip) if keys == "exact" else None)
         if isinstance(request, RepairRequest):
-            return self._repair(request, clip)
+            return _constrained(self._repair(request, clip), constraints, None)
         assert isinstance(clip, Motion)
         if isinstance(request, ForecastRequest):
-            return forecast(self.trained(), clip, request, other)
+            answer = forecast(self.trained(), clip, request, other)
+            if constraints:
+                answer = constrained_forecast(answer, constraints)
+                warn_of(answer.residuals)
+            return answer
         if other is None:
             known = _named(clip, request.keys_of(clip.frames))
         else:
@@ -230,9 +271,10 @@ class Pipeline(ProtocolMethods):
             before, after = pair(clip, other, align=request.align)
             context = max(before.frames, after.frames) if request.whole else request.context + 1
             clip, known = joined(before, after, frames, context)
-        return complete(
+        done = complete(
             clip, known=known, keys=request.key_mode, method=self._method, seed=request.seed, samples=request.samples
         )
+        return _constrained(done, constraints, known if request.key_mode == "exact" else None)
 
     def _repair(self, request: RepairRequest, clip: Clip) -> Completed:
         bad = None if request.frames is None else _named(clip, request.frames)
@@ -308,6 +350,14 @@ def open_generator(name: str | Path) -> Pipeline:
 def _default(name: str) -> Pipeline:
     """A default model, loaded once."""
     return open(name)
+
+
+def _constrained(done: Completed, constraints: Sequence[Constraint], known: Bool[Tensor, " frame"] | None) -> Completed:
+    if not constraints:
+        return done
+    done = constrained_completion(done, constraints, known)
+    warn_of(done.residuals)
+    return done
 
 
 def _named(clip: Clip, frames: Iterable[int]) -> Bool[Tensor, " frame"]:

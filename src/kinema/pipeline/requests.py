@@ -12,12 +12,15 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from cyclopts import Parameter, Token
 
 from kinema.core.constants import Keys, Verb
 from kinema.core.errors import KinemaWarning, UsageError
+
+if TYPE_CHECKING:
+    from kinema.motion.constraints.kinds import Constraint
 
 Labels = Mapping[str, float]
 """Weights of actions and styles by name."""
@@ -104,6 +107,48 @@ class FileOptions:
     """For keypoints of several people: the track id. Default: all people."""
     joint_map: Annotated[Path | None, Parameter(name="--map")] = None
     """A joint map (TOML) for skeletons with unknown joint names (docs/retarget.md)."""
+
+
+_Many = Parameter(negative="", show_default=False)
+
+
+@dataclass(frozen=True)
+class ConstraintOptions:
+    """Constraints that the answer meets exactly (docs/constraints.md). Frames count from 0 in the answer."""
+
+    pin: Annotated[tuple[str, ...], _Many] = ()
+    """Put a joint at a position in metres: r_wrist@40=0.3,1.2,0.5, or r_wrist@40-60=... to hold it. Repeatable."""
+    pose: Annotated[tuple[str, ...], _Many] = ()
+    """Take the pose of a frame of another file: 60=other.bvh:0. Repeatable."""
+    path: str | None = None
+    """Where the root is on the floor, frame:x,z: "0:0,0 60:1.5,0.2", or a CSV file of frame,x,z[,heading]."""
+    plant: Annotated[tuple[str, ...], _Many] = ()
+    """Keep a foot still: left@10-30. Repeatable."""
+    ground: float | None = None
+    """The height of the floor, which no joint goes through."""
+    loop: Annotated[bool, _Flag] = False
+    """Let the last frame continue into the first."""
+    in_place: Annotated[bool, _Flag] = False
+    """With --loop: take the travel out."""
+    constraints: Path | None = None
+    """A JSON file of constraints."""
+
+    def read(self, unit: float | None = None) -> tuple[Constraint, ...]:
+        """The constraints; `unit` is metres per unit of what was typed. Raises KinemaError where one cannot be read."""
+        from kinema.io.constraints import parse_path, parse_pin, parse_plant, parse_pose, read_constraints
+        from kinema.motion.constraints.kinds import Ground, Loop
+
+        scale = unit or 1.0
+        found: list[Constraint] = [parse_pin(text, scale) for text in self.pin]
+        found += [parse_pose(text) for text in self.pose]
+        found += [parse_plant(text) for text in self.plant]
+        if self.path is not None:
+            found.append(parse_path(self.path, scale))
+        if self.ground is not None:
+            found.append(Ground(self.ground * scale))
+        if self.loop or self.in_place:
+            found.append(Loop(self.in_place))
+        return (*found, *(read_constraints(self.constraints, scale) if self.constraints else ()))
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from kinema.pipeline.forecasting import Answer
 from kinema.pipeline.open import model_identity
 from kinema.pipeline.pipeline import Pipeline
 from kinema.pipeline.pipeline import open as open_pipeline
-from kinema.pipeline.requests import FileOptions, ForecastRequest, RepairRequest, UpsampleRequest
+from kinema.pipeline.requests import ConstraintOptions, FileOptions, ForecastRequest, RepairRequest, UpsampleRequest
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Forecasting:
     files: FileOptions = field(default_factory=FileOptions)
     end: Path | None = None
     append: bool = False
+    constraints: ConstraintOptions = field(default_factory=ConstraintOptions)
 
     def stamp(self) -> Mapping[str, Any]:
         """The options as JSON data. Raises KinemaError for an unknown model or an unreadable `end`."""
@@ -40,11 +41,20 @@ class Forecasting:
         """Load the model; the function writes one or several futures of a file."""
         pipeline = open_pipeline(self._model)
         end = None if self.end is None else files.load(self.end, unit=self.files.unit)
+        constraints = self.constraints.read(self.files.unit)
 
         def do(piece: Piece) -> Made:
-            answer = pipeline.ask(self.request, open_source(piece.source, self.files).only, end)
+            source = open_source(piece.source, self.files)
+            answer = pipeline.ask(self.request, source.only, end, constraints=constraints)
             ahead = answer.samples
-            told = {"model": pipeline.name, "frames": ahead.frames, "fps": ahead.fps, "notes": list(answer.notes)}
+            told: dict[str, Any] = {
+                "model": pipeline.name,
+                "frames": ahead.frames,
+                "fps": ahead.fps,
+                "notes": list(answer.notes),
+            }
+            if constraints:
+                told["constraints"] = [each.to_json() for each in answer.residuals]
             return Made(self._write(answer, piece.target), told)
 
         return do
@@ -71,6 +81,7 @@ class Completing:
     request: UpsampleRequest | RepairRequest
     model: str = AUTO
     files: FileOptions = field(default_factory=FileOptions)
+    constraints: ConstraintOptions = field(default_factory=ConstraintOptions)
 
     def stamp(self) -> Mapping[str, Any]:
         """The options as JSON data. Raises UsageError for an unknown model."""
@@ -95,13 +106,19 @@ class Completing:
         request = self.request
         if request.key_mode is None:
             request = replace(request, key_mode=source.keys)
-        return {who: pipeline.ask(request, clip) for who, clip in source.clips.items()}
+        constraints = self.constraints.read(self.files.unit)
+        return {who: pipeline.ask(request, clip, constraints=constraints) for who, clip in source.clips.items()}
 
 
 def pages(done: Mapping[str, Completed]) -> dict[str, Any]:
     """The reports on a file's clips as JSON data: one report, or one per person by track id."""
-    told = {who or "clip": each.report.to_json() for who, each in done.items()}
+    told = {who or "clip": _page(each) for who, each in done.items()}
     return next(iter(told.values())) if list(done) == [""] else {"people": told}
+
+
+def _page(done: Completed) -> dict[str, Any]:
+    left = [each.to_json() for each in done.residuals]
+    return {**done.report.to_json(), **({"constraints": left} if left else {})}
 
 
 def numbered(out: Path, samples: int) -> tuple[Path, ...]:
@@ -111,6 +128,6 @@ def numbered(out: Path, samples: int) -> tuple[Path, ...]:
 
 def _facts(work: Forecasting | Completing, model: str) -> dict[str, Any]:
     """A work's fields as JSON data, with the identity of its model's weights."""
-    parts = (work.request, work.files, work)
+    parts = (work.request, work.files, work.constraints, work)
     found = {key: value for part in parts for key, value in facts_of(part, work.request.verb).items()}
     return {**found, "model": model, "weights": model_identity(model)}

@@ -14,7 +14,7 @@ from cyclopts import App, CycloptsError
 
 from kinema.apps.cli.console import note, shown_while_working
 from kinema.core.constants import VERSION
-from kinema.core.errors import KinemaError, KinemaWarning
+from kinema.core.errors import ConstraintWarning, KinemaError, KinemaWarning
 
 
 def _misused(error: CycloptsError) -> str:
@@ -59,6 +59,7 @@ for _name, _target, _help in (
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
     warnings.simplefilter("always", KinemaWarning)
+    _unmet.clear()
     warnings.formatwarning = _format_warning
     words = _renamed(sys.argv[1:] if arguments is None else arguments, note)
     try:
@@ -73,13 +74,19 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
-    sys.exit(result if isinstance(result, int) else 0)
+    sys.exit((result if isinstance(result, int) else 0) or (4 if _unmet else 0))
+
+
+_unmet: list[str] = []
+"""The constraints that an answer does not meet; the exit code is then 4."""
 
 
 def _format_warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
 ) -> str:
     """One line for a warning of ours, without the place in the code."""
+    if issubclass(category, ConstraintWarning):
+        _unmet.append(str(message))
     if issubclass(category, KinemaWarning):
         return f"kinema: {message}\n"
     return f"{filename}:{lineno}: {category.__name__}: {message}\n"

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from kinema.apps.cli.console import note
+from kinema.apps.cli.console import constraint_lines, note
 from kinema.apps.cli.many import ONE, Many, ManyFiles, is_folder, run_many
 from kinema.apps.cli.options import Inline, Json, ModelName, Out, Report
 from kinema.core.atomic import write_text
 from kinema.pipeline.defaults import AUTO
-from kinema.pipeline.requests import FileOptions, InbetweenRequest, RepairRequest, UpsampleRequest
+from kinema.pipeline.requests import ConstraintOptions, FileOptions, InbetweenRequest, RepairRequest, UpsampleRequest
 
 if TYPE_CHECKING:
     from kinema.pipeline.completion.complete import Completed
@@ -35,6 +35,7 @@ def upsample(
     request: Annotated[UpsampleRequest | None, Inline] = None,
     model: ModelName = AUTO,
     out: Out = None,
+    constraints: Annotated[ConstraintOptions | None, Inline] = None,
     files: Annotated[FileOptions | None, Inline] = None,
     report: Report = None,
     as_json: Json = False,
@@ -48,7 +49,7 @@ def upsample(
         The file to write. Default: FILE.upsampled, same suffix, in this folder.
     """
     request = request or UpsampleRequest()  # raises UsageError: it needs --rate or --fps
-    return _fill(request, model, files, file, out, "upsampled", many, report, as_json=as_json)
+    return _fill(request, model, constraints, files, file, out, "upsampled", many, report, as_json=as_json)
 
 
 def repair(
@@ -58,6 +59,7 @@ def repair(
     request: Annotated[RepairRequest | None, Inline] = None,
     model: ModelName = AUTO,
     out: Out = None,
+    constraints: Annotated[ConstraintOptions | None, Inline] = None,
     files: Annotated[FileOptions | None, Inline] = None,
     report: Report = None,
     as_json: Json = False,
@@ -70,7 +72,9 @@ def repair(
     out
         The file to write. Default: FILE.repaired, same suffix, in this folder.
     """
-    return _fill(request or RepairRequest(), model, files, file, out, "repaired", many, report, as_json=as_json)
+    return _fill(
+        request or RepairRequest(), model, constraints, files, file, out, "repaired", many, report, as_json=as_json
+    )
 
 
 def inbetween(
@@ -81,6 +85,7 @@ def inbetween(
     request: Annotated[InbetweenRequest | None, Inline] = None,
     model: ModelName = AUTO,
     out: Out = None,
+    constraints: Annotated[ConstraintOptions | None, Inline] = None,
     files: Annotated[FileOptions | None, Inline] = None,
     report: Report = None,
     as_json: Json = False,
@@ -107,7 +112,8 @@ def inbetween(
         request.check_two()
     source = open_source(first, options)
     other = None if second is None else open_source(second, options).only
-    done = open_pipeline(model).ask(request, source.only, other)
+    wanted = (constraints or ConstraintOptions()).read(options.unit)
+    done = open_pipeline(model).ask(request, source.only, other, constraints=wanted)
     if second is not None and not request.align:
         note("the second clip stays where its file puts it; --align moves it to where the first one ends")
     path, clips = out or source.beside("inbetween"), done.motion
@@ -122,6 +128,7 @@ def inbetween(
 def _fill(
     request: UpsampleRequest | RepairRequest,
     model: str,
+    constraints: ConstraintOptions | None,
     files: FileOptions | None,
     file: Path,
     out: Path | None,
@@ -136,7 +143,7 @@ def _fill(
     from kinema.pipeline.clip_files import open_source
     from kinema.pipeline.pipeline import open as open_pipeline
 
-    work = Completing(request, model, files or FileOptions())
+    work = Completing(request, model, files or FileOptions(), constraints or ConstraintOptions())
     if is_folder(file):
         return run_many(work, file, out, many, report=report, as_json=as_json)
     source = open_source(file, work.files)
@@ -158,6 +165,6 @@ def _tell(done: Mapping[str, Completed], path: Path, report: Path | None, *, as_
         print(json.dumps(page))
         return
     for who, each in done.items():
-        for line in each.report.lines():
+        for line in (*each.report.lines(), *constraint_lines(left.to_json() for left in each.residuals)):
             note(f"{who}: {line}" if who else line)
     print(path)

@@ -6,9 +6,9 @@ The line is shown before anything slow is imported and erased before anything el
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from rich.console import Console, RenderableType
 
@@ -124,3 +124,12 @@ def _progress(stream: TextIO) -> Progress:
         redirect_stdout=False,
         redirect_stderr=False,
     )
+
+
+def constraint_lines(residuals: Iterable[Mapping[str, Any]]) -> list[str]:
+    """A line for every constraint that is met; those that are not are warned of."""
+    return [
+        f"{each['constraint']}: met within {1000 * each['residual']:.2f} mm, moved by {100 * each['moved']:.1f} cm"
+        for each in residuals
+        if each["met"]
+    ]

@@ -8,12 +8,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from kinema.apps.cli.console import note
+from kinema.apps.cli.console import constraint_lines, note
 from kinema.apps.cli.many import ONE, ManyFiles, run_many, suffix_of
 from kinema.apps.cli.options import Flag, Inline, Json, ModelName, Out
 from kinema.core.errors import UsageError
 from kinema.pipeline.defaults import AUTO
-from kinema.pipeline.requests import FileOptions, ForecastRequest
+from kinema.pipeline.requests import ConstraintOptions, FileOptions, ForecastRequest
 
 
 def forecast(
@@ -26,6 +26,7 @@ def forecast(
     out: Out = None,
     append: Annotated[bool, Flag] = False,
     end: Path | None = None,
+    constraints: Annotated[ConstraintOptions | None, Inline] = None,
     files: Annotated[FileOptions | None, Inline] = None,
     as_json: Json = False,
     format_: Annotated[str | None, Parameter(name="--format")] = None,
@@ -101,12 +102,12 @@ def forecast(
     from kinema.apps.batch.jobs import Piece
     from kinema.apps.batch.tasks import Forecasting
 
-    work = Forecasting(request, model, options, end, append)
+    work = Forecasting(request, model, options, end, append, constraints or ConstraintOptions())
     if file.is_dir():
         return run_many(work, file, out, many, suffix_of(format_ or "bvh"), as_json=as_json)
     made = work.open()(Piece(file, out or Path(f"{file.stem}.forecast.bvh")))
     facts, written = made.facts, [str(path) for path in made.files]
-    for line in facts["notes"]:
+    for line in (*facts["notes"], *constraint_lines(facts.get("constraints", ()))):
         note(line)
     if as_json:
         print(json.dumps({"files": written, **facts}))

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from kinema.apps.cli.console import note
+from kinema.apps.cli.console import constraint_lines, note
 from kinema.apps.cli.options import Inline, Json, ModelName, OutRequired
 from kinema.core.errors import UsageError
 from kinema.pipeline.defaults import AUTO
-from kinema.pipeline.requests import FileOptions, GenerateRequest
+from kinema.pipeline.requests import ConstraintOptions, FileOptions, GenerateRequest
 
 if TYPE_CHECKING:
     from kinema.motion.motion import Clip, Motion
@@ -34,6 +34,7 @@ def generate(
     model: ModelName = AUTO,
     out: OutRequired = Path("generated"),
     skeleton: Path | None = None,
+    constraints: Annotated[ConstraintOptions | None, Inline] = None,
     files: Annotated[FileOptions | None, Inline] = None,
     formats: str | None = None,
     as_json: Json = False,
@@ -71,6 +72,7 @@ def generate(
         )
     from kinema.apps.generated_files import check_formats, folder_name, write_clips
     from kinema.pipeline.clip_files import open_source
+    from kinema.pipeline.constraints import constrained_clip, warn_of
     from kinema.pipeline.pipeline import open_generator
 
     pipeline = open_generator(what if (all_ or apart) and what is not None else model)
@@ -87,9 +89,14 @@ def generate(
         request = replace(request, action=labels, style=None)
     else:
         name = "-".join(next(iter(each)) for each, _ in labels)
-    clips = pipeline.ask(request)
+    wanted_constraints = (constraints or ConstraintOptions()).read(files.unit if files else None)
+    clips = onto(pipeline.ask(request), body, set())
     _warn(pipeline, request)
-    clips = onto(clips, body, set())
+    if wanted_constraints:
+        clips, residuals = constrained_clip(clips, wanted_constraints)
+        warn_of(residuals)
+        for line in constraint_lines(each.to_json() for each in residuals):
+            note(line)
     written, notes = write_clips(clips, out, folder_name(name), wanted)
     for line in notes:
         note(line)

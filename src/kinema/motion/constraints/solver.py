@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -58,6 +59,10 @@ class ConstraintResidual:
     def met(self) -> bool:
         """Whether it holds, to a tenth of a millimetre (and half of that for rounding)."""
         return self.residual <= 1.5 * TOLERANCE
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {**asdict(self), "met": self.met}
 
     def __str__(self) -> str:
         state = "met" if self.met else f"{100 * self.residual:.1f} cm left"

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from kinema.core.constants import Keys
 from kinema.core.errors import UsageError, unknown_name
+from kinema.motion.constraints.solver import ConstraintResidual
 from kinema.motion.damage import finite_joints
 from kinema.motion.edit import frame_step
 from kinema.motion.interpolation import CurveTable, Interpolator, even_times, soften
@@ -34,12 +35,14 @@ class Completed:
     """The filled clip, the times of its frames in seconds, and a report.
 
     Several samples have batch shape (samples,). `damage` counts the frames of each kind of damage that a repair found.
+    `residuals` says what is left of each constraint.
     """
 
     motion: Clip
     times: Float[Tensor, " time"]
     report: CompletionReport
     damage: Mapping[str, int] = field(default_factory=dict[str, int])
+    residuals: tuple[ConstraintResidual, ...] = ()
 
 
 def complete(

@@ -1,0 +1,97 @@
+"""Constraints on the answers of the verbs: what is known stays, the rest is deformed until the constraints hold."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from kinema.core.errors import ConstraintWarning, UsageError
+from kinema.motion.constraints.kinds import Constraint, Ground, Loop, Pin, Plant, Pose, RootPath, check
+from kinema.motion.constraints.solver import ConstraintResidual, meet
+from kinema.motion.motion import Clip, Motion, concatenate
+from kinema.motion.retargeting import as_motion
+from kinema.pipeline.completion.complete import Completed
+from kinema.pipeline.forecasting import Answer
+
+_SEEN = 1.0  # seconds of the observed motion that a change of the forecast is eased against
+
+
+def constrained_forecast(answer: Answer, constraints: Sequence[Constraint]) -> Answer:
+    """The forecast with its constraints met; frame 0 is the first predicted one, and the observed frames stay.
+
+    Raises UsageError for a loop, and as `meet` does.
+    """
+    if any(isinstance(each, Loop) for each in constraints):
+        raise UsageError(
+            expected="constraints of a forecast",
+            got="a loop, which would change what was observed",
+            cure="Leave --loop out, or close the finished clip: kinema loop CLIP.",
+        )
+    future = answer.samples
+    check(constraints, future.skeleton, future.frames)
+    past = answer.observed[-min(answer.observed.frames, round(_SEEN * future.fps) + 1) :]
+    whole = concatenate(past.expand(*future.batch_shape), future)
+    fixed = torch.arange(whole.frames) < past.frames
+    met = meet(whole, [_later(each, past.frames) for each in constraints], fixed=fixed)
+    residuals = _named(constraints, met.residuals)
+    return replace(answer, samples=met.motion[past.frames :], residuals=residuals)
+
+
+def constrained_completion(
+    done: Completed, constraints: Sequence[Constraint], known: Bool[Tensor, " frame"] | None
+) -> Completed:
+    """The filled clip with its constraints met; `known` frames stay, bit for bit.
+
+    Raises UsageError for a clip of positions, and as `meet` does.
+    """
+    if not isinstance(done.motion, Motion):
+        raise UsageError(
+            expected="constraints on a motion with joint rotations",
+            got="joint positions",
+            cure="Convert it first: kinema convert POINTS walk.bvh --to canon17.",
+        )
+    met = meet(done.motion, constraints, fixed=known)
+    return replace(done, motion=met.motion, residuals=met.residuals)
+
+
+def constrained_clip(clip: Clip, constraints: Sequence[Constraint]) -> tuple[Motion, tuple[ConstraintResidual, ...]]:
+    """A generated clip, one or a batch, with its constraints met, and what is left of each. Raises as `meet` does."""
+    met = meet(as_motion(clip), constraints)
+    return met.motion, met.residuals
+
+
+def at_frames(times: Float[Tensor, " time"], clip: Clip) -> Bool[Tensor, " time"]:
+    """Which times, in seconds, are those of frames of the clip."""
+    frames = times.double() * clip.fps
+    return (frames - frames.round()).abs() < 1e-4
+
+
+def warn_of(residuals: Sequence[ConstraintResidual]) -> None:
+    """A ConstraintWarning for every constraint that is not met."""
+    for each in residuals:
+        if not each.met:
+            warnings.warn(f"not met: {each}", ConstraintWarning, stacklevel=3)
+
+
+def _later(each: Constraint, by: int) -> Constraint:
+    """The constraint on the frames after `by` others."""
+    if isinstance(each, Pin | RootPath):
+        return replace(each, frames=tuple(frame + by for frame in each.frames))
+    if isinstance(each, Plant):
+        return replace(each, start=each.start + by, end=each.end + by)
+    if isinstance(each, Pose):
+        return replace(each, frame=each.frame + by)
+    assert isinstance(each, Ground | Loop)
+    return each
+
+
+def _named(
+    constraints: Sequence[Constraint], residuals: Sequence[ConstraintResidual]
+) -> tuple[ConstraintResidual, ...]:
+    pairs = zip(constraints, residuals, strict=True)
+    return tuple(replace(residual, constraint=str(each)) for each, residual in pairs)
