@@ -14,9 +14,9 @@ import kinema as kn
 from kinema.data.synthetic import perform
 
 NAMES = [
-    "Answer", "Batch", "Completed", "Forecaster", "KinemaError", "Motion", "Pipeline", "Points", "Query", "Shown",
-    "Skeleton", "__version__", "evaluate", "load", "open", "recipe", "resample", "save", "show",
-    "skeleton", "train",
+    "Answer", "Batch", "Completed", "Forecaster", "Ground", "KinemaError", "Loop", "Motion", "Pin", "Pipeline", "Plant",
+    "Points", "Pose", "Query", "RootPath", "Shown", "Skeleton", "__version__", "evaluate", "load", "meet", "open",
+    "recipe", "resample", "save", "show", "skeleton", "train",
 ]  # fmt: skip
 SIGNATURES = {
     "load": "(path: 'Path | str', *, format: 'str | None' = None, fps: 'float | None' = None,"
@@ -29,16 +29,17 @@ SIGNATURES = {
     "evaluate": "(model: 'str | Path | Evaluated', protocol: 'str', data: 'Path | str | None' = None,"
     " answers: 'Path | None' = None, classifier: 'Path | None' = None) -> 'Report'",
     "Pipeline.forecast": "(self, clip: 'Motion', *, seconds: 'float | None' = None, samples: 'int' = 1,"
-    " seed: 'int' = 0, hold: 'Sequence[str]' = (), end: 'Motion | None' = None) -> 'Answer'",
+    " seed: 'int' = 0, hold: 'Sequence[str]' = (), end: 'Motion | None' = None,"
+    " constraints: 'Sequence[Constraint]' = ()) -> 'Answer'",
     "Pipeline.inbetween": "(self, first: 'Motion', second: 'Motion | None' = None, *, frames: 'int | None' = None,"
     " keys: 'Iterable[int] | None' = None, context: 'int' = 0, align: 'bool' = False, key_mode: 'Keys' = 'exact',"
-    " samples: 'int' = 1, seed: 'int' = 0) -> 'Completed'",
+    " samples: 'int' = 1, seed: 'int' = 0, constraints: 'Sequence[Constraint]' = ()) -> 'Completed'",
     "Pipeline.upsample": "(self, clip: 'Clip', *, rate: 'float | None' = None, fps: 'float | None' = None,"
     " key_mode: 'Keys' = 'exact', seed: 'int' = 0) -> 'Completed'",
     "Pipeline.repair": "(self, clip: 'Clip', *, frames: 'Iterable[int] | None' = None, strength: 'float' = 1.0,"
     " key_mode: 'Keys' = 'exact', seed: 'int' = 0) -> 'Completed'",
     "Pipeline.generate": "(self, action: 'str | Mapping[str, float] | Schedule', *, seconds: 'float | None' = None,"
-    " samples: 'int' = 1, seed: 'int' = 0) -> 'Clip'",
+    " samples: 'int' = 1, seed: 'int' = 0, constraints: 'Sequence[Constraint]' = ()) -> 'Clip'",
     "Shown.save": "(self, path: 'Path | str') -> 'None'",
 }  # fmt: skip
 WALK = perform("walk", seconds=1.2, fps=30.0, seed=1)

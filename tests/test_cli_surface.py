@@ -55,7 +55,8 @@ def test_no_model_is_imported_to_look_at_a_file_or_convert_it(write_bvh: Callabl
 def test_the_commands_are_these() -> None:
     commands = {name for name in app if not name.startswith("-")}
     assert commands == {
-        "convert", "data", "demo", "doctor", "eval", "export", "forecast", "generate", "inbetween", "info", "models",
+        "convert", "data", "demo", "doctor", "eval", "export", "forecast", "generate", "inbetween", "info", "join",
+    "loop", "models",
     "recipes", "render", "repair", "retarget", "studio", "train", "upsample", "view",
     }  # fmt: skip
 
@@ -72,7 +73,8 @@ def test_misuse_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 COMMANDS = [
-    "convert", "data", "demo", "doctor", "eval", "export", "forecast", "generate", "inbetween", "info", "models",
+    "convert", "data", "demo", "doctor", "eval", "export", "forecast", "generate", "inbetween", "info", "join",
+    "loop", "models",
     "recipes", "render", "repair", "retarget", "studio", "train", "upsample", "view",
 ]  # fmt: skip
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from kinema.core.errors import KinemaError
     from kinema.core.query import Batch, Query
     from kinema.io.formats import load, save
+    from kinema.motion.constraints.kinds import Ground, Loop, Pin, Plant, Pose, RootPath
+    from kinema.motion.constraints.solver import meet
     from kinema.motion.edit import resample
     from kinema.motion.motion import Motion, Points
     from kinema.motion.skeleton import Skeleton
@@ -30,17 +32,24 @@ if TYPE_CHECKING:
 _WHERE = {
     "Answer": "kinema.pipeline.forecasting",
     "Batch": "kinema.core.query",
-    "Forecaster": "kinema.pipeline.streaming",
     "Completed": "kinema.pipeline.completion.complete",
+    "Forecaster": "kinema.pipeline.streaming",
+    "Ground": "kinema.motion.constraints.kinds",
     "KinemaError": "kinema.core.errors",
+    "Loop": "kinema.motion.constraints.kinds",
     "Motion": "kinema.motion.motion",
+    "Pin": "kinema.motion.constraints.kinds",
     "Pipeline": "kinema.pipeline.pipeline",
+    "Plant": "kinema.motion.constraints.kinds",
     "Points": "kinema.motion.motion",
+    "Pose": "kinema.motion.constraints.kinds",
     "Query": "kinema.core.query",
+    "RootPath": "kinema.motion.constraints.kinds",
     "Shown": "kinema.apps.show",
     "Skeleton": "kinema.motion.skeleton",
     "evaluate": "kinema.pipeline.evaluate",
     "load": "kinema.io.formats",
+    "meet": "kinema.motion.constraints.solver",
     "open": "kinema.pipeline.pipeline",
     "recipe": "kinema.recipes",
     "resample": "kinema.motion.edit",
@@ -55,16 +64,23 @@ __all__ = [
     "Batch",
     "Completed",
     "Forecaster",
+    "Ground",
     "KinemaError",
+    "Loop",
     "Motion",
+    "Pin",
     "Pipeline",
+    "Plant",
     "Points",
+    "Pose",
     "Query",
+    "RootPath",
     "Shown",
     "Skeleton",
     "__version__",
     "evaluate",
     "load",
+    "meet",
     "open",
     "recipe",
     "resample",

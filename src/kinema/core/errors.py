@@ -67,13 +67,9 @@ class KinemaWarning(UserWarning):
     """Something in the input is odd but survivable; the command line shows it as one line on standard error."""
 
 
-class ConstraintWarning(KinemaWarning):
-    """A constraint is not met; the command line ends with exit code 4."""
-
-
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """The error for a name that is not in a table: it lists the table and suggests the nearest entries."""
-    names = sorted(known)
+    names = sorted(set(known))
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     cure = f"Did you mean {' or '.join(near)}?" if near else "Choose one of these."
     article = "an" if kind[0] in "aeio" else "a"

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from kinema.core.errors import ConstraintWarning, UsageError
+from kinema.core.errors import KinemaWarning, UsageError
 from kinema.motion.constraints.kinds import Constraint, Ground, Loop, Pin, Plant, Pose, RootPath, check
 from kinema.motion.constraints.solver import ConstraintResidual, meet
 from kinema.motion.motion import Clip, Motion, concatenate
@@ -72,10 +72,10 @@ def at_frames(times: Float[Tensor, " time"], clip: Clip) -> Bool[Tensor, " time"
 
 
 def warn_of(residuals: Sequence[ConstraintResidual]) -> None:
-    """A ConstraintWarning for every constraint that is not met."""
+    """A KinemaWarning for every constraint that is not met."""
     for each in residuals:
         if not each.met:
-            warnings.warn(f"not met: {each}", ConstraintWarning, stacklevel=3)
+            warnings.warn(f"not met: {each}", KinemaWarning, stacklevel=3)
 
 
 def _later(each: Constraint, by: int) -> Constraint:

@@ -92,7 +92,7 @@ def _text(parse: Any, metavar: str) -> Parameter:
 
 
 _Frames = Annotated[tuple[int, ...] | None, _text(frame_numbers, "FRAMES")]
-_Flag = Parameter(negative="")
+_Flag = Parameter(negative="", show_default=False)
 
 
 @dataclass(frozen=True)

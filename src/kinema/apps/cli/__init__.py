@@ -14,7 +14,7 @@ from cyclopts import App, CycloptsError
 
 from kinema.apps.cli.console import note, shown_while_working
 from kinema.core.constants import VERSION
-from kinema.core.errors import ConstraintWarning, KinemaError, KinemaWarning
+from kinema.core.errors import KinemaError, KinemaWarning
 
 
 def _misused(error: CycloptsError) -> str:
@@ -38,6 +38,8 @@ for _name, _target, _help in (
     ("upsample", "complete:upsample", "Add frames between those of a clip: slow motion, a higher frame rate."),
     ("inbetween", "complete:inbetween", "Fill the gap between two clips, or between the key frames of one."),
     ("repair", "complete:repair", "Repair a clip: missing values, spikes, jumps, frozen frames."),
+    ("loop", "loops:loop", "Cut a cycle out of a clip and close it without a seam."),
+    ("join", "loops:join", "Join clips into one, with transitions in between."),
     ("generate", "generate:generate", "Generate motion from an action and a length."),
     ("info", "files:info", "Show what a motion file holds, and what looks wrong with it."),
     ("convert", "files:convert", "Convert between BVH, NPZ, CSV, GLB, FBX and exponential-map text."),
@@ -59,7 +61,6 @@ for _name, _target, _help in (
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
     warnings.simplefilter("always", KinemaWarning)
-    _unmet.clear()
     warnings.formatwarning = _format_warning
     words = _renamed(sys.argv[1:] if arguments is None else arguments, note)
     try:
@@ -74,19 +75,13 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
-    sys.exit((result if isinstance(result, int) else 0) or (4 if _unmet else 0))
-
-
-_unmet: list[str] = []
-"""The constraints that an answer does not meet; the exit code is then 4."""
+    sys.exit(result if isinstance(result, int) else 0)
 
 
 def _format_warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
 ) -> str:
     """One line for a warning of ours, without the place in the code."""
-    if issubclass(category, ConstraintWarning):
-        _unmet.append(str(message))
     if issubclass(category, KinemaWarning):
         return f"kinema: {message}\n"
     return f"{filename}:{lineno}: {category.__name__}: {message}\n"

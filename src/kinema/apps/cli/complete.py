@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from kinema.apps.cli.console import constraint_lines, note
+from kinema.apps.cli.console import note, tell_constraints
 from kinema.apps.cli.many import ONE, Many, ManyFiles, is_folder, run_many
 from kinema.apps.cli.options import Inline, Json, ModelName, Out, Report
 from kinema.core.atomic import write_text
@@ -89,7 +89,7 @@ def inbetween(
     files: Annotated[FileOptions | None, Inline] = None,
     report: Report = None,
     as_json: Json = False,
-) -> None:
+) -> int:
     """Fill the gap between two clips, or between the key frames of one.
 
     Parameters
@@ -122,7 +122,7 @@ def inbetween(
     else:
         for index, one in enumerate(numbered(path, clips.batch_shape.numel())):
             save(clips.one(index), one)
-    _tell({"": done}, path, report, as_json=as_json)
+    return _tell({"": done}, path, report, as_json=as_json)
 
 
 def _fill(
@@ -150,21 +150,22 @@ def _fill(
     done = work.done(source, open_pipeline(model))
     path = out or source.beside(word)
     source.write(done, path)
-    _tell(done, path, report, as_json=as_json)
-    return 0
+    return _tell(done, path, report, as_json=as_json)
 
 
-def _tell(done: Mapping[str, Completed], path: Path, report: Path | None, *, as_json: bool) -> None:
-    """Print the file, or the report as JSON; write the report where that was asked for."""
+def _tell(done: Mapping[str, Completed], path: Path, report: Path | None, *, as_json: bool) -> int:
+    """Print the file, or the report as JSON; write the report where that was asked for. Returns the exit code."""
     from kinema.apps.batch.tasks import pages
 
     page = {"file": str(path), **pages(done)}
     if report is not None:
         write_text(report, json.dumps(page, indent=2) + "\n")
+    code = tell_constraints(left.to_json() for each in done.values() for left in each.residuals)
     if as_json:
         print(json.dumps(page))
-        return
+        return code
     for who, each in done.items():
-        for line in (*each.report.lines(), *constraint_lines(left.to_json() for left in each.residuals)):
+        for line in each.report.lines():
             note(f"{who}: {line}" if who else line)
     print(path)
+    return code

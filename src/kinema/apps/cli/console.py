@@ -126,10 +126,13 @@ def _progress(stream: TextIO) -> Progress:
     )
 
 
-def constraint_lines(residuals: Iterable[Mapping[str, Any]]) -> list[str]:
-    """A line for every constraint that is met; those that are not are warned of."""
-    return [
-        f"{each['constraint']}: met within {1000 * each['residual']:.2f} mm, moved by {100 * each['moved']:.1f} cm"
-        for each in residuals
-        if each["met"]
-    ]
+def tell_constraints(residuals: Iterable[Mapping[str, Any]]) -> int:
+    """Note every constraint that is met (the others have a warning); the exit code: 4 where one is not met, else 0."""
+    code = 0
+    for each in residuals:
+        if each["met"]:
+            moved = f"moved by {100 * each['moved']:.1f} cm"
+            note(f"{each['constraint']}: met within {1000 * each['residual']:.2f} mm, {moved}")
+        else:
+            code = 4
+    return code

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from kinema.apps.cli.console import constraint_lines, note
+from kinema.apps.cli.console import note, tell_constraints
 from kinema.apps.cli.many import ONE, ManyFiles, run_many, suffix_of
 from kinema.apps.cli.options import Flag, Inline, Json, ModelName, Out
 from kinema.core.errors import UsageError
@@ -107,11 +107,12 @@ def forecast(
         return run_many(work, file, out, many, suffix_of(format_ or "bvh"), as_json=as_json)
     made = work.open()(Piece(file, out or Path(f"{file.stem}.forecast.bvh")))
     facts, written = made.facts, [str(path) for path in made.files]
-    for line in (*facts["notes"], *constraint_lines(facts.get("constraints", ()))):
+    for line in facts["notes"]:
         note(line)
+    code = tell_constraints(facts.get("constraints", ()))
     if as_json:
         print(json.dumps({"files": written, **facts}))
     else:
         frames, fps = facts["frames"], facts["fps"]
         print(f"{frames} frames at {fps:g} fps ({frames / fps:.2f} s) by {facts['model']}: {', '.join(written)}")
-    return 0
+    return code

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from kinema.apps.cli.console import constraint_lines, note
+from kinema.apps.cli.console import note, tell_constraints
 from kinema.apps.cli.options import Inline, Json, ModelName, OutRequired
 from kinema.core.errors import UsageError
 from kinema.pipeline.defaults import AUTO
@@ -38,7 +38,7 @@ def generate(
     files: Annotated[FileOptions | None, Inline] = None,
     formats: str | None = None,
     as_json: Json = False,
-) -> None:
+) -> int:
     """Generate motion from an action and a length: `kinema generate walk -o out/`.
 
     Parameters
@@ -81,7 +81,7 @@ def generate(
     if all_:
         written = _everything(pipeline, replace(request, samples=per_class), out, wanted, body)
         _report(pipeline, written, out, as_json=as_json)
-        return
+        return 0
     request = request if apart else replace(request, action=what)
     labels = request.labels(pipeline.actions)
     if isinstance(labels, Mapping):
@@ -92,15 +92,16 @@ def generate(
     wanted_constraints = (constraints or ConstraintOptions()).read(files.unit if files else None)
     clips = onto(pipeline.ask(request), body, set())
     _warn(pipeline, request)
+    code = 0
     if wanted_constraints:
         clips, residuals = constrained_clip(clips, wanted_constraints)
         warn_of(residuals)
-        for line in constraint_lines(each.to_json() for each in residuals):
-            note(line)
+        code = tell_constraints(each.to_json() for each in residuals)
     written, notes = write_clips(clips, out, folder_name(name), wanted)
     for line in notes:
         note(line)
     _report(pipeline, written, out, as_json=as_json)
+    return code
 
 
 def _everything(

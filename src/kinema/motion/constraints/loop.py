@@ -12,11 +12,46 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kinema.core.errors import UsageError
 from kinema.geometry.rotations import axis_angle_to_rotmat, rotmat_to_rotvec, rotvec_to_rotmat
 from kinema.motion.edit import facing
 from kinema.motion.motion import Motion
 
 FADE = 0.5  # seconds in which the difference fades
+
+
+def best_cycle(motion: Motion, *, shortest: float = 0.5) -> tuple[int, int]:
+    """The frames, first and last, between which the motion comes back most nearly to the pose and speed it had.
+
+    Poses are compared without place and heading; `shortest` is the least length in seconds. Of cycles that are nearly
+    as good the longest is taken. Raises UsageError for a batch and for a clip that is shorter.
+    """
+    least = max(8, round(shortest * motion.fps))
+    if motion.batch_shape or motion.frames <= least:
+        raise UsageError(
+            expected=f"one clip of more than {least} frames",
+            got=f"{motion.frames} frames, batch shape {tuple(motion.batch_shape)}",
+            cure="Loop a longer clip, or a shorter cycle: --seconds 0.3.",
+        )
+    poses = without_travel(motion).points().positions
+    speed = torch.cat((poses[1:] - poses[:-1], poses[-1:] - poses[-2:-1])) * motion.fps * 0.1
+    code = torch.cat((poses, speed), -1).flatten(1)
+    code = code[:: max(1, motion.frames // 600)]
+    step = max(1, motion.frames // 600)
+    apart = torch.cdist(code, code) / len(motion.skeleton) ** 0.5
+    gap = torch.arange(len(code))[None] - torch.arange(len(code))[:, None]
+    apart = torch.where(gap * step >= least, apart, torch.inf)
+    good = (apart <= 1.1 * apart.min() + 1e-3).nonzero()
+    first, last = good[(good[:, 1] - good[:, 0]).argmax()].tolist()
+    return first * step, last * step
+
+
+def without_travel(motion: Motion) -> Motion:
+    """Every pose at the origin of the floor, facing +z."""
+    back = axis_angle_to_rotmat("Y", -facing(motion))
+    rotations = motion.rotations.clone()
+    rotations[..., 0, :, :] = back @ rotations[..., 0, :, :]
+    return replace(motion, rotations=rotations, root=motion.root * motion.root.new_tensor([0.0, 1.0, 0.0]))
 
 
 def looped(motion: Motion, *, in_place: bool = False, fade: float = FADE) -> Motion:

@@ -29,7 +29,7 @@ from kinema.geometry.rotations import (
 from kinema.motion.constraints.easing import spread
 from kinema.motion.constraints.kinds import Constraint, Ground, Loop, Pin, Plant, Pose, RootPath, check
 from kinema.motion.constraints.limbs import bring, chain_of, middle_of
-from kinema.motion.constraints.loop import looped
+from kinema.motion.constraints.loop import looped, without_travel
 from kinema.motion.edit import facing
 from kinema.motion.motion import Motion
 from kinema.motion.retargeting import retarget
@@ -465,8 +465,8 @@ def _left(each: Constraint, before: Motion, after: Motion, there: Tensor) -> tup
     if isinstance(each, Ground):
         return every, float((ground_height(each, there) - there[..., 1]).clamp(min=0).amax())
     if isinstance(each, Loop):
-        free = [motion.points().positions[..., 0, :, :] for motion in (_bare(after[:1]), _bare(after[-1:]))]
-        return every, float((free[0] - free[1]).norm(dim=-1).amax())
+        first, last = (without_travel(part).points().positions for part in (after[:1], after[-1:]))
+        return every, float((first - last).norm(dim=-1).amax())
     joints = every if each.joints is None else after.skeleton.indices(each.joints)
     wanted = each.pose[:1]
     if not after.skeleton.same_tree(wanted.skeleton):
@@ -478,14 +478,6 @@ def _left(each: Constraint, before: Motion, after: Motion, there: Tensor) -> tup
     inner = [place for place, joint in enumerate(joints) if joint]  # the root's heading is free unless asked for
     apart = (same[0] - same[1]).norm(dim=(-1, -2))[..., inner if not each.root else list(range(len(joints)))]
     return joints, float(apart.amax()) if apart.numel() else 0.0
-
-
-def _bare(motion: Motion) -> Motion:
-    """The pose without its place on the floor and its heading."""
-    back = axis_angle_to_rotmat("Y", -facing(motion))
-    rotations = motion.rotations.clone()
-    rotations[..., 0, :, :] = back @ rotations[..., 0, :, :]
-    return replace(motion, rotations=rotations, root=motion.root * motion.root.new_tensor([0.0, 1.0, 0.0]))
 
 
 def _velocity(path: Float[Tensor, "*batch frame 2"], window: int) -> Float[Tensor, "*batch frame 2"]:
