@@ -71,7 +71,7 @@ def test_a_cluster_does_what_a_process_does(cluster: str, tmp_path: Path) -> Non
     assert found["b.txt"].error is not None
     assert found["b.txt"].error["cure"] == "Write another."
     assert found["c.txt"].error is not None
-    assert "process that lives" in found["c.txt"].error["expected"]
+    assert "process that finishes" in found["c.txt"].error["expected"]
     assert (tmp_path / "out/e.txt").read_text() == "sixsix"
     again = job()
     assert [again[name].status for name in sorted(again)] == ["kept", "failed", "failed", "kept", "kept"]
