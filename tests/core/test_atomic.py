@@ -90,6 +90,12 @@ def test_a_held_folder_names_its_process(tmp_path: Path) -> None:
         pass
 
 
+def test_a_folder_made_for_nothing_does_not_stay(tmp_path: Path) -> None:
+    with hold(tmp_path / "new", "a training"):
+        assert (tmp_path / "new").is_dir()
+    assert not (tmp_path / "new").exists()
+
+
 def test_the_lock_of_a_killed_process_is_taken_over(tmp_path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path; from kinema.core.lock import hold\n"

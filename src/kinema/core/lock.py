@@ -24,7 +24,7 @@ def hold(folder: Path, what: str) -> Generator[None]:
     The operating system frees the lock of a process that ends in any way, so a dead one never blocks. Raises
     UsageError, naming the process and since when it runs, where another process holds the folder.
     """
-    path = folder / LOCK
+    path, made = folder / LOCK, not folder.exists()
     while True:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -49,6 +49,9 @@ def hold(folder: Path, what: str) -> Generator[None]:
                 yield
             finally:
                 path.unlink(missing_ok=True)
+                if made:  # nothing was written: nothing is left
+                    with contextlib.suppress(OSError):
+                        folder.rmdir()
             return
 
 
