@@ -37,7 +37,7 @@ PARTS = {
     "simlpe": ("forecast",),
     "conv-seq2seq": ("forecast",),
     "smrnet": ("denoiser", "frames"),
-    "render-in-between": ("inbetween",),
+    "render-in-between-noisy": ("inbetween",),
     "posegpt": ("step", "cached", "encode", "decode"),
 }
 

@@ -90,7 +90,7 @@ def test_a_resumed_run_goes_on_to_the_same_bits(first: Path, tmp_path: Path, mon
 
 
 def test_stages_before_are_not_trained_and_what_was_measured_stays(tmp_path: Path) -> None:
-    made = recipe("render-in-between").tiny().with_steps(1)
+    made = recipe("render-in-between-noisy").tiny().with_steps(1)
     before = train(made, tmp_path / "before", means=CPU)
     moved = replace(made, source=Synthetic(clips_per_action=1, seconds=4.0, actions=("kick",)))
     after = train(still(moved), tmp_path / "after", init_from=before, means=CPU)

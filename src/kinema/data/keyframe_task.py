@@ -31,7 +31,8 @@ class Keys(Task):
     with a chance of 1 / n; "drops": single frames are missing; "all": every frame is there, none can be relied upon;
     "gap": nothing but one gap, of any length up to `longest_gap`, with a few frames or one on either side) and, with
     the chance `noisy` (always for "all"), the corruption. Exact keys have trust 1, the others their confidence. A share
-    `shortened` of windows ends early (padding). As a plain question (`query`) every `rate`-th frame is known exactly.
+    `shortened` of windows ends early (padding). With `together` all windows of a batch have the pattern of the first:
+    their gaps can then be answered together. As a plain question (`query`) every `rate`-th frame is known exactly.
     Raises UsageError for values that cannot be.
     """
 
@@ -42,6 +43,7 @@ class Keys(Task):
     mix: tuple[float, float, float, float, float] = (0.35, 0.25, 0.15, 0.15, 0.1)
     noisy: float = 0.5
     shortened: float = 0.1
+    together: bool = False
     corruption: Corruption = field(default_factory=Corruption)
 
     def __post_init__(self) -> None:
@@ -74,24 +76,30 @@ class Keys(Task):
         del length
         query = self.query(window, representation)
         owner = torch.tensor(representation.token_of_feature)
-        rows = [
-            self._row(one, owner, representation, torch.Generator().manual_seed(int(seed)))
-            for one, seed in zip(window, seeds, strict=True)
-        ]
+        rows: list[tuple[Tensor, Tensor, Tensor]] = []
+        for one, seed in zip(window, seeds, strict=True):
+            own = torch.Generator().manual_seed(int(seed))
+            layout = torch.Generator().manual_seed(int(seeds[0])) if self.together else own
+            rows.append(self._row(one, owner, representation, layout, own))
         observed, confidence, valid = (torch.stack(part) for part in zip(*rows, strict=True))
         target = torch.where(valid[..., None], window, 0.0)
         return Batch(replace(query, observed=observed, confidence=confidence, valid=valid), target)
 
     def _row(
-        self, window: Tensor, owner: Tensor, representation: Representation, generator: torch.Generator
+        self,
+        window: Tensor,
+        owner: Tensor,
+        representation: Representation,
+        layout: torch.Generator,
+        generator: torch.Generator,
     ) -> tuple[Tensor, Tensor, Tensor]:
         frames = len(window)
-        pattern = PATTERNS[int(torch.multinomial(torch.tensor(self.mix, dtype=torch.float32), 1, generator=generator))]
-        noisy = pattern == "all" or float(torch.rand((), generator=generator)) < self.noisy
-        known = self._pattern(pattern, frames, generator)
+        pattern = PATTERNS[int(torch.multinomial(torch.tensor(self.mix, dtype=torch.float32), 1, generator=layout))]
+        noisy = pattern == "all" or float(torch.rand((), generator=layout)) < self.noisy
+        known = self._pattern(pattern, frames, layout)
         length = frames
-        if float(torch.rand((), generator=generator)) < self.shortened:
-            length = int(torch.randint(min(8, frames), frames + 1, (), generator=generator))
+        if float(torch.rand((), generator=layout)) < self.shortened:
+            length = int(torch.randint(min(8, frames), frames + 1, (), generator=layout))
         valid = torch.arange(frames) < length
         tokens = (known & valid)[:, None].expand(-1, representation.tokens)
         if noisy:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from kinema.core.errors import UsageError
 from kinema.core.query import Batch, Query
+from kinema.geometry.body_tree import BodyTree
 
 Samples = Float[Tensor, "sample batch frame feat"]
 
@@ -41,8 +42,9 @@ class FeatureShape:
     `points` gives the joint positions, metres [*batch, frame, joint, 3], of standardised features
     [*batch, frame, feat], with gradients. `fps` is the rate of the frames. `owner` is the token of each feature,
     `source` the unit that it is corrupted with (`Representation.source_of_feature`). `frame` gives, from `observed` and
-    `confidence`, the windows' own frame of reference; `rest` the features [feat] of the rest pose. None of these is
-    stored with weights: they follow from the representation, which is.
+    `confidence`, the windows' own frame of reference; `rest` the features [feat] of the rest pose; `body` the
+    tree of features that are rotations in the room. None of these is stored with weights: they follow from the
+    representation, which is.
     """
 
     width: int
@@ -54,6 +56,7 @@ class FeatureShape:
     source: tuple[int, ...] = ()
     frame: Callable[[Tensor, Tensor], Frame | None] | None = None
     rest: Callable[[], Tensor] | None = None
+    body: Callable[[], BodyTree] | None = None
 
     def owners(self) -> tuple[int, ...]:
         """The token of each feature; equal shares, in order, where the representation gives none."""
@@ -66,13 +69,15 @@ class Model(nn.Module, ABC):
 
     A `deterministic` model repeats one answer for every sample. A model that `completes` uses known single joints and
     known frames after the first unknown one. Others continue a prefix; a model without `continues` generates without
-    any known frame. A GAN has two `phases`; most models have one.
+    any known frame. One without `takes_noise` takes whatever is known as exact. A GAN has two `phases`; most models have
+    one.
     """
 
     deterministic: ClassVar[bool] = True
     has_temperature: ClassVar[bool] = False
     completes: ClassVar[bool] = False
     continues: ClassVar[bool] = True
+    takes_noise: ClassVar[bool] = True
     former_names: ClassVar[Mapping[str, str]] = {}
     """Former name -> name of parts and phases that were renamed; old checkpoints are read by it."""
     graphs: tuple[str, ...] = ()

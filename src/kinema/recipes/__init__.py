@@ -21,6 +21,7 @@ from kinema.recipes.render_in_between import (
     render_in_between_3d,
     render_in_between_faithful,
     render_in_between_faithful_gan,
+    render_in_between_noisy,
 )
 from kinema.recipes.simlpe import simlpe, simlpe_cmu, simlpe_faithful, simlpe_faithful_h36m, simlpe_open
 from kinema.recipes.smrnet import smrnet, smrnet_faithful, smrnet_faithful_humaneva, smrnet_faithful_open
@@ -45,6 +46,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "render-in-between-3d": render_in_between_3d,
     "render-in-between-faithful": render_in_between_faithful,
     "render-in-between-faithful-gan": render_in_between_faithful_gan,
+    "render-in-between-noisy": render_in_between_noisy,
     "simlpe": simlpe,
     "simlpe-cmu": simlpe_cmu,
     "simlpe-faithful": simlpe_faithful,

@@ -11,6 +11,7 @@ from kinema.data.sources.open_motion import OpenMotion
 from kinema.data.sources.packs import RotationPack
 from kinema.data.synthetic import Synthetic
 from kinema.models.render_in_between.gap_model import GapReader
+from kinema.models.render_in_between.gap_transformer import GapTransformer
 from kinema.models.render_in_between.model import RenderInBetween
 from kinema.models.render_in_between.released import RenderInBetweenReleased
 from kinema.recipes.recipe import Optim, Phase, Recipe, Stage
@@ -18,11 +19,25 @@ from kinema.representations.picture import PictureKeypointsConfig
 from kinema.representations.positions import WorldPositionsConfig
 from kinema.representations.rotations import RootedRotationsConfig
 
-# The joints of the CMU files that turn at all.
+# The joints of the CMU files that rotate at all, in the order of the canonical seventeen.
 _TURNING = (
+    "hip", "rThigh", "rShin", "rFoot", "lThigh", "lShin", "lFoot", "abdomen", "chest", "neck", "head",
+    "lShldr", "lForeArm", "lHand", "rShldr", "rForeArm", "rHand",
+)  # fmt: skip
+_TURNING_EARLIER = (
     "hip", "abdomen", "chest", "neck", "head", "rShldr", "rForeArm", "rHand", "lShldr", "lForeArm", "lHand",
     "rThigh", "rShin", "rFoot", "lThigh", "lShin", "lFoot",
 )  # fmt: skip
+# Trials that the CMU forecasting benchmark tests on.
+_BENCHMARK = tuple(f"cmu/{trial}" for trial in ("06_07", "11_01", "14_12", "16_35", "35_01"))
+# What anybody may build upon; recordings that two packs have are taken once.
+_FREE = (
+    RotationPack("cmu_bvh", clean_only=True, exclude=_BENCHMARK),
+    RotationPack("cmu_amc", clean_only=True, exclude=_BENCHMARK, new_only=True),
+    RotationPack("cmu_neo30", clean_only=True, new_only=True),
+    RotationPack("cmu_daz30", clean_only=True),
+    RotationPack("m2m_cc0", clean_only=True),
+)
 # Bodies that differ: a model that knew one alone was worse than a curve on the others.
 _OPEN = (RotationPack("cmu_bvh", clean_only=True), RotationPack("hdm05", clean_only=True), Synthetic(8, 6.0))
 _MENDED = Optim(
@@ -33,10 +48,42 @@ _VARIED = Augment(mirror=0.5, speed=(0.7, 1.4), graft=0.5)
 
 
 def render_in_between() -> Recipe:
-    """Render-In-Between, mended, on rotations with the root's path, 30 frames per second: windows of 64 frames.
+    """Render-In-Between, mended, on rotations with the root's path, 30 frames per second: one gap at a time.
 
-    First gaps between exact keys alone, which is quick, then keys of which none is sure.
+    Two thirds of the questions are a single gap between runs of frames, the others single keys, most of them at even
+    distances. All keys are exact: noisy ones are smoothed before the network sees them.
     """
+    stage = Stage(
+        name="model",
+        model=GapTransformer.Config(),
+        task=Keys(
+            frames_in_window=80,
+            rates=(2, 24),
+            longest_gap=60,
+            mix=(0.25, 0.05, 0.0, 0.0, 0.7),
+            noisy=0.0,
+            shortened=0.0,
+            together=True,
+        ),
+        optim=replace(_MENDED, lr=1e-3, weight_decay=0.1, warmup_steps=300, final_lr=2e-5),
+        steps=4_000,
+        batch_size=128,
+        augment=replace(_VARIED, graft=0.4),
+        ema=0.999,
+        precision="auto",
+    )
+    return Recipe(
+        name="render-in-between",
+        source=Mixed(_FREE, onto="", fps=60.0, retargeted="rotations"),
+        representation=RootedRotationsConfig(fps=30.0, joints=_TURNING, retargeted="rotations"),
+        stages=(stage,),
+        phases=2,
+    )
+
+
+def _of_keypoints() -> tuple[Stage, Stage]:
+    """The stages of the network for positions: gaps between exact keys alone, which is quick, then keys of which none
+    is sure."""
     gaps = Stage(
         name="gaps",
         model=GapReader.Config(),
@@ -59,11 +106,16 @@ def render_in_between() -> Recipe:
         ema=0.998,
         precision="auto",
     )
+    return gaps, model
+
+
+def render_in_between_noisy() -> Recipe:
+    """The earlier network on rotations, for noisy keys: windows of 64 frames, local lines through evidence."""
     return Recipe(
-        name="render-in-between",
+        name="render-in-between-noisy",
         source=Mixed(_OPEN, onto="", fps=60.0),
-        representation=RootedRotationsConfig(fps=30.0, joints=_TURNING),
-        stages=(gaps, model),
+        representation=RootedRotationsConfig(fps=30.0, joints=_TURNING_EARLIER),
+        stages=_of_keypoints(),
         phases=2,
     )
 
@@ -80,7 +132,7 @@ def render_in_between_3d() -> Recipe:
 
 def render_in_between_2d() -> Recipe:
     """Render-In-Between, mended, on nineteen keypoints of a picture, from any side."""
-    recipe = render_in_between()
+    recipe = render_in_between_noisy()
     return replace(
         recipe,
         name="render-in-between-2d",
@@ -93,7 +145,7 @@ def render_in_between_2d() -> Recipe:
 
 def _of_places(reader: GapReader.Config, model: RenderInBetween.Config) -> tuple[Stage, Stage]:
     """The same two stages, shorter; another clip's limbs can be put in place of one's own in rotations only."""
-    gaps, noisy = render_in_between().stages
+    gaps, noisy = _of_keypoints()
     whole = replace(_VARIED, graft=0.0)
     return (
         replace(gaps, model=reader, augment=whole, steps=2_500),

@@ -8,7 +8,7 @@ frame by frame, so features of a long recording can be cached and cut into windo
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from typing import ClassVar, Literal, Protocol, cast, runtime_checkable
@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinema.core.errors import UsageError
+from kinema.geometry.body_tree import BodyTree
 from kinema.motion.edit import resample, root_free
 from kinema.motion.motion import Clip, Motion
 from kinema.motion.retargeting import retarget
@@ -169,6 +170,11 @@ class Representation(ABC):
     ) -> Anchor | None:
         """The frame of reference of the known part of windows (own units); None where features need none."""
         del observed, confidence
+
+    @property
+    def body(self) -> Callable[[], BodyTree] | None:
+        """The tree that features of rotations in the room speak of; None for other features."""
+        return None
 
     def standardise(self, features: Float[Tensor, "*b feat"]) -> Float[Tensor, "*b feat"]:
         """(features - mean) / std."""

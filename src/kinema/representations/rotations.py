@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kinema.core.errors import UsageError
+from kinema.geometry.body_tree import BodyTree
 from kinema.geometry.rotations import rotmat_to_rotvec, rotmat_to_sixd, rotvec_to_rotmat, sixd_to_rotmat
-from kinema.motion.edit import mirror, reflections
+from kinema.motion.edit import mirror, reflections, resample, rest_pose
 from kinema.motion.motion import Clip, Motion
+from kinema.motion.retargeting import Method, retarget
+from kinema.motion.retargeting.bone_directions import leg_length
+from kinema.motion.retargeting.rest_poses import neutral_pose
 from kinema.motion.skeleton import Skeleton, has_joint
 from kinema.representations.base import (
     ChosenJoints,
@@ -22,6 +27,9 @@ from kinema.representations.base import (
     floor_anchor,
     with_rotations,
 )
+
+_HIPS = ("l_hip", "r_hip")
+_LEGS = (*_HIPS, "l_knee", "l_ankle", "r_knee", "r_ankle")
 
 
 class RotationVectors(ChosenJoints):
@@ -53,15 +61,17 @@ class RootedRotations(Representation):
     """Root position (metres) and 6-D rotations (Zhou et al. 2019) of the root and of chosen joints, in world axes.
 
     Token 0 is the root with its path; the others are the chosen joints in order. Joints that are not chosen keep their
-    rest rotation. In-betweening must meet key poses in the room, so nothing is integrated; `anchor` gives each window
-    its own frame of reference.
+    rest rotation. A clip on another skeleton is read by the method `retargeted` (see `retarget`). In-betweening must
+    meet key poses in the room, so nothing is integrated; `anchor` gives each window its own frame of reference.
     """
 
     space = "rotations"
     reference = "room"
 
-    def __init__(self, skeleton: Skeleton, fps: float, joints: Sequence[str] | None = None) -> None:
-        self.skeleton, self.fps = skeleton, fps
+    def __init__(
+        self, skeleton: Skeleton, fps: float, joints: Sequence[str] | None = None, retargeted: Method = "directions"
+    ) -> None:
+        self.skeleton, self.fps, self._retargeted = skeleton, fps, retargeted
         self._chosen = [0, *(joint for joint in skeleton.indices(joints or skeleton.joints) if joint != 0)]
         self.joints = tuple(skeleton.joints[joint] for joint in self._chosen)
         self.width = 3 + 6 * len(self._chosen)
@@ -93,6 +103,50 @@ class RootedRotations(Representation):
     def mirror(self, features: Float[Tensor, "*batch frame feat"]) -> Float[Tensor, "*batch frame feat"]:
         """Left and right exchanged, x negated: see `edit.mirror`."""
         return self.encode(mirror(self.decode(features)))
+
+    def read(self, clip: Clip) -> Clip:
+        """See `Representation`: by "rotations" each joint is as far from the neutral pose as its counterpart."""
+        if self._retargeted == "directions" or not isinstance(clip, Motion) or clip.skeleton.same_tree(self.skeleton):
+            return super().read(clip)
+        if abs(clip.fps - self.fps) > 1e-6 * self.fps:
+            clip = resample(clip, self.fps)
+        moved = retarget(clip, self.skeleton, by="rotations")
+        if not all(has_joint(body, *_LEGS) for body in (clip.skeleton, self.skeleton)):
+            return moved
+        # `retarget` puts soles on the ground, which depends on the frames; what is given and what is drawn between
+        # must be moved alike.
+        size = leg_length(self.skeleton) / leg_length(clip.skeleton)
+        there, here = (each.points().positions[..., each.skeleton.indices(_HIPS), :].mean(-2) for each in (clip, moved))
+        return replace(moved, root=moved.root + size * there - here)
+
+    @property
+    def body(self) -> Callable[[], BodyTree]:
+        """The chosen joints, as rotated away from the neutral pose."""
+        return self._tree
+
+    def _tree(self) -> BodyTree:
+        skeleton, place = self.skeleton, {joint: token for token, joint in enumerate(self._chosen)}
+        pose = _neutral(skeleton)
+        turns = pose.global_rotations()[0]
+        carrier: list[int] = []  # for each joint the token that turns it
+        arms = torch.zeros(len(skeleton), len(self._chosen), 3)
+        for joint, parent in enumerate(skeleton.parents):
+            if parent >= 0:
+                arms[joint] = arms[parent]
+                arms[joint, carrier[parent]] += turns[parent] @ skeleton.offsets[joint]
+            carrier.append(place.get(joint, carrier[parent] if parent >= 0 else 0))
+        middle = torch.zeros(len(self._chosen), 3)
+        if has_joint(skeleton, *_HIPS):
+            middle = arms[skeleton.indices(_HIPS)].mean(0)
+        across = tuple(
+            (skeleton.index(f"l_{part}"), skeleton.index(f"r_{part}"))
+            for part in ("hip", "shoulder")
+            if has_joint(skeleton, f"l_{part}", f"r_{part}")
+        )
+        # The hips hang on the root; what lies between does not rotate.
+        hips = turns[0].mT @ middle[0]
+        parents = (-1, *(carrier[skeleton.parents[joint]] for joint in self._chosen[1:]))
+        return BodyTree(parents, self.partners, turns[self._chosen], arms - middle, hips, across)
 
     @property
     def places(self) -> tuple[bool, ...]:
@@ -141,9 +195,19 @@ class RotationVectorsConfig(JointsConfig):
 class RootedRotationsConfig(JointsConfig):
     """`RootedRotations` as data."""
 
+    retargeted: Method = "directions"
+
     def build(self, skeleton: Skeleton) -> RootedRotations:
         """The representation on a skeleton, without statistics."""
-        return RootedRotations(skeleton, self.fps, self.joints or None)
+        return RootedRotations(skeleton, self.fps, self.joints or None, self.retargeted)
+
+
+def _neutral(skeleton: Skeleton) -> Motion:
+    """The neutral pose; the rest pose if the names of the joints are unknown."""
+    try:
+        return neutral_pose(rest_pose(skeleton))
+    except UsageError:
+        return rest_pose(skeleton)
 
 
 def whole_body(

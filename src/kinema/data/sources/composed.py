@@ -17,7 +17,7 @@ from kinema.data.synthetic import Synthetic
 from kinema.geometry.camera import view
 from kinema.motion.edit import face_forward, resample
 from kinema.motion.motion import Motion
-from kinema.motion.retargeting import retarget
+from kinema.motion.retargeting import Method, retarget
 from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons import skeleton as catalogued
 from kinema.representations.base import with_rotations
@@ -103,10 +103,10 @@ class Viewed(Source):
 class Mixed(Source):
     """Clips of several sources on one skeleton and at one rate, under common names.
 
-    `onto` names the catalogue's skeleton that all are retargeted to (by the directions of bones), "" the first
-    source's own; `fps` is the rate. `rename` maps labels ("dance_salsa" -> "dance"); clips without a label among `keep`
-    are then left out (no `keep`: all labels of all sources). `root` is given to the sources that have none of their
-    own. Raises UsageError for no sources, or a name in `keep` that no source has.
+    `onto` names the catalogue's skeleton that all are retargeted to, "" the first source's own, `retargeted` the method
+    (see `retarget`); `fps` is the rate. `rename` maps labels ("dance_salsa" -> "dance"); clips without a label among
+    `keep` are then left out (no `keep`: all labels of all sources). `root` is given to the sources that have none of
+    their own. Raises UsageError for no sources, or a name in `keep` that no source has.
     """
 
     sources: tuple[Source, ...]
@@ -115,6 +115,7 @@ class Mixed(Source):
     rename: tuple[tuple[str, str], ...] = ()
     keep: tuple[str, ...] = ()
     root: str | None = None
+    retargeted: Method = "directions"
 
     def __post_init__(self) -> None:
         if not self.sources:
@@ -163,7 +164,7 @@ class Mixed(Source):
                 labels = [names.get(label, label) for label in labels_of(clip.action)]
                 if here := [label for label in labels if label in kept]:
                     # The rate comes first: inverse kinematics is then asked about fewer frames.
-                    moved = retarget(resample(with_rotations(clip), self.fps), self.skeleton, by="directions")
+                    moved = retarget(resample(with_rotations(clip), self.fps), self.skeleton, by=self.retargeted)
                     yield replace(moved, action=LABELS.join(here), identity=clip.identity, layout=None)
 
     def _sources(self) -> tuple[Source, ...]:

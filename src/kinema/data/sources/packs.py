@@ -38,6 +38,8 @@ _ARRAYS: dict[str, tuple[Kind, int]] = {
     "canon17": ("whole numbers", 1), "fps": ("numbers", 0),
 }  # fmt: skip
 
+_DUPLICATES = {"dup", "dup_of_cmu_bvh"}  # arrays that name the same recording in another pack
+
 
 @dataclass(frozen=True)
 class _About:
@@ -50,12 +52,16 @@ _BANDAI = (
     "CC BY-NC 4.0, (c) 2022 Bandai Namco Research Inc.: non-commercial, ship nothing trained on it",
     "Get the Bandai-Namco-Research-Motiondataset (CC BY-NC 4.0, non-commercial).",
 )
+_CMU = (
+    "CMU Graphics Lab Motion Capture Database: free for all uses, the data may not be resold",
+    "Get the recordings from mocap.cs.cmu.edu (free for all uses, no resale).",
+)
 PACKS: dict[str, _About] = {
-    "cmu_bvh": _About(
-        "cmu",
-        "CMU Graphics Lab Motion Capture Database: free for all uses, the data may not be resold",
-        "Get the recordings from mocap.cs.cmu.edu (free for all uses, no resale).",
-    ),
+    "cmu_bvh": _About("cmu", *_CMU),
+    "cmu_amc": _About("cmu", *_CMU),
+    "cmu_neo30": _About("cmu", *_CMU),
+    "cmu_daz30": _About("cmu", *_CMU),
+    "m2m_cc0": _About("m2m", "CC0 1.0 (Mesh2Motion)", "Get the clips of mesh2motion-app (CC0)."),
     "hdm05": _About(
         "hdm05",
         "CC BY-SA 3.0 (HDM05, Mueller et al., CG-2007-2): share alike",
@@ -70,15 +76,17 @@ PACKS: dict[str, _About] = {
 class RotationPack(Source):
     """The recordings of `{pack}.npz` in the folder `root` (None: the folder that KINEMA_DATA names).
 
-    `clean_only` leaves out clips in which a joint flips; `exclude` are identities ("cmu/06_07") to leave out of every
-    split, such as those that a benchmark tests on. Raises UsageError for an unknown pack, MissingDataError where the
-    file is not there, FormatError where it is not laid out as a pack.
+    `clean_only` leaves out clips in which a joint flips, `new_only` those that the file marks as part of another pack
+    too; `exclude` are identities ("cmu/06_07") to leave out of every split, such as those that a benchmark tests on.
+    Raises UsageError for an unknown pack, MissingDataError where the file is not there, FormatError where it is not
+    laid out as a pack.
     """
 
     pack: str
     root: str | None = None
     clean_only: bool = False
     exclude: tuple[str, ...] = ()
+    new_only: bool = False
 
     def __post_init__(self) -> None:
         if self.pack not in PACKS:
@@ -133,6 +141,9 @@ class RotationPack(Source):
         chosen = arrays["split"] == SPLITS.index(split)
         if self.clean_only:
             chosen = chosen & (arrays["jumps"] == 0)
+        if self.new_only:
+            for mark in _DUPLICATES & set(arrays):
+                chosen = chosen & (arrays[mark] == "")
         return (self._clip(i) for i in map(int, np.flatnonzero(chosen)) if self.identity(i) not in self.exclude)
 
     def identity(self, clip: int) -> str:

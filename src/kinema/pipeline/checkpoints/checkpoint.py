@@ -169,6 +169,7 @@ def feature_shape(representation: Representation, classes: int) -> FeatureShape:
         representation.source_of_feature,
         frame,
         rest,
+        representation.body,
     )
 
 

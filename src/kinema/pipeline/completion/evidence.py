@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol, cast, runtime_checkable
 
 import numpy as np
@@ -15,12 +16,14 @@ from kinema.core.query import Query
 from kinema.motion.interpolation import Interpolator, even_times
 from kinema.motion.motion import Clip, Motion
 from kinema.pipeline.adapter import Adapter
+from kinema.pipeline.open import load_adapter
 from kinema.representations.base import Representation
 
 UNKNOWN_CONFIDENCE = 0.5  # of noisy keys without a confidence
 _SUREST = 0.98  # largest confidence of noisy values; 1 is exact
 _PART = 2048  # times that are answered together
 _LONGEST = 96  # frames of a window
+NOISY = "render-in-between-noisy"  # the shipped model for noisy keys of joint rotations
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,6 +151,16 @@ class ModelView:
             query = self.adapter.query(self.representation, given[:, span], sure[:, span], time=time)
             weight = torch.hann_window(span.stop - span.start + 2, periodic=False)[1:-1, None]
             yield number, span, query, weight.to(given)
+
+
+@cache
+def _for_noise() -> Adapter:
+    return load_adapter(NOISY)
+
+
+def for_evidence(adapter: Adapter, evidence: Evidence) -> Adapter:
+    """The model that answers: of noisy keys the shipped one for these, where a model counts everything as exact."""
+    return adapter if evidence.exact or adapter.model.takes_noise else _for_noise()
 
 
 @runtime_checkable

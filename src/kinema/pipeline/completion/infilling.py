@@ -24,9 +24,10 @@ from kinema.motion.retargeting.bone_directions import leg_length
 from kinema.motion.retargeting.inverse_kinematics import fit_rotations, match_joints
 from kinema.motion.skeleton import has_joint
 from kinema.pipeline.adapter import Adapter
-from kinema.pipeline.completion.evidence import Evidence, ModelView, WindowGroup
+from kinema.pipeline.completion.evidence import Evidence, ModelView, WindowGroup, for_evidence
 from kinema.representations.base import Representation
 
+_NO_PATH = "does not predict the root trajectory"
 _STREAM = 0x9E3779B97F4A7C15  # difference of the seeds of two windows; odd, so that none repeats
 
 
@@ -62,11 +63,15 @@ def infill(
     Only the `cells` are corrected (default: all). Several samples have batch shape (samples, *batch). Raises UsageError
     for a baseline, and if the model cannot read such a clip.
     """
+    notes: list[str] = []
+    if (noisy := for_evidence(adapter, evidence)) is not adapter:
+        notes.append(f"{adapter.name} takes known values as exact: {noisy.name} answers noisy keys instead")
+    adapter = noisy
     view = ModelView.of(adapter, evidence, wanted)
     every = torch.ones(curve.frames, dtype=torch.bool)
     drawn, still = Interpolator(curve, every, wanted), curve[:1]
     copies = curve.expand(samples, *curve.batch_shape)
-    out, notes = copies.map(lambda values, _: values.clone()), list[str]()
+    out = copies.map(lambda values, _: values.clone())
     for part in view.parts(wanted, every if cells is None else cells.any(1)):
         before, after, path = _decoded(view, part, drawn, seed, samples)
         keys = view.around(wanted[part.times])
@@ -76,8 +81,8 @@ def infill(
             moved = _moved(piece, cast("Points", before), cast("Points", after), view.representation, way)
         else:
             moved = _turned(piece, still, before, after, view.representation, way, path=path)
-            if not path and not notes:
-                notes.append(f"{adapter.name} does not predict the root trajectory: the root follows the curve")
+            if not path and not any(_NO_PATH in note for note in notes):
+                notes.append(f"{adapter.name} {_NO_PATH}: the root follows the curve")
         _put(out, moved, part.times, cells)
     return (out.one(0) if samples == 1 else out), notes
 

@@ -53,7 +53,8 @@ class GapRange:
 def released(weights: Path = WEIGHTS) -> tuple[GapRange, ...]:
     """The ranges that shipped models won."""
     cells: list[GapRange] = []
-    for table in sorted(weights.glob("*/release.json")):
+    # Backwards, so that of two models for noisy keys the one that was trained for them comes first.
+    for table in sorted(weights.glob("*/release.json"), reverse=True):
         cells += [GapRange(model=table.parent.name, **cell) for cell in json.loads(table.read_text())["cells"]]
     return tuple(cells)
 

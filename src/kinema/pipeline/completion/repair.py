@@ -18,7 +18,7 @@ from kinema.motion.interpolation import even_times
 from kinema.motion.motion import Clip
 from kinema.pipeline.adapter import Adapter
 from kinema.pipeline.completion.complete import Completed, complete, confidence_of
-from kinema.pipeline.completion.evidence import Evidence, OutlierScorer, outlier_scores
+from kinema.pipeline.completion.evidence import Evidence, OutlierScorer, for_evidence, outlier_scores
 from kinema.pipeline.open import METHODS, load_adapter
 
 _NAMED = 6  # joints that the note on outliers names
@@ -44,14 +44,15 @@ def repair(
     found, gone = damage.counts(), damage.joints
     method = method if isinstance(method, Adapter) or method in METHODS else load_adapter(method)
     confidence, notes = None, list[str]()
-    if isinstance(method, Adapter) and isinstance(method.model, OutlierScorer):
-        observed = ~gone & finite_joints(clip)
-        evidence = Evidence(clip, observed, even_times(clip.frames, clip.fps), confidence_of(clip))
-        wrong = outlier_scores(method, evidence)
+    observed = ~gone & finite_joints(clip)
+    evidence = Evidence(clip, observed, even_times(clip.frames, clip.fps), confidence_of(clip))
+    scorer = for_evidence(method, evidence) if isinstance(method, Adapter) else None
+    if scorer is not None and isinstance(scorer.model, OutlierScorer):
+        wrong = outlier_scores(scorer, evidence)
         # Scores that are high in most frames of a joint carry no information: drop only what stands out.
         outliers = (wrong > 0.5**strength) & (wrong > 2 * wrong.median(0).values) & observed
         found["outlier"] = int(outliers.any(1).sum())
-        notes = outlier_notes(outliers, clip, method.name)
+        notes = outlier_notes(outliers, clip, scorer.name)
         if keys == "soft":
             confidence = confidence_of(clip) * (1 - wrong)
         else:
