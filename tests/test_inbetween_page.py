@@ -27,7 +27,7 @@ def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     (block,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     capsys.readouterr()
     exec(compile(block, "inbetween.md", "exec", dont_inherit=True), {"__name__": "page"})
-    assert "10 24 squad movement known on both sides" in capsys.readouterr().out
+    assert "10 24 render-in-between render-in-between beats every curve" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -69,8 +69,8 @@ class Model(nn.Module, ABC):
 
     A `deterministic` model repeats one answer for every sample. A model that `completes` uses known single joints and
     known frames after the first unknown one. Others continue a prefix; a model without `continues` generates without
-    any known frame. One without `takes_noise` takes whatever is known as exact. A GAN has two `phases`; most models have
-    one.
+    any known frame. One without `takes_noise` takes whatever is known as exact. A GAN has two `phases`; most models
+    have one.
     """
 
     deterministic: ClassVar[bool] = True
