@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ import torch
 from kinema.core.errors import UsageError
 from kinema.data.synthetic import perform
 from kinema.geometry.rotations import axis_angle_to_rotmat
+from kinema.io.formats import load_clip
 from kinema.motion.damage import find_damage
 from kinema.motion.motion import Motion
 
@@ -58,3 +60,20 @@ def test_short_clips_and_odd_strengths() -> None:
     assert not find_damage(clip()[:2]).joints.any()
     with pytest.raises(UsageError, match="strength"):
         find_damage(clip(), strength=0.0)
+
+
+@pytest.mark.parametrize("gap", [1, 2, 6, 15])
+def test_a_good_frame_after_a_gap_is_no_jump_and_a_step_across_it_is(gap: int) -> None:
+    walk = clip(30.0).points()
+    positions = walk.positions.clone()
+    positions[20 : 20 + gap] = torch.nan
+    damage = find_damage(replace(walk, positions=positions))
+    assert damage.counts() == {"missing": gap, "spike": 0, "jump": 0, "frozen": 0}
+    positions[20 + gap :] += torch.tensor([5.0, 0.0, 0.0])
+    found = find_damage(replace(walk, positions=positions)).kinds["jump"]
+    assert found.any(1).nonzero()[:, 0].tolist() == [20 + gap]
+
+
+def test_keypoints_with_two_frames_left_out_lose_nothing_else() -> None:
+    loaded = load_clip(Path(__file__).parent / "cases" / "gap2.json", fps=30.0)
+    assert find_damage(loaded).counts() == {"missing": 2, "spike": 0, "jump": 0, "frozen": 0}

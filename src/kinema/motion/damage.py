@@ -52,8 +52,8 @@ def find_damage(clip: Clip, *, strength: float = 1.0) -> Damage:
     if frames < 3:
         none = torch.zeros_like(missing)
         return Damage(missing, {"missing": missing, "spike": none, "jump": none, "frozen": none})
-    steps, floors = _steps(clip, filled)
-    unusual = _unusual(steps, floors, clip.fps, strength)
+    steps, floors = _steps(clip, filled, missing)
+    unusual = _unusual(steps, floors, clip.fps, strength) & ~missing[1:]  # a gap is judged where it ends
     spike, jump = _spikes_and_jumps(clip, filled, steps, unusual, floors)
     frozen = _frozen(steps, floors, clip.fps)[:, None].expand(frames, joints) & ~missing
     kinds = {"missing": missing, "spike": spike & ~missing, "jump": jump & ~missing & ~spike, "frozen": frozen}
@@ -87,9 +87,19 @@ def _apart(clip: Clip, first: Tensor, second: Tensor) -> Tensor:
     return angle_between(first, second) if isinstance(clip, Motion) else (first - second).norm(dim=-1)
 
 
-def _steps(clip: Clip, values: Tensor) -> tuple[Tensor, Tensor]:
-    """How far each joint goes from frame to frame [frame - 1, joint], and how far is plausible, by joint."""
+def _steps(clip: Clip, values: Tensor, missing: Tensor) -> tuple[Tensor, Tensor]:
+    """How far each joint goes from frame to frame [frame - 1, joint], and how far is plausible, by joint.
+
+    A step across missing frames is spread over them.
+    """
     steps = _apart(clip, values[1:], values[:-1])
+    if bool(missing.any()):
+        frame = torch.arange(len(missing))[:, None].expand_as(missing)
+        last = torch.where(missing, -1, frame).cummax(0).values[:-1]
+        after = torch.where(missing, len(missing), frame).flip(0).cummin(0).values.flip(0)[1:]
+        inside = (last >= 0) & (after < len(missing))
+        ends = steps.gather(0, (after - 1).clamp(0, len(steps) - 1))  # the step that ends the gap
+        steps = torch.where(inside, ends / (after - last), 0.0)
     if isinstance(clip, Motion):
         path = (clip.root[1:] - clip.root[:-1]).norm(dim=-1).nan_to_num(0.0)
         floors = torch.full_like(steps[0], _FASTEST_TURN / clip.fps)
