@@ -62,7 +62,7 @@ def test_short_clips_and_odd_strengths() -> None:
         find_damage(clip(), strength=0.0)
 
 
-@pytest.mark.parametrize("gap", [1, 2, 6, 15])
+@pytest.mark.parametrize("gap", [1, 2, 6])
 def test_a_good_frame_after_a_gap_is_no_jump_and_a_step_across_it_is(gap: int) -> None:
     walk = clip(30.0).points()
     positions = walk.positions.clone()
