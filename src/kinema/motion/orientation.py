@@ -26,7 +26,7 @@ _LYING = 0.4  # of the body's height: no standing body is so low
 _FLOOR = 0.06  # of the body's height: how far the lowest point may be from 0 on a floor, and how much it varies
 _HEAD = 1.16  # standing height over the way from the ankles to the head's joint
 _WAY = 0.72  # standing height over the longest way along the bones, from a hand to a foot
-_FAR = 0.6  # of the longest limb: a bone without a limb that is longer carries a camera or a prop, not a body
+_FAR = 1.5  # of the longest limb: a bone without a limb that is longer carries a camera or a prop, not a body
 # The axis that is up -> where x, y and z go when y becomes up: rows of a rotation.
 _TURNS: dict[str, tuple[tuple[int, int, int], ...]] = {
     "y": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
@@ -94,7 +94,7 @@ def body_joints(skeleton: Skeleton) -> list[int]:
     """The joints that are the body: not the ones above it (world, reference), and no camera or prop beside it.
 
     A joint belongs where a canonical joint lies at or below it and below the meeting of all of them; a branch without
-    one belongs where none of its bones is longer than 0.6 of the longest bone of a limb.
+    one belongs where none of its bones is longer than 1.5 times the longest bone of a limb.
     """
     core = {skeleton.canonical(name) for name in CANON17 if has_joint(skeleton, name)}
     if len(core) < 4:

@@ -104,6 +104,39 @@ class Skeleton:
             )
         return [chosen.index(joint) for joint in partners]
 
+    def hung_on(self, joint: int) -> tuple[Skeleton, list[int]]:
+        """The same rest pose as a tree from another root, and the index here of each of its joints."""
+        near: list[list[int]] = [[] for _ in self.joints]
+        for child, parent in list(enumerate(self.parents))[1:]:
+            near[child].append(parent)
+            near[parent].append(child)
+        order, parents = [joint], [-1]
+        for place, here in enumerate(order):
+            onward = [other for other in near[here] if other not in order]
+            order += onward
+            parents += [place] * len(onward)
+        spots = self.rest_positions[order]
+        mirror = tuple(order.index(self.mirror[one]) for one in order)
+        joints = tuple(self.joints[one] for one in order)
+        offsets = spots - spots[[max(parent, 0) for parent in parents]]
+        return Skeleton(self.name, joints, tuple(parents), offsets, mirror, self.aliases), order
+
+    @cached_property
+    def hangs_on_pelvis(self) -> bool:
+        """Whether no limb hangs on its end and no trunk on its head, as where the root is a head, a hand or a foot."""
+        known = {part: self._index[own] for part, own in self.aliases.items()}
+        above = {part: set(self.ancestors(joint)) for part, joint in known.items()}
+        wrong = ("spine", "chest", "neck", "head", "l_shoulder", "r_shoulder", "l_knee", "r_knee")
+        turned = {
+            "l_hip": wrong,
+            "r_hip": wrong,
+            "l_shoulder": ("l_elbow", "l_hip"),
+            "r_shoulder": ("r_elbow", "r_hip"),
+        }
+        return "pelvis" not in known or not any(
+            known[end] in above[part] for part, ends in turned.items() if part in known for end in ends if end in known
+        )
+
     def indices(self, names: Sequence[str]) -> list[int]:
         """`index` for several names."""
         return [self.index(name) for name in names]

@@ -6,13 +6,14 @@ Works for any skeleton: a body without known sides has the colour of the spine, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 
 from kinema.motion.motion import Points
 from kinema.motion.names import side_and_stem
+from kinema.motion.orientation import body_joints
 from kinema.motion.skeleton import Skeleton
 from kinema.viz.style import Side
 
@@ -112,6 +113,9 @@ def space(points: Points) -> Float[np.ndarray, "body frame joint 3"]:
 def figure_of(points: Points) -> Figure:
     """The figure of a clip's skeleton, with the bone lengths that the clip itself shows."""
     skeleton = points.skeleton
+    if not skeleton.hangs_on_pelvis:
+        body, order = skeleton.hung_on(_pelvis(skeleton))
+        return _renumbered(figure_of(Points(body, points.positions[..., order, :], points.fps)), order)
     lengths = _lengths(space(points), skeleton.parents)
     stature = _stature(skeleton, lengths)
     sides = sides_of(skeleton)
@@ -123,6 +127,18 @@ def figure_of(points: Points) -> Figure:
     bare = bool(ankles) and not any(skeleton.children[ankle] for ankle in ankles)
     sole = 0.05 if bare else 0.6 * _RADIUS["ankle"]
     return Figure(chains, trunk, head, stature, sole * stature, _pelvis(skeleton))
+
+
+def _renumbered(figure: Figure, order: Sequence[int]) -> Figure:
+    """The figure with `order[joint]` for every joint."""
+    chains = tuple(
+        replace(chain, bones=tuple(replace(b, parent=order[b.parent], joint=order[b.joint]) for b in chain.bones))
+        for chain in figure.chains
+    )
+    trunk, head = figure.trunk, figure.head
+    trunk = trunk and replace(trunk, joints=tuple(order[joint] for joint in trunk.joints))
+    head = head and replace(head, first=order[head.first], second=order[head.second])
+    return replace(figure, chains=chains, trunk=trunk, head=head, pelvis=order[figure.pelvis])
 
 
 def sides_of(skeleton: Skeleton) -> tuple[Side, ...]:
@@ -195,9 +211,9 @@ def _head(skeleton: Skeleton, lengths: Radii, stature: float) -> Head | None:
 
 
 def _hidden(skeleton: Skeleton) -> frozenset[int]:
-    """Joints whose bone is not drawn: a root below the pelvis, what the head's ball covers, fingers but for one."""
+    """Joints whose bone is not drawn: a root below the pelvis, a camera, what the head's ball covers, most fingers."""
     parents = skeleton.parents
-    hidden = set(skeleton.ancestors(_pelvis(skeleton)))
+    hidden = set(skeleton.ancestors(_pelvis(skeleton))) | set(range(len(skeleton))).difference(body_joints(skeleton))
     covers = {skeleton.index("head")} if "head" in skeleton.aliases else set[int]()
     for wrist in (skeleton.index(name) for name in ("l_wrist", "r_wrist") if name in skeleton.aliases):
         hands = skeleton.children[wrist]

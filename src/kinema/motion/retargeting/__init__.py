@@ -15,7 +15,13 @@ from kinema.motion.edit import rest_pose
 from kinema.motion.motion import Clip, Motion
 from kinema.motion.retargeting.bone_directions import by_directions
 from kinema.motion.retargeting.inverse_kinematics import fit_rotations
-from kinema.motion.retargeting.joint_rotations import Pairing, by_rotations, direction_errors, pair_joints
+from kinema.motion.retargeting.joint_rotations import (
+    Pairing,
+    by_rotations,
+    direction_errors,
+    hangs_on_limb,
+    pair_joints,
+)
 from kinema.motion.skeleton import Skeleton
 
 __all__ = ["Method", "Pairing", "as_motion", "direction_errors", "pair_joints", "retarget"]
@@ -30,13 +36,13 @@ def retarget(clip: Clip, body: Motion | Skeleton, *, by: Method = "rotations") -
     stand (bones along local axes), and its file layout is kept. Frames and rate are those of `clip`. Positions
     become rotations first, by inverse kinematics. The root trajectory is scaled about the world's origin by the ratio
     of the leg lengths. A clip on the same skeleton comes back as it is. `pair_joints` gives which joint follows which.
-    Raises UsageError where too few joints match.
+    Where the root is a hand or a foot, directions are used. Raises UsageError where too few joints match.
     """
     motion = as_motion(clip)
     target = body.skeleton if isinstance(body, Motion) else body
     if motion.skeleton == target:
         moved = replace(motion, skeleton=target)
-    elif by == "directions":
+    elif by == "directions" or hangs_on_limb(motion.skeleton) or hangs_on_limb(target):
         moved = by_directions(motion, target)
     else:
         moved = by_rotations(motion, body if isinstance(body, Motion) else rest_pose(body, motion.fps))

@@ -177,6 +177,12 @@ def _upside_down(own: dict[str, str], skeleton: Skeleton) -> bool:
     return len(ends) == 2 and ends[0] not in skeleton.ancestors(ends[1])
 
 
+def hangs_on_limb(skeleton: Skeleton) -> bool:
+    """Whether the root is a hand or a foot: the joints of that limb move other bones than in other bodies."""
+    ends = [skeleton.indices(names) for names in LIMB_ENDS.values() if has_joint(skeleton, *names)]
+    return any(end in skeleton.ancestors(start) for start, end in ends)
+
+
 def by_rotations(motion: Motion, body: Motion) -> Motion:
     """The motion on the skeleton of another clip, by the difference of the two neutral poses.
 
