@@ -13,7 +13,7 @@ import pytest
 from kinema.apps.studio.answers import Question
 from kinema.apps.studio.controls import words
 from kinema.apps.studio.desk import Desk, Upload, plain_name
-from kinema.apps.studio.server import is_local
+from kinema.apps.studio.guard import is_local
 from kinema.core.errors import KinemaError, UsageError
 from kinema.io.formats import load
 from kinema.motion.motion import Motion

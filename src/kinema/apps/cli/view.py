@@ -176,7 +176,8 @@ def studio(
     model
         A run folder to offer besides the shipped models. Can be repeated.
     host
-        The address to listen at. Anyone who can reach it can use the page; the default is this machine only.
+        The address to listen at; the default is this machine only. With another one, whoever has the printed address,
+        which holds a random token, can use the page from elsewhere, and it is not encrypted.
     port
         The port; if it is taken, the next free one.
     max_mb
@@ -187,7 +188,8 @@ def studio(
         Open the page in the web browser.
     """
     from kinema.apps.studio.desk import MEGABYTE, Desk
-    from kinema.apps.studio.server import is_local, serve
+    from kinema.apps.studio.guard import is_local
+    from kinema.apps.studio.server import serve
 
     if not 0 < max_mb <= 4096:
         raise UsageError(expected="a limit above 0, up to 4096 megabytes", got=f"{max_mb:g}", cure="Type --max-mb 64.")
@@ -196,7 +198,10 @@ def studio(
         desk.open(str(name))  # a folder without a model fails here, not on the page
     first = None if file is None else desk.open_file(file, fps=fps)
     if not is_local(host):
-        note(f"listening at {host}: anyone who can reach this address can use the page; there is no password")
+        note(
+            f"listening at {host}: whoever reaches this machine and has the address below can open files on the page, "
+            "run models and fetch results; it is not encrypted"
+        )
 
     def ready(address: str) -> None:
         _say(address)

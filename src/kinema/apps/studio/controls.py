@@ -11,6 +11,7 @@ import viser
 
 from kinema.apps.studio.answers import Question, tempers
 from kinema.apps.studio.desk import Desk, Upload
+from kinema.apps.studio.guard import check_value
 from kinema.core.constants import Verb
 from kinema.pipeline.requests import (
     ForecastRequest,
@@ -44,6 +45,7 @@ class Asking:
 
     gui: viser.GuiApi
     desk: Desk
+    guarded: Callable[[Callable[[object], None]], Callable[[Any], None]]
 
     def __post_init__(self) -> None:
         gui, verbs = self.gui, self.desk.verbs()
@@ -62,13 +64,15 @@ class Asking:
             "seed": gui.add_number("Seed", 0, min=0, max=2**31 - 1, step=1, hint="Same seed, same motion"),
             "temperature": gui.add_slider("Temperature", 0.0, 2.0, 0.05, 1.0, hint="0: always the most likely"),
         }
-        self.verb.on_update(lambda _: self._verb_changed())
-        self.model.on_update(lambda _: self._model_changed())
+        self.verb.on_update(self.guarded(lambda _: self._verb_changed()))
+        self.model.on_update(self.guarded(lambda _: self._model_changed()))
         self._verb_changed()
 
     @property
     def question(self) -> Question:
         """The current question. Raises UsageError for impossible values."""
+        for field in (self.verb, self.model, *self.fields.values()):
+            check_value(field, field.value)
         now: dict[str, Any] = {name: field.value for name, field in self.fields.items()}
         every = max(2, round(now["every"] * self._fps))
         request: Request

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable
 
 import viser
 
 from kinema.apps.studio.desk import Desk, Upload
+from kinema.apps.studio.guard import is_local, only_with, unknown_viser
 from kinema.apps.studio.session import Session
 from kinema.viz.scene import quietly
 
 _STEP = 1 / 30  # seconds between two pictures
-_LOCAL = ("127.0.0.1", "localhost", "::1")
-
-
-def is_local(host: str) -> bool:
-    """Whether only this machine can reach a server that is bound to `host`."""
-    return host in _LOCAL
 
 
 def serve(
@@ -31,11 +27,16 @@ def serve(
 ) -> None:
     """Serve the studio until `keep_on` returns False or Ctrl-C; every page starts with the clip `first`.
 
-    `ready` is called once with the address. If the port is taken, the next free one is used.
+    `ready` is called once with the address, which has a random token: requests without it are refused, and so are
+    those of other pages (`guard.refusal`). If the port is taken, the next free one is used.
     """
     desk.verbs()  # opens the shipped models before anybody waits for them
-    with quietly():
+    token = secrets.token_urlsafe(18)
+    with quietly(), only_with(token, local=is_local(host)) as guarded:
         server = viser.ViserServer(host=host, port=port, label="kinema studio", verbose=False)
+    if not guarded():
+        server.stop()
+        raise unknown_viser()
     sessions: dict[int, Session] = {}
 
     @server.on_client_connect
@@ -48,7 +49,8 @@ def serve(
 
     try:
         if ready is not None:
-            ready(f"http://{'localhost' if host == '::1' else host}:{server.get_port()}")
+            name = f"[{host}]" if ":" in host else host
+            ready(f"http://{name}:{server.get_port()}/{token}")
         before = time.monotonic()
         while keep_on():
             time.sleep(_STEP)

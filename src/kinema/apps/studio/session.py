@@ -11,6 +11,7 @@ import viser
 from kinema.apps.studio.answers import Reply
 from kinema.apps.studio.controls import Asking, Playing, Taking, words
 from kinema.apps.studio.desk import Desk, Upload
+from kinema.apps.studio.guard import check_updates, page_words
 from kinema.apps.studio.stage import Arrangement, ClientScene
 from kinema.core.errors import KinemaError, UsageError
 from kinema.viz.layers import Layer, Panel
@@ -72,19 +73,20 @@ class Session:
             with gui.add_folder("If the file has no rate", expand_by_default=False):
                 self.rate = gui.add_number("Rate", 0.0, min=0.0, max=1000.0, hint="Frames per second; 0: the file's")
         with gui.add_folder("Question"):
-            self.asking = Asking(gui, self.desk)
+            self.asking = Asking(gui, self.desk, self._guarded)
             self.run = gui.add_button("Run", icon=viser.Icon.PLAYER_PLAY)
         with gui.add_folder("View"):
             self.playing = Playing(gui)
         self.shelf = gui.add_folder("Save", visible=False)
         with self.shelf:
             self.taking = Taking(gui, self._guarded(self._hand))
+        check_updates(gui, lambda error: self._say(page_words(error), "bad"))
         _refuse_large(gui, self.desk.largest, self._guarded(self._too_large))
         self.opener.on_upload(lambda event: self._guarded(self._uploaded)(event.target.value))
         self.run.on_click(lambda _: self._guarded(self._ask)(None))
-        self.playing.time.on_update(self._scrubbed)
+        self.playing.time.on_update(self._guarded(self._scrubbed))
         for field in (self.playing.arrangement, self.playing.truth, self.playing.dark):
-            field.on_update(lambda _: self._rearranged())
+            field.on_update(self._guarded(self._rearranged))
         self._theme()
 
     def _uploaded(self, file: viser.UploadedFile) -> None:
@@ -133,7 +135,7 @@ class Session:
             self._now = self._shown = min(float(event.target.value), self.stage.duration)
             self.stage.pose(self._now)
 
-    def _rearranged(self) -> None:
+    def _rearranged(self, _: object) -> None:
         with self._lock:
             before = self.stage.arrangement
             arrangement: Arrangement = "side by side" if self.playing.arrangement.value != "overlaid" else "overlaid"
@@ -155,7 +157,7 @@ class Session:
             try:
                 step(given)
             except KinemaError as error:
-                self._say(str(error), "bad")
+                self._say(page_words(error), "bad")
             except Exception as error:  # noqa: BLE001 - the other pages go on
                 self.playing.on = False
                 self._say(f"{type(error).__name__}: {error}. This is a bug of kinema; please report it.", "bad")
@@ -181,7 +183,9 @@ def _refuse_large(gui: viser.GuiApi, largest: int, refused: Callable[[tuple[str,
         return
 
     def started(_: int, message: Any) -> None:
-        if message.size_bytes > largest:
+        if not isinstance(message.size_bytes, int) or not isinstance(message.filename, str):
+            pending.pop(message.transfer_uuid, None)
+        elif message.size_bytes > largest:
             pending.pop(message.transfer_uuid, None)
             line.queue_message(  # as if it had arrived: the page closes its progress bar
                 FileTransferPartAck(
