@@ -16,13 +16,14 @@ from kinema.data.synthetic import perform
 NAMES = [
     "Answer", "Batch", "Completed", "Forecaster", "Ground", "KinemaError", "Loop", "Motion", "Pin", "Pipeline", "Plant",
     "Points", "Pose", "Query", "RootPath", "Shown", "Skeleton", "__version__", "evaluate", "load", "meet", "open",
-    "recipe", "resample", "save", "show", "skeleton", "train",
+    "recipe", "resample", "sample", "save", "show", "skeleton", "train",
 ]  # fmt: skip
 SIGNATURES = {
     "load": "(path: 'Path | str', *, format: 'str | None' = None, fps: 'float | None' = None,"
     " unit: 'float | None' = None, skeleton: 'Skeleton | None' = None, up: 'UpAxis | None' = None) -> 'Motion'",
     "save": "(clip: 'Clip', path: 'Path | str', *, format: 'str | None' = None, rest: 'Rest' = 'auto', "
     "blender: 'Path | str | None' = None) -> 'None'",
+    "sample": "(name: 'str') -> 'Motion'",
     "open": "(name: 'str | Path' = 'auto') -> 'Pipeline'",
     "show": "(*what: 'Drawable | Answer | Completed', title: 'str' = 'motion', path: 'Path | str | None' = None)"
     " -> 'Shown'",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kinema.apps.show import Shown, show
     from kinema.core.errors import KinemaError
     from kinema.core.query import Batch, Query
+    from kinema.data.samples import sample
     from kinema.io.formats import load, save
     from kinema.motion.constraints.kinds import Ground, Loop, Pin, Plant, Pose, RootPath
     from kinema.motion.constraints.solver import meet
@@ -53,6 +54,7 @@ _WHERE = {
     "open": "kinema.pipeline.pipeline",
     "recipe": "kinema.recipes",
     "resample": "kinema.motion.edit",
+    "sample": "kinema.data.samples",
     "save": "kinema.io.formats",
     "show": "kinema.apps.show",
     "skeleton": "kinema.motion.skeletons",
@@ -84,6 +86,7 @@ __all__ = [
     "open",
     "recipe",
     "resample",
+    "sample",
     "save",
     "show",
     "skeleton",

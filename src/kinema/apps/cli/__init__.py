@@ -62,8 +62,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
     warnings.simplefilter("always", KinemaWarning)
     warnings.formatwarning = _format_warning
-    words = _renamed(sys.argv[1:] if arguments is None else arguments, note)
     try:
+        words = _with_samples(_renamed(sys.argv[1:] if arguments is None else arguments, note))
         with shown_while_working(words):
             result = app(words, result_action="return_value")
     except KinemaError as error:
@@ -85,6 +85,15 @@ def _format_warning(
     if issubclass(category, KinemaWarning):
         return f"kinema: {message}\n"
     return f"{filename}:{lineno}: {category.__name__}: {message}\n"
+
+
+def _with_samples(arguments: Sequence[str]) -> list[str]:
+    """The arguments with the files of samples in place of `sample:walk` and the like."""
+    if not any(word.startswith("sample:") for word in arguments):
+        return list(arguments)
+    from kinema.data.samples import PREFIX, sample_file
+
+    return [str(sample_file(word.removeprefix(PREFIX))) if word.startswith(PREFIX) else word for word in arguments]
 
 
 def _renamed(arguments: Sequence[str], note: Callable[[str], None]) -> list[str]:
