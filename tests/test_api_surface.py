@@ -20,7 +20,8 @@ NAMES = [
 ]  # fmt: skip
 SIGNATURES = {
     "load": "(path: 'Path | str', *, format: 'str | None' = None, fps: 'float | None' = None,"
-    " unit: 'float | None' = None, skeleton: 'Skeleton | None' = None, up: 'UpAxis | None' = None) -> 'Motion'",
+    " unit: 'float | None' = None, skeleton: 'Skeleton | None' = None, up: 'UpAxis | None' = None,"
+    " person: 'str | None' = None) -> 'Motion'",
     "save": "(clip: 'Clip', path: 'Path | str', *, format: 'str | None' = None, rest: 'Rest' = 'auto', "
     "blender: 'Path | str | None' = None) -> 'None'",
     "sample": "(name: 'str') -> 'Motion'",

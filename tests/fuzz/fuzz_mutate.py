@@ -362,6 +362,25 @@ def inside_zip(*mutators: Mutator) -> Mutator:
     return mutate
 
 
+def inside_zlib(*mutators: Mutator) -> Mutator:
+    """What a compressed file holds, changed by one of these and compressed again."""
+
+    def mutate(chance: random.Random, data: bytes) -> bytes:
+        return zlib.compress(chance.choice(mutators)(chance, zlib.decompress(data)))
+
+    return mutate
+
+
+def inside_glb(chance: random.Random, data: bytes) -> bytes:
+    """The JSON of a GLB changed, its sizes put right."""
+    size = int.from_bytes(data[12:16], "little")
+    text = json_node(chance, data[20 : 20 + size])
+    text += b" " * (-len(text) % 4)
+    rest = data[20 + size :]
+    lengths = (20 + len(text) + len(rest)).to_bytes(4, "little") + len(text).to_bytes(4, "little")
+    return data[:8] + lengths + b"JSON" + text + rest
+
+
 def npy_pickle(chance: random.Random, data: bytes) -> bytes:
     """The pickle behind the header of an array of objects."""
     start = 10 + int.from_bytes(data[8:10], "little")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import pickle
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +21,9 @@ from fuzz_mutate import (
     Mutator,
     bomb,
     deep_joints,
+    inside_glb,
     inside_zip,
+    inside_zlib,
     npy_pickle,
     pickled,
     safetensors,
@@ -367,6 +371,79 @@ def _safetensors(folder: Path) -> list[Path]:
     return [folder / "run" / "model.safetensors"]
 
 
+# Readers are imported when a file of their kind is met; here before, since an import is seen as code that is run.
+for _module in (
+    "asf_amc",
+    "bvh.load",
+    "csv",
+    "expmap",
+    "gltf.load",
+    "keypoints.three_d",
+    "npz",
+    "points",
+    "smpl_params",
+):
+    importlib.import_module(f"kinema.io.{_module}")
+_CASES = Path(__file__).parents[1] / "io" / "cases"
+
+
+def _cases(*names: str) -> Callable[[Path], list[Path]]:
+    """Writes cases of tests/io."""
+
+    def write(folder: Path) -> list[Path]:
+        return [Path(shutil.copy(_CASES / name, folder / name)) for name in names]
+
+    return write
+
+
+def _acclaim(folder: Path) -> list[Path]:
+    bones = "begin\nid {0}\nname {1}\ndirection 0 -1 0\nlength 2\naxis 0 0 90 XYZ\ndof rx ry rz\nend\n"
+    head = ":version 1.10\n:units\nlength 0.45\nangle deg\n:root\norder TX TY TZ RX RY RZ\naxis XYZ\n:bonedata\n"
+    tree = ":hierarchy\nbegin\nroot hip\nhip femur\nend\n"
+    (folder / "02.asf").write_text(head + bones.format(1, "hip") + bones.format(2, "femur") + tree)
+    rows = "".join(f"{n}\nroot 1 17 {n} 0 0 0\nhip 1 2 3\nfemur 0 {n} 0\n" for n in range(1, 5))
+    (folder / "02_01.amc").write_text(f":FULLY-SPECIFIED\n:DEGREES\n{rows}")
+    return [folder / "02.asf", folder / "02_01.amc"]
+
+
+def _read_acclaim(path: Path) -> None:
+    load_clip(path.parent / "02_01.amc", fps=120.0)
+
+
+def _named_points(folder: Path) -> list[Path]:
+    names = ("Hip", "Neck", "LAnkle", "RAnkle")
+    axes = "\t".join(f"{axis}{n}" for n in range(1, 5) for axis in "XYZ")
+    head = "DataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits\n60\t60\t3\t4\tmm\n"
+    labels = "Frame#\tTime\t" + "\t\t\t".join(names)
+    rows = "\n".join(f"{n}\t{n / 60}\t" + "\t".join(map(str, range(100 * n, 100 * n + 1200, 100))) for n in range(3))
+    (folder / "a.trc").write_text(f"PathFileType\t4\t(X/Y/Z)\ta.trc\n{head}{labels}\n\t\t{axes}\n\n{rows}\n")
+    columns = ",".join(f"{name}_{axis}" for name in names for axis in "xyz")
+    np.savetxt(folder / "b.csv", np.arange(36.0).reshape(3, 12), delimiter=",", header=columns, comments="")
+    return [folder / "a.trc", folder / "b.csv"]
+
+
+def _arrays(folder: Path) -> list[Path]:
+    np.save(folder / "humanml.npy", np.full((5, 263), 0.9))
+    return [Path(shutil.copy(_CASES / "joints22.npy", folder)), folder / "humanml.npy"]
+
+
+def _read_array(path: Path) -> None:
+    load_clip(path, fps=20.0, skeleton=catalog.skeleton("smpl22"))
+
+
+def _in_space(folder: Path) -> list[Path]:
+    marks = [{"x": 0.01 * n, "y": 0.02 * n, "z": 0.0, "visibility": 0.9} for n in range(33)]
+    pages = [{"frame": n, "pose_world_landmarks": [marks]} for n in range(3)]
+    (folder / "world.jsonl").write_text("\n".join(map(json.dumps, pages)))
+    people = [{"keypoints": [[0.1 * n, 0.2, 0.3] for n in range(17)], "keypoint_scores": [1.0] * 17}]
+    (folder / "lifted.json").write_text(json.dumps([{"frame_id": n, "instances": people} for n in range(3)]))
+    return [folder / "world.jsonl", folder / "lifted.json"]
+
+
+def _read_any_person(path: Path) -> None:
+    load_clip(path, fps=30.0)
+
+
 READERS: dict[str, Reader] = {
     "bvh": Reader(_bvh, summarise, TEXT, (deep_joints,)),
     "npz": Reader(_npz, summarise, NPZ, (bomb,)),
@@ -375,6 +452,16 @@ READERS: dict[str, Reader] = {
     "table": Reader(_table, load_clip, TEXT),
     "joint map": Reader(_joint_map, read_joint_map, TEXT),
     "glb": Reader(_glb, sniff, BYTES),
+    "character": Reader(_cases("character.glb"), load_clip, (*BYTES, *[inside_glb] * 5)),
+    "dialects of bvh": Reader(_cases("quaternion_channels.bvh", "zero_offsets.bvh", "mmd_utf8.bvh"), summarise, TEXT),
+    "acclaim": Reader(_acclaim, _read_acclaim, TEXT),
+    "named points": Reader(_named_points, _read_any_person, TEXT),
+    "arrays": Reader(_arrays, _read_array, BYTES),
+    "keypoints in space": Reader(_in_space, _read_any_person, JSON),
+    "smpl npz": Reader(_cases("mini_poses.npz", "mini_parts_only.npz"), _read_any_person, NPZ, (bomb,)),
+    "smpl pickles": Reader(_cases("wham_output.pkl", "3dpw.pkl"), _read_any_person, (*BYTES, *[pickled] * 4)),
+    "smpl compressed": Reader(_cases("phalp.pkl"), _read_any_person, (*BYTES, *[inside_zlib(pickled)] * 4)),
+    "smpl torch": Reader(_cases("hmr4d_results.pt"), _read_any_person, (*NPZ, *[inside_zip(pickled)] * 5), (bomb,)),
     "labels": Reader(_labels, _read_labels, TEXT),
     "checkpoint": Reader(_checkpoint, _read_checkpoint, (*JSON, safetensors, safetensors)),
     "safetensors": Reader(_safetensors, lambda path: RunFolder(path.parent).weights(), (*BYTES, *[safetensors] * 5)),

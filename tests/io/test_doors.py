@@ -437,3 +437,91 @@ def test_kinemas_own_glb_and_a_vrm_with_its_names(tmp_path: Path) -> None:
     vrm = load(tmp_path / "own.vrm")
     assert vrm.skeleton.aliases["l_ankle"] == "foot_l"
     assert vrm.skeleton.aliases["pelvis"] == "pelvis"
+
+
+ASF = """:version 1.10
+:name body
+:units
+  mass 1.0
+  length 0.45
+  angle deg
+:root
+  order TX TY TZ RX RY RZ
+  axis XYZ
+  position 0 0 0
+  orientation 0 0 0
+:bonedata
+  begin
+    id 1
+    name hip
+    direction 1 0 0
+    length 2
+    axis 0 0 90 XYZ
+  end
+  begin
+    id 2
+    name femur
+    direction 0 -1 0
+    length 7
+    axis 0 0 90 XYZ
+    dof rx ry rz
+    limits (-160 20) (-70 70) (-60 70)
+  end
+:hierarchy
+  begin
+    root hip
+    hip femur
+  end
+"""
+
+
+def test_an_amc_turns_the_bones_of_its_asf_about_their_own_axes(tmp_path: Path) -> None:
+    amc = ":FULLY-SPECIFIED\n:DEGREES\n1\nroot 1 17 3 0 0 0\nfemur 0 0 0\n2\nroot 1 17 4 0 90 0\nfemur 0 90 0\n"
+    (tmp_path / "02_01.amc").write_text(amc)
+    with pytest.raises(KinemaError, match=r"Put the skeleton beside it, as 02\.asf"):
+        load(tmp_path / "02_01.amc", fps=120)
+    (tmp_path / "02.asf").write_text(ASF)
+    with pytest.raises(FormatError, match="--source-fps 120"):
+        load(tmp_path / "02_01.amc")
+    clip = load(tmp_path / "02_01.amc", fps=120)
+    inch = 0.0254 / 0.45
+    positions = clip.points().positions / inch
+    knee, femur = clip.skeleton.index("femur_end"), clip.skeleton.index("femur")
+    torch.testing.assert_close(positions[0, femur], torch.tensor([3.0, 17, 3]), atol=1e-4, rtol=0)
+    torch.testing.assert_close(positions[0, knee], torch.tensor([3.0, 10, 3]), atol=1e-4, rtol=0)
+    # The root's quarter turn about y puts the hip along -z. The femur's axis y is -x of the body (a quarter turn about
+    # z), so it swings by a quarter turn about -x, from -y to -y x -x = +z of the body, which the root turns to +x.
+    torch.testing.assert_close(positions[1, femur], torch.tensor([1.0, 17, 2]), atol=1e-4, rtol=0)
+    torch.testing.assert_close(positions[1, knee], torch.tensor([8.0, 17, 2]), atol=1e-4, rtol=0)
+    assert clip.identity == "cmu/02_01"
+    (tmp_path / "02_01.amc").write_text(amc.replace("femur 0 90 0", "femur 0 90"))
+    with pytest.raises(FormatError, match=r"02_01\.amc, line 8: expected 3 numbers of femur"):
+        load(tmp_path / "02_01.amc", fps=120)
+
+
+def test_an_npz_of_kimodo_needs_no_options(tmp_path: Path) -> None:
+    """Kimodo's files have positions and rotations; names, tree, bones and rate follow from them."""
+    clip = read("mini_parts_only.npz")
+    save(clip, tmp_path / "whole.npz")
+    with np.load(tmp_path / "whole.npz") as arrays:
+        keys = ("posed_joints", "global_rot_mats", "local_rot_mats", "root_positions", "foot_contacts")
+        np.savez(tmp_path / "kimodo.npz", **{key: arrays[key] for key in keys})  # type: ignore[arg-type]
+    with pytest.warns(KinemaWarning, match="Kimodo's 30 frames per second"):
+        again = load(tmp_path / "kimodo.npz")
+    assert again.skeleton.same_tree(clip.skeleton)
+    torch.testing.assert_close(again.points().positions, clip.points().positions, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("a.mot", "OpenSim motion.*TRC"),
+        ("a.mp4", "a video.*pose detector"),
+        ("a.blend", "Export GLB"),
+        ("a.asf", r"\.amc"),
+    ],
+)
+def test_what_is_not_read_is_named_and_says_what_to_do(tmp_path: Path, name: str, what: str) -> None:
+    (tmp_path / name).write_bytes(b"something")
+    with pytest.raises(KinemaError, match=what):
+        load(tmp_path / name)

@@ -9,7 +9,7 @@ import torch
 
 from kinema.data.synthetic import perform
 from kinema.geometry.rotations import rotvec_to_rotmat
-from kinema.io.sanity_checks import doubts
+from kinema.io.sanity_checks import findings
 from kinema.motion.edit import rest_pose, shift
 from kinema.motion.motion import Motion
 from kinema.motion.skeletons import skeleton
@@ -21,18 +21,18 @@ def walk() -> Motion:
 
 
 def told(clip: Motion, height: float = 1.7) -> str:
-    return "\n".join(doubts(clip, "y", height))
+    return "\n".join(findings(clip, "y", height))
 
 
 def test_a_sound_clip_raises_none(walk: Motion) -> None:
     assert told(walk) == ""
-    assert doubts(perform("jump", seconds=2.0, fps=30.0, seed=1), "y", 1.7) == []
+    assert findings(perform("jump", seconds=2.0, fps=30.0, seed=1), "y", 1.7) == []
 
 
 def test_unit_and_axis(walk: Motion) -> None:
     assert "a height of 170 m is unusual" in told(walk, 170.0)
     assert "0.01 (cm)" in told(walk, 170.0)
-    assert "stands along z" in "\n".join(doubts(walk, "z", 1.7))
+    assert "stands along z" in "\n".join(findings(walk, "z", 1.7))
 
 
 def test_feet_in_the_floor_and_in_the_air(walk: Motion) -> None:

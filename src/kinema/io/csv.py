@@ -168,7 +168,7 @@ class _Table:
 
     def rate(self, joints: int) -> float:
         """Frames per second: what a comment says, else what the times say."""
-        cure = "Give the frame rate: fps=..., --source-fps."
+        cure = "Say the frame rate: --source-fps 30 (fps=30)."
         if (rate := self.comments.get("fps")) is not None:
             if _is_number(rate) and 0 < float(rate) < math.inf:
                 return float(rate)

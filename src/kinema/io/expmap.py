@@ -79,7 +79,7 @@ def load(
             where=path.name,
             expected="a frame rate, which this format does not hold",
             got="none",
-            cure="Give it: fps=..., or --source-fps (CMU benchmark files have 120, Human3.6M files 50).",
+            cure="Say it: --source-fps 120 for CMU benchmark files, 50 for Human3.6M (fps=120).",
         )
     rows = _read(path, 3 + 3 * len(skeleton), skeleton.name)
     unit = usual if unit is None else unit

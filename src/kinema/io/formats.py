@@ -10,6 +10,7 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from kinema.core.errors import FormatError, KinemaError, UsageError, unknown_name
 from kinema.io.upright import UpAxis, upright
@@ -48,13 +49,16 @@ Saver = Callable[[Clip, Path, SaveOptions], None]
 class Format:
     """A row of the table: file suffixes, and the functions that load and save (None: not possible).
 
-    `says_up`: the reader gives y up, because the format says what is; of other files the motion is looked at.
+    `up`: what shows which axis is up: the motion, the reader, or the format itself, which has "y". `people`: a file may
+    hold several. `what` is a line for people.
     """
 
     suffixes: tuple[str, ...]
     load: Loader | None
     save: Saver | None
-    says_up: bool = False
+    up: Literal["motion", "y", "reader"] = "motion"
+    people: bool = False
+    what: str = ""
 
 
 def _load(module: str, *options: str, function: str = "load") -> Loader:
@@ -105,32 +109,61 @@ def _save_keypoints(clip: Clip, path: Path, options: SaveOptions) -> None:
     )
 
 
+_SMPL = _load("smpl_params", "fps", "person", "up")
 FORMATS: dict[str, Format] = {
     "bvh": Format(
-        (".bvh",), _load("bvh.load", "fps", "unit"), _save("bvh.load", rotations=True, rest=True, own_rest="channels")
+        (".bvh", ".qbvh"),
+        _load("bvh.load", "fps", "unit"),
+        _save("bvh.load", rotations=True, rest=True, own_rest="channels"),
+        what="BVH: a skeleton and its motion",
     ),
-    "npz": Format((".npz",), _load("npz", "fps", "unit", "skeleton", "up"), _save("npz"), says_up=True),
+    "npz": Format(
+        (".npz",),
+        _load("npz", "fps", "unit", "skeleton", "up"),
+        _save("npz"),
+        up="reader",
+        what="NPZ: clip in arrays",
+    ),
     "amass": Format(
-        (".npz",), _load("smpl_params", "fps", "person", "up"), _save("smpl_params", rotations=True), says_up=True
+        (".npz",), _SMPL, _save("smpl_params", rotations=True), up="reader", people=True, what="AMASS: SMPL parameters"
     ),
     "smpl": Format(
-        (".pkl", ".pt", ".pth", ".pickle", ".joblib"), _load("smpl_params", "fps", "person", "up"), None, says_up=True
+        (".pkl", ".pt", ".pth", ".pickle", ".joblib"), _SMPL, None, up="reader", people=True, what="SMPL parameters"
     ),
-    "npy": Format((".npy",), _load("points", "fps", "unit", "skeleton", function="load_array"), None),
-    "trc": Format((".trc",), _load("points", "fps", "unit", function="load_trc"), None),
-    "c3d": Format((".c3d",), _load("points", "fps", "unit", function="load_c3d"), None),
-    "csv": Format((".csv",), _load("csv", "fps"), _save("csv"), says_up=True),
-    "wide-csv": Format((".csv",), _load("points", "fps", "unit", function="load_wide"), None),
-    "expmap": Format((".txt",), _load("expmap", "fps", "unit", "skeleton"), _save("expmap", rotations=True)),
+    "npy": Format((".npy",), _load("points", "fps", "unit", "skeleton", function="load_array"), None, what="joints"),
+    "trc": Format((".trc",), _load("points", "fps", "unit", function="load_trc"), None, what="TRC: markers by name"),
+    "c3d": Format((".c3d",), _load("points", "fps", "unit", function="load_c3d"), None, what="C3D: markers by name"),
+    "csv": Format((".csv",), _load("csv", "fps"), _save("csv"), up="y", what="CSV: a row for each joint of each frame"),
+    "wide-csv": Format(
+        (".csv",), _load("points", "fps", "unit", function="load_wide"), None, what="CSV: points, a row for each frame"
+    ),
+    "expmap": Format(
+        (".txt",),
+        _load("expmap", "fps", "unit", "skeleton"),
+        _save("expmap", rotations=True),
+        what="exponential maps of a benchmark",
+    ),
     "glb": Format(
         (".glb", ".vrm", ".vrma", ".gltf"),
         _load("gltf.load", "fps", "unit"),
         _save("gltf.glb", rotations=True, rest=True, own_rest="source"),
-        says_up=True,
+        up="y",
+        what="glTF: a character",
     ),
-    "fbx": Format((".fbx",), _load("fbx", "fps", "unit"), _save("fbx", "blender", rotations=True, rest=True)),
-    "keypoints": Format((".json", ".jsonl", ".ndjson"), _load_keypoints, _save_keypoints),
-    "keypoints-3d": Format((".json",), _load("keypoints.three_d", "fps", "person"), None),
+    "fbx": Format(
+        (".fbx",),
+        _load("fbx", "fps", "unit"),
+        _save("fbx", "blender", rotations=True, rest=True),
+        up="y",
+        what="FBX: a character, through Blender",
+    ),
+    "amc": Format((".amc",), _load("asf_amc", "fps", "unit"), None, what="AMC with its ASF"),
+    "keypoints": Format(
+        (".json", ".jsonl", ".ndjson"), _load_keypoints, _save_keypoints, people=True, what="keypoints of a picture"
+    ),
+    "keypoints-3d": Format(
+        (".json", ".jsonl", ".ndjson"), _load("keypoints.three_d", "fps", "person"), None, people=True, what="keypoints"
+    ),
 }
 """Every format by name."""
 
@@ -169,9 +202,12 @@ def load_clip(
             got=f"{format or sniff(path)}, which is only written",
             cure="Keep the motion as BVH or NPZ as well.",
         )
+    if person is not None and not row.people:
+        got, cure = f"{path.name}, which holds one", "Leave out --person."
+        raise UsageError(expected="a file with several people (keypoints, SMPL parameters)", got=got, cure=cure)
     try:
         clip = row.load(path, LoadOptions(fps, unit, skeleton, up, person, picture))
-        return clip if row.says_up else upright(clip, up, path.name)
+        return clip if row.up == "reader" else upright(clip, up or (None if row.up == "motion" else "y"), path.name)
     except PermissionError as error:
         raise KinemaError(
             expected=f"a file that may be read: {path}", got="permission denied", cure="Change its permissions."
@@ -186,9 +222,10 @@ def load(
     unit: float | None = None,
     skeleton: Skeleton | None = None,
     up: UpAxis | None = None,
+    person: str | None = None,
 ) -> Motion:
     """The motion in a file; see `load_clip`. Raises UsageError where the file holds positions only."""
-    clip = load_clip(path, format=format, fps=fps, unit=unit, skeleton=skeleton, up=up)
+    clip = load_clip(path, format=format, fps=fps, unit=unit, skeleton=skeleton, up=up, person=person)
     if isinstance(clip, Points):
         raise UsageError(
             expected=f"joint rotations in {Path(path).name}",
@@ -231,6 +268,12 @@ def save(
     row = _row(format or _by_suffix(path))
     assert row.save is not None
     row.save(clip, path, SaveOptions(rest, blender))
+
+
+def can_write(path: Path) -> bool:
+    """Whether a clip alone can be written under that suffix."""
+    rows = (row for row in FORMATS.values() if path.suffix.lower() in row.suffixes)
+    return any(row.save is not None and row.save is not _save_keypoints for row in rows)
 
 
 def sniff(path: Path | str) -> str:
@@ -300,10 +343,43 @@ def _sniff_zip(path: Path) -> str:
     raise FormatError(where=path.name, expected="a motion file", got="a zip archive", cure="Unpack it first.")
 
 
+# What is not read, by how it begins or by its suffix: what it is, and what to do.
+_UNREAD: dict[str, tuple[str, str]] = {
+    ".mot": (
+        "an OpenSim motion (coordinates of a model, no positions)",
+        "Give the TRC with the markers that OpenCap or OpenSim write beside it.",
+    ),
+    ".sto": ("an OpenSim storage (a table without positions)", "Give the TRC with the markers."),
+    ".osim": ("an OpenSim model, without a motion", "Give the TRC with the markers."),
+    **dict.fromkeys(
+        (".mp4", ".mov", ".avi", ".mkv", ".webm"),
+        ("a video", "Run a pose detector first (AlphaPose, MMPose, OpenPose, WHAM ...) and give its results."),
+    ),
+    ".dae": ("Collada", "Open it in Blender and export GLB or FBX."),
+    **dict.fromkeys((".usd", ".usda", ".usdc", ".usdz"), ("USD", "Open it in Blender and export GLB.")),
+    ".blend": ("a Blender file", "Export GLB, FBX or BVH from Blender."),
+    ".vmd": (
+        "an MMD motion without its skeleton",
+        "Open it on its model in Blender (MMD Tools) and export GLB.",
+    ),
+    ".pmx": ("an MMD model", "Open it in Blender (MMD Tools) and export GLB."),
+    ".htr": ("Motion Analysis HTR", "Export BVH, FBX or TRC from the program that wrote it."),
+    ".v": ("Vicon V", "Export C3D or FBX from the program that wrote it."),
+    ".asf": ("the skeleton of Acclaim motions", "Give the .amc beside it."),
+    ".hdf5": ("HDF5", "Save the clip as NPZ: posed_joints, joint_names, parents, fps, unit (docs/files.md)."),
+    ".h5": ("HDF5", "Save the clip as NPZ: posed_joints, joint_names, parents, fps, unit (docs/files.md)."),
+    ".mat": ("MATLAB", "Save the positions as .npy in Python: numpy.save(path, array) of shape (frame, joint, 3)."),
+}
+
+
 def _by_suffix(path: Path) -> str:
+    suffix = path.suffix.lower()
     for name, row in FORMATS.items():
-        if path.suffix.lower() in row.suffixes:
+        if suffix in row.suffixes:
             return name
+    if suffix in _UNREAD:
+        what, cure = _UNREAD[suffix]
+        raise UsageError(expected="a motion file that is read", got=f"{path.name}: {what}", cure=cure)
     known = [suffix for row in FORMATS.values() for suffix in row.suffixes]
     raise unknown_name("file suffix", path.suffix.lower() or path.name, known)
 

@@ -17,6 +17,7 @@ Leading axes (...) are a batch. Always written in metres, y up.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,15 +29,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kinema.core.atomic import atomic_path
-from kinema.core.errors import FormatError
+from kinema.core.errors import FormatError, KinemaWarning
 from kinema.core.safe_zip import read_npz
 from kinema.io.upright import UpAxis, upright
 from kinema.motion.feet.contacts import contact_joints, foot_contacts
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.orientation import AXES
 from kinema.motion.skeleton import Skeleton
+from kinema.motion.skeletons import skeleton
 
 FORMAT_VERSION = 1
+_MOST_JOINTS = 512
 _UNSAID = "no key 'up'"
 _UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "px": 1.0}
 
@@ -87,6 +90,8 @@ def load(
     """
     path = Path(path)
     file = _File(path.name, read_npz(path))
+    if {"posed_joints", "global_rot_mats", "local_rot_mats"} <= set(file.arrays) and "parents" not in file.arrays:
+        file.arrays |= _foreign_tree(file, path)
     rate = fps if fps is not None else file.rate()
     scale = unit if unit is not None else file.scale()
     body = skeleton if skeleton is not None else file.skeleton(scale)
@@ -105,6 +110,42 @@ def load(
         raise file.error("root_positions", "as many frames as local_rot_mats", got, "Save the clip again.")
     offsets = file.clip("offsets", (len(body), 3)) * scale if "offsets" in file.arrays else None
     return upright(Motion(body, rotations, root, rate, action, identity, offsets), axis, path.name, unsaid=_UNSAID)
+
+
+def _foreign_tree(file: _File, path: Path) -> dict[str, NDArray[Any]]:
+    """Names, tree, bones, rate and unit of an NPZ of Kimodo, which has positions and both kinds of rotations only.
+
+    The parent of a joint is the one before it whose global rotation, times the joint's local one, is the joint's own
+    global rotation, and from which it keeps its place; of several, the nearest.
+    """
+    positions, total, local = (file.arrays[key] for key in ("posed_joints", "global_rot_mats", "local_rot_mats"))
+    one = (0,) * (positions.ndim - 3)
+    positions, total, local = (array[one].astype(np.float64)[::7][:64] for array in (positions, total, local))
+    count = positions.shape[1] if positions.ndim == 3 and positions.shape[-1] == 3 else 0
+    if not 0 < count <= _MOST_JOINTS or total.shape != local.shape or total.shape[1:] != (count, 3, 3):
+        got = f"positions of shape {positions.shape}"
+        raise file.error("posed_joints", "positions, and rotations of as many joints", got, "Save it again.")
+    known = skeleton("smpl22") if count == 22 else None
+    parents, offsets = [-1], np.zeros((count, 3))
+    for joint in range(1, count):
+        away = positions[:, joint, None] - positions[:, :joint]  # frame, joint before, 3
+        own = np.einsum("tpji,tpj->tpi", total[:, :joint], away)
+        drift = np.ptp(own, axis=0).max(-1)
+        misfit = np.abs(total[:, :joint] @ local[:, joint, None] - total[:, joint, None]).max((0, 2, 3))
+        cost = np.where((misfit < 1e-2) & (drift < 1e-2), np.linalg.norm(own, axis=-1).mean(0), 1e3 + misfit + drift)
+        if known is not None and cost[known.parents[joint]] < 1e3:
+            cost[known.parents[joint]] = 0.0
+        parents.append(int(cost.argmin()))
+        offsets[joint] = np.median(own[:, parents[-1]], 0)
+    usual = known is not None and tuple(parents) == known.parents
+    names = known.joints if known is not None and usual else tuple(f"joint {joint}" for joint in range(count))
+    found: dict[str, NDArray[Any]] = {"joint_names": np.array(names), "parents": np.array(parents)}
+    found |= {"rest_offsets": offsets, "skeleton": np.array(path.stem), "unit": np.array("m"), "up": np.array("y")}
+    if "fps" not in file.arrays:
+        told = "the file says no rate; Kimodo's 30 frames per second are taken, --source-fps overrides it"
+        warnings.warn(f"{path.name}: {told}", KinemaWarning, stacklevel=4)
+        found["fps"] = np.array(30.0)
+    return {key: value for key, value in found.items() if key not in file.arrays}
 
 
 @dataclass
@@ -131,7 +172,7 @@ class _File:
 
     def rate(self) -> float:
         """Frames per second."""
-        cure = "Give the frame rate: fps=..., --source-fps."
+        cure = "Say the frame rate: --source-fps 30 (fps=30)."
         rate = self.need("fps", cure)
         if rate.size != 1 or rate.dtype.kind not in "fiu" or not 0 < rate.item() < np.inf:
             raise self.error("fps", "a number above 0", str(rate)[:40], cure)
@@ -139,9 +180,11 @@ class _File:
 
     def scale(self) -> float:
         """Metres per unit."""
-        unit = str(self.need("unit", "Give the unit in metres: unit=..., --unit."))
+        unit = str(self.need("unit", "Say the unit in metres: --unit 0.01 for centimetres (unit=0.01)."))
         if unit not in _UNITS:
-            raise self.error("unit", f"one of {', '.join(_UNITS)}", f"'{unit}'", "Give it in metres: unit=..., --unit.")
+            raise self.error(
+                "unit", f"one of {', '.join(_UNITS)}", f"'{unit}'", "Say it in metres: --unit 0.01 for centimetres."
+            )
         return _UNITS[unit]
 
     def clip(self, key: str, tail: tuple[int, ...]) -> Float[Tensor, "..."]:

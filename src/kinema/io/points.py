@@ -197,7 +197,7 @@ def _named(path: Path, labels: Sequence[str], rows: NDArray[Any], fps: float, un
 
 
 def _points(path: Path, skeleton: Skeleton, array: NDArray[Any], fps: float, unit: float | None) -> Points:
-    positions = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+    positions = torch.from_numpy(np.array(array, dtype=np.float32, order="C"))
     known = positions.isfinite().all(-1)
     if not bool(known.any()):
         raise _wrong(path, "at least one finite position", "none")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from kinema.geometry.rotations import angle_between
 from kinema.io.bvh.units import STANDING, UNITS
+from kinema.motion.feet.contacts import contact_joints, foot_contacts
 from kinema.motion.motion import Clip, Motion
 from kinema.motion.skeleton import Skeleton
 
@@ -18,7 +21,39 @@ _FAST = 15.0  # metres per second: faster than anybody runs
 _BENT = 0.05  # metres from the line of a straight leg at which a knee is bent
 
 
-def doubts(clip: Clip, up: str, height: float) -> list[str]:
+@dataclass(frozen=True)
+class Feet:
+    """How the feet meet the floor, y = 0: metres per second while they stand (the median), and metres off it.
+
+    `stand` is the share of the frames in which a foot stands, `floats` how high the lower foot is when it is lowest,
+    `sinks` how far below the floor the body goes.
+    """
+
+    stand: float
+    slides: float | None
+    floats: float
+    sinks: float
+
+
+def feet_of(clip: Clip) -> Feet | None:
+    """How the feet of one clip meet the floor; None where they are not known by name."""
+    joints = contact_joints(clip.skeleton)
+    if joints is None:
+        return None
+    positions = clip.points().positions
+    feet, down = positions[:, list(joints)], foot_contacts(clip)
+    speed = feet[..., [0, 2]].diff(dim=0).norm(dim=-1) * clip.fps
+    sliding = speed[(down[1:] & down[:-1])]
+    low = positions[:, _hung_on_body(clip.skeleton), 1]
+    return Feet(
+        float(down.any(-1).float().mean()),
+        float(sliding.median()) if len(sliding) else None,
+        max(float(feet[..., 1].amin(-1).quantile(0.05)), 0.0),
+        max(-float(low.min()), 0.0),
+    )
+
+
+def findings(clip: Clip, up: str, height: float) -> list[str]:
     """What looks wrong with one clip, a sentence each: unit, up axis, jumps, floor, knees.
 
     `up` is the axis along which the body stands ("y", "-z" ...), `height` its extent along it in metres.
@@ -28,7 +63,7 @@ def doubts(clip: Clip, up: str, height: float) -> list[str]:
         scales = ", ".join(f"{metres:.6g} ({name})" for name, metres in UNITS.items())
         found.append(f"a height of {height:.3g} m is unusual; if the unit is wrong, give --unit in metres: {scales}")
     if up != "y":
-        found.append(f"the body stands along {up}, but kinema takes y to be up; turn it where it was exported")
+        found.append(f"the body stands along {up}, but kinema takes y to be up; say --up {up}")
     if isinstance(clip, Motion) and clip.frames > 2:
         found += _jumps(clip)
     if clip.points().positions.shape[-1] == 3:
@@ -41,10 +76,10 @@ def doubts(clip: Clip, up: str, height: float) -> list[str]:
 def _jumps(clip: Motion) -> list[str]:
     """A first frame that is not part of the motion, and joints that turn faster than any body does."""
     steps: Float[Tensor, "step joint"] = angle_between(clip.rotations[1:], clip.rotations[:-1])
-    doubts: list[str] = []
+    found: list[str] = []
     first, usual = steps[0], steps[1:].median(0).values
     if float(first.max()) > 0.3 and float(first.mean()) > 5 * float(usual.mean()) + 0.01:
-        doubts.append(
+        found.append(
             f"the first frame looks like a rest pose (T-pose): joints turn {float(first.max()):.1f} rad after it. "
             "Drop it before you train or measure"
         )
@@ -54,11 +89,11 @@ def _jumps(clip: Motion) -> list[str]:
         names = [clip.skeleton.joints[joint] for joint in range(len(clip.skeleton)) if bool(flips[:, joint].any())]
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         count = int(flips.any(1).sum())
-        doubts.append(
+        found.append(
             f"{count} {'frame turns' if count == 1 else 'frames turn'} a joint by more than {_FLIP:g} rad at once "
             f"({', '.join(names[:3])}{more}): flips, or a dropped frame"
         )
-    return doubts
+    return found
 
 
 def _leaps(clip: Clip, height: float) -> list[str]:

@@ -78,6 +78,11 @@ def load(path: Path | str, *, fps: float | None = None, person: str | None = Non
     return cast("Motion", upright(clip, up, path.name, unsaid="the file does not say what is up", usual=usual))
 
 
+def people_in(path: Path) -> tuple[str, ...]:
+    """The names by which `load` takes people. Raises FormatError as it does."""
+    return tuple(_people(_arrays(path) if path.suffix.lower() == ".npz" else read_any(path)))
+
+
 def save(motion: Motion, path: Path | str) -> None:
     """Write a clip in AMASS's layout (SMPL-H, 52 joints, z up), atomically; another body is retargeted first.
 
@@ -217,14 +222,15 @@ def _poses(path: Path, record: Record) -> Float[Tensor, "frame joint 3 3"]:
             raise _wrong(path, "global_orient and body_pose", "one of them")
         more = [[_first(path, record, (key,)) for key in keys] for keys in _HANDS]
         parts = [root, body, *(itertools.chain(*more) if more[1][0] is not None else ())]
-        return torch.cat([_matrices(path, part, len(root)) for part in parts if part is not None], 1)
+        count = len(root) if root.ndim else 0
+        return torch.cat([_matrices(path, part, count) for part in parts if part is not None], 1)
     return _matrices(path, whole, len(whole) if whole.ndim else 0)
 
 
 def _matrices(path: Path, array: NDArray[np.float64], frames: int) -> Float[Tensor, "frame joint 3 3"]:
     """Rotation vectors or matrices of some joints, in whatever shape, as matrices."""
-    tail = (3, 3) if array.ndim > 2 and array.shape[-2:] == (3, 3) and array.shape[0] == frames else (3,)
-    if not frames or array.shape[0] != frames or array.size % (frames * int(np.prod(tail))):
+    tail = (3, 3) if array.ndim > 2 and array.shape[-2:] == (3, 3) else (3,)
+    if not frames or array.shape[:1] != (frames,) or array.size % (frames * int(np.prod(tail))):
         raise _wrong(path, "rotation vectors or matrices of every joint in every frame", f"an array of {array.shape}")
     values = torch.from_numpy(array.reshape(frames, -1, *tail))
     return (nearest_rotation(values) if len(tail) == 2 else rotvec_to_rotmat(values)).float()

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from kinema.core.errors import KinemaWarning
 from kinema.io.bvh.units import unit_name
-from kinema.io.formats import load_clip, sniff
-from kinema.io.sanity_checks import doubts
-from kinema.motion.motion import Clip, Motion, Points
+from kinema.io.formats import FORMATS, load_clip, sniff
+from kinema.io.sanity_checks import Feet, feet_of, findings
+from kinema.motion.motion import Motion, Points
 from kinema.motion.names import CANON17, is_end_point
+from kinema.motion.orientation import find_up
 from kinema.motion.skeleton import Skeleton
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The facts about one file. Lengths in metres, times in seconds; plain values, so that it is JSON as it stands."""
+    """The facts about one file. Lengths in metres, times in seconds; plain values, so that it is JSON as it stands.
+
+    Of points in a picture lengths are pixels: `up` is "-y", `height` the median height of the person, `picture` the box
+    of all that is seen (left, top, right, bottom).
+    `up_in_file` is the axis that the file has up, `up_reason` what shows it.
+    """
 
     file: str
     format: str
+    what: str
+    people: tuple[str, ...]
     rotations: bool
     joints: int
     end_sites: int
@@ -33,7 +45,14 @@ class Summary:
     unit_name: str | None
     unit_inferred: bool
     up: str
+    up_in_file: str
+    up_reason: str
     height: float
+    picture: tuple[float, float, float, float] | None
+    floor: float | None
+    feet: Feet | None
+    unseen: str | None
+    gaps: int
     canon17_matched: int
     canon17_missing: tuple[str, ...]
     channel_orders: dict[str, int]
@@ -42,46 +61,95 @@ class Summary:
     warnings: tuple[str, ...]
 
 
-def summarise(
-    path: Path | str, *, fps: float | None = None, unit: float | None = None, skeleton: Skeleton | None = None
-) -> Summary:
-    """Read a file and say what it holds. Arguments and errors as `kinema.io.formats.load_clip`."""
-    path = Path(path)
+def summarise(path: Path | str, **options: Any) -> Summary:
+    """Read a file and say what it holds. Options and errors as `kinema.io.formats.load_clip`."""
+    path, unit = Path(path), options.get("unit")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        clip = load_clip(path, fps=fps, unit=unit, skeleton=skeleton)
+        clip = load_clip(path, **options)
     notes = [str(note.message) for note in caught if issubclass(note.category, KinemaWarning)]
     body, layout = clip.skeleton, clip.layout if isinstance(clip, Motion) else None
-    one = _first(clip)
-    up, height = _up_and_height(one.points())
+    one = clip.one(*[0] * len(clip.batch_shape)) if clip.batch_shape else clip
+    points, flat = one.points(), one.points().positions.shape[-1] == 2
+    known = points.positions.isfinite().all(-1)
+    whole = points.positions[known.all(-1)]
+    up, height = _up_and_height(points) if len(whole) and not flat else ("y", _extent(points))
+    found = find_up(one)
+    turned = _turned(notes) or (layout.up if layout is not None else up, found.reason)
     ends = sum(is_end_point(name) for name in body.joints)
+    solid = bool(len(whole)) and not flat
     return Summary(
         file=str(path),
         format=sniff(path),
+        what=FORMATS[sniff(path)].what,
+        people=_people(path, options),
         rotations=isinstance(clip, Motion),
         joints=len(body) - ends,
         end_sites=ends,
         joint_names=body.joints,
         frames=clip.frames,
         fps=clip.fps,
-        frame_time=layout.frame_time if layout else None,
+        frame_time=layout.frame_time or None if layout else None,
         duration=clip.duration,
-        unit=layout.unit if layout else unit,
-        unit_name=unit_name(layout.unit) if layout else None,
+        unit=None if flat else layout.unit if layout else unit,
+        unit_name="px" if flat else unit_name(layout.unit) if layout else None,
         unit_inferred=layout is not None and unit is None,
-        up=up,
+        up="-y" if flat else up,
+        up_in_file="-y" if flat else turned[0],
+        up_reason="a picture has y down" if flat else turned[1],
         height=height,
+        picture=_seen(points) if flat else None,
+        floor=float(torch.quantile(whole[..., 1].amin(1), 0.05)) if solid else None,
+        feet=feet_of(one) if solid and up == "y" else None,
+        unseen=_unseen(known),
+        gaps=int((known.any(-1).int().diff() == -1).sum()),
         canon17_matched=sum(name in body.aliases for name in CANON17),
         canon17_missing=tuple(name for name in CANON17 if name not in body.aliases),
         channel_orders=_orders(layout.channels) if layout else {},
         batch=tuple(clip.batch_shape),
         identity=clip.identity,
-        warnings=(*notes, *doubts(one, up, height)),
+        warnings=(*notes, *(findings(one, up, height) if solid and bool(known.all()) else ())),
     )
 
 
-def _first(clip: Clip) -> Clip:
-    return clip.one(*[0] * len(clip.batch_shape)) if clip.batch_shape else clip
+def _turned(notes: list[str]) -> tuple[str, str] | None:
+    """The axis that a reader found and said, and what showed it."""
+    found = (re.search(r": (-?[xyz]) is up in this file \((.*?)\);", note) for note in notes)
+    return next(((match[1], match[2]) for match in found if match), None)
+
+
+def _people(path: Path, options: dict[str, Any]) -> tuple[str, ...]:
+    """The track ids of a file of several people."""
+    if sniff(path) == "keypoints":
+        from kinema.io import keypoints
+
+        return tuple(keypoints.read(path, fps=options.get("fps"), size=options.get("picture")).people)
+    if sniff(path) in ("smpl", "amass"):
+        from kinema.io.smpl_params import people_in
+
+        return people_in(path)
+    return ("0",)
+
+
+def _unseen(known: torch.Tensor) -> str | None:
+    """Frames without anybody, and joints that some other frames lack; None where all are seen."""
+    frames = (~known.any(-1)).nonzero()[:, 0].tolist()
+    joints = int((known.any(-1) & ~known.all(-1)).sum())
+    parts = [f"{len(frames)} frames unseen ({_spans(frames)})"] if frames else []
+    parts += [f"{joints} more lack some joints"] if joints else []
+    return ", ".join(parts) or None
+
+
+def _spans(numbers: list[int]) -> str:
+    """ "9-14, 20": runs of numbers, the first five."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    more = f" and {len(runs) - 5} more" if len(runs) > 5 else ""
+    return ", ".join(f"{a}-{b}" if b > a else f"{a}" for a, b in runs[:5]) + more
 
 
 def _orders(channels: tuple[tuple[str, ...], ...]) -> dict[str, int]:
@@ -99,12 +167,28 @@ def _orders(channels: tuple[tuple[str, ...], ...]) -> dict[str, int]:
     return orders
 
 
+def _seen(clip: Points) -> tuple[float, float, float, float] | None:
+    """The box of all that is seen: left, top, right, bottom, in pixels."""
+    spots = clip.positions[clip.positions.isfinite().all(-1)]
+    return (*spots.amin(0).tolist(), *spots.amax(0).tolist()) if len(spots) else None
+
+
+def _extent(clip: Points) -> float:
+    """The median height of what is seen in a frame."""
+    heights = [
+        float(spots[:, 1].max() - spots[:, 1].min())
+        for spots in (frame[frame.isfinite().all(-1)] for frame in clip.positions)
+        if len(spots)
+    ]
+    return float(torch.tensor(heights).median()) if heights else 0.0
+
+
 def _up_and_height(clip: Points) -> tuple[str, float]:
     """The axis from the ankles to the head (with its sign), and the median extent of the body along it.
 
     Arms are left out where they are known by name, so that a raised hand does not count.
     """
-    positions, body = clip.positions, clip.skeleton
+    positions, body = clip.positions[clip.positions.isfinite().all(-1).all(-1)], clip.skeleton
     if {"head", "l_ankle", "r_ankle"} <= set(body.aliases):
         ankles = positions[:, body.indices(["l_ankle", "r_ankle"])].mean(1)
         along = (positions[:, body.index("head")] - ankles).mean(0)

@@ -14,10 +14,10 @@ from torch import Tensor
 from kinema.core.constants import Keys
 from kinema.core.errors import KinemaWarning, UsageError
 from kinema.io import keypoints
-from kinema.io.formats import load_clip, save
+from kinema.io.formats import can_write, save
 from kinema.motion.edit import facing, resample, rotate, shift
 from kinema.motion.motion import Clip, Motion, Points, concatenate
-from kinema.motion.retargeting import pair_joints, retarget
+from kinema.motion.retargeting import as_motion, pair_joints, retarget
 from kinema.motion.retargeting.joint_map import named_by
 from kinema.pipeline.completion.complete import Completed
 from kinema.pipeline.requests import FileOptions
@@ -35,15 +35,24 @@ class ClipFile:
 
     @property
     def only(self) -> Motion:
-        """The one motion. Raises UsageError for keypoints and other points."""
+        """The one motion; positions become rotations. Raises UsageError for points of a picture or unseen ones."""
         clip = next(iter(self.clips.values()))
-        if not isinstance(clip, Motion):
+        if isinstance(clip, Motion):
+            return clip
+        if clip.positions.shape[-1] != 3:
             raise UsageError(
-                expected="a motion with joint rotations (BVH, NPZ)",
-                got=f"positions only in {self.file.name}",
-                cure="Use `kinema upsample` or `kinema repair`, which take points.",
+                expected="a motion with joint rotations or positions in space (BVH, NPZ ...)",
+                got=f"points of a picture in {self.file.name}",
+                cure=f"Type kinema repair {self.file.name} or kinema upsample {self.file.name}: they take such points.",
             )
-        return clip
+        if not bool(clip.positions.isfinite().all()):
+            raise UsageError(
+                expected="every joint in every frame",
+                got=f"unseen ones in {self.file.name}",
+                cure=f"Type kinema repair {self.file.name} -o whole.npz first, then use whole.npz.",
+            )
+        _tell(f"{self.file.name}: positions only; joint rotations are found by inverse kinematics")
+        return as_motion(clip)
 
     @property
     def fps(self) -> float:
@@ -57,7 +66,8 @@ class ClipFile:
 
     def beside(self, word: str) -> Path:
         """The default output file: FILE.word.suffix in the working folder."""
-        return Path(f"{self.file.stem}.{word}{self.file.suffix}")
+        suffix = self.file.suffix if self.people is not None or can_write(self.file) else ".npz"
+        return Path(f"{self.file.stem}.{word}{suffix}")
 
     def write(self, done: Mapping[str, Completed], path: Path) -> None:
         """Write `done` in the layout of the input file."""
@@ -73,11 +83,9 @@ def open_source(path: Path, options: FileOptions) -> ClipFile:
     """Read a motion file, or the people of a video. A joint map names the joints of a motion."""
     person = options.person
     if keypoints.is_keypoints(path):
-        read = keypoints.read(path, fps=options.source_fps)
+        read = keypoints.read(path, fps=options.source_fps, size=options.picture)
         return ClipFile(path, dict(read.people) if person is None else {person: read.person(person)}, read)
-    if person is not None:
-        raise UsageError(expected="keypoints of video with --person", got=path.name, cure="Leave --person out.")
-    return ClipFile(path, {"": named_by(load_clip(path, fps=options.source_fps, unit=options.unit), options.joint_map)})
+    return ClipFile(path, {"": named_by(options.load(path), options.joint_map)})
 
 
 def pair(before: Motion, after: Motion, *, align: bool) -> tuple[Motion, Motion]:

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from cyclopts import Parameter, Token
 
@@ -21,6 +21,7 @@ from kinema.core.errors import KinemaWarning, UsageError
 
 if TYPE_CHECKING:
     from kinema.motion.constraints.kinds import Constraint
+    from kinema.motion.motion import Clip
 
 Labels = Mapping[str, float]
 """Weights of actions and styles by name."""
@@ -95,16 +96,50 @@ _Frames = Annotated[tuple[int, ...] | None, _text(frame_numbers, "FRAMES")]
 _Flag = Parameter(negative="", show_default=False)
 
 
+def _pixels(text: str) -> tuple[float, float]:
+    """The width and height in "1920x1080"."""
+    found = re.fullmatch(r"\s*(\d+)\s*[xX*]\s*(\d+)\s*", text)
+    if found is None or "0" in found.groups():
+        raise UsageError(expected="WIDTHxHEIGHT in pixels", got=f"'{text}'", cure="Type --picture 1920x1080.")
+    return float(found[1]), float(found[2])
+
+
 @dataclass(frozen=True)
-class FileOptions:
-    """Facts that a motion file may lack."""
+class SourceOptions:
+    """Facts that a motion file may lack, or have wrong."""
 
     unit: float | None = None
-    """Metres per file unit, if the file does not state it (BVH): 0.01 for centimetres."""
+    """Metres per file unit: 0.01 for centimetres. Default: as the file says, or by the size of the body."""
     source_fps: float | None = None
-    """Frames per second of the file, if it does not state it."""
+    """Frames per second of the file, if it has none or a wrong one."""
+    up: Literal["x", "y", "z", "-x", "-y", "-z", "keep"] | None = None
+    """The axis of the file that is up; keep: leave it as it is. Default: what the motion shows, else y."""
+    source_skeleton: str | None = None
+    """The skeleton of the file (smpl22, cmu38, h36m32 ...), if it has none."""
     person: str | None = None
-    """For keypoints of several people: the track id. Default: all people."""
+    """For a file with several people: the track id. Default: everybody in a picture, else who is there longest."""
+    picture: Annotated[tuple[float, float] | None, _text(_pixels, "WIDTHxHEIGHT")] = None
+    """Pixels of the picture, for MediaPipe's landmarks, which are shares of it."""
+
+    def arguments(self) -> dict[str, Any]:
+        """The keyword arguments of `kinema.io.formats.load_clip`. Raises UsageError for an unknown skeleton."""
+        from kinema.motion.skeletons import skeleton
+
+        body = None if self.source_skeleton is None else skeleton(self.source_skeleton)
+        found = {"fps": self.source_fps, "unit": self.unit, "skeleton": body, "up": self.up}
+        return {**found, "person": self.person, "picture": self.picture}
+
+    def load(self, path: Path) -> Clip:
+        """The clip in a file; raises as `kinema.io.formats.load_clip`."""
+        from kinema.io.formats import load_clip
+
+        return load_clip(path, **self.arguments())
+
+
+@dataclass(frozen=True)
+class FileOptions(SourceOptions):
+    """The same, and a joint map."""
+
     joint_map: Annotated[Path | None, Parameter(name="--map")] = None
     """A joint map (TOML) for skeletons with unknown joint names (docs/retarget.md)."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kinema.apps.batch.jobs import Do, Made, Piece
 from kinema.core.atomic import atomic_path
-from kinema.io import formats as files
+from kinema.io.formats import save
 from kinema.motion.edit import resample
 from kinema.motion.motion import Clip
 from kinema.motion.names import Rest
@@ -18,6 +18,7 @@ from kinema.motion.retargeting import Pairing, pair_joints, retarget
 from kinema.motion.retargeting.joint_map import named_by, read_joint_map
 from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons import skeleton as catalogue_skeleton
+from kinema.pipeline.requests import FileOptions
 
 if TYPE_CHECKING:
     from kinema.data.sources.amass_joints import Building
@@ -30,19 +31,17 @@ class Converting:
 
     fps: float | None = None
     to: str | None = None
-    unit: float | None = None
-    source_fps: float | None = None
-    source_skeleton: str | None = None
-    joint_map: Path | None = None
+    files: FileOptions = field(default_factory=FileOptions)
     rest: Rest = "auto"
     blender: str | None = None
     allow_unmatched: bool = False
+    format: str | None = None
 
     def stamp(self) -> Mapping[str, Any]:
         """The options as JSON data. Raises UsageError for a skeleton that is not in the catalogue."""
-        for name in (self.to, self.source_skeleton):
+        for name in (self.to, self.files.source_skeleton):
             _skeleton(name)
-        return facts_of(self, "convert")
+        return {**facts_of(self.files, "convert"), **facts_of(self, "convert")}
 
     def open(self) -> Do:
         """There is nothing to load."""
@@ -58,7 +57,7 @@ class Converting:
 
     def write(self, clip: Clip, target: Path) -> None:
         """Save a clip with the options; raises what `kinema.io.formats.save` raises."""
-        files.save(clip, target, rest=self.rest, blender=self.blender)
+        save(clip, target, rest=self.rest, blender=self.blender, format=self.format)
 
     def done(self, source: Path) -> tuple[Clip, Pairing | None]:
         """The converted clip of a file, and which joints matched where it was retargeted.
@@ -66,13 +65,12 @@ class Converting:
         Raises UsageError where it cannot be retargeted to the skeleton, CheckFailedError where a limb has no
         counterpart.
         """
-        clip = files.load_clip(source, fps=self.source_fps, unit=self.unit, skeleton=_skeleton(self.source_skeleton))
-        body = _skeleton(self.to)
-        if body is not None and self.joint_map is not None:
-            own, body = read_joint_map(self.joint_map).of_both(clip.skeleton, body)
+        clip, body, joint_map = self.files.load(source), _skeleton(self.to), self.files.joint_map
+        if body is not None and joint_map is not None:
+            own, body = read_joint_map(joint_map).of_both(clip.skeleton, body)
             clip = replace(clip, skeleton=own)
         else:
-            clip = named_by(clip, self.joint_map)
+            clip = named_by(clip, joint_map)
         if self.fps is not None:
             clip = resample(clip, self.fps)
         if body is None:

@@ -34,13 +34,13 @@ class Forecasting:
     def stamp(self) -> Mapping[str, Any]:
         """The options as JSON data. Raises KinemaError for an unknown model or an unreadable `end`."""
         if self.end is not None:
-            files.load(self.end, unit=self.files.unit)
+            files.load(self.end, unit=self.files.unit, up=self.files.up)
         return _facts(self, self._model)
 
     def open(self) -> Do:
         """Load the model; the function writes one or several futures of a file."""
         pipeline = open_pipeline(self._model)
-        end = None if self.end is None else files.load(self.end, unit=self.files.unit)
+        end = None if self.end is None else files.load(self.end, unit=self.files.unit, up=self.files.up)
         constraints = self.constraints.read(self.files.unit)
 
         def do(piece: Piece) -> Made:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 _MotionOrKeypoints = Annotated[
     Path,
     Parameter(
-        help="BVH, NPZ, or keypoints: an OpenPose folder, or JSON of AlphaPose, COCO, MMPose or MediaPipe. Or a folder "
-        "of motion files; OUT is then a folder too."
+        help="A motion file of any format, or keypoints: an OpenPose folder, or JSON of AlphaPose, PoseFlow, COCO, "
+        "MMPose or MediaPipe. Or a folder of motion files; OUT is then a folder too."
     ),
 ]
 

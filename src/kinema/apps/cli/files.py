@@ -15,9 +15,10 @@ from rich.table import Table
 
 from kinema.apps.cli.console import note
 from kinema.apps.cli.many import ONE, ManyFiles, run_many, suffix_of
-from kinema.apps.cli.options import AllowUnmatched, JointMapFile, Json, Out
+from kinema.apps.cli.options import AllowUnmatched, Inline, JointMapFile, Json, Out
 from kinema.core.errors import UsageError, unknown_name
 from kinema.motion.names import Rest
+from kinema.pipeline.requests import FileOptions, SourceOptions
 
 if TYPE_CHECKING:
     from kinema.io.summary import Summary
@@ -28,9 +29,8 @@ if TYPE_CHECKING:
 def info(
     file: Path,
     *,
-    unit: float | None = None,
-    source_fps: float | None = None,
-    source_skeleton: str | None = None,
+    source: Annotated[SourceOptions | None, Inline] = None,
+    write_map: Annotated[Path | None, Parameter(name="--write-map")] = None,
     as_json: Json = False,
 ) -> None:
     """Show what a motion file holds, and what looks wrong with it.
@@ -38,19 +38,18 @@ def info(
     Parameters
     ----------
     file
-        A BVH, NPZ, CSV or exponential-map text.
-    unit
-        Metres per file unit: 0.01 for centimetres. Default for BVH: inferred from the size of the body.
-    source_fps
-        Frames per second of the file, if it has none or a wrong one.
-    source_skeleton
-        The skeleton of the file (cmu38, h36m32 ...), if it has none.
+        A motion file of any format (docs/files.md), or a folder of OpenPose frames.
+    write_map
+        Also write a joint map (TOML) with the joints that were found, to edit and use with --map.
     """
     from kinema.io.summary import summarise
-    from kinema.motion.skeletons import skeleton
 
-    body = None if source_skeleton is None else skeleton(source_skeleton)
-    summary = summarise(file, fps=source_fps, unit=unit, skeleton=body)
+    summary = summarise(file, **(source or SourceOptions()).arguments())
+    if write_map is not None:
+        from kinema.motion.retargeting.joint_map import write_map as write_joint_map
+
+        write_joint_map((source or SourceOptions()).load(file).skeleton, write_map)
+        note(f"the joint map is in {write_map}: edit it, and use it with --map {write_map}")
     if as_json:
         print(json.dumps(asdict(summary), indent=2))
         return
@@ -73,10 +72,7 @@ def convert(
     format_: Annotated[str | None, Parameter(name="--format")] = None,
     fps: float | None = None,
     to: str | None = None,
-    unit: float | None = None,
-    source_fps: float | None = None,
-    source_skeleton: str | None = None,
-    map_: JointMapFile = None,
+    files: Annotated[FileOptions | None, Inline] = None,
     allow_unmatched: AllowUnmatched = False,
     rest: Rest = "auto",
     blender: bool | Path = False,
@@ -87,23 +83,17 @@ def convert(
     Parameters
     ----------
     source
-        A BVH, NPZ, CSV or exponential-map text; or a folder of them.
+        A motion file of any format (docs/files.md); or a folder of them.
     target
         The file to write: .bvh, .npz, .glb, .csv, .fbx or .txt; or the folder for the results.
     out
         The same as TARGET.
     format_
-        For a folder: the format of the results. Default: the format of each file.
+        The format of the result; amass: AMASS's layout in an .npz. Default: by the suffix; in a folder as each file.
     fps
         Resample to this many frames per second; the duration stays.
     to
         Retarget to this skeleton (canon17, smpl24 ...), as `kinema retarget` does.
-    unit
-        Metres per unit of the source. Default for BVH: inferred from the size of the body.
-    source_fps
-        Frames per second of the source, if it has none or a wrong one.
-    source_skeleton
-        The skeleton of the source (cmu38, h36m32 ...), if it has none.
     rest
         The rest pose of BVH, GLB and FBX: tpose, source (the source's own), or auto (a T-pose, except BVH to BVH).
     blender
@@ -121,7 +111,10 @@ def convert(
             got=f"{target.name} and --blender",
             cure="Only FBX is written through Blender: leave out --blender.",
         )
-    work = Converting(fps, to, unit, source_fps, source_skeleton, map_, rest, through, allow_unmatched)
+    from kinema.io.formats import FORMATS
+
+    named = format_ if format_ in FORMATS else None
+    work = Converting(fps, to, files or FileOptions(), rest, through, allow_unmatched, named)
     if source.is_dir():
         return run_many(work, source, target, many, suffix_of(format_))
     clip, pairing = work.done(source)
@@ -141,9 +134,8 @@ def retarget_file(
     out: Out = None,
     map_: JointMapFile = None,
     lock_feet_: Annotated[bool, Parameter(name="--lock-feet", negative="", show_default=False)] = False,
-    unit: float | None = None,
+    options: Annotated[SourceOptions | None, Inline] = None,
     target_unit: float | None = None,
-    source_fps: float | None = None,
     allow_unmatched: AllowUnmatched = False,
     as_json: Json = False,
 ) -> None:
@@ -152,28 +144,25 @@ def retarget_file(
     Parameters
     ----------
     source
-        The motion: BVH, NPZ or exponential-map text. Positions become rotations by inverse kinematics.
+        The motion, in a file of any format. Positions become rotations by inverse kinematics.
     target
-        A motion file of the other body, or the name of a skeleton (smpl24, lafan22, cmu38 ...).
+        A motion file of the other body, a character (.glb, .vrm), or the name of a skeleton (smpl24, lafan22 ...).
     out
-        The file to write: .bvh, .npz, .csv or .glb. Default: SOURCE.retargeted.bvh in this folder.
+        The file to write: .bvh, .npz, .csv or .glb (a character keeps its mesh). Default: SOURCE.retargeted.bvh in this
+        folder.
     lock_feet_
         Keep standing feet in place.
-    unit
-        Metres per unit of SOURCE (BVH): 0.01 for centimetres.
     target_unit
         Metres per unit of TARGET (BVH).
-    source_fps
-        Frames per second of SOURCE, if it has none or a wrong one.
     """
-    from kinema.io.formats import load_clip, save
+    from kinema.io.formats import save
     from kinema.motion.feet.contacts import foot_contacts
     from kinema.motion.feet.lock import lock_feet
     from kinema.motion.motion import Motion
     from kinema.motion.retargeting import direction_errors, pair_joints, retarget
     from kinema.motion.retargeting.joint_map import graph_note, read_joint_map
 
-    clip, body = load_clip(source, unit=unit, fps=source_fps), _body_of(target, target_unit)
+    clip, body = (options or SourceOptions()).load(source), _body_of(target, target_unit)
     there = body.skeleton if isinstance(body, Motion) else body
     if map_ is not None:
         here, there = read_joint_map(map_).of_both(clip.skeleton, there)
@@ -217,21 +206,38 @@ def _body_of(target: str, unit: float | None) -> Motion | Skeleton:
 
 
 def _rows(summary: Summary) -> list[tuple[str, str]]:
-    rows = [("file", f"{summary.file} ({summary.format})")]
+    length = "px" if summary.unit_name == "px" else "m"
+    rows = [("file", f"{summary.file} ({summary.format})"), ("what", summary.what)]
+    if len(summary.people) > 1:
+        rows.append(("people", f"{len(summary.people)}: {', '.join(summary.people[:12])}; --person takes one"))
     if summary.batch:
         rows.append(("batch", f"{' x '.join(map(str, summary.batch))} clips; the facts below are of the first"))
     ends = f" and {summary.end_sites} end sites" if summary.end_sites else ""
     kind = "" if summary.rotations else ", positions only"
     rows.append(("joints", f"{summary.joints}{ends}{kind}"))
+    missing = f" (not found: {', '.join(summary.canon17_missing)})" if summary.canon17_missing else ""
+    rows.append(("canon17", f"{summary.canon17_matched}/17 joints matched{missing}"))
     written = f" (written {summary.frame_time} s per frame)" if summary.frame_time else ""
     rows.append(("frames", f"{summary.frames} at {summary.fps:g} per second{written}"))
     rows.append(("duration", f"{summary.duration:.2f} s"))
-    if summary.unit is not None:
+    if length == "px":
+        rows.append(("unit", "pixels, y down"))
+        if summary.picture is not None:
+            left, top, right, bottom = summary.picture
+            rows.append(("picture", f"seen from ({left:.0f}, {top:.0f}) to ({right:.0f}, {bottom:.0f}) px"))
+    elif summary.unit is not None:
         how = "; inferred from the size of the body, --unit METRES overrides it" if summary.unit_inferred else ""
         rows.append(("unit", f"{summary.unit_name or 'given'}: {summary.unit:g} m{how}"))
-    rows.append(("up", summary.up))
-    rows.append(("height", f"{summary.height:.2f} m"))
-    missing = f" (not found: {', '.join(summary.canon17_missing)})" if summary.canon17_missing else ""
-    rows.append(("canon17", f"{summary.canon17_matched}/17 joints matched by name{missing}"))
+    turned = f"; in the file {summary.up_in_file}" if summary.up_in_file != summary.up else ""
+    rows.append(("up", f"{summary.up}{turned} ({summary.up_reason})"))
+    rows.append(("height", f"{summary.height:.{0 if length == 'px' else 2}f} {length}"))
+    if summary.unseen:
+        rows.append(("unseen", f"{summary.unseen}; {summary.gaps} gaps" if summary.gaps else summary.unseen))
+    if summary.floor is not None:
+        rows.append(("floor", f"the lowest joint is at y = {summary.floor:.2f} m"))
+    if (feet := summary.feet) is not None:
+        slides = "" if feet.slides is None else f", slide {100 * feet.slides:.1f} cm/s"
+        off = f", {100 * feet.floats:.0f} cm up at the lowest, {100 * feet.sinks:.0f} cm sunk"
+        rows.append(("feet", f"stand in {feet.stand:.0%} of the frames{slides}{off}"))
     rows += [("channels", f"{order} on {count} joints") for order, count in summary.channel_orders.items()]
     return rows

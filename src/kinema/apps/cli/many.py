@@ -55,6 +55,8 @@ def suffix_of(format_: str | None) -> str | None:
         return None
     from kinema.io.formats import FORMATS
 
+    if format_ in FORMATS and FORMATS[format_].save is not None:
+        return FORMATS[format_].suffixes[0]
     suffixes = [suffix for one in FORMATS.values() if one.save is not None for suffix in one.suffixes]
     if (wanted := f".{format_.lower().lstrip('.')}") not in suffixes:
         raise unknown_name("format", format_, [suffix.lstrip(".") for suffix in suffixes])

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from kinema.apps.cli.console import note
+from kinema.apps.cli.options import Inline
 from kinema.core.errors import UsageError
+from kinema.pipeline.requests import SourceOptions
 
 if TYPE_CHECKING:
     from kinema.motion.motion import Clip
@@ -34,13 +36,14 @@ def view(
     port: int = 8080,
     open_: Annotated[bool, Parameter(name="--open")] = True,
     fps: float | None = None,
+    source: Annotated[SourceOptions | None, Inline] = None,
 ) -> None:
     """View a motion: write a page that opens from disk, and open it if there is a display.
 
     Parameters
     ----------
     file
-        BVH, NPZ or exponential-map text. Of several samples the first is solid, the others are pale.
+        A motion file of any format. Of several samples the first is solid, the others are pale.
     output
         The page to write. Default: FILE with .html.
     live
@@ -52,12 +55,11 @@ def view(
     open_
         Open the page in the web browser.
     fps
-        Frames per second of the file, if it has none.
+        The same as --source-fps.
     """
-    from kinema.io.formats import load_clip
     from kinema.viz.page import page
 
-    panel = _panel(load_clip(file, fps=fps))
+    panel = _panel(_load(file, source, fps))
     if live:
         from kinema.viz.scene import serve  # viser takes a second to import
 
@@ -75,6 +77,11 @@ def view(
         webbrowser.open(target.resolve().as_uri())
 
 
+def _load(file: Path, source: SourceOptions | None, fps: float | None) -> Clip:
+    options = source or SourceOptions()
+    return (options if fps is None else replace(options, source_fps=fps)).load(file)
+
+
 def render(
     file: Path,
     /,
@@ -87,6 +94,7 @@ def render(
     from_: Annotated[float | None, Parameter(name="--from")] = None,
     to: float | None = None,
     fps: float | None = None,
+    source: Annotated[SourceOptions | None, Inline] = None,
     action: str | None = None,
     window: int = 0,
     clip: str | None = None,
@@ -96,7 +104,7 @@ def render(
     Parameters
     ----------
     file
-        BVH, NPZ, exponential-map text, or a file of `kinema forecast --samples-out` or `kinema eval --answers`.
+        A motion file of any format, or a file of `kinema forecast --samples-out` or `kinema eval --answers`.
     output
         The picture to write: .png, .gif or .mp4. Default: FILE with .gif.
     size
@@ -112,7 +120,7 @@ def render(
     to
         End, in seconds.
     fps
-        Frames per second of the file, if it has none.
+        The same as --source-fps.
     action
         For a file of --samples-out: the action. Default: the first.
     window
@@ -121,7 +129,6 @@ def render(
         For a file of --answers: the clip. Default: the first.
     """
     from kinema.core.atomic import atomic_path
-    from kinema.io.formats import load_clip
     from kinema.protocols.forecasting.sample_file import is_sample_file
     from kinema.protocols.inbetweening.answer_file import is_answer_file
     from kinema.viz import film, raster
@@ -142,7 +149,7 @@ def render(
     elif is_sample_file(file):
         panel = _sample_panel(file, action, window)
     else:
-        panel = _panel(load_clip(file, fps=fps))
+        panel = _panel(_load(file, source, fps))
     if kind == ".png":
         picture = raster.strip(
             panel, count=frames or 8, height=height, theme=theme, view=view, start=from_, stop=to, sharpness=3

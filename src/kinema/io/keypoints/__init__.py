@@ -86,7 +86,7 @@ def read(path: Path | str, *, fps: float | None, size: tuple[float, float] | Non
     if fps is None:
         raise FormatError(
             where=path.name, expected="a frame rate, which keypoint files do not hold", got="none",
-            cure="Give it: fps=..., or --source-fps.",
+            cure="Say it: --source-fps 30 (fps=30).",
         )  # fmt: skip
     recording = _recording(path, size)
     tracks: dict[str, list[Sighting | None]] = {}

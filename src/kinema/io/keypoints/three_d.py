@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 
 from kinema.core.errors import FormatError, KinemaWarning, unknown_name
-from kinema.io.keypoints.tracks import damaged, field, frame_number, listed, numbers, read_pages
+from kinema.io.keypoints.tracks import damaged, field, listed, numbers, read_pages, whole
 from kinema.motion.motion import Points
 from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons import skeleton
@@ -53,9 +53,11 @@ def load(path: Path | str, *, fps: float | None = None, person: str | None = Non
     seen: dict[str, dict[int, Float[np.ndarray, "joint 4"]]] = {}
     for index, frame in enumerate(listed(frames, path.name)):
         where = f"{path.name}, frame {index}"
-        number = next((frame_number(frame[key]) for key in ("frame", "frame_id", "index") if key in frame), index)
+        if not isinstance(frame, dict):
+            raise damaged(where, "a JSON object", type(frame).__name__)
+        named = next((frame[key] for key in ("frame", "frame_id", "index") if key in frame), index)
         for who, values in _people(frame, where).items():
-            seen.setdefault(who, {})[index if number is None else number] = values
+            seen.setdefault(who, {})[whole(named, where)] = values
     if not seen:
         raise damaged(path.name, "at least one person in one frame", "none", "Lower the detector's threshold.")
     if person is not None and person not in seen:
