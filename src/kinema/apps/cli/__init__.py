@@ -33,7 +33,7 @@ app = App(
 )
 
 for _name, _target, _help in (
-    ("demo", "demo:demo", "Run the shipped models on procedural motion; write a page, a GIF, a BVH and a GLB."),
+    ("demo", "demo:demo", "Run the shipped models, on a recording too; write a page, a GIF, a BVH and a GLB."),
     ("forecast", "forecast:forecast", "Forecast what comes next."),
     ("upsample", "complete:upsample", "Add frames between those of a clip: slow motion, a higher frame rate."),
     ("inbetween", "complete:inbetween", "Fill the gap between two clips, or between the key frames of one."),

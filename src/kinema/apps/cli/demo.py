@@ -14,14 +14,14 @@ from kinema.apps.cli.options import OutRequired
 
 
 def demo(*, out: OutRequired = Path("kinema-demo"), seed: int = 0) -> None:
-    """Run the shipped models on procedural motion; needs no data, no network and no GPU.
+    """Run the shipped models on a recording and on procedural motion; needs no network and no GPU.
 
     Parameters
     ----------
     out
         The folder to write to.
     seed
-        The seed of the motion; another seed, another performer.
+        The seed of the procedural motion; another seed, another performer.
     """
     stderr.print("loading torch ...")
     from kinema.apps.demo import MODEL

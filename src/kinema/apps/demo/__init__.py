@@ -1,4 +1,4 @@
-"""The demo: every shipped system on procedural motion. Nothing is pre-computed."""
+"""The demo: every shipped system on a recording and on procedural motion. Nothing is pre-computed."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def demo(
     `runs` replaces shipped models by run folders, by the name of the shipped model ("smrnet" ...).
     """
     began, folder, cast = time.perf_counter(), Path(folder), Cast(dict(runs or {}))
-    say("making procedural motion and the most likely future")
+    say("forecasting the most likely future")
     best, main, panel = one_best(cast, seed)
     say("sampling many futures")
     parts = [many_futures(cast, seed), best]
@@ -84,8 +84,8 @@ def _write(folder: Path, parts: Sequence[DemoPart], main: Answer, panel: Panel) 
     text = sections_text(
         [part.section for part in parts],
         title="kinema: forecast, fill, repair and generate human motion",
-        lead="Five systems ran on this machine just now. The motion is procedural, and no model was trained on this "
-        "body. Every table has a trivial baseline for comparison.",
+        lead="Five systems ran on this machine just now. The recorded walk is from the CMU archive; no model was "
+        "trained on it. The other motion is procedural. Every table has a trivial baseline for comparison.",
         links=[Link(name, note) for name, note in _NOTES.items()],
     )
     write_text(folder / "index.html", text)
@@ -98,7 +98,7 @@ def _report(
     report = {
         "kinema": VERSION,
         "seed": seed,
-        "data": "procedural motion, made by this run; the shipped models were trained on motion capture",
+        "data": "a recorded walk (CMU 12_01, not in any training) and procedural motion, made by this run",
         "parts": {
             title: {
                 "made_by": told[title],

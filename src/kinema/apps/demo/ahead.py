@@ -9,7 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinema.apps.demo.part import SHOWN, Cast, DemoPart, DemoScores, missing, pose
-from kinema.data.synthetic import perform, sequence
+from kinema.data.samples import sample
+from kinema.data.synthetic import perform
 from kinema.metrics.stochastic import best_of
 from kinema.motion.motion import Motion
 from kinema.pipeline.forecasting import Answer
@@ -30,9 +31,9 @@ _FIRST, _EVERY, _ANCHORS = 1.0, 0.25, 6  # seconds before the first forecast, se
 _MANY_STARTS = (1.0, 1.7)  # seconds: starts of the scored futures
 
 
-def hero(seed: int) -> Motion:
-    """The clip of the demo's files: a walk, then a wave."""
-    return sequence([("walk", 3.0), ("wave", 2.5)], fps=FPS, seed=seed)
+def hero() -> Motion:
+    """The clip of the demo's files: a recorded walk, on which no shipped model was trained."""
+    return sample("walk")
 
 
 def many_futures(cast: Cast, seed: int) -> DemoPart:
@@ -44,12 +45,12 @@ def many_futures(cast: Cast, seed: int) -> DemoPart:
         return DemoPart(Section(title, (), lead, (note,)))
     pipeline = open_pipeline(found)
     shown = (
-        ("walk, then wave", hero(seed), 2.0),
+        ("walk, recorded", hero(), 2.0),
         ("kick", _clip("kick", seed), 1.0),
         ("squat", _clip("squat", seed), 1.2),
     )
     panels = [_fan(name, clip, pipeline, now, seed) for name, clip, now in shown]
-    note = Note(f"{MANY}, a diffusion model trained on real motion capture; this body is new to it.")
+    note = Note(f"{MANY}, a diffusion model trained on motion capture; these clips are new to it.")
     about = "Pale: ten samples. Solid: the ground truth, which the model did not see."
     scores = _many_scores(pipeline, seed)
     return DemoPart(Section(title, panels, f"{lead} {about}", (note,), scores.table(), "large"), scores)
@@ -66,9 +67,9 @@ def one_best(cast: Cast, seed: int) -> tuple[DemoPart, Answer, Panel]:
         rows,
         f"Mean pose error in mm, relative to the pelvis, over {', '.join(ACTIONS)}. The last row holds the last pose.",
     )
-    main = _cut(pipelines[0], hero(seed), 2.0)
+    main = _cut(pipelines[0], hero(), 2.0)
     parts = [
-        ("walk, then wave", hero(seed), main, pipelines[0]),
+        ("walk, recorded", hero(), main, pipelines[0]),
         ("run", clips["run"], _cut(pipelines[0], clips["run"], 1.6), pipelines[0]),
         ("kick", clips["kick"], _cut(pipelines[1], clips["kick"], 1.6), pipelines[1]),
         ("squat", clips["squat"], _cut(pipelines[1], clips["squat"], 1.6), pipelines[1]),
