@@ -63,11 +63,11 @@ def test_a_pose_that_does_not_move_gives_finite_motion(smrnet: Path, walk: Path,
     assert torch.isfinite(found.points().positions).all()
 
 
-def test_a_body_with_some_of_the_joints_is_answered_and_one_with_none_is_refused(
+def test_a_body_that_lacks_limbs_and_one_of_unknown_joints_are_refused(
     smrnet: Path, write_bvh: Writer, tmp_path: Path, capsys: Captured
 ) -> None:
-    assert run("forecast", smrnet, write_bvh(40), "--seconds", "0.2", "-o", tmp_path / "some.bvh") == 0
-    capsys.readouterr()
+    assert run("forecast", smrnet, write_bvh(40), "--seconds", "0.2", "-o", tmp_path / "some.bvh") == 2
+    assert "no right leg, no left arm, no right arm" in capsys.readouterr().err
     strange = SMALL_BVH
     for name in ("Hips", "Spine", "Head", "LeftUpLeg", "LeftFoot"):
         strange = strange.replace(name, "Part" + name[::-1])
