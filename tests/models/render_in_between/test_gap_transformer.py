@@ -205,3 +205,12 @@ def test_the_tree_of_a_body_places_joints_as_kinematics_do() -> None:
     places = body.positions(quat_xyzw_to_rotmat(turned.turns).transpose(-1, -2), turned.hips)
     assert torch.allclose(places, clip.points().positions, atol=1e-4)  # a tenth of a millimetre
     assert torch.allclose(body.features(body.unchained(turned)), representation().encode(clip), atol=ROUNDING)
+
+
+def test_it_can_be_trained_after_it_was_asked() -> None:
+    """Tables that are kept between questions must not be tensors of inference mode."""
+    query = asked(features(), KEYS)
+    answer(query)
+    torch.manual_seed(0)
+    fresh = GapTransformer.Config().tiny().build(feature_shape(representation(), 0))
+    fresh.loss(Batch(query, features()), "model")["loss"].backward()

@@ -306,12 +306,16 @@ def node_times(span: float) -> tuple[float, ...]:
     return tuple((node + 1) * span / (count + 1) for node in range(count))
 
 
-@lru_cache(maxsize=1024)
 def spline_weights(span: float, times: tuple[float, ...]) -> Float[Tensor, "N node"]:
     """What each node, the keys among them, counts at some times: the cubic spline through them."""
+    return torch.from_numpy(_spline_weights(span, times))
+
+
+@lru_cache(maxsize=1024)  # arrays: a tensor that was made in inference mode could not be trained with
+def _spline_weights(span: float, times: tuple[float, ...]) -> Float[np.ndarray, "N node"]:
     nodes = np.array((0.0, *node_times(span), span))
     spline = CubicSpline(nodes, np.eye(len(nodes)), axis=0)
-    return torch.from_numpy(np.asarray(spline(np.clip(times, 0.0, span)), dtype=np.float64))
+    return np.asarray(spline(np.clip(times, 0.0, span)), dtype=np.float64)
 
 
 def pair_features(time: Float[Tensor, " N"], span: float) -> Float[Tensor, "N N _"]:
