@@ -91,6 +91,10 @@ def test_a_report_says_what_was_done_and_why() -> None:
     assert "beats every curve on gaps of 0.533333 to 1.03333 s" in segment.why
     assert segment.bone_drift is not None
     assert segment.bone_drift < 1e-4
+    known[40:57] = False
+    (segment,) = complete(WALK[:60], known=known).report.segments
+    assert segment.method == "pchip"
+    assert "above 1 s" in segment.why
     known[:] = False
     known[5] = known[9] = True
     report = complete(WALK[:60], known=known).report

@@ -27,7 +27,7 @@ from kinema.pipeline.requests import (
 
 REQUESTS: dict[str, type] = {one.verb: one for one in get_args(Request)}
 # Clips are arguments of the Python verbs and no options; a schedule and styles are other forms of its action.
-CLIPS = {"self", "clip", "first", "second", "end"}
+CLIPS = {"self", "clip", "first", "second", "end", "constraints"}
 ONLY_OPTIONS = {"every", "whole", "schedule", "style"}
 
 

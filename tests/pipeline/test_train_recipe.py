@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from kinema.core.atomic import temporary_prefix
 from kinema.core.errors import CheckpointError, MissingDataError, UsageError
 from kinema.core.lock import hold
 from kinema.core.query import Batch, Query
@@ -51,7 +52,8 @@ def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_run_that_was_killed_before_its_first_save_can_be_started_again(tmp_path: Path) -> None:
-    for name in ("log.jsonl", "model-00000000.safetensors", ".state-00000000.safetensors.xyz.safetensors"):
+    unfinished = temporary_prefix("state-00000000.safetensors") + "xyz.safetensors"
+    for name in ("log.jsonl", "model-00000000.safetensors", unfinished):
         (tmp_path / name).write_text("")
     with pytest.raises(MissingDataError, match="Start it without --resume"):
         train(small(), tmp_path, resume=True, means=CPU)
