@@ -297,6 +297,31 @@ def test_a_trc_gives_named_points_in_metres_and_a_blank_is_unseen(tmp_path: Path
         load_points(tmp_path / "bad.trc")
 
 
+def test_a_c3d_gives_its_markers(tmp_path: Path) -> None:
+    """markers.c3d: five markers of ezc3d in millimetres, 100 frames per second."""
+    pytest.importorskip("ezc3d", reason="pip install 'kinema[c3d]'")
+    clip = load_points(CASES / "markers.c3d")
+    assert (clip.fps, clip.frames, set(clip.skeleton.joints)) == (100, 3, {"LASI", "RASI", "C7", "LANK", "RANK"})
+    assert float(clip.positions[0, clip.skeleton.index("C7"), 2]) == pytest.approx(1.45)
+    (tmp_path / "cut.c3d").write_bytes((CASES / "markers.c3d").read_bytes()[:300])
+    with pytest.raises(FormatError, match="a whole C3D file"):
+        load_points(tmp_path / "cut.c3d")
+
+
+def test_an_array_of_freemocap_is_known_by_its_number_of_points(tmp_path: Path) -> None:
+    marks = np.array([list(mark.values())[:3] for mark in world(1)[0]["pose_world_landmarks"][0]])  # type: ignore[index]
+    whole = np.full((4, 553, 3), np.nan)  # body, hands and face, millimetres, z up; one point unseen
+    whole[:, :33] = marks @ np.array([[1, 0, 0], [0, 0, -1], [0, -1, 0]]) * 1000
+    whole[2, 15] = np.nan
+    np.save(tmp_path / "mediapipe_skeleton_3d.npy", whole)
+    with pytest.warns(KinemaWarning, match="the mm"):
+        clip = load_points(tmp_path / "mediapipe_skeleton_3d.npy", fps=30)
+    assert clip.skeleton.name == "mediapipe33"
+    assert find_up(clip).axis == "y"
+    assert clip.confidence is not None
+    assert float(clip.confidence[2, 15]) == 0
+
+
 def test_a_csv_with_a_column_per_coordinate_is_read(tmp_path: Path) -> None:
     """FreeMoCap's mediapipe_body_3d_xyz.csv: millimetres, z up, no rate."""
     whole = load_points(CASES / "unreal_ik_bones.bvh")

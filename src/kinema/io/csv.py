@@ -209,7 +209,8 @@ def _read(path: Path) -> _Table:
     if missing := [name for name in needed if name not in head]:
         expected = f"columns {', '.join(needed)}"
         got = f"none called {', '.join(missing)}"
-        raise FormatError(where=f"{path.name}, line {lines[0] if lines else 1}", expected=expected, got=got, cure=_CURE)
+        where, cure = f"{path.name}, line {lines[0] if lines else 1}", "Name the columns so, or NAME_x, NAME_y, NAME_z."
+        raise FormatError(where=where, expected=expected, got=got, cure=cure)
     if not table.rows:
         raise FormatError(where=path.name, expected="at least one frame", got="none", cure=_CURE)
     for row, words in enumerate(table.rows):

@@ -411,6 +411,6 @@ def _no_file(path: Path) -> UsageError:
     if path.is_dir():
         return UsageError(expected="a motion file", got=f"the folder {path}", cure="Name one file in it.")
     there = {other.stem: other for other in sorted(path.parent.glob("*"))}
-    near = difflib.get_close_matches(path.stem, there, n=1)  # without suffixes, by which all files are alike
+    near = difflib.get_close_matches(path.stem, there, n=1, cutoff=0.7)  # suffixes make all alike
     cure = f"Did you mean {there[near[0]]}?" if near else f"`ls {path.parent}` lists the files that are there."
     return UsageError(expected="a motion file", got=f"no file at {path}", cure=cure)

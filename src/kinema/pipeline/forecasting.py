@@ -113,6 +113,12 @@ def forecast(
     seconds, samples, seed = request.seconds, request.samples, request.seed
     rate = adapter.representation.fps if adapter.representation else clip.fps
     seconds = seconds or (adapter.trained / rate if adapter.trained else 1.0)
+    if seconds * clip.fps < 0.999:  # the next frame is further away
+        raise UsageError(
+            expected=f"a future of at least one frame, {1 / clip.fps:g} s at {clip.fps:g} frames per second",
+            got=f"{seconds:g} s",
+            cure=f"Say --seconds {1 / clip.fps:g}; or, where the file has its rate wrong, --source-fps {rate:g}.",
+        )
     frames = max(1, math.ceil(seconds * rate - 1e-6))
     own = adapter.recent(clip)
     known = ForecastConstraints(request.hold, end).known(adapter, own, frames) if constrained else None
