@@ -1,7 +1,8 @@
 # Two commands for a fresh machine with Python >= 3.11 and make:
 #   make demo   set everything up and show every system at work; leaves kinema-demo/index.html
 #   make test   set everything up and run the tests
-# Both may be repeated; what is installed already is not installed again. `make docs` builds the documentation site.
+# Both may be repeated; what is installed already is not installed again. `make docs` builds the documentation site,
+# `make wheel` what can be installed elsewhere.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -18,7 +19,7 @@ BLENDER := .venv-blender
 NUMERIC := tests/geometry tests/metrics tests/representations tests/motion tests/nn tests/proof \
   tests/protocols/forecasting tests/training/test_golden_losses.py
 
-.PHONY: demo test test-isa lint docs bench fuzz kills blender clean
+.PHONY: demo test test-isa lint docs bench fuzz kills blender wheel wheel-check clean
 
 demo: $(VENV)/.installed
 	$(BIN)/kinema demo
@@ -48,6 +49,16 @@ fuzz: $(VENV)/.installed-test
 
 kills: $(VENV)/.installed-test
 	$(BIN)/python tests/kills/kills_run.py --kills 50
+
+# The sdist, and the wheel that is built from it; weights and samples are in both.
+wheel: $(VENV)/bin/python
+	$(PIP) install 'build>=1.2'
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+
+# The wheel in an environment of its own, in an empty folder; torch and the other packages are those of $(VENV).
+wheel-check: wheel $(VENV)/.installed
+	.ci/wheel-check dist $(BIN)/python
 
 blender: $(BLENDER)/.installed
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from command import run
+from kinema.apps.cli.doctor import slow_parts
 from kinema.data.synthetic import Synthetic
 from kinema.io.formats import load, load_clip
 from kinema.motion.motion import Motion
@@ -77,8 +78,32 @@ def test_a_released_checkpoint_becomes_a_run_that_training_starts_from(tmp_path:
 def test_doctor_finds_a_whole_installation(capsys: Captured) -> None:
     assert run("doctor") == 0
     out = capsys.readouterr().out
-    for part in ("torch", "viser", "simlpe-cmu", "everything that kinema needs is installed"):
+    for part in ("torch build", "precision", "viser", "simlpe-cmu", "everything that kinema needs is installed"):
         assert part in out
+    assert ("CPU only" in out) == (torch.version.cuda is None and torch.version.hip is None)
+
+
+FAST: dict[str, Any] = {
+    "threads": 2, "cores": 2, "has_onednn": True, "vectors": "AVX512", "has_gpu_driver": False, "uses_gpu": False,
+    "environment": {},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changed", "what", "cure"),
+    [
+        ({"threads": 1, "environment": {"OMP_NUM_THREADS": "1"}}, "1 of 2 cores", "unset OMP_NUM_THREADS"),
+        ({"threads": 1}, "1 of 2 cores", "set OMP_NUM_THREADS=2"),
+        ({"has_onednn": False}, "no oneDNN", "pip install"),
+        ({"vectors": "DEFAULT", "environment": {"ATEN_CPU_CAPABILITY": "default"}}, "vector", "unset ATEN"),
+        ({"has_gpu_driver": True}, "an NVIDIA GPU that torch does not use", "CUDA build"),
+    ],
+)
+def test_doctor_says_what_is_slow_and_what_helps(changed: dict[str, Any], what: str, cure: str) -> None:
+    assert slow_parts(**FAST) == []
+    ((said, helps),) = slow_parts(**{**FAST, **changed})
+    assert what in said
+    assert cure in helps
 
 
 def test_several_futures_are_a_file_each(write_bvh: Callable[..., Path], tmp_path: Path, capsys: Captured) -> None:

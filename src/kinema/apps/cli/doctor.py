@@ -8,6 +8,7 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Mapping
 
 from rich.console import Console
 from rich.table import Table
@@ -62,12 +63,75 @@ def _machine() -> list[tuple[str, str, str]]:
 
     data = os.environ.get("KINEMA_DATA", "")
     precision = precision_of("auto", pick_device("auto", Process()))
+    fast = "float32 and bfloat16" if precision.taken == "bfloat16" else "float32; bfloat16 is slow"
     browser = shutil.which("chromium") or shutil.which("google-chrome") or ""
     return [
         ("accelerator", torch.cuda.get_device_name() if torch.cuda.is_available() else "none; none is needed", ""),
-        ("training in", f"{precision.taken} (precision auto): {precision.why}", ""),
+        ("torch build", _build(), ""),
+        ("precision", f"{fast}: {precision.why}; training takes {precision.taken} (precision auto)", ""),
+        *(("slow", what, cure) for what, cure in _what_is_slow()),
         ("threads", str(torch.get_num_threads()), ""),
         ("shipped models", ", ".join(shipped_models()) or "none", ""),
         ("data folder", data or "not set", "" if data else "for the benchmarks: KINEMA_DATA=FOLDER, or --data FOLDER"),
         ("browser", browser or "none found", "" if browser else "any browser opens the pages that kinema writes"),
     ]
+
+
+def _build() -> str:
+    """For which devices torch was built, and what its kernels use on this processor."""
+    import torch
+
+    built = f"CUDA {torch.version.cuda}" if torch.version.cuda else f"ROCm {torch.version.hip}"
+    device = built if torch.version.cuda or torch.version.hip else "CPU only"
+    libraries = {"MKL": torch.backends.mkl.is_available(), "oneDNN": torch.backends.mkldnn.is_available()}
+    with_ = [name for name, there in libraries.items() if there]
+    vectors = torch.backends.cpu.get_cpu_capability()
+    return f"{device}; kernels for {vectors}; with {', '.join(with_) or 'neither MKL nor oneDNN'}"
+
+
+def _what_is_slow() -> list[tuple[str, str]]:
+    import torch
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return slow_parts(
+        threads=torch.get_num_threads(),
+        cores=cores,
+        has_onednn=torch.backends.mkldnn.is_available(),
+        vectors=torch.backends.cpu.get_cpu_capability(),
+        has_gpu_driver=shutil.which("nvidia-smi") is not None,
+        uses_gpu=torch.cuda.is_available(),
+        environment=os.environ,
+    )
+
+
+def slow_parts(
+    *,
+    threads: int,
+    cores: int,
+    has_onednn: bool,
+    vectors: str,
+    has_gpu_driver: bool,
+    uses_gpu: bool,
+    environment: Mapping[str, str],
+) -> list[tuple[str, str]]:
+    """What makes kinema slower than this machine allows, each with its cure; empty where nothing does.
+
+    `threads` are those of torch, `cores` those that this process may use, `vectors` is the level of torch's kernels.
+    """
+    found: list[tuple[str, str]] = []
+    if threads < cores:
+        limits = [name for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS") if name in environment]
+        by = f"unset {' '.join(limits)}" if limits else f"set OMP_NUM_THREADS={cores}, if nothing else needs the cores"
+        found.append((f"torch uses {threads} of {cores} cores", by))
+    if not has_onednn:
+        found.append(
+            ("torch has no oneDNN: matrix products and bfloat16 are slow", "pip install --force-reinstall torch")
+        )
+    if vectors == "DEFAULT":
+        limited = "ATEN_CPU_CAPABILITY" in environment
+        cure = "unset ATEN_CPU_CAPABILITY" if limited else "none here: the processor is older than AVX2"
+        found.append(("torch uses no vector instructions", cure))
+    if has_gpu_driver and not uses_gpu:
+        cure = "install torch's CUDA build; the versions of driver and CUDA must fit"
+        found.append(("this machine has an NVIDIA GPU that torch does not use", cure))
+    return found
