@@ -129,3 +129,12 @@ def test_z_up_files_are_seen_as_such(name: str) -> None:
     up = with_up(clip, "z").points().positions
     head = up[:, clip.skeleton.canonical("head"), 1]
     assert bool((head > up[:, clip.skeleton.index("l_ankle"), 1] + 1.0).all())
+
+
+def test_a_body_on_a_bed_is_not_turned_and_a_centred_one_with_y_down_is() -> None:
+    clip = lying("z")
+    bed = replace(clip, root=clip.root + torch.tensor([0.0, 0.5, 1.3]))
+    assert not find_up(bed).clear
+    down = from_up(standing("h36m17"), "-y", rest=True).points()
+    centred = replace(down, positions=down.positions - down.positions[:, :1])
+    assert (find_up(centred).axis, find_up(centred).clear) == ("-y", True)

@@ -65,7 +65,7 @@ _SIDE_WORD = re.compile(r"(left|right|左|右)", re.IGNORECASE)
 _SIDE_TOKEN = re.compile(r"(?:^|[-_. ])([lr]|l[ft]|rt)(?=[-_. ]|$)", re.IGNORECASE)
 _SIDE_START = re.compile(
     r"^(?:([lr])(?=[A-Z_. ]|(?:hip|should|shldr|fore|hand|thigh|shin|foot|buttock|collar|eye|pinky|ring|mid|index|"
-    r"thumb|femur|tibia|toe|humerus|radius|wrist|finger|clav|joint|knee|ankle|elbow|calf|upper|lower))"
+    r"thumb|femur|tibia|toe|humerus|radius|wrist|finger|clav|joint|knee|ankle|elbow|calf|upper|lower|arm|leg))"
     r"|([LR])(?=[A-Z]{1,2}[a-z]))"
 )
 _SIDE_END = re.compile(r"(?:[-_. ]([lrLR])(?=_end\d*$|\d)|(?<=[a-z])([LR])(?=$|[-_. ]|\d))")
@@ -112,7 +112,8 @@ def canon_by_name(joints: Sequence[str]) -> dict[str, str]:
             continue
         side, part = (canon[0], canon[2:]) if canon[1] == "_" else ("", canon)
         from_ = every if canon in EXTREMITIES else inner
-        for stem in _SIDED[part] if side else _MIDDLE[part]:
+        stems = (*_SIDED[part], *(f"{stem}1" for stem in _SIDED[part])) if side else _MIDDLE[part]
+        for stem in stems:
             name = from_.get((side, stem))
             if name is not None and name not in found.values():
                 found[canon] = name
@@ -190,5 +191,6 @@ def _longest(names: Sequence[str]) -> str:
 
 
 def _side_free(prefix: str) -> str:
-    """A prefix up to the side in it, if there is one: a body of one side keeps its side."""
-    return re.sub(r"(?:left|right|左|右|(?<![a-zA-Z])[lrLR][-_. ]?)$", "", prefix, flags=re.IGNORECASE)
+    """A prefix up to the side or the number at its end, if there is one: a body of one side keeps its side."""
+    prefix = re.sub(r"[^-_. ]*\d$", "", prefix)
+    return re.sub(r"(?:left|right|左|右|(?<![^-_. ])[lrLR][-_. ]?)$", "", prefix, flags=re.IGNORECASE)

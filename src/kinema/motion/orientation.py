@@ -22,7 +22,7 @@ AXES = ("x", "y", "z", "-x", "-y", "-z")
 _LOOKED_AT = 256  # frames, spread over the clip
 _ALONG = 0.8  # cosine: a part of the body points along an axis
 _MOST = 0.7  # share of the frames that must agree
-_LYING = 0.4  # of the body's height: no standing body is so low
+_LYING = 0.45  # of the body's height: a body that lies or crawls is no higher
 _FLOOR = 0.06  # of the body's height: how far the lowest point may be from 0 on a floor, and how much it varies
 _HEAD = 1.16  # standing height over the way from the ankles to the head's joint
 _WAY = 0.72  # standing height over the longest way along the bones, from a hand to a foot
@@ -180,6 +180,13 @@ def _share(ways: Float[Tensor, "frame 3"], axis: str) -> float:
     return float((torch.nn.functional.normalize(ways, dim=-1) @ _vector(axis).to(ways) > _ALONG).float().mean())
 
 
+def _range(values: Tensor) -> tuple[float, float]:
+    """The 2nd and the 98th percentile."""
+    some = values[:: 1 + values.numel() // 10**6].float()
+    low, high = torch.quantile(some, torch.tensor([0.02, 0.98])).tolist()
+    return low, high
+
+
 def _by_limbs(skeleton: Skeleton, positions: Tensor, body: Tensor, top: tuple[int, ...], size: float) -> Up:
     def middle(part: str) -> Tensor:
         return positions[:, skeleton.indices((f"l_{part}", f"r_{part}"))].mean(1)
@@ -201,9 +208,10 @@ def _by_limbs(skeleton: Skeleton, positions: Tensor, body: Tensor, top: tuple[in
         return Up("y", clear=False, reason=f"the body stands along y in some frames, and along {axis} in most")
     if rests_along(skeleton, axis):
         return Up(axis, clear=True, reason=f"head above feet along {axis}, in the rest pose too")
-    low, high = (torch.quantile(body[..., 1].flatten()[:: 1 + body[..., 1].numel() // 10**6], q) for q in (0.02, 0.98))
-    if float(low) > -_FLOOR * size and float(high) < _LYING * size:
-        return Up("y", clear=False, reason=f"the body lies along {axis} on the floor y = 0")
+    low, high = _range(body[..., 1].flatten())
+    floor = abs(_range((body @ _vector(axis).to(body)).amin(1))[0]) < _FLOOR * size
+    if high - low < _LYING * size and (low > -_FLOOR * size or not floor):
+        return Up("y", clear=False, reason=f"the body lies along {axis}: all of it is within {high - low:.2g} along y")
     travel = middle("hip").amax(0) - middle("hip").amin(0)
     along = float(travel["xyz".index(axis[-1])])
     if along > size / 2 and along > float(travel.sum()) / 2:
@@ -219,7 +227,7 @@ def _by_floor(body: Tensor, size: float) -> Up:
     found: list[str] = []
     for axis in AXES:
         low = (body @ _vector(axis).to(body)).amin(1)
-        near, far = torch.quantile(low, torch.tensor([0.05, 0.95])).tolist()
+        near, far = _range(low)
         if abs(near) < _FLOOR * size and far - near < _FLOOR * size:
             found.append(axis)
     if len(found) == 1 or "y" in found:
