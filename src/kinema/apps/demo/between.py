@@ -141,8 +141,9 @@ def _model(cast: Cast) -> Adapter | None:
 
 def _by(model: Adapter | None, what: str) -> Note:
     if model is not None:
-        learnt = "trained on motion capture and on other procedural motion"
-        return Note(f"{what} by {MODEL}, {learnt}; auto uses it where it beat every curve, else the best curve.")
+        return Note(
+            f"{what} by {MODEL}, trained on motion capture alone; auto uses it where it beat every curve, else the best curve."
+        )
     return missing(MODEL, f"{what} by auto, the curve with the least error.")
 
 
