@@ -141,9 +141,8 @@ def _model(cast: Cast) -> Adapter | None:
 
 def _by(model: Adapter | None, what: str) -> Note:
     if model is not None:
-        return Note(
-            f"{what} by {MODEL}, trained on motion capture alone; auto uses it where it beat every curve, else the best curve."
-        )
+        chosen = "auto uses it where it beat every curve, else the best curve"
+        return Note(f"{what} by {MODEL}, trained on motion capture alone; {chosen}.")
     return missing(MODEL, f"{what} by auto, the curve with the least error.")
 
 
