@@ -134,3 +134,66 @@ def test_from_the_command_line(trained: Path, hub: Path, tmp_path: Path, capsys:
     assert "which has no weights" in capsys.readouterr().err
     assert run("models", "show", "simlpe-cmu") == 0
     assert run("models", "simlpe-cmu") == 0
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Path:
+    """A copy of a shipped model, to be forged."""
+    return Path(shutil.copytree(WEIGHTS / "simlpe-cmu", tmp_path / "hostile"))
+
+
+def forge(folder: Path, **changes: object) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **changes}))
+
+
+@pytest.mark.parametrize("name", ["../x.safetensors", "/etc/passwd", "a/b.safetensors", ".safetensors", 7, "x.pt"])
+def test_weights_have_a_plain_name_inside_the_folder(hostile: Path, tmp_path: Path, name: object) -> None:
+    shutil.copy(hostile / "model.safetensors", tmp_path / "x.safetensors")
+    forge(hostile, weights=name)
+    with pytest.raises(CheckpointError, match="plain name") as caught:
+        pull(str(hostile), tmp_path / "out")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "config.json", "README.md"])
+def test_links_out_of_the_folder_and_what_is_no_file_are_not_pulled(hostile: Path, tmp_path: Path, file: str) -> None:
+    (hostile / file).rename(tmp_path / "secret")
+    (hostile / file).symlink_to(tmp_path / "secret")
+    with pytest.raises(CheckpointError, match="link out of the folder"):
+        pull(str(hostile), tmp_path / "out")
+    (hostile / file).unlink()
+    (hostile / file).symlink_to("/dev/zero")
+    with pytest.raises(CheckpointError, match="link out of the folder"):
+        pull(str(hostile), tmp_path / "out")
+
+
+def test_the_links_of_the_hubs_own_cache_are_followed(hostile: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "models--me--walker"
+    (cache / "blobs").mkdir(parents=True)
+    (cache / "snapshots/1").mkdir(parents=True)
+    for number, file in enumerate(sorted(hostile.iterdir())):
+        file.rename(cache / f"blobs/{number}")
+        (cache / "snapshots/1" / file.name).symlink_to(f"../../blobs/{number}")
+    assert {file.name for file in pull(str(cache / "snapshots/1"), tmp_path / "out").iterdir()} == FILES
+
+
+def test_a_name_of_ten_thousand_letters_is_one_short_line(hostile: Path) -> None:
+    forge(hostile, licence="x" * 10_000)
+    with pytest.raises(CheckpointError, match="10000 letters") as caught:
+        open_pipeline(hostile)
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("change", [{"layers": 10**9}, {"layers": 10**5}, {"width": 10**7}])
+def test_a_config_that_asks_for_more_than_its_weights_is_refused_before_it_is_built(
+    hostile: Path, change: dict[str, int]
+) -> None:
+    recipe_ = json.loads((hostile / "config.json").read_text())["recipe"]
+    for stage in recipe_["stages"]:
+        stage["model"] |= {key: value for key, value in change.items() if key in stage["model"]}
+    assert recipe_ != json.loads((hostile / "config.json").read_text())["recipe"]
+    forge(hostile, recipe=recipe_)
+    with pytest.raises(CheckpointError, match="header of the weights"):
+        open_pipeline(hostile)

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kinema.core.budget import check_answer
 from kinema.core.errors import UsageError
 from kinema.core.progress import pieces
 from kinema.geometry.rotations import axis_angle_to_rotmat, identity_rotmat, rotvec_to_rotmat, slerp
@@ -29,12 +30,13 @@ def resample(clip: AnyClip, fps: float) -> AnyClip:
 
     Rotations by slerp, positions linearly; exact where an output time is an input time. Frames are never
     skipped. Rates that differ by less than the rounding of a file's frame time (5e-5) count as equal.
-    Raises UsageError where `fps` is not positive.
+    Raises UsageError where `fps` is not positive, or makes more frames than the budget allows.
     """
     if not fps > 0 or not math.isfinite(fps):
         raise UsageError(expected="a positive frame rate", got=f"{fps}", cure="Give fps in frames per second.")
     if fps == clip.fps:
         return clip
+    check_answer(clip.frames * fps / clip.fps, len(clip.skeleton))
     step = frame_step(clip.fps / fps)
     if step == 1:
         return replace(clip, fps=fps)

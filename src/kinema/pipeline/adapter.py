@@ -33,6 +33,8 @@ from kinema.representations.rotations import RotationVectorsConfig
 if TYPE_CHECKING:
     from kinema.recipes import Recipe, Stage
 
+_TOGETHER = 64  # samples at a time, so that memory is bounded and Ctrl-C is answered soon
+
 
 @dataclass(frozen=True, eq=False)
 class KnownFrames:
@@ -149,10 +151,12 @@ class Adapter:
     def predict(
         self, query: Query, samples: int, generator: torch.Generator
     ) -> Float[Tensor, "sample batch frame feat"]:
-        """Standardised features of the whole window."""
+        """Standardised features of the whole window, at most `_TOGETHER` samples at a time."""
         if self.model.training:
             self.model.eval()
-        return self.model.predict(query, samples, generator)
+        shares = [min(_TOGETHER, samples - begin) for begin in range(0, samples, _TOGETHER)]
+        parts = [self.model.predict(query, share, generator) for share in shares]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def look_back(self, fps: float) -> tuple[int, int]:
         """Frames of a clip at `fps` that the model reads, and that a forecast reads.

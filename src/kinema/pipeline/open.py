@@ -70,8 +70,8 @@ def model_identity(name: str | Path) -> str:
     if (folder := model_folder(name)) is None:
         return str(name)
     digest = hashlib.blake2b(digest_size=16)
-    for file in (CONFIG, str(RunFolder(folder).facts()["weights"])):
-        digest.update((folder / file).read_bytes() if (folder / file).is_file() else b"")
+    for file in (folder / CONFIG, RunFolder(folder).file()):
+        digest.update(file.read_bytes() if file.is_file() else b"")
     return digest.hexdigest()
 
 

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from kinema.core.budget import check_answer
 from kinema.core.constants import VERBS, Keys, Verb
 from kinema.core.errors import KinemaWarning, UsageError
 from kinema.models.base import Model
@@ -97,8 +98,9 @@ class Pipeline(ProtocolMethods):
         if self.adapter.representation is None:
             return ("forecast", *curve)
         model = self.adapter.model
-        forecasts: tuple[Verb, ...] = ("forecast",) if model.continues else ()
-        fills: tuple[Verb, ...] = _FILL if model.completes else ()
+        picture = "picture" in self.adapter.kinds  # those two verbs take motions
+        forecasts: tuple[Verb, ...] = ("forecast",) if model.continues and not picture else ()
+        fills: tuple[Verb, ...] = (_FILL[1:] if picture else _FILL) if model.completes else ()
         generates: tuple[Verb, ...] = ("generate",) if self.actions else ()
         return (*forecasts, *fills, *generates)
 
@@ -236,11 +238,13 @@ class Pipeline(ProtocolMethods):
 
         `other` is the clip in whose last pose a forecast ends, or the second clip of `inbetween`. "auto" passes the
         request on to the default model of its verb. The answer meets `constraints`, whose frames count from 0 in the
-        answer. Raises UsageError if the request or a constraint does not fit the clip or this pipeline.
+        answer. Raises UsageError if the request or a constraint does not fit the clip or this pipeline, and for an
+        answer above the budget (`kinema.core.budget`).
         """
         if self.name == AUTO and (model := default_model(request, end=other is not None)) != AUTO:
             return _default(model).ask(request, clip, other, constraints=constraints)  # pyright: ignore[reportCallIssue, reportArgumentType, reportUnknownVariableType] - any request
         self._answers(request.verb, clip, other)
+        self._check_size(request, clip, other)
         if isinstance(request, GenerateRequest):
             length = self.trained_seconds if request.seconds is None else request.seconds
             labels = request.labels(self.actions)
@@ -276,6 +280,24 @@ class Pipeline(ProtocolMethods):
         )
         return _constrained(done, constraints, known if request.key_mode == "exact" else None)
 
+    def _check_size(self, request: Request, clip: Clip | None, other: Motion | None) -> None:
+        """Raises UsageError if the answer is larger than the budget."""
+        if clip is None:
+            assert isinstance(request, GenerateRequest)
+            seconds = self.trained_seconds if request.seconds is None else request.seconds
+            body = self.trained().trained_representation().skeleton
+            check_answer(seconds * self.fps, len(body), request.samples)
+            return
+        frames, samples = float(clip.frames), 1
+        if isinstance(request, ForecastRequest):
+            frames, samples = (request.seconds or 0.0) * max(clip.fps, self.fps), request.samples
+        elif isinstance(request, UpsampleRequest):
+            frames *= request.target(clip.fps) / clip.fps
+        elif isinstance(request, InbetweenRequest):
+            frames += (request.frames or 0) + (other.frames if other else 0)
+            samples = request.samples
+        check_answer(frames, len(clip.skeleton), samples)
+
     def _repair(self, request: RepairRequest, clip: Clip) -> Completed:
         bad = None if request.frames is None else _named(clip, request.frames)
         done, kinds = repair(
@@ -293,7 +315,7 @@ class Pipeline(ProtocolMethods):
 
     def _answers(self, verb: Verb, *clips: object) -> None:
         trained = self.adapter is not None and self.adapter.representation is not None
-        if verb in _FILL and verb not in self.verbs and trained and self.trained().model.continues:
+        if verb in _FILL and not {verb, "upsample"} & {*self.verbs} and trained and self.trained().model.continues:
             note = f"{self.name} was not trained to fill gaps: it ignores the frames after a gap; auto uses them"
             warnings.warn(note, KinemaWarning, stacklevel=4)
         elif verb not in self.verbs:

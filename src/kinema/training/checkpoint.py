@@ -13,13 +13,15 @@ model.safetensors. Weights may be stored in half precision; they are read as flo
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -32,6 +34,7 @@ from kinema.motion.skeleton import Skeleton
 FORMAT_VERSION = 1
 CONFIG = "config.json"
 LOG = "log.jsonl"
+_LONGEST = 4096  # letters of a name or a text in config.json
 _REQUIRED = ("kinema", "recipe", "stage", "step", "skeleton", "trained_on", "licence", "weights")
 
 
@@ -111,23 +114,31 @@ class RunFolder:
             )
         if missing := [key for key in _REQUIRED if key not in found]:
             raise _damaged(file, f"no {', '.join(missing)}")
+        if (longest := max(map(len, _texts(found)))) > _LONGEST:
+            raise _damaged(file, f"a name or text of {longest} letters")
         return found
+
+    def file(self, kind: Literal["weights", "state"] = "weights") -> Path:
+        """The file that `config.json` names. Raises CheckpointError unless it is a plain file name of safetensors."""
+        name = self.facts()[kind]
+        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][\w.-]*\.safetensors", name):
+            raise _damaged(self.path / CONFIG, f"{kind} that are no plain name of a .safetensors file: {name!r:.80}")
+        return self.path / name
 
     def weights(self) -> dict[str, Tensor]:
         """The evaluated weights ("model." names) and statistics ("representation." names), as float32."""
-        tensors = read_tensors(self.path / str(self.facts()["weights"]))
+        tensors = read_tensors(self.file())
         return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
 
     def state(self) -> dict[str, Tensor]:
         """The state that resuming needs. Raises CheckpointError where the folder holds weights only."""
-        name = self.facts().get("state")
-        if name is None:
+        if self.facts().get("state") is None:
             raise CheckpointError(
                 expected=f"a run that can be resumed in {self.path}",
                 got="weights without the state of their training",
                 cure="Start a new run in another folder.",
             )
-        return read_tensors(self.path / str(name))
+        return read_tensors(self.file("state"))
 
 
 def write_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -153,6 +164,16 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
         return load_file(file)
     except (SafetensorError, OSError) as error:
         raise _damaged(file, f"{file.stat().st_size} bytes that cannot be read as such ({error})") from error
+
+
+def sizes_of(file: Path) -> tuple[int, int]:
+    """The count of tensors and of numbers in the header of safetensors. Raises CheckpointError as `read_tensors`."""
+    try:
+        with safe_open(file, "pt") as opened:
+            shapes = [opened.get_slice(name).get_shape() for name in opened.keys()]  # noqa: SIM118 - no mapping
+    except (SafetensorError, OSError) as error:
+        raise _damaged(file, f"bytes that cannot be read as such ({error})") from error
+    return len(shapes), sum(math.prod(shape) for shape in shapes)
 
 
 def skeleton_to_json(skeleton: Skeleton) -> dict[str, Any]:
@@ -184,6 +205,19 @@ def skeleton_from_json(data: Mapping[str, Any]) -> Skeleton:
             got=f"one that cannot be read ({error!r})",
             cure="Copy the checkpoint's config.json again, or train the model again.",
         ) from error
+
+
+def _texts(page: object) -> Iterator[str]:
+    """Every key and text of JSON data."""
+    if isinstance(page, str):
+        yield page
+    elif isinstance(page, Mapping):
+        for key, value in cast("Mapping[str, object]", page).items():
+            yield key
+            yield from _texts(value)
+    elif isinstance(page, list):
+        for value in cast("list[object]", page):
+            yield from _texts(value)
 
 
 def _damaged(file: Path, found: str) -> CheckpointError:

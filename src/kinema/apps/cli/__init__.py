@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from cyclopts import App, CycloptsError
 
 from kinema.apps.cli.console import note, shown_while_working
+from kinema.core.budget import allow
 from kinema.core.constants import VERSION
-from kinema.core.errors import KinemaError, KinemaWarning
+from kinema.core.errors import KinemaError, KinemaWarning, UsageError
 
 
 def _misused(error: CycloptsError) -> str:
@@ -26,7 +27,8 @@ def _misused(error: CycloptsError) -> str:
 
 app = App(
     name="kinema",
-    help="Forecast, fill, repair and generate human motion.",
+    help="Forecast, fill, repair and generate human motion.\n\nWith every command: --budget N allows answers of "
+    "N million joint poses (frames x joints x samples; 20).",
     version=VERSION,
     error_formatter=_misused,
     suppress_keyboard_interrupt=False,  # `main` answers it, with exit code 130
@@ -64,6 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
     warnings.formatwarning = _format_warning
     try:
         words = _with_samples(_renamed(sys.argv[1:] if arguments is None else arguments, note))
+        words = _budgeted(words)
         with shown_while_working(words):
             result = app(words, result_action="return_value")
     except KinemaError as error:
@@ -94,6 +97,20 @@ def _with_samples(arguments: Sequence[str]) -> list[str]:
     from kinema.data.samples import PREFIX, sample_file
 
     return [str(sample_file(word.removeprefix(PREFIX))) if word.startswith(PREFIX) else word for word in arguments]
+
+
+def _budgeted(words: list[str]) -> list[str]:
+    """The words without --budget, which is set. Raises UsageError where it is not a number."""
+    found = [place for place, word in enumerate(words) if word.partition("=")[0] == "--budget"]
+    for place in reversed(found):
+        _, equals, value = words[place].partition("=")
+        value = value if equals else "".join(words[place + 1 : place + 2])
+        try:
+            allow(float(value))
+        except ValueError as error:
+            raise UsageError(expected="--budget MILLIONS", got=f"'{value}'", cure="Use --budget 100.") from error
+        words = words[:place] + words[place + (1 if equals else 2) :]
+    return words
 
 
 def _renamed(arguments: Sequence[str], note: Callable[[str], None]) -> list[str]:

@@ -6,13 +6,19 @@ state and may be float16.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+import threading
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_buffer_registration_hook,
+    register_module_parameter_registration_hook,
+)
 
 from kinema.core.errors import CheckpointError, KinemaError
 from kinema.data.tasks import Forecast
@@ -22,7 +28,7 @@ from kinema.pipeline.adapter import Adapter, Card
 from kinema.recipes import Recipe, Stage
 from kinema.recipes.codec import from_json, to_json
 from kinema.representations.base import Anchor, Representation, Statistics
-from kinema.training.checkpoint import RunFolder, skeleton_from_json, skeleton_to_json
+from kinema.training.checkpoint import RunFolder, sizes_of, skeleton_from_json, skeleton_to_json
 
 
 def facts_of(
@@ -102,7 +108,9 @@ def load_model(folder: Path, name: str | None = None) -> Adapter:
         stage = stages[facts["stage"]]
         representation = recipe.representation.build(skeleton_from_json(facts["skeleton"]))
         take_statistics(representation, weights)
-        model = fresh_model(recipe, stage, feature_shape(representation, int(facts.get("classes", 0))))
+        shape = feature_shape(representation, int(facts.get("classes", 0)))
+        with _no_more_than(*sizes_of(run.file())):
+            model = fresh_model(recipe, stage, shape)
         model.load_state_dict(
             {name.removeprefix("model."): value for name, value in weights.items() if name.startswith("model.")}
         )
@@ -129,6 +137,36 @@ def load_model(folder: Path, name: str | None = None) -> Adapter:
     return Adapter(
         name or folder.name, model.eval(), representation, observed, trained, symmetric=recipe.symmetric, card=card
     )
+
+
+@contextlib.contextmanager
+def _no_more_than(tensors: int, numbers: int) -> Generator[None]:
+    """Modules that are built inside have about as many parameters as their file, by its header.
+
+    The stages before the last one and what is not stored may be as large again. Each tensor is counted before it is
+    filled, so that a config that asks for too much costs neither memory nor time. Raises CheckpointError.
+    """
+    builder, most, largest = threading.get_ident(), 20 * tensors + 1000, 20 * numbers + 10_000_000
+    count = size = 0
+
+    def add(_: nn.Module, name: str, value: Tensor | None) -> None:
+        nonlocal count, size
+        if value is None or threading.get_ident() != builder:
+            return
+        count, size = count + 1, size + value.numel()
+        if count > most or size > largest:
+            raise CheckpointError(
+                expected=f"a config for {numbers:,} numbers in {tensors} tensors, by the header of the weights",
+                got=f"one that asks for more than {min(count, most):,} tensors or {min(size, largest):,} numbers",
+                cure="Copy the whole folder again from its source, or repeat `kinema train`.",
+            )
+
+    hooks = (register_module_parameter_registration_hook(add), register_module_buffer_registration_hook(add))
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def take_statistics(representation: Representation, weights: Mapping[str, Tensor]) -> None:

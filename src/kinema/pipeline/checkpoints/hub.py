@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kinema.core.atomic import atomic_path, write_text
-from kinema.core.errors import KinemaError, MissingDataError, UsageError, require
+from kinema.core.errors import CheckpointError, KinemaError, MissingDataError, UsageError, require
 from kinema.pipeline.adapter import Adapter
 from kinema.pipeline.checkpoints.checkpoint import load_model
 from kinema.training.checkpoint import CONFIG, RunFolder
@@ -59,12 +59,12 @@ def pull(source: str, out: Path) -> Path:
     """Copy the model of a repository or folder to a new folder `out`.
 
     Raises UsageError if `out` is not empty, MissingDataError if there is no such model, CheckpointError if it is
-    damaged or of another version.
+    damaged, of another version, or a file of it is a link out of the folder or too large.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(expected=f"a new or empty folder at {out}", got="a file or a folder with files",
                          cure=f"Use a new folder, as --out {out}-2.")  # fmt: skip
-    folder = fetched(source) if source.startswith(PREFIX) else Path(source)
+    folder = fetched(source) if source.startswith(PREFIX) else _own_files(Path(source))
     _copy(folder, out, load_model(folder))
     return out
 
@@ -72,18 +72,40 @@ def pull(source: str, out: Path) -> Path:
 def fetched(source: str) -> Path:
     """The folder of a repository in the hub's cache, downloaded if necessary.
 
-    Raises UsageError for an invalid name or without huggingface_hub, MissingDataError if the download fails.
+    Raises UsageError for an invalid name or without huggingface_hub, MissingDataError if the download fails,
+    CheckpointError for files that are links to elsewhere or too large.
     """
     name, revision = _repository(source)
     hub = _hub()
     try:
-        return Path(hub.snapshot_download(name, revision=revision, allow_patterns=[CONFIG, "*.safetensors", CARD]))
+        folder = Path(hub.snapshot_download(name, revision=revision, allow_patterns=[CONFIG, "*.safetensors", CARD]))
     except Exception as error:  # the client's errors have no common base
         raise MissingDataError(
             expected=f"the model {name} of the hub",
             got=_line(error),
             cure="Copy the name from the model's page; for a private model run `hf auth login` first.",
         ) from error
+    return _own_files(folder)
+
+
+def _own_files(folder: Path) -> Path:
+    """The folder. Raises CheckpointError where a model's file is no regular file of it, or too large.
+
+    The hub's cache keeps files in "blobs" beside "snapshots" and links to them: these links are its own.
+    """
+    inside = [folder.resolve()]
+    if folder.parent.name == "snapshots":
+        inside.append((folder.parent.parent / "blobs").resolve())
+    for name, largest in (("*.safetensors", 16_000), (CONFIG, 64), (CARD, 4)):
+        for file in folder.glob(name):
+            real = file.resolve()
+            if not real.is_file() or real.parent not in inside or real.stat().st_size > largest * 1_000_000:
+                raise CheckpointError(
+                    expected=f"regular files in {folder}, and {name} of at most {largest} MB",
+                    got=f"{file.name}, a link out of the folder, no file, or larger",
+                    cure="Copy the model itself into the folder; do not link to it.",
+                )
+    return folder
 
 
 def called(source: str) -> str:
@@ -109,7 +131,7 @@ def _copy(folder: Path, out: Path, loaded: Adapter) -> None:
     """Copy weights and card, then the config: an interrupted copy is no model."""
     facts = {key: value for key, value in RunFolder(folder).facts().items() if key != "state"}
     with atomic_path(out / _WEIGHTS) as beside:
-        shutil.copyfile(folder / str(facts["weights"]), beside)
+        shutil.copyfile(RunFolder(folder).file(), beside)
     card = folder / CARD
     write_text(out / CARD, card.read_text(encoding="utf-8") if card.is_file() else _card(folder.name, loaded))
     write_text(out / CONFIG, json.dumps({**facts, "weights": _WEIGHTS}, indent=1) + "\n")
