@@ -1,12 +1,14 @@
 """What the README shows works as it stands there."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
+from command import run
 from kinema.apps.cli import app
-from kinema.data.synthetic import perform
+from kinema.data.samples import sample
 from kinema.io.formats import load, save
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
@@ -14,12 +16,24 @@ README = (Path(__file__).parents[1] / "README.md").read_text()
 
 def test_the_python_block_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    save(perform("walk", seconds=2.0, fps=30.0, seed=3), "walk.bvh")
     (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     exec(compile(block, "README.md", "exec", dont_inherit=True), {"__name__": "readme"})
-    whole, walk = load("walk-and-next.bvh"), load("walk.bvh")
-    assert whole.frames == walk.frames + 12  # 0.4 s at 30 frames per second
+    whole, walk = load("walk-and-next.bvh"), sample("walk")
+    assert whole.frames == walk.frames + 24  # 0.4 s at 60 frames per second
     assert whole.skeleton.joints == walk.skeleton.joints
+
+
+def test_the_verbs_of_the_table_and_the_constraint_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    save(sample("punch")[:60], "capture.bvh")
+    save(sample("run"), "mine.bvh")
+    verbs = README.split("## The verbs")[1].split("\n## ")[0]
+    commands = re.findall(r"^(?:\| `)?kinema ([^`\n]+)", verbs, re.MULTILINE)
+    assert len(commands) == 9
+    for command in commands:
+        words = shlex.split(command)
+        assert run(*words) == 0, command
+        assert Path(words[words.index("-o") + 1]).exists(), command
 
 
 def test_the_two_commands_stand_in_the_first_screen() -> None:
