@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import random
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,7 @@ from kinema.io import smpl
 from kinema.io.bvh.parser import MOST_JOINTS, parse_bvh
 from kinema.io.formats import load_clip, save, sniff
 from kinema.io.keypoints import read
+from kinema.motion.names import canon_by_name
 from kinema.training.checkpoint import RunFolder
 from kinema.training.log import JsonLines
 from small_bvh import SMALL_BVH, small_bvh_rows
@@ -300,6 +302,16 @@ def test_a_checkpoint_with_other_things_in_its_place(tmp_path: Path, change: dic
         load_model(tmp_path)
     else:
         refused(lambda: load_model(tmp_path))
+
+
+def test_a_name_of_many_thousand_letters_takes_no_memory_to_speak_of() -> None:
+    """Every beginning of every name was counted: two gigabytes for one of 70,000 letters."""
+    names = [f"prefix_{part}" for part in ("Hips", "Spine", "Head", "LeftUpLeg", "LeftFoot")]
+    tracemalloc.start()
+    assert canon_by_name([*names, "prefix_" + "a" * 70_000])["pelvis"] == "prefix_Hips"
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 64 << 20  # the names themselves and some copies of them
 
 
 def test_a_killed_run_leaves_no_temporary_tensors(tmp_path: Path) -> None:

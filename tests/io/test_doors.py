@@ -18,6 +18,7 @@ from kinema.geometry.rotations import rotvec_to_rotmat
 from kinema.io import keypoints
 from kinema.io.bvh import save as bvh_save
 from kinema.io.formats import load, load_clip, load_points, save
+from kinema.io.summary import summarise
 from kinema.io.upright import upright
 from kinema.motion.motion import Motion, Points
 from kinema.motion.orientation import find_up
@@ -550,3 +551,21 @@ def test_what_is_not_read_is_named_and_says_what_to_do(tmp_path: Path, name: str
     (tmp_path / name).write_bytes(b"something")
     with pytest.raises(KinemaError, match=what):
         load(tmp_path / name)
+
+
+def test_info_says_what_a_person_can_act_on() -> None:
+    points = summarise(CASES / "ap.json", fps=30)
+    assert (points.unit_name, points.up, points.people) == ("px", "-y", ("0",))
+    assert points.unseen == "6 frames unseen (9-14)"
+    assert points.gaps == 1
+    assert 300 < points.height < 500  # pixels
+    assert points.picture is not None
+    lying = summarise(CASES / "z_up.bvh")
+    assert (lying.up, lying.up_in_file, lying.canon17_matched) == ("y", "z", 17)
+    assert "z" in lying.up_reason
+    assert lying.feet is not None
+    assert lying.feet.sinks < 0.05
+    assert lying.floor == pytest.approx(0, abs=0.05)
+    people = summarise(CASES / "wham_output.pkl", fps=30)
+    assert people.people == ("0", "1")
+    assert any("2 frames are missing" in note for note in people.warnings)

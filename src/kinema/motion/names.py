@@ -165,6 +165,9 @@ def _plain(name: str) -> str:
     return re.sub(r"(?<!\d)0+(?=\d)", "", re.sub(r"[\W_]", "", name.lower())).removeprefix("joint")
 
 
+_LONGEST_SHARED = 64  # letters: a shared prefix is no longer, and a name of a damaged file may have many thousands
+
+
 def _unshared(names: list[str]) -> list[str]:
     """The names without the longest prefix and suffix that most of them share, and without numbers that count them."""
     inner = [name for name in names if not is_end_point(name)]
@@ -186,7 +189,7 @@ def _unshared(names: list[str]) -> list[str]:
 
 def _longest(names: Sequence[str]) -> str:
     """The longest beginning that most of the names have."""
-    counted = Counter(name[:end] for name in names for end in range(1, len(name)))
+    counted = Counter(name[:end] for name in names for end in range(1, min(len(name), _LONGEST_SHARED)))
     return max((start for start, count in counted.items() if count >= _OF_MOST * len(names)), key=len, default="")
 
 
