@@ -96,7 +96,7 @@ def parts_of(adapter: Adapter) -> dict[str, PortedNetwork]:
     model, representation = adapter.model, adapter.trained_representation()
     if not model.graphs:
         raise UsageError(
-            expected="a model of siMLPe, ConvSeq2Seq, SMRNet, Render-In-Between (not its released form) or PoseGPT",
+            expected="a model of siMLPe, ConvSeq2Seq, SMRNet or PoseGPT, or render-in-between-noisy, -2d or -3d",
             got=f"one of {type(model).__name__}, whose answer is not one network with inputs of fixed meaning",
             cure="Use the model in Python: kinema.open(NAME).",
         )
