@@ -81,7 +81,10 @@ def test_a_bad_file_stops_nobody_and_says_what_is_wrong(folder: Path) -> None:
     report = report_of(Doubling(), list(found.values()), 1.0)
     assert (report["done"], report["kept"], report["failed"]) == (3, 0, 2)
     assert [Path(row["file"]).name for row in report["files"]] == ["a.txt", "b.txt", "d.txt", "c.txt", "e.txt"]
-    json.dumps(report)
+    assert json.dumps(report)
+    handed = report_of(Doubling(), [found["a.txt"]], 1.0, folder.parent / "out")
+    assert handed["files"][0]["file"] == "../in/a.txt"
+    assert str(folder.parent.resolve()) not in json.dumps(handed)
 
 
 def test_what_is_done_is_kept_until_something_changes(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import pytest
@@ -15,6 +16,7 @@ from kinema.motion.skeletons import skeleton
 from kinema.pipeline.streaming import Forecaster, Ring
 
 FPS = 30
+HARDENED = perform("walk", seconds=1.0, fps=30.0, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -179,3 +181,39 @@ def test_a_ring_gives_its_newest_frames(walk: Motion) -> None:
         first = max(0, place - 3)
         assert times.tolist() == [float(each) for each in range(first, place + 1)]
         assert torch.equal(rows.root, walk.root[first : place + 1])
+
+
+@pytest.mark.parametrize("factor", [0.0, 5.0, -1.0])
+def test_a_matrix_that_is_no_rotation_is_refused(factor: float) -> None:
+    stream = Forecaster("zero-velocity", HARDENED.skeleton, 30.0)
+    with pytest.raises(UsageError, match="rotation matrices"):
+        stream.push(replace(HARDENED[:1], rotations=factor * HARDENED[:1].rotations))
+    assert stream.push(HARDENED[:1]) is None
+
+
+def test_a_clock_in_milliseconds_is_an_error_that_names_the_rate() -> None:
+    stream = Forecaster("zero-velocity", HARDENED.skeleton, 30.0)
+    for frame in range(11):
+        assert stream.push(HARDENED[frame : frame + 1], time=frame * 1000 / 30) is None
+    with pytest.raises(UsageError, match=r"0\.03 per second") as caught:
+        stream.push(HARDENED[11:12], time=11 * 1000 / 30)
+    assert "times in seconds" in caught.value.cure
+
+
+def test_threads_that_share_a_forecaster_lose_no_frame() -> None:
+    stream, failed = Forecaster("zero-velocity", HARDENED.skeleton, 30.0, seconds=0.1), list[BaseException]()
+
+    def push(count: int) -> None:
+        try:
+            for _ in range(count):
+                stream.push(HARDENED[:1])
+        except BaseException as error:  # noqa: BLE001 - shown below
+            failed.append(error)
+
+    threads = [threading.Thread(target=push, args=(75,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    assert stream._ring.now == pytest.approx(299 / 30)  # pyright: ignore[reportPrivateUsage]

@@ -16,18 +16,55 @@ import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
-from kinema.core.errors import KinemaError
+from kinema.core.errors import KinemaError, UsageError
+
+_inputs: set[str] | None = None
+_overwrite = False
+
+
+@contextlib.contextmanager
+def inputs_kept(*, on: bool) -> Generator[None]:
+    """Inside, a file that was read as a motion is not written to (`on`); the command line uses this."""
+    global _inputs, _overwrite
+    _inputs, _overwrite = set() if on else None, not on
+    try:
+        yield
+    finally:
+        _inputs, _overwrite = None, False
+
+
+def was_read(file: Path) -> None:
+    """Note that a file, or a folder of keypoints, is an input."""
+    if _inputs is not None and (file.is_dir() or file.is_file()):
+        _inputs.add(os.path.realpath(file))
+
+
+def may_overwrite() -> bool:
+    """Whether a folder's files may be replaced by their results: with --overwrite."""
+    return _overwrite
+
+
+def input_as_output(target: Path | str) -> UsageError:
+    """The error for an output that is an input, too."""
+    return UsageError(
+        expected="an output that is not the input",
+        got=f"{target} for both",
+        cure="Choose another --out, or allow it with --overwrite.",
+    )
 
 
 @contextlib.contextmanager
 def atomic_path(target: Path | str) -> Generator[Path]:
     """A path to write to; what it holds takes the place of `target` when the block ends well, and is removed when not.
 
-    Raises KinemaError, in one line, where the target is a folder, cannot be written to, or the disk is full.
+    Raises KinemaError, in one line, where the target is a folder, cannot be written to, or the disk is full, and
+    UsageError where it is an input of the command (`inputs_kept`).
     """
     target = Path(target)
     try:
         final = Path(os.path.realpath(target))
+        if _inputs and {str(final), str(final.parent)} & _inputs:
+            raise input_as_output(target)
         before = final.stat() if final.exists() else None
         if before is not None and stat.S_ISDIR(before.st_mode):
             raise IsADirectoryError(21, "it is a folder")

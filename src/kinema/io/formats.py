@@ -5,13 +5,17 @@ A module is imported when a file of its format is met: to look at one file must 
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
-from collections.abc import Callable
+import sys
+import tempfile
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from kinema.core.atomic import was_read
 from kinema.core.errors import FormatError, KinemaError, UsageError, unknown_name
 from kinema.io.upright import UpAxis, upright
 from kinema.motion.motion import Clip, Motion, Points
@@ -19,6 +23,7 @@ from kinema.motion.names import Rest
 from kinema.motion.skeleton import Skeleton
 
 __all__ = ["FORMATS", "Format", "LoadOptions", "SaveOptions", "load", "load_clip", "load_points", "save", "sniff"]
+_LARGEST_STREAM = 2 * 10**9  # bytes that are read from a pipe
 
 
 @dataclass(frozen=True)
@@ -188,12 +193,19 @@ def load_clip(
 
     `format` is sniffed where it is not given. `fps`, `unit` (metres per file unit) and `skeleton` say what the file
     does not, or overrule it; `up` is the axis of the file that is up (see `kinema.io.upright`), `person` one of several
-    people, `picture` the width and height in pixels of a picture of which a file gives shares. Raises UsageError where
+    people, `picture` the width and height in pixels of a picture of which a file gives shares. A pipe, and "-" for
+    standard input, are read to their end first. Raises UsageError where
     there is no such file, FormatError where it is not whole.
     """
     path = Path(path)
+    if str(path) == "-" or path.is_fifo() or path.is_char_device():
+        with _copied(path) as whole:
+            return load_clip(
+                whole, format=format, fps=fps, unit=unit, skeleton=skeleton, up=up, person=person, picture=picture
+            )
     if not path.is_file() and not _is_keypoints(path):
         raise _no_file(path)
+    was_read(path)
     row = _row(format or sniff(path))
     if row.load is None:
         raise FormatError(
@@ -212,6 +224,24 @@ def load_clip(
         raise KinemaError(
             expected=f"a file that may be read: {path}", got="permission denied", cure="Change its permissions."
         ) from error
+
+
+@contextlib.contextmanager
+def _copied(path: Path) -> Generator[Path]:
+    """A file with what a pipe, or standard input ("-"), gives until its end. Raises UsageError above two gigabytes."""
+    name = "stdin" if str(path) == "-" else path.name
+    with tempfile.TemporaryDirectory(prefix="kinema-") as folder, (Path(folder) / name).open("wb") as file:
+        with contextlib.nullcontext(sys.stdin.buffer) if name == "stdin" else path.open("rb") as source:
+            while block := source.read(1 << 20):
+                file.write(block)
+                if file.tell() > _LARGEST_STREAM:
+                    raise UsageError(
+                        expected=f"at most {_LARGEST_STREAM // 10**9} GB from {name}",
+                        got="more",
+                        cure="Save it as a file first, and give that.",
+                    )
+        file.flush()
+        yield Path(file.name)
 
 
 def load(

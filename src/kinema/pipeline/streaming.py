@@ -7,6 +7,7 @@ frame and calls `Pipeline.forecast`, so the result equals the batch forecast of 
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -28,6 +29,7 @@ _SAME_TIME = 1e-6  # seconds
 _CHECKED_AFTER = 12  # frames, after which their rate is compared with `fps`
 _WRONG = 1.5  # largest ratio of the two rates
 _HIGHEST = 1000.0  # frames per second
+_BENT = 0.02  # how far R transposed R may be from 1: rotations that were rounded to two decimals
 
 
 class Forecaster:
@@ -36,7 +38,8 @@ class Forecaster:
     Frames are `Motion`s of one frame on one skeleton. Times are in seconds on any rising clock; without times, frames
     are 1 / `fps` apart. Uneven and lost frames are interpolated linearly (rotations by slerp). After a pause longer
     than `longest_gap` seconds the past is cleared. For values that are not finite, `missing` "refuse" raises an error,
-    and "fill" interpolates the joint, for at most `longest_gap` seconds.
+    and "fill" interpolates the joint, for at most `longest_gap` seconds. Threads may share a forecaster: one at a time
+    is served.
     """
 
     @classmethod
@@ -88,6 +91,8 @@ class Forecaster:
         self.longest_gap = max(longest_gap, 1.5 / fps)
         self._own, self._whole = pipeline.trained().look_back(self.fps)
         self._ring = Ring(2 * self._whole + 2)
+        self._pauses: list[float] = []  # seconds; those after which frame upon frame cleared the past
+        self._lock = threading.RLock()
         # Raises errors now and not with the first frame; it also warms the model up.
         pipeline.forecast(rest_pose(skeleton, self.fps), seconds=seconds, samples=samples, seed=seed)
 
@@ -105,12 +110,15 @@ class Forecaster:
 
     def reset(self) -> None:
         """Clear the past, for another body or take."""
-        self._ring.clear()
+        with self._lock:
+            self._ring.clear()
+            self._pauses.clear()
 
     def push(self, frame: Motion, *, time: float | None = None) -> Motion | None:
         """`observe`, then `futures`."""
-        self.observe(frame, time=time)
-        return self.futures()
+        with self._lock:
+            self.observe(frame, time=time)
+            return self.futures()
 
     def observe(self, frame: Motion, *, time: float | None = None) -> None:
         """Store a frame without a forecast.
@@ -118,23 +126,30 @@ class Forecaster:
         Raises UsageError, and stores nothing, unless it is one frame of the skeleton with finite values (or `missing`
         is "fill") and a later time. Also raises it when frames come at another rate than `fps`.
         """
-        self._check(frame)
-        known = _known(frame)
-        if self.missing == "refuse" and not bool(known.all()):
-            raise _not_finite(self.skeleton, known)
-        at = self._time(time)
-        if len(self._ring) and at - self._ring.now > self.longest_gap:
-            self._ring.clear()
-        self._ring.add(frame, known, at)
-        self._check_rate()
+        with self._lock:
+            self._check(frame)
+            known = _known(frame)
+            if self.missing == "refuse" and not bool(known.all()):
+                raise _not_finite(self.skeleton, known)
+            _check_rotations(frame, known)
+            at = self._time(time)
+            pause = at - self._ring.now if len(self._ring) else 0.0
+            if pause > self.longest_gap:
+                self._ring.clear()
+                self._pauses.append(pause)
+            elif pause:
+                self._pauses.clear()
+            self._ring.add(frame, known, at)
+            self._check_rate()
 
     @torch.inference_mode()
     def futures(self) -> Motion | None:
         """The futures after the newest frame, batch shape (samples,), at the rate `fps`; None until `ready`."""
-        if not self.ready:
-            return None
-        answer = self.pipeline.forecast(self.clip(), seconds=self.seconds, samples=self.samples, seed=self.seed)
-        return answer.samples
+        with self._lock:
+            if not self.ready:
+                return None
+            answer = self.pipeline.forecast(self.clip(), seconds=self.seconds, samples=self.samples, seed=self.seed)
+            return answer.samples
 
     @torch.inference_mode()
     def clip(self) -> Motion:
@@ -181,11 +196,14 @@ class Forecaster:
         return float(time)
 
     def _check_rate(self) -> None:
-        if len(self._ring) != _CHECKED_AFTER:
+        if len(self._pauses) == _CHECKED_AFTER - 1:
+            step = sorted(self._pauses)[len(self._pauses) // 2]
+        elif len(self._ring) == _CHECKED_AFTER:
+            step = self._ring.usual_step()
+        else:
             return
-        step = self._ring.usual_step()
         if not 1 / _WRONG < step * self.fps < _WRONG:
-            self._ring.clear()
+            self.reset()
             raise UsageError(
                 expected=f"frames about {1 / self.fps:.4f} s apart ({self.fps:g} per second)",
                 got=f"{step:.4f} s ({1 / step:.4g} per second)",
@@ -271,6 +289,20 @@ def _known(frame: Motion) -> Tensor:
     known = frame.rotations[0].isfinite().all(-1).all(-1)
     known[0] &= frame.root[0].isfinite().all()
     return known if frame.offsets is None else known & frame.offsets[0].isfinite().all(-1)
+
+
+def _check_rotations(frame: Motion, known: Tensor) -> None:
+    """Raises UsageError where a known joint has a matrix that is no rotation."""
+    turned = frame.rotations[0][known].double()
+    bent = (turned.mT @ turned - torch.eye(3, dtype=torch.float64)).abs().amax((-2, -1))
+    wrong = (bent > _BENT) | (torch.linalg.det(turned) < 0)
+    if bool(wrong.any()):
+        joint = frame.skeleton.joints[int(known.nonzero()[wrong][0])]
+        raise UsageError(
+            expected="rotation matrices: orthogonal, with determinant 1",
+            got=f"another matrix for {joint}",
+            cure="Make matrices with kinema.geometry.rotations, which has one function for each kind of rotation.",
+        )
 
 
 def _not_finite(skeleton: Skeleton, known: Tensor) -> UsageError:

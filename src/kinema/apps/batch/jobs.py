@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, TextIO, cast
 
-from kinema.core.atomic import temporary_prefix, write_text
+from kinema.core.atomic import input_as_output, may_overwrite, temporary_prefix, write_text
 from kinema.core.constants import VERSION
 from kinema.core.errors import KinemaError, KinemaWarning, UsageError
 from kinema.core.lock import hold
@@ -86,16 +86,19 @@ def pieces_in(folder: Path, out: Path, *, patterns: Sequence[str], suffix: str |
     files have the same target.
     """
     folder, out = folder.resolve(), out.resolve()
-    if folder == out:
+    if folder == out and not may_overwrite():
         raise UsageError(expected="another folder for the results", got=f"{out} for both",
-                         cure=f"Type -o {folder.name}-out.")  # fmt: skip
+                         cure=f"Type -o {folder.name}-out, or --overwrite.")  # fmt: skip
     found = sorted({path for pattern in patterns for path in folder.rglob(pattern) if path.is_file()})
     pieces: dict[Path, Piece] = {}
     for path in found:
         place = path.relative_to(folder)
-        if any(part.startswith(".") for part in place.parts) or path.is_relative_to(out):
+        own = path.is_relative_to(out) and not folder.is_relative_to(out)
+        if own or any(part.startswith(".") for part in place.parts):
             continue
         target = out / (place if suffix is None else place.with_suffix(suffix))
+        if target in found and not may_overwrite():
+            raise input_as_output(target)
         if target in pieces:
             raise UsageError(
                 expected="files with different results",
@@ -159,14 +162,19 @@ def lost(piece: Piece, how: str) -> Outcome:
     return Outcome(piece, "failed", error=_parts("a process that finishes the file", how, cure))
 
 
-def report_of(work: Work, outcomes: Sequence[Outcome], seconds: float) -> dict[str, Any]:
-    """A job as JSON data: counts, time, and a row for every file."""
+def report_of(work: Work, outcomes: Sequence[Outcome], seconds: float, out: Path | None = None) -> dict[str, Any]:
+    """A job as JSON data: counts, time, and a row for every file, whose paths are relative to the folder `out`."""
+    start = (out or Path()).resolve()
+
+    def near(path: Path) -> str:
+        return Path(os.path.relpath(path.resolve(), start)).as_posix()
+
     count = {status: sum(one.status == status for one in outcomes) for status in ("done", "kept", "failed")}
     rows = [
         {
-            "file": str(one.piece.source),
+            "file": near(one.piece.source),
             "status": one.status,
-            "files": [str(path) for path in one.files],
+            "files": [near(path) for path in one.files],
             "seconds": one.seconds,
             **({"facts": dict(one.facts)} if one.facts else {}),
             **({"error": dict(one.error)} if one.error else {}),

@@ -183,13 +183,14 @@ class OnRay:
         ray = require("ray", "which distributes work over machines", "ray")
         ours = not ray.is_initialized()
         if ours:
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
             try:
                 ray.init(address=self.address, log_to_driver=False, logging_level="ERROR", configure_logging=True)
             except (ConnectionError, RuntimeError, ValueError) as error:
                 raise UsageError(
                     expected=f"a Ray cluster at {os.environ.get('RAY_ADDRESS', self.address)}",
                     got=str(error).split("\n")[0].rstrip("."),
-                    cure="Start one: `ray start --head` here, `ray start --address HEAD:6379` on the others.",
+                    cure="Start one: `ray start --head --node-ip-address 127.0.0.1 --disable-usage-stats`.",
                 ) from error
         try:
             yield from _share_out(_RayCrew(ray, work), pieces, self.jobs)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from cyclopts import App, CycloptsError
 
 from kinema.apps.cli.console import note, shown_while_working
+from kinema.core.atomic import inputs_kept
 from kinema.core.budget import allow
 from kinema.core.constants import VERSION
 from kinema.core.errors import KinemaError, KinemaWarning, UsageError
@@ -28,7 +29,7 @@ def _misused(error: CycloptsError) -> str:
 app = App(
     name="kinema",
     help="Forecast, fill, repair and generate human motion.\n\nWith every command: --budget N allows answers of "
-    "N million joint poses (frames x joints x samples; 20).",
+    "N million joint poses (frames x joints x samples; 20), --overwrite writes over an input.",
     version=VERSION,
     error_formatter=_misused,
     suppress_keyboard_interrupt=False,  # `main` answers it, with exit code 130
@@ -67,7 +68,10 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         words = _with_samples(_renamed(sys.argv[1:] if arguments is None else arguments, note))
         words = _budgeted(words)
-        with shown_while_working(words):
+        overwrite = "--overwrite" in words
+        # cyclopts takes "-" for an option, and "./-" is the same path
+        words = ["./-" if word == "-" else word for word in words if word != "--overwrite"]
+        with shown_while_working(words), inputs_kept(on=not overwrite):
             result = app(words, result_action="return_value")
     except KinemaError as error:
         print(f"kinema: {error}", file=sys.stderr)

@@ -85,7 +85,7 @@ def forecast(
         return 0
     if file is None:
         file = Path(what)
-        if not file.exists() or (file / "config.json").is_file():
+        if (not file.exists() and str(file) != "-") or (file / "config.json").is_file():
             raise UsageError(
                 expected="a motion FILE, or a model and then a FILE",
                 got=f"'{what}' alone, which is not a motion file",

@@ -94,8 +94,8 @@ def run_pieces(
         for outcome in run_job(work, pieces, out, engine_of(many.engine, many.jobs)):
             outcomes.append(outcome)
             bar.update(task, completed=len(outcomes), description=outcome.piece.source.name[-30:])
-    page = report_of(work, outcomes, time.monotonic() - begun)
     path = report or out / REPORT
+    page = report_of(work, outcomes, time.monotonic() - begun, path.parent)
     write_text(path, json.dumps(page, indent=1) + "\n")
     _show(outcomes, page["seconds"])
     print(json.dumps(page) if as_json else path)
