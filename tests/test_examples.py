@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 import sys
 from pathlib import Path
@@ -40,3 +41,19 @@ def test_each_of_them_is_short() -> None:
     assert set(LEFT) <= {path.name for path in EXAMPLES.glob("*.py")}
     for name in LEFT:
         assert len((EXAMPLES / name).read_text().splitlines()) < 30, name
+
+
+NOTEBOOKS = {
+    "your_clip.ipynb": {"forecast.bvh", "between.bvh"},
+    "train_on_your_folder.ipynb": {"takes", "runs"},
+}
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_the_cells_of_the_notebook_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    cells = json.loads((EXAMPLES / name).read_text())["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    assert all(not cell["outputs"] for cell in cells if cell["cell_type"] == "code")  # outputs are not kept
+    exec(compile("\n".join(code), name, "exec", dont_inherit=True), {"__name__": "notebook"})
+    assert NOTEBOOKS[name] <= {path.name for path in tmp_path.iterdir()}
