@@ -191,3 +191,11 @@ def test_what_all_names_share_is_dropped_and_a_side_is_not() -> None:
     assert sides_and_stems(["Spine1", "Spine2", "Spine3", "Spine4", "Spine5"])[0] == ("", "spine1")
     sketchfab = [f"{name}_0{number}" for number, name in enumerate(skeleton("lafan22").joints, 10)]
     assert set(CANON17) <= set(canon_by_name(sketchfab))
+
+
+@pytest.mark.parametrize("shape", ["rope", "star"])
+def test_thousands_of_joints_without_a_body_are_no_body(shape: str) -> None:
+    count = 2000
+    parents = tuple(range(-1, count - 1)) if shape == "rope" else (-1, *[0] * (count - 1))
+    offsets = torch.randn(count, 3, generator=torch.Generator().manual_seed(1))
+    assert not Skeleton(shape, tuple(f"q{j}" for j in range(count)), parents, offsets).aliases

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
+from heapq import nlargest
 from itertools import combinations, pairwise
 
 import torch
@@ -29,6 +30,7 @@ _EQUAL = 0.1  # relative difference of the two branches of a pair
 _SHAPES = ((0.97, 0.35, 0.15), (0.9, 0.6, 0.6))
 _NO_END = 0.1  # cost of a limb without a foot or a hand, and four times as much where there are joints for one
 _LONGEST = 24  # joints of a limb that are looked at
+_WIDEST = 8  # branches of a joint that are looked at
 _VAGUE = ("root", "cog")  # names of a pelvis that other joints have as often
 
 
@@ -101,7 +103,6 @@ class _Tree:
     joints: Sequence[str]
     parents: Sequence[int]
     offsets: Float[Tensor, "joint 3"]
-    _reach: dict[tuple[int, int], tuple[float, int]] = field(default_factory=dict[tuple[int, int], tuple[float, int]])
 
     @cached_property
     def near(self) -> list[list[int]]:
@@ -184,19 +185,35 @@ class _Tree:
 
     def reach(self, joint: int, neighbour: int) -> tuple[float, int]:
         """How far it is to the furthest joint through a neighbour, and which one that is."""
-        if (joint, neighbour) not in self._reach:
-            bone = float((self.spots[joint] - self.spots[neighbour]).norm())
-            onward = [self.reach(neighbour, further) for further in self.near[neighbour] if further != joint]
-            far, end = max(onward, default=(0.0, neighbour))
-            self._reach[joint, neighbour] = bone + far, end if far > 0 else neighbour
-        return self._reach[joint, neighbour]
+        return self._reaches[joint, neighbour]
+
+    @cached_property
+    def _reaches(self) -> dict[tuple[int, int], tuple[float, int]]:
+        found: dict[tuple[int, int], tuple[float, int]] = {}
+        lengths: list[float] = self.offsets.norm(dim=-1).tolist()
+
+        def step(joint: int, onward: tuple[float, int], start: int) -> tuple[float, int]:
+            return lengths[joint] + onward[0], onward[1] if onward[0] > 0 else start
+
+        edges = list(enumerate(self.parents))[1:]
+        for joint, parent in reversed(edges):
+            below = [found[joint, child] for child in self.near[joint] if child != parent]
+            found[parent, joint] = step(joint, max(below, default=(0.0, joint)), joint)
+        furthest: dict[int, list[tuple[tuple[float, int], int]]] = {}
+        for joint, parent in edges:
+            if parent not in furthest:
+                furthest[parent] = nlargest(2, ((found[parent, other], other) for other in self.near[parent]))
+            above = [way for way, other in furthest[parent] if other != joint]
+            found[joint, parent] = step(joint, max(above, default=(0.0, parent)), parent)
+        return found
 
     def by_graph(self) -> Anatomy | None:
         """Legs, arms and trunk by lengths alone; None where there are no two pairs of limbs, or four legs."""
         size = max((self.reach(0, joint)[0] for joint in self.near[0]), default=0.0)
         pairs: list[tuple[float, int, int, int]] = []
         for joint in range(len(self.joints)):
-            for one, other in combinations(sorted(self.near[joint]), 2) if len(self.near[joint]) > 2 else ():
+            near = nlargest(_WIDEST, self.near[joint], key=lambda other, here=joint: self.reach(here, other)[0])
+            for one, other in combinations(sorted(near), 2) if len(near) > 2 else ():
                 first, second = self.reach(joint, one)[0], self.reach(joint, other)[0]
                 if min(first, second) > _BRANCH * size and abs(first - second) < _EQUAL * max(first, second):
                     pairs.append((min(first, second), joint, one, other))

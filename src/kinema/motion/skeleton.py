@@ -112,7 +112,7 @@ class Skeleton:
             near[parent].append(child)
         order, parents = [joint], [-1]
         for place, here in enumerate(order):
-            onward = [other for other in near[here] if other not in order]
+            onward = [other for other in near[here] if place == 0 or other != order[parents[place]]]
             order += onward
             parents += [place] * len(onward)
         spots = self.rest_positions[order]
