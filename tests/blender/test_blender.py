@@ -27,6 +27,7 @@ from kinema.models.base import Model
 from kinema.motion.edit import rest_pose
 from kinema.motion.motion import Motion
 from kinema.motion.names import is_end_point
+from kinema.motion.retargeting import retarget
 from kinema.motion.retargeting.rest_poses import with_rest
 from kinema.motion.skeletons import skeleton
 from kinema.pipeline.adapter import Card
@@ -36,6 +37,7 @@ from kinema.representations.rotations import RotationVectors
 pytestmark = [pytest.mark.blender, pytest.mark.xdist_group("blender")]
 ROOT = Path(__file__).parents[2]
 NEAR = 1e-4  # metres
+CASES = ROOT / "tests" / "io" / "cases"
 MINUTES = 5
 
 
@@ -99,6 +101,9 @@ def written(folder: Path, blender: str) -> dict[str, Motion]:
     for name, fps in (("film", 24 / 1.001), ("video", 60 / 1.001)):
         clips[f"{name}.bvh"] = walk(fps)
         files.save(walk(fps), folder / f"{name}.bvh")
+    character = files.load(CASES / "character.glb")
+    clips["hero.glb"] = retarget(walk(), character)  # into the character's own file
+    files.save(clips["hero.glb"], folder / "hero.glb")
     for name in ("walk", "odd", "film", "video"):
         files.save(clips[f"{name}.bvh"], folder / f"{name}.fbx", blender=blender)
         clips[f"{name}.fbx"] = clips[f"{name}.bvh"]
@@ -118,7 +123,7 @@ def written(folder: Path, blender: str) -> dict[str, Motion]:
 
 NAMES = (
     "walk.bvh", "walk.glb", "walk.fbx", "fast.bvh", "fast.glb", "odd.bvh", "odd.glb", "odd.fbx", "plain.bvh",
-    "film.bvh", "film.fbx", "video.bvh", "video.fbx", "slow.bvh", "next.bvh", "made.bvh",
+    "film.bvh", "film.fbx", "video.bvh", "video.fbx", "hero.glb", "slow.bvh", "next.bvh", "made.bvh",
 )  # fmt: skip
 
 
@@ -179,6 +184,15 @@ def test_a_skin_goes_with_the_body(observed: dict[str, Seen], name: str) -> None
     assert (joints.max(1) < high + 0.02).all()
     assert (joints.min(1) - low < 0.15).all()
     assert (high - joints.max(1) < 0.15).all()
+
+
+def test_an_fbx_is_read_as_it_was_written(blender: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(fbx.VARIABLE, blender)
+    files.save(walk(), tmp_path / "walk.fbx", blender=blender)
+    again = files.load(tmp_path / "walk.fbx")
+    assert (again.frames, again.fps) == (walk().frames, 30)
+    found = again.points().positions[:, again.skeleton.indices(walk().skeleton.joints)]
+    assert float((found - walk().points().positions).norm(dim=-1).max()) < NEAR
 
 
 def test_blender_that_cannot_is_said(blender: str, tmp_path: Path) -> None:

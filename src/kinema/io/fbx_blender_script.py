@@ -33,7 +33,7 @@ def convert(job: dict[str, Any]) -> dict[str, Any]:
 def unpack(job: dict[str, Any]) -> dict[str, Any]:
     """Import an FBX and export its armature, skin and animation as GLB, a key on every frame."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
-    bpy.ops.import_scene.fbx(filepath=job["source"], ignore_leaf_bones=True)
+    bpy.ops.import_scene.fbx(filepath=job["source"])
     bodies = [thing for thing in bpy.data.objects if thing.type == "ARMATURE"]
     if not bodies:
         return {"frames": 0, "bones": 0}
