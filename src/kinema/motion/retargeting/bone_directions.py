@@ -40,25 +40,37 @@ def by_directions(motion: Motion, skeleton: Skeleton, *, reference: Motion | Non
     return replace(posed, root=posed.root - here + ratio * there)
 
 
-def _check_human(source: Skeleton, target: Skeleton) -> None:
-    """Raises UsageError where `source` lacks a whole limb of `target`, or where it stands on four legs."""
-    limbs = [(side, limb) for limb in LIMBS for side in "lr"]
+def is_human(skeleton: Skeleton) -> bool:
+    """Whether a body has a pelvis, two arms and two legs of known names, and stands on two of them."""
+    return has_joint(skeleton, "pelvis") and not _other_than_human(
+        skeleton, [(s, limb) for limb in LIMBS for s in "lr"]
+    )
+
+
+def _other_than_human(source: Skeleton, limbs: list[tuple[str, tuple[str, ...]]]) -> str:
+    """Why `source` is no human body with these limbs; empty where it is."""
     lacks = [
         f"{'left' if side == 'l' else 'right'} {'leg' if limb == LIMBS[0] else 'arm'}"
         for side, limb in limbs
         if not any(has_joint(source, f"{side}_{part}") for part in limb)
-        and any(has_joint(target, f"{side}_{part}") for part in limb)
     ]
-    ends = [f"{side}_{limb[at]}" for at in (0, -1) for side, limb in limbs]
-    four = not lacks and has_joint(source, *ends)
-    if four:
-        spots = source.rest_positions[source.indices(ends)]
-        tops, tips = spots.unflatten(0, (2, 2, 2)).mean(2)
-        four = on_four_legs(tops, tips)
-    if lacks or four:
+    if lacks:
+        return f"no {', no '.join(lacks)}"
+    ends = [f"{side}_{limb[at]}" for at in (0, -1) for limb in LIMBS for side in "lr"]
+    if not has_joint(source, *ends):
+        return ""
+    spots = source.rest_positions[source.indices(ends)]
+    tops, tips = spots.unflatten(0, (2, 2, 2)).mean(2)
+    return "a rest pose on four legs" if on_four_legs(tops, tips) else ""
+
+
+def _check_human(source: Skeleton, target: Skeleton) -> None:
+    """Raises UsageError where `source` lacks a whole limb of `target`, or where it stands on four legs."""
+    limbs = [(s, limb) for limb in LIMBS for s in "lr" if any(has_joint(target, f"{s}_{part}") for part in limb)]
+    if reason := _other_than_human(source, limbs):
         raise UsageError(
             expected=f"a human body, with the limbs of {target.name}",
-            got=f"{source.name}: " + ("a rest pose on four legs" if four else f"no {', no '.join(lacks)}"),
+            got=f"{source.name}: {reason}",
             cure="Curves fit any body: upsample, inbetween and repair take --method pchip. For a limb of another name "
             "give a joint map: --map FILE.toml (docs/retarget.md).",
         )

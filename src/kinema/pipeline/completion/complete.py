@@ -21,6 +21,7 @@ from kinema.motion.damage import finite_joints
 from kinema.motion.edit import frame_step
 from kinema.motion.interpolation import CurveTable, Interpolator, even_times, soften
 from kinema.motion.motion import Clip, Motion, Points
+from kinema.motion.retargeting.bone_directions import is_human
 from kinema.pipeline.adapter import Adapter
 from kinema.pipeline.completion.evidence import UNKNOWN_CONFIDENCE, Evidence
 from kinema.pipeline.completion.gap_plan import BEYOND, Plan, plan_gaps
@@ -176,7 +177,8 @@ def _without_nan(clip: Clip) -> Clip:
 
 def _plan(clip: Clip, table: Tensor, clock: Tensor, wanted: Tensor, method: str | Adapter, *, noisy: bool) -> Plan:
     space = "rotations" if isinstance(clip, Motion) else "picture" if clip.positions.shape[-1] == 2 else "positions"
-    cells = released()
+    # Models of rotations read human bodies; a curve fits any body.
+    cells = () if space == "rotations" and not is_human(clip.skeleton) else released()
 
     def pick(gap: Gap) -> tuple[str, str]:
         if isinstance(method, Adapter):
