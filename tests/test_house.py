@@ -43,8 +43,9 @@ def test_every_difference_from_a_paper_is_in_a_ledger() -> None:
 
 def test_the_tests_that_the_ledgers_name_exist() -> None:
     text = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("*.py"))
-    for name in re.findall(r"\b(test_\w+)\b(?!\.py)", PAPERS):
-        if not name.endswith(".py") and f"{name}.py" not in PAPERS:
+    pages = PAPERS + (ROOT / "docs" / "reliability.md").read_text()
+    for name in re.findall(r"\b(test_\w+)\b(?!\.py)", pages):
+        if not name.endswith(".py") and f"{name}.py" not in pages:
             assert f"def {name}" in text, name
 
 

@@ -16,6 +16,7 @@ from command import run
 from kinema.core.errors import UsageError
 from kinema.io import formats
 from kinema.io.formats import load
+from kinema.io.summary import summarise
 
 Write = Callable[..., Path]
 
@@ -76,6 +77,10 @@ def test_a_pipe_is_read_to_its_end(write_bvh: Write, tmp_path: Path) -> None:
     writer = threading.Thread(target=lambda: pipe.write_bytes(walk.read_bytes()))
     writer.start()
     assert load(pipe).frames == 24
+    writer.join()
+    writer = threading.Thread(target=lambda: pipe.write_bytes(walk.read_bytes()))
+    writer.start()
+    assert summarise(pipe).frames == 24
     writer.join()
 
 

@@ -198,8 +198,8 @@ def load_clip(
     there is no such file, FormatError where it is not whole.
     """
     path = Path(path)
-    if str(path) == "-" or path.is_fifo() or path.is_char_device():
-        with _copied(path) as whole:
+    if is_stream(path):
+        with copied(path) as whole:
             return load_clip(
                 whole, format=format, fps=fps, unit=unit, skeleton=skeleton, up=up, person=person, picture=picture
             )
@@ -226,8 +226,13 @@ def load_clip(
         ) from error
 
 
+def is_stream(path: Path) -> bool:
+    """Whether this is a pipe, a device, or "-" for standard input, which can be read only once."""
+    return str(path) == "-" or path.is_fifo() or path.is_char_device()
+
+
 @contextlib.contextmanager
-def _copied(path: Path) -> Generator[Path]:
+def copied(path: Path) -> Generator[Path]:
     """A file with what a pipe, or standard input ("-"), gives until its end. Raises UsageError above two gigabytes."""
     name = "stdin" if str(path) == "-" else path.name
     with tempfile.TemporaryDirectory(prefix="kinema-") as folder, (Path(folder) / name).open("wb") as file:

@@ -12,7 +12,7 @@ import torch
 
 from kinema.core.errors import KinemaWarning
 from kinema.io.bvh.units import unit_name
-from kinema.io.formats import FORMATS, load_clip, sniff
+from kinema.io.formats import FORMATS, copied, is_stream, load_clip, sniff
 from kinema.io.sanity_checks import Feet, feet_of, findings
 from kinema.motion.motion import Motion, Points
 from kinema.motion.names import CANON17, is_end_point
@@ -64,6 +64,9 @@ class Summary:
 def summarise(path: Path | str, **options: Any) -> Summary:
     """Read a file and say what it holds. Options and errors as `kinema.io.formats.load_clip`."""
     path, unit = Path(path), options.get("unit")
+    if is_stream(path):
+        with copied(path) as whole:
+            return summarise(whole, **options)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         clip = load_clip(path, **options)
