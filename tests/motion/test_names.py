@@ -88,3 +88,8 @@ def test_end_points_are_never_one_of_the_seventeen():
     assert found["head_end"] == "Head_end"
     assert (found["l_ankle"], found["l_toe"]) == ("LeftFoot", "LeftFoot_end")
     assert set(found) - set(CANON17) == {"head_end", "l_toe"}
+
+
+def test_names_of_a_hundred_thousand_letters_are_looked_at_in_part() -> None:
+    long = ["_" * 100_000 + str(number) for number in range(20)] + ["a_1" * 50_000] * 20
+    assert canon_by_name([*long, "Actor:" + "x" * 100_000 + ":LeftArm"]).get("l_shoulder", "").endswith("LeftArm")

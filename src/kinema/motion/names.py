@@ -71,6 +71,7 @@ _SIDE_START = re.compile(
 _SIDE_END = re.compile(r"(?:[-_. ]([lrLR])(?=_end\d*$|\d)|(?<=[a-z])([LR])(?=$|[-_. ]|\d))")
 # A number, or a random tail of letters and digits ("x8f2"), that differs from joint to joint.
 _TAIL = re.compile(r"(?<=.)[-_. ]+(\d+|(?=[a-zA-Z]*\d)[a-zA-Z0-9]{4,})$")
+_LONGEST_NAME = 128  # characters that are looked at
 _OF_MOST = 0.8  # share of the joints that must have a prefix, a suffix or a number for it to say nothing
 
 
@@ -147,7 +148,8 @@ def is_end_point(name: str) -> bool:
 
 def _local(name: str) -> str:
     """A name without namespaces ("Actor_01:", "Armature|") and without a counter (" #12")."""
-    return re.sub(r"\s*#\d+$", "", re.split(r"[:|/]", unicodedata.normalize("NFKC", name))[-1])
+    local = re.split(r"[:|/]", unicodedata.normalize("NFKC", name[-_LONGEST_NAME:]))[-1]
+    return re.sub(r" *#\d+$", "", local)
 
 
 def _split(bare: str) -> tuple[str, str]:
@@ -173,9 +175,10 @@ def _unshared(names: list[str]) -> list[str]:
     inner = [name for name in names if not is_end_point(name)]
     if len(inner) < 5:
         return names
-    tails = [found[1] for name in inner if (found := _TAIL.search(name))]
-    if len(set(tails)) == len(tails) > _OF_MOST * len(inner):
-        return _unshared([_TAIL.sub("", name) for name in names])
+    for _ in range(3):
+        tails = [found[1] for name in inner if (found := _TAIL.search(name))]
+        if len(set(tails)) == len(tails) > _OF_MOST * len(inner):
+            names, inner = ([_TAIL.sub("", name) for name in some] for some in (names, inner))
     prefix = _side_free(_longest(inner))
     suffix = _longest([name[::-1] for name in inner])[::-1]
     suffix = suffix[found.start() :] if (found := re.search(r"[-_. A-Z]", suffix)) else ""
