@@ -22,7 +22,7 @@ SAID = {
     "upsample.py": "unchanged: True",
     "repair.py": "missing in 10 frames",
     "train_your_own.py": "zero-velocity:",
-    "inbetween.py": "pchip",
+    "inbetween.py": "render-in-between",
 }
 
 

@@ -36,7 +36,8 @@ from kinema.data.sources import babel, h36m_camera
 from kinema.data.sources.amass_files import read_header, read_take
 from kinema.data.sources.amass_joints import AmassJoints
 from kinema.data.sources.cmu import _Pack
-from kinema.data.sources.packs import RotationPack
+from kinema.data.sources.folder import read_segments
+from kinema.data.sources.packs import LabelledPack, RotationPack
 from kinema.data.sources.position_archives import PositionArchive
 from kinema.data.synthetic import Synthetic, perform
 from kinema.data.windows import WindowSet
@@ -148,7 +149,7 @@ def _labels(folder: Path) -> list[Path]:
 
 
 def _read_labels(path: Path) -> None:
-    list(folders.read_segments(path, {f"{i}.bvh" for i in range(6)}))
+    list(read_segments(path, {f"{i}.bvh" for i in range(6)}))
 
 
 def _checkpoint(folder: Path) -> list[Path]:
@@ -277,7 +278,7 @@ def _pack(folder: Path) -> list[Path]:
 
 def _read_pack(path: Path) -> None:
     list(RotationPack("bandai2", str(path.parent)).clips("train"))
-    list(packs.LabelledPack("bandai2", str(path.parent), label="both").clips("train"))
+    list(LabelledPack("bandai2", str(path.parent), label="both").clips("train"))
 
 
 def _cmu(folder: Path) -> list[Path]:

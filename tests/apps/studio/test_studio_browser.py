@@ -5,19 +5,20 @@ from __future__ import annotations
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from kinema.apps.studio.desk import Desk
 from kinema.apps.studio.server import serve
+from kinema.data.synthetic import perform
+from kinema.io.formats import save
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = pytest.mark.browser
 
 PATIENCE = 120_000  # milliseconds: WebGL without a graphics card, on a busy machine
-Write = Callable[..., Path]
 
 
 @pytest.fixture(scope="module")
@@ -62,12 +63,11 @@ def clock(tab: sync_api.Page) -> float:
     return float(tab.locator(f"{row}//input[@type='text']").input_value())
 
 
-def test_upload_forecast_play_and_garbage(
-    browser: sync_api.Browser, address: str, write_bvh: Write, tmp_path: Path
-) -> None:
+def test_upload_forecast_play_and_garbage(browser: sync_api.Browser, address: str, tmp_path: Path) -> None:
+    save(perform("walk", seconds=1.5, fps=30.0, seed=0), tmp_path / "walk.bvh")
     foreign: list[str] = []
     tab, other = open_tab(browser, address, foreign), open_tab(browser, address, foreign)
-    tab.locator("input[type=file]").set_input_files(write_bvh(45))
+    tab.locator("input[type=file]").set_input_files(tmp_path / "walk.bvh")
     tab.locator(".kinema-plain", has_text="45 frames at 30 per second").wait_for()
     press(tab, "Run")
     tab.locator(".kinema-plain", has_text=" in ").wait_for()
