@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import warnings
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 
@@ -65,6 +67,11 @@ class TrainingError(KinemaError):
 
 class KinemaWarning(UserWarning):
     """Something in the input is odd but survivable; the command line shows it as one line on standard error."""
+
+
+def warn_of_file(file: Path, text: str) -> None:
+    """A KinemaWarning about a file: what a reader took for granted, and the option that overrides it."""
+    warnings.warn(f"{file.name}: {text}", KinemaWarning, stacklevel=4)
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:

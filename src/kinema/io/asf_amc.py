@@ -8,14 +8,13 @@ begins. The skeleton is the file that the motion's name begins with (02.asf for 
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from kinema.core.errors import FormatError, KinemaWarning, MissingDataError
+from kinema.core.errors import FormatError, MissingDataError, warn_of_file
 from kinema.core.text import decode
 from kinema.geometry.rotations import euler_to_rotmat
 from kinema.io.bvh.units import UNITS, infer_unit
@@ -99,8 +98,10 @@ def _motion(
     if unit is None:
         size = body_height(clip)
         unit = infer_unit(size)[0]
-        told = f"the unit is taken as {unit:g} m, with which the body is {size * unit:.2f} m tall; --unit overrides it"
-        warnings.warn(f"{path.name}: {told}", KinemaWarning, stacklevel=4)
+        warn_of_file(
+            path,
+            f"the unit is taken as {unit:g} m, with which the body is {size * unit:.2f} m tall; --unit overrides it",
+        )
     return replace(clip, skeleton=replace(skeleton, offsets=skeleton.offsets * unit), root=clip.root * unit)
 
 

@@ -17,7 +17,6 @@ Leading axes (...) are a batch. Always written in metres, y up.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kinema.core.atomic import atomic_path
-from kinema.core.errors import FormatError, KinemaWarning
+from kinema.core.errors import FormatError, warn_of_file
 from kinema.core.safe_zip import read_npz
 from kinema.io.upright import UpAxis, upright
 from kinema.motion.feet.contacts import contact_joints, foot_contacts
@@ -142,8 +141,7 @@ def _foreign_tree(file: _File, path: Path) -> dict[str, NDArray[Any]]:
     found: dict[str, NDArray[Any]] = {"joint_names": np.array(names), "parents": np.array(parents)}
     found |= {"rest_offsets": offsets, "skeleton": np.array(path.stem), "unit": np.array("m"), "up": np.array("y")}
     if "fps" not in file.arrays:
-        told = "the file says no rate; Kimodo's 30 frames per second are taken, --source-fps overrides it"
-        warnings.warn(f"{path.name}: {told}", KinemaWarning, stacklevel=4)
+        warn_of_file(path, "the file says no rate; Kimodo's 30 frames per second are taken, --source-fps overrides it")
         found["fps"] = np.array(30.0)
     return {key: value for key, value in found.items() if key not in file.arrays}
 

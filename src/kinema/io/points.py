@@ -18,11 +18,11 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from kinema.core.errors import FormatError, KinemaWarning, require
+from kinema.core.errors import FormatError, require, warn_of_file
 from kinema.core.safe_pickle import read_npy
 from kinema.core.text import decode
 from kinema.geometry.rotations import axis_angle_to_rotmat
-from kinema.io.bvh.units import UNITS, infer_unit, unit_name
+from kinema.io.bvh.units import UNITS, metres_or
 from kinema.motion import skeletons as catalogue
 from kinema.motion.motion import Points
 from kinema.motion.names import CANON17, CANON17_PARENTS, canon_by_name
@@ -142,12 +142,12 @@ def load_c3d(path: Path | str, *, fps: float | None = None, unit: float | None =
         file = ezc3d.c3d(str(path))
         about, data = file["parameters"]["POINT"], np.asarray(file["data"]["points"], dtype=np.float64)
         names, rate = list(about["LABELS"]["value"]), float(about["RATE"]["value"][0])
-        said = str(about["UNITS"]["value"][0]).lower() if about.get("UNITS", {}).get("value") else ""
+        written = str(about["UNITS"]["value"][0]).lower() if about.get("UNITS", {}).get("value") else ""
     except (OSError, RuntimeError, KeyError, IndexError, ValueError) as error:
         raise _wrong(path, "a whole C3D file", str(error)[:60]) from error
     count = min(len(names), data.shape[1])
     rows = data[:3, :count].transpose(2, 1, 0).reshape(data.shape[2], -1)
-    return _named(path, names[:count], rows, _rate(path, fps or rate), unit or UNITS.get(said))
+    return _named(path, names[:count], rows, _rate(path, fps or rate), unit or UNITS.get(written))
 
 
 def tree_of(
@@ -204,13 +204,7 @@ def _points(path: Path, skeleton: Skeleton, array: NDArray[Any], fps: float, uni
     if positions.shape[-1] == 3:
         clip = Points(skeleton, positions, fps)
         if unit is None:
-            size = body_height(clip)
-            unit, plausible = infer_unit(size)
-            if not plausible:
-                unit = 1.0
-            elif unit != 1.0:
-                told = f"the unit is taken to be the {unit_name(unit)} because the body is then {size * unit:.2f} m"
-                warnings.warn(f"{path.name}: {told}; --unit overrides it", KinemaWarning, stacklevel=5)
+            unit = metres_or(path, body_height(clip))
         positions = positions * unit
         skeleton = replace(skeleton, offsets=skeleton.offsets * unit) if skeleton.name == path.stem else skeleton
     confidence = None if bool(known.all()) else known.float()
@@ -224,8 +218,7 @@ def _humanml(path: Path, rows: NDArray[Any], fps: float | None, skeleton: Skelet
         cure = "KIT's 21 joints are in no catalogue: save the recovered positions (frame, 21, 3) as NPZ."
         raise _wrong(path, "HumanML3D features of 263 columns", f"{rows.shape[1]}", cure)
     if fps is None:
-        told = f"HumanML3D's {usual:g} frames per second are taken, --source-fps overrides it"
-        warnings.warn(f"{path.name}: {told}", KinemaWarning, stacklevel=4)
+        warn_of_file(path, f"HumanML3D's {usual:g} frames per second are taken, --source-fps overrides it")
     body = skeleton or catalogue.skeleton(name)
     values = torch.from_numpy(rows.astype(np.float64))
     joints = (rows.shape[1] - 11) // 12 + 1

@@ -10,7 +10,6 @@ layout: SMPL-H, z up.
 from __future__ import annotations
 
 import itertools
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kinema.core.atomic import atomic_path
-from kinema.core.errors import FormatError, KinemaWarning, UsageError, unknown_name
+from kinema.core.errors import FormatError, UsageError, unknown_name, warn_of_file
 from kinema.core.safe_pickle import read_any
 from kinema.core.safe_zip import open_archive
 from kinema.geometry.rotations import nearest_rotation, rotmat_to_rotvec, rotvec_to_rotmat
@@ -70,8 +69,9 @@ def load(path: Path | str, *, fps: float | None = None, person: str | None = Non
         raise unknown_name("person", person, people)
     if person is None and len(people) > 1:
         person = max(people, key=lambda one: len(_poses(path, people[one])))
-        told = f"{len(people)} people ({', '.join(people)}); {person}, who is there longest, is taken: --person NAME"
-        warnings.warn(f"{path.name}: {told}", KinemaWarning, stacklevel=3)
+        warn_of_file(
+            path, f"{len(people)} people ({', '.join(people)}); {person}, who is there longest, is taken: --person NAME"
+        )
     record = people[person if person is not None else next(iter(people))]
     clip = _motion(path, record, fps)
     usual = "z" if path.suffix.lower() == ".npz" and set(_RATES[:2]) & set(record) else None
@@ -186,8 +186,7 @@ def _motion(path: Path, record: Record, fps: float | None) -> Motion:
     body = catalogue.skeleton(_JOINTS[poses.shape[1]])
     trans = _first(path, record, _TRANSLATIONS)
     if trans is None:
-        told = "no translation: the body stays where it is"
-        warnings.warn(f"{path.name}: {told}", KinemaWarning, stacklevel=4)
+        warn_of_file(path, "no translation: the body stays where it is")
         trans = np.zeros((len(poses), 3))
     if trans.shape != (len(poses), 3):
         raise _wrong(path, f"a translation of shape ({len(poses)}, 3)", f"one of shape {trans.shape}")
@@ -206,8 +205,9 @@ def _without_gaps(path: Path, clip: Motion, ids: NDArray[Any]) -> Motion:
     missing = int(ids[-1] - ids[0]) + 1 - len(ids)
     if not missing:
         return clip
-    told = f"{missing} frames are missing ({int((steps > 1).sum())} gaps in frame_ids); they are interpolated"
-    warnings.warn(f"{path.name}: {told}", KinemaWarning, stacklevel=5)
+    warn_of_file(
+        path, f"{missing} frames are missing ({int((steps > 1).sum())} gaps in frame_ids); they are interpolated"
+    )
     clock = torch.from_numpy((ids - ids[0]).astype(np.float64)) / clip.fps
     at = torch.arange(int(ids[-1] - ids[0]) + 1, dtype=torch.float64) / clip.fps
     return interpolate(clip, torch.ones(clip.frames, dtype=torch.bool), at, method="linear", times=clock)
@@ -258,8 +258,9 @@ def _rate(path: Path, record: Record, fps: float | None) -> float:
         return float(rate.item())
     for key, usual in _USUAL.items():
         if key in record:
-            told = f"the file says no rate; {usual:g} frames per second are taken, --source-fps overrides it"
-            warnings.warn(f"{path.name}: {told}", KinemaWarning, stacklevel=5)
+            warn_of_file(
+                path, f"the file says no rate; {usual:g} frames per second are taken, --source-fps overrides it"
+            )
             return usual
     raise FormatError(
         where=path.name,

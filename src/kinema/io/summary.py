@@ -116,7 +116,7 @@ def summarise(path: Path | str, **options: Any) -> Summary:
 
 
 def _turned(notes: list[str]) -> tuple[str, str] | None:
-    """The axis that a reader found and said, and what showed it."""
+    """The axis that a reader found, and the evidence."""
     found = (re.search(r": (-?[xyz]) is up in this file \((.*?)\);", note) for note in notes)
     return next(((match[1], match[2]) for match in found if match), None)
 

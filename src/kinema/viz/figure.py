@@ -145,9 +145,9 @@ def sides_of(skeleton: Skeleton) -> tuple[Side, ...]:
     """The side of every joint: from its name, else its parent's."""
     sides: list[Side] = []
     for joint, parent in enumerate(skeleton.parents):
-        told = side_and_stem(skeleton.joints[joint])[0]
+        side = side_and_stem(skeleton.joints[joint])[0]
         inherited: Side = sides[parent] if parent >= 0 else "spine"
-        sides.append("left" if told == "l" else "right" if told == "r" else inherited)
+        sides.append("left" if side == "l" else "right" if side == "r" else inherited)
     return tuple(sides)
 
 

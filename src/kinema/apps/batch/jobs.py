@@ -150,8 +150,8 @@ def attempt(do: Do, piece: Piece) -> Outcome:
             error = {"expected": known.expected, "got": known.got, "cure": known.cure, "text": str(known)}
         except Exception as unknown:  # noqa: BLE001 - a file that breaks us in a new way must not stop the others
             made, error = Made(()), _unforeseen(unknown)
-    said = [str(one.message) for one in heard if issubclass(one.category, KinemaWarning)]
-    facts = {**made.facts, **({"warnings": said} if said else {})}
+    notes = [str(one.message) for one in heard if issubclass(one.category, KinemaWarning)]
+    facts = {**made.facts, **({"warnings": notes} if notes else {})}
     spent = round(time.monotonic() - begun, 3)
     return Outcome(piece, "failed" if error else "done", made.files, facts, error, spent)
 

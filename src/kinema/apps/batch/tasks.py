@@ -47,15 +47,15 @@ class Forecasting:
             source = open_source(piece.source, self.files)
             answer = pipeline.ask(self.request, source.only, end, constraints=constraints)
             ahead = answer.samples
-            told: dict[str, Any] = {
+            facts: dict[str, Any] = {
                 "model": pipeline.name,
                 "frames": ahead.frames,
                 "fps": ahead.fps,
                 "notes": list(answer.notes),
             }
             if constraints:
-                told["constraints"] = [each.to_json() for each in answer.residuals]
-            return Made(self._write(answer, piece.target), told)
+                facts["constraints"] = [each.to_json() for each in answer.residuals]
+            return Made(self._write(answer, piece.target), facts)
 
         return do
 
@@ -112,8 +112,8 @@ class Completing:
 
 def pages(done: Mapping[str, Completed]) -> dict[str, Any]:
     """The reports on a file's clips as JSON data: one report, or one per person by track id."""
-    told = {who or "clip": _page(each) for who, each in done.items()}
-    return next(iter(told.values())) if list(done) == [""] else {"people": told}
+    facts = {who or "clip": _page(each) for who, each in done.items()}
+    return next(iter(facts.values())) if list(done) == [""] else {"people": facts}
 
 
 def _page(done: Completed) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def demo(*, out: OutRequired = Path("kinema-demo"), seed: int = 0) -> None:
 
     done = run(out, seed=seed, say=lambda text: stderr.print(f"{text} ..."))
     console = Console()
-    for title, lines in done.told.items():
+    for title, lines in done.notes.items():
         print(f"\n{title}")
         for line in lines:
             print(f"  {line}")

@@ -167,9 +167,9 @@ def retarget_file(
     if map_ is not None:
         here, there = read_joint_map(map_).of_both(clip.skeleton, there)
         clip, body = replace(clip, skeleton=here), replace(body, skeleton=there) if isinstance(body, Motion) else there
-    for told in [] if map_ is not None else [graph_note(clip.skeleton), graph_note(there)]:
-        if told:
-            note(told)
+    for line in [] if map_ is not None else [graph_note(clip.skeleton), graph_note(there)]:
+        if line:
+            note(line)
     pairing = pair_joints(clip.skeleton, there)
     if not allow_unmatched:
         pairing.require_limbs()

@@ -112,30 +112,30 @@ def _everything(
     _warn(pipeline, request)
     rows: list[tuple[str, Clip]] = []
     written: list[Path] = []
-    told: set[str] = set()
+    noted: set[str] = set()
     for place, name in enumerate(one for one in pipeline.actions if one not in pipeline.card.styles):
-        clips = onto(pipeline.ask(replace(request, action=name, seed=request.seed * 1009 + place)), body, told)
+        clips = onto(pipeline.ask(replace(request, action=name, seed=request.seed * 1009 + place)), body, noted)
         paths, notes = write_clips(clips, out / folder_name(name), folder_name(name), formats)
         rows.append((name, clips))
         written += paths
         for line in notes:
-            if line not in told:
-                told.add(line)
+            if line not in noted:
+                noted.add(line)
                 note(line)
     write_strips(rows, out / "all.png")
     return [*written, out / "all.png"]
 
 
-def onto(clips: Clip, body: Motion | None, told: set[str]) -> Clip:
-    """The clips on the user's skeleton, if there is one; `told` are the notes that were printed already."""
+def onto(clips: Clip, body: Motion | None, noted: set[str]) -> Clip:
+    """The clips on the user's skeleton, if there is one; `noted` are the notes that were printed already."""
     if body is None:
         return clips
     from kinema.motion.edit import resample
     from kinema.motion.retargeting import as_motion, pair_joints, retarget
 
     for line in pair_joints(clips.skeleton, body.skeleton).lines()[1:]:
-        if line not in told:
-            told.add(line)
+        if line not in noted:
+            noted.add(line)
             note(line)
     return retarget(resample(as_motion(clips), body.fps), body)
 

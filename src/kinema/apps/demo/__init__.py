@@ -36,14 +36,14 @@ _NOTES = {
 class Demo:
     """What a demo wrote: the folder, its files, and the scores of every part by the title of its section.
 
-    `told` are the lines on which system made what, and which is missing.
+    `notes` are the lines on which system made what, and which is missing.
     """
 
     folder: Path
     files: tuple[str, ...]
     scores: Mapping[str, DemoScores]
     seconds: float
-    told: Mapping[str, tuple[str, ...]]
+    notes: Mapping[str, tuple[str, ...]]
 
 
 def demo(
@@ -69,10 +69,10 @@ def demo(
     say("drawing")
     files = _write(folder, parts, main, panel)
     scores = {part.section.title: part.scores for part in parts if part.scores is not None}
-    told = {part.section.title: tuple(note.text for note in part.section.notes) for part in parts}
+    notes = {part.section.title: tuple(note.text for note in part.section.notes) for part in parts}
     seconds = time.perf_counter() - began
-    _report(folder, scores, told, seconds, seed)
-    return Demo(folder, (*files, "report.json"), scores, seconds, told)
+    _report(folder, scores, notes, seconds, seed)
+    return Demo(folder, (*files, "report.json"), scores, seconds, notes)
 
 
 def _write(folder: Path, parts: Sequence[DemoPart], main: Answer, panel: Panel) -> list[str]:
@@ -93,7 +93,7 @@ def _write(folder: Path, parts: Sequence[DemoPart], main: Answer, panel: Panel) 
 
 
 def _report(
-    folder: Path, scores: Mapping[str, DemoScores], told: Mapping[str, tuple[str, ...]], seconds: float, seed: int
+    folder: Path, scores: Mapping[str, DemoScores], notes: Mapping[str, tuple[str, ...]], seconds: float, seed: int
 ) -> None:
     report = {
         "kinema": VERSION,
@@ -101,11 +101,11 @@ def _report(
         "data": "a recorded walk (CMU 12_01, not in any training) and procedural motion, made by this run",
         "parts": {
             title: {
-                "made_by": told[title],
+                "made_by": notes[title],
                 "measured": scores[title].caption if title in scores else "",
                 "scores": scores[title].rows if title in scores else {},
             }
-            for title in told
+            for title in notes
         },
         "seconds": round(seconds, 1),
     }

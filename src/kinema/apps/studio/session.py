@@ -69,7 +69,7 @@ class Session:
         gui.set_panel_label("kinema studio")
         with gui.add_folder("Motion"):
             self.opener = gui.add_upload_button("Open a file", icon=viser.Icon.UPLOAD, hint="BVH, NPZ or JSON")
-            self.said = gui.add_html(words(_WELCOME, tone="quiet"))
+            self.message = gui.add_html(words(_WELCOME, tone="quiet"))
             with gui.add_folder("If the file has no rate", expand_by_default=False):
                 self.rate = gui.add_number("Rate", 0.0, min=0.0, max=1000.0, hint="Frames per second; 0: the file's")
         with gui.add_folder("Question"):
@@ -165,7 +165,7 @@ class Session:
         return run
 
     def _say(self, text: str, tone: str) -> None:
-        self.said.content = words(text, tone=tone)
+        self.message.content = words(text, tone=tone)
 
 
 def _refuse_large(gui: viser.GuiApi, largest: int, refused: Callable[[tuple[str, int]], None]) -> None:

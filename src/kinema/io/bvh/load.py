@@ -9,7 +9,6 @@ What the motion itself cannot say (names, channel orders, unit, frame time) is k
 from __future__ import annotations
 
 import re
-import warnings
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinema.core.errors import FormatError, KinemaWarning, UsageError
+from kinema.core.errors import FormatError, UsageError, warn_of_file
 from kinema.core.progress import pieces
 from kinema.geometry.rotations import euler_to_rotmat, quat_xyzw_to_rotmat
 from kinema.io.bvh.parser import BvhText, parse_bvh
@@ -58,7 +57,7 @@ def load(path: Path | str, *, fps: float | None = None, unit: float | None = Non
         root = torch.from_numpy(positions[0]).float()
         unit = _infer_unit(text, Motion(skeleton, rotations, root, rate))  # joints that are carried: as they rest
     for note in text.notes:
-        warnings.warn(f"{path.name}: {note}", KinemaWarning, stacklevel=2)
+        warn_of_file(path, f"{note}")
     rest = rest * unit
     metres = {joint: places * unit for joint, places in positions.items()}
     away = [float(np.abs(places - rest[joint]).max()) for joint, places in metres.items() if joint]

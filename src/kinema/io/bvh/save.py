@@ -371,7 +371,7 @@ def _plain(value: float) -> str:
 # Numbers as text, six digits after the point: the bytes of "%.6f", several times as fast. A number is rounded to whole
 # millionths, and these are looked up three digits at a time: four bytes each, of which the zero bytes are dropped.
 _MILLION = 10**6
-_LARGEST = 2.0**30  # whole millionths of larger numbers are not exact in float64, and their digits not told here
+_LARGEST = 2.0**30  # whole millionths of larger numbers are not exact in float64, and their digits are not written here
 _SIGNS = (b"\0", b"-")
 _SEPARATORS = (b" ", b"\n")
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal
+from pathlib import Path
+
+from kinema.core.errors import warn_of_file
 
 # The first is what nearly every exporter writes. Their ranges for a standing body do not overlap.
 UNITS: dict[str, float] = {"cm": 0.01, "m": 1.0, "mm": 0.001, "inch": 0.0254, "ASF unit": 0.0254 / 0.45}
@@ -23,6 +26,19 @@ def infer_unit(size: float) -> tuple[float, bool]:
         if low <= size * unit <= high:
             return unit, True
     return UNITS["cm"], False
+
+
+def metres_or(file: Path, size: float) -> float:
+    """Metres per unit of a file that counts metres by its standard: another unit only where the body fits no metre.
+
+    A KinemaWarning says where another one was taken.
+    """
+    unit, plausible = infer_unit(size)
+    if not plausible or unit == 1.0:
+        return 1.0
+    body = f"the body is then {size * unit:.2f} m"
+    warn_of_file(file, f"the unit is taken to be the {unit_name(unit)} because {body}; --unit overrides it")
+    return unit
 
 
 def unit_name(unit: float) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import json
 import struct
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,10 +22,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kinema.core.atomic import write_bytes
-from kinema.core.errors import FormatError, KinemaWarning, UsageError
+from kinema.core.errors import FormatError, UsageError, warn_of_file
 from kinema.core.safe_json import parse_json
 from kinema.geometry.rotations import nearest_rotation, quat_xyzw_to_rotmat, rotmat_to_quat_xyzw
-from kinema.io.bvh.units import infer_unit, unit_name
+from kinema.io.bvh.units import metres_or
 from kinema.motion.interpolation.quaternions import continuous
 from kinema.motion.motion import FileLayout, Motion
 from kinema.motion.names import CANON17
@@ -93,12 +92,7 @@ def load(path: Path | str, *, fps: float | None = None, unit: float | None = Non
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise _wrong(path, "a whole glTF file", str(error)[:60] or type(error).__name__) from error
     if unit is None:
-        size = body_height(clip)
-        unit, plausible = infer_unit(size)
-        unit = unit if plausible else 1.0
-        if unit != 1.0:
-            told = f"the unit is taken to be the {unit_name(unit)} because the body is then {size * unit:.2f} m"
-            warnings.warn(f"{path.name}: {told}; --unit overrides it", KinemaWarning, stacklevel=3)
+        unit = metres_or(path, body_height(clip))
     layout = FileLayout(clip.skeleton.joints, (), unit, "", source=str(path.resolve()))
     offsets = None if clip.offsets is None else clip.offsets * unit
     body = replace(clip.skeleton, offsets=clip.skeleton.offsets * unit)
@@ -368,11 +362,10 @@ def _motion(file: _File, rig: _Rig, fps: float | None) -> Motion:
     animations = file.page.get("animations", ())
     bind = _bind(file, rig)
     if not animations:
-        warnings.warn(f"{file.path.name}: no animation; the bind pose is one frame", KinemaWarning, stacklevel=4)
+        warn_of_file(file.path, "no animation; the bind pose is one frame")
         return replace(bind, fps=fps or 30.0)
     if len(animations) > 1:
-        told = f"{len(animations)} animations; the first, '{animations[0].get('name', '')}', is read"
-        warnings.warn(f"{file.path.name}: {told}", KinemaWarning, stacklevel=4)
+        warn_of_file(file.path, f"{len(animations)} animations; the first, '{animations[0].get('name', '')}', is read")
     curves: dict[tuple[int, str], tuple[Any, ...]] = {}
     for channel in animations[0]["channels"]:
         target, sampler = channel["target"], animations[0]["samplers"][channel["sampler"]]

@@ -59,8 +59,8 @@ class Keypoints:
         """
         if track is None:
             if len(self.people) > 1:
-                said = f"{len(self.people)} people ({', '.join(self.people)}); the largest, {self.largest}, is taken"
-                warnings.warn(said, KinemaWarning, stacklevel=2)
+                written = f"{len(self.people)} people ({', '.join(self.people)}); the largest, {self.largest}, is taken"
+                warnings.warn(written, KinemaWarning, stacklevel=2)
             return self.people[self.largest]
         if track not in self.people:
             raise unknown_name("track id", track, self.people)
@@ -233,10 +233,10 @@ def _keep(values: Float[np.ndarray, "point 3"], original: Sighting | None, scale
     """The file's own numbers where they say the same as `values` up to float32 (or were never seen)."""
     if original is None:
         return
-    said = original.values
-    same = np.isclose(values, said.astype(np.float32), rtol=1e-6, atol=1e-6 * scale).all(-1)
-    unseen = (values[:, 2] == 0) & (said[:, 2] <= 0)
-    values[same | unseen] = said[same | unseen]
+    written = original.values
+    same = np.isclose(values, written.astype(np.float32), rtol=1e-6, atol=1e-6 * scale).all(-1)
+    unseen = (values[:, 2] == 0) & (written[:, 2] <= 0)
+    values[same | unseen] = written[same | unseen]
 
 
 def _labels(source: Recording, places: list[float]) -> list[str | int]:

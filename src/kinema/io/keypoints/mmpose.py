@@ -124,13 +124,13 @@ def write_mediapipe(recording: Recording, path: Path) -> None:
     pages: list[dict[str, Any]] = []
     for label, people, record in zip(recording.labels, recording.frames, recording.records, strict=True):
         key = next((key for key in LANDMARKS if key in record), LANDMARKS[0])
-        said = [
+        written = [
             [{**landmark, "x": x / width, "y": y / height, "visibility": sure}
              for landmark, (x, y, sure) in zip(one.record["landmarks"], one.values.tolist(), strict=True)]
             for one in people
         ]  # fmt: skip
         alone = bool(record.get(key)) and isinstance(record[key][0], dict)
-        page: dict[str, Any] = {**record, key: (said[0] if said else []) if alone else said}
+        page: dict[str, Any] = {**record, key: (written[0] if written else []) if alone else written}
         named = next((name for name in _NUMBERS if name in record), None)
         pages.append({**page, named: label} if named else page)
     head = {k: v for k, v in recording.head.items() if k != _SIZE_KEY}

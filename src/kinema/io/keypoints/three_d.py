@@ -7,7 +7,6 @@ what is made of them is written as .npz, .csv or .bvh.
 from __future__ import annotations
 
 import re
-import warnings
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +14,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from kinema.core.errors import FormatError, KinemaWarning, unknown_name
+from kinema.core.errors import FormatError, unknown_name, warn_of_file
 from kinema.io.keypoints.tracks import damaged, field, listed, numbers, read_pages, whole
 from kinema.motion.motion import Points
 from kinema.motion.skeleton import Skeleton
@@ -64,8 +63,9 @@ def load(path: Path | str, *, fps: float | None = None, person: str | None = Non
         raise unknown_name("person", person, seen)
     who = person or max(seen, key=lambda one: len(seen[one]))
     if person is None and len(seen) > 1:
-        told = f"{len(seen)} people ({', '.join(seen)}); {who}, who is there longest, is taken: --person NAME"
-        warnings.warn(f"{path.name}: {told}", KinemaWarning, stacklevel=3)
+        warn_of_file(
+            path, f"{len(seen)} people ({', '.join(seen)}); {who}, who is there longest, is taken: --person NAME"
+        )
     rows = seen[who]
     first = min(min(one) for one in seen.values())
     count = max(max(one) for one in seen.values()) - first + 1

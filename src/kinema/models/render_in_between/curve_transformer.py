@@ -1,6 +1,6 @@
 """A transformer that corrects the fitted Hermite curve across one gap between key frames.
 
-Tokens are the known frames around the gap and at most sixteen nodes evenly spread over it. Each is told of the pose
+Tokens are the known frames around the gap and at most sixteen nodes evenly spread over it. Each has the pose
 there (the curve's, at the nodes), whitened, of its velocity and of the way to both keys. The answer is one correction
 for each node, coloured, read at the frames of the gap by a cubic spline that is zero at the keys. (Transformers over
 keys and a base curve: Qin et al. 2022, Oreshkin et al. 2022.)
@@ -32,7 +32,7 @@ from kinema.models.render_in_between.whitening import Colouring, Whitening
 
 NODES = 16
 _SINES = 4
-_TIMES = 12 + 2 * _SINES  # what a token is told of its time
+_TIMES = 12 + 2 * _SINES  # numbers for the time of a token
 _PAIRS = 8  # and two tokens of the time between them
 _STRAIGHT = torch.tensor([1.0, 1.0, 0.0, 0.0, 0.0, 0.0])  # until tangents are fitted: straight lines
 
@@ -171,7 +171,7 @@ class CurveTransformer(nn.Module):
         self.body, self.lengths = body, tuple(lengths)
         tokens, joints, rows = body.tokens, body.joints, len(self.lengths)
         self.width = 6 * tokens + 3
-        told = 4 * self.width + 6 * joints
+        tokens = 4 * self.width + 6 * joints
         for name, buffer in (
             ("tangents", _STRAIGHT.expand(rows, 9, tokens + 1, 6).clone()),  # the curve: how much of each term
             ("size", torch.ones(rows, 9, NODES)),  # usual size of a correction
@@ -180,7 +180,7 @@ class CurveTransformer(nn.Module):
             ("share", torch.ones(rows, 9)),  # of the network's answer in the answer; the rest is the cubic's
         ):
             self.register_buffer(name, buffer)
-        self.known, self.colour = Whitening(told, terms), Colouring(self.width, self.width)
+        self.known, self.colour = Whitening(tokens, terms), Colouring(self.width, self.width)
         self.enter = nn.Linear(self.known.kept, dim)
         self.time = nn.Linear(_TIMES, dim)
         self.pair = nn.Sequential(nn.Linear(_PAIRS, 32), nn.GELU(), nn.Linear(32, heads))
@@ -232,12 +232,12 @@ class CurveTransformer(nn.Module):
         nodes = node_times(question.span)
         device = self.share.device.type
         with torch.no_grad():
-            time, told = self._tokens(question, nodes)
-            told = self.known(told)
+            time, tokens = self._tokens(question, nodes)
+            tokens = self.known(tokens)
         first = len(question.before)
         with torch.autocast(device, enabled=False):
             bias = self.pair(pair_features(time, question.span)).permute(2, 0, 1)[None]
-        hidden = self.enter(told).float() + self.time(self._time_features(time, question)).float()
+        hidden = self.enter(tokens).float() + self.time(self._time_features(time, question)).float()
         for block in self.blocks:
             hidden = block(hidden, bias)
         change = self.leave(self.norm(hidden[:, first : first + len(nodes)])).float()
@@ -246,13 +246,13 @@ class CurveTransformer(nn.Module):
             weights = spline_weights(question.span, tuple(times)).to(change)
             return torch.einsum("tn,bnf->btf", weights[:, 1:-1], change)
 
-    def told(self, question: GapQuestion, nodes: Sequence[float]) -> Float[Tensor, "B N told"]:
+    def tokens(self, question: GapQuestion, nodes: Sequence[float]) -> Float[Tensor, "B N token"]:
         """The numbers of all tokens, before they are whitened."""
         return self._tokens(question, nodes)[1]
 
     def _tokens(
         self, question: GapQuestion, nodes: Sequence[float]
-    ) -> tuple[Float[Tensor, " N"], Float[Tensor, "B N told"]]:
+    ) -> tuple[Float[Tensor, " N"], Float[Tensor, "B N token"]]:
         """For known frames and nodes in the order of time: the time, and the numbers."""
         count = len(question.before)
         between, known = self.body.chained(self.drawn(question, nodes)), self.body.chained(question.local)
@@ -265,8 +265,8 @@ class CurveTransformer(nn.Module):
         pose = torch.cat((six.flatten(2), hips), -1)
         speed = torch.cat((_speed(pose, time), _speed(places.flatten(2), time)), -1)
         first, second = pose[:, count - 1, None], pose[:, count + len(nodes), None]
-        told = torch.cat((pose, beside.flatten(2), 10 * speed, pose - first, second - pose), -1)
-        return time, told
+        tokens = torch.cat((pose, beside.flatten(2), 10 * speed, pose - first, second - pose), -1)
+        return time, tokens
 
     def _time_features(self, time: Float[Tensor, " N"], question: GapQuestion) -> Float[Tensor, "N _"]:
         span, one = question.span, torch.ones_like(time)
@@ -319,7 +319,7 @@ def _spline_weights(span: float, times: tuple[float, ...]) -> Float[np.ndarray, 
 
 
 def pair_features(time: Float[Tensor, " N"], span: float) -> Float[Tensor, "N N _"]:
-    """What attention is told of two tokens' times."""
+    """The inputs of attention from the times of two tokens."""
     apart = time - time[:, None]
     far = apart.abs()
     parts = (apart / 10, far / 10, (-far / 2).exp(), (-far / 8).exp(), apart.sign(), apart / span, far / span)

@@ -164,14 +164,14 @@ class GapReading(nn.Module):
         around = _into(frame, around)
         first, last = around[:, count : count + 1], around[:, count + 1 : count + 2]
         away = offsets[:, None].to(curve)
-        told = (known[at] & inside).to(curve)
+        exact = (known[at] & inside).to(curve)
         seconds = (time[gaps.row, gaps.right] - time[gaps.row, gaps.left]).clamp(min=1e-3)[:, None]
         context = torch.cat(
             (
                 ((around[:, :count] - first) / away).flatten(1),
                 ((around[:, count + 2 :] - last) / away).flatten(1),
-                told[:, :count],
-                told[:, count + 2 :],
+                exact[:, :count],
+                exact[:, count + 2 :],
                 ((first + last) / 2).flatten(1),
                 (last - first).flatten(1),
                 seconds,

@@ -94,7 +94,7 @@ class RenderInBetween(Model):
         )
         self.decoder = TimedStack(config.decoder_layers, dim, config.heads, config.hidden, config.dropout, crossed=True)
         self.reading = None if reading is None else reading.requires_grad_(False).eval()
-        # What is said of a token of which nothing is known: the rest pose, to begin with.
+        # The features of a token of which nothing is known: the rest pose, to begin with.
         self.unknown = nn.Parameter(shape.rest().clone() if shape.rest else torch.zeros(width))
         self.weigh = nn.Linear(dim, sources)
         self.judging = Judging(source, config.wrong / 2)
@@ -242,7 +242,7 @@ class RenderInBetween(Model):
     def _encode(
         self, observed: Observed
     ) -> tuple[tuple[Tensor, tuple[Tensor, Tensor], Tensor], Lines, Float[Tensor, "look B T S"]]:
-        """The known frames alone, gathered to the front; the lines that they were told of by; what each observation
+        """The known frames alone, gathered to the front; the lines that they were encoded with; what each observation
         counts, as it is judged and then in the light of whole poses (see `Judging`)."""
         judged, offs = self.judging(observed)
         lines = observed.lines(self.judging.counting(observed, judged))

@@ -49,11 +49,11 @@ class Observed:
     ) -> Observed:
         """Of a question. `token` is that of each source, `source` that of each feature; see `FeatureShape.frame`."""
         with torch.autocast(query.observed.device.type, enabled=False):
-            told = query.confidence.float() * query.valid[..., None]
-            confidence = told[..., token]
+            given = query.confidence.float() * query.valid[..., None]
+            confidence = given[..., token]
             known, exact = confidence > 0, confidence >= 1
             observed = torch.where(known[..., source], query.observed.float(), 0.0)
-            frame = framed(observed, told) if framed else None
+            frame = framed(observed, given) if framed else None
             values = observed if frame is None else torch.where(known[..., source], frame.into(observed), 0.0)
             time = (query.time - query.time[:, :1]).float()
             keys = Keyframes(known, time, source)
@@ -85,11 +85,11 @@ class Observed:
             return self.keys.local_lines(self.values, weight, reaches, self.line)
 
     def of_known(self, lines: Lines, offs: list[Float[Tensor, "B T F"]]) -> Float[Tensor, "B T known"]:
-        """What is told of known frames."""
+        """The features of known frames."""
         return torch.cat((self.values, *offs, *_apart(lines)[1], self.confidence, self.exact.float()), -1)
 
     def of_any(self, lines: Lines, first: Float[Tensor, "B T F"]) -> Float[Tensor, "B T any"]:
-        """What is told of every frame; `first` is the smooth curve before observations were weighed."""
+        """The features of every frame; `first` is the smooth curve before observations were weighed."""
         leading, others = _apart(lines)
         apart = self.keys.distances() / FAR
         curves = (leading, self.line - leading, self.bent - leading, *others)

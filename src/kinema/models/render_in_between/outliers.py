@@ -55,7 +55,7 @@ class Judging(nn.Module):
     def unlikely(
         self, observed: Observed, change: Float[Tensor, "B T S"], truth: Float[Tensor, "B T F"]
     ) -> Float[Tensor, "B T S"]:
-        """How unlikely the errors of observations are, by what is said of them (minus log likelihood)."""
+        """How unlikely the errors of observations are, by their features (minus log likelihood)."""
         spread = self.spread(observed, change)
         index = self.source.expand(*spread.shape[:2], -1)
         worst = torch.zeros_like(spread).scatter_reduce(-1, index, (observed.values - truth).abs(), "amax")
@@ -85,8 +85,8 @@ class _Look(nn.Module):
     def forward(
         self, sizes: Float[Tensor, "B T S curve"], confidence: Float[Tensor, "B T S"], known: Bool[Tensor, "B T S"]
     ) -> Float[Tensor, "B T S"]:
-        there, told = known[..., None], confidence[..., None]
+        there, given = known[..., None], confidence[..., None]
         usual = torch.where(there, sizes, 0.0).sum(1, keepdim=True) / there.sum(1, keepdim=True).clamp(min=1)
-        inputs = torch.cat((sizes - 3, sizes - usual, told, told.clamp(min=1e-2).log()), -1)
+        inputs = torch.cat((sizes - 3, sizes - usual, given, given.clamp(min=1e-2).log()), -1)
         hidden = functional.gelu(self.enter(inputs) + self.whose)
         return self.leave(functional.gelu(self.between(hidden)))[..., 0].float()

@@ -93,8 +93,8 @@ def named_by(clip: AnyClip, file: Path | str | None) -> AnyClip:
     """
     if file is not None:
         return replace(clip, skeleton=read_joint_map(file).onto(clip.skeleton))
-    if told := graph_note(clip.skeleton):
-        warnings.warn(told, KinemaWarning, stacklevel=2)
+    if graph := graph_note(clip.skeleton):
+        warnings.warn(graph, KinemaWarning, stacklevel=2)
     return clip
 
 

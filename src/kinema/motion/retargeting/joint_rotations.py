@@ -62,15 +62,15 @@ class Pairing:
 
     def lines(self) -> list[str]:
         """Sentences about what did not match."""
-        told = [f"{len(self.matched)} joints follow their counterparts"]
+        lines = [f"{len(self.matched)} joints follow their counterparts"]
         for names, fate in (
             (self.shared, "no counterpart, share the rotation of their neighbours"),
             (self.resting, "no counterpart, keep their rest rotation and follow their parent"),
             (self.lost, "joints of the source that nothing follows"),
         ):
             if names:
-                told.append(f"{fate}: {', '.join(names)}")
-        return told
+                lines.append(f"{fate}: {', '.join(names)}")
+        return lines
 
     def require_limbs(self) -> None:
         """Raises CheckFailedError where a limb has no counterpart."""
