@@ -55,3 +55,19 @@ def _runs(knots: Sequence[int], reach: int, fixed: Sequence[int]) -> list[list[i
             runs.append([])
         runs[-1].append(knot)
     return runs
+
+
+def smoothed(values: Float[Tensor, "*batch frame dim"], window: int) -> Float[Tensor, "*batch frame dim"]:
+    """A Hann-weighted mean over about `window` frames on either side; ends are repeated."""
+    kernel = torch.hann_window(2 * window + 3, periodic=False, dtype=values.dtype)[1:-1]
+    flat = values.movedim(-2, -1).reshape(-1, 1, values.shape[-2])
+    padded = torch.nn.functional.pad(flat, (window, window), mode="replicate")
+    out = torch.nn.functional.conv1d(padded, (kernel / kernel.sum())[None, None])
+    return out.reshape(*values.movedim(-2, -1).shape).movedim(-1, -2)
+
+
+def smooth_above(needed: Float[Tensor, "*batch frame"], reach: int) -> Float[Tensor, "*batch frame"]:
+    """A smooth curve that is nowhere below `needed`: the greatest of a window, then a mean over a window as wide."""
+    flat = needed.reshape(-1, 1, needed.shape[-1])
+    wide = torch.nn.functional.max_pool1d(flat, 2 * reach + 1, 1, reach)
+    return smoothed(wide.reshape(needed.shape)[..., None], reach)[..., 0]

@@ -26,11 +26,11 @@ from kinema.geometry.rotations import (
     rotmat_to_rotvec,
     rotvec_to_rotmat,
 )
-from kinema.motion.constraints.easing import spread
+from kinema.motion.constraints.easing import smooth_above, smoothed, spread
 from kinema.motion.constraints.kinds import Constraint, Ground, Loop, Pin, Plant, Pose, RootPath, check
 from kinema.motion.constraints.limbs import bring, chain_of, middle_of
 from kinema.motion.constraints.loop import looped, without_travel
-from kinema.motion.edit import facing
+from kinema.motion.edit import facing, rotate
 from kinema.motion.motion import Motion
 from kinema.motion.retargeting import retarget
 from kinema.motion.skeleton import Skeleton, has_joint
@@ -46,8 +46,8 @@ _LOWEST_HIPS = 0.3  # of the leg's length: how far hips follow a foot that is ou
 class ConstraintResidual:
     """What is left of a constraint, and what it cost.
 
-    `residual` is the largest distance from what was asked, metres; `moved` the largest change of a joint's position,
-    metres; `jerk` the ratio of the mean jerk of the constrained joint after to before, in the frames that changed.
+    `residual` is the largest distance from what the constraint wants, metres; `moved` the largest change of a joint's
+    position, metres; `jerk` the ratio of the mean jerk of the constrained joint after to before, in the frames that changed.
     """
 
     constraint: str
@@ -158,32 +158,20 @@ class _Work:
 
     def pose(self, each: Pose) -> None:
         """Rotates the joints towards the pose's."""
-        wanted = (
-            retarget(each.pose[:1], self.skeleton) if not self.skeleton.same_tree(each.pose.skeleton) else each.pose[:1]
-        )
+        wanted = _wanted(each, self.skeleton).expand(*self.plain.batch_shape)
         joints = list(range(len(self.skeleton))) if each.joints is None else self.skeleton.indices(each.joints)
-        goal = wanted.rotations[..., 0, :, :, :].double()
-        root = wanted.root[..., 0, :].double()
-        here = self.rotations[..., each.frame, :, :, :]
         if not each.root:  # the pose alone: as the answer faces, where it stands
-            turn = facing(self.plain[each.frame : each.frame + 1])[..., 0] - facing(wanted)[..., 0]
-            turned = axis_angle_to_rotmat("Y", turn.double())
-            goal = torch.cat(
-                (
-                    (turned @ goal[..., 0, :, :])[..., None, :, :],
-                    goal.expand(*turned.shape[:-2], -1, -1, -1)[..., 1:, :, :],
-                ),
-                -3,
-            )
-        change = rotmat_to_rotvec(goal @ here.mT)[..., joints, :]
-        spreaded = self.spread([each.frame], change.flatten(-2)[..., None, :] / 1.0, each)
-        spreaded = spreaded.unflatten(-1, (len(joints), 3))
-        self.rotations[..., joints, :, :] = rotvec_to_rotmat(spreaded) @ self.rotations[..., joints, :, :]
-        move = root - self.root[..., each.frame, :]
+            here = self.plain[each.frame : each.frame + 1]
+            wanted = rotate(wanted, facing(here)[..., 0] - facing(wanted)[..., 0])
+        goal = wanted.rotations[..., 0, :, :, :].double()
+        change = rotmat_to_rotvec(goal @ self.rotations[..., each.frame, :, :, :].mT)[..., joints, :]
+        change = self.spread([each.frame], change.flatten(-2)[..., None, :], each).unflatten(-1, (len(joints), 3))
+        self.rotations[..., joints, :, :] = rotvec_to_rotmat(change) @ self.rotations[..., joints, :, :]
+        move = wanted.root[..., 0, :].double() - self.root[..., each.frame, :]
         if not each.root:
             move = move * move.new_tensor([0.0, 1.0, 0.0])
         if each.root or each.joints is None:
-            self.root += self.spread([each.frame], move[..., None, :], each, lasting=False)
+            self.root += self.spread([each.frame], move[..., None, :], each)
 
     def root_path(self, each: RootPath) -> None:
         """Moves the root in the plane of the floor, and turns the body with the path."""
@@ -211,7 +199,7 @@ class _Work:
         weight = (slow / 0.5).clamp(0, 1)  # full from half a metre per second on
         direction = torch.stack((angle.cos(), angle.sin()), -1) * weight[..., None]
         direction = direction + (1 - weight)[..., None] * direction.new_tensor([1.0, 0.0])
-        smooth = _smoothed(direction, window)
+        smooth = smoothed(direction, window)
         turn = _unwound(torch.atan2(smooth[..., 1], smooth[..., 0]))
         mask = torch.ones(self.plain.frames, dtype=torch.float64)
         for frame in self.fixed:
@@ -371,14 +359,14 @@ class _Work:
             for goal in goals:  # what is pinned stays where it is pinned
                 if goal.joint in below:
                     under[..., torch.tensor(goal.frames)[:, None], torch.tensor(below)] = 0
-            lift = _lifted(under[..., below].amax(-1), max(2, round(0.15 * self.plain.fps)))
+            lift = smooth_above(under[..., below].amax(-1), max(2, round(0.15 * self.plain.fps)))
             frames = (lift.flatten(0, -2).amax(0) if lift.ndim > 1 else lift).gt(0).nonzero()[:, 0].tolist()
             left[..., below] = 0
             if frames:
                 goal = positions[..., frames, ankle, :].clone()
                 goal[..., 1] += lift[..., frames]
                 self._pin(_Goal(ground, ankle, frames, goal, None), trunk=False)
-        rest = _lifted(left.amax(-1), max(2, round(0.15 * self.plain.fps)))
+        rest = smooth_above(left.amax(-1), max(2, round(0.15 * self.plain.fps)))
         if float(rest.amax()) > TOLERANCE:
             rest[..., self.fixed] = 0
             self.root[..., 1] += rest
@@ -468,9 +456,7 @@ def _left(each: Constraint, before: Motion, after: Motion, there: Tensor) -> tup
         first, last = (without_travel(part).points().positions for part in (after[:1], after[-1:]))
         return every, float((first - last).norm(dim=-1).amax())
     joints = every if each.joints is None else after.skeleton.indices(each.joints)
-    wanted = each.pose[:1]
-    if not after.skeleton.same_tree(wanted.skeleton):
-        wanted = retarget(wanted, after.skeleton)
+    wanted = _wanted(each, after.skeleton)
     same = (
         after.rotations[..., each.frame, :, :, :][..., joints, :, :],
         wanted.rotations[..., 0, :, :, :][..., joints, :, :],
@@ -480,25 +466,15 @@ def _left(each: Constraint, before: Motion, after: Motion, there: Tensor) -> tup
     return joints, float(apart.amax()) if apart.numel() else 0.0
 
 
+def _wanted(each: Pose, skeleton: Skeleton) -> Motion:
+    """The one frame of a pose constraint, on the body of the answer."""
+    pose = each.pose[:1]
+    return pose if skeleton.same_tree(pose.skeleton) else retarget(pose, skeleton)
+
+
 def _velocity(path: Float[Tensor, "*batch frame 2"], window: int) -> Float[Tensor, "*batch frame 2"]:
     step = path.diff(dim=-2)
-    return _smoothed(torch.cat((step[..., :1, :], step), -2), window)
-
-
-def _smoothed(values: Float[Tensor, "*batch frame dim"], window: int) -> Float[Tensor, "*batch frame dim"]:
-    """A Hann-weighted mean over about `window` frames on either side; ends are repeated."""
-    kernel = torch.hann_window(2 * window + 3, periodic=False, dtype=values.dtype)[1:-1]
-    flat = values.movedim(-2, -1).reshape(-1, 1, values.shape[-2])
-    padded = torch.nn.functional.pad(flat, (window, window), mode="replicate")
-    out = torch.nn.functional.conv1d(padded, (kernel / kernel.sum())[None, None])
-    return out.reshape(*values.movedim(-2, -1).shape).movedim(-1, -2)
-
-
-def _lifted(under: Float[Tensor, "*batch frame"], reach: int) -> Float[Tensor, "*batch frame"]:
-    """A smooth curve that is nowhere below `under`: the greatest of a window, then a mean over a window as wide."""
-    flat = under.reshape(-1, 1, under.shape[-1])
-    wide = torch.nn.functional.max_pool1d(flat, 2 * reach + 1, 1, reach)
-    return _smoothed(wide.reshape(under.shape)[..., None], reach)[..., 0]
+    return smoothed(torch.cat((step[..., :1, :], step), -2), window)
 
 
 def _jerk(positions: Float[Tensor, "*batch frame joint 3"], fps: float) -> Float[Tensor, ""]:

@@ -16,6 +16,7 @@ from torch import Tensor
 from kinema.core.errors import UsageError
 from kinema.geometry.kinematics import forward_kinematics
 from kinema.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat, shortest_arc
+from kinema.motion.constraints.easing import smooth_above
 from kinema.motion.feet.contacts import contact_joints, foot_contacts
 from kinema.motion.motion import Motion
 from kinema.motion.skeleton import has_joint
@@ -190,11 +191,7 @@ def _drop(places: Tensor, legs: tuple[_Leg, _Leg], moves: list[Tensor], frames: 
         needed = torch.maximum(needed, short)
     if not bool(needed.any()):
         return needed
-    # The greatest of a window, then a mean over a window as wide, is nowhere below what is needed.
-    wide = torch.nn.functional.max_pool1d(needed[None, None], 2 * frames + 1, 1, frames)
-    hann = torch.hann_window(2 * frames + 3, periodic=False)[1:-1]
-    padded = torch.nn.functional.pad(wide, (frames, frames), mode="replicate")
-    return torch.nn.functional.conv1d(padded, (hann / hann.sum())[None, None])[0, 0]
+    return smooth_above(needed, frames)
 
 
 def _bend(rotations: Tensor, body: _Body, leg: _Leg, across: Tensor, goal: Tensor, twist: Tensor) -> None:
