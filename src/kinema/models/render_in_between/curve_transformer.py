@@ -171,7 +171,7 @@ class CurveTransformer(nn.Module):
         self.body, self.lengths = body, tuple(lengths)
         tokens, joints, rows = body.tokens, body.joints, len(self.lengths)
         self.width = 6 * tokens + 3
-        tokens = 4 * self.width + 6 * joints
+        inputs = 4 * self.width + 6 * joints
         for name, buffer in (
             ("tangents", _STRAIGHT.expand(rows, 9, tokens + 1, 6).clone()),  # the curve: how much of each term
             ("size", torch.ones(rows, 9, NODES)),  # usual size of a correction
@@ -180,7 +180,7 @@ class CurveTransformer(nn.Module):
             ("share", torch.ones(rows, 9)),  # of the network's answer in the answer; the rest is the cubic's
         ):
             self.register_buffer(name, buffer)
-        self.known, self.colour = Whitening(tokens, terms), Colouring(self.width, self.width)
+        self.known, self.colour = Whitening(inputs, terms), Colouring(self.width, self.width)
         self.enter = nn.Linear(self.known.kept, dim)
         self.time = nn.Linear(_TIMES, dim)
         self.pair = nn.Sequential(nn.Linear(_PAIRS, 32), nn.GELU(), nn.Linear(32, heads))
@@ -232,12 +232,12 @@ class CurveTransformer(nn.Module):
         nodes = node_times(question.span)
         device = self.share.device.type
         with torch.no_grad():
-            time, tokens = self._tokens(question, nodes)
-            tokens = self.known(tokens)
+            time, inputs = self._tokens(question, nodes)
+            inputs = self.known(inputs)
         first = len(question.before)
         with torch.autocast(device, enabled=False):
             bias = self.pair(pair_features(time, question.span)).permute(2, 0, 1)[None]
-        hidden = self.enter(tokens).float() + self.time(self._time_features(time, question)).float()
+        hidden = self.enter(inputs).float() + self.time(self._time_features(time, question)).float()
         for block in self.blocks:
             hidden = block(hidden, bias)
         change = self.leave(self.norm(hidden[:, first : first + len(nodes)])).float()
@@ -246,13 +246,13 @@ class CurveTransformer(nn.Module):
             weights = spline_weights(question.span, tuple(times)).to(change)
             return torch.einsum("tn,bnf->btf", weights[:, 1:-1], change)
 
-    def tokens(self, question: GapQuestion, nodes: Sequence[float]) -> Float[Tensor, "B N token"]:
+    def inputs(self, question: GapQuestion, nodes: Sequence[float]) -> Float[Tensor, "B N feat"]:
         """The numbers of all tokens, before they are whitened."""
         return self._tokens(question, nodes)[1]
 
     def _tokens(
         self, question: GapQuestion, nodes: Sequence[float]
-    ) -> tuple[Float[Tensor, " N"], Float[Tensor, "B N token"]]:
+    ) -> tuple[Float[Tensor, " N"], Float[Tensor, "B N feat"]]:
         """For known frames and nodes in the order of time: the time, and the numbers."""
         count = len(question.before)
         between, known = self.body.chained(self.drawn(question, nodes)), self.body.chained(question.local)
@@ -265,8 +265,8 @@ class CurveTransformer(nn.Module):
         pose = torch.cat((six.flatten(2), hips), -1)
         speed = torch.cat((_speed(pose, time), _speed(places.flatten(2), time)), -1)
         first, second = pose[:, count - 1, None], pose[:, count + len(nodes), None]
-        tokens = torch.cat((pose, beside.flatten(2), 10 * speed, pose - first, second - pose), -1)
-        return time, tokens
+        inputs = torch.cat((pose, beside.flatten(2), 10 * speed, pose - first, second - pose), -1)
+        return time, inputs
 
     def _time_features(self, time: Float[Tensor, " N"], question: GapQuestion) -> Float[Tensor, "N _"]:
         span, one = question.span, torch.ones_like(time)

@@ -184,7 +184,7 @@ class GapTransformer(Model):
 
     @torch.no_grad()
     def measure(self, batches: Iterator[Batch]) -> None:
-        """Fit the curve's tangents by least squares, then measure its errors and the directions of the tokens."""
+        """Fit the curve's tangents by least squares, then measure its errors and the directions of the inputs."""
         found = list(itertools.islice(batches, 1 + self.config.measured // 48))
         target = torch.cat([batch.target.float() for batch in found])
         whole = torch.cat([batch.query.valid for batch in found]).all(1)
@@ -358,7 +358,7 @@ def measure_tables(network: CurveTransformer, windows: Poses, samples: int) -> N
     for row, kind in possible:
         network.tangents[row, kind] = _fitted(*ask(row, kind))
     _fill(network.tangents, rows, possible)
-    tokens: list[Tensor] = []
+    inputs: list[Tensor] = []
     lacking: list[Tensor] = []
     places: list[Tensor] = []
     for row, kind in possible:
@@ -371,12 +371,12 @@ def measure_tables(network: CurveTransformer, windows: Poses, samples: int) -> N
         middle = torch.randint(off.shape[1], (3,), generator=generator)
         lacking.append((off / size[None, :, None])[:, middle].flatten(0, 1))
         nodes = range(1, network.lengths[row] + 1, max(1, network.lengths[row] // NODES))
-        tokens.append(network.tokens(question, nodes)[::2].flatten(0, 1)[::3])
+        inputs.append(network.inputs(question, nodes)[::2].flatten(0, 1)[::3])
         matrix = quat_xyzw_to_rotmat(true.turns).transpose(-1, -2)
         places.append(body.positions(matrix, true.hips).flatten(0, 1))
     _fill(network.size, rows, possible)
     network.deviation.copy_(torch.cat(places).std(0).clamp(min=1e-3))
-    network.known.measure(torch.cat(tokens))
+    network.known.measure(torch.cat(inputs))
     network.colour.measure(torch.cat(lacking))
     for row, kind in possible:
         question, truth = ask(row, kind)

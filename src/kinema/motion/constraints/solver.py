@@ -47,7 +47,8 @@ class ConstraintResidual:
     """What is left of a constraint, and what it cost.
 
     `residual` is the largest distance from what the constraint wants, metres; `moved` the largest change of a joint's
-    position, metres; `jerk` the ratio of the mean jerk of the constrained joint after to before, in the frames that changed.
+    position, metres; `jerk` the ratio of the mean jerk of the constrained joint after to before, in the frames that
+    changed.
     """
 
     constraint: str
