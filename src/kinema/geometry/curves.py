@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 
@@ -21,14 +20,3 @@ def parabola_slope(before: Tensor, after: Tensor, gap_before: Tensor, gap_after:
     `before` and `after` are the slopes of the lines on either side, the gaps their lengths in time.
     """
     return (before * gap_after + after * gap_before) / (gap_before + gap_after)
-
-
-def harmonic_slope(before: Tensor, after: Tensor, gap_before: Tensor, gap_after: Tensor) -> Tensor:
-    """Fritsch and Butland's slope (1984), with which a curve never overshoots (PCHIP): a weighted harmonic mean.
-
-    Arguments as `parabola_slope`; 0 at a turning point.
-    """
-    first, second = 2 * gap_after + gap_before, gap_after + 2 * gap_before
-    same = before * after > 0
-    low, high = torch.where(same, before, 1.0), torch.where(same, after, 1.0)
-    return torch.where(same, (first + second) / (first / low + second / high), 0.0)

@@ -26,7 +26,6 @@ from kinema.models.classifier import Classifier
 from kinema.models.conv_seq2seq.model import ConvSeq2Seq
 from kinema.models.posegpt.model import PoseGPT
 from kinema.models.posegpt.tokenizer import PoseTokens
-from kinema.models.render_in_between.gap_model import GapReader
 from kinema.models.render_in_between.gap_transformer import GapTransformer
 from kinema.models.render_in_between.model import RenderInBetween
 from kinema.models.render_in_between.released import RenderInBetweenReleased
@@ -66,7 +65,6 @@ KINDS: dict[str, type] = {
     "PoseGPT": PoseGPT.Config,
     "PoseTokens": PoseTokens.Config,
     "ReleasedKeys": ReleasedKeys,
-    "GapReader": GapReader.Config,
     "GapTransformer": GapTransformer.Config,
     "RenderInBetween": RenderInBetween.Config,
     "RenderInBetweenReleased": RenderInBetweenReleased.Config,

@@ -10,7 +10,6 @@ from kinema.data.sources.composed import Mixed, Viewed
 from kinema.data.sources.open_motion import OpenMotion
 from kinema.data.sources.packs import RotationPack
 from kinema.data.synthetic import Synthetic
-from kinema.models.render_in_between.gap_model import GapReader
 from kinema.models.render_in_between.gap_transformer import GapTransformer
 from kinema.models.render_in_between.model import RenderInBetween
 from kinema.models.render_in_between.released import RenderInBetweenReleased
@@ -24,10 +23,6 @@ _TURNING = (
     "hip", "rThigh", "rShin", "rFoot", "lThigh", "lShin", "lFoot", "abdomen", "chest", "neck", "head",
     "lShldr", "lForeArm", "lHand", "rShldr", "rForeArm", "rHand",
 )  # fmt: skip
-_TURNING_EARLIER = (
-    "hip", "abdomen", "chest", "neck", "head", "rShldr", "rForeArm", "rHand", "lShldr", "lForeArm", "lHand",
-    "rThigh", "rShin", "rFoot", "lThigh", "lShin", "lFoot",
-)  # fmt: skip
 # Trials that the CMU forecasting benchmark tests on.
 _BENCHMARK = tuple(f"cmu/{trial}" for trial in ("06_07", "11_01", "14_12", "16_35", "35_01"))
 # What anybody may build upon; recordings that two packs have are taken once.
@@ -38,8 +33,6 @@ _FREE = (
     RotationPack("cmu_daz30", clean_only=True),
     RotationPack("m2m_cc0", clean_only=True),
 )
-# Bodies that differ: a model that knew one alone was worse than a curve on the others.
-_OPEN = (RotationPack("cmu_bvh", clean_only=True), RotationPack("hdm05", clean_only=True), Synthetic(8, 6.0))
 _MENDED = Optim(
     kind="adamw", lr=2e-3, betas=(0.9, 0.98), weight_decay=1e-3, warmup_steps=200, schedule="cosine", clip_norm=1.0
 )
@@ -81,41 +74,29 @@ def render_in_between() -> Recipe:
     )
 
 
-def _of_keypoints() -> tuple[Stage, Stage]:
-    """The stages of the network for positions: gaps between exact keys alone, which is quick, then keys of which none
-    is sure."""
-    gaps = Stage(
-        name="gaps",
-        model=GapReader.Config(),
-        task=Keys(mix=(0.05, 0.1, 0.0, 0.0, 0.85), frames_in_window=72, noisy=0.0, shortened=0.0),
-        optim=replace(_MENDED, weight_decay=0.05),
-        steps=6_000,
-        batch_size=192,
-        augment=_VARIED,
-        ema=0.998,
-        precision="auto",
-    )
-    model = Stage(
+def _of_evidence(steps: int, model: RenderInBetween.Config, augment: Augment) -> tuple[Stage]:
+    """The stage of the network for keys of which none is sure."""
+    stage = Stage(
         name="model",
-        model=RenderInBetween.Config(),
+        model=model,
         task=Keys(mix=(0.6, 0.1, 0.15, 0.15, 0.0), rates=(2, 16), noisy=1.0),
         optim=_MENDED,
-        steps=6_500,
+        steps=steps,
         batch_size=32,
-        augment=_VARIED,
+        augment=augment,
         ema=0.998,
         precision="auto",
     )
-    return gaps, model
+    return (stage,)
 
 
 def render_in_between_noisy() -> Recipe:
-    """The earlier network on rotations, for noisy keys: windows of 64 frames, local lines through evidence."""
+    """The network for noisy keys on rotations: windows of 64 frames, local lines through evidence."""
     return Recipe(
         name="render-in-between-noisy",
-        source=Mixed(_OPEN, onto="", fps=60.0),
-        representation=RootedRotationsConfig(fps=30.0, joints=_TURNING_EARLIER),
-        stages=_of_keypoints(),
+        source=Mixed((*_FREE, Synthetic(8, 6.0)), onto="", fps=60.0, retargeted="rotations"),
+        representation=RootedRotationsConfig(fps=30.0, joints=_TURNING, retargeted="rotations"),
+        stages=_of_evidence(6_500, RenderInBetween.Config(), _VARIED),
         phases=2,
     )
 
@@ -126,30 +107,17 @@ def render_in_between_3d() -> Recipe:
         name="render-in-between-3d",
         source=OpenMotion(fps=30.0),
         representation=WorldPositionsConfig(fps=30.0),
-        stages=_of_places(GapReader.Config(), RenderInBetween.Config()),
+        stages=_of_evidence(2_000, RenderInBetween.Config(), replace(_VARIED, graft=0.0)),
     )
 
 
 def render_in_between_2d() -> Recipe:
     """Render-In-Between, mended, on nineteen keypoints of a picture, from any side."""
-    recipe = render_in_between_noisy()
-    return replace(
-        recipe,
+    return Recipe(
         name="render-in-between-2d",
-        source=Viewed(recipe.source, views=6),
+        source=Viewed(Mixed((*_FREE, Synthetic(8, 6.0)), onto="", fps=60.0), views=6),
         representation=PictureKeypointsConfig(fps=30.0),
-        stages=_of_places(GapReader.Config(space=0.0), RenderInBetween.Config(space=0.0)),
-        phases=1,
-    )
-
-
-def _of_places(reader: GapReader.Config, model: RenderInBetween.Config) -> tuple[Stage, Stage]:
-    """The same two stages, shorter; another clip's limbs can be put in place of one's own in rotations only."""
-    gaps, noisy = _of_keypoints()
-    whole = replace(_VARIED, graft=0.0)
-    return (
-        replace(gaps, model=reader, augment=whole, steps=2_500),
-        replace(noisy, model=model, augment=whole, steps=2_000),
+        stages=_of_evidence(2_000, RenderInBetween.Config(space=0.0), replace(_VARIED, graft=0.0)),
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.interpolate import PchipInterpolator
 
 from kinema.models.render_in_between.keyframes import FAR, Keyframes
 
@@ -27,15 +26,6 @@ def test_lines_are_numpys_and_a_token_without_keys_is_zero() -> None:
         there = places[token]
         assert np.allclose(found[:, token], np.interp(when, when[there], values[0, there, token]), atol=1e-5)
     assert not found[:, 2].any()
-
-
-def test_the_monotone_cubic_is_scipys_within() -> None:
-    keys, values, places = made()
-    found, when, there = keys.cubic(values, monotone=True)[0, :, 0], keys.time[0].numpy(), places[0]
-    assert np.allclose(found[there], values[0, there, 0], atol=1e-6)
-    theirs = PchipInterpolator(when[there], values[0, there, 0].numpy())(when)
-    # Between the inner keys (slopes at the ends are ours).
-    assert np.allclose(found[3:5], theirs[3:5], atol=1e-5)
 
 
 def test_distances_in_seconds() -> None:

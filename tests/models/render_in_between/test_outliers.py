@@ -27,7 +27,7 @@ def windows(seed: int, confidence: float = 0.5) -> tuple[Observed, torch.Tensor,
         torch.ones(8, FRAMES, dtype=torch.bool),
         torch.zeros(8, 0),
     )
-    return Observed.of(query, torch.arange(2), SOURCE, None, None), truth, wrong
+    return Observed.of(query, torch.arange(2), SOURCE, None), truth, wrong
 
 
 def test_untrained_everything_counts_by_its_trust() -> None:

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
 
-from kinema.geometry.curves import harmonic_slope, hermite, parabola_slope
+from kinema.geometry.curves import hermite, parabola_slope
 
 FADE = 0.5  # seconds over which `Keyframes.fade` rises beyond the ends
 _LITTLE = 1e-3
@@ -83,10 +83,9 @@ class Keyframes:
         left, right = (self._at(values, end) for end in self.ends)
         return self._only_known(left + self._each(self.way) * (right - left))
 
-    def cubic(self, values: Float[Tensor, "B T F"], *, monotone: bool) -> Float[Tensor, "B T F"]:
-        """Cubic Hermite curves: Catmull-Rom slopes for uneven keys, or (`monotone`) those of PCHIP, which do not
-        overshoot (Fritsch & Butland 1984). The slope at the ends is that of the straight line."""
-        slope = self._slopes(values, monotone=monotone)
+    def cubic(self, values: Float[Tensor, "B T F"]) -> Float[Tensor, "B T F"]:
+        """Cubic Hermite curves with Catmull-Rom slopes for uneven keys, at the ends that of the straight line."""
+        slope = self._slopes(values)
         left, right = self.ends
         start, stop = self._at(values, left), self._at(values, right)
         span = self._each(self._when(right) - self._when(left))
@@ -140,7 +139,7 @@ class Keyframes:
     def _near(self) -> dict[Reaches, tuple[Tensor, Tensor, Tensor]]:
         return {}
 
-    def _slopes(self, values: Tensor, *, monotone: bool) -> Tensor:
+    def _slopes(self, values: Tensor) -> Tensor:
         """At every key the slope of the curve; at other frames nothing of use."""
         frames = self.known.shape[1]
         none = torch.full_like(self.before[:, :1], -1)
@@ -153,7 +152,7 @@ class Keyframes:
         step_out = self._each(torch.where(has_later, self._when(later) - here, 1.0).clamp(min=1e-6))
         arrive = (values - self._at(values, earlier)) / step_in
         leave = (self._at(values, later) - values) / step_out
-        inner = (harmonic_slope if monotone else parabola_slope)(arrive, leave, step_in, step_out)
+        inner = parabola_slope(arrive, leave, step_in, step_out)
         has_earlier, has_later = self._each(has_earlier), self._each(has_later)
         ends = torch.where(has_earlier, arrive, torch.where(has_later, leave, 0.0))
         return torch.where(has_earlier & has_later, inner, ends)

@@ -1,17 +1,17 @@
-"""Render-In-Between's motion transformer, mended: what lies between key frames, around a classical curve.
+"""Render-In-Between's motion transformer, mended: noisy key frames and what lies between them, around a curve.
 
-Ho et al., BMVC 2021, with what the field has learnt since (DeciWatch, SmoothNet, delta interpolation, two-stage
-transformers): an encoder over the known frames only, a decoder over all frames, and an answer that is a classical curve
-plus a residual which is zero at first, so that training starts from the curve. Between exact keys the curve is a cubic,
-corrected gap by gap (`nn.gap_reading`); through noisy ones it is made of local lines, and the encoder says how much
-each observation counts. Time is in seconds; keys may be anywhere, exact or of any confidence; frames with no known
-token are asked for as well. As released: `render_in_between_released`. Legend: B batch, T frame, F feature, J token.
+Ho et al., BMVC 2021, with what the field has learnt since (DeciWatch, SmoothNet, delta interpolation): an encoder over
+the known frames only, a decoder over all frames, and an answer that is a classical curve plus a residual. The residual
+is zero at first, so training starts from the curve. Between exact keys the curve is a cubic; through noisy ones it is
+made of local lines, and the encoder says how much each observation counts. Time is in seconds. Keys may be anywhere,
+exact or of any confidence. Frames with no known token are answered as well. As released: `released`.
+Legend: B batch, T frame, F feature, J token.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -20,8 +20,6 @@ from torch import Tensor, nn
 
 from kinema.core.query import Batch, Query
 from kinema.models.base import FeatureShape, Model, repeat_samples
-from kinema.models.render_in_between.gap_model import GapReader
-from kinema.models.render_in_between.gap_network import GapReading
 from kinema.models.render_in_between.observations import LEADING, OTHERS, REACHES, Lines, Observed
 from kinema.models.render_in_between.outliers import Judging
 from kinema.models.render_in_between.transformer import TimedStack
@@ -38,7 +36,7 @@ class RenderInBetween(Model):
 
     @dataclass(frozen=True)
     class Config:
-        """About two million parameters, beside those of the reading.
+        """About 1.7 million parameters.
 
         `terms` are the whitened numbers that stand for a known frame, for any frame, and for a residual, measured on
         `measured` batches. `velocity`, `acceleration`, `space` and `quality` weigh losses beside the L1 of features; an
@@ -64,17 +62,12 @@ class RenderInBetween(Model):
             """The network for features of this shape; what lies between exact keys is the cubic."""
             return RenderInBetween(self, shape)
 
-        def build_on(self, shape: FeatureShape, earlier: Mapping[str, Model]) -> RenderInBetween:
-            """The network around the reading of gaps that stage "gaps" has learnt; as in `build` without that stage."""
-            gaps = earlier.get("gaps")
-            return RenderInBetween(self, shape, gaps.reading if isinstance(gaps, GapReader) else None)
-
         def tiny(self) -> RenderInBetween.Config:
             """One layer each, narrow."""
             narrow = replace(self, dim=32, heads=2, hidden=48, encoder_layers=1, decoder_layers=1, dropout=0.0)
             return replace(narrow, terms=(24, 24, 16), measured=1)
 
-    def __init__(self, config: Config, shape: FeatureShape, reading: GapReading | None = None) -> None:
+    def __init__(self, config: Config, shape: FeatureShape) -> None:
         super().__init__()
         self.config, self.shape = config, shape
         width, dim = shape.width, config.dim
@@ -93,7 +86,6 @@ class RenderInBetween(Model):
             config.encoder_layers, dim, config.heads, config.hidden, config.dropout, crossed=False
         )
         self.decoder = TimedStack(config.decoder_layers, dim, config.heads, config.hidden, config.dropout, crossed=True)
-        self.reading = None if reading is None else reading.requires_grad_(False).eval()
         # The features of a token of which nothing is known: the rest pose, to begin with.
         self.unknown = nn.Parameter(shape.rest().clone() if shape.rest else torch.zeros(width))
         self.weigh = nn.Linear(dim, sources)
@@ -109,13 +101,6 @@ class RenderInBetween(Model):
     owner: Tensor  # the token of each feature
     source: Tensor  # and what it is right or wrong with
     token: Tensor  # the token of each source
-
-    def train(self, mode: bool = True) -> RenderInBetween:
-        """Training mode; the reading has learnt already."""
-        super().train(mode)
-        if self.reading is not None:
-            self.reading.eval()
-        return self
 
     def forward(self, query: Query) -> Float[Tensor, "B T F"]:
         """The answer."""
@@ -221,17 +206,17 @@ class RenderInBetween(Model):
         self, observed: Observed, target: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"]
     ) -> Float[Tensor, "B 1 1"]:
         """How much each window counts: 1 where the curve fits, half where it is off by `easy`."""
-        base = self._base(observed, observed.leading(observed.confidence.square()), bent=False)
+        base = self._base(observed, observed.leading(observed.confidence.square()))
         off = torch.where(valid[..., None], (base - target).abs(), 0.0).mean((1, 2))
         off = off / valid.float().mean(1).clamp(min=1e-3)
         return (self.config.easy / (off + self.config.easy))[:, None, None]
 
     def _prepare(self, query: Query) -> Observed:
-        return Observed.of(query, self.token, self.source, self.shape.frame, self.reading)
+        return Observed.of(query, self.token, self.source, self.shape.frame)
 
-    def _base(self, observed: Observed, lines: Tensor, *, bent: bool = True) -> Tensor:
+    def _base(self, observed: Observed, lines: Tensor) -> Tensor:
         """The curve that is corrected: through exact keys, and along evidence."""
-        curve = torch.where(observed.sure[..., self.source], observed.bent if bent else observed.cubic, lines)
+        curve = torch.where(observed.sure[..., self.source], observed.cubic, lines)
         return torch.where(observed.keys.known_at_all[..., self.source], curve, self.unknown.float())
 
     def _blended(self, lines: Lines, hidden: Float[Tensor, "B T D"]) -> Float[Tensor, "B T F"]:

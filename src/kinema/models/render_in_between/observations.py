@@ -12,7 +12,6 @@ from torch import Tensor
 
 from kinema.core.query import Query
 from kinema.models.base import Frame
-from kinema.models.render_in_between.gap_network import GapReading
 from kinema.models.render_in_between.keyframes import FAR, Keyframes, Reaches
 
 REACHES = (0.06, 0.12, 0.24, 0.5)  # seconds: over how much of their surroundings local lines are fitted
@@ -24,8 +23,8 @@ Lines = tuple[Tensor, ...]
 
 @dataclass(frozen=True, eq=False)
 class Observed:
-    """Values of known sources (0 elsewhere), their trust, which are known and which exactly; straight lines, a cubic
-    and the cubic as corrected (`bent`) through them; `frame` is the windows' own frame of reference."""
+    """Values of known sources (0 elsewhere), their trust, which are known and which exactly; straight lines and a
+    cubic through them; `frame` is the windows' own frame of reference."""
 
     values: Float[Tensor, "B T F"]
     confidence: Float[Tensor, "B T S"]
@@ -33,7 +32,6 @@ class Observed:
     exact: Bool[Tensor, "B T S"]
     line: Float[Tensor, "B T F"]
     cubic: Float[Tensor, "B T F"]
-    bent: Float[Tensor, "B T F"]
     keys: Keyframes
     exact_keys: Keyframes
     frame: Frame | None
@@ -45,7 +43,6 @@ class Observed:
         token: Int64[Tensor, " S"],
         source: Int64[Tensor, " F"],
         framed: Callable[[Tensor, Tensor], Frame | None] | None,
-        reading: GapReading | None,
     ) -> Observed:
         """Of a question. `token` is that of each source, `source` that of each feature; see `FeatureShape.frame`."""
         with torch.autocast(query.observed.device.type, enabled=False):
@@ -57,10 +54,9 @@ class Observed:
             values = observed if frame is None else torch.where(known[..., source], frame.into(observed), 0.0)
             time = (query.time - query.time[:, :1]).float()
             keys = Keyframes(known, time, source)
-            line, cubic = keys.linear(values), keys.cubic(values, monotone=False)
-            bent = cubic if reading is None else _bent(query, cubic, exact[..., source], frame, reading)
+            line, cubic = keys.linear(values), keys.cubic(values)
             exact_keys = Keyframes(exact, time, source)
-            return cls(values, confidence, known, exact, line, cubic, bent, keys, exact_keys, frame)
+            return cls(values, confidence, known, exact, line, cubic, keys, exact_keys, frame)
 
     @cached_property
     def sure(self) -> Bool[Tensor, "B 1 S"]:
@@ -92,7 +88,7 @@ class Observed:
         """The features of every frame; `first` is the smooth curve before observations were weighed."""
         leading, others = _apart(lines)
         apart = self.keys.distances() / FAR
-        curves = (leading, self.line - leading, self.bent - leading, *others)
+        curves = (leading, self.line - leading, self.cubic - leading, *others)
         return torch.cat((*curves, self._off(first), self.confidence, apart.sqrt(), (-8 * apart).exp()), -1)
 
     def _off(self, curve: Float[Tensor, "B T F"]) -> Float[Tensor, "B T F"]:
@@ -104,21 +100,3 @@ def _apart(lines: Lines) -> tuple[Tensor, list[Tensor]]:
     """The leading lines, and how far the others are from them."""
     leading = lines[LEADING]
     return leading, [each - leading for each in lines if each is not leading]
-
-
-def _bent(query: Query, cubic: Tensor, exact: Tensor, frame: Frame | None, reading: GapReading) -> Tensor:
-    """The cubic, corrected for sources that have no exact keys but whole frames."""
-    curve, whole, time = whole_keys(query)
-    curve = reading(curve, whole, time)
-    curve = curve if frame is None else frame.into(curve)
-    alone = exact.any(1, keepdim=True) & ~(exact & ~whole[..., None]).any(1, keepdim=True)
-    return torch.where(alone, curve, cubic)
-
-
-def whole_keys(query: Query) -> tuple[Float[Tensor, "B T F"], Bool[Tensor, "B T"], Float[Tensor, "B T"]]:
-    """The cubic through the frames that are wholly and exactly known, which these are, and the times."""
-    known = ((query.confidence >= 1).all(-1)) & query.valid
-    time = (query.time - query.time[:, :1]).float()
-    observed = torch.where(known[..., None], query.observed.float(), 0.0)
-    keys = Keyframes(known[..., None], time, torch.zeros(observed.shape[-1], dtype=torch.long, device=observed.device))
-    return keys.cubic(observed, monotone=False), known, time
