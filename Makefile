@@ -46,6 +46,7 @@ bench: $(VENV)/.installed-bench
 
 fuzz: $(VENV)/.installed-test
 	PYTHONPATH=tests $(BIN)/python tests/fuzz/fuzz_run.py --files 10000
+	KINEMA_FUZZ_BODIES=1000 $(BIN)/python -m pytest tests/apps/test_serve.py -k malformed_bodies
 
 kills: $(VENV)/.installed-test
 	$(BIN)/python tests/kills/kills_run.py --kills 50

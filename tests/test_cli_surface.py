@@ -58,7 +58,7 @@ def test_the_commands_are_these() -> None:
     assert commands == {
         "convert", "data", "demo", "doctor", "eval", "export", "forecast", "generate", "inbetween", "info", "join",
     "loop", "models",
-    "recipes", "render", "repair", "retarget", "studio", "train", "upsample", "view",
+    "recipes", "render", "repair", "retarget", "serve", "studio", "train", "upsample", "view",
     }  # fmt: skip
 
 
@@ -76,7 +76,7 @@ def test_misuse_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
 COMMANDS = [
     "convert", "data", "demo", "doctor", "eval", "export", "forecast", "generate", "inbetween", "info", "join",
     "loop", "models",
-    "recipes", "render", "repair", "retarget", "studio", "train", "upsample", "view",
+    "recipes", "render", "repair", "retarget", "serve", "studio", "train", "upsample", "view",
 ]  # fmt: skip
 
 

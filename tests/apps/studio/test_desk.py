@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from kinema.apps.local_access import is_local
 from kinema.apps.studio.answers import Question
 from kinema.apps.studio.controls import words
 from kinema.apps.studio.desk import Desk, Upload, plain_name
-from kinema.apps.studio.guard import is_local
 from kinema.core.errors import KinemaError, UsageError
 from kinema.io.formats import load
 from kinema.motion.motion import Motion

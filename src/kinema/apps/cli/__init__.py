@@ -49,6 +49,7 @@ for _name, _target, _help in (
     ("retarget", "files:retarget_file", "Retarget a motion to another body."),
     ("view", "view:view", "View a motion: as a page that opens from disk, or in a live viewer."),
     ("studio", "view:studio", "Open a live page: load a motion, run a model, compare, save."),
+    ("serve", "serve.command:serve", "Serve the verbs over HTTP, for Blender and other tools."),
     ("render", "view:render", "Draw a motion as PNG, GIF or MP4."),
     ("train", "train:train", "Train a recipe."),
     ("eval", "eval:evaluate", "Score a model by a protocol, next to the published results."),
@@ -58,7 +59,8 @@ for _name, _target, _help in (
     ("export", "models:export", "Export a model as ONNX, for programs without torch."),
     ("doctor", "doctor:doctor", "Check the installation."),
 ):
-    app.command(f"kinema.apps.cli.{_target}", name=_name, help=_help)
+    _room = "" if _target.startswith("serve.") else "cli."
+    app.command(f"kinema.apps.{_room}{_target}", name=_name, help=_help)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -17,7 +17,7 @@ from kinema.core.progress import progress_to
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-_OWN_DISPLAY = ("train", "demo", "studio")
+_OWN_DISPLAY = ("train", "demo", "studio", "serve", "mcp")
 _QUICK = ("-h", "--help", "--version")
 
 stderr = Console(stderr=True, highlight=False)
@@ -26,6 +26,11 @@ stderr = Console(stderr=True, highlight=False)
 def note(text: str) -> None:
     """Print one line that the user should know, on standard error."""
     stderr.print(f"note: {text}", style="yellow", markup=False)
+
+
+def say_address(address: str) -> None:
+    """Print where a server is, on standard error."""
+    print(f"{address}  (Ctrl-C ends it)", file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -21,8 +21,12 @@ _EXTRAS = {
     "tensorboard": "curves: pip install 'kinema[train]'",
     "onnxruntime": "ONNX files: pip install 'kinema[export]'",
     "huggingface_hub": "models of the hub: pip install 'kinema[hub]'",
+    "motionmcp-sdk": "kinema serve: pip install 'kinema[serve]'",
     "ray": "jobs on many machines: pip install 'kinema[ray]'",
 }
+
+_MODULES = {"pillow": "PIL", "motionmcp-sdk": "motionmcp.server"}
+"""The module of a package, where it has another name."""
 
 
 def doctor() -> int:
@@ -47,7 +51,7 @@ def doctor() -> int:
 
 def _state(name: str) -> tuple[str, str]:
     try:
-        importlib.import_module("PIL" if name == "pillow" else name)
+        importlib.import_module(_MODULES.get(name, name))
         return importlib.metadata.version(name), ""
     except (ImportError, OSError) as error:
         return f"not usable: {error}".splitlines()[0], f"pip install {name}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from kinema.apps.cli.console import note
+from kinema.apps.cli.console import note, say_address
 from kinema.apps.cli.options import Inline
 from kinema.core.errors import UsageError
 from kinema.pipeline.requests import SourceOptions
@@ -63,7 +63,7 @@ def view(
     if live:
         from kinema.viz.scene import serve  # viser takes a second to import
 
-        serve(panel, port=port, ready=_say)
+        serve(panel, port=port, ready=say_address)
         return
     target = output or file.with_suffix(".html")
     if webgl:
@@ -194,8 +194,8 @@ def studio(
     open_
         Open the page in the web browser.
     """
+    from kinema.apps.local_access import is_local
     from kinema.apps.studio.desk import MEGABYTE, Desk
-    from kinema.apps.studio.guard import is_local
     from kinema.apps.studio.server import serve
 
     if not 0 < max_mb <= 4096:
@@ -211,7 +211,7 @@ def studio(
         )
 
     def ready(address: str) -> None:
-        _say(address)
+        say_address(address)
         if open_ and has_display():
             webbrowser.open(address)
 
@@ -259,7 +259,3 @@ def _answer_panel(file: Path, clip: str | None, view: str) -> Panel:
 def has_display() -> bool:
     """Whether this machine has a display for a web browser."""
     return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-
-
-def _say(address: str) -> None:
-    print(f"{address}  (Ctrl-C ends it)", file=sys.stderr, flush=True)

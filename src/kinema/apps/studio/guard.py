@@ -8,37 +8,23 @@ import re
 import secrets
 from collections.abc import Callable, Generator
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 import websockets.asyncio.server as websocket_server
 from websockets.datastructures import Headers
 
+from kinema.apps.local_access import foreign
 from kinema.core.errors import FormatError, KinemaError, UsageError
 
-LOCAL = ("127.0.0.1", "localhost", "::1")
 _LONGEST = 200  # characters of a text that a page sends
-
-
-def is_local(host: str) -> bool:
-    """Whether only this machine can reach a server that is bound to `host`."""
-    return host in LOCAL
 
 
 def refusal(path: str, headers: Headers, token: str, *, local: bool) -> str | None:
     """Why a request for HTTP or a websocket is refused; None if it is not.
 
-    The token is the first part of the path. A browser names the page that asks in `Origin`, and the address that it
-    used in `Host`: on loopback that is a name of this machine, which stops a foreign name that resolves to it.
+    The token is the first part of the path; `foreign` says who else is refused.
     """
-    hosts, origins = headers.get_all("Host"), headers.get_all("Origin")
-    try:
-        name, pages = urlsplit(f"//{hosts[0]}").hostname, [urlsplit(each).netloc for each in origins]
-    except (IndexError, ValueError):
-        return "a request without a Host"
-    if len(hosts) > 1 or (local and not is_local(name or "")):
-        return "a Host that is not this machine"
-    if any(page.lower() != hosts[0].lower() for page in pages):
-        return "a request from a page of another address"
+    if why := foreign(headers.get_all("Host"), headers.get_all("Origin"), local=local):
+        return why
     first = path.partition("?")[0].removeprefix("/").partition("/")[0]
     if not secrets.compare_digest(first.encode(), token.encode()):
         return "an address without the token: open the one that kinema studio printed"

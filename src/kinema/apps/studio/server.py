@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 import viser
 
+from kinema.apps.local_access import is_local
 from kinema.apps.studio.desk import Desk, Upload
-from kinema.apps.studio.guard import is_local, only_with, unknown_viser
+from kinema.apps.studio.guard import only_with, unknown_viser
 from kinema.apps.studio.session import Session
 from kinema.viz.scene import quietly
 

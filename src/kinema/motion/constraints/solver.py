@@ -107,7 +107,7 @@ def meet(motion: Motion, constraints: Sequence[Constraint], *, fixed: Bool[Tenso
     done = work.motion()
     if loop is not None:
         done = looped(done, in_place=loop.in_place)
-    return Met(done, tuple(_residual(each, motion, done) for each in constraints))
+    return Met(done, tuple(residual_of(each, motion, done) for each in constraints))
 
 
 class _Work:
@@ -361,6 +361,7 @@ class _Work:
                 if goal.joint in below:
                     under[..., torch.tensor(goal.frames)[:, None], torch.tensor(below)] = 0
             lift = smooth_above(under[..., below].amax(-1), max(2, round(0.15 * self.plain.fps)))
+            lift[..., self.fixed] = 0
             frames = (lift.flatten(0, -2).amax(0) if lift.ndim > 1 else lift).gt(0).nonzero()[:, 0].tolist()
             left[..., below] = 0
             if frames:
@@ -422,7 +423,8 @@ def _held(pin: Pin) -> tuple[list[int], Tensor, Tensor | None]:
     return [*at, pin.frames[-1]], whole, turned
 
 
-def _residual(each: Constraint, before: Motion, after: Motion) -> ConstraintResidual:
+def residual_of(each: Constraint, before: Motion, after: Motion) -> ConstraintResidual:
+    """What is left of a constraint in the clip `after`, which was deformed from `before`."""
     here, there = before.points().positions, after.points().positions
     moved = (there - here).norm(dim=-1)
     joints, residual = _left(each, before, after, there)
