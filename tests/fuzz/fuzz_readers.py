@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import functools
 import importlib
+import importlib.util
 import json
 import pickle
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -29,8 +34,17 @@ from fuzz_mutate import (
     safetensors,
 )
 from safetensors.torch import save_file
+from websockets.datastructures import Headers
+from websockets.exceptions import InvalidHeader
 
+from kinema.apps.batch import jobs
 from kinema.apps.cli.train import read_recipe
+from kinema.apps.studio import guard
+from kinema.apps.studio.controls import Asking
+from kinema.apps.studio.desk import Desk
+from kinema.core import lock
+from kinema.core.errors import KinemaError, UsageError
+from kinema.core.safe_json import read_json
 from kinema.core.safe_pickle import read_object_npz, read_pickle, read_torch
 from kinema.data.sources import babel, h36m_camera
 from kinema.data.sources.amass_files import read_header, read_take
@@ -41,10 +55,11 @@ from kinema.data.sources.packs import LabelledPack, RotationPack
 from kinema.data.sources.position_archives import PositionArchive
 from kinema.data.synthetic import Synthetic, perform
 from kinema.data.windows import WindowSet
-from kinema.io import keypoints, smpl
+from kinema.io import constraints, keypoints, smpl
 from kinema.io.formats import load_clip, save, sniff
 from kinema.io.summary import summarise
 from kinema.motion import skeletons as catalog
+from kinema.motion.motion import Motion
 from kinema.motion.retargeting.joint_map import read_joint_map
 from kinema.pipeline.checkpoints.checkpoint import load_model
 from kinema.pipeline.train import Means, train
@@ -67,6 +82,7 @@ class Reader:
     read: Callable[[Path], object]
     mutators: tuple[Mutator, ...]
     rare: tuple[Mutator, ...] = ()  # one in thirty: they are slow to make
+    starts: tuple[str, ...] = ()  # what the reader itself starts
 
 
 def _bvh(folder: Path) -> list[Path]:
@@ -445,6 +461,165 @@ def _read_any_person(path: Path) -> None:
     load_clip(path, fps=30.0)
 
 
+def _foreign_npz(folder: Path) -> list[Path]:
+    """The arrays of Kimodo: positions and both kinds of rotations, without names and rate."""
+    save(perform("walk", seconds=0.3, fps=30.0, seed=3), folder / "whole.npz")
+    kept = ("posed_joints", "global_rot_mats", "local_rot_mats", "root_positions")
+    with np.load(folder / "whole.npz") as whole:
+        np.savez(folder / "a.npz", **{key: whole[key] for key in kept})
+    return [folder / "a.npz"]
+
+
+def _gltf(folder: Path) -> list[Path]:
+    """The character as JSON, its buffer inside."""
+    data = (_CASES / "character.glb").read_bytes()
+    size = int.from_bytes(data[12:16], "little")
+    page, rest = json.loads(data[20 : 20 + size]), data[20 + size + 8 :]
+    page["buffers"][0] |= {"uri": "data:application/octet-stream;base64," + base64.b64encode(rest).decode()}
+    (folder / "a.gltf").write_text(json.dumps(page))
+    return [folder / "a.gltf"]
+
+
+def _read_gltf(path: Path) -> None:
+    from kinema.io.gltf.load import save_into
+
+    clip = load_clip(path)
+    assert isinstance(clip, Motion)
+    save_into(clip, path.with_name("into.gltf"))
+
+
+def _more_keypoints(folder: Path) -> list[Path]:
+    shutil.copy(_CASES / "gap2.json", folder)
+    person = {"keypoints": [one for n in range(17) for one in (n * 3.0, n * 2.0, 0.9)], "scores": 1.5, "idx": 1}
+    (folder / "poseflow.json").write_text(json.dumps({f"{n}.jpg": [person] for n in range(3)}))
+    shown = {"keypoints": [[n * 3.0, n * 2.0] for n in range(17)], "keypoint_scores": [0.9] * 17}
+    (folder / "picture.json").write_text(json.dumps([shown | {"bbox": [[0, 0, 9, 9]]}]))
+    marks = [{"x": 0.01 * n, "y": 0.02, "z": 0.0, "visibility": 0.9} for n in range(33)]
+    (folder / "lines.jsonl").write_text("\n".join(json.dumps({"pose_landmarks": marks}) for _ in range(3)))
+    return [folder / name for name in ("gap2.json", "poseflow.json", "picture.json", "lines.jsonl")]
+
+
+def _read_more_keypoints(path: Path) -> None:
+    read = keypoints.read(path, fps=25.0, size=(640.0, 480.0))
+    if read.format != "mmpose" or path.name != "picture.json":
+        keypoints.write(dict(read.people), path.with_name(f"back{path.suffix}"), read)
+
+
+def _constraint_files(folder: Path) -> list[Path]:
+    page = [
+        {"kind": "pin", "joint": "r_wrist", "frames": [4], "positions": [[0.3, 1.2, 0.5]]},
+        {"kind": "plant", "foot": "left", "start": 1, "end": 3},
+        {"kind": "loop"},
+    ]
+    (folder / "a.json").write_text(json.dumps(page))
+    (folder / "path.csv").write_text("frame,x,z,heading\n0,0,0,0\n30,1.5,0.2,90\n")
+    return [folder / "a.json", folder / "path.csv"]
+
+
+def _read_constraints(path: Path) -> None:
+    if path.suffix == ".csv":
+        constraints.parse_path(str(path))
+    else:
+        constraints.read_constraints(path)
+
+
+def _ledger(folder: Path) -> list[Path]:
+    (folder / "a.npz").write_bytes(b"12345")
+    row = {"target": "a.npz", "stamp": "0" * 32, "files": {"a.npz": 5}, "facts": {"frames": 3}}
+    (folder / jobs.LEDGER).write_text(f"{json.dumps(row)}\n" * 2)
+    return [folder / jobs.LEDGER]
+
+
+def _read_ledger(path: Path) -> None:
+    with jobs._Ledger.opened(path.parent) as ledger:
+        ledger.kept(path.parent.resolve() / "a.npz")
+
+
+def _lock_file(folder: Path) -> list[Path]:
+    facts = {"process": 7, "machine": "here", "since": "2020-01-01 00:00:00", "what": "a training"}
+    (folder / lock.LOCK).write_text(json.dumps(facts))
+    return [folder / lock.LOCK]
+
+
+def _read_lock(path: Path) -> None:
+    """Another process holds the folder, and then no longer: what it left is taken over."""
+    import fcntl
+
+    data = path.read_bytes()
+    with path.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with contextlib.suppress(UsageError), lock.hold(path.parent, "a job"):
+            raise AssertionError("a lock that is held was taken")
+    with lock.hold(path.parent, "a job"):
+        pass
+    path.write_bytes(data)
+
+
+class _Page:
+    """Stands for viser's page: a control is a plain object with the facts that it was made with."""
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def control(label: str, *given: Any, min: float | None = None, max: float | None = None, **_: Any) -> Any:  # noqa: A002
+            made = SimpleNamespace(label=label, value=given[0] if given else "", on_update=lambda _: None)
+            if name == "add_dropdown":
+                made.options, made.value = given[0], given[0][0]
+            if name == "add_slider":
+                made.min, made.max, made.value = given[0], given[1], given[3]
+            if name == "add_number":
+                made.min, made.max = min, max
+            return made
+
+        return control
+
+
+def _studio_values(folder: Path) -> list[Path]:
+    asking = _asking()
+    page = {name: field.value for name, field in asking.fields.items()}
+    page |= {"model": asking.model.value, "verb": asking.verb.value}
+    (folder / "values.json").write_text(json.dumps(page))
+    return [folder / "values.json"]
+
+
+@functools.cache
+def _asking() -> Asking:
+    return Asking(cast("Any", _Page()), Desk(), lambda call: call)
+
+
+def _read_studio_values(path: Path) -> None:
+    """What a page may send: each value is checked, then the question is made of them all."""
+    page, asking = read_json(path), _asking()
+    controls = {**asking.fields, "model": asking.model, "verb": asking.verb}
+    before = {name: control.value for name, control in controls.items()}
+    try:
+        for name, value in page.items() if isinstance(page, dict) else ():
+            if name in controls:
+                guard.check_value(controls[name], value)
+                controls[name].value = value
+        guard.check_value(asking.verb, asking.verb.value)
+        asking.question
+    except KinemaError as error:
+        guard.page_words(error)
+        raise
+    finally:
+        for name, control in controls.items():
+            control.value = before[name]
+
+
+def _requests(folder: Path) -> list[Path]:
+    (folder / "a.txt").write_text("/tok/index.html?x=1\nHost: 127.0.0.1:8080\nOrigin: http://127.0.0.1:8080\n")
+    return [folder / "a.txt"]
+
+
+def _read_request(path: Path) -> None:
+    first, *rest = path.read_bytes().decode("latin-1").split("\n")
+    headers = Headers()
+    for line in rest:
+        with contextlib.suppress(InvalidHeader):  # refused by the server before it asks us
+            name, _, value = line.partition(": ")
+            headers[name] = value
+    guard.refusal(first, headers, "tok", local=True)
+
+
 READERS: dict[str, Reader] = {
     "bvh": Reader(_bvh, summarise, TEXT, (deep_joints,)),
     "npz": Reader(_npz, summarise, NPZ, (bomb,)),
@@ -463,6 +638,14 @@ READERS: dict[str, Reader] = {
     "smpl pickles": Reader(_cases("wham_output.pkl", "3dpw.pkl"), _read_any_person, (*BYTES, *[pickled] * 4)),
     "smpl compressed": Reader(_cases("phalp.pkl"), _read_any_person, (*BYTES, *[inside_zlib(pickled)] * 4)),
     "smpl torch": Reader(_cases("hmr4d_results.pt"), _read_any_person, (*NPZ, *[inside_zip(pickled)] * 5), (bomb,)),
+    "foreign npz": Reader(_foreign_npz, summarise, NPZ, (bomb,)),
+    "gltf": Reader(_gltf, _read_gltf, JSON),
+    "more keypoints": Reader(_more_keypoints, _read_more_keypoints, JSON),
+    "constraints": Reader(_constraint_files, _read_constraints, JSON),
+    "ledger": Reader(_ledger, _read_ledger, JSON),
+    "lock": Reader(_lock_file, _read_lock, JSON),
+    "studio values": Reader(_studio_values, _read_studio_values, JSON),
+    "studio requests": Reader(_requests, _read_request, TEXT),
     "labels": Reader(_labels, _read_labels, TEXT),
     "checkpoint": Reader(_checkpoint, _read_checkpoint, (*JSON, safetensors, safetensors)),
     "safetensors": Reader(_safetensors, lambda path: RunFolder(path.parent).weights(), (*BYTES, *[safetensors] * 5)),
@@ -480,3 +663,5 @@ READERS: dict[str, Reader] = {
     "h5": Reader(_h5, _read_h5, BYTES),
     "cache": Reader(_cache, _read_cache, (*JSON, *BYTES)),
 }
+if importlib.util.find_spec("ezc3d") is not None:
+    READERS["c3d"] = Reader(_cases("markers.c3d"), load_clip, BYTES, starts=("subprocess.Popen", "os.posix_spawn"))

@@ -28,7 +28,7 @@ def hold(folder: Path, what: str) -> Generator[None]:
     while True:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            opened = path.open("a+", encoding="utf-8")
+            opened = path.open("a+", encoding="utf-8", errors="replace")
         except OSError as error:
             raise cannot_write(folder, error) from error
         with opened as file:
@@ -70,6 +70,7 @@ def _locked(file: TextIO) -> bool:
 def _holder(text: str) -> str:
     try:
         facts = json.loads(text)
-        return f"{facts['what']}, process {facts['process']} on {facts['machine']}, since {facts['since']}"
-    except (ValueError, KeyError, TypeError):
+        told = f"{facts['what']}, process {facts['process']} on {facts['machine']}, since {facts['since']}"
+        return told[:200].encode(errors="replace").decode()
+    except (ValueError, KeyError, TypeError, RecursionError):
         return "another process"

@@ -19,6 +19,7 @@ from typing import Any, cast
 
 from kinema.core.errors import FormatError, UsageError, unknown_name
 from kinema.core.safe_json import read_json
+from kinema.core.text import decode
 from kinema.io.formats import load
 from kinema.motion.constraints.kinds import KINDS, Constraint, Pin, Plant, Pose, RootPath
 
@@ -53,7 +54,10 @@ def parse_path(text: str, unit: float = 1.0) -> RootPath:
     Raises UsageError where it is neither.
     """
     if Path(text).suffix.lower() == ".csv":
-        lines = Path(text).read_text().splitlines()
+        if not Path(text).is_file():
+            cure = 'Name the file that is there, or write the points: --path "0:0,0 60:1.5,0.2".'
+            raise UsageError(expected="a CSV file of frame,x,z", got=f"no file at {text}", cure=cure)
+        lines = decode(Path(text).read_bytes())[0].splitlines()
         rows = [_numbers(line) for line in lines if line.strip() and line[0] not in "#f"]
     else:
         rows = [_numbers(part.replace(":", ",", 1)) for part in text.split()]

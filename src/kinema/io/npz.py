@@ -118,12 +118,15 @@ def _foreign_tree(file: _File, path: Path) -> dict[str, NDArray[Any]]:
     global rotation, and from which it keeps its place; of several, the nearest.
     """
     positions, total, local = (file.arrays[key] for key in ("posed_joints", "global_rot_mats", "local_rot_mats"))
-    one = (0,) * (positions.ndim - 3)
-    positions, total, local = (array[one].astype(np.float64)[::7][:64] for array in (positions, total, local))
-    count = positions.shape[1] if positions.ndim == 3 and positions.shape[-1] == 3 else 0
-    if not 0 < count <= _MOST_JOINTS or total.shape != local.shape or total.shape[1:] != (count, 3, 3):
+    for key, array in (("posed_joints", positions), ("global_rot_mats", total), ("local_rot_mats", local)):
+        if array.dtype.kind not in "fiu" or not array.size:
+            raise file.error(key, "numbers", f"{array.dtype} of shape {array.shape}", "Save it again.")
+    count = positions.shape[-2] if positions.ndim > 2 and positions.shape[-1] == 3 else 0
+    if not 0 < count <= _MOST_JOINTS or total.shape != (*positions.shape, 3) or local.shape != total.shape:
         got = f"positions of shape {positions.shape}"
         raise file.error("posed_joints", "positions, and rotations of as many joints", got, "Save it again.")
+    one = (0,) * (positions.ndim - 3)
+    positions, total, local = (array[one].astype(np.float64)[::7][:64] for array in (positions, total, local))
     known = skeleton("smpl22") if count == 22 else None
     parents, offsets = [-1], np.zeros((count, 3))
     for joint in range(1, count):

@@ -7,6 +7,10 @@ made. NaN is unseen. Lengths are metres, or the unit with which the body is betw
 from __future__ import annotations
 
 import csv
+import importlib.util
+import subprocess
+import sys
+import tempfile
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,6 +24,7 @@ from numpy.typing import NDArray
 
 from kinema.core.errors import FormatError, require, warn_of_file
 from kinema.core.safe_pickle import read_npy
+from kinema.core.safe_zip import read_npz
 from kinema.core.text import decode
 from kinema.geometry.rotations import axis_angle_to_rotmat
 from kinema.io.bvh.units import UNITS, metres_or
@@ -35,6 +40,23 @@ _HUMANML = {263: ("smpl22", 20.0), 251: ("", 12.5)}
 _BODY_LANDMARKS = 33  # of MediaPipe; FreeMoCap's arrays have them first
 _FREEMOCAP = (553, 543, 75)  # body, hands and face; or body and hands
 _MOST = 2_000  # markers
+_C3D_SECONDS = 60
+_C3D_SCRIPT = """
+import sys
+try:
+    import resource
+    resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
+    resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+except (ImportError, ValueError, OSError):
+    pass
+import ezc3d, numpy
+file = ezc3d.c3d(sys.argv[1])
+about = file["parameters"]["POINT"]
+units = about["UNITS"]["value"][0] if about.get("UNITS", {}).get("value") else ""
+numpy.savez(sys.argv[2], labels=numpy.array(about["LABELS"]["value"], str), points=file["data"]["points"],
+            rate=float(about["RATE"]["value"][0]), units=units)
+"""
 
 
 def load_array(
@@ -135,19 +157,36 @@ def load_wide(path: Path | str, *, fps: float | None = None, unit: float | None 
 
 
 def load_c3d(path: Path | str, *, fps: float | None = None, unit: float | None = None) -> Points:
-    """The markers of a C3D file, under their labels. Raises UsageError where ezc3d is not installed."""
+    """The markers of a C3D file, under their labels.
+
+    A process of its own reads the file: a damaged one can crash the library. Raises UsageError where ezc3d is not
+    installed, FormatError where the file is not whole.
+    """
     path = Path(path)
-    ezc3d = require("ezc3d", "c3d", "which reads C3D files")
-    try:
-        file = ezc3d.c3d(str(path))
-        about, data = file["parameters"]["POINT"], np.asarray(file["data"]["points"], dtype=np.float64)
-        names, rate = list(about["LABELS"]["value"]), float(about["RATE"]["value"][0])
-        written = str(about["UNITS"]["value"][0]).lower() if about.get("UNITS", {}).get("value") else ""
-    except (OSError, RuntimeError, KeyError, IndexError, ValueError) as error:
-        raise _wrong(path, "a whole C3D file", str(error)[:60]) from error
+    about = _c3d_arrays(path)
+    names, data = [str(name) for name in about["labels"]], about["points"].astype(np.float64)
+    rate, written = float(about["rate"]), str(about["units"]).lower()
     count = min(len(names), data.shape[1])
-    rows = data[:3, :count].transpose(2, 1, 0).reshape(data.shape[2], -1)
+    rows = data[:3, :count].transpose(2, 1, 0).reshape(data.shape[2], 3 * count)
     return _named(path, names[:count], rows, _rate(path, fps or rate), unit or UNITS.get(written))
+
+
+def _c3d_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """labels, points (4, marker, frame), rate and units, as ezc3d reads them in a process with limits."""
+    if importlib.util.find_spec("ezc3d") is None:
+        require("ezc3d", "c3d", "which reads C3D files")
+    with tempfile.TemporaryDirectory(prefix="kinema-") as folder:
+        out = Path(folder) / "arrays.npz"
+        # -P: no module of the working folder is imported.
+        command = [sys.executable, "-P", "-c", _C3D_SCRIPT, str(path.resolve()), str(out)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_C3D_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            raise _wrong(path, "a C3D file that can be read", f"no result in {_C3D_SECONDS} s") from error
+        if done.returncode or not out.is_file():
+            told = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+            raise _wrong(path, "a whole C3D file", told[-1][:60] if told else "a damaged one")
+        return read_npz(out)
 
 
 def tree_of(

@@ -21,8 +21,9 @@ from typing import Any, Literal, Protocol, TextIO, cast
 
 from kinema.core.atomic import input_as_output, may_overwrite, temporary_prefix, write_text
 from kinema.core.constants import VERSION
-from kinema.core.errors import KinemaError, KinemaWarning, UsageError
+from kinema.core.errors import FormatError, KinemaError, KinemaWarning, UsageError
 from kinema.core.lock import hold
+from kinema.core.safe_json import parse_json
 
 LEDGER = "kinema-ledger.jsonl"
 Status = Literal["done", "kept", "failed"]
@@ -223,10 +224,18 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
     if not path.is_file():
         return
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        with contextlib.suppress(ValueError):
-            row = json.loads(line)
-            if isinstance(row, dict) and {"target", "stamp", "files", "facts"} <= row.keys():
-                yield cast("dict[str, Any]", row)
+        with contextlib.suppress(FormatError):
+            row = parse_json(line.encode(), path.name)
+            if _is_row(row):
+                yield row
+
+
+def _is_row(row: Any) -> bool:
+    """Whether a line of a ledger is one of ours; any other is left out, and its file is done again."""
+    if not isinstance(row, dict) or not isinstance(row.get("files"), dict) or not isinstance(row.get("facts"), dict):
+        return False
+    names = [row.get("target"), row.get("stamp"), *cast("dict[Any, Any]", row["files"])]
+    return all(isinstance(name, str) and "\0" not in name for name in names)
 
 
 def _stamp(piece: Piece, common: str) -> str:

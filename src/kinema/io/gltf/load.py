@@ -111,7 +111,17 @@ def save_into(motion: Motion, path: Path) -> None:
         cure = f"Put it back, or write .bvh: {path.with_suffix('.bvh').name}."
         raise UsageError(expected=f"the character's own file {source.name}", got="no such file", cure=cure)
     file = _read(source)
-    rig = _rig(file)
+    try:
+        _put(motion, file)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+        raise _wrong(source, "a whole glTF file", str(error)[:60] or type(error).__name__) from error
+    _write(file, path)
+
+
+def _put(motion: Motion, file: _File) -> None:
+    """Add a motion to the page of a file."""
+    assert motion.layout is not None
+    rig, source = _rig(file), file.path
     if tuple(rig.names) != motion.skeleton.joints:
         got = f"{len(rig.names)} other joints"
         raise UsageError(
@@ -128,7 +138,6 @@ def save_into(motion: Motion, path: Path) -> None:
     local[:, 0] = turn.T @ motion.rotations[:, 0].double() @ turns[0]
     root = (motion.root.double().numpy() / unit) @ back[:3, :3].T + back[:3, 3]
     _animate(file, rig, motion, local, root, turns, world, bind.skeleton.offsets * unit)
-    _write(file, path)
 
 
 def _animate(
