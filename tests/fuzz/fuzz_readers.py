@@ -41,8 +41,8 @@ from kinema.apps.batch import jobs
 from kinema.apps.cli.train import read_recipe
 from kinema.apps.studio import guard
 from kinema.apps.studio.controls import Asking
-from kinema.apps.studio.desk import Desk
 from kinema.core import lock
+from kinema.core.constants import VERBS
 from kinema.core.errors import KinemaError, UsageError
 from kinema.core.safe_json import read_json
 from kinema.core.safe_pickle import read_object_npz, read_pickle, read_torch
@@ -582,10 +582,12 @@ def _studio_values(folder: Path) -> list[Path]:
 
 @functools.cache
 def _asking() -> Asking:
-    return Asking(cast("Any", _Page()), Desk(), lambda call: call)
+    model = SimpleNamespace(deterministic=False, actions=("walk", "run"), adapter=None)
+    desk = SimpleNamespace(verbs=lambda: VERBS, menu=lambda _: ("auto", "linear"), open=lambda _: model)
+    return Asking(cast("Any", _Page()), cast("Any", desk), lambda call: call)
 
 
-def _read_studio_values(path: Path) -> None:
+def _read_studio_values(path: Path) -> object:
     """What a page may send: each value is checked, then the question is made of them all."""
     page, asking = read_json(path), _asking()
     controls = {**asking.fields, "model": asking.model, "verb": asking.verb}
@@ -596,7 +598,7 @@ def _read_studio_values(path: Path) -> None:
                 guard.check_value(controls[name], value)
                 controls[name].value = value
         guard.check_value(asking.verb, asking.verb.value)
-        asking.question
+        return asking.question
     except KinemaError as error:
         guard.page_words(error)
         raise

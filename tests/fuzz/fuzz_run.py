@@ -150,7 +150,10 @@ def _read_all(
     armed = [False]
 
     def ear(event: str, arguments: tuple[Any, ...]) -> None:
-        if armed[0] and ((event in _RUNS and event not in reader.starts) or (event == "exec" and arguments[0].co_filename.startswith("<"))):
+        if armed[0] and (
+            (event in _RUNS and event not in reader.starts)
+            or (event == "exec" and arguments[0].co_filename.startswith("<"))
+        ):
             heard.append(event)
 
     sys.addaudithook(ear)
