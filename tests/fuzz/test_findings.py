@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from fuzz_mutate import bomb
 
+from kinema.apps.batch import jobs
+from kinema.core import lock
 from kinema.core.errors import FormatError, KinemaError
 from kinema.core.safe_json import DEEPEST, read_json
 from kinema.core.safe_pickle import read_object_npz, read_pickle, read_torch
@@ -25,7 +27,8 @@ from kinema.data.sources.cmu import _Pack
 from kinema.data.sources.folder import read_segments
 from kinema.io import smpl
 from kinema.io.bvh.parser import MOST_JOINTS, parse_bvh
-from kinema.io.formats import load_clip, save, sniff
+from kinema.io.constraints import parse_path, read_constraints
+from kinema.io.formats import load, load_clip, save, sniff
 from kinema.io.keypoints import read
 from kinema.motion.names import canon_by_name
 from kinema.training.checkpoint import RunFolder
@@ -312,6 +315,80 @@ def test_a_name_of_many_thousand_letters_takes_no_memory_to_speak_of() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 64 << 20  # the names themselves and some copies of them
+
+
+@pytest.mark.parametrize("key", ["bufferViews", "accessors", "animations"])
+def test_a_character_whose_lists_are_something_else(tmp_path: Path, key: str) -> None:
+    from kinema.io.gltf.load import save_into
+
+    data = (Path(__file__).parents[1] / "io" / "cases" / "character.glb").read_bytes()
+    path = tmp_path / "a.glb"
+    path.write_bytes(data)
+    clip = load(path)
+    size = int.from_bytes(data[12:16], "little")
+    page = json.dumps({**json.loads(data[20 : 20 + size]), key: {"a": 1}}).encode().ljust(size)
+    path.write_bytes(data[:12] + len(page).to_bytes(4, "little") + data[16:20] + page + data[20 + size :])
+    refused(lambda: save_into(clip, tmp_path / "b.glb"))
+    assert not (tmp_path / "b.glb").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.json", b'[{"kind": ["pin"]}]'),
+        ("a.json", b'[""]'),
+        ("a.csv", b"frame,x,z\n0,0,0\nnan,1,1\n"),
+        ("a.csv", b"\x9d\xff\n"),
+        ("nowhere.csv", None),
+    ],
+)
+def test_constraints_that_are_none(tmp_path: Path, name: str, text: bytes | None) -> None:
+    path = tmp_path / name
+    if text is not None:
+        path.write_bytes(text)
+    refused(lambda: parse_path(str(path)) if path.suffix == ".csv" else read_constraints(path))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"target": {}, "stamp": "0", "files": {}, "facts": {}}',
+        b'{"target": "a", "stamp": "0", "files": [], "facts": {}}',
+        b'{"target": "a", "stamp": "0", "files": {"%s": 1}, "facts": {}}' % (b"A" * 5000),
+        b'{"target": "a", "stamp": "0", "files": {"\\u0000": 1}, "facts": {}}',
+        b'{"target": "\\ud800", "stamp": "0", "files": {}, "facts": {}}',
+        b"[" * 100_000,
+        b"\xff\xfe",
+    ],
+)
+def test_lines_of_a_ledger_that_are_none_are_dropped(tmp_path: Path, line: bytes) -> None:
+    (tmp_path / jobs.LEDGER).write_bytes(line + b"\n")
+    with jobs._Ledger.opened(tmp_path) as ledger:
+        assert ledger.kept(tmp_path.resolve() / "a") is None
+
+
+@pytest.mark.parametrize("text", [b"\xff\xff", b"[" * 100_000, b"[]", b'{"what": "%s"}' % (b"A" * 9000)])
+def test_a_lock_with_other_things_in_it(tmp_path: Path, text: bytes) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    (tmp_path / lock.LOCK).write_bytes(text)
+    with (tmp_path / lock.LOCK).open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+
+        def take() -> None:
+            with lock.hold(tmp_path, "a job"):
+                pass
+
+        refused(take)
+    take()
+    assert not (tmp_path / lock.LOCK).exists()
+
+
+@pytest.mark.parametrize("value", [np.array("text"), np.zeros((0, 3, 3)), np.float32(1), np.zeros((2, 3, 2))])
+def test_an_npz_without_names_whose_arrays_do_not_fit(tmp_path: Path, value: Any) -> None:
+    arrays = {"posed_joints": np.zeros((2, 3, 3)), "root_positions": np.zeros((2, 3))}
+    arrays |= {key: np.tile(np.eye(3), (2, 3, 1, 1)) for key in ("global_rot_mats", "local_rot_mats")}
+    for key in ("posed_joints", "global_rot_mats", "local_rot_mats"):
+        refused(lambda key=key: load_clip(npz(tmp_path / "a.npz", **(arrays | {key: value}))))
 
 
 def test_a_killed_run_leaves_no_temporary_tensors(tmp_path: Path) -> None:

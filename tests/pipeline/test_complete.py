@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -100,6 +101,14 @@ def test_a_report_says_what_was_done_and_why() -> None:
     report = complete(WALK[:60], known=known).report
     assert report.segments[0].method == "linear"
     assert "repeat the nearest" in report.notes[0]
+
+
+def test_a_report_counts_the_new_frames_and_not_the_keys_between_them() -> None:
+    """Every other frame is known: the others are new."""
+    report = complete(WALK[:59], known=torch.arange(59) % 2 == 0).report
+    assert sum(segment.filled for segment in report.segments) == 29
+    counted = re.findall(r"^(\d+) frames in", "\n".join(report.lines()), re.M)
+    assert sum(map(int, counted)) == 29
 
 
 def test_auto_follows_the_release_table() -> None:

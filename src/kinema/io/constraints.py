@@ -11,6 +11,7 @@ A file of a pose is looked for beside the JSON file. Lengths are metres, or `uni
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
@@ -61,7 +62,8 @@ def parse_path(text: str, unit: float = 1.0) -> RootPath:
         rows = [_numbers(line) for line in lines if line.strip() and line[0] not in "#f"]
     else:
         rows = [_numbers(part.replace(":", ",", 1)) for part in text.split()]
-    if len(rows) < 2 or {len(row) for row in rows} - {3, 4} or len({len(row) for row in rows}) != 1:
+    whole = all(math.isfinite(number) for row in rows for number in row)
+    if len(rows) < 2 or {len(row) for row in rows} - {3, 4} or len({len(row) for row in rows}) != 1 or not whole:
         raise UsageError(
             expected="a path FRAME:X,Z FRAME:X,Z ... of at least two points, or a CSV file of frame,x,z",
             got=f"'{text}'",
@@ -96,11 +98,12 @@ def read_constraints(file: Path, unit: float = 1.0) -> tuple[Constraint, ...]:
 
 
 def _from_json(entry: Any, where: str, folder: Path, unit: float) -> Constraint:
-    if not isinstance(entry, Mapping) or entry.get("kind") not in KINDS:
+    kind = entry.get("kind") if isinstance(entry, Mapping) else None
+    if not isinstance(entry, Mapping) or not isinstance(kind, str) or kind not in KINDS:
         raise FormatError(
             where=where,
             expected=f'an object with a "kind" among {", ".join(KINDS)}',
-            got=str(cast("Any", entry))[:80],
+            got=repr(cast("Any", entry))[:80],
             cure='Write, for example, {"kind": "plant", "foot": "left", "start": 10, "end": 30}.',
         )
     given: dict[str, Any] = {

@@ -8,9 +8,11 @@ from __future__ import annotations
 import contextlib
 import difflib
 import importlib
+import re
 import sys
 import tempfile
-from collections.abc import Callable, Generator
+import warnings
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -22,8 +24,14 @@ from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.names import Rest
 from kinema.motion.skeleton import Skeleton
 
-__all__ = ["FORMATS", "Format", "LoadOptions", "SaveOptions", "load", "load_clip", "load_points", "save", "sniff"]
+__all__ = [
+    "FORMATS", "Format", "LoadOptions", "SaveOptions", "files_in", "left_out", "load", "load_clip", "load_points",
+    "save", "sniff",
+]  # fmt: skip
 _LARGEST_STREAM = 2 * 10**9  # bytes that are read from a pipe
+_SHOWN = 6  # files that are named before the rest is counted
+_SURE = (".bvh", ".qbvh", ".trc", ".c3d", ".glb", ".gltf", ".vrm", ".vrma", ".fbx", ".amc")
+"""Suffixes of files that hold nothing but a motion or a character."""
 
 
 @dataclass(frozen=True)
@@ -305,10 +313,80 @@ def save(
     row.save(clip, path, SaveOptions(rest, blender))
 
 
+def files_in(folder: Path, given: LoadOptions | None = None, *, pictures: bool = True) -> Iterator[tuple[Path, str]]:
+    """Every file below a folder in the order of names, and why it is no motion; "" for one that is.
+
+    A suffix of motion alone decides; other files (.npz, .json, .csv, .txt, .npy, .pkl, .pt) must hold a motion that can
+    be read with the options that are `given`. Not `pictures`: points of a picture are none. Hidden files are left out,
+    and so is the .asf of an .amc.
+    """
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    amcs = {path.parent for path in paths if path.suffix.lower() == ".amc"}
+    for path in sorted(paths, key=lambda path: path.relative_to(folder).as_posix()):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if not hidden and not (path.suffix.lower() == ".asf" and path.parent in amcs):
+            yield path, _why_no_motion(path, given or LoadOptions(), pictures=pictures)
+
+
+def left_out(files: Mapping[str, str]) -> str:
+    """One line about files that are left out, and why."""
+    shown = [f"{name} ({why})" for name, why in list(files.items())[:_SHOWN]]
+    more = len(files) - len(shown)
+    return f"left out: {', '.join(shown)}{f' and {more} more' if more else ''}"
+
+
+def _why_no_motion(path: Path, given: LoadOptions, *, pictures: bool) -> str:
+    suffix = path.suffix.lower()
+    if suffix in _SURE:
+        return "it needs --source-fps" if suffix == ".amc" and given.fps is None else ""
+    if not any(suffix in row.suffixes for row in FORMATS.values()):
+        return "no motion"
+    try:
+        if suffix == ".npz":
+            return _why_no_npz(path)
+        with path.open("rb") as file:
+            if suffix == ".txt" and not _is_number(file.read(512)):
+                return "no motion"
+        row = FORMATS[sniff(path)]
+        if row.load is None or path.stat().st_size > _LARGEST_STREAM:
+            return "no motion"
+        given = given if row.people else replace(given, person=None)
+        usual = replace(given, fps=given.fps or 30.0, picture=given.picture or (1.0, 1.0))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            clip = row.load(path, usual)  # first whether it is a motion at all, then whether the options are enough
+            clip = clip if usual == given else row.load(path, given)
+    except KinemaError as error:
+        option = re.search(r"--[a-z][a-z-]+", error.cure)
+        return f"it needs {option[0]}" if option else "no motion"
+    except OSError as error:
+        return error.strerror or "it cannot be read"
+    flat = isinstance(clip, Points) and clip.positions.shape[-1] == 2
+    return "points of a picture" if flat and not pictures else ""
+
+
+def _why_no_npz(path: Path) -> str:
+    """Whether the names of the arrays are those of a motion; an archive that is damaged counts as one."""
+    from kinema.core.safe_zip import open_archive
+    from kinema.io.smpl_params import is_params
+
+    try:
+        with open_archive(path, "an NPZ archive") as archive:
+            keys = set(archive.keys)
+    except FormatError:
+        return ""
+    return "" if keys & {"posed_joints", "local_rot_mats"} or is_params(keys) else "no motion"
+
+
 def can_write(path: Path) -> bool:
     """Whether a clip alone can be written under that suffix."""
     rows = (row for row in FORMATS.values() if path.suffix.lower() in row.suffixes)
     return any(row.save is not None and row.save is not _save_keypoints for row in rows)
+
+
+def written_as(path: Path) -> str:
+    """The suffix under which the motion of a file is written: its own, or .npz where such files are only read."""
+    return path.suffix if can_write(path) else ".npz"
 
 
 def sniff(path: Path | str) -> str:

@@ -94,19 +94,21 @@ class Recipe:
     def with_data(self, folder: str) -> Recipe:
         """A copy that is trained on what lies below `folder`: the recipe's own data set, or else the user's files.
 
-        The user's BVH and NPZ files become the source `Folder`, with a `labels.csv` in the folder `LabelledFolder`; the
+        The user's motion files become the source `Folder`, with a `labels.csv` in the folder `LabelledFolder`; the
         features are then of all joints, and no protocol belongs to the recipe. Raises UsageError where neither is there
         and the recipe makes its motion itself, and where its features are columns of one benchmark.
         """
         rooted = self.source.rooted(folder)
+        if rooted != self.source and _is_there(rooted):
+            return replace(self, source=rooted)
         theirs = user_folder(folder)
         if theirs is None and rooted == self.source:
             raise UsageError(
-                expected="a folder with BVH or NPZ motion files for --data",
+                expected="a folder with motion files for --data",
                 got=folder,
                 cure=f"Name the folder of your files, or leave --data out: {self.name} makes its motion itself.",
             )
-        if theirs is None or (rooted != self.source and _is_there(rooted)):
+        if theirs is None:
             return replace(self, source=rooted)
         given = {name for name in _OF_ONE_SKELETON if getattr(self.representation, name, ())}
         if given & {"copies", "columns"}:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from command import run
-from kinema.io.formats import load
+from kinema.core.errors import KinemaWarning
+from kinema.io.formats import load, save
 
+CASES = Path(__file__).parents[2] / "io" / "cases"
 Captured = pytest.CaptureFixture[str]
 
 
@@ -81,3 +85,24 @@ def test_misuse_touches_nothing(
     assert says in capsys.readouterr().err
     assert not Path("out").exists()
     assert run("convert", "takes", "out", "--format", "docx") == 2
+
+
+def test_a_folder_of_all_formats(takes: Path, tmp_path: Path, capsys: Captured) -> None:
+    """What holds a motion is taken, whatever its format; the rest is named in one line."""
+    motion = load(takes / "a.bvh")
+    save(motion, takes / "c.glb")
+    save(motion.points(), takes / "d.csv")
+    for name in ("names_vroid.bvh", "wham_output.pkl", "ap.json"):
+        shutil.copy(CASES / name, takes)
+    (takes / "notes.txt").write_text("walk, then run")
+    (takes / "weights.pkl").write_bytes(pickle.dumps({"layers": [1, 2]}))
+    left = (
+        r"ap.json \(it needs --source-fps\), notes.txt \(no motion\), weights.pkl \(no motion\), wham_output.pkl \(it"
+    )
+    with pytest.warns(KinemaWarning, match=left):
+        assert run("repair", takes, "-o", tmp_path / "out", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["done"] == 5
+    with pytest.warns(KinemaWarning, match=r"left out: notes.txt \(no motion\), weights.pkl \(no motion\)$"):
+        assert run("repair", takes, "-o", tmp_path / "out", "--json", "--source-fps", "30") == 0
+    assert json.loads(capsys.readouterr().out)["done"] == 7
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= {"c.glb", "d.csv", "ap.json", "wham_output.npz"}

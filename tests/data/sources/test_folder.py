@@ -7,13 +7,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from kinema.core.errors import FormatError, KinemaError, MissingDataError, SkeletonError
-from kinema.data.sources.folder import Folder, split_of
+from kinema.core.errors import FormatError, KinemaError, KinemaWarning, MissingDataError, SkeletonError
+from kinema.data.sources.folder import Folder, split_of, user_folder
 from kinema.io import npz
+from kinema.io.formats import save
+from kinema.io.gltf import load as gltf_load
 from kinema.motion.motion import Motion
+from little_amass import write_take
 from little_motion import smooth_motion
 
 
@@ -127,7 +131,8 @@ def test_a_bad_file_raises_or_is_reported_and_left_out(
 ) -> None:
     root = folder(4)
     (root / "a" / "aa.bvh").write_text("HIERARCHY\nROOT")
-    npz.save(smooth_motion(10).points(), root / "points.npz")
+    points = smooth_motion(10).points()
+    npz.save(replace(points, positions=points.positions.where(torch.rand(10, 6, 1) < 0.5, torch.nan)), root / "p.npz")
     many = smooth_motion(10)
     npz.save(replace(many, rotations=many.rotations.expand(2, -1, -1, -1, -1), root=many.root.expand(2, -1, -1)),
              root / "many.npz")  # fmt: skip
@@ -136,7 +141,7 @@ def test_a_bad_file_raises_or_is_reported_and_left_out(
     with caplog.at_level(logging.WARNING, logger="kinema.data.sources.folder"):
         clips = every(Folder(str(root), skip_bad=True))
     assert len(clips) == 4
-    for told in ("aa.bvh", "points.npz", "a batch of (2,)"):
+    for told in ("aa.bvh", "unseen ones in p.npz", "a batch of (2,)"):
         assert caplog.text.count(told) == 1
 
 
@@ -156,3 +161,54 @@ def test_a_new_file_is_another_stamp(folder: Callable[..., Path]) -> None:
     npz.save(smooth_motion(12), root / "new.npz")
     assert before != Folder(str(root)).stamp()
     assert torch.is_tensor(every(Folder(str(root)))[0].root)
+
+
+def test_every_format_is_read_and_the_rest_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    motion = smooth_motion(12)
+    save(motion, tmp_path / "a.glb")
+    (tmp_path / "b.fbx").write_bytes((tmp_path / "a.glb").read_bytes())
+    monkeypatch.setattr("kinema.io.fbx.load", lambda path, **_: gltf_load.load(tmp_path / "a.glb"))  # no Blender here
+    save(motion, tmp_path / "c.npz")
+    save(motion.points(), tmp_path / "d.csv")
+    (tmp_path / "notes.txt").write_text("walk, then run\n")
+    (tmp_path / "report.json").write_text('{"done": 3}')
+    np.savez(tmp_path / "shape.npz", betas=np.zeros(16))
+    with pytest.warns(KinemaWarning, match=r"notes.txt \(no motion\), report.json \(no motion\), shape.npz \(no m"):
+        clips = every(Folder(str(tmp_path)))
+    assert sorted(clip.identity for clip in clips) == ["file/a", "file/b", "file/c", "file/d"]
+    assert {clip.skeleton.joints for clip in clips} == {motion.skeleton.joints}
+
+
+def test_points_are_fitted_to_one_tree_and_rest_pose(tmp_path: Path) -> None:
+    """Markers have no rest pose: each file would bring the pose of its own first frame."""
+    names = ("Hip", "Neck", "Head", "LHip", "RHip", "LKnee", "RKnee", "LAnkle", "RAnkle")
+    chance = np.random.default_rng(0)
+    body = np.array([[0, 1, 0], [0, 1.5, 0], [0, 1.7, 0], [0.1, 1, 0], [-0.1, 1, 0], [0.1, 0.5, 0], [-0.1, 0.5, 0],
+                     [0.1, 0.1, 0], [-0.1, 0.1, 0]])  # fmt: skip
+    for place in range(2):
+        size = 1 + 0.2 * place
+        rows = (body + chance.normal(0, 0.02, (5, 1, 3))) * size
+        columns = ",".join(f"{name}_{axis}" for name in names[:: 1 if place else -1] for axis in "xyz")
+        wide = rows[:, :: 1 if place else -1].reshape(5, -1)
+        clock = np.arange(5)[:, None] / 20
+        header = f"time,{columns}"
+        np.savetxt(tmp_path / f"{place}.csv", np.hstack((clock, wide)), delimiter=",", header=header, comments="")
+    source = Folder(str(tmp_path))
+    first, second = sorted(every(source), key=lambda clip: clip.identity)
+    assert first.skeleton.same_tree(second.skeleton)
+    ways = [torch.nn.functional.normalize(clip.skeleton.offsets[1:], dim=-1) for clip in (first, second)]
+    torch.testing.assert_close(ways[0], ways[1])
+    lengths = [clip.skeleton.bone_lengths[1:].mean() for clip in (first, second)]
+    assert float(lengths[1] / lengths[0]) == pytest.approx(1.2, rel=1e-3)
+    places = {name: second.points().positions[:, second.skeleton.index(name)] for name in names}
+    wanted = np.loadtxt(tmp_path / "1.csv", delimiter=",", skiprows=1)[:, 1:].reshape(5, -1, 3)
+    # The body of each frame is stiff and the same, so that the fit is exact up to float32.
+    np.testing.assert_allclose(np.stack([places[name].numpy() for name in names], 1), wanted, atol=1e-4)
+
+
+def test_amass_files_are_a_folder_too(tmp_path: Path) -> None:
+    for place in range(2):
+        write_take(tmp_path / f"{place}_poses.npz", body="smplh", frames=8)
+    assert Folder(str(tmp_path)).skeleton.name == "smplh52"
+    assert isinstance(user_folder(str(tmp_path)), Folder)
+    assert user_folder(str(tmp_path / "nothing")) is None

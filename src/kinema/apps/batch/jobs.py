@@ -17,13 +17,16 @@ import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, TextIO, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TextIO, cast
 
 from kinema.core.atomic import input_as_output, may_overwrite, temporary_prefix, write_text
 from kinema.core.constants import VERSION
 from kinema.core.errors import FormatError, KinemaError, KinemaWarning, UsageError
 from kinema.core.lock import hold
 from kinema.core.safe_json import parse_json
+
+if TYPE_CHECKING:
+    from kinema.io.formats import LoadOptions
 
 LEDGER = "kinema-ledger.jsonl"
 Status = Literal["done", "kept", "failed"]
@@ -80,24 +83,42 @@ class Engine(Protocol):
         ...
 
 
-def pieces_in(folder: Path, out: Path, *, patterns: Sequence[str], suffix: str | None = None) -> list[Piece]:
+def pieces_in(
+    folder: Path,
+    out: Path,
+    *,
+    patterns: Sequence[str] | None = None,
+    suffix: str | Callable[[Path], str] | None = None,
+    given: LoadOptions | None = None,
+    pictures: bool = True,
+) -> list[Piece]:
     """The files below `folder` that match, each with its target below `out`; `suffix` replaces their own.
 
-    Hidden files and `out` itself are left out. Raises UsageError if there is no file, if `out` is `folder`, or if two
-    files have the same target.
+    Without `patterns` they are the motions of every format, as `kinema.io.formats.files_in` finds them with the options
+    that are `given`; a KinemaWarning names the others. Hidden files and `out` itself are left out. Raises UsageError if
+    there is no file, if `out` is `folder`, or if two files have the same target.
     """
+    from kinema.io.formats import files_in, left_out
+
     folder, out = folder.resolve(), out.resolve()
     if folder == out and not may_overwrite():
         raise UsageError(expected="another folder for the results", got=f"{out} for both",
                          cure=f"Type -o {folder.name}-out, or --overwrite.")  # fmt: skip
-    found = sorted({path for pattern in patterns for path in folder.rglob(pattern) if path.is_file()})
+    others: dict[str, str] = {}
+    if patterns is not None:
+        found = sorted({path for pattern in patterns for path in folder.rglob(pattern) if path.is_file()})
+    else:
+        looked = dict(files_in(folder, given, pictures=pictures))
+        found = [path for path, why in looked.items() if not why]
+        others = {path.relative_to(folder).as_posix(): why for path, why in looked.items() if why}
+        others = {name: why for name, why in others.items() if not _below(folder / name, out, folder)}
     pieces: dict[Path, Piece] = {}
     for path in found:
         place = path.relative_to(folder)
-        own = path.is_relative_to(out) and not folder.is_relative_to(out)
-        if own or any(part.startswith(".") for part in place.parts):
+        if _below(path, out, folder) or any(part.startswith(".") for part in place.parts):
             continue
-        target = out / (place if suffix is None else place.with_suffix(suffix))
+        own = suffix(path) if callable(suffix) else suffix
+        target = out / (place if own is None else place.with_suffix(own))
         if target in found and not may_overwrite():
             raise input_as_output(target)
         if target in pieces:
@@ -108,12 +129,19 @@ def pieces_in(folder: Path, out: Path, *, patterns: Sequence[str], suffix: str |
             )
         pieces[target] = Piece(path, target)
     if not pieces:
+        there = f"none ({left_out(others)})" if others else "none"
         raise UsageError(
-            expected=f"files called {', '.join(patterns)} in {folder}",
-            got="none" if folder.is_dir() else "no such folder",
+            expected=f"files called {', '.join(patterns)} in {folder}" if patterns else f"motion files in {folder}",
+            got=there if folder.is_dir() else "no such folder",
             cure="Name another folder, or the files to take: --pattern '*.bvh'.",
         )
+    if others:
+        warnings.warn(left_out(others), KinemaWarning, stacklevel=2)
     return list(pieces.values())
+
+
+def _below(path: Path, out: Path, folder: Path) -> bool:
+    return path.is_relative_to(out) and not folder.is_relative_to(out)
 
 
 def run_job(work: Work, pieces: Sequence[Piece], out: Path, engine: Engine) -> Iterator[Outcome]:
@@ -259,7 +287,10 @@ def _sweep(pieces: Sequence[Piece]) -> None:
 
 
 def _size(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else -1
+    try:
+        return path.stat().st_size if path.is_file() else -1
+    except OSError:  # a name that no file can have
+        return -1
 
 
 def _parts(expected: str, got: str, cure: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from kinema.apps.cli.console import note, tell_constraints
-from kinema.apps.cli.many import ONE, Many, ManyFiles, is_folder, run_many
+from kinema.apps.cli.many import ONE, Many, ManyFiles, is_folder, own_suffix, run_many
 from kinema.apps.cli.options import Flag, Inline, Json, ModelName, Out, Report
 from kinema.core.atomic import write_text
 from kinema.core.errors import UsageError
@@ -225,7 +225,7 @@ def _fill(
 
     work = Completing(request, model, files or FileOptions(), constraints or ConstraintOptions())
     if is_folder(file):
-        return run_many(work, file, out, many, report=report, as_json=as_json)
+        return run_many(work, file, out, many, own_suffix, files=work.files, report=report, as_json=as_json)
     source = open_source(file, work.files)
     done = work.done(source, open_pipeline(model))
     path = out or source.beside(word)

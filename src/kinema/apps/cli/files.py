@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from kinema.apps.cli.console import note
-from kinema.apps.cli.many import ONE, ManyFiles, run_many, suffix_of
+from kinema.apps.cli.many import ONE, ManyFiles, is_folder, run_many, suffix_of
 from kinema.apps.cli.options import AllowUnmatched, Inline, JointMapFile, Json, Out
 from kinema.core.errors import UsageError, unknown_name
 from kinema.motion.names import Rest
@@ -111,12 +111,12 @@ def convert(
             got=f"{target.name} and --blender",
             cure="Only FBX is written through Blender: leave out --blender.",
         )
-    from kinema.io.formats import FORMATS
+    from kinema.io.formats import FORMATS, written_as
 
     named = format_ if format_ in FORMATS else None
     work = Converting(fps, to, files or FileOptions(), rest, through, allow_unmatched, named)
-    if source.is_dir():
-        return run_many(work, source, target, many, suffix_of(format_))
+    if is_folder(source):
+        return run_many(work, source, target, many, suffix_of(format_) or written_as, files=work.files)
     clip, pairing = work.done(source)
     work.write(clip, target)
     for line in () if pairing is None else pairing.lines():

@@ -104,7 +104,8 @@ def forecast(
 
     work = Forecasting(request, model, options, end, append, constraints or ConstraintOptions())
     if file.is_dir():
-        return run_many(work, file, out, many, suffix_of(format_ or "bvh"), as_json=as_json)
+        suffix = suffix_of(format_) or ".bvh"
+        return run_many(work, file, out, many, suffix, files=options, pictures=False, as_json=as_json)
     made = work.open()(Piece(file, out or Path(f"{file.stem}.forecast.bvh")))
     facts, written = made.facts, [str(path) for path in made.files]
     for line in facts["notes"]:

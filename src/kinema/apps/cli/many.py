@@ -6,10 +6,10 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -21,6 +21,9 @@ from kinema.apps.cli.options import Inline
 from kinema.core.atomic import write_text
 from kinema.core.errors import UsageError, unknown_name
 from kinema.core.progress import progress_to
+
+if TYPE_CHECKING:
+    from kinema.pipeline.requests import FileOptions
 
 REPORT = "kinema-report.json"
 _SHOWN = 12  # failed files before the rest is only counted
@@ -34,8 +37,8 @@ class Many:
     """For a folder: the number of files at once."""
     engine: EngineName = "local"
     """For a folder. local: processes of this machine. ray: actors on its Ray cluster (extra ray)."""
-    pattern: Annotated[tuple[str, ...], Parameter(negative=())] = ("*.bvh", "*.npz")
-    """For a folder: the files to take, at any depth."""
+    pattern: Annotated[tuple[str, ...] | None, Parameter(negative=())] = None
+    """For a folder: the files to take, at any depth, such as '*.bvh'. Default: every file that holds a motion."""
 
 
 ManyFiles = Annotated[Many, Inline]
@@ -68,17 +71,32 @@ def run_many(
     folder: Path,
     out: Path | None,
     many: Many,
-    suffix: str | None = None,
+    suffix: str | Callable[[Path], str],
     *,
+    files: FileOptions,
+    pictures: bool = True,
     report: Path | None = None,
     as_json: bool = False,
 ) -> int:
-    """Do the work on every file of a folder, write a report and print a table; exit code 1 if a file failed."""
+    """Do the work on every file of a folder, write a report and print a table; exit code 1 if a file failed.
+
+    `suffix` is that of the results; not `pictures`: points of a picture are left out.
+    """
+    from kinema.io.formats import LoadOptions
+
     if out is None:
         raise UsageError(expected="a folder for the results", got="none", cure=f"Type -o {folder.name}-out.")
-    return run_pieces(
-        work, pieces_in(folder, out, patterns=many.pattern, suffix=suffix), out, many, report, as_json=as_json
-    )
+    given = LoadOptions(**files.arguments())
+    pieces = pieces_in(folder, out, patterns=many.pattern, suffix=suffix, given=given, pictures=pictures)
+    return run_pieces(work, pieces, out, many, report, as_json=as_json)
+
+
+def own_suffix(file: Path) -> str:
+    """The suffix of what `upsample` and `repair` make of a file: keypoints keep their layout."""
+    from kinema.io import keypoints
+    from kinema.io.formats import written_as
+
+    return file.suffix if keypoints.is_keypoints(file) else written_as(file)
 
 
 def run_pieces(

@@ -59,7 +59,7 @@ def train(
     tiny
         Train the recipe's small twin: synthetic motion, a small model, a few steps.
     data
-        The folder of the recipe's data set, or of your own BVH and NPZ files.
+        The folder of the recipe's data set, or of your own motion files (docs/your-own-data.md).
     steps
         The number of steps of every stage.
     seed

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from kinema.core.errors import FormatError, KinemaError, SkeletonError
+import torch
+
+from kinema.core.errors import FormatError, KinemaError, KinemaWarning, SkeletonError, UsageError
 from kinema.core.safe_json import read_table
-from kinema.core.safe_zip import read_npz
 from kinema.data.source import LABELS, Source, Split, check_split, data_folder, derived, missing_data
 from kinema.io import formats as files
-from kinema.motion.motion import Motion
+from kinema.motion.motion import Motion, Points
+from kinema.motion.retargeting import as_motion
 from kinema.motion.skeleton import Skeleton
 
-SUFFIXES = (".bvh", ".npz")
 _COLUMNS = "file, action[, style][, start, end]"
-_WHAT = "a folder with BVH or NPZ motion files"
-_ORIGIN = "Export your recordings as BVH, or convert them with kinema convert IN OUT."
+_WHAT = "a folder with motion files (BVH, GLB, FBX, NPZ, TRC, C3D ...)"
+_ORIGIN = "Export your recordings as BVH, GLB or FBX, or convert them with kinema convert IN OUT."
+_KEPT = 500_000  # frames of files that take long to read which are kept in memory
 _log = logging.getLogger(__name__)
 
 
@@ -36,8 +39,10 @@ class LabelledSegment:
 
 @dataclass(frozen=True)
 class Folder(Source):
-    """Every BVH and NPZ file below `root` (None: the folder that KINEMA_DATA names), in the order of their names.
+    """Every motion file below `root` (None: the folder that KINEMA_DATA names), in the order of their names.
 
+    Files of all formats are taken (see `kinema.io.formats.files_in`), but for points of a picture; a KinemaWarning
+    names the others. Positions become rotations by inverse kinematics, on the tree and the rest pose of the first file.
     `labels` is a CSV file with the columns `file` (relative to the folder) and `action`; without it a clip keeps the
     action that its file gives. A file's split follows from a hash of its relative name (80 in 100 train, 10 val, 10
     test), so it stays where it is when others come and go; where no file would be "train", all are. All files must
@@ -121,11 +126,41 @@ class Folder(Source):
         return replace(clip, identity=own if clip.identity in ("", f"file/{path.stem}") else clip.identity)
 
     def _load(self, path: Path) -> Motion | None:
+        if path in self._kept:
+            return self._kept[path]
         try:
-            return _one_motion(files.load(path), self._relative(path))
+            clip = files.load_clip(path)
+            motion = _one_motion(clip if isinstance(clip, Motion) else self._fitted(clip, path), self._relative(path))
         except KinemaError as error:
             self._report(error)
             return None
+        slow = not isinstance(clip, Motion) or path.suffix.lower() == ".fbx"
+        if slow and sum(other.frames for other in self._kept.values()) + motion.frames <= _KEPT:
+            self._kept[path] = motion
+        return motion
+
+    def _fitted(self, points: Points, path: Path) -> Motion:
+        """The rotations of points: on the first file's skeleton, with bones as long as those of this file."""
+        flat = points.positions.shape[-1] != 3
+        if flat or not bool(points.positions.isfinite().all()):
+            raise UsageError(
+                expected="every joint in space, in every frame",
+                got=f"{'points of a picture' if flat else 'unseen ones'} in {self._relative(path)}",
+                cure=f"Type kinema repair {path} -o whole.npz, and put whole.npz in its place.",
+            )
+        body = None if path == self._paths[0] else self.skeleton
+        if body is None or set(body.joints) != set(points.skeleton.joints):
+            return as_motion(points)
+        positions = points.positions[..., points.skeleton.indices(body.joints), :]
+        parents = [max(parent, 0) for parent in body.parents]
+        lengths = (positions - positions[..., parents, :]).norm(dim=-1).flatten(0, -2).median(0).values
+        offsets = torch.nn.functional.normalize(body.offsets, dim=-1) * lengths[:, None]
+        own = replace(body, offsets=offsets)
+        return as_motion(replace(points, skeleton=own, positions=positions, confidence=None))
+
+    @cached_property
+    def _kept(self) -> dict[Path, Motion]:
+        return {}  # those that take long to read: a file is read for the skeleton, the actions and its split
 
     def _report(self, error: KinemaError) -> None:
         if not self.skip_bad:
@@ -147,8 +182,14 @@ class Folder(Source):
 
     @cached_property
     def _paths(self) -> tuple[Path, ...]:
-        if not (found := motion_files(self._folder)):
-            raise missing_data(_WHAT, f"none below {self._folder}", _ORIGIN)
+        looked = dict(files.files_in(self._folder, pictures=False))
+        labels = None if self._table is None else self._table.resolve()
+        others = {self._relative(path): why for path, why in looked.items() if why and path.resolve() != labels}
+        if not (found := tuple(path for path, why in looked.items() if not why)):
+            there = f"; {files.left_out(others)}" if others else ""
+            raise missing_data(_WHAT, f"none below {self._folder}{there}", _ORIGIN)
+        if others:
+            warnings.warn(f"{self._folder.name}: {files.left_out(others)}", KinemaWarning, stacklevel=2)
         return found
 
     @cached_property
@@ -209,15 +250,9 @@ class LabelledFolder(Folder):
 def user_folder(folder: str) -> Folder | None:
     """The source of the user's files below `folder`, labelled where a labels.csv lies in it; None where none are."""
     root = Path(folder).expanduser()
-    if not any(map(_holds_motion, motion_files(root))):
+    if all(why for _, why in files.files_in(root, pictures=False)):
         return None
     return LabelledFolder(folder) if (root / "labels.csv").is_file() else Folder(folder)
-
-
-def motion_files(folder: Path) -> tuple[Path, ...]:
-    """The files below a folder whose suffix is that of a motion, in the order of their names."""
-    found = [path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
-    return tuple(sorted(found, key=lambda path: path.relative_to(folder).as_posix()))
 
 
 def split_of(relative: str) -> Split:
@@ -258,16 +293,6 @@ def _wrong(table: Path, line: int, expected: str, got: str) -> FormatError:
     return FormatError(
         where=f"{table}:{line}", expected=expected, got=got, cure=f"Write {expected} in line {line} of {table.name}."
     )
-
-
-def _holds_motion(path: Path) -> bool:
-    """Whether a file with such a suffix is a motion: NPZ files may hold anything."""
-    if path.suffix.lower() != ".npz":
-        return True
-    try:
-        return "joint_names" in read_npz(path, ("joint_names",))
-    except FormatError:
-        return False
 
 
 def _one_motion(clip: Motion, where: str) -> Motion:

@@ -209,6 +209,9 @@ def _read(path: Path) -> _File:
         if not isinstance(page, dict) or not isinstance(page.get("asset"), dict):
             raise _wrong(path, "a glTF file with an asset", "another JSON")
         page = cast("Json", page)
+        for key in ("nodes", "skins", "animations", "accessors", "bufferViews", "buffers"):
+            if not isinstance(page.get(key, []), list):
+                raise TypeError(f"'{key}' that is no list")
         buffers = [
             _buffer(path, one, binary if place == 0 else None) for place, one in enumerate(page.get("buffers", ()))
         ]

@@ -37,6 +37,8 @@ from kinema.io.keypoints.tracks import (
 )
 from kinema.motion.motion import Points
 
+_LOOKED_AT = 4096
+
 
 @dataclass(frozen=True, eq=False)
 class Keypoints:
@@ -71,8 +73,17 @@ def is_keypoints(path: Path | str) -> bool:
     """Whether there are keypoints of a picture at a path: a folder with frames in JSON, or a JSON file."""
     path = Path(path)
     if path.is_dir():
-        return any(path.glob("*.json"))
+        return _is_openpose(path)
     return path.suffix.lower() in (".json", *LINES) and path.is_file() and not is_three_d(path)
+
+
+def _is_openpose(folder: Path) -> bool:
+    """Whether the JSON files of a folder are frames of OpenPose: by their names, or by what the first ones hold."""
+    for path in sorted(folder.glob("*.json"))[:3]:
+        with path.open("rb") as file:
+            if path.name.endswith("_keypoints.json") or b'"people"' in file.read(_LOOKED_AT):
+                return True
+    return False
 
 
 def read(path: Path | str, *, fps: float | None, size: tuple[float, float] | None = None) -> Keypoints:

@@ -24,6 +24,7 @@ _PIECE = 2048  # frames measured together
 class Segment:
     """Frames `first` to `last` (inclusive) of the answer: `gaps` gaps in a row that were filled by one method.
 
+    `filled` frames of them are new; the others are the known frames between the gaps.
     `gap` is the longest one in seconds. Jerk is the mean over joints in metres (2-D: picture units) per second cubed;
     `jerk_before` is that of the input or, for new frames, of straight lines. `foot_skate` is the share of frames with a
     sliding foot, `bone_drift` the largest change of a bone relative to its length; both are None in two dimensions.
@@ -32,6 +33,7 @@ class Segment:
     first: int
     last: int
     gaps: int
+    filled: int
     gap: float
     method: str
     why: str
@@ -70,7 +72,7 @@ class CompletionReport:
         kept = f"{self.kept} kept" if self.keys == "exact" else f"smoothed, moved by up to {self.key_deviation:.3g}"
         lines = [f"{self.frames} frames at {self.fps:.6g} per second from {self.known} known ones ({kept})"]
         for (method, why), group in rows.items():
-            gaps, frames = sum(one.gaps for one in group), sum(one.last - one.first + 1 for one in group)
+            gaps, frames = sum(one.gaps for one in group), sum(one.filled for one in group)
             lines.append(f"{frames} frames in {gaps} gap{'s' * (gaps > 1)} by {method}: {why}")
         return [*lines, *self.notes]
 
@@ -147,9 +149,9 @@ class Measured:
         place = int((plan.gap[span] == longest).any(1).nonzero()[0]) + first
         joint = int(plan.gap[place].argmax())
         choice = int(plan.choice[place, joint])
-        gaps = _count(plan, span)
+        filled = int((plan.choice[span] >= 0).any(1).sum())
         return Segment(
-            first, last, gaps, float(longest), plan.methods[choice], plan.reasons[choice],
+            first, last, _count(plan, span), filled, float(longest), plan.methods[choice], plan.reasons[choice],
             _mean(self.before[span]), _mean(self.jerk[span]),
             None if self.slides is None else float(self.slides[span].double().mean()),
             None if self.stretch is None else float(self.stretch[span].max()),
