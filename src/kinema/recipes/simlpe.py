@@ -6,9 +6,11 @@ import math
 from dataclasses import replace
 
 from kinema.data.augment import Augment
-from kinema.data.sources.cmu import CmuForecast
+from kinema.data.sources.cmu import ACTIONS, TRIALS, CmuForecast
+from kinema.data.sources.composed import BENCHMARK_TESTS, Mixed
 from kinema.data.sources.h36m_rotations import H36MExpmap
 from kinema.data.sources.open_motion import OpenMotion
+from kinema.data.sources.packs import RotationPack
 from kinema.data.synthetic import Synthetic
 from kinema.data.tasks import Forecast
 from kinema.models.simlpe.model import SiMLPe
@@ -52,7 +54,7 @@ def simlpe_cmu() -> Recipe:
         balance="sqrt-actions", ema=0.999,
     )  # fmt: skip
     return Recipe(
-        name="simlpe-cmu", source=CmuForecast(), representation=representation, stages=(stage,),
+        name="simlpe-cmu", source=_all_motion(), representation=representation, stages=(stage,),
         protocols=("cmu-legacy", "cmu-physical"), phases=2, symmetric=True,
     )  # fmt: skip
 
@@ -109,6 +111,22 @@ def simlpe_faithful_h36m() -> Recipe:
         representation=RootPositionsConfig(fps=25.0, joints=joints, copies=copies),
         protocols=("h36m-legacy",),
     )
+
+
+def _all_motion() -> Mixed:
+    """The benchmark's training files, and all other motion under free licences as one action more.
+
+    Recordings that the benchmark tests on, or may test on, are left out; those that several files have are taken once.
+    """
+    known = tuple(f"cmu/{trial}" for trial in TRIALS.values())
+    packs = (
+        RotationPack("cmu_bvh", exclude=(*BENCHMARK_TESTS, *known), drop_first=True),
+        RotationPack("cmu_amc", exclude=(*BENCHMARK_TESTS, *known), new_only=True),
+        RotationPack("cmu_neo30", new_only=True),
+        RotationPack("cmu_daz30"),
+        RotationPack("m2m_cc0"),
+    )
+    return Mixed((CmuForecast(), *packs), onto="cmu38", fps=None, keep=ACTIONS, others="other")
 
 
 def _cmu_positions() -> RootPositionsConfig:

@@ -104,18 +104,19 @@ class Mixed(Source):
     """Clips of several sources on one skeleton and at one rate, under common names.
 
     `onto` names the catalogue's skeleton that all are retargeted to, "" the first source's own, `retargeted` the method
-    (see `retarget`); `fps` is the rate. `rename` maps labels ("dance_salsa" -> "dance"); clips without a label among
+    (see `retarget`); `fps` is the rate (None: each source's own). `rename` maps labels ("dance_salsa" -> "dance"); clips without a label among
     `keep` are then left out (no `keep`: all labels of all sources). `root` is given to the sources that have none of
     their own. Raises UsageError for no sources, or a name in `keep` that no source has.
     """
 
     sources: tuple[Source, ...]
     onto: str = "kinema24"
-    fps: float = 30.0
+    fps: float | None = 30.0
     rename: tuple[tuple[str, str], ...] = ()
     keep: tuple[str, ...] = ()
     root: str | None = None
     retargeted: Method = "directions"
+    others: str = ""
 
     def __post_init__(self) -> None:
         if not self.sources:
@@ -146,7 +147,7 @@ class Mixed(Source):
         for wanted in self.keep:
             if wanted not in offered:
                 raise unknown_name("label of the mixed sources", wanted, offered)
-        return self.keep or tuple(offered)
+        return (*self.keep, self.others) if self.keep and self.others else self.keep or tuple(offered)
 
     @derived
     def styles(self) -> tuple[str, ...]:
@@ -162,9 +163,12 @@ class Mixed(Source):
         for source in self._rooted:
             for clip in source.clips(split):
                 labels = [names.get(label, label) for label in labels_of(clip.action)]
-                if here := [label for label in labels if label in kept]:
+                here = [label for label in labels if label in kept] or [self.others] * bool(self.others)
+                if here:
                     # The rate comes first: inverse kinematics is then asked about fewer frames.
-                    moved = retarget(resample(with_rotations(clip), self.fps), self.skeleton, by=self.retargeted)
+                    turning = with_rotations(clip)
+                    at_rate = turning if self.fps is None else resample(turning, self.fps)
+                    moved = retarget(at_rate, self.skeleton, by=self.retargeted)
                     yield replace(moved, action=LABELS.join(here), identity=clip.identity, layout=None)
 
     def _sources(self) -> tuple[Source, ...]:
@@ -194,9 +198,15 @@ OPEN_ACTIONS: tuple[str, ...] = (
     "walk", "run", "jump", "sit", "dance", "wave", "squat", "kick", "punch", "bow", "reach", "sneak",
 )  # fmt: skip
 """The actions of the shipped generators: walk, run, jump, sit in both sources, dance in CMU, the others procedural."""
-_BENCHMARK_TESTS = ("cmu/06_07", "cmu/11_01", "cmu/14_12", "cmu/16_35", "cmu/35_01")
 # The benchmark's jumping take is not identified; of the trials that may be it, those known to be training files stay.
-_MAYBE_JUMPING = ("02_04", "13_10", "13_13", "13_40", "13_41", "13_42", "14_07", "14_08")
+BENCHMARK_TESTS: tuple[str, ...] = tuple(
+    f"cmu/{trial}"
+    for trial in (
+        "06_07", "11_01", "14_12", "16_35", "35_01",
+        "02_04", "13_10", "13_13", "13_40", "13_41", "13_42", "14_07", "14_08",
+    )
+)  # fmt: skip
+"""Identities of the recordings that the CMU forecasting benchmark tests on, or may test on."""
 
 
 def open_actions(clips_per_action: int = 24, seconds: float = 6.0) -> Mixed:
@@ -205,9 +215,7 @@ def open_actions(clips_per_action: int = 24, seconds: float = 6.0) -> Mixed:
     On `kinema24` at 30 frames per second. Recordings that the CMU forecasting benchmark tests on, or may test on, are
     left out, and so are clips in which a joint flips.
     """
-    cmu = LabelledPack(
-        "cmu_bvh", clean_only=True, exclude=(*_BENCHMARK_TESTS, *(f"cmu/{trial}" for trial in _MAYBE_JUMPING))
-    )
+    cmu = LabelledPack("cmu_bvh", clean_only=True, exclude=BENCHMARK_TESTS)
     made = tuple(action for action in OPEN_ACTIONS if action != "dance")
     rename = (("dance_salsa", "dance"), ("dance_indian", "dance"), ("boxing", "punch"))
     return Mixed((cmu, Synthetic(clips_per_action, seconds, actions=made)), rename=rename, keep=OPEN_ACTIONS)

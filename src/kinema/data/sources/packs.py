@@ -78,6 +78,7 @@ class RotationPack(Source):
 
     `clean_only` leaves out clips in which a joint flips, `new_only` those that the file marks as part of another pack
     too; `exclude` are identities ("cmu/06_07") to leave out of every split, such as those that a benchmark tests on.
+    `drop_first` leaves out the first row of every clip, which in cmu_bvh is an artificial T-pose.
     Raises UsageError for an unknown pack, MissingDataError where the file is not there, FormatError where it is not
     laid out as a pack.
     """
@@ -87,6 +88,7 @@ class RotationPack(Source):
     clean_only: bool = False
     exclude: tuple[str, ...] = ()
     new_only: bool = False
+    drop_first: bool = False
 
     def __post_init__(self) -> None:
         if self.pack not in PACKS:
@@ -159,6 +161,7 @@ class RotationPack(Source):
     def _clip(self, index: int) -> Motion:
         arrays = self._arrays
         begin, end = int(arrays["start"][index]), int(arrays["start"][index + 1])
+        begin += self.drop_first and end - begin > 1
         rotvec = torch.from_numpy(arrays["rot"][begin:end].astype(np.float32)) * RADIANS_PER_STEP
         return Motion(
             self.skeletons[int(arrays["skel"][index])],
