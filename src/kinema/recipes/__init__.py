@@ -23,7 +23,7 @@ from kinema.recipes.render_in_between import (
     render_in_between_faithful_gan,
     render_in_between_noisy,
 )
-from kinema.recipes.simlpe import simlpe, simlpe_cmu, simlpe_faithful, simlpe_faithful_h36m, simlpe_open
+from kinema.recipes.simlpe import simlpe, simlpe_cmu, simlpe_faithful, simlpe_faithful_h36m, simlpe_free, simlpe_open
 from kinema.recipes.smrnet import smrnet, smrnet_faithful, smrnet_faithful_humaneva, smrnet_faithful_open
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
@@ -51,6 +51,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "simlpe-cmu": simlpe_cmu,
     "simlpe-faithful": simlpe_faithful,
     "simlpe-faithful-h36m": simlpe_faithful_h36m,
+    "simlpe-free": simlpe_free,
     "simlpe-open": simlpe_open,
     "smrnet": smrnet,
     "smrnet-faithful": smrnet_faithful,

@@ -190,8 +190,12 @@ class SiMLPe(Model):
     def forward(self, past: Float[Tensor, "B N F"]) -> Float[Tensor, "B P F"]:
         """The next `predicted` frames after `past`."""
         x = past.transpose(0, 1)
-        tokens = self.leave(self.blocks(self.enter(over_time(self.to_tokens, x))))
-        return (over_time(self.to_frames, tokens) + x[-1]).transpose(0, 1)
+        # Frames differ by millimetres, which bfloat16 rounds away at the size of a body: both maps of time are exact.
+        with torch.autocast(x.device.type, enabled=False):
+            tokens = over_time(self.to_tokens, x)
+        tokens = self.leave(self.blocks(self.enter(tokens)))
+        with torch.autocast(x.device.type, enabled=False):
+            return (over_time(self.to_frames, tokens.to(x)) + x[-1]).transpose(0, 1)
 
     def from_released(self, state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
         """See the function of this name."""
