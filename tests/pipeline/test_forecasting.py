@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from kinema.motion.edit import mirror, resample
 from kinema.motion.motion import Motion
 from kinema.pipeline.pipeline import Pipeline
 from kinema.pipeline.pipeline import open as open_pipeline
+from kinema.recipes import recipe
 from kinema.representations.base import root_free
 from kinema.representations.positions import RootPositionsConfig
 
@@ -135,3 +137,37 @@ def test_unknown_models_are_named_with_what_there_is(tmp_path: Path) -> None:
 def test_a_model_of_positions_refuses_rotations(walk: Motion) -> None:
     with pytest.raises(UsageError, match="positions"):
         open_pipeline("simlpe-cmu").forecast_windows(_batched(walk), 5, "rotations")
+
+
+def test_a_forecast_fades_into_the_last_pose_by_the_table(walk: Motion) -> None:
+    plain = open_pipeline("simlpe-cmu")
+    adapter = replace(plain.trained(), share=())
+    faded = replace(adapter, share=((0.0, 1.0), (0.2, 1.0), (0.4, 0.25)))
+    representation = adapter.trained_representation()
+    past = adapter.recent(walk)
+    own = cast("Motion", representation.read(past))
+    whole, less = (one.continued(representation, own, 36, 1, 0)[0] for one in (adapter, faded))
+    last = representation.encode(own[-1:])
+    torch.testing.assert_close(less[:12], whole[:12])  # 0.2 s of 60 frames per second
+    torch.testing.assert_close(less[23:] - last, 0.25 * (whole[23:] - last))
+    middle = (less[17] - last).norm() / (whole[17] - last).norm()
+    torch.testing.assert_close(middle, torch.tensor(0.625))
+    notes = Pipeline("simlpe-cmu", faded).forecast(walk, seconds=0.5).notes
+    assert any("75 % of it 0.50 s ahead" in note for note in notes)
+    assert not any("fades" in note for note in Pipeline("simlpe-cmu", faded).forecast(walk, seconds=0.2).notes)
+
+
+def test_only_the_first_of_many_samples_fades(walk: Motion) -> None:
+    adapter = replace(open_pipeline("smrnet").trained(), share=())
+    faded = replace(adapter, share=((0.0, 0.5),))
+    representation = adapter.trained_representation()
+    own = cast("Motion", representation.read(adapter.recent(walk)))
+    whole, less = (one.continued(representation, own, 20, 2, 0) for one in (adapter, faded))
+    last = representation.encode(own[-1:])
+    torch.testing.assert_close(less[0] - last, 0.5 * (whole[0] - last))
+    assert torch.equal(less[1], whole[1])
+
+
+def test_times_of_the_share_rise() -> None:
+    with pytest.raises(UsageError, match="rising times"):
+        replace(recipe("simlpe"), share=((0.4, 0.5), (0.2, 1.0)))

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -69,7 +70,9 @@ class Adapter:
     `representation` is None for the baselines, which use a clip's own skeleton and rate. `observed` is the number of
     past frames that the model reads, `trained` the number it was trained to predict at once (0: any); `only` restricts
     a baseline to one space. The answer of a `symmetric` model is averaged with that to the mirrored query, mirrored
-    back.
+    back. `share` are pairs (seconds after the last observed frame, share of the model in a forecast): a forecast fades
+    into the last observed pose as far as the model errs more than that pose. Of a model that samples, only the first
+    sample fades, its most careful one; the others stay as different as they are.
     """
 
     name: str
@@ -79,6 +82,7 @@ class Adapter:
     trained: int = 0
     symmetric: bool = False
     only: Space | None = None
+    share: tuple[tuple[float, float], ...] = ()
     card: Card = field(default_factory=Card)
 
     @property
@@ -204,8 +208,20 @@ class Adapter:
             answer = self.window(representation, given, frames, samples, seed, known)
             future = representation.restore(answer[:, :, given.shape[1] :])
             answers.append(future.unflatten(1, part.shape[:-2]))
-        future = torch.cat(answers, 1)
-        return (future[:, 0] + representation.mirror(future[:, 1])) / 2 if self.symmetric else future[:, 0]
+        both = torch.cat(answers, 1)
+        future = (both[:, 0] + representation.mirror(both[:, 1])) / 2 if self.symmetric else both[:, 0]
+        if self.share and known is None:
+            last, share = features[..., -1:, :], self.share_of(frames, representation.fps)[:, None]
+            faded = future if self.deterministic else future[:1]
+            future = torch.cat((last + share * (faded - last), future[len(faded) :]))
+        return future
+
+    def share_of(self, frames: int, fps: float) -> Float[Tensor, " frame"]:
+        """The share of the model in each of the `frames` after the last observed one; 1 where none is set."""
+        if not self.share:
+            return torch.ones(frames)
+        times, shares = zip(*self.share, strict=True)
+        return torch.from_numpy(np.interp(np.arange(1, frames + 1) / fps, times, shares)).float()
 
     def window(
         self,

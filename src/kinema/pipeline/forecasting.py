@@ -128,7 +128,7 @@ def forecast(
     future = representation.place(features, own, past)
     future = _at_rate(own, future, clip.fps, max(1, round(seconds * clip.fps)))
     future = replace(future, layout=clip.layout, action=clip.action, identity=clip.identity)
-    return Answer(clip, future, tuple(_notes(adapter, clip, own, frames, rate, samples)))
+    return Answer(clip, future, tuple(_notes(adapter, clip, own, frames, rate, samples, fades=known is None)))
 
 
 def _check(adapter: Adapter, clip: Motion, *, constrained: bool) -> None:
@@ -152,7 +152,9 @@ def _check(adapter: Adapter, clip: Motion, *, constrained: bool) -> None:
         )
 
 
-def _notes(adapter: Adapter, clip: Motion, own: Motion, frames: int, rate: float, samples: int) -> list[str]:
+def _notes(
+    adapter: Adapter, clip: Motion, own: Motion, frames: int, rate: float, samples: int, *, fades: bool
+) -> list[str]:
     name, notes = adapter.name, list[str]()
     if own.frames < adapter.observed:
         notes.append(
@@ -161,6 +163,12 @@ def _notes(adapter: Adapter, clip: Motion, own: Motion, frames: int, rate: float
     if adapter.trained and frames > adapter.trained:
         notes.append(
             f"trained for {adapter.trained / rate:.2f} s; beyond that its own output is fed back and gets less reliable"
+        )
+    if fades and (least := float(adapter.share_of(frames, rate)[-1])) < 1:
+        who = name if adapter.deterministic else f"the first sample of {name}"
+        notes.append(
+            f"{who} fades into the last pose as far as it errs more than that pose on recordings of another body: "
+            f"{100 * (1 - least):.0f} % of it {frames / rate:.2f} s ahead"
         )
     if unmatched := adapter.unmatched(clip):
         notes.append(

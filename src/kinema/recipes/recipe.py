@@ -52,7 +52,9 @@ class Recipe:
     recording is thinned to the representation's rate. `deviation` is what standardised features are divided by: the
     deviation over all "frames", or the mean of the deviations within "clips". The run's model is that of the last
     stage; where it is `symmetric`, its prediction is averaged with the mirrored prediction for the mirrored query.
-    Raises UsageError where there is no stage or two have one name.
+    `share` are pairs (seconds after the last observed frame, share of the model in a forecast); the rest is the last
+    observed pose (see `Adapter`). Raises UsageError where there is no stage, two have one name, or the times of `share`
+    do not rise.
     """
 
     name: str
@@ -64,12 +66,15 @@ class Recipe:
     phases: int = 1
     symmetric: bool = False
     deviation: Deviation = "frames"
+    share: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
         names = [stage.name for stage in self.stages]
         require(bool(names), "at least one stage", "none")
         require(len(set(names)) == len(names), "stages of different names", ", ".join(names))
         require(self.seed >= 0, "a seed of at least 0", self.seed)
+        times = [seconds for seconds, _ in self.share]
+        require(times == sorted(set(times)), "rising times in share", times)
 
     def tiny(self) -> Recipe:
         """The recipe's small twin: synthetic motion, small models, a few steps; it trains in seconds, offline.

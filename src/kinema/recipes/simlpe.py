@@ -62,7 +62,7 @@ def simlpe_cmu() -> Recipe:
 def simlpe_free() -> Recipe:
     """siMLPe, mended, on the CMU benchmark's training files and all other motion under free licences, at 60 Hz.
 
-    Meant to go on from weights of `simlpe-cmu` (`--init-from`): a lower rate, and little dropout, for there is more motion.
+    Meant to go on from weights of `simlpe-cmu` (`--init-from`): a lower rate, and little dropout.
     """
     base = simlpe_cmu()
     stage = replace(

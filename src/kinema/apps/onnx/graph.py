@@ -37,7 +37,9 @@ _ASKED: Sequence[Mapping[str, int]] = (_TRACED, {"batch": 1, "sample": 1, "frame
 
 # Each takes the adapter, its model and its representation. A model lists the names of its parts (`Model.graphs`).
 _GRAPHS: Mapping[str, Callable[[Adapter, Any, Any], PortedNetwork]] = {
-    "forecast": lambda adapter, model, space: forecast_part(model, space, symmetric=adapter.symmetric),
+    "forecast": lambda adapter, model, space: forecast_part(
+        model, space, symmetric=adapter.symmetric, share=adapter.share
+    ),
     "denoiser": lambda _, model, space: denoiser_part(model, space),
     "frames": lambda _, model, space: frames_part(model, space),
     "inbetween": lambda _, model, space: inbetween_part(model, space),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -55,12 +57,21 @@ def _mirror_matrix(representation: Representation) -> tuple[Tensor, Tensor]:
     return matrix, shift
 
 
-def forecast_part(model: SiMLPe | ConvSeq2Seq, representation: Representation, *, symmetric: bool) -> PortedNetwork:
+def forecast_part(
+    model: SiMLPe | ConvSeq2Seq,
+    representation: Representation,
+    *,
+    symmetric: bool,
+    share: Sequence[tuple[float, float]] = (),
+) -> PortedNetwork:
     """The part "forecast": the next frames. Raises UsageError where features cannot be mirrored."""
     config, width = model.config, representation.width
     inputs = (Port("past", ("batch", config.observed, width), "float32", "the last observed frames, oldest first"),)
     outputs = (Port("future", ("batch", config.predicted, width), "float32", "the frames that follow"),)
     says = "The next frames from the last ones. For a longer forecast, feed the newest frames of past and future back."
+    if share:
+        pairs = ", ".join(f"{100 * part:.0f} % at {seconds:g} s" for seconds, part in share)
+        says += f" kinema then fades the forecast into the last observed frame; the share of the model is {pairs}."
     network = _Forecast(model, representation, symmetric=symmetric)
     return PortedNetwork("forecast", says, network, inputs, outputs, numbers(inputs))
 

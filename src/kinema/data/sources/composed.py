@@ -104,8 +104,9 @@ class Mixed(Source):
     """Clips of several sources on one skeleton and at one rate, under common names.
 
     `onto` names the catalogue's skeleton that all are retargeted to, "" the first source's own, `retargeted` the method
-    (see `retarget`); `fps` is the rate (None: each source's own). `rename` maps labels ("dance_salsa" -> "dance"); clips without a label among
-    `keep` are then left out (no `keep`: all labels of all sources). `root` is given to the sources that have none of
+    (see `retarget`); `fps` is the rate (None: each source's own). `rename` maps labels ("dance_salsa" -> "dance");
+    clips without a label among `keep` are then left out (no `keep`: all labels of all sources), or are called `others`
+    where that is given. `root` is given to the sources that have none of
     their own. Raises UsageError for no sources, or a name in `keep` that no source has.
     """
 

@@ -135,7 +135,14 @@ def load_model(folder: Path, name: str | None = None) -> Adapter:
     task = stage.task
     observed, trained = (task.observed, task.predicted) if isinstance(task, Forecast) else (task.frames, 0)
     return Adapter(
-        name or folder.name, model.eval(), representation, observed, trained, symmetric=recipe.symmetric, card=card
+        name or folder.name,
+        model.eval(),
+        representation,
+        observed,
+        trained,
+        symmetric=recipe.symmetric,
+        card=card,
+        share=recipe.share,
     )
 
 
