@@ -13,7 +13,7 @@ from kinema.recipes.conv_seq2seq import (
     conv_seq2seq_faithful_h36m,
     conv_seq2seq_h36m,
 )
-from kinema.recipes.posegpt import posegpt, posegpt_bandai2, posegpt_faithful
+from kinema.recipes.posegpt import posegpt, posegpt_bandai2, posegpt_faithful, posegpt_free
 from kinema.recipes.recipe import Optim, Phase, Recipe, Stage
 from kinema.recipes.render_in_between import (
     render_in_between,
@@ -31,6 +31,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "action-gan-bandai2": action_gan_bandai2,
     "action-gan-faithful": action_gan_faithful,
     "action-gan-faithful-bandai2": action_gan_faithful_bandai2,
+    "action-gan-free": action_gan_free,
     "classifier-bandai2": classifier_bandai2,
     "classifier-open": classifier_open,
     "classifier-posegpt": classifier_posegpt,
@@ -40,6 +41,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "conv-seq2seq-h36m": conv_seq2seq_h36m,
     "posegpt": posegpt,
     "posegpt-bandai2": posegpt_bandai2,
+    "posegpt-free": posegpt_free,
     "posegpt-faithful": posegpt_faithful,
     "render-in-between": render_in_between,
     "render-in-between-2d": render_in_between_2d,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kinema.data.sources.composed import open_actions
+from kinema.data.sources.composed import free_actions, open_actions
 from kinema.data.sources.h36m_camera import H36MCamera
 from kinema.data.sources.packs import LabelledPack
 from kinema.data.tasks import Generate
@@ -67,6 +67,11 @@ def action_gan_faithful() -> Recipe:
 def action_gan() -> Recipe:
     """ActionGAN, mended, on motion under free licences: CMU recordings and procedural motion."""
     return replace(action_gan_bandai2(), name="action-gan", source=open_actions())
+
+
+def action_gan_free() -> Recipe:
+    """ActionGAN, mended, on nineteen actions of all free motion."""
+    return replace(action_gan_bandai2(), name="action-gan-free", source=free_actions())
 
 
 def action_gan_bandai2() -> Recipe:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kinema.data.augment import Augment
-from kinema.data.sources.composed import open_actions
+from kinema.data.sources.composed import free_actions, open_actions
 from kinema.data.sources.packs import LabelledPack
 from kinema.data.tasks import Forecast
 from kinema.models.posegpt.inputs import InputsConfig
@@ -51,6 +51,17 @@ def posegpt() -> Recipe:
     return Recipe(
         name="posegpt", source=open_actions(), representation=HeadingRotationsConfig(fps=30.0), stages=_compact()
     )
+
+
+def posegpt_free() -> Recipe:
+    """PoseGPT, mended and compact, on nineteen actions of all free motion; bodies that stand count twice."""
+    tokens, prior = _compact()
+    still = replace(_TOKENS, acceleration_weight=0.1, standing_weight=1.0)
+    stages = (
+        replace(tokens, model=still),
+        replace(prior, model=replace(_PRIOR, calm=0.6), precision="auto"),
+    )
+    return replace(posegpt(), name="posegpt-free", source=free_actions(), stages=stages)
 
 
 def posegpt_bandai2() -> Recipe:

@@ -210,6 +210,32 @@ BENCHMARK_TESTS: tuple[str, ...] = tuple(
 """Identities of the recordings that the CMU forecasting benchmark tests on, or may test on."""
 
 
+FREE_ACTIONS: tuple[str, ...] = (
+    *OPEN_ACTIONS, "climb", "stairs", "dribble", "drink", "balance", "martial-arts", "slow-walk",
+)  # fmt: skip
+"""The former twelve, and seven more that CMU recordings show: a ladder, steps, a basketball, a bottle, one leg."""
+
+
+def free_actions(clips_per_action: int = 24, seconds: float = 6.0) -> Mixed:
+    """Motion of nineteen actions under free licences: CMU recordings, CC0 clips and kinema's own procedural motion.
+
+    On `kinema24` at 30 frames per second. Left out are recordings that the CMU forecasting benchmark tests on, or may
+    test on, clips in which a joint flips, and the T-pose at the start of CMU's BVH files.
+    """
+    said = (("ladder", "climb"), ("3 steps", "stairs"), ("dribble", "dribble"), ("slow walk", "slow-walk"))
+    packs = (
+        LabelledPack("cmu_bvh", clean_only=True, exclude=BENCHMARK_TESTS, drop_first=True, described=said),
+        LabelledPack("cmu_amc", clean_only=True, exclude=BENCHMARK_TESTS, new_only=True),
+        LabelledPack("cmu_daz30", clean_only=True),
+        LabelledPack("m2m_cc0", clean_only=True, described=(("Bow", "bow"), ("Greeting", "wave"))),
+    )
+    made = tuple(action for action in OPEN_ACTIONS if action != "dance")
+    rename = (
+        ("dance_salsa", "dance"), ("dance_indian", "dance"), ("boxing", "punch"), ("martial_arts", "martial-arts"),
+    )  # fmt: skip
+    return Mixed((*packs, Synthetic(clips_per_action, seconds, actions=made)), rename=rename, keep=FREE_ACTIONS)
+
+
 def open_actions(clips_per_action: int = 24, seconds: float = 6.0) -> Mixed:
     """Motion of twelve actions under free licences: CMU recordings and kinema's own procedural motion.
 

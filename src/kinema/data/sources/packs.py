@@ -195,11 +195,14 @@ class LabelledPack(RotationPack):
     """A rotation pack whose clips are labelled by what is done, by how, or by both ("walk & elderly").
 
     `label` "content" gives the pack's own labels (10 in bandai2, 11 in hdm05, 21 coarse ones in cmu_bvh), "style" its
-    styles (7 in bandai2), "both" the contents followed by the styles, each clip with one of either. Raises UsageError
-    where a pack has no styles, otherwise as `RotationPack`.
+    styles (7 in bandai2), "both" the contents followed by the styles, each clip with one of either. `described` are
+    pairs (text, label): a clip whose description contains the text has that label in place of the pack's own; the first
+    pair that fits counts. Raises UsageError where a pack has no styles, or no descriptions and some are asked for,
+    otherwise as `RotationPack`.
     """
 
     label: Label = "content"
+    described: tuple[tuple[str, str], ...] = ()
 
     @derived
     def styles(self) -> tuple[str, ...]:
@@ -209,12 +212,30 @@ class LabelledPack(RotationPack):
     @derived
     def actions(self) -> tuple[str, ...]:
         """Contents, then styles, as far as `label` selects them."""
-        return (() if self.label == "style" else self.contents) + self.styles
+        named = tuple(label for _, label in self.described if label not in self.contents)
+        return (() if self.label == "style" else tuple(dict.fromkeys((*self.contents, *named)))) + self.styles
 
     def clips(self, split: Split) -> Iterator[Motion]:
         """The clips of one split in the file's order."""
         clips = super().clips(split)
+        if self.described:
+            clips = (replace(clip, action=self._said(clip)) for clip in clips)
         return clips if self.label == "content" else self._styled(clips)
+
+    def _said(self, clip: Motion) -> str | None:
+        text = self._descriptions[clip.identity]
+        return next((label for part, label in self.described if part in text), clip.action)
+
+    @cached_property
+    def _descriptions(self) -> dict[str, str]:
+        found = self._arrays.get("description")
+        if found is None or found.shape != self._arrays["name"].shape:
+            raise UsageError(
+                expected="a pack with a description of each clip (cmu_bvh, cmu_amc)",
+                got=self.pack,
+                cure="Leave described empty.",
+            )
+        return {self.identity(clip): str(text) for clip, text in enumerate(found)}
 
     def _styled(self, clips: Iterator[Motion]) -> Iterator[Motion]:
         arrays = self._style_arrays

@@ -24,7 +24,7 @@ from kinema.models.base import FeatureShape, Model, Samples
 from kinema.models.posegpt.inputs import InputsConfig, TokenInputs
 from kinema.models.posegpt.quantizers import masked_mean
 from kinema.models.posegpt.released_weights import from_released
-from kinema.models.posegpt.sampling import Choice, joined, packed
+from kinema.models.posegpt.sampling import Choice, calmed, joined, packed
 from kinema.models.posegpt.tokenizer import PoseTokens
 from kinema.nn.noise import row_noise
 from kinema.nn.prefix import prefix_length
@@ -47,8 +47,9 @@ class PoseGPT(Model):
         with `inputs.places` "none", attention is rotary. `dependent` gives each book of a token the books before it.
         `ending` "eos" lets the model end a motion early. In training, input codes are kept with probability `keep` and
         replaced by random ones otherwise, and the action is left out with probability `forget`, which `choice.guidance`
-        needs. The offset between the last observed frame and the answer fades out over `blend` frames. A sequence
-        beyond `block` tokens continues from its last half.
+        needs. The offset between the last observed frame and the answer fades out over `blend` frames; decoded frames
+        are averaged over time with the deviation `calm`, in frames. A sequence beyond `block` tokens continues from its
+        last half.
         """
 
         stage: str = "tokens"
@@ -66,6 +67,7 @@ class PoseGPT(Model):
         forget: float = 0.1
         choice: Choice = field(default_factory=Choice)
         blend: int = 10
+        calm: float = 0.0
 
         def build_on(self, shape: FeatureShape, earlier: Mapping[str, Model]) -> PoseGPT:
             """The prior with a trained tokeniser. Raises UsageError where there is none, or settings do not fit it."""
@@ -261,7 +263,7 @@ class PoseGPT(Model):
     def _frames(self, tokens: Tensor, there: Bool[Tensor, "R N"], frames: int) -> Float[Tensor, "R T F"]:
         """Decoded frames; after its end, a motion holds its last frame."""
         tokens = tokens.clamp(max=self.codes - 1).masked_fill(~there[..., None], -1)
-        decoded = self.tokeniser.decode(tokens)
+        decoded = calmed(self.tokeniser.decode(tokens), self.config.calm)
         last = there.sum(1)[:, None] * self.factor - 1
         index = torch.minimum(torch.arange(frames, device=last.device), last)
         return decoded.gather(1, index[..., None].expand(-1, -1, decoded.shape[2]))

@@ -5,6 +5,7 @@ The seam is where the answer follows the observed frames."""
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
@@ -113,6 +114,19 @@ def _kernels() -> Any:
 def _known() -> bool:
     """Whether torch has the two kernels, which its own compiler uses; they have no public name."""
     return hasattr(_kernels(), "_reorder_linear_weight") and hasattr(_kernels(), "_linear_pointwise")
+
+
+def calmed(frames: Float[Tensor, "R T F"], deviation: float) -> Float[Tensor, "R T F"]:
+    """Frames averaged over time by a Gaussian of that deviation, in frames; the ends are held. 0 leaves them as is.
+
+    Frames of neighbouring tokens differ by a rounding to codes, which shows as trembling.
+    """
+    if not deviation:
+        return frames
+    reach = math.ceil(3 * deviation)
+    weight = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, device=frames.device) / deviation) ** 2)
+    around = torch.cat((frames[:, :1].expand(-1, reach, -1), frames, frames[:, -1:].expand(-1, reach, -1)), 1)
+    return (around.unfold(1, 2 * reach + 1, 1) * (weight / weight.sum()).to(frames)).sum(-1)
 
 
 def joined(

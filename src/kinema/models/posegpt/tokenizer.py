@@ -27,6 +27,7 @@ from kinema.models.posegpt.released_weights import from_released
 from kinema.nn.transformer import Block, Double, Halve, Padding, Trim, sinusoid, start_small
 
 Law = Literal["l1", "l2", "laplacian", "gaussian"]
+STANDING = 0.15  # m/s
 _TERMS = ("root", "body", "path", "points", "velocity")  # each has a scale; the acceleration takes the velocity's
 
 
@@ -112,8 +113,9 @@ class PoseTokens(Model):
         the same in another order of channels; "rotary" works beyond the length of training clips.
         `straight` adds a linear skip connection; see `Straight`.
         Weights: `pose` of the features, `path` of the root trajectory, `points` (metres, needs `FeatureShape.points`),
-        their `velocity` (m/s) and `acceleration` (m/s^2), `codebook` of the quantiser. The laws "laplacian" and
-        "gaussian" learn a scale per term.
+        their `velocity` (m/s) and `acceleration` (m/s^2), `codebook` of the quantiser; `standing` counts the velocity
+        of joints that stand (slower than `STANDING` in truth) once more: planted feet, and a body at rest. The laws
+        "laplacian" and "gaussian" learn a scale per term.
         """
 
         preset: Literal["offline", "causal", "online"] = "causal"
@@ -139,6 +141,7 @@ class PoseTokens(Model):
         velocity_weight: float = 0.5
         acceleration_weight: float = 0.0
         codebook_weight: float = 1.0
+        standing_weight: float = 0.0
 
         @property
         def encoder_causal(self) -> bool:
@@ -244,15 +247,19 @@ class PoseTokens(Model):
             "body": (answer[..., body], truth[..., body], config.law, config.pose_weight),
             "path": (answer[..., -config.path :], truth[..., -config.path :], config.law, config.path_weight),
         }
-        weights = (config.points_weight, config.velocity_weight, config.acceleration_weight)
+        weights = (config.points_weight, config.velocity_weight, config.acceleration_weight, config.standing_weight)
         if self.shape.points is not None and any(weights):
-            found = self.shape.points(answer).flatten(-2)
+            found = self.shape.points(answer)
             with torch.no_grad():
-                there = self.shape.points(truth).flatten(-2)
-            parts["points"] = (found, there, config.points_law, config.points_weight)
+                there = self.shape.points(truth)
+            parts["points"] = (found.flatten(-2), there.flatten(-2), config.points_law, config.points_weight)
             for name, weight in (("velocity", config.velocity_weight), ("acceleration", config.acceleration_weight)):
                 found, there = (x.diff(dim=1, prepend=x[:, :1]) * self.shape.fps for x in (found, there))
-                parts[name] = (found, there, config.points_law, weight)
+                parts[name] = (found.flatten(-2), there.flatten(-2), config.points_law, weight)
+                if name == "velocity" and config.standing_weight:
+                    stands = there.norm(dim=-1, keepdim=True) < STANDING
+                    still = ((x * stands).flatten(-2) for x in (found, there))
+                    parts["standing"] = (*still, config.points_law, config.standing_weight)
         losses = {
             name: masked_mean(self._negative_log_likelihood(name, found - there, law), valid)
             for name, (found, there, law, _) in parts.items()
@@ -263,7 +270,7 @@ class PoseTokens(Model):
 
     def _negative_log_likelihood(self, term: str, error: Float[Tensor, "B T feat"], law: Law) -> Float[Tensor, "B T"]:
         """Mean over features; without the constant where the law has no scale to learn."""
-        scale = self.scales[_TERMS.index("velocity" if term == "acceleration" else term)]
+        scale = self.scales[_TERMS.index("velocity" if term in ("acceleration", "standing") else term)]
         if law in ("l2", "gaussian"):
             constant = 0.5 * math.log(2 * math.pi) + 0.5 * scale if law == "gaussian" else 0.0
             return constant + 0.5 * (error.square() / scale.exp()).mean(-1)
