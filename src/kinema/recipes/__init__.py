@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kinema.core.errors import unknown_name
-from kinema.recipes.action_gan import action_gan, action_gan_bandai2, action_gan_faithful, action_gan_faithful_bandai2
+from kinema.recipes.action_gan import (
+    action_gan,
+    action_gan_bandai2,
+    action_gan_faithful,
+    action_gan_faithful_bandai2,
+    action_gan_free,
+)
 from kinema.recipes.classifier import classifier_bandai2, classifier_open, classifier_posegpt
 from kinema.recipes.conv_seq2seq import (
     conv_seq2seq,
@@ -41,8 +47,8 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "conv-seq2seq-h36m": conv_seq2seq_h36m,
     "posegpt": posegpt,
     "posegpt-bandai2": posegpt_bandai2,
-    "posegpt-free": posegpt_free,
     "posegpt-faithful": posegpt_faithful,
+    "posegpt-free": posegpt_free,
     "render-in-between": render_in_between,
     "render-in-between-2d": render_in_between_2d,
     "render-in-between-3d": render_in_between_3d,
