@@ -307,3 +307,29 @@ def test_settings_that_do_not_fit_are_named() -> None:
         InputsConfig(every_step=False)
     with pytest.raises(UsageError, match="weights of 3 actions"):
         ask(prior(), replace(query(), action=torch.ones(2, 5)))
+
+
+def test_joints_that_stand_count_once_more() -> None:
+    shape = FeatureShape(16, 2, fps=30.0, points=lambda features: features[..., :6].unflatten(-1, (2, 3)))
+    config = replace(SMALL, velocity_weight=1.0, standing_weight=0.5)
+    torch.manual_seed(0)
+    model = config.build(shape).eval()
+    target = torch.zeros(1, 24, 16)
+    target[..., 3:6] = torch.linspace(0, 1, 24)[:, None]  # the second joint moves at 2.3 m/s, the first one stands
+    question = replace(query(known=24, batch=1), observed=target)
+    with torch.no_grad():
+        found = model.loss(Batch(question, target), "model")
+        answer = model.decode_vectors(*_coded(model, target, question.valid))
+    own = answer[..., :3].diff(dim=1, prepend=answer[:, :1, :3]) * 30
+    assert float(found["standing"]) == pytest.approx(float(own.abs().sum() / (24 * 6)), rel=1e-4)
+    without = replace(config, standing_weight=0.0).build(shape)
+    without.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        plain = without.eval().loss(Batch(question, target), "model")
+    assert "standing" not in plain
+    assert float(found["loss"] - plain["loss"]) == pytest.approx(0.5 * float(found["standing"]), rel=1e-3)
+
+
+def _coded(model: PoseTokens, target: torch.Tensor, valid: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    z, mask = model.encode_vectors(target, valid)
+    return model.quantiser(z, mask).vectors, mask

@@ -11,7 +11,14 @@ import torch
 from kinema.core.errors import FormatError, MissingDataError, UsageError
 from kinema.data.loader import Loader
 from kinema.data.source import labels_of
-from kinema.data.sources.composed import OPEN_ACTIONS, Mixed, open_actions
+from kinema.data.sources.composed import (
+    BENCHMARK_TESTS,
+    FREE_ACTIONS,
+    OPEN_ACTIONS,
+    Mixed,
+    free_actions,
+    open_actions,
+)
 from kinema.data.sources.folder import LabelledFolder
 from kinema.data.sources.packs import LabelledPack, RotationPack
 from kinema.data.synthetic import Synthetic
@@ -101,6 +108,18 @@ def test_a_mix_is_on_one_skeleton_at_one_rate_under_common_names() -> None:
         Mixed(())
 
 
+def test_a_mix_may_keep_rates_and_call_what_is_left_by_one_name() -> None:
+    fast = Synthetic(clips_per_action=1, seconds=1.0, fps=60.0, actions=("walk", "sneak"))
+    slow = Synthetic(clips_per_action=1, seconds=1.0, actions=("run",), seed=3)
+    mixed = Mixed((fast, slow), keep=("walk",), others="other", fps=None)
+    assert mixed.actions == ("walk", "other")
+    assert [(clip.action, clip.fps) for clip in mixed.clips("train")] == [
+        ("walk", 60.0),
+        ("other", 60.0),
+        ("other", 30.0),
+    ]
+
+
 def test_a_mix_may_stay_on_the_skeleton_of_its_first_source(shared_data: Path) -> None:
     root = str(shared_data)
     mixed = Mixed((RotationPack("cmu_bvh"), Synthetic(1, 2.0, actions=("walk",))), onto="", root=root, keep=("walk",))
@@ -112,6 +131,20 @@ def test_a_mix_hands_its_root_to_sources_without_one(shared_data: Path) -> None:
     mixed = Mixed((LabelledPack("cmu_bvh"), Synthetic()), root=str(shared_data), rename=(("dance_salsa", "dance"),))
     assert {"walk", "dance", "kick"} <= set(mixed.actions)
     assert "dance_salsa" not in mixed.actions
+
+
+def test_free_actions_have_real_motion_for_what_is_new(shared_data: Path) -> None:
+    mixed = replace(free_actions(clips_per_action=1, seconds=2.5), root=str(shared_data))
+    assert mixed.actions == FREE_ACTIONS
+    assert "CC BY" not in mixed.licence  # nobody's share-alike
+    names = dict(mixed.rename)
+    packs = (pack.rooted(str(shared_data)) for pack in mixed.sources[:2])
+    found = [
+        (clip.identity, names.get(clip.action or "", clip.action)) for pack in packs for clip in pack.clips("train")
+    ]
+    assert not {identity for identity, _ in found} & set(BENCHMARK_TESTS)
+    for action in FREE_ACTIONS[12:]:
+        assert sum(name == action for _, name in found) >= 3
 
 
 def test_open_actions_leave_out_what_benchmarks_test_on(shared_data: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from kinema.core.errors import FormatError, MissingDataError, UsageError
-from kinema.data.sources.packs import PACKS, RADIANS_PER_STEP, RotationPack
+from kinema.data.sources.packs import PACKS, RADIANS_PER_STEP, LabelledPack, RotationPack
 from kinema.geometry.rotations import rotmat_to_rotvec
 from kinema.motion.names import CANON17, CANON17_PARENTS
 
@@ -209,3 +209,20 @@ def test_the_benchmarks_test_trials_are_known_to_be_in_the_cmu_pack(shared_data:
     assert set(leaks) <= found
     safe = RotationPack("cmu_bvh", str(shared_data), exclude=leaks)
     assert not {clip.identity for split in ("train", "val", "test") for clip in safe.clips(split)} & set(leaks)
+
+
+def test_the_first_row_may_be_left_out(write: Callable[..., str]) -> None:
+    whole, less = (list(RotationPack("cmu_bvh", write(), drop_first=drop).clips("train")) for drop in (False, True))
+    assert [clip.frames for clip in less] == [clip.frames - 1 for clip in whole]
+    assert torch.equal(less[1].root, whole[1].root[1:])
+
+
+def test_descriptions_give_labels(write: Callable[..., str]) -> None:
+    said = np.array(["slow walk, brisk", "climb ladder", "walk", "walk"])
+    folder = write(description=said)
+    source = LabelledPack("cmu_bvh", folder, described=(("ladder", "climb"), ("slow", "slow-walk")))
+    assert source.actions == ("walk", "run", "climb", "slow-walk")
+    assert [clip.action for clip in source.clips("train")] == ["slow-walk", "climb"]
+    assert [clip.action for clip in source.clips("val")] == ["run"]
+    with pytest.raises(UsageError, match="a pack with a description"):
+        list(LabelledPack("cmu_bvh", write(), described=(("ladder", "climb"),)).clips("train"))

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from kinema.core.errors import UsageError
-from kinema.models.posegpt.sampling import Choice
+from kinema.models.posegpt.sampling import Choice, calmed
 
 SCORES = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log()
 
@@ -49,3 +49,13 @@ def test_guidance_goes_beyond_what_was_told() -> None:
 def test_settings_that_cannot_be_are_named(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong))):
         Choice(**wrong)  # pyright: ignore[reportArgumentType]
+
+
+def test_calmed_frames_tremble_less_and_stay_where_they_are() -> None:
+    steady = torch.linspace(0, 3, 40)[None, :, None].expand(2, -1, 5).contiguous()
+    trembling = steady + 0.1 * torch.tensor([1.0, -1.0]).repeat(20)[:, None]
+    calm = calmed(trembling, 0.6)
+    assert torch.equal(calmed(trembling, 0.0), trembling)
+    inner = slice(4, -4)  # the ends are held, so that a ramp is not straight there
+    assert float((calm - steady)[:, inner].abs().max()) < 0.4 * 0.1
+    torch.testing.assert_close(calmed(steady, 0.6)[:, inner], steady[:, inner])
