@@ -1,9 +1,9 @@
 """Forecasts of recordings on a body that no model knows, beside standing still.
 
-`python benchmarks/bench_forecast.py --data DIR [--pack hdm05] [--split test] [--label walk] [--models simlpe-cmu smrnet]`
+`python benchmarks/bench_forecast.py --data DIR [--pack hdm05] [--split test] [--label walk]`
 
-Each window is asked as a user asks it: a clip of one second, on its own skeleton and rate. Errors are mean distances
-of the canonical joints in the pelvis' own frame, millimetres; "cpu" is the processor time of one answer in milliseconds.
+Each window is asked as a user asks it: a clip of one second, on its own skeleton and rate. Errors are mean distances of
+the canonical joints in the pelvis' own frame, mm; "cpu" is the processor time of one answer in milliseconds.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import subprocess
 import sys
 from dataclasses import fields
@@ -12,9 +13,11 @@ import pytest
 
 import kinema as kn
 from command import run
+from kinema.apps.studio.desk import Desk
 from kinema.core.constants import VERBS
 from kinema.core.errors import UsageError
-from kinema.pipeline.defaults import DEFAULTS, default_model
+from kinema.pipeline.defaults import DEFAULTS, MEASURED, Measured, Table, default_model
+from kinema.pipeline.pipeline import open_generator
 from kinema.pipeline.requests import (
     ForecastRequest,
     GenerateRequest,
@@ -82,13 +85,29 @@ def test_a_request_checks_itself(made: object, says: str) -> None:
     assert refused.value.cure
 
 
-def test_every_default_model_answers_its_verb_and_has_a_reason() -> None:
-    assert set(DEFAULTS) == {*VERBS, "futures"}
-    for verb, chosen in DEFAULTS.items():
-        assert ("forecast" if verb == "futures" else verb) in kn.open(chosen.model).verbs
-        assert any(letter.isdigit() for letter in chosen.why) or "measured" in chosen.why
-    assert default_model(ForecastRequest()) == "simlpe-cmu"
+def test_one_table_decides_by_the_least_error() -> None:
+    assert set(DEFAULTS) == set(MEASURED) == {*VERBS, "futures"}
+    for verb, table in MEASURED.items():
+        assert DEFAULTS[verb].model == min(table.rows, key=lambda row: row.error).model
+        for row in table.rows:  # each of them answers the verb
+            assert ("forecast" if verb == "futures" else verb) in kn.open(row.model).verbs
+            assert f"{row.error:g}" in DEFAULTS[verb].why
+    other = Table("errors", "mm", (Measured("a", 2.0), Measured("b", 1.0, 30), Measured("c", 1.0)))
+    assert other.best.model == "b"  # the first of equal ones
+
+
+def test_command_line_python_and_studio_take_the_same_model(capsys: pytest.CaptureFixture[str]) -> None:
+    forecasts, futures = DEFAULTS["forecast"].model, DEFAULTS["futures"].model
+    assert default_model(ForecastRequest()) == forecasts
     for many in (ForecastRequest(samples=2), ForecastRequest(hold=("torso",))):
-        assert default_model(many) == "smrnet"
-    assert default_model(ForecastRequest(), end=True) == "smrnet"
-    assert default_model(GenerateRequest("walk")) == "posegpt"
+        assert default_model(many) == futures
+    assert default_model(ForecastRequest(), end=True) == futures
+    assert default_model(GenerateRequest("walk")) == DEFAULTS["generate"].model
+    assert open_generator("auto").name == DEFAULTS["generate"].model
+    desk = Desk()
+    for verb in VERBS:
+        assert desk.menu(verb)[0] == DEFAULTS[verb].model
+    assert run("models", "--json") == 0
+    listed = {row["model"]: row["default of"] for row in json.loads(capsys.readouterr().out)}
+    assert "forecast" in listed[forecasts]
+    assert "futures" in listed[futures]

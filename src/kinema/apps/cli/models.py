@@ -40,11 +40,12 @@ def models(name: str | None = None, which: str | None = None, *, json_: Json = F
             print(f"\nActions: {', '.join(actions)}")
         return
     rows = [_row(shipped) for shipped in shipped_models()]
-    rows += [{"model": name, "answers": "any skeleton, any rate", "parameters": 0, "licence": ""} for name in BASELINES]
+    baseline = {"answers": "any skeleton, any rate", "parameters": 0, "licence": "", "default of": ""}
+    rows += [{"model": name, **baseline} for name in BASELINES]
     if json_:
         print(json.dumps(rows, indent=1))
         return
-    table = Table("model", "answers", "parameters", "licence", box=None)
+    table = Table(*rows[0], box=None)
     for row in rows:
         table.add_row(*(str(value) for value in row.values()))
     Console().print(table)
@@ -190,6 +191,7 @@ def export(model: str, out: Path, *, part: str | None = None, check: bool = True
 
 
 def _row(name: str) -> dict[str, str | int]:
+    from kinema.pipeline.defaults import DEFAULTS
     from kinema.pipeline.open import load_adapter
 
     adapter = load_adapter(name)
@@ -197,4 +199,11 @@ def _row(name: str) -> dict[str, str | int]:
     answers = "" if representation is None else f"{representation.space} of {representation.skeleton.name}"
     answers += "" if representation is None else f" at {representation.fps:g} fps"
     parameters = sum(weight.numel() for weight in adapter.model.parameters())
-    return {"model": name, "answers": answers, "parameters": parameters, "licence": adapter.card.licence}
+    verbs = ", ".join(verb for verb, chosen in DEFAULTS.items() if chosen.model == name)
+    return {
+        "model": name,
+        "answers": answers,
+        "parameters": parameters,
+        "licence": adapter.card.licence,
+        "default of": verbs,
+    }

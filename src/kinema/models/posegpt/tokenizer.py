@@ -258,8 +258,8 @@ class PoseTokens(Model):
                 parts[name] = (found.flatten(-2), there.flatten(-2), config.points_law, weight)
                 if name == "velocity" and config.standing_weight:
                     stands = there.norm(dim=-1, keepdim=True) < STANDING
-                    still = ((x * stands).flatten(-2) for x in (found, there))
-                    parts["standing"] = (*still, config.points_law, config.standing_weight)
+                    still, none = ((x * stands).flatten(-2) for x in (found, there))
+                    parts["standing"] = (still, none, config.points_law, config.standing_weight)
         losses = {
             name: masked_mean(self._negative_log_likelihood(name, found - there, law), valid)
             for name, (found, there, law, _) in parts.items()
