@@ -16,7 +16,7 @@ from command import run
 from kinema.apps.studio.desk import Desk
 from kinema.core.constants import VERBS
 from kinema.core.errors import UsageError
-from kinema.pipeline.defaults import DEFAULTS, MEASURED, Measured, Table, default_model
+from kinema.pipeline.defaults import DEFAULTS, MEASURED, Candidate, Comparison, default_model
 from kinema.pipeline.pipeline import open_generator
 from kinema.pipeline.requests import (
     ForecastRequest,
@@ -92,7 +92,7 @@ def test_one_table_decides_by_the_least_error() -> None:
         for row in table.rows:  # each of them answers the verb
             assert ("forecast" if verb == "futures" else verb) in kn.open(row.model).verbs
             assert f"{row.error:g}" in DEFAULTS[verb].why
-    other = Table("errors", "mm", (Measured("a", 2.0), Measured("b", 1.0, 30), Measured("c", 1.0)))
+    other = Comparison("errors", "mm", (Candidate("a", 2.0), Candidate("b", 1.0, 30), Candidate("c", 1.0)))
     assert other.best.model == "b"  # the first of equal ones
 
 

@@ -18,7 +18,7 @@ Question = Verb | Literal["futures"]
 
 
 @dataclass(frozen=True)
-class Measured:
+class Candidate:
     """A model's error on a question, in the question's unit, and the processor time of one answer in milliseconds
     (None: not measured)."""
 
@@ -28,15 +28,15 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Table:
+class Comparison:
     """The models that were measured on a question. `what` is measured, in `unit`; less is better."""
 
     what: str
     unit: str
-    rows: tuple[Measured, ...]
+    rows: tuple[Candidate, ...]
 
     @property
-    def best(self) -> Measured:
+    def best(self) -> Candidate:
         """The row with the least error; of equal ones the first."""
         return min(self.rows, key=lambda row: row.error)
 
@@ -49,54 +49,54 @@ class DefaultModel:
     why: str
 
 
-MEASURED: Mapping[Question, Table] = {
-    "forecast": Table(
+MEASURED: Mapping[Question, Comparison] = {
+    "forecast": Comparison(
         "mean joint error 0.4 s ahead on procedural motion of another body",
         "mm",
         (
-            Measured("simlpe-cmu", 84, 30),
-            Measured("conv-seq2seq-cmu", 109, 189),
-            Measured("zero-velocity", 124, 22),
+            Candidate("simlpe-cmu", 84, 30),
+            Candidate("conv-seq2seq-cmu", 109, 189),
+            Candidate("zero-velocity", 124, 22),
         ),
     ),
-    "futures": Table(
+    "futures": Comparison(
         "error of the nearest of ten futures over 1.6 s; it alone uses --hold and --end",
         "mm",
-        (Measured("smrnet", 143, 33), Measured("zero-velocity", 190, 22)),
+        (Candidate("smrnet", 143, 33), Candidate("zero-velocity", 190, 22)),
     ),
-    "inbetween": Table(
+    "inbetween": Comparison(
         "L2P of a gap of a second with one frame known after it (CMU test); auto takes the best for each gap",
         "",
         (
-            Measured(AUTO, 1.580, 31),
-            Measured("render-in-between", 1.580, 31),
-            Measured("pchip", 2.432),
-            Measured("cubic", 2.514),
-            Measured("linear", 2.553),
+            Candidate(AUTO, 1.580, 31),
+            Candidate("render-in-between", 1.580, 31),
+            Candidate("pchip", 2.432),
+            Candidate("cubic", 2.514),
+            Candidate("linear", 2.553),
         ),
     ),
-    "upsample": Table(
+    "upsample": Comparison(
         "error on the frames between clean keys 8 frames apart, where the best curve has 14.4; auto takes the best for "
         "each distance",
         "mm",
-        (Measured(AUTO, 13.3), Measured("render-in-between", 13.3)),
+        (Candidate(AUTO, 13.3), Candidate("render-in-between", 13.3)),
     ),
-    "repair": Table(
+    "repair": Comparison(
         "error on the frames between noisy keys 8 frames apart, where the best classical method has 55.3; auto takes "
         "the best for each gap",
         "mm",
-        (Measured(AUTO, 44.4), Measured("render-in-between-noisy", 44.4)),
+        (Candidate(AUTO, 44.4), Candidate("render-in-between-noisy", 44.4)),
     ),
-    "generate": Table(
+    "generate": Comparison(
         "Frechet distance to real clips",
         "",
-        (Measured("posegpt", 0.32), Measured("action-gan", 0.97)),
+        (Candidate("posegpt", 0.32), Candidate("action-gan", 0.97)),
     ),
 }
 """What was measured on each verb; "futures" is `forecast` with several samples or with constraints."""
 
 
-def _chosen(table: Table) -> DefaultModel:
+def _chosen(table: Comparison) -> DefaultModel:
     best = table.best
     unit = f" {table.unit}" if table.unit else ""
     others = ", ".join(f"{row.model} {row.error:g}" for row in table.rows if row is not best)
