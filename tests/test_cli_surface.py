@@ -57,7 +57,7 @@ def test_the_commands_are_these() -> None:
     commands = {name for name in app if not name.startswith("-")}
     assert commands == {
         "convert", "data", "demo", "doctor", "eval", "export", "forecast", "generate", "inbetween", "info", "join",
-    "loop", "models",
+    "loop", "mcp", "models",
     "recipes", "render", "repair", "retarget", "serve", "studio", "train", "upsample", "view",
     }  # fmt: skip
 
@@ -75,7 +75,7 @@ def test_misuse_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
 
 COMMANDS = [
     "convert", "data", "demo", "doctor", "eval", "export", "forecast", "generate", "inbetween", "info", "join",
-    "loop", "models",
+    "loop", "mcp", "models",
     "recipes", "render", "repair", "retarget", "serve", "studio", "train", "upsample", "view",
 ]  # fmt: skip
 

@@ -91,10 +91,12 @@ def read_constraints(file: Path, unit: float = 1.0) -> tuple[Constraint, ...]:
             got=type(data).__name__,
             cure='Write [{"kind": "pin", "joint": "r_wrist", "frames": [40], "positions": [[0.3, 1.2, 0.5]]}].',
         )
-    return tuple(
-        _from_json(entry, f"{file}, constraint {place}", file.parent, unit)
-        for place, entry in enumerate(cast("list[Any]", data))
-    )
+    return constraints_of(cast("list[Any]", data), str(file), file.parent, unit)
+
+
+def constraints_of(entries: Sequence[Any], where: str, folder: Path, unit: float = 1.0) -> tuple[Constraint, ...]:
+    """The constraints of JSON data; files of poses are in `folder`. Raises FormatError as `read_constraints`."""
+    return tuple(_from_json(entry, f"{where}, constraint {place}", folder, unit) for place, entry in enumerate(entries))
 
 
 def _from_json(entry: Any, where: str, folder: Path, unit: float) -> Constraint:

@@ -50,6 +50,7 @@ for _name, _target, _help in (
     ("view", "view:view", "View a motion: as a page that opens from disk, or in a live viewer."),
     ("studio", "view:studio", "Open a live page: load a motion, run a model, compare, save."),
     ("serve", "serve.command:serve", "Serve the verbs over HTTP, for Blender and other tools."),
+    ("mcp", "mcp.command:mcp", "Offer the verbs as tools to an agent, on the files of a folder."),
     ("render", "view:render", "Draw a motion as PNG, GIF or MP4."),
     ("train", "train:train", "Train a recipe."),
     ("eval", "eval:evaluate", "Score a model by a protocol, next to the published results."),
@@ -59,7 +60,7 @@ for _name, _target, _help in (
     ("export", "models:export", "Export a model as ONNX, for programs without torch."),
     ("doctor", "doctor:doctor", "Check the installation."),
 ):
-    _room = "" if _target.startswith("serve.") else "cli."
+    _room = "" if _target.startswith(("serve.", "mcp.")) else "cli."
     app.command(f"kinema.apps.{_room}{_target}", name=_name, help=_help)
 
 

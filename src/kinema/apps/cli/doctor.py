@@ -21,6 +21,7 @@ _EXTRAS = {
     "tensorboard": "curves: pip install 'kinema[train]'",
     "onnxruntime": "ONNX files: pip install 'kinema[export]'",
     "huggingface_hub": "models of the hub: pip install 'kinema[hub]'",
+    "mcp": "kinema mcp: pip install 'kinema[mcp]'",
     "motionmcp-sdk": "kinema serve: pip install 'kinema[serve]'",
     "ray": "jobs on many machines: pip install 'kinema[ray]'",
 }
