@@ -158,8 +158,10 @@ def test_json_that_is_none(tmp_path: Path, text: str) -> None:
     refused(lambda: list(read_sequences(path)))
 
 
-def test_json_that_is_not_text(tmp_path: Path) -> None:
+def test_json_that_is_not_utf8(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_bytes(b'{"a": "\xff"}')
+    assert read_json(tmp_path / "a.json") == {"a": "ÿ"}
+    (tmp_path / "a.json").write_bytes(b"\xff\xfe{\x00")
     refused(lambda: read_json(tmp_path / "a.json"), "JSON")
 
 
@@ -200,9 +202,12 @@ def test_babel_with_other_things_for_labels(tmp_path: Path) -> None:
 
 
 def test_a_table_that_is_not_text(tmp_path: Path) -> None:
-    for data in (b"\xfffile,action\n", b"file,action\na.bvh,w\xe9lk\n", b'file,action\na,"' + b"x" * 200_000 + b"\n"):
+    for data, says in (
+        (b"\xfffile,action\n", "the columns"),
+        (b'file,action\na,"' + b"x" * 200_000, "a table of text"),
+    ):
         (tmp_path / "labels.csv").write_bytes(data)
-        refused(lambda: list(read_segments(tmp_path / "labels.csv", set())), "a table of text")
+        refused(lambda: list(read_segments(tmp_path / "labels.csv", set())), says)
 
 
 @pytest.mark.parametrize("line", [b"\xff\xfe", b"[1]", b'{"loss": 1}', b'{"step": {}}', b"[" * 100_000, b"1"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ import numpy as np
 import pytest
 import torch
 
+from command import run
 from kinema.core.errors import FormatError, KinemaError, KinemaWarning
 from kinema.core.text import decode, encode, guess_encoding
+from kinema.data.sources.folder import read_segments
+from kinema.data.synthetic import perform
 from kinema.geometry.rotations import rotvec_to_rotmat
 from kinema.io import keypoints
 from kinema.io.bvh import save as bvh_save
@@ -21,8 +25,10 @@ from kinema.io.formats import load, load_clip, load_points, save
 from kinema.io.summary import summarise
 from kinema.io.upright import upright
 from kinema.motion.motion import Motion, Points
-from kinema.motion.orientation import find_up
+from kinema.motion.orientation import find_up, from_up
 from kinema.motion.retargeting import retarget
+from kinema.motion.retargeting.joint_map import read_joint_map
+from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons import skeleton
 
 CASES = Path(__file__).parent / "cases"
@@ -569,3 +575,80 @@ def test_info_says_what_a_person_can_act_on() -> None:
     people = summarise(CASES / "wham_output.pkl", fps=30)
     assert people.people == ("0", "1")
     assert any("2 frames are missing" in note for note in people.warnings)
+
+
+def test_one_of_several_animations_is_chosen_by_name_or_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    character = read("character.glb")
+    save(retarget(read("zup.bvh"), character), tmp_path / "two.glb")
+    first, second = (one["name"] for one in page_of(tmp_path / "two.glb")["animations"])
+    with pytest.warns(KinemaWarning, match=rf"2 animations \({first}, {second}\).*--animation"):
+        assert load(tmp_path / "two.glb").frames != character.frames
+    for wanted in (second, "2"):
+        again = load_clip(tmp_path / "two.glb", animation=wanted)
+        torch.testing.assert_close(again.points().positions, character.points().positions, atol=1e-5, rtol=0)
+    assert run("convert", tmp_path / "two.glb", tmp_path / "two.npz", "--animation", "2") == 0
+    assert load(tmp_path / "two.npz").frames == character.frames
+    capsys.readouterr()
+    for wanted in ("3", "0", "nothing"):
+        assert run("info", tmp_path / "two.glb", "--animation", wanted) == 2
+        assert f"an animation among {', '.join(sorted((first, second)))}; got '{wanted}'" in capsys.readouterr().err
+    assert run("info", CASES / "zup.bvh", "--animation", "1") == 2
+    assert "Leave out --animation" in capsys.readouterr().err
+
+
+def test_a_glb_with_z_up_is_turned_and_written_back_in_its_axes(tmp_path: Path) -> None:
+    """glTF says y; some exporters write z. Only limbs decide: a box on a floor at z = 0 stays."""
+    walk = perform("walk", seconds=0.5, fps=30.0, seed=3)
+    save(from_up(walk, "z"), tmp_path / "z.glb")
+    with pytest.warns(KinemaWarning, match="z is up in this file"):
+        clip = load(tmp_path / "z.glb")
+    torch.testing.assert_close(clip.points().positions, walk.points().positions, atol=1e-4, rtol=0)
+    save(clip, tmp_path / "back.glb")
+    kept = load_points(tmp_path / "z.glb", up="keep").positions
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", KinemaWarning)
+        torch.testing.assert_close(load_points(tmp_path / "back.glb", up="keep").positions, kept, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-8-sig", "cp932", "latin-1"])
+def test_texts_of_every_kind_are_read_in_any_encoding(tmp_path: Path, encoding: str) -> None:
+    name = {"cp932": "左足首 ひざ", "latin-1": "tête Fuß"}.get(encoding, "左足 ête")
+    walk = perform("walk", seconds=0.2, fps=30.0, seed=3)
+    body = replace(walk.skeleton, joints=(*walk.skeleton.joints[:-1], name), aliases={})
+    save(replace(walk, skeleton=body).points(), tmp_path / "a.csv")
+    rows = np.random.default_rng(0).normal(0, 0.3, (3, 99))
+    np.savetxt(tmp_path / "a.txt", rows, delimiter=",")
+    (tmp_path / "a.json").write_bytes((CASES / "ap.json").read_bytes())
+    (tmp_path / "labels.csv").write_text(f"file,action\na.bvh,{name}\n", encoding="utf-8")
+    (tmp_path / "map.toml").write_text(f'[joints]\npelvis = "{name}"\n', encoding="utf-8")
+    before = {form: load_clip(tmp_path / f"a.{form}", fps=30.0).points().positions for form in ("csv", "txt", "json")}
+    for path in tmp_path.iterdir():
+        path.write_bytes(encode(path.read_text(encoding="utf-8"), encoding))
+    for form, positions in before.items():
+        clip = load_clip(tmp_path / f"a.{form}", fps=30.0)
+        torch.testing.assert_close(clip.points().positions, positions, equal_nan=True)
+    assert load_clip(tmp_path / "a.csv").skeleton.joints[-1] == name
+    assert [segment.labels for segment in read_segments(tmp_path / "labels.csv", {"a.bvh"})] == [(name,)]
+    assert name in str(read_joint_map(tmp_path / "map.toml"))
+
+
+def test_a_chain_of_five_thousand_joints_has_no_limit() -> None:
+    count = 5000
+    names = tuple(f"j{joint}" for joint in range(count))
+    chain = Skeleton("chain", names, (-1, *range(count - 1)), torch.ones(count, 3))
+    assert chain.below(10) == set(range(10, count))
+
+
+def test_what_retargeting_loses_is_said() -> None:
+    walk = perform("walk", seconds=0.2, fps=30.0, seed=3)
+    body = read("character.glb")
+    away = torch.zeros(body.frames, len(body.skeleton), 3)
+    away[-1, 5, 1] = 0.04
+    with pytest.warns(KinemaWarning, match=r"move by up to 4.0 cm in its file; they are stiff in the result"):
+        moved = retarget(walk, replace(body, offsets=body.skeleton.offsets + away))
+    assert moved.offsets is None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", KinemaWarning)
+        retarget(walk, replace(body, offsets=body.skeleton.offsets + 0 * away))

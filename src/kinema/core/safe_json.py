@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from kinema.core.errors import FormatError
+from kinema.core.text import decode
 
 DEEPEST = 100  # objects within objects; no format of ours has ten
 LONGEST = 300  # digits: a number of more is beyond floating point
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds. Raises FormatError where it is no JSON, nested without end, or of unprintable text."""
+    """What a JSON file holds. Any encoding of `kinema.core.text`.
+
+    Raises FormatError where it is no JSON, nested without end, or of unprintable text.
+    """
     return parse_json(path.read_bytes(), path.name)
 
 
 def parse_json(data: bytes, where: str) -> Any:
     """What JSON text holds; `where` is what errors call it. Raises FormatError as `read_json` does."""
     try:
-        text = data.decode("utf-8-sig")
+        text = decode(data)[0]
         page = json.loads(text, parse_int=_whole)
         if "\\ud" in text or "\\uD" in text:  # half of a pair, which can be neither shown nor written
             json.dumps(page, ensure_ascii=False).encode()
@@ -38,10 +43,10 @@ def read_table(path: Path, required: Sequence[str], columns: str) -> Iterator[tu
     """The lines of a CSV file with a line of names on top: number of the line, and its cells by name, stripped.
 
     `columns` is how errors describe the table. Raises FormatError naming the line where a required column is missing or
-    the file is no text.
+    the file is no table.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as text:
+        with io.StringIO(decode(path.read_bytes())[0], newline="") as text:
             reader = csv.DictReader(text)
             names = list(reader.fieldnames or ())
             if not set(required) <= set(names):
@@ -50,8 +55,8 @@ def read_table(path: Path, required: Sequence[str], columns: str) -> Iterator[tu
             for row in reader:
                 cells = cast("dict[str | None, str | None]", row)
                 yield reader.line_num, {name: (cells.get(name) or "").strip() for name in names}
-    except (UnicodeDecodeError, csv.Error) as error:
-        cure = "Save the table as CSV in UTF-8."
+    except csv.Error as error:
+        cure = "Save the table as CSV."
         raise _wrong(f"{path}", "a table of text", str(error), cure) from error
 
 

@@ -36,6 +36,14 @@ def decode(data: bytes) -> tuple[str, str]:
     return data.removeprefix(_BOMS.get(name, b"")).decode(name.removesuffix("-sig"), errors="replace"), name
 
 
+def plain(data: bytes) -> bytes:
+    """The text as UTF-8 without a byte order mark; bytes that are that already are not copied."""
+    name = guess_encoding(data)
+    if name in ("utf-8", "utf-8-sig"):
+        return data.removeprefix(_BOMS.get(name, b""))
+    return decode(data)[0].encode()
+
+
 def encode(text: str, encoding: str, *, first: bool = True) -> bytes:
     """The text in an encoding of `guess_encoding`; with its byte order mark where it is the `first` of a file.
 

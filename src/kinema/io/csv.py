@@ -31,6 +31,7 @@ from torch import Tensor
 
 from kinema.core.atomic import write_text
 from kinema.core.errors import FormatError, UsageError
+from kinema.core.text import decode
 from kinema.geometry.kinematics import global_rotations
 from kinema.geometry.rotations import quat_xyzw_to_rotmat, rotmat_to_quat_xyzw
 from kinema.motion.motion import Clip, Motion, Points
@@ -193,7 +194,7 @@ class _Table:
 
 
 def _read(path: Path) -> _Table:
-    text = path.read_bytes().decode("utf-8-sig", errors="replace").splitlines()
+    text = decode(path.read_bytes())[0].splitlines()
     comments = dict(line[1:].split(":", 1) for line in text if line.startswith("#") and ":" in line)
     kept = [(number, line) for number, line in enumerate(text, start=1) if line.strip() and not line.startswith("#")]
     try:

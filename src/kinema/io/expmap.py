@@ -20,6 +20,7 @@ from torch import Tensor
 
 from kinema.core.atomic import write_text
 from kinema.core.errors import FormatError, UsageError
+from kinema.core.text import plain
 from kinema.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat
 from kinema.io.bvh.units import UNITS
 from kinema.motion.motion import Motion
@@ -27,6 +28,7 @@ from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons import skeleton as catalogue_skeleton
 
 # Number of columns -> skeleton of the catalogue, metres per unit of the two benchmarks.
+_LOOKED_AT = 1 << 16  # bytes: a row is far shorter
 _BENCHMARKS = {117: ("cmu38", UNITS["ASF unit"]), 99: ("h36m32", UNITS["mm"])}
 
 
@@ -108,14 +110,12 @@ def save_rows(rows: Float[Tensor, "frame column"], path: Path | str) -> None:
 def columns(path: Path | str) -> int:
     """How many columns the first row of a file has."""
     with Path(path).open("rb") as file:
-        for row in file:
-            if row.strip():
-                return len(row.replace(b",", b" ").split())
-    return 0
+        rows = plain(file.read(_LOOKED_AT)).splitlines()
+    return next((len(row.replace(b",", b" ").split()) for row in rows if row.strip()), 0)
 
 
 def _read(path: Path, width: int, skeleton: str) -> NDArray[np.float64]:
-    rows = path.read_bytes().replace(b",", b" ").split(b"\n")
+    rows = plain(path.read_bytes()).replace(b",", b" ").split(b"\n")
     try:
         values = np.loadtxt(rows, comments=None, ndmin=2) if any(map(bytes.strip, rows)) else np.zeros((0, 0))
     except ValueError:

@@ -19,10 +19,11 @@ from typing import Literal
 
 from kinema.core.atomic import was_read
 from kinema.core.errors import FormatError, KinemaError, UsageError, unknown_name
+from kinema.core.text import plain
 from kinema.io.upright import UpAxis, upright
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.names import Rest
-from kinema.motion.skeleton import Skeleton
+from kinema.motion.skeleton import Skeleton, has_joint
 
 __all__ = [
     "FORMATS", "Format", "LoadOptions", "SaveOptions", "files_in", "left_out", "load", "load_clip", "load_points",
@@ -36,7 +37,7 @@ _SURE = (".bvh", ".qbvh", ".trc", ".c3d", ".glb", ".gltf", ".vrm", ".vrma", ".fb
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """What a caller knows about a file that the file may not say: rate, metres per unit, skeleton, up, which person."""
+    """What a caller knows about a file: rate, metres per unit, skeleton, up, which person, which animation."""
 
     fps: float | None = None
     unit: float | None = None
@@ -44,6 +45,7 @@ class LoadOptions:
     up: UpAxis | None = None
     person: str | None = None
     picture: tuple[float, float] | None = None
+    animation: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,14 +64,15 @@ Saver = Callable[[Clip, Path, SaveOptions], None]
 class Format:
     """A row of the table: file suffixes, and the functions that load and save (None: not possible).
 
-    `up`: what shows which axis is up: the motion, the reader, or the format itself, which has "y". `people`: a file may
+    `up`: what shows which axis is up: the motion, only that of legs and a head, the reader, or the format itself, which
+    has "y". `people`: a file may
     hold several. `what` is a line for people.
     """
 
     suffixes: tuple[str, ...]
     load: Loader | None
     save: Saver | None
-    up: Literal["motion", "y", "reader"] = "motion"
+    up: Literal["motion", "limbs", "y", "reader"] = "motion"
     people: bool = False
     what: str = ""
 
@@ -158,9 +161,9 @@ FORMATS: dict[str, Format] = {
     ),
     "glb": Format(
         (".glb", ".vrm", ".vrma", ".gltf"),
-        _load("gltf.load", "fps", "unit"),
+        _load("gltf.load", "fps", "unit", "animation"),
         _save("gltf.glb", rotations=True, rest=True, own_rest="source"),
-        up="y",
+        up="limbs",
         what="glTF: a character",
     ),
     "fbx": Format(
@@ -196,12 +199,14 @@ def load_clip(
     up: UpAxis | None = None,
     person: str | None = None,
     picture: tuple[float, float] | None = None,
+    animation: str | None = None,
 ) -> Clip:
     """The clip in a file: a Motion where the file holds rotations, Points where it holds positions only.
 
     `format` is sniffed where it is not given. `fps`, `unit` (metres per file unit) and `skeleton` say what the file
     does not, or overrule it; `up` is the axis of the file that is up (see `kinema.io.upright`), `person` one of several
-    people, `picture` the width and height in pixels of a picture of which a file gives shares. A pipe, and "-" for
+    people, `picture` the width and height in pixels of a picture of which a file gives shares, `animation` the name or
+    the number (from 1) of one in a glTF file. A pipe, and "-" for
     standard input, are read to their end first. Raises UsageError where
     there is no such file, FormatError where it is not whole.
     """
@@ -209,8 +214,9 @@ def load_clip(
     if is_stream(path):
         with copied(path) as whole:
             return load_clip(
-                whole, format=format, fps=fps, unit=unit, skeleton=skeleton, up=up, person=person, picture=picture
-            )
+                whole, format=format, fps=fps, unit=unit, skeleton=skeleton, up=up, person=person, picture=picture,
+                animation=animation,
+            )  # fmt: skip
     if not path.is_file() and not _is_keypoints(path):
         raise _no_file(path)
     was_read(path)
@@ -225,9 +231,13 @@ def load_clip(
     if person is not None and not row.people:
         got, cure = f"{path.name}, which holds one", "Leave out --person."
         raise UsageError(expected="a file with several people (keypoints, SMPL parameters)", got=got, cure=cure)
+    if animation is not None and row is not FORMATS["glb"]:
+        got, cure = f"{path.name}, which holds one motion", "Leave out --animation."
+        raise UsageError(expected="a glTF file, which may have several animations", got=got, cure=cure)
     try:
-        clip = row.load(path, LoadOptions(fps, unit, skeleton, up, person, picture))
-        return clip if row.up == "reader" else upright(clip, up or (None if row.up == "motion" else "y"), path.name)
+        clip = row.load(path, LoadOptions(fps, unit, skeleton, up, person, picture, animation))
+        looked = row.up == "motion" or (row.up == "limbs" and has_joint(clip.skeleton, "l_hip", "l_ankle", "head"))
+        return clip if row.up == "reader" else upright(clip, up or (None if looked else "y"), path.name)
     except PermissionError as error:
         raise KinemaError(
             expected=f"a file that may be read: {path}", got="permission denied", cure="Change its permissions."
@@ -345,7 +355,7 @@ def _why_no_motion(path: Path, given: LoadOptions, *, pictures: bool) -> str:
         if suffix == ".npz":
             return _why_no_npz(path)
         with path.open("rb") as file:
-            if suffix == ".txt" and not _is_number(file.read(512)):
+            if suffix == ".txt" and not _is_number(plain(file.read(512))):
                 return "no motion"
         row = FORMATS[sniff(path)]
         if row.load is None or path.stat().st_size > _LARGEST_STREAM:
@@ -400,6 +410,7 @@ def sniff(path: Path | str) -> str:
         return "keypoints"
     with path.open("rb") as file:
         head = file.read(512)
+    words = plain(head)
     if head.startswith(b"PK\x03\x04"):
         return _sniff_zip(path)
     if head.startswith(b"glTF") or path.suffix.lower() == ".gltf":
@@ -410,9 +421,9 @@ def sniff(path: Path | str) -> str:
         return "npy"
     if head.startswith(b"Kaydara FBX"):
         return "fbx"
-    if head.startswith(b"PathFileType"):
+    if words.startswith(b"PathFileType"):
         return "trc"
-    if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:9].upper() == b"HIERARCHY":
+    if words.lstrip()[:9].upper() == b"HIERARCHY":
         return "bvh"
     if path.suffix.lower() == ".glb":
         raise FormatError(where=path.name, expected="a GLB", got="something else", cure="Give its true format.")
@@ -420,9 +431,9 @@ def sniff(path: Path | str) -> str:
         from kinema.io import csv as table
         from kinema.io.points import is_wide
 
-        if not table.is_table(head) and is_wide(head):
+        if not table.is_table(words) and is_wide(words):
             return "wide-csv"
-        return "csv" if table.is_table(head) or not _is_number(head) else "expmap"
+        return "csv" if table.is_table(words) or not _is_number(words) else "expmap"
     return _by_suffix(path)
 
 

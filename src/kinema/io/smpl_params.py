@@ -31,11 +31,10 @@ from kinema.motion.interpolation import interpolate
 from kinema.motion.motion import Motion
 from kinema.motion.orientation import from_up
 from kinema.motion.retargeting import retarget
+from kinema.motion.skeletons.smpl import rest_pelvis
 
 Record = Mapping[str, Any]
 _JOINTS = {22: "smpl22", 24: "smpl24", 52: "smplh52", 55: "smplx55"}
-REST_PELVIS = {"smpl22": -0.22, "smpl24": -0.22, "smplh52": -0.23, "smplx55": -0.35}
-"""Metres from the origin of the parameters up to the resting pelvis, of an average body of each kind."""
 _POSES = ("pose_world", "poses", "pose", "smpl_poses", "fullpose", "full_pose")
 _ROOTS = ("global_orient", "root_orient", "poses_root", "smpl_orient")
 _BODIES = ("body_pose", "pose_body", "poses_body")
@@ -99,7 +98,7 @@ def save(motion: Motion, path: Path | str) -> None:
     kept = [joint for joint, name in enumerate(motion.skeleton.joints) if name in body.joints]
     rotations[:, body.indices([motion.skeleton.joints[joint] for joint in kept])] = motion.rotations[:, kept]
     up = from_up(Motion(body, rotations, motion.root, motion.fps), "z")
-    trans = up.root.double().numpy() - np.array([0, REST_PELVIS["smplh52"], 0])
+    trans = up.root.double().numpy() - rest_pelvis(body).double().numpy()
     with atomic_path(path) as beside, beside.open("wb") as file:
         np.savez_compressed(
             file,
@@ -190,8 +189,7 @@ def _motion(path: Path, record: Record, fps: float | None) -> Motion:
         trans = np.zeros((len(poses), 3))
     if trans.shape != (len(poses), 3):
         raise _wrong(path, f"a translation of shape ({len(poses)}, 3)", f"one of shape {trans.shape}")
-    rest = torch.tensor([0.0, REST_PELVIS[body.name], 0.0])
-    root = torch.from_numpy(trans).float() + rest
+    root = torch.from_numpy(trans).float() + rest_pelvis(body)
     clip = Motion(body, poses, root, _rate(path, record, fps), identity=f"file/{path.stem}")
     ids = _first(path, record, _IDS)
     return clip if ids is None else _without_gaps(path, clip, ids.reshape(-1))

@@ -88,7 +88,9 @@ class Skeleton:
 
     def below(self, joint: int) -> set[int]:
         """A joint and all that it carries."""
-        return {joint}.union(*(self.below(child) for child in self.children[joint]))
+        found = {joint}
+        found.update(other for other in range(joint + 1, len(self)) if self.parents[other] in found)
+        return found
 
     def mirrored_indices(self, chosen: Sequence[int]) -> list[int]:
         """For each of the chosen joints the index, among them, of the joint on the other side.

@@ -121,13 +121,16 @@ class SourceOptions:
     picture: Annotated[tuple[float, float] | None, _text(_pixels, "WIDTHxHEIGHT")] = None
     """Pixels of the picture, for MediaPipe's landmarks, which are shares of it."""
 
+    animation: str | None = None
+    """Of a glTF file with several animations: the name or the number of one, counted from 1. Default: the first."""
+
     def arguments(self) -> dict[str, Any]:
         """The keyword arguments of `kinema.io.formats.load_clip`. Raises UsageError for an unknown skeleton."""
         from kinema.motion.skeletons import skeleton
 
         body = None if self.source_skeleton is None else skeleton(self.source_skeleton)
         found = {"fps": self.source_fps, "unit": self.unit, "skeleton": body, "up": self.up}
-        return {**found, "person": self.person, "picture": self.picture}
+        return {**found, "person": self.person, "picture": self.picture, "animation": self.animation}
 
     def load(self, path: Path) -> Clip:
         """The clip in a file; raises as `kinema.io.formats.load_clip`."""

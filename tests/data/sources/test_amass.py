@@ -11,6 +11,7 @@ from kinema.core.errors import FormatError, MissingDataError, UsageError
 from kinema.data.sources.amass import TEST, TRAIN, VAL, Amass
 from kinema.data.sources.amass_files import TO_Y_UP, identity, key, read_header, read_take
 from kinema.io import smpl
+from kinema.io.formats import load
 from little_amass import write_model, write_take
 
 
@@ -43,7 +44,9 @@ def test_z_up_becomes_y_up(tmp_path: Path) -> None:
         tmp_path / "CMU/01/01_01_poses.npz", frames=2, poses=np.zeros((2, 156)), trans=np.array([[1, 2, 3.0]] * 2)
     )
     clip = next(iter(Amass(str(tmp_path)).clips("train")))
-    assert torch.allclose(clip.root, torch.tensor([1.0, 3.0, -2.0]))
+    # `trans`, and the assumed resting pelvis 0.23 m along -y of the file, as the reader of single files has it.
+    assert torch.allclose(clip.root, torch.tensor([1.0, 3.0, -1.77]))
+    torch.testing.assert_close(clip.root, load(tmp_path / "CMU/01/01_01_poses.npz", up="z").root)
     # The rest pose of the model stands along y; unturned in a z-up file, it lies with its head towards -z.
     head = clip.points().positions[0, clip.skeleton.index("head")] - clip.root[0]
     rest = clip.skeleton.offsets[[3, 6, 9, 12, 15]].sum(0)

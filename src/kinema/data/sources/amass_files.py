@@ -25,6 +25,7 @@ from kinema.io.smpl import BODIES, SmplBody
 from kinema.motion import skeletons as catalog
 from kinema.motion.motion import Motion
 from kinema.motion.skeleton import Skeleton
+from kinema.motion.skeletons.smpl import rest_pelvis
 
 WIDTHS: dict[int, str] = {72: "smpl", 156: "smplh", 165: "smplx"}
 """Columns of `poses` -> body."""
@@ -111,11 +112,12 @@ class Take:
     def motion(self, body: SmplBody | None = None) -> Motion:
         """The recording with y up, on the user's `body` in the subject's shape, or on the catalogue's average one.
 
-        The pelvis is at `trans` plus its rest position in the shaped body. Without a body that position is unknown and
-        left out: heights are then off by a constant of about 0.2 m.
+        The pelvis is at `trans` plus its rest position in the shaped body. Without a body that position is the assumed
+        one of `rest_pelvis`, which moves the whole recording by a constant.
         """
         if body is None:
-            return self.on(catalog.skeleton(BODIES[self.header.body]), torch.zeros(3))
+            average = catalog.skeleton(BODIES[self.header.body])
+            return self.on(average, rest_pelvis(average))
         skeleton = body.skeleton(self.betas)
         return self.on(skeleton, skeleton.offsets[0])
 

@@ -1,8 +1,9 @@
 """glTF, GLB, VRM and VRMA: the skeleton and the animation of a character, and a new animation put into its own file.
 
 Read are the joints of the largest skin (of a file without one: what is animated), with all that lies between them; the
-first animation, or one frame of the bind pose where there is none. The rest pose is the bind pose. VRM says which bone
-is which, and that becomes the skeleton's aliases. glTF is in metres with y up; a file in other units shows by its size.
+first animation or the one that is asked for, or one frame of the bind pose where there is none. The rest pose is the
+bind pose. VRM says which bone is which, and that becomes the skeleton's aliases. glTF is in metres with y up; a file in
+other units shows by its size, one with another axis up by its motion.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kinema.core.atomic import write_bytes
-from kinema.core.errors import FormatError, UsageError, warn_of_file
+from kinema.core.errors import FormatError, UsageError, unknown_name, warn_of_file
 from kinema.core.safe_json import parse_json
 from kinema.geometry.rotations import nearest_rotation, quat_xyzw_to_rotmat, rotmat_to_quat_xyzw
 from kinema.io.bvh.units import metres_or
 from kinema.motion.interpolation.quaternions import continuous
 from kinema.motion.motion import FileLayout, Motion
 from kinema.motion.names import CANON17
-from kinema.motion.orientation import body_height
+from kinema.motion.orientation import body_height, from_up
 from kinema.motion.retargeting.rest_poses import with_rest
 from kinema.motion.skeleton import Skeleton
 
@@ -77,17 +78,20 @@ class _Rig:
     up: dict[int, int]
 
 
-def load(path: Path | str, *, fps: float | None = None, unit: float | None = None) -> Motion:
+def load(
+    path: Path | str, *, fps: float | None = None, unit: float | None = None, animation: str | None = None
+) -> Motion:
     """The motion of a character. `fps` resamples nothing: it is the rate at which the animation's curves are read.
 
-    Raises FormatError where the file is not whole, or nothing in it is a skeleton.
+    `animation` is the name or the number (from 1) of one; None: the first. Raises FormatError where the file is not
+    whole, or nothing in it is a skeleton, UsageError where there is no such animation.
     """
     path = Path(path)
     file = _read(path)
     try:
         rig = _rig(file)
-        clip = _motion(file, rig, fps)
-    except FormatError:
+        clip = _motion(file, rig, fps, animation)
+    except (FormatError, UsageError):
         raise
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise _wrong(path, "a whole glTF file", str(error)[:60] or type(error).__name__) from error
@@ -119,8 +123,10 @@ def save_into(motion: Motion, path: Path) -> None:
 
 
 def _put(motion: Motion, file: _File) -> None:
-    """Add a motion to the page of a file."""
+    """Add a motion to the page of a file, in the axes of the file."""
     assert motion.layout is not None
+    if motion.layout.up != "y":
+        motion = from_up(motion, motion.layout.up, rest=motion.layout.rest_turned)
     rig, source = _rig(file), file.path
     if tuple(rig.names) != motion.skeleton.joints:
         got = f"{len(rig.names)} other joints"
@@ -370,17 +376,33 @@ def _bind(file: _File, rig: _Rig) -> Motion:
     return with_rest(one, one)
 
 
-def _motion(file: _File, rig: _Rig, fps: float | None) -> Motion:
+def _chosen(path: Path, animations: Sequence[Json], wanted: str | None) -> Json:
+    """One of the animations, by its name or its number from 1; the first where none is wanted."""
+    names = [str(one.get("name") or f"animation {place}") for place, one in enumerate(animations, start=1)]
+    if wanted is None:
+        if len(animations) > 1:
+            shown = ", ".join(names[:8]) + (" ..." if len(names) > 8 else "")
+            warn_of_file(path, f"{len(animations)} animations ({shown}); the first is read: --animation NAME or NUMBER")
+        return animations[0]
+    if wanted in names:
+        return animations[names.index(wanted)]
+    if wanted.isdecimal() and 1 <= int(wanted[:9]) <= len(animations):
+        return animations[int(wanted) - 1]
+    raise unknown_name("animation", wanted, names)
+
+
+def _motion(file: _File, rig: _Rig, fps: float | None, wanted: str | None) -> Motion:
     animations = file.page.get("animations", ())
     bind = _bind(file, rig)
+    if not animations and wanted is not None:
+        raise unknown_name("animation", wanted, ())
     if not animations:
         warn_of_file(file.path, "no animation; the bind pose is one frame")
         return replace(bind, fps=fps or 30.0)
-    if len(animations) > 1:
-        warn_of_file(file.path, f"{len(animations)} animations; the first, '{animations[0].get('name', '')}', is read")
+    chosen = _chosen(file.path, animations, wanted)
     curves: dict[tuple[int, str], tuple[Any, ...]] = {}
-    for channel in animations[0]["channels"]:
-        target, sampler = channel["target"], animations[0]["samplers"][channel["sampler"]]
+    for channel in chosen["channels"]:
+        target, sampler = channel["target"], chosen["samplers"][channel["sampler"]]
         if "node" in target and target.get("path") in ("translation", "rotation", "scale"):
             keys = file.array(sampler["input"])[:, 0]
             values = file.array(sampler["output"])
@@ -389,7 +411,7 @@ def _motion(file: _File, rig: _Rig, fps: float | None) -> Motion:
         return replace(bind, fps=fps or 30.0)
     clock = max((keys for keys, *_ in curves.values()), key=len)
     start, stop = min(keys[0] for keys, *_ in curves.values()), max(keys[-1] for keys, *_ in curves.values())
-    rate = fps or _rate(file, animations[0], clock)
+    rate = fps or _rate(file, chosen, clock)
     count = round((stop - start) * rate) + 1
     if not 1 <= count <= _MOST_FRAMES or not np.isfinite([start, stop]).all():
         raise ValueError(f"an animation of {stop - start:.3g} s")

@@ -20,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinema.core.errors import FormatError, KinemaWarning, UsageError, unknown_name
+from kinema.core.text import plain
 from kinema.io.keypoints import coco as keypoints_results
 from kinema.io.keypoints import mmpose as keypoints_instances
 from kinema.io.keypoints import openpose as keypoints_openpose
@@ -81,7 +82,7 @@ def _is_openpose(folder: Path) -> bool:
     """Whether the JSON files of a folder are frames of OpenPose: by their names, or by what the first ones hold."""
     for path in sorted(folder.glob("*.json"))[:3]:
         with path.open("rb") as file:
-            if path.name.endswith("_keypoints.json") or b'"people"' in file.read(_LOOKED_AT):
+            if path.name.endswith("_keypoints.json") or b'"people"' in plain(file.read(_LOOKED_AT)):
                 return True
     return False
 

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float
 
 from kinema.core.errors import FormatError, unknown_name, warn_of_file
+from kinema.core.text import plain
 from kinema.io.keypoints.tracks import damaged, field, listed, numbers, read_pages, whole
 from kinema.motion.motion import Points
 from kinema.motion.skeleton import Skeleton
@@ -31,7 +32,7 @@ _MOST = 1_000_000  # frames
 def is_three_d(path: Path) -> bool:
     """Whether a JSON file holds keypoints in space and none in a picture."""
     with path.open("rb") as file:
-        head = file.read(_LOOKED_AT)
+        head = plain(file.read(_LOOKED_AT))
     world = any(f'"{key}"'.encode() in head for key in WORLD)
     return (world and not _FLAT.search(head)) or _THREE.search(head) is not None
 

@@ -19,6 +19,7 @@ from jaxtyping import Float
 from kinema.core.atomic import write_text
 from kinema.core.errors import FormatError
 from kinema.core.safe_json import parse_json
+from kinema.core.text import plain
 from kinema.motion.skeletons.keypoints import Layout
 
 Json = Any
@@ -53,7 +54,7 @@ class Recording:
 
 def read_pages(path: Path) -> Json:
     """What a JSON file holds; of JSON lines (.jsonl, or one object after the other) the list of all."""
-    data = path.read_bytes()
+    data = plain(path.read_bytes())
     try:
         return parse_json(data, path.name)
     except FormatError:

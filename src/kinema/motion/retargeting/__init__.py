@@ -8,9 +8,11 @@ released models were trained on motion that came this way, so it is what models 
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import Literal
 
+from kinema.core.errors import KinemaWarning
 from kinema.motion.edit import rest_pose
 from kinema.motion.motion import Clip, Motion
 from kinema.motion.retargeting.bone_directions import by_directions
@@ -27,6 +29,7 @@ from kinema.motion.skeleton import Skeleton
 __all__ = ["Method", "Pairing", "as_motion", "direction_errors", "pair_joints", "retarget"]
 
 Method = Literal["rotations", "directions"]
+_STIFF = 1e-3  # metres: an offset that moves less is that of a stiff bone
 
 
 def retarget(clip: Clip, body: Motion | Skeleton, *, by: Method = "rotations") -> Motion:
@@ -36,17 +39,30 @@ def retarget(clip: Clip, body: Motion | Skeleton, *, by: Method = "rotations") -
     stand (bones along local axes), and its file layout is kept. Frames and rate are those of `clip`. Positions
     become rotations first, by inverse kinematics. The root trajectory is scaled about the world's origin by the ratio
     of the leg lengths. A clip on the same skeleton comes back as it is. `pair_joints` gives which joint follows which.
-    Where the root is a hand or a foot, directions are used. Raises UsageError where too few joints match.
+    Where the root is a hand or a foot, directions are used, and a KinemaWarning says so; another one says where
+    bones of `body` that move become stiff. Raises UsageError where too few joints match.
     """
     motion = as_motion(clip)
     target = body.skeleton if isinstance(body, Motion) else body
     if motion.skeleton == target:
         moved = replace(motion, skeleton=target)
-    elif by == "directions" or hangs_on_limb(motion.skeleton) or hangs_on_limb(target):
+    elif by == "directions":
+        moved = by_directions(motion, target)
+    elif hangs_on_limb(motion.skeleton) or hangs_on_limb(target):
+        which = motion.skeleton if hangs_on_limb(motion.skeleton) else target
+        note = f"the root of {which.name} is on a limb: limbs point as they did, their twists are lost"
+        warnings.warn(note, KinemaWarning, stacklevel=2)
         moved = by_directions(motion, target)
     else:
         moved = by_rotations(motion, body if isinstance(body, Motion) else rest_pose(body, motion.fps))
-    return replace(moved, layout=body.layout) if isinstance(body, Motion) else moved
+    if not isinstance(body, Motion):
+        return moved
+    if moved is not motion and moved.offsets is None and body.offsets is not None:
+        most = float((body.offsets.amax(-3) - body.offsets.amin(-3))[..., 1:, :].max())
+        if most > _STIFF:
+            note = f"bones of {target.name} move by up to {100 * most:.1f} cm in its file; they are stiff in the result"
+            warnings.warn(note, KinemaWarning, stacklevel=2)
+    return replace(moved, layout=body.layout)
 
 
 def as_motion(clip: Clip) -> Motion:

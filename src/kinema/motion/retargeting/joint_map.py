@@ -22,6 +22,7 @@ from typing import cast
 
 from kinema.core.atomic import write_text
 from kinema.core.errors import FormatError, KinemaWarning, UsageError, unknown_name
+from kinema.core.text import decode
 from kinema.motion.anatomy import SURE, mirror_of
 from kinema.motion.motion import AnyClip
 from kinema.motion.names import CANON17, EXTREMITIES, finer_by_name, is_end_point
@@ -143,8 +144,8 @@ def read_joint_map(path: Path | str) -> JointMap:
             cure=f"Name a file that is in {path.parent}; docs/retarget.md shows how one is written.",
         )
     try:
-        table = tomllib.loads(path.read_bytes().decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        table = tomllib.loads(decode(path.read_bytes())[0])
+    except tomllib.TOMLDecodeError as error:
         raise FormatError(
             where=path.name, expected="TOML", got=f"something else ({error})", cure="See docs/retarget.md."
         ) from error

@@ -6,6 +6,10 @@ T-pose body of average proportions (`catalog.body`). Who needs the true offsets 
 
 from __future__ import annotations
 
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
 from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons.body import Place, place, skeleton_of_places
 
@@ -81,6 +85,20 @@ def smplx55() -> Skeleton:
 
 
 _FINGER_ENDS = {"l_hand_end": "left_middle3", "r_hand_end": "right_middle3"}
+
+
+_REST_PELVIS = {"smpl22": -0.22, "smpl24": -0.22, "smplh52": -0.23, "smplx55": -0.35}
+
+
+def rest_pelvis(skeleton: Skeleton) -> Float[Tensor, "3"]:
+    """Metres from the origin of SMPL parameters to the resting pelvis, in the axes of the parameters: an assumed value.
+
+    The parameters place the model's origin (`trans`), and the pelvis rests below it by a length that follows from the
+    shape and the licensed model. Without that model this is the usual value of average bodies of each kind, rounded to
+    a centimetre; it may be a few centimetres off. `AMASS(model=...)` (`kinema data amass-joints --model`) takes the
+    value of the user's own model instead.
+    """
+    return torch.tensor([0.0, _REST_PELVIS[skeleton.name], 0.0])
 
 
 def _hand(side: str, wrist: int, first: int) -> list[tuple[str, int, str | Place]]:
