@@ -32,16 +32,18 @@ SIGNATURES = {
     " answers: 'Path | None' = None, classifier: 'Path | None' = None) -> 'Report'",
     "Pipeline.forecast": "(self, clip: 'Motion', *, seconds: 'float | None' = None, samples: 'int' = 1,"
     " seed: 'int' = 0, hold: 'Sequence[str]' = (), end: 'Motion | None' = None,"
-    " constraints: 'Sequence[Constraint]' = ()) -> 'Answer'",
+    " feet: 'Feet | None' = None, constraints: 'Sequence[Constraint]' = ()) -> 'Answer'",
     "Pipeline.inbetween": "(self, first: 'Motion', second: 'Motion | None' = None, *, frames: 'int | None' = None,"
     " keys: 'Iterable[int] | None' = None, context: 'int' = 0, align: 'bool' = False, key_mode: 'Keys' = 'exact',"
-    " samples: 'int' = 1, seed: 'int' = 0, constraints: 'Sequence[Constraint]' = ()) -> 'Completed'",
+    " samples: 'int' = 1, seed: 'int' = 0, feet: 'bool' = False,"
+    " constraints: 'Sequence[Constraint]' = ()) -> 'Completed'",
     "Pipeline.upsample": "(self, clip: 'Clip', *, rate: 'float | None' = None, fps: 'float | None' = None,"
-    " key_mode: 'Keys' = 'exact', seed: 'int' = 0) -> 'Completed'",
+    " key_mode: 'Keys' = 'exact', seed: 'int' = 0, feet: 'bool' = False) -> 'Completed'",
     "Pipeline.repair": "(self, clip: 'Clip', *, frames: 'Iterable[int] | None' = None, strength: 'float' = 1.0,"
-    " key_mode: 'Keys' = 'exact', seed: 'int' = 0) -> 'Completed'",
+    " key_mode: 'Keys' = 'exact', seed: 'int' = 0, feet: 'bool' = False) -> 'Completed'",
     "Pipeline.generate": "(self, action: 'str | Mapping[str, float] | Schedule', *, seconds: 'float | None' = None,"
-    " samples: 'int' = 1, seed: 'int' = 0, constraints: 'Sequence[Constraint]' = ()) -> 'Clip'",
+    " samples: 'int' = 1, seed: 'int' = 0, feet: 'Feet | None' = None,"
+    " constraints: 'Sequence[Constraint]' = ()) -> 'Clip'",
     "Shown.save": "(self, path: 'Path | str') -> 'None'",
 }  # fmt: skip
 WALK = perform("walk", seconds=1.2, fps=30.0, seed=1)

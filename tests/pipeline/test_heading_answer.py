@@ -72,7 +72,7 @@ def prophet(truth: Motion, start: int) -> Pipeline:
 
 def test_a_forecast_that_repeats_the_truth_follows_its_path() -> None:
     truth = walk()
-    answer = prophet(truth, 60).forecast(truth[:60], seconds=1.5, samples=2)
+    answer = prophet(truth, 60).forecast(truth[:60], seconds=1.5, samples=2, feet="keep")
     for sample in range(2):
         ahead = answer.samples.one(sample)
         torch.testing.assert_close(ahead.root, truth.root[60:105], atol=2e-3, rtol=0)
@@ -83,7 +83,7 @@ def test_a_forecast_that_repeats_the_truth_follows_its_path() -> None:
 @pytest.mark.parametrize("skeleton", ["cmu38", "smpl24"])
 def test_it_does_so_on_a_body_of_another_kind(skeleton: str) -> None:
     truth = retarget(walk(), catalog.skeleton(skeleton), by="directions")
-    ahead = prophet(truth, 60).forecast(truth[:60], seconds=1.5).samples.one(0)
+    ahead = prophet(truth, 60).forecast(truth[:60], seconds=1.5, feet="keep").samples.one(0)
     assert ahead.skeleton.joints == truth.skeleton.joints
     assert float((ahead.root - truth.root[60:105]).norm(dim=-1).max()) < 0.03
     assert float((ahead.points().positions - truth.points().positions[60:105]).norm(dim=-1).mean()) < 0.03
@@ -93,9 +93,9 @@ def test_it_does_so_on_a_body_of_another_kind(skeleton: str) -> None:
 def test_a_body_whose_offsets_move_keeps_the_last_ones(skeleton: str) -> None:
     """As in files with positions on every joint (Bandai-Namco's)."""
     truth = retarget(walk(), catalog.skeleton(skeleton), by="directions")
-    still = prophet(truth, 60).forecast(truth[:60], seconds=0.5).samples
+    still = prophet(truth, 60).forecast(truth[:60], seconds=0.5, feet="keep").samples
     moving = replace(truth, offsets=truth.skeleton.offsets.expand(truth.frames, -1, -1).clone())
-    ahead = prophet(truth, 60).forecast(moving[:60], seconds=0.5).samples
+    ahead = prophet(truth, 60).forecast(moving[:60], seconds=0.5, feet="keep").samples
     assert ahead.offsets is not None
     torch.testing.assert_close(ahead.points().positions, still.points().positions, atol=1e-5, rtol=0)
 
@@ -103,7 +103,7 @@ def test_a_body_whose_offsets_move_keeps_the_last_ones(skeleton: str) -> None:
 def test_at_the_users_rate_nothing_jumps_at_the_seam() -> None:
     truth = walk()
     clip = truth[:60]
-    whole = prophet(truth, 60).forecast(resample(clip, 75.0), seconds=1.0).whole()
+    whole = prophet(truth, 60).forecast(resample(clip, 75.0), seconds=1.0, feet="keep").whole()
     assert whole.fps == 75.0
     step = whole.root.diff(dim=0).norm(dim=-1)
     seam = resample(clip, 75.0).frames

@@ -37,7 +37,7 @@ def test_it_is_the_batch_forecast_of_the_same_frames(walk: Motion, model: str) -
     for place in range(walk.frames - 1):
         forecaster.observe(walk[place : place + 1])
     futures = forecaster.push(walk[walk.frames - 1 :])
-    batch = forecaster.pipeline.forecast(walk, seconds=0.2).samples
+    batch = forecaster.pipeline.forecast(walk, seconds=0.2, feet="keep").samples
     assert futures is not None
     assert futures.frames == 6
     assert futures.fps == FPS

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kinema.geometry.rotations import angle_between
 from kinema.io.bvh.units import STANDING, UNITS
-from kinema.motion.feet.contacts import contact_joints, foot_contacts
+from kinema.motion.feet.contacts import contact_points, foot_contacts, slide
 from kinema.motion.motion import Clip, Motion
 from kinema.motion.skeleton import Skeleton
 
@@ -23,7 +23,7 @@ _BENT = 0.05  # metres from the line of a straight leg at which a knee is bent
 
 @dataclass(frozen=True)
 class Feet:
-    """How the feet meet the floor, y = 0: metres per second while they stand (the median), and metres off it.
+    """How the feet meet the floor, y = 0: metres per second while they stand (`contacts.slide`), and metres off it.
 
     `stand` is the share of the frames in which a foot stands, `floats` how high the lower foot is when it is lowest,
     `sinks` how far below the floor the body goes.
@@ -37,17 +37,13 @@ class Feet:
 
 def feet_of(clip: Clip) -> Feet | None:
     """How the feet of one clip meet the floor; None where they are not known by name."""
-    joints = contact_joints(clip.skeleton)
-    if joints is None:
+    feet = contact_points(clip)
+    if feet is None:
         return None
-    positions = clip.points().positions
-    feet, down = positions[:, list(joints)], foot_contacts(clip)
-    speed = feet[..., [0, 2]].diff(dim=0).norm(dim=-1) * clip.fps
-    sliding = speed[(down[1:] & down[:-1])]
-    low = positions[:, _hung_on_body(clip.skeleton), 1]
+    low = clip.points().positions[:, _hung_on_body(clip.skeleton), 1]
     return Feet(
-        float(down.any(-1).float().mean()),
-        float(sliding.median()) if len(sliding) else None,
+        float(foot_contacts(clip).any(-1).float().mean()),
+        slide(feet, clip.fps),
         max(float(feet[..., 1].amin(-1).quantile(0.05)), 0.0),
         max(-float(low.min()), 0.0),
     )

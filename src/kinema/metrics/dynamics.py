@@ -16,8 +16,6 @@ from kinema.core.errors import UsageError
 FOOT_HEIGHTS = (0.15, 0.10)  # metres: ankle, toe (StableMotion, 2025)
 SKATE_SPEED = 0.10  # metres per second (StableMotion, 2025)
 _QUANTILES = 2001
-_GROUND = 0.05  # metres above its lowest level within which a foot should stand
-_LOWEST = 0.05  # the share of frames that lie below that level
 
 
 @dataclass(frozen=True)
@@ -86,22 +84,6 @@ def slides(
     `part` is ankle, toe; `height` in metres above the floor, `moving` their `ground_speed`.
     """
     return ((height < height.new_tensor(low)) & (moving > fast)).all(-1)
-
-
-def skate_speed(feet: Float[Tensor, "*batch frame foot 3"], fps: float) -> float | None:
-    """Mean horizontal speed, metres per second, of feet while they should stand (y is up).
-
-    `feet` are points of one kind: ankles, or toes. A foot should stand within 5 cm of the lowest level (the 5th
-    percentile of the clip, all feet together), with weight 2 - 2^(height / 5 cm). None for clips of one frame.
-    """
-    if feet.shape[-3] < 2:
-        return None
-    feet = feet.double()
-    level = torch.quantile(feet[..., 1].flatten(-2), _LOWEST, dim=-1)
-    height = (feet[..., 1:, :, 1] - level[..., None, None]).clamp_min(0)
-    weight = (2 - 2 ** (height / _GROUND)).clamp_min(0)
-    total = float(weight.sum())
-    return float((weight * ground_speed(feet, fps)).sum()) / total if total > 0 else None
 
 
 def _quantiles(values: Tensor, at: Float[Tensor, " share"]) -> Float[Tensor, " share"]:

@@ -1,4 +1,7 @@
-"""Constraints on the answers of the verbs: what is known stays, the rest is deformed until the constraints hold."""
+"""Feet and constraints of the verbs' answers: what is known stays, the rest is deformed.
+
+Feet come first: what a user demands is met exactly, even where a foot then slides.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from torch import Tensor
 from kinema.core.errors import KinemaWarning, UsageError
 from kinema.motion.constraints.kinds import Constraint, Ground, Loop, Pin, Plant, Pose, RootPath, check
 from kinema.motion.constraints.solver import ConstraintResidual, meet
+from kinema.motion.feet.clean import cannot_clean, clean_feet, lowest_of
+from kinema.motion.feet.contacts import contact_points, slide
 from kinema.motion.motion import Clip, Motion, concatenate
 from kinema.motion.retargeting import as_motion
 from kinema.pipeline.completion.complete import Completed
@@ -40,6 +45,43 @@ def constrained_forecast(answer: Answer, constraints: Sequence[Constraint]) -> A
     met = meet(whole, [_later(each, past.frames) for each in constraints], fixed=fixed)
     residuals = _named(constraints, met.residuals)
     return replace(answer, samples=met.motion[past.frames :], residuals=residuals)
+
+
+def forecast_on_feet(answer: Answer) -> Answer:
+    """The forecast with feet that neither slide nor go lower than the observed ones; the observed frames stay."""
+    past, future = answer.observed, answer.samples
+    if cannot_clean(past):
+        return answer
+    recent = past[-min(past.frames, round(_SEEN * future.fps) + 1) :]
+    whole = concatenate(recent.expand(*future.batch_shape), future)
+    fixed = torch.arange(whole.frames) < recent.frames
+    whole = clean_feet(whole, floor=lowest_of(past), fixed=fixed)
+    return replace(answer, samples=whole[recent.frames :])
+
+
+def completion_on_feet(done: Completed, known: Bool[Tensor, " frame"] | None) -> Completed:
+    """The filled clip with feet that neither slide nor sink, and a note of it; `known` frames stay, bit for bit."""
+    before = done.motion
+    if reason := cannot_clean(before):
+        warnings.warn(reason, KinemaWarning, stacklevel=4)
+        return done
+    assert isinstance(before, Motion)
+    after = clean_feet(before, fixed=known)
+    speeds = [slide(feet, clip.fps) for clip in (before, after) if (feet := contact_points(clip)) is not None]
+    told = " before, ".join("none stands" if speed is None else f"{speed:.2f} m/s" for speed in speeds)
+    report = replace(done.report, notes=(*done.report.notes, f"feet that stand slide at {told} now"))
+    return replace(done, motion=after, report=report)
+
+
+def clip_on_feet(clip: Clip) -> Clip:
+    """A generated clip, one or a batch, with feet that neither slide nor go under the floor, y = 0."""
+    return clean_feet(clip, floor=0.0) if isinstance(clip, Motion) else clip
+
+
+def warn_of_feet(clip: Clip) -> None:
+    """A KinemaWarning if the feet of the clip cannot be cleaned."""
+    if reason := cannot_clean(clip):
+        warnings.warn(reason, KinemaWarning, stacklevel=4)
 
 
 def constrained_completion(

@@ -29,10 +29,14 @@ from kinema.pipeline.completion.complete import Completed, complete
 from kinema.pipeline.completion.repair import repair
 from kinema.pipeline.constraints import (
     at_frames,
+    clip_on_feet,
+    completion_on_feet,
     constrained_clip,
     constrained_completion,
     constrained_forecast,
+    forecast_on_feet,
     warn_of,
+    warn_of_feet,
 )
 from kinema.pipeline.defaults import AUTO, DEFAULTS, default_model
 from kinema.pipeline.forecasting import Answer, forecast
@@ -40,6 +44,7 @@ from kinema.pipeline.generation import generate
 from kinema.pipeline.open import METHODS, load_adapter, model_folder
 from kinema.pipeline.protocol_methods import ProtocolMethods
 from kinema.pipeline.requests import (
+    Feet,
     ForecastRequest,
     GenerateRequest,
     InbetweenRequest,
@@ -119,14 +124,17 @@ class Pipeline(ProtocolMethods):
         seed: int = 0,
         hold: Sequence[str] = (),
         end: Motion | None = None,
+        feet: Feet | None = None,
         constraints: Sequence[Constraint] = (),
     ) -> Answer:
         """Predict the next `seconds` (default: as trained), on the skeleton and at the rate of the clip.
 
         `hold` names body parts that keep their pose; all futures end in the last pose of the clip `end` (both: SMRNet).
-        The forecast meets `constraints` (`kinema.motion.constraints`); what it cannot meet is a KinemaWarning.
+        Feet that stand do not slide, unless `feet` is "keep" or `hold` or `end` is given. The forecast meets
+        `constraints` (`kinema.motion.constraints`); what it cannot meet is a KinemaWarning.
         """
-        return self.ask(ForecastRequest(seconds, samples, seed, tuple(hold)), clip, end, constraints=constraints)
+        request = ForecastRequest(seconds, samples, seed, tuple(hold), feet)
+        return self.ask(request, clip, end, constraints=constraints)
 
     def inbetween(
         self,
@@ -140,6 +148,7 @@ class Pipeline(ProtocolMethods):
         key_mode: Keys = "exact",
         samples: int = 1,
         seed: int = 0,
+        feet: bool = False,
         constraints: Sequence[Constraint] = (),
     ) -> Completed:
         """Predict the movement from the end of `first` to the start of `second`, or between `keys` of `first`.
@@ -147,11 +156,12 @@ class Pipeline(ProtocolMethods):
         With `second`: `frames` new frames in between, `context` more known frames on each side; `align` moves the
         second clip to the end of the first. Another skeleton or rate is converted to that of the first, with a
         KinemaWarning. Without it, `keys` are the known frames of `first`, counted from 0. `key_mode` "soft" smooths the
-        keys. New frames meet `constraints`; what they cannot meet is a KinemaWarning.
+        keys. With `feet`, feet that stand in new frames do not slide. New frames meet `constraints`; what they cannot
+        meet is a KinemaWarning.
         """
         named = None if keys is None else tuple(keys)
         request = InbetweenRequest(
-            frames, named, context=context, align=align, key_mode=key_mode, samples=samples, seed=seed
+            frames, named, context=context, align=align, key_mode=key_mode, samples=samples, seed=seed, feet=feet
         )
         return self.ask(request, first, second, constraints=constraints)
 
@@ -163,9 +173,13 @@ class Pipeline(ProtocolMethods):
         fps: float | None = None,
         key_mode: Keys = "exact",
         seed: int = 0,
+        feet: bool = False,
     ) -> Completed:
-        """Predict more frames of the same movement: `rate` times as many, or `fps` per second."""
-        return self.ask(UpsampleRequest(rate, fps, key_mode, seed), clip)
+        """Predict more frames of the same movement: `rate` times as many, or `fps` per second.
+
+        With `feet`, feet that stand in new frames do not slide.
+        """
+        return self.ask(UpsampleRequest(rate, fps, key_mode, seed, feet), clip)
 
     def repair(
         self,
@@ -175,13 +189,15 @@ class Pipeline(ProtocolMethods):
         strength: float = 1.0,
         key_mode: Keys = "exact",
         seed: int = 0,
+        feet: bool = False,
     ) -> Completed:
         """Replace missing values, spikes, jumps and frozen runs; good frames stay unchanged.
 
         `frames` names the bad frames; nothing else is then searched for. `strength` 2 finds steps half as unusual.
-        `key_mode` "soft" smooths all frames.
+        `key_mode` "soft" smooths all frames. With `feet`, feet that stand do not slide, in good frames either.
         """
-        return self.ask(RepairRequest(None if frames is None else tuple(frames), strength, key_mode, seed), clip)
+        named = None if frames is None else tuple(frames)
+        return self.ask(RepairRequest(named, strength, key_mode, seed, feet), clip)
 
     def generate(
         self,
@@ -190,17 +206,19 @@ class Pipeline(ProtocolMethods):
         seconds: float | None = None,
         samples: int = 1,
         seed: int = 0,
+        feet: Feet | None = None,
         constraints: Sequence[Constraint] = (),
     ) -> Clip:
         """Generate motion, batch shape (samples,), of an action, a mixture {"walk": 0.5, "run": 0.5}, or a schedule.
 
         A schedule is a list of label weights and start times: [({"walk": 1}, 0), ({"run": 1}, 2)]. `seconds`
-        defaults to the length of the training clips. Every clip meets `constraints`.
+        defaults to the length of the training clips. Feet that stand do not slide, unless `feet` is "keep". Every clip
+        meets `constraints`.
         """
         if isinstance(action, (str, Mapping)):
-            request = GenerateRequest(action, seconds=seconds, samples=samples, seed=seed)
+            request = GenerateRequest(action, seconds=seconds, samples=samples, seed=seed, feet=feet)
         else:
-            request = GenerateRequest(schedule=action, seconds=seconds, samples=samples, seed=seed)
+            request = GenerateRequest(schedule=action, seconds=seconds, samples=samples, seed=seed, feet=feet)
         return self.ask(request, constraints=constraints)
 
     @overload
@@ -249,6 +267,10 @@ class Pipeline(ProtocolMethods):
             length = self.trained_seconds if request.seconds is None else request.seconds
             labels = request.labels(self.actions)
             clips = generate(self.trained(), labels, length, samples=request.samples, seed=request.seed)
+            if request.feet == "clean":
+                warn_of_feet(clips)
+            if request.feet != "keep":
+                clips = clip_on_feet(clips)
             if not constraints:
                 return clips
             clips, residuals = constrained_clip(clips, constraints)
@@ -258,12 +280,17 @@ class Pipeline(ProtocolMethods):
         if isinstance(request, UpsampleRequest):
             keys = request.key_mode or "exact"
             done = complete(clip, fps=request.target(clip.fps), keys=keys, method=self._method, seed=request.seed)
-            return _constrained(done, constraints, at_frames(done.times, clip) if keys == "exact" else None)
+            known = at_frames(done.times, clip) if keys == "exact" else None
+            return _constrained(done, constraints, known, feet=request.feet)
         if isinstance(request, RepairRequest):
-            return _constrained(self._repair(request, clip), constraints, None)
+            return _constrained(self._repair(request, clip), constraints, None, feet=request.feet)
         assert isinstance(clip, Motion)
         if isinstance(request, ForecastRequest):
             answer = forecast(self.trained(), clip, request, other)
+            if request.feet == "clean":
+                warn_of_feet(clip)
+            if self._cleans(request, other):
+                answer = forecast_on_feet(answer)
             if constraints:
                 answer = constrained_forecast(answer, constraints)
                 warn_of(answer.residuals)
@@ -278,7 +305,14 @@ class Pipeline(ProtocolMethods):
         done = complete(
             clip, known=known, keys=request.key_mode, method=self._method, seed=request.seed, samples=request.samples
         )
-        return _constrained(done, constraints, known if request.key_mode == "exact" else None)
+        exact = known if request.key_mode == "exact" else None
+        return _constrained(done, constraints, exact, feet=request.feet)
+
+    def _cleans(self, request: ForecastRequest, end: Motion | None) -> bool:
+        """Whether the feet of a forecast are cleaned. By default those of a baseline, which is compared, stay."""
+        asked = request.feet == "clean"
+        by_default = not request.hold and end is None and self.trained().representation is not None
+        return asked or (request.feet is None and by_default)
 
     def _check_size(self, request: Request, clip: Clip | None, other: Motion | None) -> None:
         """Raises UsageError if the answer is larger than the budget."""
@@ -374,7 +408,11 @@ def _default(name: str) -> Pipeline:
     return open(name)
 
 
-def _constrained(done: Completed, constraints: Sequence[Constraint], known: Bool[Tensor, " frame"] | None) -> Completed:
+def _constrained(
+    done: Completed, constraints: Sequence[Constraint], known: Bool[Tensor, " frame"] | None, *, feet: bool
+) -> Completed:
+    if feet:
+        done = completion_on_feet(done, known)
     if not constraints:
         return done
     done = constrained_completion(done, constraints, known)

@@ -27,6 +27,8 @@ Labels = Mapping[str, float]
 """Weights of actions and styles by name."""
 Schedule = Sequence[tuple[Labels, float]]
 """Label weights with their start times in seconds."""
+Feet = Literal["clean", "keep"]
+"""What happens to feet that slide or sink."""
 
 
 def frame_numbers(text: str) -> tuple[int, ...]:
@@ -204,9 +206,13 @@ class ForecastRequest:
     """Body parts that keep their last pose, relative to the root and in the axes of the world (a held arm does not
     rotate with the body), separated by commas: left_leg, right_leg, torso, left_arm, right_arm, lower, upper. SMRNet
     only."""
+    feet: Feet | None = None
+    """clean: feet that stand do not slide, and none goes under the floor. keep: feet stay as the model predicts them.
+    Default: clean, but for --hold and --end."""
 
     def __post_init__(self) -> None:
         _check_length(self.seconds, self.samples)
+        _check_feet(self.feet)
 
 
 @dataclass(frozen=True)
@@ -234,6 +240,8 @@ class InbetweenRequest:
     """How many samples."""
     seed: int = 0
     """The random seed; the same seed gives the same motion."""
+    feet: Annotated[bool, _Flag] = False
+    """Clean the feet: those that stand do not slide, and none goes under the floor. Known frames stay."""
 
     def __post_init__(self) -> None:
         _check_keys(self.key_mode)
@@ -290,6 +298,9 @@ class UpsampleRequest:
     animation, soft for keypoints."""
     seed: int = 0
     """The random seed; the same seed gives the same motion."""
+    feet: Annotated[bool, _Flag] = False
+    """Clean the feet: those that stand do not slide, and none goes under the floor. Known frames stay, unless
+    --key-mode is soft."""
 
     def __post_init__(self) -> None:
         _check_keys(self.key_mode)
@@ -326,6 +337,8 @@ class RepairRequest:
     """exact: good frames stay unchanged. soft: all frames are smoothed, which removes jitter."""
     seed: int = 0
     """The random seed; the same seed gives the same motion."""
+    feet: Annotated[bool, _Flag] = False
+    """Clean the feet: those that stand do not slide, and none goes under the floor. Good frames change, too."""
 
     def __post_init__(self) -> None:
         _check_keys(self.key_mode)
@@ -350,9 +363,13 @@ class GenerateRequest:
     """The number of clips."""
     seed: int = 0
     """The random seed; the same seed gives the same motion."""
+    feet: Feet | None = None
+    """clean: feet that stand do not slide, and none goes under the floor. keep: feet stay as the model predicts them.
+    Default: clean."""
 
     def __post_init__(self) -> None:
         _check_length(self.seconds, self.samples)
+        _check_feet(self.feet)
         if self.action is not None and self.schedule is not None:
             raise UsageError(
                 expected="one of --action and --schedule", got="both", cure="Leave --action or --schedule out."
@@ -383,6 +400,11 @@ Request = ForecastRequest | InbetweenRequest | UpsampleRequest | RepairRequest |
 def _check_keys(mode: str | None) -> None:
     if mode not in (None, "exact", "soft"):
         raise UsageError(expected="a key mode, exact or soft", got=f"'{mode}'", cure="Use --key-mode soft.")
+
+
+def _check_feet(feet: str | None) -> None:
+    if feet not in (None, "clean", "keep"):
+        raise UsageError(expected="feet: clean or keep", got=f"'{feet}'", cure='Use --feet keep, or feet="keep".')
 
 
 def _check_length(seconds: float | None, samples: int) -> None:

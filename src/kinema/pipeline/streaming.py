@@ -94,7 +94,7 @@ class Forecaster:
         self._pauses: list[float] = []  # seconds; those after which frame upon frame cleared the past
         self._lock = threading.RLock()
         # Raises errors now and not with the first frame; it also warms the model up.
-        pipeline.forecast(rest_pose(skeleton, self.fps), seconds=seconds, samples=samples, seed=seed)
+        pipeline.forecast(rest_pose(skeleton, self.fps), seconds=seconds, samples=samples, seed=seed, feet="keep")
 
     @property
     def needed(self) -> float:
@@ -148,7 +148,9 @@ class Forecaster:
         with self._lock:
             if not self.ready:
                 return None
-            answer = self.pipeline.forecast(self.clip(), seconds=self.seconds, samples=self.samples, seed=self.seed)
+            answer = self.pipeline.forecast(
+                self.clip(), seconds=self.seconds, samples=self.samples, seed=self.seed, feet="keep"
+            )  # the next frame brings another forecast: none is worth the time that feet take
             return answer.samples
 
     @torch.inference_mode()

@@ -133,7 +133,7 @@ def retarget_file(
     *,
     out: Out = None,
     map_: JointMapFile = None,
-    lock_feet_: Annotated[bool, Parameter(name="--lock-feet", negative="", show_default=False)] = False,
+    feet: Annotated[bool, Parameter(name=["--feet", "--lock-feet"], negative="", show_default=False)] = False,
     options: Annotated[SourceOptions | None, Inline] = None,
     target_unit: float | None = None,
     allow_unmatched: AllowUnmatched = False,
@@ -150,14 +150,14 @@ def retarget_file(
     out
         The file to write: .bvh, .npz, .csv or .glb (a character keeps its mesh). Default: SOURCE.retargeted.bvh in this
         folder.
-    lock_feet_
-        Keep standing feet in place.
+    feet
+        Clean the feet: those that stand in the source do not slide, and none goes under the floor.
     target_unit
         Metres per unit of TARGET (BVH).
     """
     from kinema.io.formats import save
-    from kinema.motion.feet.contacts import foot_contacts
-    from kinema.motion.feet.lock import lock_feet
+    from kinema.motion.feet.clean import cannot_clean, clean_feet
+    from kinema.motion.feet.contacts import contact_points, foot_contacts
     from kinema.motion.motion import Motion
     from kinema.motion.retargeting import direction_errors, pair_joints, retarget
     from kinema.motion.retargeting.joint_map import graph_note, read_joint_map
@@ -175,8 +175,11 @@ def retarget_file(
         pairing.require_limbs()
     moved = retarget(clip, body)
     errors = direction_errors(clip, moved)
-    if lock_feet_:
-        moved = lock_feet(moved, None if clip.batch_shape else foot_contacts(clip))
+    if feet and (reason := cannot_clean(moved)):
+        note(reason)
+    elif feet:
+        known = not clip.batch_shape and contact_points(clip) is not None
+        moved = clean_feet(moved, contacts=foot_contacts(clip) if known else None)
     path = out or Path(f"{source.stem}.retargeted.bvh")
     save(moved, path)
     if as_json:

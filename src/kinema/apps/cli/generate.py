@@ -14,7 +14,7 @@ from kinema.apps.cli.console import note, tell_constraints
 from kinema.apps.cli.options import Inline, Json, ModelName, OutRequired
 from kinema.core.errors import UsageError
 from kinema.pipeline.defaults import AUTO
-from kinema.pipeline.requests import ConstraintOptions, FileOptions, GenerateRequest
+from kinema.pipeline.requests import ConstraintOptions, Feet, FileOptions, GenerateRequest
 
 if TYPE_CHECKING:
     from kinema.motion.motion import Clip, Motion
@@ -90,7 +90,7 @@ def generate(
     else:
         name = "-".join(next(iter(each)) for each, _ in labels)
     wanted_constraints = (constraints or ConstraintOptions()).read(files.unit if files else None)
-    clips = onto(pipeline.ask(request), body, set())
+    clips = onto(pipeline.ask(request), body, set(), feet=request.feet)
     _warn(pipeline, request)
     code = 0
     if wanted_constraints:
@@ -114,7 +114,12 @@ def _everything(
     written: list[Path] = []
     noted: set[str] = set()
     for place, name in enumerate(one for one in pipeline.actions if one not in pipeline.card.styles):
-        clips = onto(pipeline.ask(replace(request, action=name, seed=request.seed * 1009 + place)), body, noted)
+        clips = onto(
+            pipeline.ask(replace(request, action=name, seed=request.seed * 1009 + place)),
+            body,
+            noted,
+            feet=request.feet,
+        )
         paths, notes = write_clips(clips, out / folder_name(name), folder_name(name), formats)
         rows.append((name, clips))
         written += paths
@@ -126,18 +131,23 @@ def _everything(
     return [*written, out / "all.png"]
 
 
-def onto(clips: Clip, body: Motion | None, noted: set[str]) -> Clip:
-    """The clips on the user's skeleton, if there is one; `noted` are the notes that were printed already."""
+def onto(clips: Clip, body: Motion | None, noted: set[str], feet: Feet | None = None) -> Clip:
+    """The clips on the user's skeleton, if there is one; `noted` are the notes that were printed already.
+
+    Other legs set other feet down, so that `feet` are cleaned once more.
+    """
     if body is None:
         return clips
     from kinema.motion.edit import resample
+    from kinema.motion.feet.clean import clean_feet
     from kinema.motion.retargeting import as_motion, pair_joints, retarget
 
     for line in pair_joints(clips.skeleton, body.skeleton).lines()[1:]:
         if line not in noted:
             noted.add(line)
             note(line)
-    return retarget(resample(as_motion(clips), body.fps), body)
+    there = retarget(resample(as_motion(clips), body.fps), body)
+    return there if feet == "keep" else clean_feet(there)
 
 
 def _warn(pipeline: Pipeline, request: GenerateRequest) -> None:

@@ -90,7 +90,7 @@ def pose_errors(pipeline: Pipeline, clip: Motion) -> list[float]:
     found: list[Tensor] = []
     for anchor in range(_ANCHORS):
         now = round((_FIRST + anchor * _EVERY) * clip.fps)
-        answer = pipeline.forecast(clip[:now], seconds=max(HORIZONS))
+        answer = pipeline.forecast(clip[:now], seconds=max(HORIZONS), feet="keep")
         truth = pose(clip[now : now + answer.samples.frames])
         found.append((pose(answer.samples.one(0)) - truth).norm(dim=-1).mean(-1)[ahead])
     return (1000 * torch.stack(found).mean(0)).tolist()
@@ -103,7 +103,8 @@ def _many_scores(pipeline: Pipeline, seed: int) -> DemoScores:
         clip = perform(action, seconds=4.0, fps=30.0, seed=seed + 1)
         for start in _MANY_STARTS:
             now = round(start * clip.fps)
-            samples = pose(pipeline.forecast(clip[:now], seconds=FAR, samples=SAMPLES, seed=seed).samples)
+            futures = pipeline.forecast(clip[:now], seconds=FAR, samples=SAMPLES, seed=seed, feet="keep").samples
+            samples = pose(futures)
             truth = pose(clip[now : now + samples.shape[1]])
             held = pose(still.forecast(clip[:now], seconds=FAR).samples)
             for name, some in (

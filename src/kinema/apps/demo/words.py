@@ -8,7 +8,8 @@ import torch
 
 from kinema.apps.demo.part import SHOWN, Cast, DemoPart, DemoScores, canonical, missing
 from kinema.data.synthetic import perform
-from kinema.metrics.dynamics import mean_jerk, skate_speed, speed
+from kinema.metrics.dynamics import mean_jerk, speed
+from kinema.motion.feet.contacts import contact_points, slide
 from kinema.motion.motion import Clip, stack
 from kinema.pipeline.pipeline import Pipeline, open_generator
 from kinema.viz.layers import Layer, Panel
@@ -17,7 +18,6 @@ from kinema.viz.page import Note, Section
 MODELS = {"posegpt": "predicts motion token by token", "action-gan": "makes a whole clip in one pass"}
 PREFERRED = ("walk", "run", "jump", "dance", "wave", "kick", "squat", "punch", "bow", "sit", "reach", "sneak")
 COUNT, _SAMPLES = 6, 8  # actions of each system, and clips of each that are measured
-_FEET = ("l_ankle", "r_ankle")
 
 
 def generated(cast: Cast, seed: int) -> DemoPart:
@@ -85,12 +85,13 @@ def _measured(made: list[Clip]) -> dict[str, float]:
         about = places - places[..., :1, :]
         apart = (about[:, None] - about[None]).norm(dim=-1).mean((-1, -2))
         count = len(places)
-        slide = skate_speed(points.positions[..., points.skeleton.indices(_FEET), :], points.fps)
+        feet = contact_points(points)
+        slides = None if feet is None else slide(feet, points.fps)
         found.append([
             float(speed(places, points.fps).mean()),
             float(mean_jerk(places, points.fps).mean()),
             100 * float(apart.sum()) / max(count * (count - 1), 1),
-            float("nan") if slide is None else slide,
+            float("nan") if slides is None else slides,
         ])  # fmt: skip
     heads = ("speed, m/s", "jerk, m/s³", "apart, cm", "sliding, m/s")
     return dict(zip(heads, torch.tensor(found).mean(0).tolist(), strict=True))

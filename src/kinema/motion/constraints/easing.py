@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.interpolate import make_interp_spline
 from torch import Tensor
 
@@ -71,3 +71,19 @@ def smooth_above(needed: Float[Tensor, "*batch frame"], reach: int) -> Float[Ten
     flat = needed.reshape(-1, 1, needed.shape[-1])
     wide = torch.nn.functional.max_pool1d(flat, 2 * reach + 1, 1, reach)
     return smoothed(wide.reshape(needed.shape)[..., None], reach)[..., 0]
+
+
+def minimum_jerk(share: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+    """From 0 at 0 to 1 at 1 without speed and acceleration at both ends."""
+    share = share.clamp(0, 1)
+    return share**3 * (10 - 15 * share + 6 * share**2)
+
+
+def away_from(fixed: Bool[Tensor, " frame"], frames: int) -> Float[Tensor, " frame"]:
+    """0 at fixed frames, rising to 1 at frames farther from them than `frames`."""
+    if not bool(fixed.any()):
+        return torch.ones(len(fixed))
+    at, never = torch.arange(len(fixed)), 2 * len(fixed) + frames
+    since = at - torch.where(fixed, at, -never).cummax(0).values
+    until = torch.where(fixed, at, never).flip(0).cummin(0).values.flip(0) - at
+    return minimum_jerk(torch.minimum(since, until) / (frames + 1))

@@ -26,7 +26,7 @@ from kinema.geometry.rotations import (
     rotmat_to_rotvec,
     rotvec_to_rotmat,
 )
-from kinema.motion.constraints.easing import smooth_above, smoothed, spread
+from kinema.motion.constraints.easing import away_from, minimum_jerk, smooth_above, smoothed, spread
 from kinema.motion.constraints.kinds import Constraint, Ground, Loop, Pin, Plant, Pose, RootPath, check
 from kinema.motion.constraints.limbs import bring, chain_of, middle_of
 from kinema.motion.constraints.loop import looped, without_travel
@@ -205,7 +205,7 @@ class _Work:
         mask = torch.ones(self.plain.frames, dtype=torch.float64)
         for frame in self.fixed:
             far = (torch.arange(self.plain.frames) - frame).abs() / window
-            mask = torch.minimum(mask, _ease(far.double()))
+            mask = torch.minimum(mask, minimum_jerk(far.double()))
         return turn * mask
 
     def goal_of(self, each: Pin | Plant, ground: Ground | None) -> _Goal:
@@ -360,19 +360,24 @@ class _Work:
             for goal in goals:  # what is pinned stays where it is pinned
                 if goal.joint in below:
                     under[..., torch.tensor(goal.frames)[:, None], torch.tensor(below)] = 0
-            lift = smooth_above(under[..., below].amax(-1), max(2, round(0.15 * self.plain.fps)))
-            lift[..., self.fixed] = 0
+            lift = self._lift(under[..., below].amax(-1))
             frames = (lift.flatten(0, -2).amax(0) if lift.ndim > 1 else lift).gt(0).nonzero()[:, 0].tolist()
             left[..., below] = 0
             if frames:
                 goal = positions[..., frames, ankle, :].clone()
                 goal[..., 1] += lift[..., frames]
                 self._pin(_Goal(ground, ankle, frames, goal, None), trunk=False)
-        rest = smooth_above(left.amax(-1), max(2, round(0.15 * self.plain.fps)))
+        rest = self._lift(left.amax(-1))
         if float(rest.amax()) > TOLERANCE:
-            rest[..., self.fixed] = 0
             self.root[..., 1] += rest
             self.touched |= (rest.flatten(0, -2).amax(0) if rest.ndim > 1 else rest) > 0
+
+    def _lift(self, under: Float[Tensor, "*batch frame"]) -> Float[Tensor, "*batch frame"]:
+        """How far to lift what is `under` the ground: a smooth curve, nowhere below it, and 0 at fixed frames."""
+        reach = max(2, round(0.15 * self.plain.fps))
+        fixed = torch.zeros(self.plain.frames, dtype=torch.bool)
+        fixed[self.fixed] = True
+        return torch.maximum(smooth_above(under, reach) * away_from(fixed, reach).to(under), under)
 
 
 @dataclass(frozen=True, eq=False)
@@ -492,8 +497,3 @@ def _unwound(angle: Float[Tensor, "*batch frame"]) -> Float[Tensor, "*batch fram
     """Angles without jumps of a full turn between neighbours."""
     steps = _wrapped(angle.diff(dim=-1))
     return torch.cat((angle[..., :1], angle[..., :1] + steps.cumsum(-1)), -1)
-
-
-def _ease(share: Tensor) -> Tensor:
-    share = share.clamp(0, 1)
-    return share**3 * (10 - 15 * share + 6 * share**2)

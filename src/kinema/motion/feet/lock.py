@@ -16,7 +16,7 @@ from torch import Tensor
 from kinema.core.errors import UsageError
 from kinema.geometry.kinematics import forward_kinematics
 from kinema.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat, shortest_arc
-from kinema.motion.constraints.easing import smooth_above
+from kinema.motion.constraints.easing import away_from, smooth_above
 from kinema.motion.feet.contacts import contact_joints, foot_contacts
 from kinema.motion.motion import Motion
 from kinema.motion.skeleton import has_joint
@@ -25,7 +25,7 @@ FADE = 0.15  # seconds before and after a contact in which its correction grows 
 _SHORTEST = 0.07  # seconds: a contact that is shorter is a touch, a gap that is shorter is jitter
 _REACH = 0.995  # of the leg's length: a straight knee has no side to bend to
 _STRAIGHT = 0.02  # metres between the knee and the line from hip to ankle, within which a leg counts as straight
-_SETTLED = 0.015  # metres from its usual place within which a part of the foot has come down
+SETTLED = 0.015  # metres from its usual place within which a part of the foot has come down
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,9 @@ class _Leg:
     toe: int
 
 
-def settled_contacts(motion: Motion, contacts: Bool[Tensor, "frame 4"] | None = None) -> Bool[Tensor, "frame 4"]:
+def settled_contacts(
+    motion: Motion, contacts: Bool[Tensor, "frame 4"] | None = None, settled: float = SETTLED
+) -> Bool[Tensor, "frame 4"]:
     """In which frames heels and toes will be locked: contacts without jitter, without the frames in which a part of
     the foot still comes down or lifts off, and without those that slide on purpose. Arguments as `lock_feet`."""
     legs = _legs(motion)
@@ -46,7 +48,8 @@ def settled_contacts(motion: Motion, contacts: Bool[Tensor, "frame 4"] | None = 
     least = max(1, round(_SHORTEST * motion.fps))
     places = motion.points().positions
     feet = [joint for leg in legs for joint in (leg.heel, leg.toe)]
-    return torch.stack([_settled(contacts[:, part], places[:, joint], least) for part, joint in enumerate(feet)], -1)
+    parts = [_settled(contacts[:, part], places[:, joint], least, settled) for part, joint in enumerate(feet)]
+    return torch.stack(parts, -1)
 
 
 @dataclass(frozen=True)
@@ -58,28 +61,42 @@ class _Body:
     parents: tuple[int, ...]
 
 
-def lock_feet(motion: Motion, contacts: Bool[Tensor, "frame 4"] | None = None, *, fade: float = FADE) -> Motion:
+def lock_feet(
+    motion: Motion,
+    contacts: Bool[Tensor, "frame 4"] | None = None,
+    *,
+    fade: float = FADE,
+    settled: float = SETTLED,
+    fixed: Bool[Tensor, " frame"] | None = None,
+) -> Motion:
     """The clip with feet that stand kept in place; skeleton, rate and length stay.
 
     `contacts` are those of `contacts.foot_contacts` (left heel, left toe, right heel, right toe), found in the clip
-    itself where they are not given; changes shorter than 0.07 s are ignored. The correction grows and fades
-    within `fade` seconds. Raises UsageError for a batch of clips, and where the skeleton has no legs.
+    itself where they are not given; changes shorter than 0.07 s are ignored. The correction grows and fades within
+    `fade` seconds. A foot slides on purpose, and is left, if it is farther than `settled` metres from its usual place
+    for half of a contact. `fixed` frames stay, bit for bit, and the feet stand where those have them. Raises UsageError
+    for a batch of clips, and where the skeleton has no legs.
     """
     legs = _legs(motion)
-    down = settled_contacts(motion, contacts)
+    down = settled_contacts(motion, contacts, settled)
     places, global_rotations = _world(motion)
-    moves, twists = zip(*(_foot(places, down[:, 2 * i : 2 * i + 2], leg) for i, leg in enumerate(legs)), strict=True)
+    fixed = torch.zeros(motion.frames, dtype=torch.bool) if fixed is None else fixed
+    feet = (_foot(places, down[:, 2 * i : 2 * i + 2], leg, fixed) for i, leg in enumerate(legs))
+    moves, twists = zip(*feet, strict=True)
     frames = max(1, round(fade * motion.fps))
     masks = [down[:, 2 * i : 2 * i + 2].any(-1) for i in range(2)]
-    moves = [_faded(move, mask, frames) for move, mask in zip(moves, masks, strict=True)]
-    twists = [rotvec_to_rotmat(_faded(twist, mask, frames)) for twist, mask in zip(twists, masks, strict=True)]
-    drop = _drop(places, legs, moves, frames)
+    free = away_from(fixed, frames)
+    moves = [free[:, None] * _faded(move, mask, frames) for move, mask in zip(moves, masks, strict=True)]
+    turns = [free[:, None] * _faded(twist, mask, frames) for twist, mask in zip(twists, masks, strict=True)]
+    twists = [rotvec_to_rotmat(turn) for turn in turns]
+    drop = free * _drop(places, legs, moves, frames)
     up = motion.root.new_tensor([0.0, 1.0, 0.0])
     rotations = motion.rotations.clone()
     lowered = _Body(places - drop[:, None, None] * up, global_rotations, motion.skeleton.parents)
     across = places[:, legs[0].hip] - places[:, legs[1].hip]
     for leg, move, twist in zip(legs, moves, twists, strict=True):
         _bend(rotations, lowered, leg, across, places[:, leg.heel] + move, twist)
+    rotations = torch.where(fixed[:, None, None, None], motion.rotations, rotations)
     return replace(motion, rotations=rotations, root=motion.root - drop[:, None] * up)
 
 
@@ -117,36 +134,38 @@ def _runs(mask: Bool[Tensor, " frame"]) -> list[tuple[int, int]]:
     return list(zip(edges[::2], edges[1::2], strict=True))
 
 
-def _settled(down: Bool[Tensor, " frame"], place: Float[Tensor, "frame 3"], least: int) -> Bool[Tensor, " frame"]:
+def _settled(
+    down: Bool[Tensor, " frame"], place: Float[Tensor, "frame 3"], least: int, settled: float
+) -> Bool[Tensor, " frame"]:
     """Contacts of one part of a foot, without the frames in which it comes down or lifts off, and without slides."""
     down = _evened(down, least)
     kept = torch.zeros_like(down)
     for start, stop in _runs(down):
         here = place[start:stop]
-        near = ((here - here.median(0).values).norm(dim=-1) < _SETTLED).nonzero()[:, 0]
+        near = ((here - here.median(0).values).norm(dim=-1) < settled).nonzero()[:, 0]
         if 2 * len(near) > stop - start:  # else it slides on purpose
             kept[start + int(near[0]) : start + int(near[-1]) + 1] = True
     return kept
 
 
 def _foot(
-    places: Tensor, down: Bool[Tensor, "frame 2"], leg: _Leg
+    places: Tensor, down: Bool[Tensor, "frame 2"], leg: _Leg, fixed: Bool[Tensor, " frame"]
 ) -> tuple[Float[Tensor, "frame 3"], Float[Tensor, "frame 3"]]:
     """How far the ankle is moved and the foot rotated (rotation vector), in the frames of contact; else 0."""
     heel, toe = places[:, leg.heel], places[:, leg.toe]
     move, twist = torch.zeros_like(heel), torch.zeros_like(heel)
     for start, stop in _runs(down.any(-1)):
         on_heel, on_toe = down[start:stop, 0], down[start:stop, 1]
-        here, there = heel[start:stop], toe[start:stop]
+        here, there, held = heel[start:stop], toe[start:stop], fixed[start:stop]
         if leg.heel == leg.toe or not bool(on_toe.any()) or not bool(on_heel.any()):
             place, mask = (here, on_heel) if bool(on_heel.any()) else (there, on_toe)
-            move[start:stop] = place[mask].mean(0) - place
+            move[start:stop] = place[_anchors(mask, held)].mean(0) - place
             continue
         both = on_heel & on_toe
         if not bool(both.any()):  # the one right after the other: where they meet counts as both
             both = on_heel & torch.nn.functional.max_pool1d(on_toe.float()[None], 3, 1, 1)[0].bool()
         sole = there - here
-        anchor = here[on_heel].mean(0)
+        anchor = here[_anchors(on_heel, held)].mean(0)
         flat = torch.nn.functional.normalize(sole[both].mean(0), dim=-1) * sole[both].norm(dim=-1).mean()
         arc = rotmat_to_rotvec(shortest_arc(_unit(sole[both]), _unit(flat).expand_as(sole[both])))
         # The rotation of frames in which both are down fades into those in which one is.
@@ -157,6 +176,11 @@ def _foot(
         moved = (rotvec_to_rotmat(turned) @ sole[..., None])[..., 0]
         move[start:stop] = torch.where(on_heel[:, None], anchor - here, anchor + flat - here - moved)
     return move, twist
+
+
+def _anchors(mask: Bool[Tensor, " frame"], held: Bool[Tensor, " frame"]) -> Bool[Tensor, " frame"]:
+    """The frames of a contact that say where the foot stands: the fixed ones, where there are any."""
+    return mask & held if bool((mask & held).any()) else mask
 
 
 def _faded(values: Float[Tensor, "frame 3"], mask: Bool[Tensor, " frame"], frames: int) -> Float[Tensor, "frame 3"]:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinema.metrics.distribution import Moments, frechet_distance, kernel_distance
-from kinema.metrics.dynamics import dynamics, skate_speed
+from kinema.metrics.dynamics import dynamics
 from kinema.metrics.generation import (
     accuracy,
     diversity,
@@ -20,6 +20,7 @@ from kinema.metrics.generation import (
     mmd_legacy,
     multimodality,
 )
+from kinema.motion.feet.contacts import slide
 from kinema.motion.names import CANON17
 from kinema.protocols.generation.windows import LabelledWindows, windows_of_clip
 from kinema.protocols.interface import Evaluated, Evaluator, EvaluatorTrainer
@@ -36,7 +37,7 @@ METRICS: dict[str, str] = {
     "speed": "speed / real",
     "jerk": "jerk / real",
     "steps": "step sizes W1, m/s",
-    "skate": "foot skate, m/s",
+    "skate": "foot slide, m/s",
     "teaches": "trains to",
     "mmd_a": "MMD_a",
     "mmd_s": "MMD_s",
@@ -130,8 +131,8 @@ def _within_class(made: EvaluatedClips, real: EvaluatedClips, columns: list[int]
 def _skate(windows: LabelledWindows) -> float | None:
     if len(windows.joints) != len(CANON17) or windows.positions.shape[-1] != 3 or windows.pathless():
         return None  # no feet, or no ground
-    ankles = [CANON17.index("l_ankle"), CANON17.index("r_ankle")]
-    return skate_speed(windows.positions[:, :, ankles], windows.fps)
+    left, right = CANON17.index("l_ankle"), CANON17.index("r_ankle")
+    return slide(windows.positions[:, :, [left, left, right, right]], windows.fps)  # ankles stand for toes, too
 
 
 _SHUFFLE = 11  # shuffles labels
