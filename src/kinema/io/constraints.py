@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, cast
@@ -23,6 +23,7 @@ from kinema.core.safe_json import read_json
 from kinema.core.text import decode
 from kinema.io.formats import load
 from kinema.motion.constraints.kinds import KINDS, Constraint, Pin, Plant, Pose, RootPath
+from kinema.motion.motion import Clip
 
 _LENGTHS = ("positions", "position", "height", "points")
 
@@ -78,28 +79,35 @@ def parse_pose(text: str) -> Pose:
     found = re.fullmatch(r"\s*(\d+)=(.+?)(?::(\d+))?\s*", text)
     if found is None:
         raise UsageError(expected="FRAME=FILE:FRAME", got=f"'{text}'", cure="Write --pose 60=other.bvh:0.")
-    return _pose(Path(found[2]), int(found[3] or 0), int(found[1]))
+    return _pose(load(Path(found[2])), found[2], int(found[3] or 0), int(found[1]))
 
 
 def read_constraints(file: Path, unit: float = 1.0) -> tuple[Constraint, ...]:
     """The constraints of a JSON file. Raises FormatError, naming the entry, where one cannot be read."""
-    data = read_json(file)
+    return constraints_of(read_json(file), str(file), lambda name: load(file.parent / name), unit)
+
+
+def constraints_of(
+    data: Any, where: str, open_clip: Callable[[str], Clip], unit: float = 1.0
+) -> tuple[Constraint, ...]:
+    """The constraints in JSON that was read; `open_clip` gives the clip of a pose by the name of its file.
+
+    Raises FormatError, naming the entry of `where`, for one that cannot be read, and what `open_clip` raises.
+    """
     if not isinstance(data, list):
         raise FormatError(
-            where=str(file),
+            where=where,
             expected="a list of constraints",
             got=type(data).__name__,
             cure='Write [{"kind": "pin", "joint": "r_wrist", "frames": [40], "positions": [[0.3, 1.2, 0.5]]}].',
         )
-    return constraints_of(cast("list[Any]", data), str(file), file.parent, unit)
+    return tuple(
+        _from_json(entry, f"{where}, constraint {place}", open_clip, unit)
+        for place, entry in enumerate(cast("list[Any]", data))
+    )
 
 
-def constraints_of(entries: Sequence[Any], where: str, folder: Path, unit: float = 1.0) -> tuple[Constraint, ...]:
-    """The constraints of JSON data; files of poses are in `folder`. Raises FormatError as `read_constraints`."""
-    return tuple(_from_json(entry, f"{where}, constraint {place}", folder, unit) for place, entry in enumerate(entries))
-
-
-def _from_json(entry: Any, where: str, folder: Path, unit: float) -> Constraint:
+def _from_json(entry: Any, where: str, open_clip: Callable[[str], Clip], unit: float) -> Constraint:
     kind = entry.get("kind") if isinstance(entry, Mapping) else None
     if not isinstance(entry, Mapping) or not isinstance(kind, str) or kind not in KINDS:
         raise FormatError(
@@ -124,25 +132,50 @@ def _from_json(entry: Any, where: str, folder: Path, unit: float) -> Constraint:
     ]
     if lacking:
         raise FormatError(where=where, expected=f"the key {lacking[0]}", got="none", cure=f'Add "{lacking[0]}": ... .')
-    try:
-        if made is Pose:
-            joints = None if given.get("joints") is None else tuple(map(str, given["joints"]))
-            return _pose(
-                folder / str(given["file"]), int(given["source_frame"]), int(given["frame"]), joints,
-                root=bool(given.get("root", False)),
-            )  # fmt: skip
-        return made(**{key: _scaled(value, unit if key in _LENGTHS else 1.0) for key, value in given.items()})
-    except (TypeError, ValueError) as error:
-        raise FormatError(
-            where=where, expected=f"values of a {entry['kind']}", got=str(error), cure="See docs/constraints.md."
-        ) from error
+    for key, value in given.items():
+        if value is None and known[key].default is None:
+            continue
+        width = _WIDTHS.get((str(entry["kind"]), key))
+        rows: Any = [value] if key == "position" else value
+        if not _fits(value, _VALUES[key]) or (width and any(len(row) != width for row in rows)):
+            many = ("", "a list of ", "a list of lists of ")[_VALUES[key].count("*")]
+            wanted = f"{many}{f'{width} ' if width else ''}{_WORDS[_VALUES[key].lstrip('*')]}"
+            raise FormatError(
+                where=where, expected=f'{wanted} for "{key}"', got=str(value)[:80], cure="See docs/constraints.md."
+            )
+    if made is Pose:
+        joints = None if given.get("joints") is None else tuple(given["joints"])
+        name, source = str(given["file"]), int(given["source_frame"])
+        return _pose(open_clip(name), name, source, int(given["frame"]), joints, root=bool(given.get("root", False)))
+    return made(**{key: _scaled(value, unit if key in _LENGTHS else 1.0) for key, value in given.items()})
+
+
+_VALUES = {
+    "joint": "text", "foot": "text", "file": "text", "joints": "*text", "frame": "whole", "source_frame": "whole",
+    "start": "whole", "end": "whole", "frames": "*whole", "height": "number", "headings": "*number",
+    "position": "*number", "positions": "**number", "rotations": "**number", "points": "**number", "hold": "switch",
+    "root": "switch", "in_place": "switch",
+}  # fmt: skip
+"""What the value of each key is; a star is a list of it."""
+_WIDTHS = {
+    ("pin", "positions"): 3, ("pin", "rotations"): 4, ("root_path", "positions"): 2, ("ground", "points"): 3,
+    ("plant", "position"): 3,
+}  # fmt: skip
+_WORDS = {"text": "text", "whole": "whole numbers", "number": "numbers", "switch": "true or false"}
+
+
+def _fits(value: Any, kind: str) -> bool:
+    if kind.startswith("*"):
+        return isinstance(value, list) and all(_fits(each, kind[1:]) for each in cast("list[Any]", value))
+    if kind == "switch" or isinstance(value, bool):
+        return kind == "switch" and isinstance(value, bool)
+    return isinstance(value, {"text": str, "whole": int, "number": int | float}[kind])
 
 
 def _pose(
-    file: Path, source_frame: int, frame: int, joints: tuple[str, ...] | None = None, *, root: bool = False
+    clip: Clip, file: str, source_frame: int, frame: int, joints: tuple[str, ...] | None = None, *, root: bool = False
 ) -> Pose:
-    clip = load(file)
-    if source_frame >= clip.frames or not hasattr(clip, "rotations"):
+    if not 0 <= source_frame < clip.frames or not hasattr(clip, "rotations"):
         raise UsageError(
             expected=f"frame {source_frame} of a clip of rotations in {file}",
             got=f"{clip.frames} frames of {'rotations' if hasattr(clip, 'rotations') else 'positions'}",

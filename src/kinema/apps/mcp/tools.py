@@ -255,9 +255,10 @@ class Tools:
 
     def _constraints(self, entries: Entries | None) -> tuple[Constraint, ...]:
         from kinema.io.constraints import constraints_of
+        from kinema.io.formats import load
 
         self.folder.check_constraints(entries or ())
-        return constraints_of(entries or [], "constraints", self.folder.root)
+        return constraints_of([*(entries or ())], "constraints", lambda name: load(self.folder.root / name))
 
     def _save(self, clips: Sequence[Clip], target: Path, whole: Clip | None, *, overwrite: bool) -> list[Path]:
         """Write one file for each clip; all in one where the format holds several."""

@@ -74,13 +74,12 @@ class Asking:
         for field in (self.verb, self.model, *self.fields.values()):
             check_value(field, field.value)
         now: dict[str, Any] = {name: field.value for name, field in self.fields.items()}
-        every = max(2, round(now["every"] * self._fps))
         request: Request
-        match self._verb:
+        match self.wanted:
             case "forecast":
                 request = ForecastRequest(now["seconds"], now["samples"], now["seed"])
             case "inbetween":
-                request = InbetweenRequest(every=every, samples=now["samples"], seed=now["seed"])
+                request = InbetweenRequest(every=self.every, samples=now["samples"], seed=now["seed"])
             case "upsample":
                 request = UpsampleRequest(rate=now["rate"], seed=now["seed"])
             case "repair":
@@ -100,11 +99,17 @@ class Asking:
         self.fields["known"].value = length
 
     @property
-    def _verb(self) -> Verb:
+    def wanted(self) -> Verb:
+        """The verb."""
         return self._verbs[self.verb.value]
 
+    @property
+    def every(self) -> int:
+        """The frames from one key to the next, where no keys are set."""
+        return max(2, round(self.fields["every"].value * self._fps))
+
     def _verb_changed(self) -> None:
-        menu = self.desk.menu(self._verb)
+        menu = self.desk.menu(self.wanted)
         self.model.options = menu
         if self.model.value not in menu:
             self.model.value = menu[0]
@@ -112,13 +117,13 @@ class Asking:
 
     def _model_changed(self) -> None:
         model = self.desk.open(self.model.value)
-        used = set(_USED[self._verb])
+        used = set(_USED[self.wanted])
         if not tempers(model):
             used.discard("temperature")
         if model.deterministic:
             used -= {"samples", "seed"}
             self.fields["samples"].value = 1
-        if self._verb == "generate":
+        if self.wanted == "generate":
             self.fields["action"].options = model.actions or ("",)
         for name, field in self.fields.items():
             field.visible = name in used
@@ -135,9 +140,6 @@ class Playing:
         self.play = gui.add_button("Pause", icon=viser.Icon.PLAYER_PAUSE)
         self.time = gui.add_slider("Time, s", 0.0, 1.0, 0.01, 0.0)
         self.speed = gui.add_dropdown("Speed", ("0.25x", "0.5x", "1x", "2x"), initial_value="1x")
-        self.arrangement = gui.add_dropdown("Bodies", ("overlaid", "side by side"))
-        self.truth = gui.add_checkbox("Ground truth", initial_value=True, hint="Or the original clip")
-        self.dark = gui.add_checkbox("Dark", initial_value=False)
         self.on = True
         self.play.on_click(lambda _: self.run(on=not self.on))
 
@@ -151,6 +153,20 @@ class Playing:
         self.on = on
         self.play.label = "Pause" if on else "Play"
         self.play.icon = viser.Icon.PLAYER_PAUSE if on else viser.Icon.PLAYER_PLAY
+
+
+@dataclass(eq=False)
+class Viewing:
+    """The part of the page that says what is drawn, and how."""
+
+    gui: viser.GuiApi
+
+    def __post_init__(self) -> None:
+        gui = self.gui
+        self.arrangement = gui.add_dropdown("Bodies", ("overlaid", "side by side"))
+        self.truth = gui.add_checkbox("Ground truth", initial_value=True, hint="Or the original clip")
+        self.keep = gui.add_checkbox("Compare with this answer", initial_value=False, visible=False)
+        self.dark = gui.add_checkbox("Dark", initial_value=False)
 
 
 @dataclass(eq=False)

@@ -16,6 +16,7 @@ from kinema.apps.local_access import foreign
 from kinema.core.errors import FormatError, KinemaError, UsageError
 
 _LONGEST = 200  # characters of a text that a page sends
+_FARTHEST = 1000.0  # metres from the origin
 
 
 def refusal(path: str, headers: Headers, token: str, *, local: bool) -> str | None:
@@ -47,7 +48,9 @@ def only_with(token: str, *, local: bool) -> Generator[Callable[[], bool]]:
             if why := refusal(request.path, request.headers, token, local=local):
                 return connection.respond(403, f"kinema studio refuses {why}.\n")
             request.path = request.path.removeprefix(f"/{token}") or "/"
-            return process_request(connection, request)
+            if "Accept-Encoding" in request.headers:  # as it is, so that the script can be added
+                del request.headers["Accept-Encoding"]
+            return _with_script(process_request(connection, request))
 
         return inner(*given, process_request=check, **options)
 
@@ -58,12 +61,38 @@ def only_with(token: str, *, local: bool) -> Generator[Callable[[], bool]]:
         cast("Any", websocket_server).serve = inner
 
 
+_SCRIPT = b"""<script>
+document.documentElement.addEventListener("keydown", event => {  // these step by a frame, and leave the camera alone
+  if (["ArrowLeft", "ArrowRight"].includes(event.code)) event.stopPropagation();
+});
+addEventListener("dragover", event => event.preventDefault());
+addEventListener("drop", event => {
+  event.preventDefault();
+  const input = document.querySelector("input[type=file]");
+  if (!input || !event.dataTransfer.files.length) return;
+  input.files = event.dataTransfer.files;
+  input.dispatchEvent(new Event("change", {bubbles: true}));
+});
+</script>"""
+
+
+def _with_script(response: Any) -> Any:
+    """The page with files that are dropped on it opened, as the button does; viser's page has no such thing."""
+    if response is not None and b"</head>" in response.body:
+        response.body = response.body.replace(b"</head>", _SCRIPT + b"</head>", 1)
+        del response.headers["Content-Length"]
+        response.headers["Content-Length"] = str(len(response.body))
+    return response
+
+
 def check_value(field: Any, value: Any) -> None:
     """Raises UsageError unless the page could have set the control `field` to `value`."""
     label = str(getattr(field, "label", "") or "the control")
     options = getattr(field, "options", None)
     least, most = getattr(field, "min", None), getattr(field, "max", None)
-    if options is not None:
+    if isinstance(getattr(field, "value", None), tuple):
+        good, wanted = _are_numbers(field, value), "numbers in its range"
+    elif options is not None:
         good, wanted = value in options, f"one of {', '.join(map(str, options))}"
     elif least is not None or most is not None:
         least, most = -math.inf if least is None else least, math.inf if most is None else most
@@ -75,6 +104,19 @@ def check_value(field: Any, value: Any) -> None:
         raise UsageError(
             expected=f"{wanted} for {label}", got=repr(value)[:60], cure=f"Set {label} on the page, or reload the page."
         )
+
+
+def _are_numbers(field: Any, value: Any) -> bool:
+    """Whether a page could have set a control of several numbers: a place (as many as it has), or keys on a line."""
+    least, most = getattr(field, "min", None), getattr(field, "max", None)
+    if not (isinstance(least, int | float) and isinstance(most, int | float)):
+        least, most = -_FARTHEST, _FARTHEST
+    if not isinstance(value, list | tuple) or len(cast("Any", value)) != len(field.value):
+        return False
+    return all(
+        isinstance(number, int | float) and not isinstance(number, bool) and least <= number <= most
+        for number in cast("Any", value)
+    )
 
 
 def check_updates(gui: Any, refused: Callable[[KinemaError], None]) -> None:
@@ -121,9 +163,15 @@ _CONTROLS = {
     "strength": "Strength",
     "action": "Action",
     "source-fps": "Rate",
+    "pin": "the pin",
+    "pose": "the key",
+    "path": "the path",
+    "plant": "the foot that stands",
+    "ground": "Floor",
+    "loop": "Loop",
 }
 """The control of the page for each option of the command line."""
-_TYPED = re.compile(r"--(?!max-mb)[a-z][\w-]*|\bkn\.|\bkinema [a-z]|(?<!=)=\d")
+_TYPED = re.compile(r"--[a-z][\w-]*|\bkn\.|\bkinema [a-z]|(?<!=)=\d")
 
 
 def page_words(error: KinemaError) -> str:
@@ -132,10 +180,12 @@ def page_words(error: KinemaError) -> str:
     def control(found: re.Match[str]) -> str:
         return _CONTROLS.get(found[1], found[1])
 
-    option = r"--(?!max-mb)([a-z][\w-]*)"
+    option = r"--([a-z][\w-]*)"
     named = dict.fromkeys(_CONTROLS[name] for name in re.findall(option, error.cure) if name in _CONTROLS)
     cure = error.cure
-    if _TYPED.search(cure):
+    if "--max-mb" in cure:
+        cure = "Open a smaller file."
+    elif _TYPED.search(cure):
         cure = f"Change {' or '.join(named)} on the page." if named else "Choose another Model, or open another file."
     where = f"{error.where}: " if isinstance(error, FormatError) else ""
     return re.sub(option, control, f"{where}expected {error.expected}; got {error.got}. ") + cure

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import viser
@@ -19,6 +21,8 @@ _LANE = 0.75  # distance of two bodies side by side, in body heights
 _PALE = 0.5  # opacity of the ground truth behind an answer
 _LEVEL = np.array([1.0, 0.0, 1.0])
 _MANY = 0.45  # opacity of overlaid samples after the first
+_HANDLE = 0.18  # size of a handle, in body heights
+_RED = (209, 72, 63)
 
 
 @dataclass(eq=False)
@@ -35,6 +39,8 @@ class ClientScene:
     _world: viser.FrameHandle | None = None
     _ground: viser.GridHandle | None = None
     _shot: Shot | None = None
+    _marks: viser.FrameHandle | None = None
+    _lane: tuple[str, np.ndarray] = ("/world/0", np.zeros(3))  # of the answer: its node and its place
 
     @property
     def duration(self) -> float:
@@ -74,11 +80,56 @@ class ClientScene:
             for body in self._bodies:
                 body.pose(min(time, self.duration - 1e-4))
 
+    def mark(self, points: Sequence[tuple[Sequence[float], str]], moved: Callable[[int, list[Any]], None]) -> None:
+        """Show a handle for each point, with its name: x, y, z in metres, or x, z on the floor.
+
+        `moved` is called with the number of a point and its new x, y, z, as the page sends them, when it was dragged.
+        """
+        with self.client.atomic():
+            if self._marks is not None:
+                self._marks.remove()  # with its children
+                self._marks = None
+            if self._shot is None or not points:
+                return
+            scene, under = self.client.scene, f"{self._lane[0]}/marks"
+            size = _HANDLE * self._shot.stature
+            self._marks = scene.add_frame(under, show_axes=False)
+            places = [self._raised(place) for place, _ in points]
+            for number, (place, name) in enumerate(points):
+                flat = len(place) == 2
+                handle = scene.add_transform_controls(
+                    f"{under}/{number}", scale=size, active_axes=(True, not flat, True), disable_rotations=True,
+                    depth_test=False, position=places[number],
+                )  # fmt: skip
+                handle.on_update(lambda event, number=number: _dragged(event, number, moved))
+                scene.add_icosphere(f"{under}/{number}/ball", radius=0.12 * size, color=_RED)
+                if name:
+                    scene.add_label(f"{under}/{number}/name", name)
+            floor = np.array([at for at, (place, _) in zip(places, points, strict=True) if len(place) == 2])
+            if len(floor) > 1:
+                lines = np.stack((floor[:-1], floor[1:]), 1)
+                scene.add_line_segments(f"{under}/path", lines.astype(np.float32), _RED, thickness=0.1 * size)
+
+    def floor_at(self, origin: Sequence[float], direction: Sequence[float]) -> tuple[float, float] | None:
+        """Where a ray of the page meets the floor: x and z in the answer, metres; None if it does not."""
+        if self._shot is None or self._world is None or not all(map(math.isfinite, (*origin, *direction))):
+            return None
+        start, way = np.array(origin, dtype=float), np.array(direction, dtype=float)
+        reach = (self._shot.floor - start[1]) / way[1] if abs(way[1]) > 1e-6 else -1.0
+        if reach <= 0:
+            return None
+        x, _, z = (start + reach * way - self._world.position - self._lane[1]).tolist()
+        return x, z
+
+    def _raised(self, place: Sequence[float]) -> tuple[float, float, float]:
+        floor = self._shot.floor if self._shot else 0.0
+        return (place[0], floor, place[1]) if len(place) == 2 else (place[0], place[1], place[2])
+
     def _clear(self) -> None:
         for root in (self._world, *self._labels):
             if root is not None:
                 root.remove()  # with its children
-        self._labels, self._bodies = [], []
+        self._labels, self._bodies, self._marks = [], [], None
 
     def _lanes(self, panel: Panel) -> list[tuple[str, tuple[Layer, ...]]]:
         """The lanes: all layers in one, or one for each answer with the known layers in it."""
@@ -97,11 +148,12 @@ class ClientScene:
         place = camera.axes[0] * _LEVEL * (number - (wide - 1) / 2) * _LANE * shot.stature
         under = f"/world/{number}"
         scene.add_frame(under, show_axes=False, position=place)
+        self._lane = (under, place)  # the answer is in the last one
         if name:
             foot = camera.target * _LEVEL + np.array([0.0, shot.floor, 0.0])
             front = camera.axes[2] * _LEVEL * 0.6 * shot.stature
             self._labels.append(scene.add_label(f"/name/{number}", name, position=place + foot + front))
-        answers = [layer for layer in layers if layer.role == "forecast"]
+        answers = [layer for layer in layers if layer.role in ("forecast", "baseline")]
         for layer in layers:
             opacity = None
             if layer.role == "truth" and answers:
@@ -110,3 +162,8 @@ class ClientScene:
                 opacity = _MANY
             for index in range(len(layer.bodies)):
                 self._bodies.append(add_body(scene, layer, index, theme=theme, opacity=opacity, under=under))
+
+
+def _dragged(event: viser.TransformControlsEvent, number: int, moved: Callable[[int, list[Any]], None]) -> None:
+    if event.phase == "end":
+        moved(number, np.asarray(event.target.position).tolist())
