@@ -19,13 +19,16 @@ BLENDER := .venv-blender
 NUMERIC := tests/geometry tests/metrics tests/representations tests/motion tests/nn tests/proof \
   tests/protocols/forecasting tests/training/test_golden_losses.py
 
-.PHONY: demo test test-isa lint docs bench fuzz kills blender wheel wheel-check clean
+.PHONY: demo test test-long test-isa lint docs bench fuzz kills blender wheel wheel-check clean
 
 demo: $(VENV)/.installed
 	$(BIN)/kinema demo
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n auto --dist loadgroup
+
+test-long: $(VENV)/.installed-test
+	KINEMA_LONG=1 $(BIN)/python -m pytest -n auto --dist loadgroup -m long
 
 test-isa: $(VENV)/.installed-test
 	for capability in avx2 default; do \

@@ -29,6 +29,14 @@ CHECKED = (
 jaxtyping.install_import_hook([f"kinema.{room}" for room in CHECKED], "shapes.check")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what takes minutes, unless it is asked for."""
+    if not os.environ.get("KINEMA_LONG"):
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="takes a minute or more: `make test-long` runs it"))
+
+
 @pytest.fixture
 def unchecked() -> Iterator[None]:
     """A caller who checks no types, as users are: what kinema itself says to a wrong value."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from kinema.core.constants import VERSION as __version__
 
 if TYPE_CHECKING:
+    from kinema.apps.onnx import runtime as onnx
     from kinema.apps.show import Shown, show
     from kinema.core.errors import KinemaError
     from kinema.core.query import Batch, Query
@@ -83,6 +84,7 @@ __all__ = [
     "evaluate",
     "load",
     "meet",
+    "onnx",
     "open",
     "recipe",
     "resample",
@@ -98,6 +100,8 @@ _GONE = {"open_run": "kn.open", "load_run": "kn.open", "Run": "kn.Pipeline", "Op
 
 
 def __getattr__(name: str) -> object:
+    if name == "onnx":
+        return import_module("kinema.apps.onnx.runtime")
     if name in _WHERE:
         return getattr(import_module(_WHERE[name]), name)
     instead = f": use {_GONE[name]}" if name in _GONE else ""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import pytest
 import torch
 
 from command import run
-from kinema.apps.onnx import graph
+from kinema.apps.onnx import graph, runtime
 from kinema.apps.onnx.graph import export, parts_of
 from kinema.apps.onnx.ports import PortedNetwork
 from kinema.core.errors import CheckFailedError, UsageError
@@ -37,6 +39,7 @@ PARTS = {
     "simlpe": ("forecast",),
     "conv-seq2seq": ("forecast",),
     "smrnet": ("denoiser", "frames"),
+    "render-in-between": ("gap",),
     "render-in-between-noisy": ("inbetween",),
     "posegpt": ("step", "cached", "encode", "decode"),
 }
@@ -78,11 +81,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def written(folder: Path, name: str, which: str) -> tuple[PortedNetwork, Path]:
     part, file = parts_of(tiny(name))[which], folder / f"{name}-{which}.onnx"
     if not file.is_file():
-        graph.write_graph(part, file, "{}")
+        graph.write_graph(part, file, json.dumps(graph.page_of(tiny(name), part, name)))
     return part, file
 
 
-@pytest.mark.parametrize(("name", "which"), [(name, part) for name, parts in PARTS.items() for part in parts])
+def cases() -> list[Any]:
+    """Each part; those of Render-In-Between are graphs of thousands of nodes."""
+    return [
+        pytest.param(name, part, marks=pytest.mark.long if name.startswith("render") else ())
+        for name, parts in PARTS.items()
+        for part in parts
+    ]
+
+
+@pytest.mark.parametrize(("name", "which"), cases())
 def test_a_graph_says_what_the_model_says(folder: Path, name: str, which: str) -> None:
     assert tuple(parts_of(tiny(name))) == PARTS[name]
     part, file = written(folder, name, which)
@@ -166,7 +178,37 @@ def test_a_shipped_model_from_the_command_line(tmp_path: Path, capsys: pytest.Ca
     past = representation.encode(clip)[None]
     found = representation.decode(torch.from_numpy(session.run(None, {"past": past.numpy()})[0])[0])
     wanted = model.forecast_windows(clip, 25, "positions")
+    again = runtime.open(out).forecast(past[0].numpy(), 25)
+    assert np.array_equal(again, session.run(None, {"past": past.numpy()})[0][0])
     assert torch.allclose(found.points().positions, wanted.points().positions, atol=1e-4)
+
+
+@pytest.mark.long
+def test_without_torch_a_clip_is_filled_as_with_it(folder: Path) -> None:
+    loaded = tiny("render-in-between")
+    _, file = written(folder, "render-in-between", "gap")
+    model, representation = runtime.open(file), loaded.trained_representation()
+    walk = retarget(resample(perform("walk", seconds=4.0, fps=30.0, seed=3), 30.0), representation.skeleton)
+    frames = representation.encode(walk).numpy()
+    known = np.zeros(len(frames), dtype=bool)
+    known[[*range(12), 30, 31, 45, 50, 58, 110]] = True  # runs, single keys, a long gap
+    observed = representation.standardise(torch.from_numpy(frames))[None]
+    query = known_frames(observed, torch.from_numpy(known)[None], representation)
+    wanted = representation.restore(loaded.model.predict(query, 1, torch.Generator())[0, 0]).numpy()
+    found = model.inbetween(frames, known)
+    assert np.array_equal(found[known], frames[known])
+    assert np.abs(found[:111] - wanted[:111]).max() < 1e-4
+    root, rotations = model.motion(frames)
+    assert np.abs(model.features(root, rotations) - frames).max() < 1e-5
+    with pytest.raises(UsageError, match="147 features"):
+        model.inbetween(frames[:, :9], known)
+    with pytest.raises(UsageError, match="kinema export simlpe-cmu"):
+        model.forecast(frames, 3)
+
+
+def test_the_runtime_does_not_import_torch() -> None:
+    says = "import sys, kinema.apps.onnx.runtime; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", says], check=False, timeout=120).returncode == 0
 
 
 def test_what_cannot_be_exported_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -194,7 +194,14 @@ def test_which_known_frames_are_read() -> None:
     assert read_frames([0, 8, 16, 24, 32], (0, 1, 2, 4)) == [0, 1, 2, 3]
     assert read_frames([0, 30, 60, 90], (0, 1, 2, 4)) == [0, 1, 2]  # what is further away than 64 frames is not read
     table = torch.tensor([1.0, 3.0, 7.0])
-    assert [float(read_table(table, frames, (2, 4, 8))) for frames in (1, 2, 3, 6, 8, 90)] == [1, 1, 2, 5, 7, 7]
+    assert [float(read_table(table, torch.tensor(float(frames)), (2, 4, 8))) for frames in (1, 2, 3, 6, 8, 90)] == [
+        1,
+        1,
+        2,
+        5,
+        7,
+        7,
+    ]
 
 
 def test_the_tree_of_a_body_places_joints_as_kinematics_do() -> None:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from kinema.apps.onnx.ports import Port, PortedNetwork, factor_of
 from kinema.apps.onnx.tokens import cached_part, decode_part, encode_part, step_part
-from kinema.apps.onnx.windows import denoiser_part, forecast_part, frames_part, inbetween_part
+from kinema.apps.onnx.windows import denoiser_part, forecast_part, frames_part, gap_part, inbetween_part
 from kinema.core.atomic import atomic_path, write_text
 from kinema.core.constants import VERSION
 from kinema.core.errors import CheckFailedError, KinemaError, UsageError, require, unknown_name
@@ -32,8 +32,15 @@ from kinema.recipes.codec import to_json
 from kinema.training.checkpoint import skeleton_to_json
 
 TOLERANCE = 1e-4
-_TRACED: Mapping[str, int] = {"batch": 2, "sample": 3, "frame": 12, "token": 6}
-_ASKED: Sequence[Mapping[str, int]] = (_TRACED, {"batch": 1, "sample": 1, "frame": 23, "token": 9})
+_TRACED: Mapping[str, int] = {
+    "batch": 2, "sample": 3, "frame": 12, "token": 6, "earlier": 7, "later": 3, "node": 5
+}  # fmt: skip
+_ASKED: Sequence[Mapping[str, int]] = (
+    _TRACED,
+    {"batch": 1, "sample": 1, "frame": 23, "token": 9, "earlier": 1, "later": 1, "node": 16},
+)
+
+_MANY = 2000  # nodes, of which rewriting takes minutes: onnxruntime optimises such a graph by itself
 
 # Each takes the adapter, its model and its representation. A model lists the names of its parts (`Model.graphs`).
 _GRAPHS: Mapping[str, Callable[[Adapter, Any, Any], PortedNetwork]] = {
@@ -43,6 +50,7 @@ _GRAPHS: Mapping[str, Callable[[Adapter, Any, Any], PortedNetwork]] = {
     "denoiser": lambda _, model, space: denoiser_part(model, space),
     "frames": lambda _, model, space: frames_part(model, space),
     "inbetween": lambda _, model, space: inbetween_part(model, space),
+    "gap": lambda _, model, space: gap_part(model, space),
     "encode": lambda _, model, space: encode_part(getattr(model, "tokeniser", model), space),
     "decode": lambda _, model, space: decode_part(getattr(model, "tokeniser", model), space),
     "step": lambda adapter, model, _: step_part(model, adapter.actions),
@@ -98,7 +106,7 @@ def parts_of(adapter: Adapter) -> dict[str, PortedNetwork]:
     model, representation = adapter.model, adapter.trained_representation()
     if not model.graphs:
         raise UsageError(
-            expected="a model of siMLPe, ConvSeq2Seq, SMRNet or PoseGPT, or render-in-between-noisy, -2d or -3d",
+            expected="a model of siMLPe, ConvSeq2Seq, SMRNet, Render-In-Between or PoseGPT",
             got=f"one of {type(model).__name__}, whose answer is not one network with inputs of fixed meaning",
             cure="Use the model in Python: kinema.open(NAME).",
         )
@@ -151,7 +159,8 @@ def write_graph(part: PortedNetwork, file: Path, page: str) -> None:
                 traced = traced.run_decompositions(_RUNNING)
             names = ([port.name for port in part.inputs], [port.name for port in part.outputs])
             program = cast("Any", torch.onnx.export(
-                traced, input_names=names[0], output_names=names[1], dynamo=True, verbose=False
+                traced, input_names=names[0], output_names=names[1], dynamo=True, verbose=False,
+                optimize=len(traced.graph.nodes) < _MANY,
             ))  # fmt: skip
             program.model.metadata_props["kinema"] = page
             program.save(str(file), external_data=False)

@@ -10,8 +10,12 @@ from torch import Tensor
 from kinema.apps.onnx.ports import Axis, InUnits, Port, PortedNetwork, Sizes, numbers
 from kinema.core.errors import UsageError
 from kinema.core.query import Query
+from kinema.geometry.rotations import rotmat_to_quat_xyzw
 from kinema.models.conv_seq2seq.model import ConvSeq2Seq
+from kinema.models.render_in_between.curve_transformer import NODES, GapGrid
+from kinema.models.render_in_between.gap_transformer import GapTransformer, OwnFrame
 from kinema.models.render_in_between.model import RenderInBetween
+from kinema.models.render_in_between.question import KEYS, LONGEST, RATE, REACH, RUNS, GapQuestion, Poses, kind_of
 from kinema.models.simlpe.model import SiMLPe
 from kinema.models.smrnet.diffusion import alpha_bars, data_of, levels
 from kinema.models.smrnet.inpainting import KnownWindows
@@ -109,6 +113,63 @@ def inbetween_part(model: RenderInBetween, representation: Representation) -> Po
 
     says = "All frames of a window from some of them, at any places and times."
     return PortedNetwork("inbetween", says, _InBetween(model, representation), inputs, outputs, example)
+
+
+class _Gap(InUnits[GapTransformer]):
+    def forward(
+        self,
+        before: Tensor,
+        before_time: Tensor,
+        after: Tensor,
+        after_time: Tensor,
+        kind: Tensor,
+        nodes: Tensor,
+        times: Tensor,
+        weights: Tensor,
+    ) -> Tensor:
+        body, standardise = self.model.body, self.representation.standardise
+        earlier, later = body.local(standardise(before)), body.local(standardise(after))
+        frame = OwnFrame.of(earlier[:, -1], body)
+        question = GapQuestion(before_time, after_time, frame.into(earlier), frame.into(later), kind[0])
+        matrix, hips = frame.back(*self.model.both_sides(question, GapGrid(nodes, times, weights)))
+        local = body.unchained(Poses(rotmat_to_quat_xyzw(matrix.transpose(-1, -2)), hips))
+        return self.representation.restore(body.features(local))
+
+
+def gap_part(model: GapTransformer, representation: Representation) -> PortedNetwork:
+    """The part "gap": what lies between two key frames."""
+    width = representation.width
+    frames = "what lies between, in frames of 1/30 s from the key before the gap"
+    inputs = (
+        Port("before", ("batch", "earlier", width), "float32", "known frames, the last is the key before the gap"),
+        Port("before_time", ("earlier",), "float32", "their times, rising to 0, in frames of 1/30 s"),
+        Port("after", ("batch", "later", width), "float32", "known frames, the first is the key after the gap"),
+        Port("after_time", ("later",), "float32", "their times, rising"),
+        Port("kind", (1,), "int64", "3 x what is known before + what is known after: 0 the key, 1 movement, 2 keys"),
+        Port("nodes", ("node",), "float32", "times at which the network answers"),
+        Port("times", ("frame",), "float32", frames),
+        Port("weights", ("frame", "node"), "float32", "the cubic spline through the nodes, 0 at the keys"),
+    )
+    outputs = (Port("frames", ("batch", "frame", width), "float32", "the frames at `times`"),)
+
+    def example(sizes: Sizes, generator: torch.Generator) -> dict[str, Tensor]:
+        earlier, later, count = sizes["earlier"], sizes["later"], sizes["node"]
+        span = float(count + 1)
+        rest = model.rest.expand(sizes["batch"], earlier + later, width)
+        known = rest + 0.1 * torch.randn(rest.shape, generator=generator)
+        before, after = torch.arange(1.0 - earlier, 1.0), span + torch.arange(float(later))
+        grid = GapGrid.of(span, torch.linspace(0, span, sizes["frame"]).tolist(), known)
+        kind = torch.tensor([kind_of(before.tolist(), after.tolist())])
+        return {
+            "before": known[:, :earlier].contiguous(), "before_time": before,
+            "after": known[:, earlier:].contiguous(), "after_time": after,
+            "kind": kind, "nodes": grid.nodes, "times": grid.times, "weights": grid.weights,
+        }  # fmt: skip
+
+    limits = {"fps": RATE, "nodes": NODES, "longest": LONGEST, "reach": REACH, "keys": KEYS}
+    notes = {**limits, "runs": [list(run) for run in RUNS]}
+    says = "What lies between two keys. `kinema.onnx` asks it about every gap of a clip."
+    return PortedNetwork("gap", says, _Gap(model, representation), inputs, outputs, example, notes)
 
 
 class _Window(InUnits[SMRNet]):

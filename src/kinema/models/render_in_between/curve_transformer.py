@@ -8,8 +8,8 @@ keys and a base curve: Qin et al. 2022, Oreshkin et al. 2022.)
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -34,6 +34,7 @@ NODES = 16
 _SINES = 4
 _TIMES = 12 + 2 * _SINES  # numbers for the time of a token
 _PAIRS = 8  # and two tokens of the time between them
+_SIDES = tuple((float(left), float(right)) for left in (0.0, 1.0, 0.5) for right in (0.0, 1.0, 0.5))  # of each kind
 _STRAIGHT = torch.tensor([1.0, 1.0, 0.0, 0.0, 0.0, 0.0])  # until tangents are fitted: straight lines
 
 
@@ -44,6 +45,7 @@ class NeutralBody(nn.Module):
         super().__init__()
         self.parents, self.tokens, self.joints = tree.parents, len(tree.parents), len(tree.arms)
         self.across = tree.across
+        self.levels, order = _levels(tree.parents)
         # Positions as one product: [token x column, joint] with [frame, xyz, token x column].
         arms = tree.arms.permute(1, 2, 0).reshape(3 * self.tokens, -1)
         neutral = rotmat_to_quat_xyzw(tree.neutral)
@@ -52,11 +54,13 @@ class NeutralBody(nn.Module):
         for name, buffer in (
             ("arms", arms.contiguous()), ("hips", tree.hips), ("above", above), ("neutral", neutral),
             ("partners", partners), ("parent", torch.tensor(tree.parents[1:])),
+            ("order", torch.tensor(order).argsort()),
         ):  # fmt: skip
             self.register_buffer(name, buffer, persistent=False)
 
     arms: Tensor
     hips: Tensor
+    order: Tensor  # of each token, its place in `levels`
     above: Tensor  # the neutral rotation of the token above each
     neutral: Tensor
     partners: Tensor
@@ -75,12 +79,13 @@ class NeutralBody(nn.Module):
         return torch.cat((root, sixd(turns).flatten(-2)), -1)
 
     def chained(self, local: Poses) -> Poses:
-        """Local rotations -> global ones."""
-        turns = local.turns.unbind(-2)
-        out = [turns[0]]
-        for token in range(1, self.tokens):
-            out.append(product(out[self.parents[token]], turns[token]))
-        return Poses(torch.stack(out, -2), local.hips)
+        """Local rotations -> global ones, those of one depth in the tree together."""
+        level = local.turns[..., :1, :]
+        found = [level]
+        for tokens, above in self.levels:
+            level = product(level[..., above, :], local.turns[..., tokens, :])
+            found.append(level)
+        return Poses(torch.cat(found, -2)[..., self.order, :], local.hips)
 
     def unchained(self, turned: Poses) -> Poses:
         """Global rotations -> local ones."""
@@ -195,23 +200,26 @@ class CurveTransformer(nn.Module):
     deviation: Tensor
     share: Tensor
 
-    def drawn(self, question: GapQuestion, times: Sequence[float]) -> Poses:
+    def drawn(self, question: GapQuestion, times: Float[Tensor, " N"]) -> Poses:
         """The curve's local poses at times from key to key."""
-        return question.curve(times, read_table(self.tangents, question.span - 1, self.lengths)[question.kind])
+        return question.curve(times, self._row(self.tangents, question))
+
+    def _row(self, table: Tensor, question: GapQuestion) -> Tensor:
+        return read_table(table, question.span - 1, self.lengths)[question.kind]
 
     def correct(
-        self, question: GapQuestion, times: Sequence[float], *, faded: bool = True
+        self, question: GapQuestion, grid: GapGrid, *, faded: bool = True
     ) -> tuple[Float[Tensor, "B N J 3 3"], Float[Tensor, "B N 3"]]:
-        """The answer at times from key to key: columns of global rotations, and the hips. `faded` into the cubic
-        where that was found better."""
+        """The answer at the times of a grid: columns of global rotations, and the hips. `faded` into the cubic where
+        that was found better."""
         with torch.no_grad():
-            base = self.body.chained(self.drawn(question, times))
+            base = self.body.chained(self.drawn(question, grid.times))
             six = sixd(base.turns)
-        change = self(question, times)
+        change = self(question, grid)
         six, hips = six + change[..., :-3].unflatten(-1, (-1, 6)), base.hips + change[..., -3:]
         if faded:
-            share = read_table(self.share, question.span - 1, self.lengths)[question.kind]
-            cubic = self.body.chained(question.curve(times, cubic_tangents(question).to(six)))
+            share = self._row(self.share, question)
+            cubic = self.body.chained(question.curve(grid.times, cubic_tangents(question)))
             six = share * columns(six)[..., :2, :].flatten(-2) + (1 - share) * sixd(cubic.turns)
             hips = share * hips + (1 - share) * cubic.hips
         return columns(six), hips
@@ -227,44 +235,41 @@ class CurveTransformer(nn.Module):
         speed = functional.pad(apart, (0, 0, 1, 1)).diff(dim=1).norm(dim=-1).mean(1)
         return torch.stack((apart.norm(dim=-1).mean(1), turns, speed))
 
-    def forward(self, question: GapQuestion, times: Sequence[float]) -> Float[Tensor, "B N _"]:
-        """What is added to the curve at times from key to key: 6-D global rotations, then the hips."""
-        nodes = node_times(question.span)
+    def forward(self, question: GapQuestion, grid: GapGrid) -> Float[Tensor, "B N _"]:
+        """What is added to the curve at the times of a grid: 6-D global rotations, then the hips."""
         device = self.share.device.type
         with torch.no_grad():
-            time, inputs = self._tokens(question, nodes)
+            time, inputs = self._tokens(question, grid.nodes)
             inputs = self.known(inputs)
-        first = len(question.before)
+        first, count = question.before.shape[0], grid.nodes.shape[0]
         with torch.autocast(device, enabled=False):
             bias = self.pair(pair_features(time, question.span)).permute(2, 0, 1)[None]
         hidden = self.enter(inputs).float() + self.time(self._time_features(time, question)).float()
         for block in self.blocks:
             hidden = block(hidden, bias)
-        change = self.leave(self.norm(hidden[:, first : first + len(nodes)])).float()
+        change = self.leave(self.norm(hidden[:, first : first + count])).float()
         with torch.autocast(device, enabled=False):
-            change = self.colour(change * self._sizes(question, len(nodes))[:, None])
-            weights = spline_weights(question.span, tuple(times)).to(change)
-            return torch.einsum("tn,bnf->btf", weights[:, 1:-1], change)
+            change = self.colour(change * self._sizes(question, count)[:, None])
+            return torch.einsum("tn,bnf->btf", grid.weights, change)
 
-    def inputs(self, question: GapQuestion, nodes: Sequence[float]) -> Float[Tensor, "B N feat"]:
+    def inputs(self, question: GapQuestion, nodes: Float[Tensor, " n"]) -> Float[Tensor, "B N feat"]:
         """The numbers of all tokens, before they are whitened."""
         return self._tokens(question, nodes)[1]
 
     def _tokens(
-        self, question: GapQuestion, nodes: Sequence[float]
+        self, question: GapQuestion, nodes: Float[Tensor, " n"]
     ) -> tuple[Float[Tensor, " N"], Float[Tensor, "B N feat"]]:
         """For known frames and nodes in the order of time: the time, and the numbers."""
-        count = len(question.before)
-        between, known = self.body.chained(self.drawn(question, nodes)), self.body.chained(question.local)
-        turns = torch.cat((known.turns[:, :count], between.turns, known.turns[:, count:]), 1)
-        hips = torch.cat((known.hips[:, :count], between.hips, known.hips[:, count:]), 1)
-        time = hips.new_tensor((*question.before, *nodes, *question.after))
+        count = question.before.shape[0]
+        parts = [self.body.chained(each) for each in (question.earlier, self.drawn(question, nodes), question.later)]
+        turns, hips = torch.cat([each.turns for each in parts], 1), torch.cat([each.hips for each in parts], 1)
+        time = torch.cat((question.before, nodes, question.after))
         six = sixd(turns)
         places = self.body.positions(columns(six), hips)
         beside = places - hips[:, :, None] * hips.new_tensor([1.0, 0.0, 1.0])
         pose = torch.cat((six.flatten(2), hips), -1)
         speed = torch.cat((_speed(pose, time), _speed(places.flatten(2), time)), -1)
-        first, second = pose[:, count - 1, None], pose[:, count + len(nodes), None]
+        first, second = pose[:, count - 1, None], pose[:, count + nodes.shape[0], None]
         inputs = torch.cat((pose, beside.flatten(2), 10 * speed, pose - first, second - pose), -1)
         return time, inputs
 
@@ -273,23 +278,47 @@ class CurveTransformer(nn.Module):
         share = time / span
         way = share.clamp(0, 1)
         inside = ((time > 0) & (time < span)).to(time)
-        left, right = ((0.0, 1.0, 0.5)[side] for side in question.sides)
+        left, right = time.new_tensor(_SIDES)[question.kind].unbind(-1)
         plain = (
             inside, (time <= 0).to(time), (time >= span).to(time),
-            time / 30, (span - time) / 30, share.clamp(-2, 3) / 2, one * span / 30, one * math.log(span) / 3,
+            time / 30, (span - time) / 30, share.clamp(-2, 3) / 2, one * span / 30, one * span.log() / 3,
             one * left, one * right, one / span, 4 * inside * way * (1 - way),
         )  # fmt: skip
         wave = torch.pi * torch.arange(1, _SINES + 1, device=time.device) * way[:, None]
         return torch.cat((torch.stack(plain, -1), wave.sin(), wave.cos()), -1)
 
     def _sizes(self, question: GapQuestion, count: int) -> Float[Tensor, " n"]:
-        row = read_table(self.size, question.span - 1, self.lengths)[question.kind]
-        if count == NODES:
-            return row
-        place = (torch.arange(count, device=row.device) + 1) / (count + 1) * (NODES + 1) - 1
+        row = self._row(self.size, question)
+        place = (torch.arange(count, device=row.device) + 1) * (NODES + 1) / (count + 1) - 1
         place = place.clamp(0, NODES - 1)
         low = place.floor().long().clamp(max=NODES - 2)
         return row[low] * (1 - (place - low)) + row[low + 1] * (place - low)
+
+
+@dataclass(frozen=True, eq=False)
+class GapGrid:
+    """Where a gap is asked about: the nodes, the times of the answer, and what each node counts at each of these."""
+
+    nodes: Float[Tensor, " n"]
+    times: Float[Tensor, " N"]
+    weights: Float[Tensor, "N n"]
+
+    @classmethod
+    def of(cls, span: float, times: Sequence[float], like: Tensor) -> GapGrid:
+        """The nodes of a gap of `span` frames and the cubic spline through them, zero at the keys."""
+        weights = like.new_tensor(spline_weights(span, tuple(times)))
+        return cls(like.new_tensor(node_times(span)), like.new_tensor(times), weights)
+
+
+def _levels(parents: Sequence[int]) -> tuple[list[tuple[list[int], list[int]]], list[int]]:
+    """Below the root, for each depth of a tree its tokens and the places of their parents one depth above; and all
+    tokens in that order."""
+    level, order, levels = [0], [0], list[tuple[list[int], list[int]]]()
+    while below := [token for token, parent in enumerate(parents) if parent in level and token]:
+        levels.append((below, [level.index(parents[token]) for token in below]))
+        level = below
+        order += below
+    return levels, order
 
 
 def columns(six: Float[Tensor, "*b 6"]) -> Float[Tensor, "*b 3 3"]:
@@ -306,19 +335,15 @@ def node_times(span: float) -> tuple[float, ...]:
     return tuple((node + 1) * span / (count + 1) for node in range(count))
 
 
-def spline_weights(span: float, times: tuple[float, ...]) -> Float[Tensor, "N node"]:
-    """What each node, the keys among them, counts at some times: the cubic spline through them."""
-    return torch.from_numpy(_spline_weights(span, times))
-
-
 @lru_cache(maxsize=1024)  # arrays: a tensor that was made in inference mode could not be trained with
-def _spline_weights(span: float, times: tuple[float, ...]) -> Float[np.ndarray, "N node"]:
+def spline_weights(span: float, times: tuple[float, ...]) -> Float[np.ndarray, "N node"]:
+    """What each node counts at some times: the cubic spline through them that is zero at the keys."""
     nodes = np.array((0.0, *node_times(span), span))
     spline = CubicSpline(nodes, np.eye(len(nodes)), axis=0)
-    return np.asarray(spline(np.clip(times, 0.0, span)), dtype=np.float64)
+    return np.asarray(spline(np.clip(times, 0.0, span)), dtype=np.float64)[:, 1:-1]
 
 
-def pair_features(time: Float[Tensor, " N"], span: float) -> Float[Tensor, "N N _"]:
+def pair_features(time: Float[Tensor, " N"], span: Float[Tensor, ""]) -> Float[Tensor, "N N _"]:
     """The inputs of attention from the times of two tokens."""
     apart = time - time[:, None]
     far = apart.abs()
@@ -334,12 +359,14 @@ def _speed(values: Float[Tensor, "B N F"], time: Float[Tensor, " N"]) -> Float[T
 
 def cubic_tangents(question: GapQuestion) -> Float[Tensor, "S 6"]:
     """Tangents of the parabola through a key and its neighbours; the straight line's where no more is known."""
-    row = [1.0, 1.0, 0.0, 0.0, 0.0, 0.0]
-    left, right = question.sides
-    if left:
-        step = -question.before[-2]
-        row[0], row[2] = step / (step + question.span), question.span / (step + question.span)
-    if right:
-        step = question.after[1] - question.span
-        row[1], row[4] = step / (step + question.span), question.span / (step + question.span)
-    return torch.tensor(row).expand(question.local.turns.shape[-2] + 1, 6)
+    span = question.span
+    left, right = question.span.new_tensor(_SIDES)[question.kind].unbind(-1)
+    one, none = torch.ones_like(span), torch.zeros_like(span)
+    before, after = (torch.where(side > 0, step, 0.0) for side, step in zip((left, right), question.steps, strict=True))
+    slow, fast = before / (before + span), after / (after + span)
+    knows_left, knows_right = (left > 0).to(span), (right > 0).to(span)
+    row = (
+        torch.where(left > 0, slow, one), torch.where(right > 0, fast, one),
+        knows_left * (1 - slow), none, knows_right * (1 - fast), none,
+    )  # fmt: skip
+    return torch.stack(row).expand(question.earlier.turns.shape[-2] + 1, 6)

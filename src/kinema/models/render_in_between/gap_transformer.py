@@ -9,7 +9,7 @@ answered together. Legend: B batch, T frame, J token.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -25,6 +25,7 @@ from kinema.models.base import FeatureShape, Model, repeat_samples
 from kinema.models.render_in_between.curve_transformer import (
     NODES,
     CurveTransformer,
+    GapGrid,
     NeutralBody,
     columns,
     cubic_tangents,
@@ -40,11 +41,12 @@ from kinema.models.render_in_between.question import (
     RUNS,
     GapQuestion,
     Poses,
+    kind_of,
     read_frames,
     read_table,
 )
 
-_KINDS = tuple(itertools.product(range(3), repeat=2))  # what is known on either side of a gap, see `GapQuestion.sides`
+_KINDS = tuple(itertools.product(range(3), repeat=2))  # what is known on either side of a gap, see `kind_of`
 _SIDES = 6  # terms of the curve
 
 
@@ -53,6 +55,7 @@ class GapTransformer(Model):
 
     completes = True
     takes_noise = False
+    graphs = ("gap",)
 
     @dataclass(frozen=True)
     class Config:
@@ -132,7 +135,7 @@ class GapTransformer(Model):
             turns, hips = turned.turns.clone(), turned.hips.clone()
             for gaps in known.alike():
                 question, frame = known.question(gaps, self.body)
-                matrix, moved = frame.back(*self.both_sides(question, known.times(gaps[0])))
+                matrix, moved = frame.back(*self.both_sides(question, known.grid(gaps[0])))
                 quats = rotmat_to_quat_xyzw(matrix.transpose(-1, -2))
                 done = 0
                 for gap in gaps:
@@ -144,15 +147,17 @@ class GapTransformer(Model):
             return torch.where(sure[..., self.owner], query.observed, answer)
 
     def both_sides(
-        self, question: GapQuestion, times: Sequence[float]
+        self, question: GapQuestion, grid: GapGrid
     ) -> tuple[Float[Tensor, "B N J 3 3"], Float[Tensor, "B N 3"]]:
         """The mean of the answer and of the mirror image of the answer to the mirrored question."""
-        one, hips = self.network.correct(question, times)
-        other, mirrored = self.network.correct(replace(question, local=self.body.mirrored(question.local)), times)
+        earlier, later = (both(known, self.body.mirrored(known)) for known in (question.earlier, question.later))
+        found, hips = self.network.correct(replace(question, earlier=earlier, later=later), grid)
+        rows = question.earlier.hips.shape[0]
+        one, other, hips, mirrored = found[:rows], found[rows:], hips[:rows], hips[rows:]
         signs = one.new_tensor([-1.0, 1.0, 1.0])
         other = other[..., self.body.partners, :, :] * signs * signs[:, None]
-        both = (one + other)[..., :2, :].flatten(-2) / 2
-        return columns(both), (hips + mirrored * signs) / 2
+        mean = (one + other)[..., :2, :].flatten(-2) / 2
+        return columns(mean), (hips + mirrored * signs) / 2
 
     def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """Errors of positions, rotations and velocities over the curve's own. Gaps of one layout are asked together."""
@@ -168,8 +173,7 @@ class GapTransformer(Model):
             with torch.autocast(device, enabled=False), torch.no_grad():
                 question, frame = known.question(gaps, self.body)
                 truth = self.body.chained(frame.into(gather(target, gaps)))
-            times = known.times(gaps[0])
-            answer = self.network.correct(question, times, faded=False)
+            answer = self.network.correct(question, known.grid(gaps[0]), faded=False)
             with torch.autocast(device, enabled=False):
                 found = self.network.errors(answer, truth)
                 row = read_table(self.network.error, question.span - 1, self.network.lengths)[question.kind]
@@ -189,9 +193,7 @@ class GapTransformer(Model):
         target = torch.cat([batch.target.float() for batch in found])
         whole = torch.cat([batch.query.valid for batch in found]).all(1)
         windows = self.body.local(target[whole] if bool(whole.any()) else target)
-        other = self.body.mirrored(windows)
-        windows = Poses(torch.cat((windows.turns, other.turns)), torch.cat((windows.hips, other.hips)))
-        measure_tables(self.network, windows, self.config.measured)
+        measure_tables(self.network, both(windows, self.body.mirrored(windows)), self.config.measured)
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,9 +217,19 @@ class OwnFrame:
     heading: Float[Tensor, " B"]
     centre: Float[Tensor, "B 3"]
 
+    @classmethod
+    def of(cls, key: Poses, body: NeutralBody) -> OwnFrame:
+        """From the local poses of the key."""
+        return cls(body.heading(body.chained(key)), key.hips)
+
     def into(self, local: Poses) -> Poses:
         """Poses as seen from there."""
         return turned_about(local, -self.heading, self.centre)
+
+    def question(self, before: Float[Tensor, " _"], after: Float[Tensor, " _"], known: Poses) -> GapQuestion:
+        """The question of a gap whose known frames are at these times."""
+        local, kind = self.into(known), kind_of(before.tolist(), after.tolist())
+        return GapQuestion(before, after, local[:, : len(before)], local[:, len(before) :], kind)
 
     def back(self, matrix: Float[Tensor, "B N J 3 3"], hips: Tensor) -> tuple[Tensor, Tensor]:
         """Columns of global rotations, and hips, in the room again."""
@@ -287,10 +299,11 @@ class Known:
                 found.setdefault((clock, len(left)), []).append(GapPlace(rows, first, last, (*left, *right), scale))
         return list(found.values())
 
-    def times(self, gap: GapPlace) -> list[float]:
-        """Those of the frames from key to key, the first 0."""
+    def grid(self, gap: GapPlace) -> GapGrid:
+        """The frames from key to key, the time of the first 0."""
         row = int(gap.rows[0])
-        return ((self.time[row, gap.first : gap.last + 1] - self.time[row, gap.first]) * gap.scale).tolist()
+        times = ((self.time[row, gap.first : gap.last + 1] - self.time[row, gap.first]) * gap.scale).tolist()
+        return GapGrid.of(times[-1], times, self.time)
 
     def question(self, gaps: list[GapPlace], body: NeutralBody) -> tuple[GapQuestion, OwnFrame]:
         """Gaps of one layout as one question, each seen from its first key."""
@@ -299,10 +312,9 @@ class Known:
         count = one.read.index(one.first) + 1
         parts = (self.shown.turns, self.shown.hips)
         known = Poses(*(torch.cat([part[gap.rows[:, None], list(gap.read)] for gap in gaps]) for part in parts))
-        key = known[:, count - 1]
-        frame = OwnFrame(body.heading(body.chained(key)), key.hips)
-        before, after = time[list(one.read[:count])].tolist(), time[list(one.read[count:])].tolist()
-        return GapQuestion(tuple(before), tuple(after), frame.into(known)), frame
+        frame = OwnFrame.of(known[:, count - 1], body)
+        before, after = time[list(one.read[:count])], time[list(one.read[count:])]
+        return frame.question(before, after, known), frame
 
     def bent(self, local: Poses) -> Poses:
         """The answer led through the joints that are known in frames that are no keys: what it lacks there is added,
@@ -318,6 +330,11 @@ class Known:
         lines = Keyframes(partly | self.keys[..., None], self.time, owner).linear(off).unflatten(-1, (-1, 3))
         turns = product(local.turns, rotvec_to_quat_xyzw(lines[..., :-1, :]))
         return Poses(turns, local.hips + lines[..., -1, :])
+
+
+def both(first: Poses, second: Poses) -> Poses:
+    """The rows of one batch, then those of another."""
+    return Poses(torch.cat((first.turns, second.turns)), torch.cat((first.hips, second.hips)))
 
 
 def gather(poses: Poses, gaps: list[GapPlace]) -> Poses:
@@ -348,11 +365,9 @@ def measure_tables(network: CurveTransformer, windows: Poses, samples: int) -> N
         offsets = [*(-frame for frame in reversed(before)), *(length + frame for frame in after)]
         known = windows[(chosen[:, None], start[:, None] + torch.tensor(offsets))]
         truth = windows[(chosen[:, None], start[:, None] + torch.arange(length + 1))]
-        key = known[:, len(before) - 1]
-        frame = OwnFrame(body.heading(body.chained(key)), key.hips)
-        times = [float(each) for each in offsets]
-        question = GapQuestion(tuple(times[: len(before)]), tuple(times[len(before) :]), frame.into(known))
-        return question, frame.into(truth)
+        frame = OwnFrame.of(known[:, len(before) - 1], body)
+        times = known.hips.new_tensor(offsets)
+        return frame.question(times[: len(before)], times[len(before) :], known), frame.into(truth)
 
     rows = [(row, kind) for row in range(len(network.lengths)) for kind in range(len(_KINDS))]
     for row, kind in possible:
@@ -363,14 +378,14 @@ def measure_tables(network: CurveTransformer, windows: Poses, samples: int) -> N
     places: list[Tensor] = []
     for row, kind in possible:
         question, truth = ask(row, kind)
-        times = range(truth.hips.shape[1])
+        times = torch.arange(truth.hips.shape[1]).to(truth.hips)
         base, true = body.chained(network.drawn(question, times)), body.chained(truth)
         off = torch.cat(((sixd(true.turns) - sixd(base.turns)).flatten(2), true.hips - base.hips), -1)[:, 1:-1]
         size = off.square().mean((0, 2)).sqrt().clamp(min=1e-4)
         network.size[row, kind] = _stretched(size)
         middle = torch.randint(off.shape[1], (3,), generator=generator)
         lacking.append((off / size[None, :, None])[:, middle].flatten(0, 1))
-        nodes = range(1, network.lengths[row] + 1, max(1, network.lengths[row] // NODES))
+        nodes = torch.arange(1, network.lengths[row] + 1, max(1, network.lengths[row] // NODES)).to(truth.hips)
         inputs.append(network.inputs(question, nodes)[::2].flatten(0, 1)[::3])
         matrix = quat_xyzw_to_rotmat(true.turns).transpose(-1, -2)
         places.append(body.positions(matrix, true.hips).flatten(0, 1))
@@ -380,14 +395,14 @@ def measure_tables(network: CurveTransformer, windows: Poses, samples: int) -> N
     network.colour.measure(torch.cat(lacking))
     for row, kind in possible:
         question, truth = ask(row, kind)
-        times = range(truth.hips.shape[1])
+        times = torch.arange(truth.hips.shape[1]).to(truth.hips)
         base, true = body.chained(network.drawn(question, times)), body.chained(truth)
         network.error[row, kind] = network.errors((columns(sixd(base.turns)), base.hips), true).mean(1)
     _fill(network.error, rows, possible)
 
 
 def _layout(length: int, left: int, right: int, frames: int) -> tuple[list[int], list[int]] | None:
-    """Distances of known frames on both sides of a gap, for sides as in `GapQuestion.sides`; None where they are too
+    """Distances of known frames on both sides of a gap, for sides as in `kind_of`; None where they are too
     many for windows of so many frames."""
     step = length + 1
     if (left == 2 or right == 2) and step <= 2:
@@ -408,10 +423,9 @@ def _fitted(question: GapQuestion, truth: Poses) -> Float[Tensor, "S 6"]:
     """Tangents by weighted least squares, drawn towards those of the cubic; hard windows count less."""
     times = torch.arange(1, truth.hips.shape[1] - 1).float()
     line, terms = question.terms(times)
-    key = len(question.before) - 1
-    inside = truth[:, 1:-1]
-    turns = difference(question.local.turns[:, key, None], inside.turns)
-    hips = inside.hips - question.local.hips[:, key, None]
+    first, inside = question.earlier[:, -1:], truth[:, 1:-1]
+    turns = difference(first.turns, inside.turns)
+    hips = inside.hips - first.hips
     cubic = cubic_tangents(question).to(line)
     design = torch.stack([term.expand_as(line) for term in terms], -1)
     left = torch.cat((turns, hips[..., None, :]), -2) - line - (design * cubic[:, None]).sum(-1)
