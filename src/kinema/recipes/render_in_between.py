@@ -96,7 +96,7 @@ def render_in_between_noisy() -> Recipe:
         name="render-in-between-noisy",
         source=Mixed((*_FREE, Synthetic(8, 6.0)), onto="", fps=60.0, retargeted="rotations"),
         representation=RootedRotationsConfig(fps=30.0, joints=_TURNING, retargeted="rotations"),
-        stages=_of_evidence(6_500, RenderInBetween.Config(), _VARIED),
+        stages=_of_evidence(5_000, RenderInBetween.Config(), _VARIED),
         phases=2,
     )
 
