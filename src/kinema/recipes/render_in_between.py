@@ -117,7 +117,7 @@ def render_in_between_2d() -> Recipe:
         name="render-in-between-2d",
         source=Viewed(Mixed((*_FREE, Synthetic(8, 6.0)), onto="", fps=60.0), views=6),
         representation=PictureKeypointsConfig(fps=30.0),
-        stages=_of_evidence(2_000, RenderInBetween.Config(space=0.0), replace(_VARIED, graft=0.0)),
+        stages=_of_evidence(2_500, RenderInBetween.Config(space=0.0), replace(_VARIED, graft=0.0)),
     )
 
 
