@@ -124,16 +124,17 @@ def save_into(motion: Motion, path: Path) -> None:
 
 def _put(motion: Motion, file: _File) -> None:
     """Add a motion to the page of a file, in the axes of the file."""
-    assert motion.layout is not None
-    if motion.layout.up != "y":
-        motion = from_up(motion, motion.layout.up, rest=motion.layout.rest_turned)
+    layout = motion.layout
+    assert layout is not None
+    if layout.up != "y":
+        motion = from_up(motion, layout.up, rest=layout.rest_turned)
     rig, source = _rig(file), file.path
     if tuple(rig.names) != motion.skeleton.joints:
         got = f"{len(rig.names)} other joints"
         raise UsageError(
             expected=f"the joints of {source.name}", got=got, cure="Retarget the motion to that file again."
         )
-    bind, unit = _bind(file, rig), motion.layout.unit
+    bind, unit = _bind(file, rig), layout.unit
     world = [_world(file, node, rig.up) for node in rig.nodes]
     turns = torch.stack([torch.from_numpy(_turn(matrix)) for matrix in world])  # N: bind pose, in the world
     above = torch.cat((torch.eye(3, dtype=torch.float64)[None], turns[rig.parents[1:]]))
