@@ -19,7 +19,7 @@ BLENDER := .venv-blender
 NUMERIC := tests/geometry tests/metrics tests/representations tests/motion tests/nn tests/proof \
   tests/protocols/forecasting tests/training/test_golden_losses.py
 
-.PHONY: demo test test-long test-isa lint docs bench fuzz kills blender wheel wheel-check clean
+.PHONY: demo test test-long test-isa lint docs pictures bench fuzz kills blender wheel wheel-check clean
 
 demo: $(VENV)/.installed
 	$(BIN)/kinema demo
@@ -46,6 +46,9 @@ docs: $(VENV)/.installed-docs
 
 bench: $(VENV)/.installed-bench
 	$(BIN)/python -m pytest benchmarks -o python_files='bench_*.py' --benchmark-columns=median,iqr,rounds
+
+pictures: $(VENV)/.installed
+	$(BIN)/python docs/pictures.py
 
 fuzz: $(VENV)/.installed-test
 	PYTHONPATH=tests $(BIN)/python tests/fuzz/fuzz_run.py --files 10000
