@@ -69,7 +69,7 @@ def test_the_tools_have_schemas_with_descriptions(folder: Path) -> None:
     for tool in tools.values():
         assert tool.description
         properties = tool.input_schema["properties"]
-        plain = {"size", "poses", "view", "theme", "skeleton", "target", "lock_feet"}  # said in the tool's own line
+        plain = {"size", "poses", "view", "theme", "skeleton", "target"}  # said in the tool's own line
         assert all("description" in each for name, each in properties.items() if name not in plain)
 
 
@@ -90,7 +90,7 @@ def test_every_tool_works_on_files(folder: Path) -> None:
             "generate",
             {"action": "wave", "seconds": 0.3, "skeleton": "walk.bvh", "out": "wave.bvh", "model": "action-gan"},
         ),
-        ("retarget", walk | {"target": "smpl24", "out": "smpl.npz", "lock_feet": True}),
+        ("retarget", walk | {"target": "smpl24", "out": "smpl.npz", "feet": True}),
         ("render", walk | {"out": "walk.png", "poses": 2, "size": 64}),
     )
     errors = [one for one in found if isinstance(one, str)]

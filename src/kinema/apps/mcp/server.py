@@ -35,6 +35,7 @@ _DESCRIPTIONS = {
     "append": "Write the known motion before the forecast.",
     "second": "The clip after the gap.",
     "constraints": "What the answer has to meet: a list of objects, as the server's instructions say.",
+    "feet": "Clean the feet: those that stand do not slide.",
     "overwrite": "Write over a file that is there.",
 }
 

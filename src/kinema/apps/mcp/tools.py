@@ -134,6 +134,7 @@ class Tools:
     ) -> Facts:
         """Generate motion of an `action` (walk, run, jump ...). `skeleton`: a file whose body and rate it takes."""
         from kinema.motion.edit import resample
+        from kinema.motion.feet.clean import clean_feet
         from kinema.motion.retargeting import as_motion, pair_joints, retarget
         from kinema.pipeline.constraints import constrained_clip
 
@@ -148,6 +149,7 @@ class Tools:
                 body = self._clip(skeleton)
                 notes += pair_joints(clips.skeleton, body.skeleton).lines()[1:]
                 clips = retarget(resample(as_motion(clips), body.fps), body)
+                clips = clips if request.feet == "keep" else clean_feet(clips)
             residuals: tuple[Any, ...] = ()
             if wanted := self._constraints(constraints):
                 clips, residuals = constrained_clip(clips, wanted)
@@ -155,10 +157,10 @@ class Tools:
             written = self._save(each, target, clips if len(each) > 1 else None, overwrite=overwrite)
             return {**self._facts(written, each[0], notes, residuals), "actions": list(pipeline.actions)}
 
-    def retarget(self, file: str, target: str, out: str, lock_feet: bool = False, overwrite: bool = False) -> Facts:
+    def retarget(self, file: str, target: str, out: str, feet: bool = False, overwrite: bool = False) -> Facts:
         """Put a motion on another body: `target` is a motion or character file, or a skeleton's name (smpl24 ...)."""
-        from kinema.motion.feet.contacts import foot_contacts
-        from kinema.motion.feet.lock import lock_feet as locked
+        from kinema.motion.feet.clean import cannot_clean, clean_feet
+        from kinema.motion.feet.contacts import contact_points, foot_contacts
         from kinema.motion.motion import Motion
         from kinema.motion.retargeting import direction_errors, pair_joints, retarget
         from kinema.motion.skeletons import SKELETONS, skeleton
@@ -171,8 +173,11 @@ class Tools:
             pairing.require_limbs()
             moved = retarget(clip, body)
             errors = direction_errors(clip, moved)
-            if lock_feet:
-                moved = locked(moved, foot_contacts(clip))
+            if feet and (why := cannot_clean(moved)):
+                notes.append(why)
+            elif feet:
+                known = not clip.batch_shape and contact_points(clip) is not None
+                moved = clean_feet(moved, contacts=foot_contacts(clip) if known else None)
             written = self._save([moved], path, None, overwrite=overwrite)
             return {**self._facts(written, moved, [*notes, *pairing.lines()]), "direction_errors": errors}
 

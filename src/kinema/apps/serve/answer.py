@@ -21,14 +21,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kinema.apps.serve.question import MotionQuestion, Notes, Span, Verb
-from kinema.core.errors import KinemaWarning, UsageError
+from kinema.core.errors import KinemaWarning
 from kinema.geometry.rotations import quat_xyzw_to_rotmat, rotmat_to_rotvec
 from kinema.motion.constraints.kinds import Ground, Pin, Pose, RootPath
 from kinema.motion.constraints.loop import looped
 from kinema.motion.constraints.solver import meet, residual_of
 from kinema.motion.edit import facing, resample, rotate, shift
+from kinema.motion.feet.clean import cannot_clean, clean_feet, lowest_of
 from kinema.motion.feet.contacts import contact_joints, foot_contacts
-from kinema.motion.feet.lock import lock_feet
 from kinema.motion.motion import Motion, concatenate, stack
 from kinema.motion.retargeting import as_motion, pair_joints, retarget
 from kinema.motion.skeleton import has_joint
@@ -157,7 +157,7 @@ def _ahead(question: MotionQuestion, notes: Notes) -> Motion:
         seconds = (piece.frames + 0.5) / fps
         for sample in range(question.samples if place else 1):  # the first piece draws all samples at once
             draws = 1 if place else question.samples
-            request = ForecastRequest(seconds, draws, (piece.seed + sample) % 2**31)
+            request = ForecastRequest(seconds, draws, (piece.seed + sample) % 2**31, feet="keep")
             found = pipeline.ask(request, parts[sample])
             for line in found.notes:
                 notes.add("forecast", line)
@@ -217,7 +217,7 @@ def _clips(pipeline: Pipeline, piece: Span, question: MotionQuestion, notes: Not
         notes.add(
             "length", f"{pipeline.name} was trained for {pipeline.trained_seconds:.2f} s; longer is less reliable"
         )
-    request = GenerateRequest(piece.action, seconds=seconds, samples=question.samples, seed=piece.seed)
+    request = GenerateRequest(piece.action, seconds=seconds, samples=question.samples, seed=piece.seed, feet="keep")
     clips = as_motion(pipeline.ask(request))
     pairing = pair_joints(clips.skeleton, question.rig.skeleton)
     pairing.require_limbs()
@@ -278,8 +278,10 @@ def _meeting(question: MotionQuestion, motion: Motion, verb: Verb, notes: Notes)
     if paths:
         motion = meet(motion, paths, fixed=fixed).motion
     if question.feet:
-        motion = _with_feet(motion, notes)
+        motion = _with_feet(question, motion, verb, notes)
         motion = _keyed(question, motion)
+        if paths:  # clean feet move the body
+            motion = meet(motion, paths, fixed=fixed).motion
     rest = [each for each in asked if isinstance(each, Pin | Ground)]
     if rest:
         motion = meet(motion, rest, fixed=fixed).motion
@@ -304,12 +306,14 @@ def _keyed(question: MotionQuestion, motion: Motion) -> Motion:
     return keys.put_into(motion)
 
 
-def _with_feet(motion: Motion, notes: Notes) -> Motion:
-    try:
-        return lock_feet(motion)
-    except UsageError:
-        notes.add("feet", "the feet are left as they are: no hips, knees and ankles of known names", severity="warning")
+def _with_feet(question: MotionQuestion, motion: Motion, verb: Verb, notes: Notes) -> Motion:
+    """Feet that stand do not slide; whole keys stay. A forecast goes no lower than the keys at its start."""
+    if why := cannot_clean(motion):
+        notes.add("feet", why, severity="warning")
         return motion
+    whole = question.keys.whole
+    start = int(whole.int().cumprod(0).sum()) if verb == "forecast" else 0
+    return clean_feet(motion, floor=lowest_of(motion[:start]) if start else None, fixed=whole)
 
 
 def _tell_residuals(question: MotionQuestion, plain: Motion, final: Motion, notes: Notes) -> None:

@@ -119,10 +119,10 @@ class VerbBackbone(Backbone):
                 name="feet",
                 type="enum",
                 title="Feet",
-                description="fix: feet that stand stay in place. auto: as post_processing says, else in forecasts and "
-                "generated motion only.",
+                description="clean: feet that stand stay in place. auto: as post_processing says, else clean in "
+                "forecasts and generated motion only.",
                 default=AUTO,
-                values=[AUTO, "fix", "keep"],
+                values=[AUTO, "clean", "keep"],
             ),
         ]
         if self.verb == "generate":

@@ -117,7 +117,7 @@ def question_of(
         constraints,
         str(dials.get("method", AUTO)),
         float(dials.get("temperature", 1.0)),
-        feet if wanted == AUTO else wanted == "fix",
+        feet if wanted == AUTO else wanted == "clean",
         options.transition_frames if options else 5,
     )
 
