@@ -66,7 +66,8 @@ def test_a_file_of_constraints(tmp_path: Path) -> None:
     assert pose.joints == ("l_wrist",)
     assert pose.pose.frames == 1
     assert loop == Loop(in_place=True)
-    assert parse_pose(f"60={tmp_path / 'squat.bvh'}:15").frame == 60
+    assert parse_pose(f"60={tmp_path / 'squat.bvh'}:15").joints is None
+    assert parse_pose(f"60={tmp_path / 'squat.bvh'}:15:left_arm, head").joints == ("left_arm", "head")
 
 
 @pytest.mark.parametrize(

@@ -75,11 +75,16 @@ def parse_path(text: str, unit: float = 1.0) -> RootPath:
 
 
 def parse_pose(text: str) -> Pose:
-    """The pose "60=other.bvh:0": at frame 60 as the file's frame 0. Raises UsageError where it is written otherwise."""
-    found = re.fullmatch(r"\s*(\d+)=(.+?)(?::(\d+))?\s*", text)
+    """The pose "60=other.bvh:0": at frame 60 as the file's frame 0; "60=other.bvh:0:left_arm,head": of some joints.
+
+    Raises UsageError where it is written otherwise.
+    """
+    found = re.fullmatch(r"\s*(\d+)=(.+?)(?::(\d+)(?::([^:/\\]+))?)?\s*", text)
     if found is None:
-        raise UsageError(expected="FRAME=FILE:FRAME", got=f"'{text}'", cure="Write --pose 60=other.bvh:0.")
-    return _pose(load(Path(found[2])), found[2], int(found[3] or 0), int(found[1]))
+        cure = "Write --pose 60=other.bvh:0, or --pose 60=other.bvh:0:left_arm,right_arm."
+        raise UsageError(expected="FRAME=FILE:FRAME[:JOINTS]", got=f"'{text}'", cure=cure)
+    joints = tuple(name.strip() for name in found[4].split(",") if name.strip()) if found[4] else None
+    return _pose(load(Path(found[2])), found[2], int(found[3] or 0), int(found[1]), joints)
 
 
 def read_constraints(file: Path, unit: float = 1.0) -> tuple[Constraint, ...]:

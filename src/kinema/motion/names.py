@@ -18,6 +18,18 @@ CANON17: tuple[str, ...] = (
     "l_shoulder", "l_elbow", "l_wrist", "r_shoulder", "r_elbow", "r_wrist",
 )  # fmt: skip
 CANON17_PARENTS: tuple[int, ...] = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 8, 11, 12, 8, 14, 15)
+_SIDES = {"left": "l", "right": "r"}
+_LEGS = {f"{name}_leg": (f"{side}_hip", f"{side}_knee", f"{side}_ankle") for name, side in _SIDES.items()}
+_ARMS = {f"{name}_arm": (f"{side}_shoulder", f"{side}_elbow", f"{side}_wrist") for name, side in _SIDES.items()}
+_TORSO = ("spine", "chest", "neck", "head")
+PARTS: dict[str, tuple[str, ...]] = {
+    **_LEGS,
+    "torso": _TORSO,
+    **_ARMS,
+    "lower": tuple(joint for leg in _LEGS.values() for joint in leg),
+    "upper": (*_TORSO, *(joint for arm in _ARMS.values() for joint in arm)),
+}
+"""Canonical joints of each body part that can be named."""
 EXTREMITIES: tuple[str, ...] = ("head_end", "l_hand_end", "r_hand_end", "l_toe", "r_toe")
 """Ends of limbs that many bodies have beside the seventeen: they show how head, hands and feet are rotated."""
 

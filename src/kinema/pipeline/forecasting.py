@@ -14,23 +14,12 @@ from kinema.core.errors import UsageError, unknown_name
 from kinema.motion.constraints.solver import ConstraintResidual
 from kinema.motion.edit import facing, resample, rotate
 from kinema.motion.motion import Motion, concatenate
+from kinema.motion.names import PARTS
 from kinema.motion.retargeting import retarget
 from kinema.pipeline.adapter import Adapter, KnownFrames, own_representation
 from kinema.pipeline.requests import ForecastRequest
 from kinema.representations.base import Representation
 
-_SIDES = {"left": "l", "right": "r"}
-_LEGS = {f"{name}_leg": (f"{side}_hip", f"{side}_knee", f"{side}_ankle") for name, side in _SIDES.items()}
-_ARMS = {f"{name}_arm": (f"{side}_shoulder", f"{side}_elbow", f"{side}_wrist") for name, side in _SIDES.items()}
-_TORSO = ("spine", "chest", "neck", "head")
-PARTS: dict[str, tuple[str, ...]] = {
-    **_LEGS,
-    "torso": _TORSO,
-    **_ARMS,
-    "lower": tuple(joint for leg in _LEGS.values() for joint in leg),
-    "upper": (*_TORSO, *(joint for arm in _ARMS.values() for joint in arm)),
-}
-"""Canonical joints of each body part that can be held."""
 ENDING = 0.2  # seconds that a future stays in the pose that it ends in
 
 

@@ -159,7 +159,8 @@ class ConstraintOptions:
     pin: Annotated[tuple[str, ...], _Many] = ()
     """Put a joint at a position in metres: r_wrist@40=0.3,1.2,0.5, or r_wrist@40-60=... to hold it. Repeatable."""
     pose: Annotated[tuple[str, ...], _Many] = ()
-    """Take the pose of a frame of another file: 60=other.bvh:0. Repeatable."""
+    """Take the pose of a frame of another file: 60=other.bvh:0; of some joints or body parts alone:
+    60=other.bvh:0:left_arm,right_arm. Repeatable."""
     path: str | None = None
     """Where the root is on the floor, frame:x,z: "0:0,0 60:1.5,0.2", or a CSV file of frame,x,z[,heading]."""
     plant: Annotated[tuple[str, ...], _Many] = ()

@@ -169,6 +169,14 @@ def test_a_pose_is_met_and_its_parts_are() -> None:
     assert part.met
     legs = WALK.skeleton.indices(["l_hip", "l_knee"])
     assert torch.allclose(part.motion.rotations[:, legs], WALK.rotations[:, legs], atol=1e-6)
+    named = meet(WALK, [Pose(30, squat, joints=("left_arm", "head"))])
+    arm = WALK.skeleton.indices(["l_shoulder", "l_elbow", "l_wrist", "head"])
+    assert named.met
+    torch.testing.assert_close(named.motion.rotations[30, arm], squat.rotations[0, arm], atol=1e-5, rtol=0)
+    others = [joint for joint in range(len(WALK.skeleton)) if joint not in arm]
+    assert torch.allclose(named.motion.rotations[:, others], WALK.rotations[:, others], atol=1e-6)
+    with pytest.raises(UsageError, match="left_arm"):
+        meet(WALK, [Pose(30, squat, joints=("left_arms",))])
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from kinema.core.errors import UsageError, unknown_name
+from kinema.motion.names import PARTS
 
 if TYPE_CHECKING:
     from kinema.motion.motion import Motion
@@ -183,8 +184,9 @@ class Loop:
 class Pose:
     """A pose at a frame: that of the first frame of `pose`, a clip on any skeleton with canonical names.
 
-    `joints` names the joints that count (a partial pose); None is all of them. With `root` the pelvis also stands where
-    the pose has it; without, only the pose counts and the answer keeps its own place and heading.
+    `joints` names the joints or parts (`names.PARTS`: left_arm ...) that count (a partial pose); None is all. With
+    `root` the pelvis also stands where the pose has it; without, only the pose counts and the answer keeps its own
+    place and heading.
     """
 
     kind: ClassVar[str] = "pose"
@@ -200,8 +202,14 @@ class Pose:
         """Raises UsageError where a joint is unknown or the frame is outside the clip."""
         _check_frames(self, (self.frame,), frames)
         for name in self.joints or ():
-            if name not in skeleton.joints and name not in skeleton.aliases:
-                raise unknown_name("joint", name, [*skeleton.joints, *skeleton.aliases])
+            if not _named(name, skeleton):
+                raise unknown_name("joint or part", name, [*skeleton.joints, *skeleton.aliases, *PARTS])
+
+    def indices(self, skeleton: Skeleton) -> list[int]:
+        """The joints that count."""
+        if self.joints is None:
+            return list(range(len(skeleton)))
+        return skeleton.indices([joint for name in self.joints for joint in _named(name, skeleton)])
 
 
 Constraint = Pin | RootPath | Plant | Ground | Loop | Pose
@@ -226,6 +234,12 @@ def check(constraints: Sequence[Constraint], skeleton: Skeleton, frames: int) ->
                 other, there = demands.setdefault((joint, frame), (each, position))
                 if math.dist(there, position) > SAME:
                     raise _contradiction(other, each)
+
+
+def _named(name: str, skeleton: Skeleton) -> tuple[str, ...]:
+    """A joint by its name, or the joints of a part that the skeleton has."""
+    every = {*skeleton.joints, *skeleton.aliases}
+    return (name,) if name in every else tuple(joint for joint in PARTS.get(name, ()) if joint in every)
 
 
 def _contradiction(first: Constraint, second: Constraint) -> UsageError:

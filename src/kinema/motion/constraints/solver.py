@@ -160,7 +160,7 @@ class _Work:
     def pose(self, each: Pose) -> None:
         """Rotates the joints towards the pose's."""
         wanted = _wanted(each, self.skeleton).expand(*self.plain.batch_shape)
-        joints = list(range(len(self.skeleton))) if each.joints is None else self.skeleton.indices(each.joints)
+        joints = each.indices(self.skeleton)
         if not each.root:  # the pose alone: as the answer faces, where it stands
             here = self.plain[each.frame : each.frame + 1]
             wanted = rotate(wanted, facing(here)[..., 0] - facing(wanted)[..., 0])
@@ -463,8 +463,7 @@ def _left(each: Constraint, before: Motion, after: Motion, there: Tensor) -> tup
     if isinstance(each, Loop):
         first, last = (without_travel(part).points().positions for part in (after[:1], after[-1:]))
         return every, float((first - last).norm(dim=-1).amax())
-    joints = every if each.joints is None else after.skeleton.indices(each.joints)
-    wanted = _wanted(each, after.skeleton)
+    joints, wanted = each.indices(after.skeleton), _wanted(each, after.skeleton)
     same = (
         after.rotations[..., each.frame, :, :, :][..., joints, :, :],
         wanted.rotations[..., 0, :, :, :][..., joints, :, :],
