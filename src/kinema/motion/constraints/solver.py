@@ -122,7 +122,8 @@ class _Work:
         self.touched = torch.zeros(plain.frames, dtype=torch.bool)
         self.slack: dict[int, float] = {}  # by goal: how far the hips may still follow it, metres
         positions = plain.points().positions
-        self.liveliness = max(_CALM, float(_jerk(positions, plain.fps))) if plain.frames > 3 else _CALM
+        jerks = positions.diff(n=3, dim=-3).norm(dim=-1).flatten(0, -2).mean(0) * plain.fps**3
+        self.jerks = jerks if plain.frames > 3 else torch.zeros(len(plain.skeleton))
 
     def motion(self) -> Motion:
         """The clip; frames that nothing touched are the plain ones, bit for bit."""
@@ -150,8 +151,11 @@ class _Work:
                     got=f"frame {at_fixed[0]}, which is a key and has the joint {100 * largest:.1f} cm elsewhere",
                     cure="Leave that frame out of the constraint, or out of the keys.",
                 )
-        # The jerk of the curve, some 24 d / r^3, is to stay below that of the motion itself.
-        seconds = min(max((24 * float(size.amax()) / (0.4 * self.liveliness)) ** (1 / 3), _REACH[0]), _REACH[1])
+        # The jerk of the curve, some 24 d / r^3, is to stay below that of the body, and of the joint that it moves.
+        calm = float(self.jerks.mean())
+        if isinstance(what, Pin | Plant):
+            calm = min(calm, float(self.jerks[self.skeleton.index(what.joint)]))
+        seconds = min(max((24 * float(size.amax()) / (0.4 * max(calm, _CALM))) ** (1 / 3), _REACH[0]), _REACH[1])
         reach = max(2, round(seconds * self.plain.fps))
         share = spread(self.plain.frames, frames, reach, self.fixed, lasting=lasting)
         self.touched |= share.abs().amax(-1) > 0
