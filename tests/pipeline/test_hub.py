@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -42,6 +43,13 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         def upload_folder(self, *, repo_id: str, folder_path: str, revision: str | None) -> None:
             assert revision is None
             shutil.copytree(folder_path, server / repo_id, dirs_exist_ok=True)
+
+        def model_info(self, name: str, *, revision: str | None, files_metadata: bool) -> Any:
+            assert files_metadata
+            files = [path for path in (server / name).iterdir() if not path.name.startswith(".")]
+            return SimpleNamespace(
+                siblings=[SimpleNamespace(rfilename=path.name, size=path.stat().st_size) for path in files]
+            )
 
     def download(name: str, *, revision: str | None, allow_patterns: list[str]) -> str:
         if not (server / name).is_dir():
@@ -83,6 +91,21 @@ def test_there_and_back_again(trained: Path, hub: Path, tmp_path: Path) -> None:
     assert not (fetched("hub:me/walker@main") / "run_me.py").exists()
     back = pull("hub:me/walker", tmp_path / "back")
     assert {file.name for file in back.iterdir()} == FILES
+
+
+def test_sizes_are_known_before_anything_is_downloaded(trained: Path, hub: Path, tmp_path: Path) -> None:
+    push(trained, "hub:me/mine")
+    with (hub / "me" / "mine" / "optimizer.bin").open("wb") as other:  # is not fetched, whatever its size
+        other.truncate(30_000_000_000)
+    pull("hub:me/mine", tmp_path / "small")
+    weights = hub / "me" / "mine" / "model.safetensors"
+    shutil.rmtree(tmp_path / "cache")
+    with weights.open("r+b") as file:
+        file.truncate(17_000_000_000)  # a sparse file
+    with pytest.raises(CheckpointError, match=r"got model.safetensors of 17,000 MB\. Nothing was downloaded"):
+        pull("hub:me/mine", tmp_path / "large")
+    assert not (tmp_path / "cache").exists()
+    assert not (tmp_path / "large").exists()
 
 
 def test_the_card_of_a_shipped_model_goes_with_it(tmp_path: Path) -> None:

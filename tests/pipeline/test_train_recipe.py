@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+import shutil
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,13 +13,17 @@ from typing import Any, Self
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from kinema.core.atomic import temporary_prefix
-from kinema.core.errors import CheckpointError, MissingDataError, UsageError
+from kinema.core.constants import VERSION
+from kinema.core.errors import CheckpointError, KinemaWarning, MissingDataError, UsageError
 from kinema.core.lock import hold
 from kinema.core.query import Batch, Query
-from kinema.data.synthetic import Synthetic
+from kinema.data.sources.folder import Folder
+from kinema.data.synthetic import Synthetic, perform
+from kinema.io.formats import save
 from kinema.models.base import FeatureShape, Model, repeat_samples
 from kinema.pipeline.checkpoints.checkpoint import load_model
 from kinema.pipeline.train import Means, pick_device, train
@@ -126,6 +134,65 @@ def test_resuming_with_other_data(
     with pytest.raises(CheckpointError, match=says) as caught:
         train(plan, tmp_path / "run", resume=True, means=CPU)
     three_parts(caught.value)
+
+
+def test_resuming_on_data_that_have_moved_changed_or_gone(tmp_path: Path) -> None:
+    """Another folder is the same run if the files are the same; other files under the same names are refused."""
+    plan = small().with_data(str(_takes(tmp_path / "a", seconds=8.0)))
+    train(plan, tmp_path / "run", means=CPU)
+    before = (tmp_path / "run" / "config.json").read_bytes()
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    train(small().with_data(str(tmp_path / "b")), tmp_path / "run", resume=True, means=CPU)
+    assert (tmp_path / "run" / "config.json").read_bytes() == before
+    other = small().with_data(str(_takes(tmp_path / "c", seconds=9.0)))
+    with pytest.raises(CheckpointError, match=r"\d+ frames\); got \d+ frames under the same names") as caught:
+        train(other, tmp_path / "run", resume=True, means=CPU)
+    three_parts(caught.value)
+    shutil.rmtree(tmp_path / "a")
+    with pytest.raises(MissingDataError, match="which does not exist") as gone:
+        train(replace(plan, source=Folder(str(tmp_path / "a"))), tmp_path / "run", resume=True, means=CPU)
+    three_parts(gone.value)
+    assert (tmp_path / "run" / "config.json").read_bytes() == before
+
+
+def _takes(folder: Path, *, seconds: float) -> Path:
+    save(perform("walk", seconds=seconds, fps=30.0, seed=3), folder / "walk.npz")
+    return folder
+
+
+def test_resuming_with_another_version_is_said(tmp_path: Path) -> None:
+    train(small(), tmp_path / "run", means=CPU)
+    config = tmp_path / "run" / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "kinema": "0.0.1"}))
+    with pytest.warns(KinemaWarning, match=rf"started with kinema 0.0.1, this is {VERSION}"):
+        train(small(), tmp_path / "run", resume=True, means=CPU)
+
+
+@pytest.mark.parametrize("part", ["weights.", "average.", "optim.train."])
+def test_resuming_with_tensors_of_another_shape(tmp_path: Path, part: str) -> None:
+    plan = small().with_value("stages.model.ema", "0.9")
+    train(plan, tmp_path / "run", means=CPU)
+    file = RunFolder(tmp_path / "run").file("state")
+    tensors = load_file(file)
+    name = next(name for name, value in tensors.items() if name.startswith(part[:6]) and value.dim() == 2)
+    save_file({**tensors, name: tensors[name][:, :-1].contiguous()}, file)
+    with pytest.raises(CheckpointError, match=r"got .*(shape|size).*Start a new run") as caught:
+        train(plan, tmp_path / "run", resume=True, means=CPU)
+    three_parts(caught.value)
+
+
+def test_a_clock_that_goes_back_changes_no_weight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(small(), tmp_path / "a", means=CPU)
+    back = itertools.count(0.0, -3600.0)
+    for name in ("time", "perf_counter", "monotonic"):
+        monkeypatch.setattr(time, name, lambda: next(back))
+    train(small(), tmp_path / "b", means=CPU)
+    one, other = (load_file(RunFolder(tmp_path / name).file()) for name in "ab")
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+    rates = [
+        json.loads(line).get("steps_per_second") for line in (tmp_path / "b" / "log.jsonl").read_text().splitlines()
+    ]
+    assert all(rate is None or rate == 0 for rate in rates)
 
 
 def test_resuming_a_finished_run_changes_nothing(tmp_path: Path) -> None:

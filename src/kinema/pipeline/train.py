@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 
 import torch
 
-from kinema.core.errors import CheckpointError, MissingDataError, UsageError
+from kinema.core.constants import VERSION
+from kinema.core.errors import CheckpointError, KinemaWarning, MissingDataError, UsageError
 from kinema.core.lock import hold
 from kinema.data.augment import Augment
 from kinema.data.loader import Loader
@@ -83,6 +85,7 @@ def train(
         begun = given.about(recipe) if given else _begun(folders)
         ground = _Ground(recipe, means, process, given, begun)
         if resume:
+            _tell_version(folders)
             ground.check_against(folders)
         first = [stage.name for stage in recipe.stages].index(begun["stage"]) if begun else 0
         earlier = ground.scaffold(recipe.stages[:first])
@@ -133,6 +136,9 @@ class _Ground:
             if facts["trained_on"] != sorted(self.trained_on):
                 found = len(self.windows["train"].identities)
                 raise _other(folder, "recordings", f"{len(facts['trained_on'])} of them", f"{found} others")
+            was, now = _frames_of(facts), len(self.windows["train"].features)
+            if was not in (None, now):  # another folder, whose files have the same names
+                raise _other(folder, "recordings", f"{was} frames", f"{now} frames under the same names")
 
     @property
     def trained_on(self) -> frozenset[str]:
@@ -302,6 +308,21 @@ def _has_clips(source: Source) -> bool:
 
 def _counts(loader: Loader, windows: WindowSet) -> dict[str, int]:
     return {"clips": len(windows.clips), "frames": len(windows.features), "windows": len(loader)}
+
+
+def _frames_of(facts: Mapping[str, Any]) -> int | None:
+    """How many frames a run was trained on; None in a folder that does not say it."""
+    counts = facts.get("data", {})
+    return counts.get("train", {}).get("frames") if isinstance(counts, dict) else None
+
+
+def _tell_version(folders: Mapping[str, RunFolder]) -> None:
+    """A KinemaWarning where another version of kinema started the run."""
+    for version in {str(folder.facts()["kinema"]) for folder in folders.values() if folder.exists()} - {VERSION}:
+        note = (
+            f"the run was started with kinema {version[:40]}, this is {VERSION}: the result may differ from a whole run"
+        )
+        warnings.warn(note, KinemaWarning, stacklevel=3)
 
 
 def _other(folder: RunFolder, what: str, was: str, now: str) -> CheckpointError:

@@ -209,10 +209,15 @@ class _Fit:
         state = {name: value.to(self.device) for name, value in self.model.renamed(self.job.folder.state()).items()}
         try:
             self.model.load_state_dict(_below(state, "weights."))
-            self.average.tensors = _below(state, "average.")
+            averages = _below(state, "average.")
+            for name, tensor in averages.items():
+                _fits(f"average.{name}", tensor, self.average.tensors[name])
+            self.average.tensors = averages
             for phase, optimizer in self.optimizers.items():
                 for name, parameter in self._named(phase):
                     if moments := _below(state, f"optim.{phase}.{name}:"):
+                        for moment, tensor in moments.items():
+                            _fits(f"optim.{phase}.{name}:{moment}", tensor, parameter)
                         optimizer.state[parameter] = moments
         except (RuntimeError, KeyError) as error:
             raise CheckpointError(
@@ -242,7 +247,13 @@ class _Fit:
         first, then = self._since or (step, time.perf_counter())
         now = time.perf_counter()
         self._since = (step, now)
-        return round((step - first) / max(now - then, 1e-9), 3)
+        return round((step - first) / (now - then), 3) if now > then else 0.0
+
+
+def _fits(name: str, tensor: Tensor, like: Tensor) -> None:
+    """Raises RuntimeError, as torch does for weights, where a tensor of the state has another shape than its weight."""
+    if tensor.shape != like.shape and tensor.numel() != 1:  # optimisers count steps in one number
+        raise RuntimeError(f"{name} of shape {tuple(tensor.shape)}, not {tuple(like.shape)}")
 
 
 def _shares(phases: Sequence[Phase]) -> dict[str, slice]:

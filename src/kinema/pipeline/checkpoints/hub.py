@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ from kinema.training.checkpoint import CONFIG, RunFolder
 PREFIX = "hub:"
 CARD = "README.md"
 _WEIGHTS = "model.safetensors"
+_LARGEST = (("*.safetensors", 16_000), (CONFIG, 64), (CARD, 4))
+"""What is fetched, and how many megabytes a file may have."""
+_MOST = 20_000  # megabytes of a whole model
 
 
 def push(folder: Path, target: str, *, private: bool = False) -> str:
@@ -73,10 +77,11 @@ def fetched(source: str) -> Path:
     """The folder of a repository in the hub's cache, downloaded if necessary.
 
     Raises UsageError for an invalid name or without huggingface_hub, MissingDataError if the download fails,
-    CheckpointError for files that are links to elsewhere or too large.
+    CheckpointError for files that are too large, before they are downloaded, or links to elsewhere.
     """
     name, revision = _repository(source)
     hub = _hub()
+    _check_sizes(hub, name, revision)
     try:
         folder = Path(hub.snapshot_download(name, revision=revision, allow_patterns=[CONFIG, "*.safetensors", CARD]))
     except Exception as error:  # the client's errors have no common base
@@ -88,6 +93,31 @@ def fetched(source: str) -> Path:
     return _own_files(folder)
 
 
+def _check_sizes(hub: Any, name: str, revision: str | None) -> None:
+    """Raises CheckpointError where a file that would be downloaded is too large; sizes are asked of the hub first.
+
+    Without an answer (no network, and the model in the cache) what the download gives is checked afterwards.
+    """
+    try:
+        files = hub.HfApi().model_info(name, revision=revision, files_metadata=True).siblings or ()
+    except Exception:  # noqa: BLE001 - the client's errors have no common base; the download says what is wrong
+        return
+    total = 0
+    for file in files:
+        largest = next((most for pattern, most in _LARGEST if fnmatch(file.rfilename, pattern)), None)
+        size = int(file.size or 0)
+        if largest is None:
+            continue  # not downloaded
+        total += size
+        if size > largest * 1_000_000 or total > _MOST * 1_000_000:
+            one = size > largest * 1_000_000
+            raise CheckpointError(
+                expected=f"files of at most {largest:,} MB each and {_MOST:,} MB together in {name}",
+                got=f"{file.rfilename} of {size / 1e6:,.0f} MB" if one else f"{total / 1e6:,.0f} MB",
+                cure="Nothing was downloaded. Take a smaller model, or copy this one by hand and name its folder.",
+            )
+
+
 def _own_files(folder: Path) -> Path:
     """The folder. Raises CheckpointError where a model's file is no regular file of it, or too large.
 
@@ -96,7 +126,7 @@ def _own_files(folder: Path) -> Path:
     inside = [folder.resolve()]
     if folder.parent.name == "snapshots":
         inside.append((folder.parent.parent / "blobs").resolve())
-    for name, largest in (("*.safetensors", 16_000), (CONFIG, 64), (CARD, 4)):
+    for name, largest in _LARGEST:
         for file in folder.glob(name):
             real = file.resolve()
             if not real.is_file() or real.parent not in inside or real.stat().st_size > largest * 1_000_000:
