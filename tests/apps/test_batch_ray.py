@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from test_batch import Doubling
@@ -37,6 +39,37 @@ def test_no_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="a Ray cluster at auto") as caught:
         list(run_job(Doubling(), pieces, tmp_path / "out", OnRay(1)))
     assert "ray start --head" in caught.value.cure
+
+
+def test_what_starts_or_joins_a_cluster_stays_on_loopback_and_reports_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every `ray start` that we print or document; and kinema starts no cluster itself."""
+    given: dict[str, object] = {}
+
+    def init(**options: object) -> None:
+        given.update(options, usage=os.environ.get("RAY_USAGE_STATS_ENABLED"))
+        raise ConnectionError("none")
+
+    ray = SimpleNamespace(is_initialized=lambda: False, init=init)
+    monkeypatch.setattr("kinema.apps.batch.workers.require", lambda *_: ray)
+    monkeypatch.delenv("RAY_USAGE_STATS_ENABLED", raising=False)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    write_text(tmp_path / "in/a.txt", "one")
+    pieces = pieces_in(tmp_path / "in", tmp_path / "out", patterns=["*.txt"])
+    with pytest.raises(UsageError) as caught:
+        list(run_job(Doubling(), pieces, tmp_path / "out", OnRay(1)))
+    assert given["address"] == "auto"  # joins a cluster, and never starts one
+    assert given["usage"] == "0"
+    root = Path(__file__).parents[2]
+    pages = [caught.value.cure, *(path.read_text() for path in (root / "docs").rglob("*.md"))]
+    commands = [line for page in pages for line in re.findall(r"ray start [^`#\n]*", page)]
+    assert len(commands) > 2
+    for command in commands:
+        assert "--disable-usage-stats" in command, command
+        if "--head" in command:
+            assert re.search(r"--node-ip-address (127\.0\.0\.1|10\.)", command), command  # Ray's own is every interface
+    assert "127.0.0.1" in caught.value.cure
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cyclopts import CycloptsError
 
 from command import run
-from kinema.core.errors import KinemaWarning
+from kinema.apps.cli import app
+from kinema.core.errors import KinemaError, KinemaWarning
 
+VERBS = tuple(name for name in app if not name.startswith("-"))
+_END = re.compile(
+    r"[`;,()>\"]|\.(?=\s|$)|: |\s(?:or|and|first|then|for|prints?|lists?|writes?|wrote|where|in|to)\b(?! [A-Z.]*$)"
+)
 CASES = Path(__file__).parent / "cases"
 SOURCES = Path(__file__).parents[2] / "src" / "kinema"
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+(?!\w)")
@@ -90,3 +96,43 @@ def test_every_option_that_a_reader_names_is_one_of_the_command_line(capsys: pyt
                 named |= dict.fromkeys(_OPTION.findall(node.value), path.name)
     assert {"--source-fps", "--unit", "--up", "--source-skeleton", "--picture"} <= set(named)
     assert not {option: where for option, where in named.items() if option not in known}
+
+
+def commands() -> dict[str, str]:
+    """Every command in the text of a cure, with the file where it stands; what is filled in is X."""
+    found: dict[str, str] = {}
+    for path in sorted(SOURCES.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            named = isinstance(node, ast.Assign) and any(
+                getattr(one, "id", "").startswith("cure") for one in node.targets
+            )
+            if not named and not (isinstance(node, ast.keyword) and node.arg == "cure"):
+                continue
+            inner = [part for whole in ast.walk(node) if isinstance(whole, ast.JoinedStr) for part in whole.values]
+            for part in ast.walk(node):
+                if part in inner:
+                    continue
+                text = part.value if isinstance(part, ast.Constant) else ""
+                if isinstance(part, ast.JoinedStr):
+                    text = "".join(str(one.value) if isinstance(one, ast.Constant) else "X" for one in part.values)
+                for match in re.finditer(rf"kinema (?:{'|'.join(VERBS)})\b", str(text)):
+                    words = str(text)[match.start() :]
+                    end = _END.search(words, len(match[0]))
+                    found[words[: end.start() if end else None].strip()] = path.name
+    return found
+
+
+def test_every_command_that_a_cure_names_is_one_of_the_command_line() -> None:
+    """It parses with the options and the arguments that it has; a verb alone is a pointer to it."""
+    every = commands()
+    assert len(every) > 25
+    wrong: list[str] = []
+    for command, where in every.items():
+        words = command.split()[1:]
+        if len(words) == 1:
+            continue
+        try:
+            app.parse_args(words, print_error=False, exit_on_error=False)
+        except (CycloptsError, KinemaError) as error:
+            wrong.append(f"{where}: {command}: {' '.join(str(error).split())[:120]}")
+    assert not wrong

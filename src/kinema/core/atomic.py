@@ -20,6 +20,7 @@ from kinema.core.errors import KinemaError, UsageError
 
 _inputs: set[str] | None = None
 _overwrite = False
+_unfinished: set[Path] = set()
 
 
 @contextlib.contextmanager
@@ -80,6 +81,7 @@ def atomic_path(target: Path | str) -> Generator[Path]:
     except OSError as error:
         raise cannot_write(target, error) from error
     beside = Path(name)
+    _unfinished.add(beside)
     try:
         yield beside
         if special:
@@ -97,6 +99,14 @@ def atomic_path(target: Path | str) -> Generator[Path]:
         raise cannot_write(target, error) from error
     finally:
         beside.unlink(missing_ok=True)
+        _unfinished.discard(beside)
+
+
+def remove_unfinished() -> None:
+    """Remove the files that are half written, before the process leaves without its clean-ups."""
+    for file in list(_unfinished):
+        with contextlib.suppress(OSError):
+            file.unlink(missing_ok=True)
 
 
 def temporary_prefix(name: str) -> str:

@@ -12,7 +12,9 @@ import pytest
 
 from command import run
 from kinema.core.errors import KinemaWarning
+from kinema.data.synthetic import perform
 from kinema.io.formats import load, save
+from kinema.pipeline.open import WEIGHTS
 
 CASES = Path(__file__).parents[2] / "io" / "cases"
 Captured = pytest.CaptureFixture[str]
@@ -85,6 +87,21 @@ def test_misuse_touches_nothing(
     assert says in capsys.readouterr().err
     assert not Path("out").exists()
     assert run("convert", "takes", "out", "--format", "docx") == 2
+
+
+def test_what_is_written_names_no_place_of_this_machine(tmp_path: Path) -> None:
+    """The model and the text of an error: all relative to the report."""
+    save(perform("walk", seconds=2.0, fps=30.0, seed=3), tmp_path / "takes" / "a.bvh")
+    shutil.copy(tmp_path / "takes" / "a.bvh", tmp_path / "takes" / "b.bvh")
+    (tmp_path / "takes" / "b.bvh").chmod(0)
+    (tmp_path / "takes" / "bad.bvh").write_text("HIERARCHY\nnonsense")
+    shutil.copytree(WEIGHTS / "simlpe-cmu", tmp_path / "model")
+    out = tmp_path / "out"
+    run("forecast", tmp_path / "takes", "--model", tmp_path / "model", "-o", out, "--seconds", "0.2")
+    for name in ("kinema-report.json", "kinema-ledger.jsonl"):
+        assert (out / name).read_text().strip()
+        assert str(tmp_path) not in (out / name).read_text()
+    assert json.loads((out / "kinema-report.json").read_text())["work"]["model"] == "../model"
 
 
 def test_a_folder_of_all_formats(takes: Path, tmp_path: Path, capsys: Captured) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import re
+import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +30,45 @@ sys.meta_path.insert(0, Watch())
 from kinema.apps.cli import main
 main(sys.argv[1:])
 """
+
+
+# Says when a model begins to answer, which takes minutes: 1,500 samples.
+BUSY = """
+import os, runpy, sys
+from kinema.models.smrnet.model import SMRNet
+
+predict = SMRNet.predict
+
+def busy(*given, **options):
+    os.write(2, b"<busy>")
+    while True:
+        try:
+            return predict(*given, **options)
+        except KeyboardInterrupt:
+            if "lost" not in os.environ["KINEMA_TEST_INTERRUPT"]:
+                raise  # else as a library that swallows it
+
+SMRNet.predict = busy
+sys.argv[0] = "kinema"
+runpy.run_module("kinema", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("interrupt", ["heard", "lost"])
+def test_an_interrupt_ends_a_long_answer_and_leaves_nothing(
+    tmp_path: Path, interrupt: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KINEMA_TEST_INTERRUPT", interrupt)
+    words = ["forecast", "sample:walk", "--model", "smrnet", "--samples", "1500", "-o", "out.npz"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", BUSY, *words], cwd=tmp_path, stderr=pipe, text=True) as child:
+        assert child.stderr is not None
+        told = child.stderr.read(6)
+        child.send_signal(signal.SIGINT)
+        told += child.communicate(timeout=60)[1]  # where it hangs
+    assert told == "<busy>kinema: interrupted\n"
+    assert child.returncode == 130
+    assert not list(tmp_path.iterdir())
 
 
 class Terminal(io.StringIO):

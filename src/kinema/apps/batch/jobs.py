@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -205,12 +206,33 @@ def report_of(work: Work, outcomes: Sequence[Outcome], seconds: float, out: Path
             "status": one.status,
             "files": [near(path) for path in one.files],
             "seconds": one.seconds,
-            **({"facts": dict(one.facts)} if one.facts else {}),
-            **({"error": dict(one.error)} if one.error else {}),
+            **({"facts": _placed(one.facts, start)} if one.facts else {}),
+            **({"error": _placed(one.error, start)} if one.error else {}),
         }
         for one in sorted(outcomes, key=lambda one: str(one.piece.source))
     ]
-    return {**count, "seconds": round(seconds, 3), "kinema": VERSION, "work": dict(work.stamp()), "files": rows}
+    done = _placed(work.stamp(), start)
+    return {**count, "seconds": round(seconds, 3), "kinema": VERSION, "work": done, "files": rows}
+
+
+_ABSOLUTE = re.compile(r"(?<![\w./~:-])/[^\s'\",;()]+")
+
+
+def _placed(part: Any, start: Path) -> Any:
+    """JSON data whose texts name files relative to a folder: a report may be passed on, places of this machine not."""
+
+    def near(found: re.Match[str]) -> str:
+        path = Path(found[0])
+        known = len(path.parts) > 2 and Path(*path.parts[:2]).is_dir()
+        return Path(os.path.relpath(path, start)).as_posix() if known else found[0]
+
+    if isinstance(part, str):
+        return _ABSOLUTE.sub(near, part)
+    if isinstance(part, Mapping):
+        return {key: _placed(value, start) for key, value in cast("Mapping[str, Any]", part).items()}
+    if isinstance(part, list | tuple):
+        return [_placed(value, start) for value in cast("Sequence[Any]", part)]
+    return part
 
 
 @dataclass
@@ -243,7 +265,7 @@ class _Ledger:
         root = self.out.resolve()
         names = {str(path.resolve().relative_to(root)): _size(path) for path in outcome.files}
         row = {"target": str(outcome.piece.target.relative_to(root)), "stamp": stamp, "files": names}
-        self.file.write(json.dumps({**row, "facts": dict(outcome.facts)}) + "\n")
+        self.file.write(json.dumps({**row, "facts": _placed(outcome.facts, root)}) + "\n")
         self.file.flush()
         os.fsync(self.file.fileno())
 

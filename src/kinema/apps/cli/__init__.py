@@ -6,17 +6,26 @@ missing, 4 a check failed, 130 interrupted.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import NoReturn
 
 from cyclopts import App, CycloptsError
 
 from kinema.apps.cli.console import note, shown_while_working
-from kinema.core.atomic import inputs_kept
+from kinema.core.atomic import inputs_kept, remove_unfinished
 from kinema.core.budget import allow
 from kinema.core.constants import VERSION
 from kinema.core.errors import KinemaError, KinemaWarning, UsageError
+
+_END_BY_THEMSELVES = ("train", "studio", "view", "serve", "mcp")
+_PATIENCE = 1.5  # seconds
 
 
 def _misused(error: CycloptsError) -> str:
@@ -68,6 +77,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
     warnings.simplefilter("always", KinemaWarning)
     warnings.formatwarning = _format_warning
+    if arguments is None:
+        _answer_interrupts(sys.argv[1:2])
     try:
         words = _with_samples(_renamed(sys.argv[1:] if arguments is None else arguments, note))
         words = _budgeted(words)
@@ -81,11 +92,52 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("kinema: interrupted", file=sys.stderr)
-        sys.exit(130)
+        leave_interrupted(at_once=arguments is None)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    if result == 130:
+        leave_interrupted(at_once=arguments is None)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _answer_interrupts(command: Sequence[str]) -> None:
+    """End within two seconds of Ctrl-C, also where the interrupt gets lost or the end of the work takes long.
+
+    Libraries swallow an interrupt now and then, mostly while they are imported. Commands that save something at their
+    end, and servers, are left alone.
+    """
+    given = signal.getsignal(signal.SIGINT)
+    if not command or command[0] in _END_BY_THEMSELVES or given is not signal.default_int_handler:
+        return
+
+    def give_up() -> None:
+        remove_unfinished()
+        with contextlib.suppress(OSError):
+            os.write(2, b"kinema: interrupted\n")
+        os._exit(130)
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        timer = threading.Timer(_PATIENCE, give_up)
+        timer.daemon = True
+        timer.start()
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, interrupt)
+
+
+def leave_interrupted(*, at_once: bool) -> NoReturn:
+    """Leave with exit code 130; `at_once`: without taking the interpreter apart, which may take seconds after torch.
+
+    Python would also end by the signal itself, and not with 130, where the interrupt met an import. Files and folders
+    of a command are in order by then: each has cleaned up on the way here.
+    """
+    if at_once:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(130)
+    sys.exit(130)
 
 
 def _format_warning(
