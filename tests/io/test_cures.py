@@ -15,9 +15,8 @@ from kinema.apps.cli import app
 from kinema.core.errors import KinemaError, KinemaWarning
 
 VERBS = tuple(name for name in app if not name.startswith("-"))
-_END = re.compile(
-    r"[`;,()>\"]|\.(?=\s|$)|: |\s(?:or|and|first|then|for|prints?|lists?|writes?|wrote|where|in|to)\b(?! [A-Z.]*$)"
-)
+# Where a command ends in a sentence.
+_END = re.compile(r"[`;()>\"]|[.,](?=\s|$)|: |\s(?:or|and|first|then|for|prints?|lists?|writes?|wrote|where|in|to)\b")
 CASES = Path(__file__).parent / "cases"
 SOURCES = Path(__file__).parents[2] / "src" / "kinema"
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+(?!\w)")
@@ -103,9 +102,8 @@ def commands() -> dict[str, str]:
     found: dict[str, str] = {}
     for path in sorted(SOURCES.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
-            named = isinstance(node, ast.Assign) and any(
-                getattr(one, "id", "").startswith("cure") for one in node.targets
-            )
+            targets = node.targets if isinstance(node, ast.Assign) else ()
+            named = any(getattr(one, "id", "") in ("cure", "_CURE", "_ORIGIN") for one in targets)
             if not named and not (isinstance(node, ast.keyword) and node.arg == "cure"):
                 continue
             inner = [part for whole in ast.walk(node) if isinstance(whole, ast.JoinedStr) for part in whole.values]

@@ -60,7 +60,7 @@ def model_folder(name: str | Path) -> Path | None:
         raise MissingDataError(
             expected=f"a run folder with config.json and model.safetensors at {folder}",
             got="a folder without them",
-            cure="Name a folder that `kinema train --out` wrote, or a model of `kinema models`.",
+            cure="Name a folder that `kinema train` wrote, or a model of `kinema models`.",
         )
     raise unknown_name("model, method or run folder", str(name), (*METHODS, *BASELINES, *shipped_models()))
 

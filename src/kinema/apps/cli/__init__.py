@@ -108,7 +108,8 @@ def _answer_interrupts(command: Sequence[str]) -> None:
     end, and servers, are left alone.
     """
     given = signal.getsignal(signal.SIGINT)
-    if not command or command[0] in _END_BY_THEMSELVES or given is not signal.default_int_handler:
+    ours = threading.current_thread() is threading.main_thread() and given is signal.default_int_handler
+    if not command or command[0] in _END_BY_THEMSELVES or not ours:
         return
 
     def give_up() -> None:

@@ -129,7 +129,7 @@ def read_recipe(name: str, data: Path | None, *, tiny: bool) -> Recipe:
             raise UsageError(
                 expected=f"a recipe in {file}",
                 got=str(error),
-                cure="Write one: kinema recipes simlpe > my.json, then kinema train my.json.",
+                cure="Write one: kinema recipes simlpe > my.json, then kinema train my.json --out run.",
             ) from error
     else:
         found = recipe(name)

@@ -41,7 +41,10 @@ TRAIN: tuple[str, ...] = (
 )  # fmt: skip
 TEST: tuple[str, ...] = ("Transitions_mocap", "SSM_synced", "HumanEva", "MPI_HDM05", "SFU", "MPI_mosh")
 _LISTS: dict[Split, tuple[str, ...]] = {"train": TRAIN, "val": (), "test": TEST}
-_ORIGIN = "Build it from AMASS (amass.is.tue.mpg.de, non-commercial) and your SMPL-H model: kinema data amass-joints."
+_ORIGIN = (
+    "Build it from AMASS (amass.is.tue.mpg.de, non-commercial) and your SMPL-H model: "
+    "kinema data amass-joints AMASS --model SMPLH -o joints.h5."
+)
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,12 @@ class AmassJoints:
 
 
 def _damaged(where: str, expected: str, got: str) -> FormatError:
-    return FormatError(where=where, expected=expected, got=got, cure="Build the file again: kinema data amass-joints.")
+    return FormatError(
+        where=where,
+        expected=expected,
+        got=got,
+        cure="Build the file again: kinema data amass-joints AMASS --model SMPLH -o joints.h5.",
+    )
 
 
 _KEPT = (0.1, 0.9)  # what the release keeps of every recording

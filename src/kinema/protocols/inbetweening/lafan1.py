@@ -118,7 +118,10 @@ def recording(path: Path) -> Motion:
         )
     if abs(motion.fps - RATE) > 0.1:
         raise FormatError(
-            where=path.name, expected="30 frames per second", got=f"{motion.fps:g}", cure="Run kinema convert --fps 30."
+            where=path.name,
+            expected="30 frames per second",
+            got=f"{motion.fps:g}",
+            cure="Run kinema convert FILE OUT.bvh --fps 30.",
         )
     return motion
 

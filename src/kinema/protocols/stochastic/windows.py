@@ -70,7 +70,7 @@ class FutureWindows:
             raise KinemaError(
                 expected=f"a test recording of more than {length} frames",
                 got="none",
-                cure="Run `kinema data check` to find files that are cut short.",
+                cure="Find files that are cut short: kinema data check amass, or h36m-positions, humaneva-positions.",
             )
         groups = tuple(dict.fromkeys(str(take.action) for take in kept))
         positions = torch.cat([take.positions for take in kept])
