@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from kinema.apps.demo import between, words
+from kinema.apps.demo import between, met, words
 from kinema.apps.demo.part import Cast, DemoScores
 from kinema.data.synthetic import perform
 from kinema.motion.damage import find_damage
@@ -68,3 +68,17 @@ def test_scores_are_written_as_they_are() -> None:
     table = DemoScores({"a": {"x": 1.25, "y": float("nan")}}, "what", 1).table()
     assert table.rows == [("a", "1.2", "-")]
     assert list(table.columns) == ["", "x", "y"]
+
+
+def test_the_panels_of_constraints_meet_them_and_say_so() -> None:
+    part = met.constrained()
+    assert [panel.title for panel in part.section.panels] == ["reach", "path", "loop"]
+    assert part.scores is not None
+    for name, row in part.scores.rows.items():
+        assert row["left, mm"] < 0.1, name
+        assert row["moved, cm"] > 1, name
+    assert [note.text.split(":")[0] for note in part.section.notes] == ["reach", "reach", "path", "loop"]
+    assert all(": met;" in note.text for note in part.section.notes)
+    reach = part.section.panels[0].layers[1].points
+    wrist, head = reach.skeleton.indices(("r_wrist", "head"))
+    assert float(reach.positions[72, wrist, 1] - reach.positions[72, head, 1]) > 0.1

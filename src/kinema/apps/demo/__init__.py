@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kinema.apps.demo.ahead import BASELINE, ONE_BEST, many_futures, one_best
 from kinema.apps.demo.between import in_between, repaired
+from kinema.apps.demo.met import constrained
 from kinema.apps.demo.part import Cast, DemoPart, DemoScores
 from kinema.apps.demo.words import generated
 from kinema.core.atomic import atomic_path, write_text
@@ -64,6 +65,8 @@ def demo(
     parts = [many_futures(cast, seed), best]
     say("filling gaps, repairing damage")
     parts += [in_between(cast, seed), repaired(cast, seed)]
+    say("meeting constraints")
+    parts.append(constrained())
     say("generating motion from actions")
     parts.append(generated(cast, seed))
     say("drawing")
