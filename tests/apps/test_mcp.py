@@ -83,7 +83,7 @@ def test_every_tool_works_on_files(folder: Path) -> None:
         ("forecast", walk | {"out": "next.bvh", "seconds": 0.4, "constraints": [pin]}),
         ("forecast", walk | {"out": "f.npz", "seconds": 0.2, "samples": 2, "model": "constant-velocity"}),
         ("inbetween", walk | {"out": "new/filled.bvh", "keys": [0, 10, 29], "model": "squad"}),
-        ("inbetween", walk | {"second": "walk.bvh", "frames": 10, "align": True, "out": "two.bvh", "model": "linear"}),
+        ("inbetween", walk | {"second": "walk.bvh", "frames": 10, "align": True, "out": "two.bvh", "model": "hold"}),
         ("upsample", walk | {"out": "slow.bvh", "rate": 2.0, "model": "linear"}),
         ("repair", walk | {"out": "whole.bvh", "frames": [4, 5], "model": "squad"}),
         (

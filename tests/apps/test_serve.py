@@ -174,6 +174,8 @@ def test_a_sparse_key_and_fill_modes(server: str) -> None:
     assert (knee[20] != [0, 0, 0, 1]).any()  # fill_mode generate: the others go on
     rest = client.generate(server, body("inbetween", key(0), bent | {"fill_mode": "rest"}, key(40)), timeout=120)
     assert (tracks(rest, "l_knee", "rotation")[20] == [0, 0, 0, 1]).all()
+    apart = client.generate(server, body("inbetween", key(0, "r_elbow"), key(40, "l_knee")), timeout=120)
+    assert (tracks(apart, "r_elbow", "rotation") == tracks(apart, "r_elbow", "rotation")[0]).all()  # no whole key
     alone, notes = ask(server, body("inbetween", key(0, *arm), key(40, *arm)))
     assert len(next(note for note in notes if note["code"] == "rest")["joints"]) == len(BODY) - 2
     assert np.allclose(alone[0]["local_rot_mats"][:, BODY.index("l_knee")], np.eye(3), atol=1e-6)
@@ -218,7 +220,8 @@ def test_a_loop_closes(server: str) -> None:
 def test_samples_seeds_and_segment_seeds(server: str) -> None:
     segments = [{"type": "text", "prompt": "a person walks", "duration_frames": 12}]
     segments.append({"type": "text", "prompt": "she is waving", "duration_frames": 8, "seed": 5})
-    options = {"num_samples": 2, "seed": 4, "post_processing": False}
+    dials = {"method": "action-gan"}
+    options = {"num_samples": 2, "seed": 4, "post_processing": False, "model_options": dials}
     page = body("generate", segments=segments, options=options)
     samples, notes = ask(server, page)
     assert [each["num_frames"] for each in samples] == [20, 20]
@@ -339,7 +342,8 @@ def test_ten_clients_get_their_own_answers(server: str) -> None:
     """The answers differ by where the second key is; each client has to get its own."""
 
     def one(client_number: int) -> float:
-        page = body("inbetween", key(0), key(8), frames=9)
+        options = {"model_options": {"method": "squad"}}
+        page = body("inbetween", key(0), key(8), frames=9, options=options)
         page["constraints"][1]["root_position"][0] = float(client_number)
         (sample,), _ = ask(server, page)
         return float(sample["posed_joints"][8, 0, 0])

@@ -206,9 +206,11 @@ def _deviation(curves: Interpolator[Clip], answer: Clip, wanted: Tensor) -> floa
     # Forward kinematics mixes joints: a frame of a Motion counts only if all its joints are known.
     whole = known.all(1) if isinstance(answer, Motion) else known.any(1)
     rows = (((wanted[near] - clock).abs() <= _SAME) & whole).nonzero()[:, 0]
+    if not len(rows):
+        return 0.0
     came = curves.clip.map(lambda values, axis: values.index_select(axis, rows + low))
     held = answer.map(lambda values, axis: values.index_select(axis, near[rows]))
-    if not len(rows) or _same(came, held):
+    if _same(came, held):
         return 0.0
     away = (came.points().positions.double() - held.points().positions).norm(dim=-1)[known[rows]]
     return float(away.nan_to_num(0.0).max())
