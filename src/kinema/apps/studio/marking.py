@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import viser
 
 from kinema.apps.studio.desk import Upload
-from kinema.apps.studio.marks import MOST, AnswerFrames, Entry, History, Marks
+from kinema.apps.studio.marks import MOST, AnswerFrames, Entry, History, Marks, checked_point
 from kinema.apps.studio.stage import ClientScene
 from kinema.core.errors import KinemaError, UsageError
 from kinema.motion.motion import Points
@@ -189,14 +189,19 @@ class Marking:
         entry = self.marks.entries[place]
         return str(entry["joint"]) if entry["kind"] == "pin" and row == 0 else ""
 
-    def _moved(self, number: int, position: list[Any]) -> None:
-        self.guarded(lambda _: self.set(self.marks.moved(self.marks.handles[number], position)))(None)
+    def _moved(self, number: int, position: Any) -> None:
+        def move(_: None) -> None:
+            if number < len(self.marks.handles):  # or it was removed meanwhile
+                self.set(self.marks.moved(self.marks.handles[number], position))
+
+        self.guarded(move)(None)
 
     def _click(self, event: viser.SceneClickEvent) -> None:
         self.guarded(self._clicked)(event)
 
     def _clicked(self, event: viser.SceneClickEvent) -> None:
-        spot, place = self.spot(), self.stage.floor_at(event.ray_origin, event.ray_direction)
+        ray = checked_point(event.ray_origin), checked_point(event.ray_direction)
+        spot, place = self.spot(), self.stage.floor_at(*ray)
         if place is None:
             raise UsageError(expected="a click on the floor", got="one beside it", cure="Click on the grid.")
         marks = self.marks

@@ -122,12 +122,13 @@ class Marks:
         entry = {"kind": "root_path", "frames": list(range(len(points))), "positions": points}
         return replace(self.with_entries([*others, entry]), drawn=True).fitted(frames)
 
-    def moved(self, handle: Handle, position: Sequence[float]) -> Marks:
+    def moved(self, handle: Handle, position: Any) -> Marks:
         """A point elsewhere. Raises UsageError for a place that is not finite or far away."""
-        values = [position[0], position[2]] if handle.flat and len(position) == 3 else list(position)
+        values = checked_point(position)
+        values = [values[0], values[2]] if handle.flat and len(values) == 3 else values
         entry = self.entries[handle.place]
         points = [*entry["positions"]]
-        points[handle.row] = _rounded(checked_point(values))
+        points[handle.row] = _rounded(values)
         changed = {**entry, "positions": points}
         return replace(self, entries=(*self.entries[: handle.place], changed, *self.entries[handle.place + 1 :]))
 
@@ -233,12 +234,13 @@ def read_marks(name: str, content: bytes, upload: Upload | None) -> Marks:
     return Marks().with_entries(data)
 
 
-def checked_point(values: Sequence[Any]) -> list[float]:
-    """The numbers of a place. Raises UsageError unless they are finite and within a kilometre."""
+def checked_point(given: Any) -> list[float]:
+    """The numbers of a place. Raises UsageError unless they are two or three, finite and within a kilometre."""
+    values: list[Any] = [*given] if isinstance(given, list | tuple) else []
     good = all(isinstance(v, int | float) and not isinstance(v, bool) and abs(v) <= FARTHEST for v in values)
     if not good or len(values) not in (2, 3):
         raise UsageError(
-            expected=f"coordinates within {FARTHEST:g} m", got=str(values)[:60], cure="Move the point nearer."
+            expected=f"coordinates within {FARTHEST:g} m", got=str(given)[:60], cure="Move the point nearer."
         )
     return [float(value) for value in values]
 

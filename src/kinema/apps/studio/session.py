@@ -39,7 +39,7 @@ class Session:
         self.first: Reply | None = None  # what the answer is compared with
         self._errors: list[tuple[str, viser.NotificationHandle]] = []
         self.stage = ClientScene(client)
-        self._lock, self._busy = threading.RLock(), threading.Lock()
+        self._lock, self._busy, self._telling = threading.RLock(), threading.Lock(), threading.Lock()
         self._now, self._shown = 0.0, 0.0
         self._build()
         if first is not None:
@@ -289,11 +289,12 @@ class Session:
 
     def _complain(self, text: str) -> None:
         """Show an error until it is closed; of several the last ones."""
-        for old in [each for each in self._errors if each[0] == text] or self._errors[: 1 - _ERRORS]:
-            self._errors.remove(old)
-            old[1].remove()
-        shown = self.client.add_notification("This did not work", text, color="red")
-        self._errors.append((text, shown))
+        with self._telling:  # from several threads
+            for old in [each for each in self._errors if each[0] == text] or self._errors[: 1 - _ERRORS]:
+                self._errors.remove(old)
+                old[1].remove()
+            shown = self.client.add_notification("This did not work", text, color="red")
+            self._errors.append((text, shown))
 
 
 def _refuse_large(gui: viser.GuiApi, largest: int, refused: Callable[[tuple[str, int]], None]) -> None:

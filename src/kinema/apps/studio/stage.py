@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -80,7 +79,7 @@ class ClientScene:
             for body in self._bodies:
                 body.pose(min(time, self.duration - 1e-4))
 
-    def mark(self, points: Sequence[tuple[Sequence[float], str]], moved: Callable[[int, list[Any]], None]) -> None:
+    def mark(self, points: Sequence[tuple[Sequence[float], str]], moved: Callable[[int, Any], None]) -> None:
         """Show a handle for each point, with its name: x, y, z in metres, or x, z on the floor.
 
         `moved` is called with the number of a point and its new x, y, z, as the page sends them, when it was dragged.
@@ -112,7 +111,7 @@ class ClientScene:
 
     def floor_at(self, origin: Sequence[float], direction: Sequence[float]) -> tuple[float, float] | None:
         """Where a ray of the page meets the floor: x and z in the answer, metres; None if it does not."""
-        if self._shot is None or self._world is None or not all(map(math.isfinite, (*origin, *direction))):
+        if self._shot is None or self._world is None or len(origin) != 3 or len(direction) != 3:
             return None
         start, way = np.array(origin, dtype=float), np.array(direction, dtype=float)
         reach = (self._shot.floor - start[1]) / way[1] if abs(way[1]) > 1e-6 else -1.0
@@ -164,6 +163,6 @@ class ClientScene:
                 self._bodies.append(add_body(scene, layer, index, theme=theme, opacity=opacity, under=under))
 
 
-def _dragged(event: viser.TransformControlsEvent, number: int, moved: Callable[[int, list[Any]], None]) -> None:
+def _dragged(event: viser.TransformControlsEvent, number: int, moved: Callable[[int, Any], None]) -> None:
     if event.phase == "end":
         moved(number, np.asarray(event.target.position).tolist())
