@@ -53,6 +53,7 @@ pictures: $(VENV)/.installed
 fuzz: $(VENV)/.installed-test
 	PYTHONPATH=tests $(BIN)/python tests/fuzz/fuzz_run.py --files 10000
 	KINEMA_FUZZ_BODIES=1000 $(BIN)/python -m pytest tests/apps/test_serve.py -k malformed_bodies
+	KINEMA_STUDIO_SECONDS=30 $(BIN)/python -m pytest tests/apps/studio/test_guard.py -k ten_hostile
 
 kills: $(VENV)/.installed-test
 	$(BIN)/python tests/kills/kills_run.py --kills 50

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import os
 import random
@@ -107,19 +108,31 @@ class ForgedPage:
         self.line.send(msgspec.msgpack.encode({"type": kind, **fields}))
 
     def until(self, found: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """The first message for which `found`; the identities of controls and commands are kept on the way."""
+        """The first message for which `found`."""
         while True:
-            data = self.line.recv(timeout=60)
-            assert isinstance(data, bytes)
-            packed = zstandard.ZstdDecompressor().decompress(data[16 : 16 + int.from_bytes(data[8:16], "little")])
-            for message in msgspec.msgpack.decode(packed)["messages"]:
-                props = message.get("props")
-                assert "This is a bug of kinema" not in (props["body"] if message["type"] == SHOWN else "")
-                if isinstance(props, dict) and "label" in props:
-                    kept = self.commands if message["type"] == "RegisterCommandMessage" else self.fields
-                    kept[props["label"]] = message["uuid"]
+            for message in self.messages(60):
                 if found(message):
                     return message
+
+    def messages(self, timeout: float) -> list[dict[str, Any]]:
+        """The messages of one packet; the identities of controls and commands are kept."""
+        data = self.line.recv(timeout=timeout)
+        assert isinstance(data, bytes)
+        packed = zstandard.ZstdDecompressor().decompress(data[16 : 16 + int.from_bytes(data[8:16], "little")])
+        found: list[dict[str, Any]] = msgspec.msgpack.decode(packed)["messages"]
+        for message in found:
+            props = message.get("props")
+            assert "This is a bug of kinema" not in (props["body"] if message["type"] == SHOWN else "")
+            if isinstance(props, dict) and "label" in props:
+                kept = self.commands if message["type"] == "RegisterCommandMessage" else self.fields
+                kept[props["label"]] = message["uuid"]
+        return found
+
+    def drain(self) -> None:
+        """Read what has arrived, so that the line stays open."""
+        with contextlib.suppress(TimeoutError):
+            while True:
+                self.messages(0)
 
     def press(self, command: str) -> None:
         self.send("CommandTriggerMessage", uuid=self.commands[command])
@@ -196,6 +209,7 @@ def test_ten_hostile_pages_are_told_and_the_server_goes_on(address: str) -> None
     end, sent = time.monotonic() + seconds, 0
     while time.monotonic() < end or sent < 120:
         attack(pages[sent % 10], random.Random(sent))
+        pages[sent % 10].drain()
         sent += 1
     pages[0].send("TransformControlsUpdateMessage", name=1, wxyz=None)  # ends its own connection only
     with pytest.raises(ConnectionClosed):
