@@ -45,8 +45,9 @@ def serve(
         sessions[client.client_id] = Session(client, desk, first)
 
     @server.on_client_disconnect
-    def _(client: viser.ClientHandle) -> None:
-        sessions.pop(client.client_id, None)
+    async def _(client: viser.ClientHandle) -> None:  # at once, before the steps of that page that still wait
+        if session := sessions.pop(client.client_id, None):
+            session.closed = True
 
     try:
         if ready is not None:

@@ -33,7 +33,7 @@ class Session:
     """The state of one client. Callbacks come from several threads; `_lock` lets one at a time change the stage."""
 
     def __init__(self, client: viser.ClientHandle, desk: Desk, first: Upload | None = None) -> None:
-        self.client, self.desk = client, desk
+        self.client, self.desk, self.closed = client, desk, False
         self.upload: Upload | None = None
         self.reply: Reply | None = None
         self.first: Reply | None = None  # what the answer is compared with
@@ -265,6 +265,8 @@ class Session:
         """A step whose errors are shown on the page; the server goes on."""
 
         def run(given: Given) -> None:
+            if self.closed:
+                return
             try:
                 step(given)
             except KinemaError as error:
