@@ -21,7 +21,7 @@ from kinema.data.synthetic import perform
 from kinema.geometry.rotations import rotvec_to_rotmat
 from kinema.io import keypoints
 from kinema.io.bvh import save as bvh_save
-from kinema.io.formats import load, load_clip, load_points, save
+from kinema.io.formats import files_in, load, load_clip, load_points, save
 from kinema.io.summary import summarise
 from kinema.io.upright import upright
 from kinema.motion.motion import Motion, Points
@@ -652,3 +652,12 @@ def test_what_retargeting_loses_is_said() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", KinemaWarning)
         retarget(walk, replace(body, offsets=body.skeleton.offsets + 0 * away))
+
+
+def test_frames_of_openpose_in_a_folder_of_motions_are_named_for_what_they_are(tmp_path: Path) -> None:
+    (tmp_path / "video").mkdir()
+    (tmp_path / "video" / "a_000_keypoints.json").write_text('{"version": 1.3, "people": []}')
+    (tmp_path / ".hidden.bvh").write_text("")
+    (tmp_path / "walk.bvh").write_text("damaged: its own error says so")
+    found = {path.name: why for path, why in files_in(tmp_path)}
+    assert found == {"a_000_keypoints.json": "a frame of OpenPose: give its folder", "walk.bvh": ""}

@@ -367,6 +367,8 @@ def _why_no_motion(path: Path, given: LoadOptions, *, pictures: bool) -> str:
             clip = row.load(path, usual)  # first whether it is a motion at all, then whether the options are enough
             clip = clip if usual == given else row.load(path, given)
     except KinemaError as error:
+        if error.cure.startswith("Name the folder"):
+            return "a frame of OpenPose: give its folder"
         option = re.search(r"--[a-z][a-z-]+", error.cure)
         return f"it needs {option[0]}" if option else "no motion"
     except OSError as error:
