@@ -15,8 +15,8 @@ from kinema.data.synthetic import perform
 
 NAMES = [
     "Answer", "Batch", "Completed", "Forecaster", "Ground", "KinemaError", "Loop", "Motion", "Pin", "Pipeline", "Plant",
-    "Points", "Pose", "Query", "RootPath", "Shown", "Skeleton", "__version__", "evaluate", "load", "meet", "open",
-    "recipe", "resample", "sample", "save", "show", "skeleton", "train",
+    "Points", "Pose", "Query", "RootPath", "Shown", "Skeleton", "__version__", "evaluate", "load", "meet", "onnx",
+    "open", "recipe", "resample", "sample", "save", "show", "skeleton", "train",
 ]  # fmt: skip
 SIGNATURES = {
     "load": "(path: 'Path | str', *, format: 'str | None' = None, fps: 'float | None' = None,"
