@@ -30,7 +30,13 @@ from kinema.recipes.render_in_between import (
     render_in_between_noisy,
 )
 from kinema.recipes.simlpe import simlpe, simlpe_cmu, simlpe_faithful, simlpe_faithful_h36m, simlpe_free, simlpe_open
-from kinema.recipes.smrnet import smrnet, smrnet_faithful, smrnet_faithful_humaneva, smrnet_faithful_open
+from kinema.recipes.smrnet import (
+    smrnet,
+    smrnet_faithful,
+    smrnet_faithful_humaneva,
+    smrnet_faithful_open,
+    smrnet_hdm05,
+)
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "action-gan": action_gan,
@@ -65,6 +71,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "smrnet-faithful": smrnet_faithful,
     "smrnet-faithful-humaneva": smrnet_faithful_humaneva,
     "smrnet-faithful-open": smrnet_faithful_open,
+    "smrnet-hdm05": smrnet_hdm05,
 }
 
 
