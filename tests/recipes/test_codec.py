@@ -175,6 +175,6 @@ def test_differences_are_named_by_their_path() -> None:
 
 def test_former_keys_are_read_and_set_but_not_written() -> None:
     assert from_json({"turn": "model", "optim": {"lr": 1e-3}}, Phase) == Phase("model", Optim(lr=1e-3))
-    stage = recipe("render-in-between-noisy").with_value("stages.model.task.corruption.untold", "0.5").stages[1]
+    stage = recipe("render-in-between-noisy").with_value("stages.model.task.corruption.untold", "0.5").stages[0]
     data = through_text(stage)["task"]["corruption"]
     assert (data["unrated"], "untold" in data) == (0.5, False)

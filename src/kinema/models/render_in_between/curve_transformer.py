@@ -289,7 +289,7 @@ class CurveTransformer(nn.Module):
 
     def _sizes(self, question: GapQuestion, count: int) -> Float[Tensor, " n"]:
         row = self._row(self.size, question)
-        place = (torch.arange(count, device=row.device) + 1) * (NODES + 1) / (count + 1) - 1
+        place = (torch.arange(count).to(row) + 1) * ((NODES + 1) / (count + 1)) - 1
         place = place.clamp(0, NODES - 1)
         low = place.floor().long().clamp(max=NODES - 2)
         return row[low] * (1 - (place - low)) + row[low + 1] * (place - low)

@@ -303,12 +303,12 @@ class Known:
         """The frames from key to key, the time of the first 0."""
         row = int(gap.rows[0])
         times = ((self.time[row, gap.first : gap.last + 1] - self.time[row, gap.first]) * gap.scale).tolist()
-        return GapGrid.of(times[-1], times, self.time)
+        return GapGrid.of(times[-1], times, self.shown.hips)
 
     def question(self, gaps: list[GapPlace], body: NeutralBody) -> tuple[GapQuestion, OwnFrame]:
         """Gaps of one layout as one question, each seen from its first key."""
         one, row = gaps[0], int(gaps[0].rows[0])
-        time = (self.time[row] - self.time[row, one.first]) * one.scale
+        time = ((self.time[row] - self.time[row, one.first]) * one.scale).to(self.shown.hips)
         count = one.read.index(one.first) + 1
         parts = (self.shown.turns, self.shown.hips)
         known = Poses(*(torch.cat([part[gap.rows[:, None], list(gap.read)] for gap in gaps]) for part in parts))
