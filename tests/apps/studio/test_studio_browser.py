@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import threading
@@ -133,8 +134,14 @@ def draws(tab: sync_api.Page, file: Path) -> None:
     pinned = place(tab)
     press(tab, "Draw a path")
     tab.get_by_role("button", name="Stop drawing").wait_for()
-    tab.mouse.click(100, 230)  # on the floor, beside the panels
-    tab.wait_for_function("[...document.querySelectorAll('input')].some(each => each.value.endsWith('of 2 points'))")
+    drawn = "[...document.querySelectorAll('input')].some(each => each.value.endsWith('of 2 points'))"
+    deadline = time.monotonic() + PATIENCE / 1000
+    while not tab.evaluate(drawn):  # the page listens to clicks a moment after it says so
+        assert time.monotonic() < deadline
+        tab.wait_for_timeout(1000)
+        tab.mouse.click(100, 230)  # on the floor, beside the panels
+        with contextlib.suppress(sync_api.TimeoutError):
+            tab.wait_for_function(drawn, timeout=10_000)
     press(tab, "Run")
     tab.locator(".kinema-plain", has_text="pin of r_wrist at frame 29: ").wait_for()
     assert "cm left" in tab.locator(".kinema-plain").inner_text()

@@ -135,18 +135,24 @@ def run(
         line.closed = True
         server.should_exit = True
 
+    ours = (signal.SIGINT, signal.SIGTERM) if stop is None else ()
+    before = [(each, signal.getsignal(each)) for each in ours]
+
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        if stop is None:
-            for each in (signal.SIGINT, signal.SIGTERM):
-                loop.add_signal_handler(each, end)
-        else:
+        for each in ours:
+            loop.add_signal_handler(each, end)
+        if stop is not None:
             stop(lambda: loop.call_soon_threadsafe(end) and None)
         if ready is not None:
             ready(f"http://{place}:{bound.getsockname()[1]}")
         await server.serve(sockets=[bound])
 
-    asyncio.run(main())
+    try:
+        asyncio.run(main())
+    finally:
+        for each, handler in before:
+            signal.signal(each, handler)
 
 
 def _bound(host: str, port: int) -> socket.socket:
