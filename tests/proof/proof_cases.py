@@ -251,12 +251,12 @@ def pruned(part: Any) -> Any:
 _PROSE = frozenset(
     {
         "published", "notes", "metrics", "conventions", "leak", "licence", "file", "files", "why", "what", "columns",
-        "classical", "deciding", "judge", "judge of steps", "half of the 95 % interval",
+        "classical", "deciding", "evaluator", "evaluator of steps", "half of the 95 % interval",
         "FID-DCT",
         "filled",  # newer than the record; it follows from the frames and the gaps, and has a test of its own
     }
 )  # fmt: skip
-"""What is not compared: prose, paths, what was published; the hash of a judge, which no two processors share; the
+"""What is not compared: prose, paths, what was published; the hash of an evaluator, which no two processors share; the
 spread over two repetitions, which is the rounding of their mean; and an FID by thirty numbers of three to twelve
 windows, whose covariance is rounding (it differed by a factor of three between processors)."""
 
