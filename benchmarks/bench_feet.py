@@ -13,8 +13,8 @@ from torch import Tensor
 
 import kinema as kn
 from kinema.data.synthetic.perform import perform
-from kinema.motion.feet.clean import clean_feet, lowest_of
-from kinema.motion.feet.contacts import contact_points, foot_contacts, slide
+from kinema.motion.feet.clean import clean_feet, clean_retargeted, fastest_knee, lowest_of
+from kinema.motion.feet.contacts import contact_points, slide
 from kinema.motion.motion import Motion
 from kinema.motion.retargeting import retarget
 from kinema.motion.skeletons import skeleton
@@ -62,19 +62,7 @@ def retargeted() -> Iterator[Pair]:
     walk = kn.sample("walk")
     for name in ("smpl24", "h36m32", "kinema24"):
         moved = retarget(walk, skeleton(name))
-        yield "the recorded walk on three bodies", moved, clean_feet(moved, contacts=foot_contacts(walk)), 0.0
-
-
-def fastest_knee(clip: Motion) -> float:
-    """Radians per second."""
-    places, fastest = clip.points().positions, 0.0
-    for side in "lr":
-        names = [f"{side}_{part}" for part in ("hip", "knee", "ankle")]
-        hip, knee, ankle = places[:, clip.skeleton.indices(names)].unbind(1)
-        thigh, shin = (torch.nn.functional.normalize(bone, dim=-1) for bone in (knee - hip, ankle - knee))
-        angle = torch.atan2(torch.linalg.cross(thigh, shin, dim=-1).norm(dim=-1), (thigh * shin).sum(-1))
-        fastest = max(fastest, float(angle.diff().abs().amax()) * clip.fps)
-    return fastest
+        yield "the recorded walk on three bodies", moved, clean_retargeted(moved, walk), 0.0
 
 
 def pose(clip: Motion) -> Tensor:

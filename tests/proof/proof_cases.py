@@ -7,6 +7,7 @@ so that the same questions can be put to any tree of the package.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import json
 import os
@@ -96,6 +97,7 @@ def shorten(protocol: str) -> None:
     No public door says this, so the protocol is looked for by its name among everything that is imported. An error here
     means that it keeps its effort elsewhere now: say so here, and record nothing anew.
     """
+    importlib.import_module("kinema.protocols.registry")
     for module in [module for name, module in sys.modules.items() if name.startswith("kinema")]:
         for thing in [thing for key, thing in vars(module).items() if key.isupper()]:
             if getattr(thing, "name", None) == protocol and hasattr(thing, "effort"):

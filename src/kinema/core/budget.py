@@ -24,6 +24,12 @@ def allow(millions: float) -> None:
     os.environ[VARIABLE] = f"{millions:g}"
 
 
+def suggest(millions: float) -> None:
+    """`allow` so many unless somebody has chosen a budget already."""
+    if VARIABLE not in os.environ:
+        allow(millions)
+
+
 def check_answer(frames: float, joints: int, samples: int = 1) -> None:
     """Raises UsageError where an answer of so many frames, joints and samples is larger than the budget."""
     try:

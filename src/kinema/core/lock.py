@@ -70,7 +70,7 @@ def _locked(file: TextIO) -> bool:
 def _holder(text: str) -> str:
     try:
         facts = json.loads(text)
-        told = f"{facts['what']}, process {facts['process']} on {facts['machine']}, since {facts['since']}"
-        return told[:200].encode(errors="replace").decode()
+        owner = f"{facts['what']}, process {facts['process']} on {facts['machine']}, since {facts['since']}"
+        return owner[:200].encode(errors="replace").decode()
     except (ValueError, KeyError, TypeError, RecursionError):
         return "another process"

@@ -184,8 +184,8 @@ def _c3d_arrays(path: Path) -> dict[str, NDArray[Any]]:
         except subprocess.TimeoutExpired as error:
             raise _wrong(path, "a C3D file that can be read", f"no result in {_C3D_SECONDS} s") from error
         if done.returncode or not out.is_file():
-            told = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-            raise _wrong(path, "a whole C3D file", told[-1][:60] if told else "a damaged one")
+            lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+            raise _wrong(path, "a whole C3D file", lines[-1][:60] if lines else "a damaged one")
         return read_npz(out)
 
 

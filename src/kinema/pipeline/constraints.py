@@ -16,12 +16,14 @@ from torch import Tensor
 from kinema.core.errors import KinemaWarning, UsageError
 from kinema.motion.constraints.kinds import Constraint, Ground, Loop, Pin, Plant, Pose, RootPath, check
 from kinema.motion.constraints.solver import ConstraintResidual, meet
+from kinema.motion.edit import resample
 from kinema.motion.feet.clean import cannot_clean, clean_feet, lowest_of
 from kinema.motion.feet.contacts import contact_points, slide
 from kinema.motion.motion import Clip, Motion, concatenate
-from kinema.motion.retargeting import as_motion
+from kinema.motion.retargeting import as_motion, pair_joints, retarget
 from kinema.pipeline.completion.complete import Completed
 from kinema.pipeline.forecasting import Answer
+from kinema.pipeline.requests import Feet
 
 _SEEN = 1.0  # seconds of the observed motion that a change of the forecast is eased against
 
@@ -68,14 +70,24 @@ def completion_on_feet(done: Completed, known: Bool[Tensor, " frame"] | None) ->
     assert isinstance(before, Motion)
     after = clean_feet(before, fixed=known)
     speeds = [slide(feet, clip.fps) for clip in (before, after) if (feet := contact_points(clip)) is not None]
-    told = " before, ".join("none stands" if speed is None else f"{speed:.2f} m/s" for speed in speeds)
-    report = replace(done.report, notes=(*done.report.notes, f"feet that stand slide at {told} now"))
+    both = " before, ".join("none stands" if speed is None else f"{speed:.2f} m/s" for speed in speeds)
+    report = replace(done.report, notes=(*done.report.notes, f"feet that stand slide at {both} now"))
     return replace(done, motion=after, report=report)
 
 
 def clip_on_feet(clip: Clip) -> Clip:
     """A generated clip, one or a batch, with feet that neither slide nor go under the floor, y = 0."""
     return clean_feet(clip, floor=0.0) if isinstance(clip, Motion) else clip
+
+
+def clip_on_body(clips: Clip, body: Motion, feet: Feet | None = None) -> tuple[Motion, list[str]]:
+    """Generated clips on the user's body, at its rate, and what is to be said of the joints.
+
+    Other legs set other feet down, so feet are cleaned once more, unless `feet` is "keep".
+    """
+    lines = pair_joints(clips.skeleton, body.skeleton).lines()[1:]
+    there = retarget(resample(as_motion(clips), body.fps), body)
+    return there if feet == "keep" else clean_feet(there), lines
 
 
 def warn_of_feet(clip: Clip) -> None:

@@ -85,7 +85,7 @@ def train(
         begun = given.about(recipe) if given else _begun(folders)
         ground = _Ground(recipe, means, process, given, begun)
         if resume:
-            _tell_version(folders)
+            _warn_of_version(folders)
             ground.check_against(folders)
         first = [stage.name for stage in recipe.stages].index(begun["stage"]) if begun else 0
         earlier = ground.scaffold(recipe.stages[:first])
@@ -316,7 +316,7 @@ def _frames_of(facts: Mapping[str, Any]) -> int | None:
     return counts.get("train", {}).get("frames") if isinstance(counts, dict) else None
 
 
-def _tell_version(folders: Mapping[str, RunFolder]) -> None:
+def _warn_of_version(folders: Mapping[str, RunFolder]) -> None:
     """A KinemaWarning where another version of kinema started the run."""
     for version in {str(folder.facts()["kinema"]) for folder in folders.values() if folder.exists()} - {VERSION}:
         note = (

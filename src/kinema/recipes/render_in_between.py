@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from kinema.data.augment import Augment
 from kinema.data.keyframe_task import Keys, ReleasedKeys
-from kinema.data.sources.composed import Mixed, Viewed
+from kinema.data.sources.composed import IDENTIFIED_TESTS, Mixed, Viewed
 from kinema.data.sources.open_motion import OpenMotion
 from kinema.data.sources.packs import RotationPack
 from kinema.data.synthetic import Synthetic
@@ -23,12 +23,10 @@ _TURNING = (
     "hip", "rThigh", "rShin", "rFoot", "lThigh", "lShin", "lFoot", "abdomen", "chest", "neck", "head",
     "lShldr", "lForeArm", "lHand", "rShldr", "rForeArm", "rHand",
 )  # fmt: skip
-# Trials that the CMU forecasting benchmark tests on.
-_BENCHMARK = tuple(f"cmu/{trial}" for trial in ("06_07", "11_01", "14_12", "16_35", "35_01"))
 # What anybody may build upon; recordings that two packs have are taken once.
 _FREE = (
-    RotationPack("cmu_bvh", clean_only=True, exclude=_BENCHMARK),
-    RotationPack("cmu_amc", clean_only=True, exclude=_BENCHMARK, new_only=True),
+    RotationPack("cmu_bvh", clean_only=True, exclude=IDENTIFIED_TESTS),
+    RotationPack("cmu_amc", clean_only=True, exclude=IDENTIFIED_TESTS, new_only=True),
     RotationPack("cmu_neo30", clean_only=True, new_only=True),
     RotationPack("cmu_daz30", clean_only=True),
     RotationPack("m2m_cc0", clean_only=True),

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from kinema.data.augment import Augment
 from kinema.data.source import Source
+from kinema.data.sources.composed import IDENTIFIED_TESTS
 from kinema.data.sources.open_motion import OpenMotion
 from kinema.data.sources.position_archives import H36MPositions, HumanEvaPositions
 from kinema.data.tasks import Forecast
@@ -14,8 +15,6 @@ from kinema.recipes.recipe import Optim, Recipe, Stage
 from kinema.representations.positions import CentredPositionsConfig
 
 _FREE = ("cmu_bvh", "cmu_amc", "cmu_neo30", "cmu_daz30", "m2m_cc0")  # what anybody may build upon
-# Trials that the CMU forecasting benchmark tests on.
-_BENCHMARK = tuple(f"cmu/{trial}" for trial in ("06_07", "11_01", "14_12", "16_35", "35_01"))
 _BATCH = 64
 _PER_EPOCH = 50_000 // _BATCH  # steps
 # Differs: the released validation is made on the test subjects, with augmentation; here on clips held out of training,
@@ -80,7 +79,7 @@ def smrnet() -> Recipe:
     )  # fmt: skip
     return Recipe(
         name="smrnet",
-        source=OpenMotion(packs=_FREE, validation=(), exclude=_BENCHMARK, fps=50.0),
+        source=OpenMotion(packs=_FREE, validation=(), exclude=IDENTIFIED_TESTS, fps=50.0),
         representation=CentredPositionsConfig(fps=50.0),
         stages=(stage,),
         protocols=("open-stochastic",),

@@ -34,7 +34,8 @@ main(sys.argv[1:])
 
 # Says when a model begins to answer, which takes minutes: 1,500 samples.
 BUSY = """
-import os, runpy, sys
+import os, runpy, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored where the tests run in the background
 from kinema.models.smrnet.model import SMRNet
 
 predict = SMRNet.predict

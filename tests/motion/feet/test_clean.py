@@ -15,7 +15,7 @@ from kinema.core.errors import KinemaWarning, UsageError
 from kinema.data.synthetic import perform
 from kinema.data.synthetic.steps import FootTrack, foot_track
 from kinema.motion.edit import rest_pose
-from kinema.motion.feet.clean import clean_feet, floor_of
+from kinema.motion.feet.clean import clean_feet, fastest_knee, floor_of
 from kinema.motion.feet.contacts import contact_points, foot_contacts, slide, standing
 from kinema.motion.motion import Motion
 from kinema.motion.skeletons import skeleton
@@ -108,18 +108,7 @@ def test_cleaned_feet_stand_above_the_floor_and_the_pose_hardly_changes(action: 
     assert float(before.points().positions[..., 1].amin()) < -0.015
     assert float(after.points().positions[..., 1].amin()) > -0.005
     assert float((pose(after) - pose(before)).norm(dim=-1).mean()) < 0.03
-    assert _fastest_knee(after) < max(1.3 * _fastest_knee(before), 16.0)  # radians per second; recordings have 16
-
-
-def _fastest_knee(clip: Motion) -> float:
-    places, fastest = clip.points().positions, 0.0
-    for side in "lr":
-        names = [f"{side}_{part}" for part in ("hip", "knee", "ankle")]
-        hip, knee, ankle = places[:, clip.skeleton.indices(names)].unbind(1)
-        thigh, shin = (torch.nn.functional.normalize(bone, dim=-1) for bone in (knee - hip, ankle - knee))
-        angle = torch.atan2(torch.linalg.cross(thigh, shin, dim=-1).norm(dim=-1), (thigh * shin).sum(-1))
-        fastest = max(fastest, float(angle.diff().abs().amax()) * clip.fps)
-    return fastest
+    assert fastest_knee(after) < max(1.3 * fastest_knee(before), 16.0)  # radians per second; recordings have 16
 
 
 def test_feet_that_stand_and_a_batch_are_as_they_were() -> None:

@@ -156,8 +156,7 @@ def retarget_file(
         Metres per unit of TARGET (BVH).
     """
     from kinema.io.formats import save
-    from kinema.motion.feet.clean import cannot_clean, clean_feet
-    from kinema.motion.feet.contacts import contact_points, foot_contacts
+    from kinema.motion.feet.clean import cannot_clean, clean_retargeted
     from kinema.motion.motion import Motion
     from kinema.motion.retargeting import direction_errors, pair_joints, retarget
     from kinema.motion.retargeting.joint_map import graph_note, read_joint_map
@@ -178,8 +177,7 @@ def retarget_file(
     if feet and (reason := cannot_clean(moved)):
         note(reason)
     elif feet:
-        known = not clip.batch_shape and contact_points(clip) is not None
-        moved = clean_feet(moved, contacts=foot_contacts(clip) if known else None)
+        moved = clean_retargeted(moved, clip)
     path = out or Path(f"{source.stem}.retargeted.bvh")
     save(moved, path)
     if as_json:

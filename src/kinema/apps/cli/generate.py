@@ -132,22 +132,17 @@ def _everything(
 
 
 def onto(clips: Clip, body: Motion | None, noted: set[str], feet: Feet | None = None) -> Clip:
-    """The clips on the user's skeleton, if there is one; `noted` are the notes that were printed already.
-
-    Other legs set other feet down, so that `feet` are cleaned once more.
-    """
+    """The clips on the user's skeleton, if there is one; `noted` are the notes that were printed already."""
     if body is None:
         return clips
-    from kinema.motion.edit import resample
-    from kinema.motion.feet.clean import clean_feet
-    from kinema.motion.retargeting import as_motion, pair_joints, retarget
+    from kinema.pipeline.constraints import clip_on_body
 
-    for line in pair_joints(clips.skeleton, body.skeleton).lines()[1:]:
+    there, lines = clip_on_body(clips, body, feet)
+    for line in lines:
         if line not in noted:
             noted.add(line)
             note(line)
-    there = retarget(resample(as_motion(clips), body.fps), body)
-    return there if feet == "keep" else clean_feet(there)
+    return there
 
 
 def _warn(pipeline: Pipeline, request: GenerateRequest) -> None:

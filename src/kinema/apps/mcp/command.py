@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -35,7 +34,6 @@ def mcp(
         raise UsageError(expected="a folder", got=f"'{folder}'", cure="Type kinema mcp . for this one.")
     from kinema.apps.mcp.server import serve
 
-    if budget.VARIABLE not in os.environ:
-        budget.allow(_MILLIONS)
+    budget.suggest(_MILLIONS)
     note(f"tools for the files below {folder.resolve()}; an agent starts this command itself (docs/mcp.md)")
     serve(folder.resolve(), tuple(model or ()))

@@ -133,10 +133,8 @@ class Tools:
         overwrite: bool = False,
     ) -> Facts:
         """Generate motion of an `action` (walk, run, jump ...). `skeleton`: a file whose body and rate it takes."""
-        from kinema.motion.edit import resample
-        from kinema.motion.feet.clean import clean_feet
-        from kinema.motion.retargeting import as_motion, pair_joints, retarget
-        from kinema.pipeline.constraints import constrained_clip
+        from kinema.motion.retargeting import as_motion
+        from kinema.pipeline.constraints import clip_on_body, constrained_clip
 
         with self._working() as notes:
             target = self.folder.target(out, _WRITTEN, overwrite=overwrite)
@@ -146,10 +144,8 @@ class Tools:
                 replace(request, action=labels, style=None) if request.schedule is None else request
             )  # pyright: ignore[reportArgumentType] - labels of one action
             if skeleton is not None:
-                body = self._clip(skeleton)
-                notes += pair_joints(clips.skeleton, body.skeleton).lines()[1:]
-                clips = retarget(resample(as_motion(clips), body.fps), body)
-                clips = clips if request.feet == "keep" else clean_feet(clips)
+                clips, lines = clip_on_body(clips, self._clip(skeleton), request.feet)
+                notes += lines
             residuals: tuple[Any, ...] = ()
             if wanted := self._constraints(constraints):
                 clips, residuals = constrained_clip(clips, wanted)
@@ -159,8 +155,7 @@ class Tools:
 
     def retarget(self, file: str, target: str, out: str, feet: bool = False, overwrite: bool = False) -> Facts:
         """Put a motion on another body: `target` is a motion or character file, or a skeleton's name (smpl24 ...)."""
-        from kinema.motion.feet.clean import cannot_clean, clean_feet
-        from kinema.motion.feet.contacts import contact_points, foot_contacts
+        from kinema.motion.feet.clean import cannot_clean, clean_retargeted
         from kinema.motion.motion import Motion
         from kinema.motion.retargeting import direction_errors, pair_joints, retarget
         from kinema.motion.skeletons import SKELETONS, skeleton
@@ -176,8 +171,7 @@ class Tools:
             if feet and (why := cannot_clean(moved)):
                 notes.append(why)
             elif feet:
-                known = not clip.batch_shape and contact_points(clip) is not None
-                moved = clean_feet(moved, contacts=foot_contacts(clip) if known else None)
+                moved = clean_retargeted(moved, clip)
             written = self._save([moved], path, None, overwrite=overwrite)
             return {**self._facts(written, moved, [*notes, *pairing.lines()]), "direction_errors": errors}
 

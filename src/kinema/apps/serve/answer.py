@@ -73,7 +73,7 @@ def reply_to(question: MotionQuestion, notes: Notes) -> ServedMotion:
     for turns, path in zip(rotations, root, strict=True):
         question.keys.as_sent(turns, path)
     final = replace(plain, rotations=question.rig.rotations(torch.from_numpy(rotations)), root=torch.from_numpy(root))
-    _tell_residuals(question, plain, final, notes)
+    _note_residuals(question, plain, final, notes)
     for each in caught:
         if isinstance(each.message, KinemaWarning):
             notes.add("kinema", str(each.message))
@@ -169,20 +169,9 @@ def _ahead(question: MotionQuestion, notes: Notes) -> Motion:
 
 def _after(pieces: tuple[Span, ...], known: int) -> list[Span]:
     """The pieces without the frames that are known already."""
-    found: list[Span] = []
-    start = 0
-    for piece in pieces:
-        left = min(piece.frames, start + piece.frames - known)
-        if left > 0:
-            found.append(replace(piece, frames=left))
-        start += piece.frames
-    merged: list[Span] = []
-    for piece in found:
-        if merged and merged[-1].seed == piece.seed:
-            merged[-1] = replace(piece, frames=merged[-1].frames + piece.frames)
-        else:
-            merged.append(piece)
-    return merged
+    ends = accumulate(piece.frames for piece in pieces)
+    left = (replace(piece, frames=min(piece.frames, end - known)) for piece, end in zip(pieces, ends, strict=True))
+    return [piece for piece in left if piece.frames > 0]
 
 
 def _made(question: MotionQuestion, notes: Notes) -> Motion:
@@ -316,7 +305,7 @@ def _with_feet(question: MotionQuestion, motion: Motion, verb: Verb, notes: Note
     return clean_feet(motion, floor=lowest_of(motion[:start]) if start else None, fixed=whole)
 
 
-def _tell_residuals(question: MotionQuestion, plain: Motion, final: Motion, notes: Notes) -> None:
+def _note_residuals(question: MotionQuestion, plain: Motion, final: Motion, notes: Notes) -> None:
     """A note for every constraint, measured on the answer's own numbers."""
     for constraint, places in question.constraints:
         left = residual_of(constraint, plain, final)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -43,7 +42,7 @@ def serve(
     max_mb
         The largest request, in megabytes.
     waiting
-        How many requests may wait while one is answered; others are told to come back (503).
+        How many requests may wait while one is answered; others get a 503 and come back later.
     """
     require("uvicorn", "serve", "the HTTP server")
     require("motionmcp", "serve", "the protocol")
@@ -60,8 +59,7 @@ def serve(
     from kinema.apps.local_access import is_local
     from kinema.apps.serve.server import run
 
-    if budget.VARIABLE not in os.environ:
-        budget.allow(_MILLIONS)
+    budget.suggest(_MILLIONS)
     sizes = {"max_duration_seconds": max_seconds, "max_num_samples": max_samples}
     limits = Limits.model_validate({**sizes, "max_request_bytes": round(max_mb * _MEGABYTE)})
     if not is_local(host):

@@ -22,10 +22,10 @@ from kinema.apps.local_access import foreign, is_local
 from kinema.apps.serve.backbone import Line, backbones
 from kinema.core.errors import UsageError
 
-_CLIENTS = 128  # connections at a time; more are told 503
+_CLIENTS = 128  # connections at a time; more get a 503
 _LEFT = 20  # seconds that a stopping server gives the answer that it is working on
 _DRAINED = 1 << 26  # bytes of a body that is too large that are read and dropped
-_LATER = b"5"  # seconds after which a client that was told 503 may ask again
+_LATER = b"5"  # seconds after which a client that got a 503 may ask again
 
 
 def application(line: Line, limits: Limits, models: tuple[str, ...] = ()) -> FastAPI:
@@ -112,7 +112,7 @@ def run(
     ready: Callable[[str], None] | None = None,
     stop: Callable[[Callable[[], None]], None] | None = None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM: the answer in progress is sent, those that wait are told 503.
+    """Serve until SIGINT or SIGTERM: the answer in progress is sent, those that wait get a 503.
 
     `ready` is called once with the address. `stop` is given a function that ends the server, in place of the signals.
     Raises UsageError where the address cannot be had.

@@ -39,7 +39,7 @@ class Session:
         self.first: Reply | None = None  # what the answer is compared with
         self._errors: list[tuple[str, viser.NotificationHandle]] = []
         self.stage = ClientScene(client)
-        self._lock, self._busy, self._telling = threading.RLock(), threading.Lock(), threading.Lock()
+        self._lock, self._busy, self._complaining = threading.RLock(), threading.Lock(), threading.Lock()
         self._now, self._shown = 0.0, 0.0
         self._build()
         if first is not None:
@@ -291,7 +291,7 @@ class Session:
 
     def _complain(self, text: str) -> None:
         """Show an error until it is closed; of several the last ones."""
-        with self._telling:  # from several threads
+        with self._complaining:  # from several threads
             for old in [each for each in self._errors if each[0] == text] or self._errors[: 1 - _ERRORS]:
                 self._errors.remove(old)
                 old[1].remove()

@@ -12,7 +12,7 @@ from torch import Tensor
 from kinema.motion.constraints.easing import away_from, minimum_jerk, smoothed
 from kinema.motion.constraints.kinds import Ground
 from kinema.motion.constraints.solver import meet
-from kinema.motion.feet.contacts import LOW, contact_points, heights, support
+from kinema.motion.feet.contacts import LOW, contact_points, foot_contacts, heights, support
 from kinema.motion.feet.lock import lock_feet
 from kinema.motion.motion import Clip, Motion, stack
 from kinema.motion.skeleton import has_joint
@@ -59,6 +59,24 @@ def clean_feet(
     fixed = torch.zeros(motion.frames, dtype=torch.bool) if fixed is None else fixed
     moved = replace(motion, root=motion.root + _shift(motion, fixed))
     return meet(lock_feet(moved, contacts, settled=_SETTLED, fixed=fixed), [Ground(floor)], fixed=fixed).motion
+
+
+def clean_retargeted(moved: Motion, source: Clip) -> Motion:
+    """A retargeted clip with clean feet: those stand that stand in the source, where that has feet of known names."""
+    known = not source.batch_shape and contact_points(source) is not None
+    return clean_feet(moved, contacts=foot_contacts(source) if known else None)
+
+
+def fastest_knee(motion: Motion) -> float:
+    """The largest angular speed of a knee, radians per second; recordings have up to about 16."""
+    places, fastest = motion.points().positions, 0.0
+    for side in "lr":
+        names = [f"{side}_{part}" for part in ("hip", "knee", "ankle")]
+        hip, knee, ankle = places[:, motion.skeleton.indices(names)].unbind(1)
+        thigh, shin = (torch.nn.functional.normalize(bone, dim=-1) for bone in (knee - hip, ankle - knee))
+        angle = torch.atan2(torch.linalg.cross(thigh, shin, dim=-1).norm(dim=-1), (thigh * shin).sum(-1))
+        fastest = max(fastest, float(angle.diff().abs().amax()) * motion.fps)
+    return fastest
 
 
 def floor_of(motion: Motion) -> float:
