@@ -223,9 +223,9 @@ def free_actions(clips_per_action: int = 24, seconds: float = 6.0) -> Mixed:
     On `kinema24` at 30 frames per second. Left out are recordings that the CMU forecasting benchmark tests on, or may
     test on, clips in which a joint flips, and the T-pose at the start of CMU's BVH files.
     """
-    said = (("ladder", "climb"), ("3 steps", "stairs"), ("dribble", "dribble"), ("slow walk", "slow-walk"))
+    descriptions = (("ladder", "climb"), ("3 steps", "stairs"), ("dribble", "dribble"), ("slow walk", "slow-walk"))
     packs = (
-        LabelledPack("cmu_bvh", clean_only=True, exclude=BENCHMARK_TESTS, drop_first=True, described=said),
+        LabelledPack("cmu_bvh", clean_only=True, exclude=BENCHMARK_TESTS, drop_first=True, described=descriptions),
         LabelledPack("cmu_amc", clean_only=True, exclude=BENCHMARK_TESTS, new_only=True),
         LabelledPack("cmu_daz30", clean_only=True),
         LabelledPack("m2m_cc0", clean_only=True, described=(("Bow", "bow"), ("Greeting", "wave"))),
