@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kinema.geometry.dct import dct_matrix
+from kinema.geometry.curves import dct_matrix
 
 
 class Norm(nn.Module):

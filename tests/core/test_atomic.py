@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from kinema.core.atomic import atomic_path, write_text
+from kinema.core.atomic import LOCK, atomic_path, hold, write_text
 from kinema.core.errors import KinemaError, UsageError
-from kinema.core.lock import LOCK, hold
 
 
 def test_a_file_that_is_replaced_keeps_its_mode(tmp_path: Path) -> None:
@@ -98,7 +97,7 @@ def test_a_folder_made_for_nothing_does_not_stay(tmp_path: Path) -> None:
 
 def test_the_lock_of_a_killed_process_is_taken_over(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from kinema.core.lock import hold\n"
+        "import sys, time; from pathlib import Path; from kinema.core.atomic import hold\n"
         "with hold(Path(sys.argv[1]), 'a training'):\n    print('held', flush=True); time.sleep(600)"
     )
     other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)

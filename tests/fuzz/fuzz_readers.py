@@ -41,11 +41,11 @@ from kinema.apps.batch import jobs
 from kinema.apps.cli.train import read_recipe
 from kinema.apps.studio import guard
 from kinema.apps.studio.controls import Asking
-from kinema.core import lock
+from kinema.core import atomic
 from kinema.core.constants import VERBS
 from kinema.core.errors import KinemaError, UsageError
-from kinema.core.safe_json import read_json
 from kinema.core.safe_pickle import read_object_npz, read_pickle, read_torch
+from kinema.core.text import read_json
 from kinema.data.sources import babel, h36m_camera
 from kinema.data.sources.amass_files import read_header, read_take
 from kinema.data.sources.amass_joints import AmassJoints
@@ -537,8 +537,8 @@ def _read_ledger(path: Path) -> None:
 
 def _lock_file(folder: Path) -> list[Path]:
     facts = {"process": 7, "machine": "here", "since": "2020-01-01 00:00:00", "what": "a training"}
-    (folder / lock.LOCK).write_text(json.dumps(facts))
-    return [folder / lock.LOCK]
+    (folder / atomic.LOCK).write_text(json.dumps(facts))
+    return [folder / atomic.LOCK]
 
 
 def _read_lock(path: Path) -> None:
@@ -548,9 +548,9 @@ def _read_lock(path: Path) -> None:
     data = path.read_bytes()
     with path.open("rb") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        with contextlib.suppress(UsageError), lock.hold(path.parent, "a job"):
+        with contextlib.suppress(UsageError), atomic.hold(path.parent, "a job"):
             raise AssertionError("a lock that is held was taken")
-    with lock.hold(path.parent, "a job"):
+    with atomic.hold(path.parent, "a job"):
         pass
     path.write_bytes(data)
 

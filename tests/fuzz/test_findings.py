@@ -16,11 +16,11 @@ import pytest
 from fuzz_mutate import bomb
 
 from kinema.apps.batch import jobs
-from kinema.core import lock
+from kinema.core import atomic
 from kinema.core.errors import FormatError, KinemaError
-from kinema.core.safe_json import DEEPEST, read_json
 from kinema.core.safe_pickle import read_object_npz, read_pickle, read_torch
 from kinema.core.safe_zip import ROOM, read_npz
+from kinema.core.text import DEEPEST, read_json
 from kinema.data.sources.amass_files import read_header
 from kinema.data.sources.babel import read_sequences
 from kinema.data.sources.cmu import _Pack
@@ -375,17 +375,17 @@ def test_lines_of_a_ledger_that_are_none_are_dropped(tmp_path: Path, line: bytes
 @pytest.mark.parametrize("text", [b"\xff\xff", b"[" * 100_000, b"[]", b'{"what": "%s"}' % (b"A" * 9000)])
 def test_a_lock_with_other_things_in_it(tmp_path: Path, text: bytes) -> None:
     fcntl = pytest.importorskip("fcntl")
-    (tmp_path / lock.LOCK).write_bytes(text)
-    with (tmp_path / lock.LOCK).open("rb") as other:
+    (tmp_path / atomic.LOCK).write_bytes(text)
+    with (tmp_path / atomic.LOCK).open("rb") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
 
         def take() -> None:
-            with lock.hold(tmp_path, "a job"):
+            with atomic.hold(tmp_path, "a job"):
                 pass
 
         refused(take)
     take()
-    assert not (tmp_path / lock.LOCK).exists()
+    assert not (tmp_path / atomic.LOCK).exists()
 
 
 @pytest.mark.parametrize("value", [np.array("text"), np.zeros((0, 3, 3)), np.float32(1), np.zeros((2, 3, 2))])

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.fft import dct as scipy_dct
 
-from kinema.geometry.dct import dct, dct_matrix, idct
+from kinema.geometry.curves import dct, dct_matrix
 
 
 @pytest.mark.parametrize("frames", [1, 2, 10, 35, 125])
@@ -17,10 +17,6 @@ def test_the_transform_is_scipys_and_orthonormal(frames):
     torch.testing.assert_close(matrix @ matrix.T, torch.eye(frames, dtype=torch.float64))
 
 
-def test_all_coefficients_give_the_signal_back_and_few_give_the_nearest_smooth_one():
+def test_few_coefficients_are_the_first_of_all():
     signal = torch.randn(2, 20, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    torch.testing.assert_close(idct(dct(signal), 20), signal)
-    few = idct(dct(signal, 6), 20)
-    torch.testing.assert_close(dct(few)[:, :6], dct(signal)[:, :6])
-    assert dct(few)[:, 6:].abs().max() < 1e-12
-    assert (signal - few).square().sum() < signal.square().sum()
+    torch.testing.assert_close(dct(signal, 6), dct(signal)[:, :6])

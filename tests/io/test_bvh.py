@@ -23,7 +23,7 @@ from kinema.io import formats as files
 from kinema.io.bvh import load as bvh
 from kinema.io.bvh import save as decimals
 from kinema.io.bvh.save import UnwrappedEuler
-from kinema.io.bvh.units import frame_rate
+from kinema.io.conventions import frame_rate
 from kinema.motion.motion import Motion, stack
 from kinema.motion.skeletons import skeleton
 

@@ -21,9 +21,9 @@ from kinema.data.synthetic import perform
 from kinema.geometry.rotations import rotvec_to_rotmat
 from kinema.io import keypoints
 from kinema.io.bvh import save as bvh_save
+from kinema.io.conventions import upright
 from kinema.io.formats import files_in, load, load_clip, load_points, save
 from kinema.io.summary import summarise
-from kinema.io.upright import upright
 from kinema.motion.motion import Motion, Points
 from kinema.motion.orientation import find_up, from_up
 from kinema.motion.retargeting import retarget

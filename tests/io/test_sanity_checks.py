@@ -9,7 +9,7 @@ import torch
 
 from kinema.data.synthetic import perform
 from kinema.geometry.rotations import rotvec_to_rotmat
-from kinema.io.sanity_checks import findings
+from kinema.io.summary import findings
 from kinema.motion.edit import rest_pose, shift
 from kinema.motion.motion import Motion
 from kinema.motion.skeletons import skeleton

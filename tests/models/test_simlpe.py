@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from kinema.core.query import Batch, Query, even_time
-from kinema.geometry.dct import dct_matrix
+from kinema.geometry.curves import dct_matrix
 from kinema.models.base import FeatureShape
 from kinema.models.simlpe.model import LinearMixing, SiMLPe, joint_distance
 from kinema.recipes import recipe

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from kinema.core.errors import UsageError
 from kinema.core.query import Batch, Query, even_time
-from kinema.geometry.dct import dct_matrix
+from kinema.geometry.curves import dct_matrix
 from kinema.geometry.rotations import axis_angle_to_rotmat
 from kinema.models.base import FeatureShape
 from kinema.models.smrnet.inpainting import KnownWindows

@@ -189,17 +189,6 @@ def test_face_forward_turns_and_moves_but_changes_nothing_else():
     torch.testing.assert_close(edit.face_forward(clip.points()).positions, out.points().positions, atol=1e-5, rtol=0)
 
 
-def test_on_floor_puts_the_lowest_foot_at_zero():
-    clip = edit.shift(edit.rest_pose(skeleton("kinema24")), torch.tensor([1.0, 0.37, 2.0]))
-    out = edit.on_floor(clip)
-    assert float(out.points().positions[..., 1].min()) == pytest.approx(0, abs=1e-6)
-    torch.testing.assert_close(out.root[:, [0, 2]], clip.root[:, [0, 2]])
-    # A hand below the feet does not count; without feet everything does.
-    handstand = edit.on_floor(wild(skeleton("kinema24"), batch=(2,)).points())
-    feet = handstand.skeleton.indices(("l_ankle", "r_ankle", "l_toe", "r_toe"))
-    torch.testing.assert_close(handstand.positions[:, :, feet, 1].amin((1, 2)), torch.zeros(2), atol=1e-6, rtol=0)
-
-
 def test_a_t_pose_has_its_arms_sideways():
     for name in ("h36m32", "kinema24", "cmu38"):
         body = skeleton(name)
@@ -226,23 +215,3 @@ def test_trim_keeps_the_frames_between_two_times():
     for start, end in ((0.5, 0.2), (-1.0, None), (5.0, None), (0.01, 0.02)):
         with pytest.raises(UsageError, match="inside the clip"):
             edit.trim(clip, start, end)
-
-
-def test_a_rest_pose_before_the_recording_is_dropped():
-    body = skeleton("kinema24")
-    clip = wild(body, 60, 60.0)
-    first = edit.rest_pose(body, 60.0)
-    glued = Motion(body, torch.cat((first.rotations, clip.rotations)), torch.cat((first.root, clip.root)), 60.0)
-    assert torch.equal(edit.drop_rest_frame(glued).root, clip.root)
-    assert edit.drop_rest_frame(clip) is clip
-    assert edit.drop_rest_frame(clip[:2]).frames == 2
-
-
-@pytest.mark.shared
-def test_cmu_files_lose_their_rest_pose_and_bandai_files_lose_nothing(shared_data):
-    from kinema.io.bvh import load as bvh
-
-    for path in sorted((shared_data / "bvh").glob("*.bvh")):
-        clip = bvh.load(path)
-        dropped = clip.frames - edit.drop_rest_frame(clip).frames
-        assert (1 <= dropped <= 12) if path.name.startswith("cmu") else dropped == 0, path.name

@@ -25,9 +25,8 @@ from kinema.motion.interpolation import (
     smooth,
     soften,
 )
+from kinema.motion.interpolation.curves import curve, rotation_curve
 from kinema.motion.interpolation.filters import gaussian, one_euro, savitzky_golay
-from kinema.motion.interpolation.quaternions import rotation_curve
-from kinema.motion.interpolation.splines import curve
 from kinema.motion.motion import Motion, Points
 
 KEYS = torch.tensor([0.0, 0.1, 0.15, 0.9, 1.0, 1.7], dtype=torch.float64)

@@ -16,10 +16,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from kinema.core.atomic import temporary_prefix
+from kinema.core.atomic import hold, temporary_prefix
 from kinema.core.constants import VERSION
 from kinema.core.errors import CheckpointError, KinemaWarning, MissingDataError, UsageError
-from kinema.core.lock import hold
 from kinema.core.query import Batch, Query
 from kinema.data.sources.folder import Folder
 from kinema.data.synthetic import Synthetic, perform

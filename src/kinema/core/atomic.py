@@ -1,23 +1,29 @@
 """Writing files so that a reader finds the old one or the new one, never half of one: write beside, fsync, rename.
 
 A link is followed: what it points to is replaced. A file that is replaced keeps its mode and, where this is allowed,
-its owner. Devices and pipes cannot be replaced: the finished file is copied into them.
+its owner. Devices and pipes cannot be replaced: the finished file is copied into them. `hold` keeps a folder to one
+process at a time.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import shutil
+import socket
 import stat
 import tempfile
+import time
 from collections.abc import Generator
 from pathlib import Path
+from typing import TextIO
 
 from kinema.core.errors import KinemaError, UsageError
 
+LOCK = ".kinema.lock"
 _inputs: set[str] | None = None
 _overwrite = False
 _unfinished: set[Path] = set()
@@ -139,3 +145,62 @@ def cannot_write(target: Path, error: OSError) -> KinemaError:
         got=(error.strerror or str(error)).lower(),
         cure="Choose another folder, or free some space, and run the command again.",
     )
+
+
+@contextlib.contextmanager
+def hold(folder: Path, what: str) -> Generator[None]:
+    """Hold a folder, which is made where it is missing, for this process; `what` names what runs in it.
+
+    The operating system frees the lock of a process that ends in any way, so a dead one never blocks. Raises
+    UsageError, naming the process and since when it runs, where another process holds the folder.
+    """
+    path, made = folder / LOCK, not folder.exists()
+    while True:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            opened = path.open("a+", encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise cannot_write(folder, error) from error
+        with opened as file:
+            if not _locked(file):
+                file.seek(0)
+                raise UsageError(
+                    expected=f"no other process at work in {folder}",
+                    got=_holder(file.read()),
+                    cure="Wait until it ends, or choose another --out.",
+                )
+            if not path.exists() or not os.path.samestat(path.stat(), os.fstat(file.fileno())):
+                continue  # its last holder removed it just now
+            file.truncate(0)
+            since = time.strftime("%Y-%m-%d %H:%M:%S")
+            json.dump({"process": os.getpid(), "machine": socket.gethostname(), "since": since, "what": what}, file)
+            file.flush()
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+                if made:  # nothing was written: nothing is left
+                    with contextlib.suppress(OSError):
+                        folder.rmdir()
+            return
+
+
+def _locked(file: TextIO) -> bool:
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except ImportError:  # a system without such locks
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def _holder(text: str) -> str:
+    try:
+        facts = json.loads(text)
+        owner = f"{facts['what']}, process {facts['process']} on {facts['machine']}, since {facts['since']}"
+        return owner[:200].encode(errors="replace").decode()
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return "another process"

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from kinema.core.atomic import atomic_path, write_text
 from kinema.core.errors import KinemaError, UsageError
-from kinema.core.safe_json import read_json
+from kinema.core.text import read_json
 from kinema.data.source import Source, Split
 from kinema.geometry.rotations import rotvec_to_rotmat
 from kinema.motion.edit import resample

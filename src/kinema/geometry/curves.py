@@ -1,7 +1,14 @@
-"""Cubic curves between two known values, and the slopes at a value with one on either side. All arguments broadcast."""
+"""Functions of time: cubic curves between known values, and the orthonormal discrete cosine transform (type II).
+
+The transform is a matrix: X = D @ x over time, x = D^T @ X. The arguments of the curves broadcast.
+"""
 
 from __future__ import annotations
 
+import math
+
+import torch
+from jaxtyping import Float
 from torch import Tensor
 
 
@@ -20,3 +27,18 @@ def parabola_slope(before: Tensor, after: Tensor, gap_before: Tensor, gap_after:
     `before` and `after` are the slopes of the lines on either side, the gaps their lengths in time.
     """
     return (before * gap_after + after * gap_before) / (gap_before + gap_after)
+
+
+def dct_matrix(frames: int, *, dtype: torch.dtype = torch.float32) -> Float[Tensor, "coef frame"]:
+    """D[k, n] = s_k sqrt(2/N) cos(pi k (2n + 1) / 2N) with s_0 = 1/sqrt 2; rows are orthonormal."""
+    k = torch.arange(frames, dtype=torch.float64)[:, None]
+    n = torch.arange(frames, dtype=torch.float64)[None]
+    matrix = math.sqrt(2 / frames) * torch.cos(math.pi * k * (2 * n + 1) / (2 * frames))
+    matrix[0] /= math.sqrt(2)
+    return matrix.to(dtype)
+
+
+def dct(signal: Float[Tensor, "*b frame feat"], coefficients: int | None = None) -> Float[Tensor, "*b coef feat"]:
+    """The first `coefficients` (default: all) of the transform over the frame axis."""
+    matrix = dct_matrix(signal.shape[-2], dtype=signal.dtype).to(signal.device)
+    return matrix[:coefficients] @ signal

@@ -12,6 +12,7 @@ numbers are several times as quick as many products of 3 x 3 matrices. A thousan
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -21,6 +22,26 @@ from kinema.core.progress import pieces
 
 _MANY = 256  # frames from which planes are quicker
 _PIECE = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class BodyTree:
+    """A body whose joints ("tokens") are given by how they are rotated away from its neutral pose. Metres.
+
+    Such rotations mean the same on every body, and joint positions are linear in them.
+
+    `parents` and `partners` are tokens: the one above (-1 for the root), the one on the other side. `neutral` are the
+    tokens' global rotations in the neutral pose. Where token k is rotated by G_k away from it, in the world's axes,
+    joint j stands at hips + sum_k G_k `arms`[j, k]; "hips" is the middle of the hips, which is `hips` in the root's own
+    frame. The lines `across` (left joint, right joint) tell the heading; without any, the root tells it.
+    """
+
+    parents: tuple[int, ...]
+    partners: tuple[int, ...]
+    neutral: Float[Tensor, "token 3 3"]
+    arms: Float[Tensor, "joint token 3"]
+    hips: Float[Tensor, " 3"]
+    across: tuple[tuple[int, int], ...]
 
 
 def forward_kinematics(

@@ -7,7 +7,6 @@ Euler angles are intrinsic, in the order of the letters, as BVH channels are: "Z
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -15,9 +14,6 @@ from torch import Tensor
 
 from kinema.core.errors import UsageError
 
-EulerOrder = Literal[
-    "XYZ", "XZY", "YXZ", "YZX", "ZXY", "ZYX", "XYX", "XZX", "YXY", "YZY", "ZXZ", "ZYZ"
-]  # fmt: skip
 EULER_ORDERS: tuple[str, ...] = ("XYZ", "XZY", "YXZ", "YZX", "ZXY", "ZYX", "XYX", "XZX", "YXY", "YZY", "ZXZ", "ZYZ")
 _CYCLIC = {"XYZ", "YZX", "ZXY"}
 _NEAR_HALF_TURN = 2.8  # radians
@@ -26,9 +22,9 @@ _AMBIGUOUS = 1e-6  # below it, two rotations are nearly as near, and the closed 
 _NEWTON_STEPS = 40  # enough for a double root, which halves the error with each step
 
 
-def identity_rotmat(shape: tuple[int, ...] = (), *, dtype: torch.dtype = torch.float32) -> Float[Tensor, "*shape 3 3"]:
+def identity_rotmat(shape: tuple[int, ...] = ()) -> Float[Tensor, "*shape 3 3"]:
     """Identity matrices of the leading `shape`."""
-    return torch.eye(3, dtype=dtype).expand(*shape, 3, 3).clone()
+    return torch.eye(3).expand(*shape, 3, 3).clone()
 
 
 def rotvec_to_rotmat(rotvec: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 3 3"]:
@@ -337,6 +333,31 @@ def _determinant(matrix: Tensor) -> Tensor:
 def angle_between(a: Float[Tensor, "*b 3 3"], b: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b"]:
     """Geodesic distance in radians, in [0, pi]: |A - B| = 2 sqrt(2) sin(angle / 2)."""
     return 2 * torch.asin((torch.linalg.matrix_norm(b - a) / math.sqrt(8.0)).clamp_max(1.0))
+
+
+def quat_product(first: Float[Tensor, "*#b 4"], second: Float[Tensor, "*#b 4"]) -> Float[Tensor, "*b 4"]:
+    """The rotation `second`, then `first`, as one unit quaternion: half the work of a matrix product."""
+    a, c, b, d = first[..., :3], first[..., 3:], second[..., :3], second[..., 3:]
+    vector = c * b + d * a + torch.linalg.cross(*torch.broadcast_tensors(a, b), dim=-1)
+    return torch.cat((vector, c * d - (a * b).sum(-1, keepdim=True)), -1)
+
+
+def quat_inverse(quat: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 4"]:
+    """The opposite rotation of a unit quaternion."""
+    return quat * quat.new_tensor([-1.0, -1.0, -1.0, 1.0])
+
+
+def quat_difference(first: Float[Tensor, "*#b 4"], second: Float[Tensor, "*#b 4"]) -> Float[Tensor, "*b 3"]:
+    """The rotation vector, radians, of the shorter rotation from `first` to `second`, in the frame of `first`."""
+    return quat_xyzw_to_rotvec(quat_product(quat_inverse(first), second))
+
+
+def quat_to_sixd(quat: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 6"]:
+    """The first two columns of the rotation matrix, one after the other (Zhou et al. 2019)."""
+    x, y, z, w = quat.unbind(-1)
+    first = (1 - 2 * (y * y + z * z), 2 * (x * y + z * w), 2 * (x * z - y * w))
+    second = (2 * (x * y - z * w), 1 - 2 * (x * x + z * z), 2 * (y * z + x * w))
+    return torch.stack((*first, *second), -1)
 
 
 def _check_order(order: str) -> None:

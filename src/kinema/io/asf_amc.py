@@ -17,7 +17,7 @@ import torch
 from kinema.core.errors import FormatError, MissingDataError, warn_of_file
 from kinema.core.text import decode
 from kinema.geometry.rotations import euler_to_rotmat
-from kinema.io.bvh.units import UNITS, infer_unit
+from kinema.io.conventions import UNITS, infer_unit
 from kinema.motion.motion import Motion
 from kinema.motion.orientation import body_height
 from kinema.motion.skeleton import Skeleton

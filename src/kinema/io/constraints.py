@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from kinema.core.errors import FormatError, UsageError, unknown_name
-from kinema.core.safe_json import read_json
-from kinema.core.text import decode
+from kinema.core.text import decode, read_json
 from kinema.io.formats import load
 from kinema.motion.constraints.kinds import KINDS, Constraint, Pin, Plant, Pose, RootPath
 from kinema.motion.motion import Clip

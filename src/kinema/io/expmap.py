@@ -22,7 +22,7 @@ from kinema.core.atomic import write_text
 from kinema.core.errors import FormatError, UsageError
 from kinema.core.text import plain
 from kinema.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat
-from kinema.io.bvh.units import UNITS
+from kinema.io.conventions import UNITS
 from kinema.motion.motion import Motion
 from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons import skeleton as catalogue_skeleton

@@ -20,7 +20,7 @@ from typing import Literal
 from kinema.core.atomic import was_read
 from kinema.core.errors import FormatError, KinemaError, UsageError, unknown_name
 from kinema.core.text import plain
-from kinema.io.upright import UpAxis, upright
+from kinema.io.conventions import UpAxis, upright
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.names import Rest
 from kinema.motion.skeleton import Skeleton, has_joint
@@ -204,11 +204,10 @@ def load_clip(
     """The clip in a file: a Motion where the file holds rotations, Points where it holds positions only.
 
     `format` is sniffed where it is not given. `fps`, `unit` (metres per file unit) and `skeleton` say what the file
-    does not, or overrule it; `up` is the axis of the file that is up (see `kinema.io.upright`), `person` one of several
-    people, `picture` the width and height in pixels of a picture of which a file gives shares, `animation` the name or
-    the number (from 1) of one in a glTF file. A pipe, and "-" for
-    standard input, are read to their end first. Raises UsageError where
-    there is no such file, FormatError where it is not whole.
+    does not, or overrule it; `up` is the axis of the file that is up (see `kinema.io.conventions`), `person` one of
+    several people, `picture` the width and height in pixels of a picture of which a file gives shares, `animation` the
+    name or the number (from 1) of one in a glTF file. A pipe, and "-" for standard input, are read to their end first.
+    Raises UsageError where there is no such file, FormatError where it is not whole.
     """
     path = Path(path)
     if is_stream(path):

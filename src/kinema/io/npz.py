@@ -30,7 +30,7 @@ from torch import Tensor
 from kinema.core.atomic import atomic_path
 from kinema.core.errors import FormatError, warn_of_file
 from kinema.core.safe_zip import read_npz
-from kinema.io.upright import UpAxis, upright
+from kinema.io.conventions import UpAxis, upright
 from kinema.motion.feet.contacts import contact_joints, foot_contacts
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.orientation import AXES

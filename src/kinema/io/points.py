@@ -27,7 +27,7 @@ from kinema.core.safe_pickle import read_npy
 from kinema.core.safe_zip import read_npz
 from kinema.core.text import decode
 from kinema.geometry.rotations import axis_angle_to_rotmat
-from kinema.io.bvh.units import UNITS, metres_or
+from kinema.io.conventions import UNITS, metres_or
 from kinema.motion import skeletons as catalogue
 from kinema.motion.motion import Points
 from kinema.motion.names import CANON17, CANON17_PARENTS, canon_by_name

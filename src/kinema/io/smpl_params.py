@@ -25,7 +25,7 @@ from kinema.core.errors import FormatError, UsageError, unknown_name, warn_of_fi
 from kinema.core.safe_pickle import read_any
 from kinema.core.safe_zip import open_archive
 from kinema.geometry.rotations import nearest_rotation, rotmat_to_rotvec, rotvec_to_rotmat
-from kinema.io.upright import upright
+from kinema.io.conventions import upright
 from kinema.motion import skeletons as catalogue
 from kinema.motion.interpolation import interpolate
 from kinema.motion.motion import Motion

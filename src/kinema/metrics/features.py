@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from kinema.core.errors import FormatError
 from kinema.core.safe_pickle import read_torch
-from kinema.geometry.dct import dct
+from kinema.geometry.curves import dct
 
 COEFFICIENTS = 10
 DIMS = 30

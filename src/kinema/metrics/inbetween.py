@@ -14,9 +14,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from kinema.core.errors import UsageError
-from kinema.geometry.rotations import rotmat_to_quat_xyzw
+from kinema.geometry.rotations import quat_product, rotmat_to_quat_xyzw
 from kinema.metrics.dynamics import ground_speed, slides
-from kinema.motion.interpolation.quaternions import continuous, quat_product
+from kinema.motion.interpolation.curves import continuous
 from kinema.motion.motion import Motion, Points
 from kinema.motion.skeleton import has_joint
 

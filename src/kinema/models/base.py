@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from kinema.core.errors import UsageError
 from kinema.core.query import Batch, Query
-from kinema.geometry.body_tree import BodyTree
+from kinema.geometry.kinematics import BodyTree
 
 Samples = Float[Tensor, "sample batch frame feat"]
 

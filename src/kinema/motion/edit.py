@@ -20,7 +20,6 @@ from kinema.motion.skeletons.h36m import H36M32_T_POSE, h36m32
 
 _PIECE = 4096  # frames that are interpolated together
 _RATE_TOLERANCE = 5e-5  # frame times in files are rounded: 0.008333 s is 120 Hz
-_FEET = ("l_ankle", "r_ankle", "l_toe", "r_toe")
 # Inversion first: where bones point opposite ways along a local axis, the limb is inverted rather than reflected.
 _SIGNS = ((-1.0, -1.0, -1.0), (-1.0, 1.0, 1.0), (1.0, -1.0, 1.0), (1.0, 1.0, -1.0))
 
@@ -167,38 +166,11 @@ def trim(clip: AnyClip, start: float = 0.0, end: float | None = None) -> AnyClip
     return clip[first : last + 1]
 
 
-def on_floor(clip: AnyClip) -> AnyClip:
-    """The clip raised or lowered so that the lowest that a foot (or, without feet, any joint) ever gets is y = 0."""
-    positions = clip.points().positions
-    feet = [clip.skeleton.index(name) for name in _FEET if has_joint(clip.skeleton, name)]
-    lowest = positions[..., sorted(set().union(*map(clip.skeleton.below, feet))) or slice(None), 1].amin((-1, -2))
-    return shift(clip, torch.stack((torch.zeros_like(lowest), -lowest, torch.zeros_like(lowest)), -1))
-
-
 def root_free(clip: Motion) -> Motion:
     """The clip with the root at the origin and its rotation removed: the pose alone."""
     rotations = clip.rotations.clone()
     rotations[..., 0, :, :] = torch.eye(3).to(rotations)
     return replace(clip, rotations=rotations, root=torch.zeros_like(clip.root))
-
-
-def drop_rest_frame(motion: Motion) -> Motion:
-    """The clip without the rest pose that some files put before the recording, and without the way out of it.
-
-    It is there if the pose jumps from the first frame to the second: by more than 3 cm on average over the joints and
-    ten times as far as is usual in the half second that follows. CMU's BVH files leave it within a tenth of a second.
-    A batch is judged as a whole.
-    """
-    lead, after = max(1, round(0.1 * motion.fps)), max(3, round(0.6 * motion.fps))
-    if motion.frames < lead + 3:
-        return motion
-    positions = motion[: min(after, motion.frames)].points().positions
-    pose = positions - positions[..., :1, :]
-    steps = (pose[..., 1:, :, :] - pose[..., :-1, :, :]).norm(dim=-1).mean(-1).reshape(-1, pose.shape[-3] - 1).mean(0)
-    usual = float(steps[lead:].median())
-    if float(steps[0]) < max(0.03, 10 * usual):
-        return motion
-    return motion[1 + int((steps[:lead] > 4 * usual).nonzero().max()) :]
 
 
 def rest_pose(skeleton: Skeleton, fps: float = 30.0) -> Motion:

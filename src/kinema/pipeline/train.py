@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
+from kinema.core.atomic import hold
 from kinema.core.constants import VERSION
 from kinema.core.errors import CheckpointError, KinemaWarning, MissingDataError, UsageError
-from kinema.core.lock import hold
 from kinema.data.augment import Augment
 from kinema.data.loader import Loader
 from kinema.data.source import Source, Split

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinema.core.errors import UsageError
-from kinema.geometry.body_tree import BodyTree
+from kinema.geometry.kinematics import BodyTree
 from kinema.motion.edit import resample, root_free
 from kinema.motion.motion import Clip, Motion
 from kinema.motion.retargeting import retarget

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinema.core.errors import UsageError
-from kinema.geometry.body_tree import BodyTree
+from kinema.geometry.kinematics import BodyTree
 from kinema.geometry.rotations import rotmat_to_rotvec, rotmat_to_sixd, rotvec_to_rotmat, sixd_to_rotmat
 from kinema.motion.edit import mirror, reflections, resample, rest_pose
 from kinema.motion.motion import Clip, Motion

@@ -28,7 +28,7 @@ from torch import Tensor
 from kinema.core.atomic import atomic_path, temporary_prefix, write_text
 from kinema.core.constants import VERSION
 from kinema.core.errors import CheckpointError, FormatError, MissingDataError
-from kinema.core.safe_json import read_json
+from kinema.core.text import read_json
 from kinema.motion.skeleton import Skeleton
 
 FORMAT_VERSION = 1

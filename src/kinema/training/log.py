@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from kinema.core.atomic import write_text
 from kinema.core.errors import FormatError, UsageError
-from kinema.core.safe_json import parse_json
+from kinema.core.text import parse_json
 
 
 class Reporter:

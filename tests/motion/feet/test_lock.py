@@ -10,8 +10,8 @@ import torch
 from kinema.core.errors import UsageError
 from kinema.data.synthetic import perform
 from kinema.motion.edit import facing, resample, rest_pose
+from kinema.motion.feet.clean import lock_feet, settled_contacts
 from kinema.motion.feet.contacts import contact_joints, foot_contacts
-from kinema.motion.feet.lock import lock_feet, settled_contacts
 from kinema.motion.motion import Motion
 from kinema.motion.retargeting import retarget
 from kinema.motion.skeleton import Skeleton

@@ -20,11 +20,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TextIO, cast
 
-from kinema.core.atomic import input_as_output, may_overwrite, temporary_prefix, write_text
+from kinema.core.atomic import hold, input_as_output, may_overwrite, temporary_prefix, write_text
 from kinema.core.constants import VERSION
 from kinema.core.errors import FormatError, KinemaError, KinemaWarning, UsageError
-from kinema.core.lock import hold
-from kinema.core.safe_json import parse_json
+from kinema.core.text import parse_json
 
 if TYPE_CHECKING:
     from kinema.io.formats import LoadOptions

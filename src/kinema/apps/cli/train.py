@@ -117,7 +117,7 @@ def train(
 
 def read_recipe(name: str, data: Path | None, *, tiny: bool) -> Recipe:
     """A recipe by name or from a JSON file, or its small twin; `data` as `Recipe.with_data` takes it."""
-    from kinema.core.safe_json import read_json
+    from kinema.core.text import read_json
     from kinema.recipes import Recipe, recipe
     from kinema.recipes.codec import from_json
 

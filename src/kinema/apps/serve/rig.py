@@ -21,7 +21,7 @@ from torch import Tensor
 from kinema.core.errors import UsageError
 from kinema.geometry.rotations import quat_xyzw_to_rotmat, rotmat_to_quat_xyzw
 from kinema.motion.constraints.kinds import Pose, Triple
-from kinema.motion.interpolation.quaternions import continuous
+from kinema.motion.interpolation.curves import continuous
 from kinema.motion.motion import Motion
 from kinema.motion.skeleton import Skeleton
 

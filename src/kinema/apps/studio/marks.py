@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from kinema.apps.studio.desk import Upload, plain_name
 from kinema.core.errors import UsageError
-from kinema.core.safe_json import parse_json
+from kinema.core.text import parse_json
 from kinema.io.constraints import constraints_of
 from kinema.motion.constraints.kinds import Constraint, Pin, RootPath
 from kinema.motion.motion import Clip

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from kinema.core.errors import FormatError, UsageError
-from kinema.core.safe_json import read_json
+from kinema.core.text import read_json
 from kinema.data.source import (
     LABELS,
     SPLITS,

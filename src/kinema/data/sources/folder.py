@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from kinema.core.errors import FormatError, KinemaError, KinemaWarning, SkeletonError, UsageError
-from kinema.core.safe_json import read_table
+from kinema.core.text import read_table
 from kinema.data.source import LABELS, Source, Split, check_split, data_folder, derived, missing_data
 from kinema.io import formats as files
 from kinema.motion.motion import Motion, Points

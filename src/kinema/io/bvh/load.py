@@ -23,7 +23,7 @@ from kinema.core.progress import pieces
 from kinema.geometry.rotations import euler_to_rotmat, quat_xyzw_to_rotmat
 from kinema.io.bvh.parser import BvhText, parse_bvh
 from kinema.io.bvh.save import save_bvh as save
-from kinema.io.bvh.units import MILLISECONDS, UNITS, frame_rate, infer_unit, unit_name
+from kinema.io.conventions import MILLISECONDS, UNITS, frame_rate, infer_unit, unit_name
 from kinema.motion.motion import FileLayout, Motion
 from kinema.motion.orientation import body_height
 from kinema.motion.skeleton import Skeleton

@@ -20,8 +20,8 @@ from kinema.core.text import encode
 from kinema.geometry.kinematics import joint_positions
 from kinema.geometry.rotations import euler_to_rotmat, rotmat_to_euler, rotmat_to_quat_xyzw
 from kinema.io.bvh.parser import parse_bvh
-from kinema.io.bvh.units import frame_rate
-from kinema.motion.interpolation.quaternions import continuous
+from kinema.io.conventions import frame_rate
+from kinema.motion.interpolation.curves import continuous
 from kinema.motion.motion import FileLayout, Motion
 from kinema.motion.names import is_end_point
 from kinema.motion.orientation import body_height, from_up

@@ -24,10 +24,10 @@ from torch import Tensor
 
 from kinema.core.atomic import write_bytes
 from kinema.core.errors import FormatError, UsageError, unknown_name, warn_of_file
-from kinema.core.safe_json import parse_json
+from kinema.core.text import parse_json
 from kinema.geometry.rotations import nearest_rotation, quat_xyzw_to_rotmat, rotmat_to_quat_xyzw
-from kinema.io.bvh.units import metres_or
-from kinema.motion.interpolation.quaternions import continuous
+from kinema.io.conventions import metres_or
+from kinema.motion.interpolation.curves import continuous
 from kinema.motion.motion import FileLayout, Motion
 from kinema.motion.names import CANON17
 from kinema.motion.orientation import body_height, from_up

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from kinema.core.atomic import write_text
-from kinema.core.safe_json import read_json
+from kinema.core.text import read_json
 from kinema.io.keypoints.tracks import Recording, Sighting, damaged, field, follow, in_order, numbers
 from kinema.motion.skeletons.keypoints import Layout, layout
 

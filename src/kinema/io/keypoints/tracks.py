@@ -18,8 +18,7 @@ from jaxtyping import Float
 
 from kinema.core.atomic import write_text
 from kinema.core.errors import FormatError
-from kinema.core.safe_json import parse_json
-from kinema.core.text import plain
+from kinema.core.text import parse_json, plain
 from kinema.motion.skeletons.keypoints import Layout
 
 Json = Any

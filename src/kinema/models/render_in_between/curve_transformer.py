@@ -19,9 +19,11 @@ from scipy.interpolate import CubicSpline
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kinema.geometry.body_tree import BodyTree
-from kinema.geometry.quaternions import inverse, product, sixd
+from kinema.geometry.kinematics import BodyTree
 from kinema.geometry.rotations import (
+    quat_inverse,
+    quat_product,
+    quat_to_sixd,
     quat_xyzw_to_rotmat,
     rotmat_to_quat_xyzw,
     rotvec_to_quat_xyzw,
@@ -70,26 +72,26 @@ class NeutralBody(nn.Module):
         """Root position and local 6-D rotations -> local rotations away from the neutral pose, and the hips."""
         turns = rotmat_to_quat_xyzw(sixd_to_rotmat(features[..., 3:].unflatten(-1, (-1, 6))))
         hips = features[..., :3] + (quat_xyzw_to_rotmat(turns[..., 0, :]) @ self.hips)
-        return Poses(product(product(self.above, turns), inverse(self.neutral)), hips)
+        return Poses(quat_product(quat_product(self.above, turns), quat_inverse(self.neutral)), hips)
 
     def features(self, local: Poses) -> Float[Tensor, "*b feat"]:
         """The way back."""
-        turns = product(product(inverse(self.above), local.turns), self.neutral)
+        turns = quat_product(quat_product(quat_inverse(self.above), local.turns), self.neutral)
         root = local.hips - quat_xyzw_to_rotmat(turns[..., 0, :]) @ self.hips
-        return torch.cat((root, sixd(turns).flatten(-2)), -1)
+        return torch.cat((root, quat_to_sixd(turns).flatten(-2)), -1)
 
     def chained(self, local: Poses) -> Poses:
         """Local rotations -> global ones, those of one depth in the tree together."""
         level = local.turns[..., :1, :]
         found = [level]
         for tokens, above in self.levels:
-            level = product(level[..., above, :], local.turns[..., tokens, :])
+            level = quat_product(level[..., above, :], local.turns[..., tokens, :])
             found.append(level)
         return Poses(torch.cat(found, -2)[..., self.order, :], local.hips)
 
     def unchained(self, turned: Poses) -> Poses:
         """Global rotations -> local ones."""
-        turns = product(inverse(turned.turns[..., self.parent, :]), turned.turns[..., 1:, :])
+        turns = quat_product(quat_inverse(turned.turns[..., self.parent, :]), turned.turns[..., 1:, :])
         return Poses(torch.cat((turned.turns[..., :1, :], turns), -2), turned.hips)
 
     def positions(
@@ -120,7 +122,7 @@ def turned_about(local: Poses, angle: Float[Tensor, " B"], centre: Float[Tensor,
     """Poses moved by -`centre` on the floor, then turned about the vertical by `angle` radians; [B, frame]."""
     still = torch.zeros_like(angle)
     turn = rotvec_to_quat_xyzw(torch.stack((still, angle, still), -1))[:, None]
-    root = product(turn.expand_as(local.turns[..., 0, :]), local.turns[..., 0, :])
+    root = quat_product(turn.expand_as(local.turns[..., 0, :]), local.turns[..., 0, :])
     hips = local.hips - centre[:, None] * centre.new_tensor([1.0, 0.0, 1.0])
     hips = hips @ quat_xyzw_to_rotmat(turn[:, 0]).transpose(-1, -2)
     return Poses(torch.cat((root[..., None, :], local.turns[..., 1:, :]), -2), hips)
@@ -214,13 +216,13 @@ class CurveTransformer(nn.Module):
         that was found better."""
         with torch.no_grad():
             base = self.body.chained(self.drawn(question, grid.times))
-            six = sixd(base.turns)
+            six = quat_to_sixd(base.turns)
         change = self(question, grid)
         six, hips = six + change[..., :-3].unflatten(-1, (-1, 6)), base.hips + change[..., -3:]
         if faded:
             share = self._row(self.share, question)
             cubic = self.body.chained(question.curve(grid.times, cubic_tangents(question)))
-            six = share * columns(six)[..., :2, :].flatten(-2) + (1 - share) * sixd(cubic.turns)
+            six = share * columns(six)[..., :2, :].flatten(-2) + (1 - share) * quat_to_sixd(cubic.turns)
             hips = share * hips + (1 - share) * cubic.hips
         return columns(six), hips
 
@@ -264,7 +266,7 @@ class CurveTransformer(nn.Module):
         parts = [self.body.chained(each) for each in (question.earlier, self.drawn(question, nodes), question.later)]
         turns, hips = torch.cat([each.turns for each in parts], 1), torch.cat([each.hips for each in parts], 1)
         time = torch.cat((question.before, nodes, question.after))
-        six = sixd(turns)
+        six = quat_to_sixd(turns)
         places = self.body.positions(columns(six), hips)
         beside = places - hips[:, :, None] * hips.new_tensor([1.0, 0.0, 1.0])
         pose = torch.cat((six.flatten(2), hips), -1)

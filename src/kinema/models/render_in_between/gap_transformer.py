@@ -19,8 +19,14 @@ from torch.nn import functional
 
 from kinema.core.errors import UsageError
 from kinema.core.query import Batch, Query
-from kinema.geometry.quaternions import difference, product, sixd
-from kinema.geometry.rotations import quat_xyzw_to_rotmat, rotmat_to_quat_xyzw, rotvec_to_quat_xyzw
+from kinema.geometry.rotations import (
+    quat_difference,
+    quat_product,
+    quat_to_sixd,
+    quat_xyzw_to_rotmat,
+    rotmat_to_quat_xyzw,
+    rotvec_to_quat_xyzw,
+)
 from kinema.models.base import FeatureShape, Model, repeat_samples
 from kinema.models.render_in_between.curve_transformer import (
     NODES,
@@ -325,10 +331,12 @@ class Known:
         tokens = partly.shape[-1]
         owner = torch.arange(tokens + 1, device=partly.device).clamp(max=tokens).repeat_interleave(3)
         owner = torch.where(owner == tokens, 0, owner)  # the hips are the root's
-        off = torch.cat((difference(local.turns, self.shown.turns), (self.shown.hips - local.hips)[..., None, :]), -2)
+        off = torch.cat(
+            (quat_difference(local.turns, self.shown.turns), (self.shown.hips - local.hips)[..., None, :]), -2
+        )
         off = torch.where(partly[..., owner], off.flatten(2), 0.0)
         lines = Keyframes(partly | self.keys[..., None], self.time, owner).linear(off).unflatten(-1, (-1, 3))
-        turns = product(local.turns, rotvec_to_quat_xyzw(lines[..., :-1, :]))
+        turns = quat_product(local.turns, rotvec_to_quat_xyzw(lines[..., :-1, :]))
         return Poses(turns, local.hips + lines[..., -1, :])
 
 
@@ -380,7 +388,9 @@ def measure_tables(network: CurveTransformer, windows: Poses, samples: int) -> N
         question, truth = ask(row, kind)
         times = torch.arange(truth.hips.shape[1]).to(truth.hips)
         base, true = body.chained(network.drawn(question, times)), body.chained(truth)
-        off = torch.cat(((sixd(true.turns) - sixd(base.turns)).flatten(2), true.hips - base.hips), -1)[:, 1:-1]
+        off = torch.cat(((quat_to_sixd(true.turns) - quat_to_sixd(base.turns)).flatten(2), true.hips - base.hips), -1)[
+            :, 1:-1
+        ]
         size = off.square().mean((0, 2)).sqrt().clamp(min=1e-4)
         network.size[row, kind] = _stretched(size)
         middle = torch.randint(off.shape[1], (3,), generator=generator)
@@ -397,7 +407,7 @@ def measure_tables(network: CurveTransformer, windows: Poses, samples: int) -> N
         question, truth = ask(row, kind)
         times = torch.arange(truth.hips.shape[1]).to(truth.hips)
         base, true = body.chained(network.drawn(question, times)), body.chained(truth)
-        network.error[row, kind] = network.errors((columns(sixd(base.turns)), base.hips), true).mean(1)
+        network.error[row, kind] = network.errors((columns(quat_to_sixd(base.turns)), base.hips), true).mean(1)
     _fill(network.error, rows, possible)
 
 
@@ -424,7 +434,7 @@ def _fitted(question: GapQuestion, truth: Poses) -> Float[Tensor, "S 6"]:
     times = torch.arange(1, truth.hips.shape[1] - 1).float()
     line, terms = question.terms(times)
     first, inside = question.earlier[:, -1:], truth[:, 1:-1]
-    turns = difference(first.turns, inside.turns)
+    turns = quat_difference(first.turns, inside.turns)
     hips = inside.hips - first.hips
     cubic = cubic_tangents(question).to(line)
     design = torch.stack([term.expand_as(line) for term in terms], -1)

@@ -14,8 +14,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from kinema.geometry.quaternions import difference, product
-from kinema.geometry.rotations import rotvec_to_quat_xyzw
+from kinema.geometry.rotations import quat_difference, quat_product, rotvec_to_quat_xyzw
 
 RATE = 30.0
 LENGTHS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 19, 24, 30, 37, 45, 52, 60)
@@ -66,7 +65,7 @@ class GapQuestion:
         line, terms = self.terms(times)
         path = line + sum(term * tangents[:, place][:, None] for place, term in enumerate(terms))
         first = self.earlier[:, -1:]
-        return Poses(product(first.turns, rotvec_to_quat_xyzw(path[..., :-1, :])), first.hips + path[..., -1, :])
+        return Poses(quat_product(first.turns, rotvec_to_quat_xyzw(path[..., :-1, :])), first.hips + path[..., -1, :])
 
     def terms(self, times: Float[Tensor, " N"]) -> tuple[Float[Tensor, "B N S 3"], list[Tensor]]:
         """The path from the first key to the second with flat ends, and the six terms that `tangents` weigh.
@@ -134,4 +133,4 @@ def _padded(values: Float[Tensor, "..."], dim: int) -> Float[Tensor, "..."]:
 
 def _apart(first: Poses, second: Poses) -> Float[Tensor, "*b S 3"]:
     """From one pose to another: rotation vectors in the frame of the first, and the way of the hips."""
-    return torch.cat((difference(first.turns, second.turns), (second.hips - first.hips)[..., None, :]), -2)
+    return torch.cat((quat_difference(first.turns, second.turns), (second.hips - first.hips)[..., None, :]), -2)

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kinema.core.query import Batch, Query
-from kinema.geometry.dct import dct_matrix
+from kinema.geometry.curves import dct_matrix
 from kinema.models.base import FeatureShape, Model, Samples, repeat_samples
 from kinema.nn.prefix import future_frames, last_frames, roll_out
 

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kinema.geometry.dct import dct_matrix
+from kinema.geometry.curves import dct_matrix
 
 _SMALL = 0.01
 

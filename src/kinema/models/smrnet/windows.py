@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from kinema.geometry.dct import dct_matrix
+from kinema.geometry.curves import dct_matrix
 from kinema.models.base import Frame
 
 Padding = Literal["last", "repeat", "zero"]

@@ -17,7 +17,7 @@ from kinema.geometry.rotations import axis_angle_to_rotmat, rotmat_to_rotvec, ro
 from kinema.motion.edit import facing
 from kinema.motion.motion import Motion
 
-FADE = 0.5  # seconds in which the difference fades
+_FADE = 0.5  # seconds in which the difference fades
 
 
 def best_cycle(motion: Motion, *, shortest: float = 0.5) -> tuple[int, int]:
@@ -54,14 +54,14 @@ def without_travel(motion: Motion) -> Motion:
     return replace(motion, rotations=rotations, root=motion.root * motion.root.new_tensor([0.0, 1.0, 0.0]))
 
 
-def looped(motion: Motion, *, in_place: bool = False, fade: float = FADE) -> Motion:
+def looped(motion: Motion, *, in_place: bool = False) -> Motion:
     """The clip with a first frame that is its last frame, moved back by one cycle, and no kink there.
 
     Pose, height and velocity agree at the seam; place on the floor and heading go on from cycle to cycle, unless
-    `in_place`, which takes the travel out evenly. Only the first `fade` seconds (at most half the clip) change, but for
+    `in_place`, which takes the travel out evenly. Only the first half second (at most half the clip) changes, but for
     travel that is taken out. One clip or a batch.
     """
-    count = min(motion.frames // 2, max(3, round(fade * motion.fps)))
+    count = min(motion.frames // 2, max(3, round(_FADE * motion.fps)))
     turn = facing(motion[-1:])[..., 0] - facing(motion[:1])[..., 0]
     turned = axis_angle_to_rotmat("Y", turn)
     goal, before = _heading_taken(motion[-2:], turned)

@@ -14,7 +14,6 @@ from torch import Tensor
 from kinema.motion.motion import Clip
 from kinema.motion.skeleton import Skeleton
 
-CONTACT_NAMES: tuple[str, ...] = ("left heel", "left toe", "right heel", "right toe")
 LOW = (0.03, 0.05)  # metres above the floor: a contact has a frame below the first, and all below the second
 SLOW = (0.3, 0.6)  # metres per second, likewise
 FASTEST_SLIDE = 1.0  # metres per second: a foot that slides faster does not stand

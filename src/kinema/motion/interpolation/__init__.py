@@ -21,9 +21,8 @@ from torch import Tensor
 from kinema.core.errors import UsageError, unknown_name
 from kinema.core.progress import pieces, report_progress
 from kinema.geometry.rotations import quat_xyzw_to_rotmat, rotmat_to_quat_xyzw
+from kinema.motion.interpolation.curves import curve, place, rotation_curve
 from kinema.motion.interpolation.filters import Smoother, smooth, soften
-from kinema.motion.interpolation.quaternions import rotation_curve
-from kinema.motion.interpolation.splines import curve, place
 from kinema.motion.motion import AnyClip, Clip, Motion, Points
 
 __all__ = ["CURVES", "Curve", "CurveTable", "Interpolator", "Smoother", "even_times", "interpolate", "smooth", "soften"]

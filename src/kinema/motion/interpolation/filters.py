@@ -14,31 +14,25 @@ from torch import Tensor
 from kinema.core.errors import unknown_name
 from kinema.core.progress import pieces
 from kinema.geometry.rotations import quat_xyzw_to_rotmat, rotmat_to_quat_xyzw
-from kinema.motion.interpolation.quaternions import continuous
-from kinema.motion.interpolation.splines import place
+from kinema.motion.interpolation.curves import continuous, place
 from kinema.motion.motion import AnyClip, Points, concatenate
 
 Smoother = Literal["savgol", "one-euro", "gaussian"]
+_WINDOW = 31  # frames
 _PIECE = 2048  # frames smoothed together
 SMOOTHERS: tuple[str, ...] = get_args(Smoother)
 
 
-def smooth(clip: AnyClip, method: str, *, window: int = 31) -> AnyClip:
-    """The clip, frame by frame, after a filter of about `window` frames, with SmoothNet's settings at 31.
+def smooth(clip: AnyClip, method: str) -> AnyClip:
+    """The clip, frame by frame, after a filter with SmoothNet's settings.
 
-    Savitzky-Golay of order 2; a Gaussian of deviation `window`/10 frames; One-Euro with a lowest cutoff of 0.04 and
-    beta 0.7 (per frame, as there; it knows no window). Rotations are filtered as quaternions of continuous sign.
-    Raises UsageError for an unknown method.
+    Savitzky-Golay of order 2 over 31 frames; a Gaussian of deviation 3 frames; One-Euro with a lowest cutoff of 0.04
+    and beta 0.7 (per frame, as there). Rotations are filtered as quaternions of continuous sign. Raises UsageError for
+    an unknown method.
     """
     if method not in SMOOTHERS:
         raise unknown_name("filter", method, SMOOTHERS)
-
-    def run(values: Tensor) -> Tensor:
-        if method == "savgol":
-            return savitzky_golay(values, window)
-        return gaussian(values, window / 31 * 3) if method == "gaussian" else one_euro(values)
-
-    return _over(clip, run)
+    return _over(clip, {"savgol": savitzky_golay, "gaussian": gaussian, "one-euro": one_euro}[method])
 
 
 def soften(
@@ -73,15 +67,15 @@ def _frames_within(times: Tensor, seconds: float) -> int:
     return int((place(times, times + seconds) - torch.arange(len(times))).max())
 
 
-def savitzky_golay(values: Float[Tensor, "frame *rest"], window: int = 31, order: int = 2) -> Tensor:
+def savitzky_golay(values: Float[Tensor, "frame *rest"]) -> Tensor:
     """Each value by the parabola through its neighbours; the ends by the parabola of the first and last window."""
-    window = min(window, len(values) - 1 + len(values) % 2) // 2 * 2 + 1
+    window = min(_WINDOW, len(values) - 1 + len(values) % 2) // 2 * 2 + 1
     window = window if window <= len(values) else window - 2
-    if window <= order:
+    if window < 3:
         return values.clone()
     from scipy.signal import savgol_filter
 
-    return torch.from_numpy(savgol_filter(values.numpy(), window, order, axis=0))
+    return torch.from_numpy(savgol_filter(values.numpy(), window, 2, axis=0))
 
 
 def gaussian(values: Float[Tensor, "frame *rest"], sigma: float = 3.0) -> Tensor:
@@ -91,13 +85,13 @@ def gaussian(values: Float[Tensor, "frame *rest"], sigma: float = 3.0) -> Tensor
     return torch.from_numpy(gaussian_filter1d(values.numpy(), sigma, axis=0, mode="nearest", truncate=5.0))
 
 
-def one_euro(values: Float[Tensor, "frame *rest"], min_cutoff: float = 0.04, beta: float = 0.7) -> Tensor:
+def one_euro(values: Float[Tensor, "frame *rest"]) -> Tensor:
     """The One-Euro filter (Casiez et al. 2012) with one frame as the unit of time: it looks back only, so it lags."""
     out, speed = [values[0]], torch.zeros_like(values[0])
     slow = _share(torch.ones(()))
     for value in values[1:]:
         speed = speed + slow * (value - out[-1] - speed)
-        out.append(out[-1] + _share(min_cutoff + beta * speed.abs()) * (value - out[-1]))
+        out.append(out[-1] + _share(0.04 + 0.7 * speed.abs()) * (value - out[-1]))
     return torch.stack(out)
 
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from kinema.motion.interpolation.splines import place
+from kinema.motion.interpolation.curves import place
 from kinema.pipeline.completion.method_choice import Gap
 
 GIVEN, BEYOND = -1, -2

@@ -18,7 +18,7 @@ from kinema.geometry.kinematics import global_to_local
 from kinema.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat
 from kinema.motion.edit import shift
 from kinema.motion.interpolation import Interpolator
-from kinema.motion.interpolation.splines import curve as read
+from kinema.motion.interpolation.curves import curve as read
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.retargeting.bone_directions import leg_length
 from kinema.motion.retargeting.inverse_kinematics import fit_rotations, match_joints

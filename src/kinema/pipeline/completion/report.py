@@ -12,7 +12,7 @@ from kinema.core.progress import pieces
 from kinema.metrics.dynamics import ground_speed, jerk, slides
 from kinema.motion.feet.contacts import contact_joints
 from kinema.motion.interpolation import Interpolator
-from kinema.motion.interpolation.splines import place
+from kinema.motion.interpolation.curves import place
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.pipeline.completion.gap_plan import Plan
 

@@ -1,23 +1,82 @@
-"""Curves through rotations at irregular times, on unit quaternions (xyzw).
+"""Curves through numbers and through rotations (unit quaternions, xyzw) at irregular times.
 
-"linear" is slerp. "cubic" is the natural spline of the four numbers, put back on the sphere: linear in the quaternion,
-so it does not depend on the frame of reference. "squad" and "pchip" are cubic Bezier curves on the sphere
-(Shoemake 1985, 1987) whose derivatives are those of a parabola through three keys, and Fritsch and Butland's.
-
-The work is done on planes, [4, key, ...]: all x, then all y, and so on. Long runs of one number are several times as
-quick as many groups of four.
+Of numbers: hold, linear, cubic spline, PCHIP, vectorised over everything but time. Of rotations "linear" is slerp and
+"cubic" the natural spline of the four numbers, put back on the sphere: linear in the quaternion, so it does not depend
+on the frame of reference. "squad" and "pchip" are cubic Bezier curves on the sphere (Shoemake 1985, 1987) whose
+derivatives are those of a parabola through three keys, and Fritsch and Butland's. Rotations are handled on planes,
+[4, key, ...]: all x, then all y, and so on. Long runs of one number are several times as quick as many groups of four.
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
+from kinema.geometry.curves import parabola_slope
 from kinema.geometry.rotations import quat_xyzw_to_rotvec, rotvec_to_quat_xyzw
-from kinema.motion.interpolation.splines import curve, interval, limited, parabolic
+
+
+def curve(
+    values: Float[Tensor, "key *rest"], keys: Float[Tensor, " key"], at: Float[Tensor, " time"], method: str
+) -> Float[Tensor, "time *rest"]:
+    """The curve through `values` at the times `keys` (rising), read at the times `at`; held beyond the ends.
+
+    `method` is "hold", "linear", "cubic" (natural spline, twice continuously differentiable) or "pchip" (Fritsch and
+    Butland 1984: never overshoots). One key is held; through two, every curve but "hold" is the straight line.
+    """
+    if len(keys) == 1:
+        return values[:1].expand(len(at), *values.shape[1:]).clone()
+    index, share = interval(keys, at)
+    if method == "hold":
+        return values[index + (share >= 1).long()]
+    wide = share.reshape(-1, *[1] * (values.ndim - 1))
+    start, end = values[index], values[index + 1]
+    if method == "linear" or len(keys) == 2:
+        return start + (end - start) * wide
+    from scipy.interpolate import CubicSpline, PchipInterpolator  # a tenth of a second that only splines should take
+
+    flat = values.double().flatten(1).numpy()
+    spline = PchipInterpolator(keys, flat) if method == "pchip" else CubicSpline(keys, flat, bc_type="natural")
+    read = torch.from_numpy(spline(at.clamp(keys[0], keys[-1]).numpy()))
+    return read.to(values).reshape(len(at), *values.shape[1:])
+
+
+def interval(keys: Float[Tensor, " key"], at: Float[Tensor, " time"]) -> tuple[Tensor, Tensor]:
+    """For every time the index of the key before it (of at least two) and how far it is to the next one, in [0, 1]."""
+    index = (place(keys, at, after=True) - 1).clamp(0, len(keys) - 2)
+    share = (at - keys[index]) / (keys[index + 1] - keys[index])
+    return index, share.clamp(0, 1)
+
+
+def place(keys: Float[Tensor, " key"], at: Float[Tensor, " time"], *, after: bool = False) -> Int[Tensor, " time"]:
+    """How many keys, which rise, are below each time, or `after` it: below or at it.
+
+    numpy's search goes on from where it found the time before, which is quick where times rise, too.
+    """
+    found = np.searchsorted(keys.numpy(), at.numpy(), side="right" if after else "left")
+    return torch.from_numpy(found)
+
+
+def parabolic(slopes: Float[Tensor, "gap *rest"], steps: Float[Tensor, " gap"]) -> Float[Tensor, "key *rest"]:
+    """Derivatives of the parabola through each key and its neighbours (Catmull-Rom for uneven times)."""
+    wide = steps.reshape(-1, *[1] * (slopes.ndim - 1))
+    inner = parabola_slope(slopes[:-1], slopes[1:], wide[:-1], wide[1:])
+    # At the ends the curve is straight (no second derivative), which swings less than a parabola.
+    first, last = (3 * slopes[:1] - inner[:1]) / 2, (3 * slopes[-1:] - inner[-1:]) / 2
+    return torch.cat((first, inner, last))
+
+
+def limited(slopes: Float[Tensor, "gap *rest"], steps: Float[Tensor, " gap"]) -> Float[Tensor, "key *rest"]:
+    """Fritsch and Butland's derivatives, zero at a turning point, of a curve with these slopes between its keys."""
+    from scipy.interpolate import PchipInterpolator
+
+    rises = slopes * steps.reshape(-1, *[1] * (slopes.ndim - 1))
+    keys, values = (torch.cat((each[:1] * 0, each)).cumsum(0).numpy() for each in (steps, rises))
+    return torch.from_numpy(PchipInterpolator(keys, values).derivative()(keys)).to(slopes)
 
 
 def rotation_curve(
@@ -59,11 +118,6 @@ def _curve(quats: Tensor, keys: Tensor, at: Tensor, method: str) -> Tensor:
 def continuous(quats: Float[Tensor, "frame *rest 4"]) -> Float[Tensor, "frame *rest 4"]:
     """The same rotations with signs such that each quaternion is the nearer one to the one before it."""
     return _on_one_side(quats.movedim(-1, 0)).movedim(0, -1)
-
-
-def quat_product(left: Float[Tensor, "*b 4"], right: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 4"]:
-    """The quaternion (xyzw) of "first `right`, then `left`"."""
-    return _product(left.movedim(-1, 0), right.movedim(-1, 0)).movedim(0, -1)
 
 
 def _on_one_side(quats: Tensor) -> Tensor:
