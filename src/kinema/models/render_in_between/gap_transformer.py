@@ -388,9 +388,8 @@ def measure_tables(network: CurveTransformer, windows: Poses, samples: int) -> N
         question, truth = ask(row, kind)
         times = torch.arange(truth.hips.shape[1]).to(truth.hips)
         base, true = body.chained(network.drawn(question, times)), body.chained(truth)
-        off = torch.cat(((quat_to_sixd(true.turns) - quat_to_sixd(base.turns)).flatten(2), true.hips - base.hips), -1)[
-            :, 1:-1
-        ]
+        turned = quat_to_sixd(true.turns) - quat_to_sixd(base.turns)
+        off = torch.cat((turned.flatten(2), true.hips - base.hips), -1)[:, 1:-1]
         size = off.square().mean((0, 2)).sqrt().clamp(min=1e-4)
         network.size[row, kind] = _stretched(size)
         middle = torch.randint(off.shape[1], (3,), generator=generator)
