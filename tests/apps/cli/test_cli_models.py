@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from command import run
-from kinema.apps.cli.doctor import slow_parts
+from kinema.apps.cli.first_steps import slow_parts
 from kinema.data.synthetic import Synthetic
 from kinema.io.formats import load, load_clip
 from kinema.motion.motion import Motion

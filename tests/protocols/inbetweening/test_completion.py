@@ -18,7 +18,7 @@ from kinema.io.formats import save
 from kinema.motion import skeletons as catalog
 from kinema.motion.edit import facing, rotate, shift
 from kinema.motion.motion import Motion, Points
-from kinema.pipeline.completion.method_choice import Gap, GapRange, released
+from kinema.pipeline.completion.gap_plan import Gap, GapRange, released
 from kinema.protocols.inbetweening.classical import CLASSICAL, Classical
 from kinema.protocols.inbetweening.detector import noisy_motion, noisy_points, project
 from kinema.protocols.inbetweening.gaps import GapScores, PositionStatistics, blanked, known_frames, starts, windows

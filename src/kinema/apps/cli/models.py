@@ -129,7 +129,7 @@ def import_(
         A skeleton of the catalogue instead of the recipe's own.
     """
     from kinema.apps.cli.train import read_recipe
-    from kinema.pipeline.checkpoints.released import import_released
+    from kinema.pipeline.checkpoints.given import import_released
 
     chosen = read_recipe(recipe, data, tiny=False)
     made = import_released(chosen, files, out, stage=stage, mean=mean, std=std, skeleton=skeleton)
