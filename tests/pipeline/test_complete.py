@@ -26,7 +26,7 @@ from kinema.pipeline.completion.evidence import Evidence
 from kinema.pipeline.completion.gap_plan import Gap, GapRange, choose
 from kinema.pipeline.completion.infilling import infill
 from kinema.pipeline.pipeline import Pipeline
-from kinema.protocols.inbetweening.detector import project
+from kinema.protocols.inbetweening.upsampling import project
 from kinema.representations.base import Representation
 from kinema.representations.picture import PictureKeypointsConfig
 from kinema.representations.positions import RootPositionsConfig
