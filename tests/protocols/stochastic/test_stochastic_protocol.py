@@ -21,9 +21,13 @@ from kinema.pipeline.evaluate import evaluate
 from kinema.pipeline.pipeline import open as open_pipeline
 from kinema.protocols.interface import PartialMethod
 from kinema.protocols.stochastic import scores as stochastic_scores
-from kinema.protocols.stochastic.benchmarks import AMASS_STOCHASTIC, H36M_STOCHASTIC, HUMANEVA_STOCHASTIC
 from kinema.protocols.stochastic.nearest_neighbour import NearestFutures
-from kinema.protocols.stochastic.protocol import StochasticProtocol
+from kinema.protocols.stochastic.protocol import (
+    AMASS_STOCHASTIC,
+    H36M_STOCHASTIC,
+    HUMANEVA_STOCHASTIC,
+    StochasticProtocol,
+)
 from kinema.protocols.stochastic.scores import METRICS, means, means_by_group, score
 from kinema.protocols.stochastic.windows import FutureWindows
 

@@ -41,7 +41,7 @@ class FutureWindows:
 
     @classmethod
     def cut(
-        cls, takes: Iterable[Points], *, observed: int, predicted: int, stride: int, threshold: float
+        cls, takes: Iterable[Points], observed: int, predicted: int, stride: int, threshold: float
     ) -> FutureWindows:
         """Windows that begin at frames 0, stride, 2 stride ... of every recording and end before its last frame.
 
