@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def find_leak(
     trained, elsewhere = sorted(set(trained_on)), set(apart)
     sure: list[Meeting] = []
     possible: list[Meeting] = []
-    for action, test in tests.items() if isinstance(tests, Mapping) else tests:
+    for action, test in cast("Iterable[tuple[str, str]]", tests.items() if isinstance(tests, Mapping) else tests):
         if test in trained:
             sure.append(Meeting(action, test, (test,)))
             continue

@@ -25,9 +25,8 @@ def _errors(benchmark: str) -> tuple[Published, ...]:
 
 
 def _scores(kind: str, benchmark: str) -> tuple[PublishedScores, ...]:
-    return tuple(
-        PublishedScores(**{**row, "recalled": tuple(row.get("recalled", ()))}) for row in _TABLES[kind][benchmark]
-    )
+    rows: list[dict[str, Any]] = _TABLES[kind][benchmark]
+    return tuple(PublishedScores(recalled=tuple(row.pop("recalled", ())), **row) for row in rows)
 
 
 CMU_PUBLISHED = _errors("cmu")
