@@ -50,16 +50,16 @@ def _pair_sum(points: Float[Tensor, "*b sample feat"]) -> Float[Tensor, " *b"]:
 
 
 def best_of(
-    samples: Float[Tensor, "sample window frame feat"], truth: Float[Tensor, "window frame feat"]
+    samples: Float[Tensor, "sample window frame feat"], ground_truth: Float[Tensor, "window frame feat"]
 ) -> tuple[Float[Tensor, " window"], Float[Tensor, " window"]]:
     """ADE and FDE: the least mean distance over frames, and the least distance at the last frame, over the samples.
 
     The best sample may differ between the two.
     """
-    mean = samples.new_full((truth.shape[0],), torch.inf)
+    mean = samples.new_full((ground_truth.shape[0],), torch.inf)
     last = mean.clone()
-    for some in samples.split(_rows(truth.numel())):
-        distance = torch.linalg.vector_norm(some - truth, dim=-1)
+    for some in samples.split(_rows(ground_truth.numel())):
+        distance = torch.linalg.vector_norm(some - ground_truth, dim=-1)
         mean = torch.minimum(mean, distance.mean(-1).amin(0))
         last = torch.minimum(last, distance[..., -1].amin(0))
     return mean, last

@@ -179,7 +179,7 @@ def test_open_inbetween_on_a_small_pack(tmp_path: Path) -> None:
     assert near["mpjpe_mm"]["cubic"] < near["mpjpe_mm"]["linear"]
     assert set(report["columns"]) == {"hold", "linear", "cubic", "pchip", "squad", "savgol"}
     assert json.loads(json.dumps(report.to_json()))["cells"][0]["where"] == {"set": "hdm05", "gap": "5"}
-    assert "savgol" in markdown(report, full=True)
+    assert "savgol" in markdown(report)
     assert len(rich_tables(report)) == 2
     assert report.to_json() == protocol.evaluate(CLASSICAL["savgol"], tmp_path).to_json()
     with pytest.raises(MissingDataError):

@@ -14,7 +14,7 @@ import torch
 from kinema.apps.cli import main
 from kinema.core.errors import FormatError, KinemaError, UsageError
 from kinema.data.source import Split
-from kinema.metrics.features import DctFeatures
+from kinema.metrics.distribution import DctFeatures
 from kinema.motion.motion import Points
 from kinema.motion.skeletons import skeleton
 from kinema.pipeline.evaluate import evaluate

@@ -78,10 +78,12 @@ class UpsampleGrid(Grid):
         for kind in KINDS:
             for noise in NOISES:
                 for place, batch in enumerate(batches):
-                    truth, observed, confidence = forms(batch, kind, noise, 1000 * self.seed + 2 * place)
+                    ground_truth, observed, confidence = forms(batch, kind, noise, 1000 * self.seed + 2 * place)
                     for rate in self.rates:
                         where = {"kind": kind, "noise": noise, "rate": str(rate)}
-                        yield GridWindows(where, kind, truth, observed, torch.arange(WINDOW) % rate == 0, confidence)
+                        yield GridWindows(
+                            where, kind, ground_truth, observed, torch.arange(WINDOW) % rate == 0, confidence
+                        )
 
     def errors(self, question: GridWindows, answer: Clip) -> dict[str, float]:
         """See `Grid`."""
@@ -115,11 +117,11 @@ def forms(
         return (batch, batch, None) if noise == "clean" else (batch, *noisy_motion(batch, seed))
     body = catalog.skeleton("canon17")
     positions = batch.points().positions[..., batch.skeleton.indices(CANON17), :]
-    truth = Points(body, positions, batch.fps, batch.action, batch.identity)
-    truth = project(truth, seed) if kind == "picture" else truth
+    ground_truth = Points(body, positions, batch.fps, batch.action, batch.identity)
+    ground_truth = project(ground_truth, seed) if kind == "picture" else ground_truth
     if noise == "clean":
-        return truth, truth, None
-    return truth, *noisy_points(truth, seed, PIXELS_PER_METRE if kind == "picture" else 1.0)
+        return ground_truth, ground_truth, None
+    return ground_truth, *noisy_points(ground_truth, seed, PIXELS_PER_METRE if kind == "picture" else 1.0)
 
 
 def project(points: Points, seed: int) -> Points:

@@ -17,7 +17,7 @@ from kinema.data.source import Split, missing_data
 from kinema.data.sources.amass import ORIGIN, Amass, model_folder
 from kinema.data.sources.open_motion import OpenMotion
 from kinema.data.sources.position_archives import H36MPositions, HumanEvaPositions
-from kinema.metrics.features import ClassifierFeatures
+from kinema.metrics.distribution import ClassifierFeatures
 from kinema.metrics.stochastic import CONVENTIONS
 from kinema.motion.motion import Points
 from kinema.motion.skeleton import Skeleton

@@ -11,8 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from kinema.core.errors import FormatError, KinemaError
-from kinema.metrics.distribution import Moments
-from kinema.metrics.features import DctFeatures
+from kinema.metrics.distribution import DctFeatures, Moments
 from kinema.metrics.stochastic import apd_of_modes, joint_steps, limb_lengths, modes_of
 from kinema.motion.motion import Points
 from kinema.motion.skeleton import Skeleton
