@@ -121,7 +121,7 @@ class PoseFolder(Source):
                 got = " and ".join(str(path.relative_to(self._folder)) for path in found[:2])
                 expected = f"one {POSES} or {ARRAY} of {split} below {self._folder}"
                 raise UsageError(expected=expected, got=got, cure="Give one of their folders as root.")
-            pairs += [(split, path) for path in found]
+            pairs.extend((split, path) for path in found)
         if not pairs:
             raise missing_data(_WHAT, f"no {POSES} or {ARRAY} below {self._folder}", _ORIGIN)
         return tuple(pairs)

@@ -56,7 +56,7 @@ def write_answers(path: Path, protocol: str, model: str) -> Generator[Keep]:
 
         def keep(cell: str, ground_truth: Clip, answers: Mapping[str, Clip]) -> None:
             if model in answers:
-                _write(file.create_group(f"{cell}/{truth.identity}"), ground_truth, answers[model], answers["linear"])
+                _write(file.create_group(f"{cell}/{ground_truth.identity}"), ground_truth, answers[model], answers["linear"])
 
         yield keep
 
