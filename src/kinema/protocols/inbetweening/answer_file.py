@@ -56,7 +56,8 @@ def write_answers(path: Path, protocol: str, model: str) -> Generator[Keep]:
 
         def keep(cell: str, ground_truth: Clip, answers: Mapping[str, Clip]) -> None:
             if model in answers:
-                _write(file.create_group(f"{cell}/{ground_truth.identity}"), ground_truth, answers[model], answers["linear"])
+                group = file.create_group(f"{cell}/{ground_truth.identity}")
+                _write(group, ground_truth, answers[model], answers["linear"])
 
         yield keep
 
