@@ -10,7 +10,6 @@ from kinema.recipes.action_gan import (
     action_gan_bandai2,
     action_gan_faithful,
     action_gan_faithful_bandai2,
-    action_gan_free,
 )
 from kinema.recipes.classifier import classifier_bandai2, classifier_open, classifier_posegpt
 from kinema.recipes.conv_seq2seq import (
@@ -19,7 +18,7 @@ from kinema.recipes.conv_seq2seq import (
     conv_seq2seq_faithful_h36m,
     conv_seq2seq_h36m,
 )
-from kinema.recipes.posegpt import posegpt, posegpt_bandai2, posegpt_faithful, posegpt_free
+from kinema.recipes.posegpt import posegpt, posegpt_bandai2, posegpt_faithful
 from kinema.recipes.recipe import Optim, Phase, Recipe, Stage
 from kinema.recipes.render_in_between import (
     render_in_between,
@@ -43,7 +42,6 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "action-gan-bandai2": action_gan_bandai2,
     "action-gan-faithful": action_gan_faithful,
     "action-gan-faithful-bandai2": action_gan_faithful_bandai2,
-    "action-gan-free": action_gan_free,
     "classifier-bandai2": classifier_bandai2,
     "classifier-open": classifier_open,
     "classifier-posegpt": classifier_posegpt,
@@ -54,7 +52,6 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "posegpt": posegpt,
     "posegpt-bandai2": posegpt_bandai2,
     "posegpt-faithful": posegpt_faithful,
-    "posegpt-free": posegpt_free,
     "render-in-between": render_in_between,
     "render-in-between-2d": render_in_between_2d,
     "render-in-between-3d": render_in_between_3d,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kinema.data.sources.composed import free_actions, open_actions
+from kinema.data.sources.composed import open_actions
 from kinema.data.sources.h36m_camera import H36MCamera
 from kinema.data.sources.packs import LabelledPack
 from kinema.data.tasks import Generate
-from kinema.models.action_gan.earlier_stages import PoseGAN, PretrainedWalk
 from kinema.models.action_gan.model import ActionGAN
+from kinema.models.action_gan.pose_gan import PoseGAN
+from kinema.models.action_gan.walk_pretraining import PretrainedWalk
 from kinema.motion.names import CANON17
 from kinema.recipes.recipe import Optim, Phase, Recipe, Stage
 from kinema.representations.heading import HeadingRotationsConfig
@@ -64,13 +65,8 @@ def action_gan_faithful() -> Recipe:
 
 
 def action_gan() -> Recipe:
-    """ActionGAN, mended, on motion under free licences: CMU recordings and procedural motion."""
+    """ActionGAN, mended, on nineteen actions of motion under free licences: recordings and procedural motion."""
     return replace(action_gan_bandai2(), name="action-gan", source=open_actions())
-
-
-def action_gan_free() -> Recipe:
-    """ActionGAN, mended, on nineteen actions of all free motion."""
-    return replace(action_gan_bandai2(), name="action-gan-free", source=free_actions())
 
 
 def action_gan_bandai2() -> Recipe:

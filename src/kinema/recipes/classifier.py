@@ -20,7 +20,7 @@ def classifier_bandai2() -> Recipe:
 
 
 def classifier_open() -> Recipe:
-    """A classifier of the twelve actions of CMU and procedural motion."""
+    """A classifier of the nineteen actions of recordings and procedural motion under free licences."""
     return _recipe("classifier-open", open_actions())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kinema.data.augment import Augment
-from kinema.data.sources.composed import free_actions, open_actions
+from kinema.data.sources.composed import open_actions
 from kinema.data.sources.packs import LabelledPack
 from kinema.data.tasks import Forecast
 from kinema.models.posegpt.inputs import InputsConfig
@@ -26,11 +26,12 @@ _TOKENS = PoseTokens.Config(
     # An error of the path, four of some 150 numbers, adds up over a window.
     path_weight=4.0,
     # Metres, m/s and m/s², beside standardised features of which many hardly move: smaller weights have no effect.
-    points_weight=10.0, velocity_weight=1.0, acceleration_weight=0.05,
+    points_weight=10.0, velocity_weight=1.0, acceleration_weight=0.1,
+    standing_weight=1.0,  # what touches the ground stays there
 )  # fmt: skip
 _PRIOR = PoseGPT.Config(
     width=128, layers=4, block=32, inputs=InputsConfig(places="none", lengths=0), keep=0.95,
-    choice=Choice(top_p=0.95, guidance=1.5),
+    choice=Choice(top_p=0.95, guidance=1.5), calm=0.6,
 )  # fmt: skip
 _RELEASED_TOKENS = PoseTokens.Config(
     preset="causal", inner_dropout=0.1, attention_dropout=0.1, upsample_trim="front", padding="seen",
@@ -47,21 +48,10 @@ _RELEASED_PRIOR = PoseGPT.Config(
 
 
 def posegpt() -> Recipe:
-    """PoseGPT, mended and compact, on twelve actions of CMU and procedural motion: 64 frames at 30 per second."""
+    """PoseGPT, mended and compact, on nineteen actions of free motion: 64 frames at 30 per second."""
     return Recipe(
         name="posegpt", source=open_actions(), representation=HeadingRotationsConfig(fps=30.0), stages=_compact()
     )
-
-
-def posegpt_free() -> Recipe:
-    """PoseGPT, mended and compact, on nineteen actions of all free motion; bodies that stand count twice."""
-    tokens, prior = _compact()
-    still = replace(_TOKENS, acceleration_weight=0.1, standing_weight=1.0)
-    stages = (
-        replace(tokens, model=still),
-        replace(prior, model=replace(_PRIOR, calm=0.6), precision="auto"),
-    )
-    return replace(posegpt(), name="posegpt-free", source=free_actions(), stages=stages)
 
 
 def posegpt_bandai2() -> Recipe:
@@ -97,6 +87,7 @@ def _compact() -> tuple[Stage, Stage]:
         augment=Augment(mirror=0.5), balance="sqrt-actions", stride=4,
     )  # fmt: skip
     prior = replace(
-        tokens, name="prior", model=_PRIOR, optim=replace(_MENDED, lr=6e-4), steps=5_000, batch_size=32, ema=0.999
-    )
+        tokens, name="prior", model=_PRIOR, optim=replace(_MENDED, lr=6e-4), steps=5_000, batch_size=32, ema=0.999,
+        precision="auto",
+    )  # fmt: skip
     return tokens, prior

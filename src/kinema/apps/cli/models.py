@@ -23,8 +23,6 @@ app = App(name="models", help="List the models; push, pull and import them.")
 def models(name: str | None = None, which: str | None = None, *, json_: Json = False) -> None:
     """List the shipped models and the baselines; with a NAME (or show NAME), print that model's card and actions.
 
-    Licences and numbers of parameters are in the cards and in the JSON.
-
     Parameters
     ----------
     name
@@ -34,7 +32,6 @@ def models(name: str | None = None, which: str | None = None, *, json_: Json = F
     """
     from kinema.models.baselines import BASELINES
     from kinema.pipeline.open import load_adapter, model_card, shipped_models
-    from kinema.pipeline.pipeline import open as open_pipeline
 
     name = which if name == "show" else name
     if name is not None:
@@ -44,16 +41,13 @@ def models(name: str | None = None, which: str | None = None, *, json_: Json = F
         return
     rows = [_row(shipped) for shipped in shipped_models()]
     baseline = {"answers": "any skeleton, any rate", "parameters": 0, "licence": "", "default of": ""}
-    rows += [{"model": name, "verbs": ", ".join(open_pipeline(name).verbs), **baseline} for name in BASELINES]
+    rows += [{"model": name, **baseline} for name in BASELINES]
     if json_:
         print(json.dumps(rows, indent=1))
         return
-    table = Table(box=None)
-    columns = ("model", "verbs", "answers", "default of")
-    for column in columns:
-        table.add_column(column, no_wrap=column == "model")
+    table = Table(*rows[0], box=None)
     for row in rows:
-        table.add_row(*(str(row[column]) for column in columns))
+        table.add_row(*(str(value) for value in row.values()))
     Console().print(table)
 
 
@@ -135,7 +129,7 @@ def import_(
         A skeleton of the catalogue instead of the recipe's own.
     """
     from kinema.apps.cli.train import read_recipe
-    from kinema.pipeline.checkpoints.given import import_released
+    from kinema.pipeline.checkpoints.released import import_released
 
     chosen = read_recipe(recipe, data, tiny=False)
     made = import_released(chosen, files, out, stage=stage, mean=mean, std=std, skeleton=skeleton)
@@ -163,9 +157,7 @@ def recipes(name: str | None = None, *, json_: Json = False) -> None:
     if json_:
         print(json.dumps(rows, indent=1))
         return
-    table = Table(box=None)
-    table.add_column("recipe", no_wrap=True)
-    table.add_column("what")
+    table = Table("recipe", "what", box=None)
     for key, what in rows.items():
         table.add_row(key, what)
     Console().print(table)
@@ -200,21 +192,18 @@ def export(model: str, out: Path, *, part: str | None = None, check: bool = True
 
 def _row(name: str) -> dict[str, str | int]:
     from kinema.pipeline.defaults import DEFAULTS
-    from kinema.pipeline.pipeline import open as open_pipeline
+    from kinema.pipeline.open import load_adapter
 
-    pipeline = open_pipeline(name)
-    adapter = pipeline.adapter
-    assert adapter is not None
+    adapter = load_adapter(name)
     representation = adapter.representation
     answers = "" if representation is None else f"{representation.space} of {representation.skeleton.name}"
     answers += "" if representation is None else f" at {representation.fps:g} fps"
     parameters = sum(weight.numel() for weight in adapter.model.parameters())
-    chosen_for = ", ".join(verb for verb, chosen in DEFAULTS.items() if chosen.model == name)
+    verbs = ", ".join(verb for verb, chosen in DEFAULTS.items() if chosen.model == name)
     return {
         "model": name,
-        "verbs": ", ".join(pipeline.verbs),
         "answers": answers,
         "parameters": parameters,
         "licence": adapter.card.licence,
-        "default of": chosen_for,
+        "default of": verbs,
     }

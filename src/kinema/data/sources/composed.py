@@ -195,10 +195,12 @@ class Mixed(Source):
         )
 
 
+_MADE = ("walk", "run", "jump", "sit", "wave", "squat", "kick", "punch", "bow", "reach", "sneak")
 OPEN_ACTIONS: tuple[str, ...] = (
-    "walk", "run", "jump", "sit", "dance", "wave", "squat", "kick", "punch", "bow", "reach", "sneak",
+    *_MADE[:4], "dance", *_MADE[4:], "climb", "stairs", "dribble", "drink", "balance", "martial-arts", "slow-walk",
 )  # fmt: skip
-"""The actions of the shipped generators: walk, run, jump, sit in both sources, dance in CMU, the others procedural."""
+"""The actions of the generators. Kinema performs eleven of them; CMU recordings show a dance, a ladder, steps, a
+basketball, a bottle, one leg, karate and a slow walk."""
 IDENTIFIED_TESTS = tuple(f"cmu/{trial}" for trial in ("06_07", "11_01", "14_12", "16_35", "35_01"))
 """Trials that the CMU forecasting benchmark is known to test on."""
 # The benchmark's jumping take is not identified; of the trials that may be it, those known to be training files stay.
@@ -211,13 +213,7 @@ BENCHMARK_TESTS: tuple[str, ...] = IDENTIFIED_TESTS + tuple(
 """Identities of the recordings that the CMU forecasting benchmark tests on, or may test on."""
 
 
-FREE_ACTIONS: tuple[str, ...] = (
-    *OPEN_ACTIONS, "climb", "stairs", "dribble", "drink", "balance", "martial-arts", "slow-walk",
-)  # fmt: skip
-"""The former twelve, and seven more that CMU recordings show: a ladder, steps, a basketball, a bottle, one leg."""
-
-
-def free_actions(clips_per_action: int = 24, seconds: float = 6.0) -> Mixed:
+def open_actions(clips_per_action: int = 24, seconds: float = 6.0) -> Mixed:
     """Motion of nineteen actions under free licences: CMU recordings, CC0 clips and kinema's own procedural motion.
 
     On `kinema24` at 30 frames per second. Left out are recordings that the CMU forecasting benchmark tests on, or may
@@ -230,20 +226,7 @@ def free_actions(clips_per_action: int = 24, seconds: float = 6.0) -> Mixed:
         LabelledPack("cmu_daz30", clean_only=True),
         LabelledPack("m2m_cc0", clean_only=True, described=(("Bow", "bow"), ("Greeting", "wave"))),
     )
-    made = tuple(action for action in OPEN_ACTIONS if action != "dance")
     rename = (
         ("dance_salsa", "dance"), ("dance_indian", "dance"), ("boxing", "punch"), ("martial_arts", "martial-arts"),
     )  # fmt: skip
-    return Mixed((*packs, Synthetic(clips_per_action, seconds, actions=made)), rename=rename, keep=FREE_ACTIONS)
-
-
-def open_actions(clips_per_action: int = 24, seconds: float = 6.0) -> Mixed:
-    """Motion of twelve actions under free licences: CMU recordings and kinema's own procedural motion.
-
-    On `kinema24` at 30 frames per second. Recordings that the CMU forecasting benchmark tests on, or may test on, are
-    left out, and so are clips in which a joint flips.
-    """
-    cmu = LabelledPack("cmu_bvh", clean_only=True, exclude=BENCHMARK_TESTS)
-    made = tuple(action for action in OPEN_ACTIONS if action != "dance")
-    rename = (("dance_salsa", "dance"), ("dance_indian", "dance"), ("boxing", "punch"))
-    return Mixed((cmu, Synthetic(clips_per_action, seconds, actions=made)), rename=rename, keep=OPEN_ACTIONS)
+    return Mixed((*packs, Synthetic(clips_per_action, seconds, actions=_MADE)), rename=rename, keep=OPEN_ACTIONS)
