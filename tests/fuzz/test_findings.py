@@ -246,11 +246,8 @@ def test_more_joints_than_any_body_has(deep: bool, name: str) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        b"\x80\x02Nr\xf0\xff\xff\xff.",  # remembered as number 4294967280: a table of 64 gigabytes
-        b"\x80\x02Np4000000000\n.",
         b"\x80\x04\x8e" + (2**40).to_bytes(8, "little") + b".",
         b"\x80\x05\x96" + (2**33).to_bytes(8, "little") + b".",
-        b"\x80\x04\x95" + (2**50).to_bytes(8, "little") + b"N.",
         b"\x80\x02})" + b"\x85" * 200_000 + b"K\x01s.",  # a tuple of a tuple of ..., hashed by recursion
         b"\x80\x02)" + b"q\x01\x86h\x01" * 3,
     ],
@@ -258,6 +255,24 @@ def test_more_joints_than_any_body_has(deep: bool, name: str) -> None:
 def test_pickles_that_ask_for_too_much(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "a.pkl").write_bytes(data)
     refused(lambda: read_pickle(tmp_path / "a.pkl"), "a whole pickle")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x80\x02Nr\xf0\xff\xff\xff.",  # remembered as number 4294967280: in C a table of 64 gigabytes
+        b"\x80\x02Np4000000000\n.",
+        b"\x80\x04\x95" + (2**50).to_bytes(8, "little") + b"N.",
+    ],
+)
+def test_pickles_that_number_what_they_remember_by_large_numbers_take_no_memory(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "a.pkl").write_bytes(data)
+    tracemalloc.start()
+    try:
+        assert read_pickle(tmp_path / "a.pkl") is None
+        assert tracemalloc.get_traced_memory()[1] < 10**6  # bytes; the largest of the three numbers is 2**50
+    finally:
+        tracemalloc.stop()
 
 
 # HDF5

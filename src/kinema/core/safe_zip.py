@@ -1,4 +1,4 @@
-"""Reading zip archives of arrays (NPZ, and what PyTorch saves) that may come from anywhere.
+"""Reading arrays (NPY) and zip archives of them (NPZ, and what PyTorch saves) that may come from anywhere.
 
 An archive states the size of its members, and an array its shape: both are accepted only where they fit each other and
 the file on disk. Nothing is unpacked to more than a hundred times the file's size (a quarter
@@ -56,23 +56,8 @@ class Archive:
     def array(self, key: str) -> NDArray[Any]:
         """An array. Raises FormatError where it is damaged, or a pickle."""
         with self._open(self._name(key)) as (file, size):
-            shape, by_column, kind = read_header(file)
-            where = f"{self._where}, key '{key}'"
-            if kind.hasobject:
-                got = "a pickled object, which is refused because it could run code"
-                raise _refused(where, "plain arrays", got, "Save it without objects.")
-            if min(shape, default=0) < 0 or math.prod(shape) * kind.itemsize != size - file.tell():
-                got = f"{size - file.tell()} bytes for {kind} of shape {shape}"
-                raise _refused(where, "as many numbers as the array's shape says", got)
             self._take(key, size)
-            buffer = np.empty(size - file.tell(), dtype=np.uint8)
-            for start in range(0, len(buffer), _PIECE):
-                piece = file.read(_PIECE)
-                buffer[start : start + len(piece)] = np.frombuffer(piece, np.uint8)
-            flat = buffer.view(kind) if kind.itemsize else np.zeros(math.prod(shape), kind)
-            if kind.kind == "U" and kind.itemsize:
-                _check_text(flat, where)
-            return flat.reshape(shape, order="F" if by_column else "C")
+            return _read_array(file, size, f"{self._where}, key '{key}'")
 
     def _name(self, key: str) -> str:
         return f"{key}.npy" if f"{key}.npy" in self.names else key
@@ -81,15 +66,15 @@ class Archive:
         self._room -= size
         if self._room < 0:
             got = f"'{name}' with {size} bytes"
-            raise _refused(self._where, f"contents of at most {RATIO} times the file's size", got)
+            raise refused(self._where, f"contents of at most {RATIO} times the file's size", got)
 
     @contextlib.contextmanager
     def _open(self, name: str) -> Generator[tuple[IO[bytes], int]]:
         if name not in self.names:
-            raise _refused(self._where, f"an array called {name}", ", ".join(self.keys) or "an empty archive")
+            raise refused(self._where, f"an array called {name}", ", ".join(self.keys) or "an empty archive")
         entry = self._file.getinfo(name)
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise _refused(f"{self._where}, {name}", "a member that is stored or deflated", "another compression")
+            raise refused(f"{self._where}, {name}", "a member that is stored or deflated", "another compression")
         with self._file.open(entry) as file:
             yield file, entry.file_size
 
@@ -100,15 +85,21 @@ def open_archive(path: Path, expected: str = "an NPZ archive") -> Generator[Arch
 
     Raises FormatError where it is damaged, at once or while it is read; PermissionError where it may not be read.
     """
+    with refusing_damage(path.name, expected, "a damaged archive ({})"), zipfile.ZipFile(path) as file:
+        yield Archive(file, path.name, room_for(path))
+
+
+@contextlib.contextmanager
+def refusing_damage(where: str, expected: str, got: str = "{}") -> Generator[None]:
+    """Inside, whatever damage shows as becomes a FormatError; {} in `got` stands for the reason."""
     try:
-        with zipfile.ZipFile(path) as file:
-            yield Archive(file, path.name, room_for(path))
+        yield
     except (KinemaError, PermissionError):
         raise
-    # Damage shows as any error there is, from BadZipFile and zlib.error to a SyntaxError in an array's header.
+    # Any error there is, from BadZipFile and IndexError to MemoryError and a SyntaxError in an array's header.
     except Exception as error:
         reason = str(error).split("\n")[0].rstrip(".") or type(error).__name__
-        raise _refused(path.name, expected, f"a damaged archive ({reason})") from error
+        raise refused(where, expected, got.format(reason)) from error
 
 
 def read_npz(path: Path, keys: Iterable[str] | None = None) -> dict[str, NDArray[Any]]:
@@ -121,6 +112,12 @@ def read_npz(path: Path, keys: Iterable[str] | None = None) -> dict[str, NDArray
         return {key: archive.array(key) for key in arrays if keys is None or key in set(keys)}
 
 
+def read_npy(path: Path) -> NDArray[Any]:
+    """The array in an .npy file. Raises FormatError where it is damaged or an array of objects."""
+    with path.open("rb") as file, refusing_damage(str(path), "an array of numpy's format"):
+        return _read_array(file, path.stat().st_size, str(path))
+
+
 def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Shape, whether by column, and kind of numbers of an array in numpy's format; `file` is then behind its header."""
     version = np.lib.format.read_magic(file)
@@ -128,11 +125,31 @@ def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     return read(file)
 
 
+def _read_array(file: IO[bytes], size: int, where: str) -> NDArray[Any]:
+    """The array in numpy's format that `file`, of `size` bytes, begins with."""
+    shape, by_column, kind = read_header(file)
+    size -= file.tell()
+    if kind.hasobject:
+        got = "a pickled object, which is refused because it could run code"
+        raise refused(where, "plain arrays", got, "Save it without objects.")
+    if min(shape, default=0) < 0 or math.prod(shape) * kind.itemsize != size:
+        raise refused(where, "as many numbers as the array's shape says", f"{size} bytes for {kind} of shape {shape}")
+    buffer = np.empty(size, dtype=np.uint8)
+    for start in range(0, size, _PIECE):
+        piece = file.read(_PIECE)
+        buffer[start : start + len(piece)] = np.frombuffer(piece, np.uint8)
+    flat = buffer.view(kind) if kind.itemsize else np.zeros(math.prod(shape), kind)
+    if kind.kind == "U" and kind.itemsize:
+        _check_text(flat, where)
+    return flat.reshape(shape, order="F" if by_column else "C")
+
+
 def _check_text(flat: NDArray[Any], where: str) -> None:
     codes = flat.astype(flat.dtype.newbyteorder("=")).view(np.uint32)
     if ((codes > 0x10FFFF) | ((codes >= 0xD800) & (codes < 0xE000))).any():
-        raise _refused(where, "text", "characters that there are not")
+        raise refused(where, "text", "characters that there are not")
 
 
-def _refused(where: str, expected: str, got: str, cure: str = _CURE) -> FormatError:
+def refused(where: str, expected: str, got: str, cure: str = _CURE) -> FormatError:
+    """The error about a file that is damaged or of another kind."""
     return FormatError(where=where, expected=expected, got=got, cure=cure)

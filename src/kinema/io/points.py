@@ -23,8 +23,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from kinema.core.errors import FormatError, require, warn_of_file
-from kinema.core.safe_pickle import read_npy
-from kinema.core.safe_zip import read_npz
+from kinema.core.safe_zip import read_npy, read_npz
 from kinema.core.text import decode
 from kinema.geometry.rotations import axis_angle_to_rotmat
 from kinema.io.conventions import UNITS, metres_or
