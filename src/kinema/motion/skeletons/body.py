@@ -7,11 +7,11 @@ feet on the floor at y = 0. Synthetic motion is made on `kinema24`; `canon17` is
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 
-from kinema.motion.names import CANON17, CANON17_PARENTS, EXTREMITIES
+from kinema.motion.names import CANON17, CANON17_PARENTS
 from kinema.motion.skeleton import Skeleton
 
 Place = tuple[float, float, float]
@@ -55,14 +55,12 @@ def place(name: str) -> Place:
     return PLACES[name]
 
 
-def skeleton_of_places(
-    name: str, table: Sequence[tuple[str, int, str | Place]], aliases: Mapping[str, str] | None = None
-) -> Skeleton:
+def skeleton_of_places(name: str, table: Sequence[tuple[str, int, str | Place]]) -> Skeleton:
     """A T-pose skeleton from rows (joint, parent's index, landmark or position in metres)."""
     where = torch.tensor([place(spot) if isinstance(spot, str) else spot for _, _, spot in table])
     parents = tuple(parent for _, parent, _ in table)
     offsets = where - where[[max(parent, 0) for parent in parents]]
-    return Skeleton(name, tuple(joint for joint, _, _ in table), parents, offsets, aliases=dict(aliases or {}))
+    return Skeleton(name, tuple(joint for joint, _, _ in table), parents, offsets)
 
 
 _KINEMA24: tuple[tuple[str, int], ...] = (
@@ -76,14 +74,10 @@ _KINEMA24: tuple[tuple[str, int], ...] = (
 
 def kinema24() -> Skeleton:
     """Our own T-pose body of 24 joints, 1.72 m tall, with the crown, the finger tips and the toe tips as joints."""
-    return skeleton_of_places(
-        "kinema24",
-        [(joint, parent, joint) for joint, parent in _KINEMA24],
-        {joint: joint for joint in (*CANON17, *EXTREMITIES)},
-    )
+    return skeleton_of_places("kinema24", [(joint, parent, joint) for joint, parent in _KINEMA24])
 
 
 def canon17() -> Skeleton:
     """The canonical seventeen joints in a T-pose; the head is a point inside the skull."""
     rows = [(joint, parent, joint) for joint, parent in zip(CANON17, CANON17_PARENTS, strict=True)]
-    return skeleton_of_places("canon17", rows, {joint: joint for joint in CANON17})
+    return skeleton_of_places("canon17", rows)

@@ -57,46 +57,35 @@ _BANDAI21: tuple[tuple[str, int, str], ...] = (
     ("Foot_R", 18, "r_ankle"),
     ("Toes_R", 19, "r_ball"),
 )
-# Which of the landmarks are canonical joints under another name.
-_CANON = {"spine_mid": "spine", "l_ball": "l_toe", "r_ball": "r_toe"}
-_NOT_CANON = {"spine_low", "l_clavicle", "r_clavicle"}
+_HUMANEVA15: tuple[tuple[str, int, str | Place], ...] = (
+    ("Pelvis", -1, "pelvis"),
+    ("Thorax", 0, (0.0, 1.43, -0.01)),
+    ("LeftShoulder", 1, "l_shoulder"),
+    ("LeftElbow", 2, "l_elbow"),
+    ("LeftWrist", 3, "l_wrist"),
+    ("RightShoulder", 1, "r_shoulder"),
+    ("RightElbow", 5, "r_elbow"),
+    ("RightWrist", 6, "r_wrist"),
+    ("LeftHip", 0, "l_hip"),
+    ("LeftKnee", 8, "l_knee"),
+    ("LeftAnkle", 9, "l_ankle"),
+    ("RightHip", 0, "r_hip"),
+    ("RightKnee", 11, "r_knee"),
+    ("RightAnkle", 12, "r_ankle"),
+    ("Head", 1, (0.0, 1.62, 0.02)),
+)
 
 
 def lafan22() -> Skeleton:
     """LaFAN1's 22 joints, in a T-pose."""
-    return _of_table("lafan22", _LAFAN22)
+    return skeleton_of_places("lafan22", _LAFAN22)
 
 
 def bandai21() -> Skeleton:
     """The 21 moving joints of Bandai-Namco-Research-Motiondataset (its `joint_Root` left out), in a T-pose."""
-    return _of_table("bandai21", _BANDAI21)
-
-
-def _of_table(name: str, table: tuple[tuple[str, int, str], ...]) -> Skeleton:
-    aliases = {_CANON.get(spot, spot): joint for joint, _, spot in table if spot not in _NOT_CANON}
-    return skeleton_of_places(name, table, aliases)
-
-
-_HUMANEVA15: tuple[tuple[str, int, str | Place, str], ...] = (
-    ("Pelvis", -1, "pelvis", "pelvis"),
-    ("Thorax", 0, (0.0, 1.43, -0.01), "chest"),
-    ("LeftShoulder", 1, "l_shoulder", "l_shoulder"),
-    ("LeftElbow", 2, "l_elbow", "l_elbow"),
-    ("LeftWrist", 3, "l_wrist", "l_wrist"),
-    ("RightShoulder", 1, "r_shoulder", "r_shoulder"),
-    ("RightElbow", 5, "r_elbow", "r_elbow"),
-    ("RightWrist", 6, "r_wrist", "r_wrist"),
-    ("LeftHip", 0, "l_hip", "l_hip"),
-    ("LeftKnee", 8, "l_knee", "l_knee"),
-    ("LeftAnkle", 9, "l_ankle", "l_ankle"),
-    ("RightHip", 0, "r_hip", "r_hip"),
-    ("RightKnee", 11, "r_knee", "r_knee"),
-    ("RightAnkle", 12, "r_ankle", "r_ankle"),
-    ("Head", 1, (0.0, 1.62, 0.02), "head"),
-)
+    return skeleton_of_places("bandai21", _BANDAI21)
 
 
 def humaneva15() -> Skeleton:
     """HumanEva-I's 15 joints on a T-pose body of average proportions; it has no spine and no neck."""
-    rows = [(joint, parent, spot) for joint, parent, spot, _ in _HUMANEVA15]
-    return skeleton_of_places("humaneva15", rows, {canon: joint for joint, _, _, canon in _HUMANEVA15})
+    return skeleton_of_places("humaneva15", _HUMANEVA15)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from kinema.motion.skeleton import Skeleton
@@ -51,31 +53,6 @@ _CMU38: tuple[tuple[str, int, float, float, float], ...] = (
     ("RThumb_End", 36, -0.59786, 0.0, 0.59786),
 )
 
-CMU38_ALIASES: dict[str, str] = {
-    "pelvis": "Hips",
-    "r_hip": "RightUpLeg",
-    "r_knee": "RightLeg",
-    "r_ankle": "RightFoot",
-    "l_hip": "LeftUpLeg",
-    "l_knee": "LeftLeg",
-    "l_ankle": "LeftFoot",
-    "spine": "Spine",
-    "chest": "Spine1",
-    "neck": "Neck1",
-    "head": "Head",
-    "l_shoulder": "LeftArm",
-    "l_elbow": "LeftForeArm",
-    "l_wrist": "LeftHand",
-    "r_shoulder": "RightArm",
-    "r_elbow": "RightForeArm",
-    "r_wrist": "RightHand",
-    "r_toe": "RightToeBase",
-    "l_toe": "LeftToeBase",
-    "head_end": "Head_End",
-    "r_hand_end": "RIndex_End",
-    "l_hand_end": "LIndex_End",
-}
-
 CMU38_STATIC: tuple[int, ...] = (0, 1, 2, 7, 8, 13)
 """Joints that stand still once the rotation and the trajectory of the root are removed."""
 
@@ -103,4 +80,5 @@ def cmu38() -> Skeleton:
     """The 38 joints of the CMU benchmark files; T-pose with the legs apart, offsets in true metres (`UNIT`)."""
     offsets = torch.tensor([row[2:] for row in _CMU38], dtype=torch.float64) * UNIT
     names, parents = tuple(row[0] for row in _CMU38), tuple(row[1] for row in _CMU38)
-    return Skeleton("cmu38", names, parents, offsets, aliases=CMU38_ALIASES)
+    body = Skeleton("cmu38", names, parents, offsets)
+    return replace(body, aliases={**body.aliases, "neck": "Neck1"})  # "Neck" stands where the chest does

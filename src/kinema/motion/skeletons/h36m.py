@@ -111,4 +111,4 @@ def h36m17() -> Skeleton:
         (joint, parent, _H36M17_PLACES.get(canon, canon))
         for joint, parent, canon in zip(_H36M17, CANON17_PARENTS, CANON17, strict=True)
     ]
-    return skeleton_of_places("h36m17", rows, dict(zip(CANON17, _H36M17, strict=True)))
+    return skeleton_of_places("h36m17", rows)

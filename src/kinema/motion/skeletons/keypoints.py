@@ -8,119 +8,113 @@ order and, for every joint of it, the joint's number in the file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
 
+from kinema.motion.names import CANON17
 from kinema.motion.skeleton import Skeleton
-from kinema.motion.skeletons.body import PLACES, place, skeleton_of_places
+from kinema.motion.skeletons.body import place
 
-# Name, parent, landmark. COCO's order; a parent stands before its children, so the nose is the root.
-_COCO17: tuple[tuple[str, int, str], ...] = (
-    ("nose", -1, "nose"),
-    ("left_eye", 0, "l_eye"),
-    ("right_eye", 0, "r_eye"),
-    ("left_ear", 1, "l_ear"),
-    ("right_ear", 2, "r_ear"),
-    ("left_shoulder", 0, "l_shoulder"),
-    ("right_shoulder", 0, "r_shoulder"),
-    ("left_elbow", 5, "l_elbow"),
-    ("right_elbow", 6, "r_elbow"),
-    ("left_wrist", 7, "l_wrist"),
-    ("right_wrist", 8, "r_wrist"),
-    ("left_hip", 5, "l_hip"),
-    ("right_hip", 6, "r_hip"),
-    ("left_knee", 11, "l_knee"),
-    ("right_knee", 12, "r_knee"),
-    ("left_ankle", 13, "l_ankle"),
-    ("right_ankle", 14, "r_ankle"),
+Row = tuple[str, str, str]  # joint, parent ("" for the root), landmark of `body` ("" where none), in the file's order
+_BOTH = ("left", "right")
+_ARMS: tuple[Row, ...] = (
+    *((f"{s}_shoulder", "nose", f"{s[0]}_shoulder") for s in _BOTH),
+    *((f"{s}_elbow", f"{s}_shoulder", f"{s[0]}_elbow") for s in _BOTH),
+    *((f"{s}_wrist", f"{s}_elbow", f"{s[0]}_wrist") for s in _BOTH),
 )
-# OpenPose numbers the joints from the nose; as a tree from the middle of the hips they stand in another order.
-_BODY25: tuple[tuple[str, int, str, int], ...] = (
-    ("MidHip", -1, "pelvis", 8),
-    ("Neck", 0, "neck", 1),
-    ("Nose", 1, "nose", 0),
-    ("RShoulder", 1, "r_shoulder", 2),
-    ("RElbow", 3, "r_elbow", 3),
-    ("RWrist", 4, "r_wrist", 4),
-    ("LShoulder", 1, "l_shoulder", 5),
-    ("LElbow", 6, "l_elbow", 6),
-    ("LWrist", 7, "l_wrist", 7),
-    ("RHip", 0, "r_hip", 9),
-    ("RKnee", 9, "r_knee", 10),
-    ("RAnkle", 10, "r_ankle", 11),
-    ("LHip", 0, "l_hip", 12),
-    ("LKnee", 12, "l_knee", 13),
-    ("LAnkle", 13, "l_ankle", 14),
-    ("REye", 2, "r_eye", 15),
-    ("LEye", 2, "l_eye", 16),
-    ("REar", 15, "r_ear", 17),
-    ("LEar", 16, "l_ear", 18),
-    ("LBigToe", 14, "l_toe", 19),
-    ("LSmallToe", 14, "l_small_toe", 20),
-    ("LHeel", 14, "l_heel", 21),
-    ("RBigToe", 11, "r_toe", 22),
-    ("RSmallToe", 11, "r_small_toe", 23),
-    ("RHeel", 11, "r_heel", 24),
+_LEGS: tuple[Row, ...] = (
+    *((f"{s}_hip", f"{s}_shoulder", f"{s[0]}_hip") for s in _BOTH),
+    *((f"{s}_knee", f"{s}_hip", f"{s[0]}_knee") for s in _BOTH),
+    *((f"{s}_ankle", f"{s}_knee", f"{s[0]}_ankle") for s in _BOTH),
 )
-
-BODY25_FILE_ORDER: tuple[int, ...] = tuple(number for _, _, _, number in _BODY25)
-"""For every joint of `body25`, its number in OpenPose's files: `keypoints[..., BODY25_FILE_ORDER, :]`."""
-
-_LIMBS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
-
-
-def coco17() -> Skeleton:
-    """COCO's 17 keypoints in their order; no pelvis, spine or neck, so only the limbs have canonical names."""
-    aliases = {f"{side[0]}_{part}": f"{side}_{part}" for side in ("left", "right") for part in _LIMBS}
-    return skeleton_of_places("coco17", [(j, p, _flat(spot)) for j, p, spot in _COCO17], aliases)
-
-
-def body25() -> Skeleton:
-    """OpenPose's BODY-25 as a tree from the middle of the hips; `BODY25_FILE_ORDER` gives the numbers in its files."""
-    aliases = {f"{side}_{part}": f"{side.upper()}{part.title()}" for side in "lr" for part in _LIMBS}
-    aliases |= {"pelvis": "MidHip", "neck": "Neck", "l_toe": "LBigToe", "r_toe": "RBigToe"}
-    return skeleton_of_places("body25", [(j, p, _flat(spot)) for j, p, spot, _ in _BODY25], aliases)
-
-
-def _flat(landmark: str) -> tuple[float, float, float]:
-    x, y, _ = place(landmark)
-    return x, y, 0.0
-
-
-_HAND = tuple(0 if knuckle % 4 == 1 else knuckle - 1 for knuckle in range(21))  # wrist, then five fingers of four
-_COCO18 = (
-    "Nose", "Neck", "RShoulder", "RElbow", "RWrist", "LShoulder", "LElbow", "LWrist", "RHip", "RKnee", "RAnkle",
-    "LHip", "LKnee", "LAnkle", "REye", "LEye", "REar", "LEar",
-)  # fmt: skip
-_HALPE_MORE = (
-    ("head_top", "nose", "head_end"), ("neck", "", "neck"), ("hip", "neck", "pelvis"),
-    ("left_big_toe", "left_ankle", "l_toe"), ("right_big_toe", "right_ankle", "r_toe"),
-    ("left_small_toe", "left_ankle", "l_small_toe"), ("right_small_toe", "right_ankle", "r_small_toe"),
-    ("left_heel", "left_ankle", "l_heel"), ("right_heel", "right_ankle", "r_heel"),
-)  # fmt: skip
-_WHOLE_BODY_FEET = tuple(
-    (f"{side}_{part}", f"{side}_ankle", f"{side[0]}_{spot}")
-    for side in ("left", "right")
-    for part, spot in (("big_toe", "toe"), ("small_toe", "small_toe"), ("heel", "heel"))
-)
-_MEDIAPIPE: tuple[tuple[str, str, str], ...] = (
+_EARS: tuple[Row, ...] = tuple((f"{s}_ear", f"{s}_eye", f"{s[0]}_ear") for s in _BOTH)
+_FEET = (("big_toe", "toe"), ("small_toe", "small_toe"), ("heel", "heel"))
+_COCO17: tuple[Row, ...] = (
     ("nose", "", "nose"),
-    *((f"{s}_eye{part}", "nose", f"{s[0]}_eye") for s in ("left", "right") for part in ("_inner", "", "_outer")),
-    *((f"{s}_ear", f"{s}_eye", f"{s[0]}_ear") for s in ("left", "right")),
-    *((f"mouth_{s}", "nose", "nose") for s in ("left", "right")),
-    *((f"{s}_shoulder", "nose", f"{s[0]}_shoulder") for s in ("left", "right")),
-    *((f"{s}_elbow", f"{s}_shoulder", f"{s[0]}_elbow") for s in ("left", "right")),
-    *((f"{s}_wrist", f"{s}_elbow", f"{s[0]}_wrist") for s in ("left", "right")),
-    *((f"{s}_{f}", f"{s}_wrist", f"{s[0]}_hand") for f in ("pinky", "index", "thumb") for s in ("left", "right")),
-    *((f"{s}_hip", f"{s}_shoulder", f"{s[0]}_hip") for s in ("left", "right")),
-    *((f"{s}_knee", f"{s}_hip", f"{s[0]}_knee") for s in ("left", "right")),
-    *((f"{s}_ankle", f"{s}_knee", f"{s[0]}_ankle") for s in ("left", "right")),
-    *((f"{s}_heel", f"{s}_ankle", f"{s[0]}_heel") for s in ("left", "right")),
-    *((f"{s}_foot_index", f"{s}_ankle", f"{s[0]}_toe") for s in ("left", "right")),
+    *((f"{s}_eye", "nose", f"{s[0]}_eye") for s in _BOTH),
+    *_EARS, *_ARMS, *_LEGS,
+)  # fmt: skip
+_MEDIAPIPE33: tuple[Row, ...] = (
+    ("nose", "", "nose"),
+    *((f"{s}_eye{part}", "nose", f"{s[0]}_eye") for s in _BOTH for part in ("_inner", "", "_outer")),
+    *_EARS,
+    *((f"mouth_{s}", "nose", "nose") for s in _BOTH),
+    *_ARMS,
+    *((f"{s}_{finger}", f"{s}_wrist", f"{s[0]}_hand") for finger in ("pinky", "index", "thumb") for s in _BOTH),
+    *_LEGS,
+    *((f"{s}_heel", f"{s}_ankle", f"{s[0]}_heel") for s in _BOTH),
+    *((f"{s}_foot_index", f"{s}_ankle", f"{s[0]}_toe") for s in _BOTH),
 )
+# With a neck and a hip there is a better tree than one from the nose.
+_HALPE_PARENTS = {"nose": "neck", **{f"{s}_shoulder": "neck" for s in _BOTH}, **{f"{s}_hip": "hip" for s in _BOTH}}
+_HALPE26: tuple[Row, ...] = (
+    *((joint, _HALPE_PARENTS.get(joint, parent), spot) for joint, parent, spot in _COCO17),
+    ("head_top", "nose", "head_end"),
+    ("neck", "", "neck"),
+    ("hip", "neck", "pelvis"),
+    *((f"{s}_{part}", f"{s}_ankle", f"{s[0]}_{spot}") for part, spot in _FEET for s in _BOTH),
+)
+_BODY25: tuple[Row, ...] = (
+    ("Nose", "Neck", "nose"),
+    ("Neck", "MidHip", "neck"),
+    ("RShoulder", "Neck", "r_shoulder"),
+    ("RElbow", "RShoulder", "r_elbow"),
+    ("RWrist", "RElbow", "r_wrist"),
+    ("LShoulder", "Neck", "l_shoulder"),
+    ("LElbow", "LShoulder", "l_elbow"),
+    ("LWrist", "LElbow", "l_wrist"),
+    ("MidHip", "", "pelvis"),
+    ("RHip", "MidHip", "r_hip"),
+    ("RKnee", "RHip", "r_knee"),
+    ("RAnkle", "RKnee", "r_ankle"),
+    ("LHip", "MidHip", "l_hip"),
+    ("LKnee", "LHip", "l_knee"),
+    ("LAnkle", "LKnee", "l_ankle"),
+    ("REye", "Nose", "r_eye"),
+    ("LEye", "Nose", "l_eye"),
+    ("REar", "REye", "r_ear"),
+    ("LEar", "LEye", "l_ear"),
+    *((f"{s}{part}", f"{s}Ankle", f"{s.lower()}_{spot}") for s in "LR"
+      for part, spot in (("BigToe", "toe"), ("SmallToe", "small_toe"), ("Heel", "heel"))),
+)  # fmt: skip
+# The first of them without the middle of the hips: the root is the neck.
+_OPENPOSE18: tuple[Row, ...] = tuple(
+    (joint, {"Neck": "", "RHip": "Neck", "LHip": "Neck"}.get(joint, parent), spot)
+    for joint, parent, spot in _BODY25[:19]
+    if joint != "MidHip"
+)
+
+
+def _points(stem: str, count: int, parent: str) -> tuple[Row, ...]:
+    return tuple((f"{stem}_{index}", parent, "") for index in range(count))
+
+
+def _hands(left: str, right: str) -> tuple[Row, ...]:
+    """The wrist again, then five fingers of four, of both hands; their wrists' names are given."""
+    return tuple(
+        (f"{stem}_{at}", wrist if at == 0 else f"{stem}_{0 if at % 4 == 1 else at - 1}", "")
+        for stem, wrist in (("left_hand", left), ("right_hand", right))
+        for at in range(21)
+    )
+
+
+_WHOLE_FEET: tuple[Row, ...] = tuple(
+    (f"{s}_{part}", f"{s}_ankle", f"{s[0]}_{spot}") for s in _BOTH for part, spot in _FEET
+)
+_FACE_AND_HANDS = (*_points("face", 68, "nose"), *_hands("left_wrist", "right_wrist"))
+_ROWS: dict[str, tuple[Row, ...]] = {
+    "coco17": _COCO17,
+    "halpe26": _HALPE26,
+    "mediapipe33": _MEDIAPIPE33,
+    "wholebody133": (*_COCO17, *_WHOLE_FEET, *_FACE_AND_HANDS),
+    "halpe136": (*_HALPE26, *_FACE_AND_HANDS),
+    "body25": _BODY25,
+    "openpose18": _OPENPOSE18,
+}
+LAYOUTS: dict[int, str] = {len(rows): name for name, rows in _ROWS.items() if name not in ("body25", "openpose18")}
+"""Name of the layout by the number of keypoints of a person, for formats that hold one list of them."""
 
 
 @dataclass(frozen=True)
@@ -135,24 +129,16 @@ class Layout:
         return len(self.order)
 
 
-Row = tuple[str, str, str]  # joint, parent ("" for the root), landmark ("" where none)
-
-
 @lru_cache
 def layout(name: str) -> Layout:
-    """The layout of that name: a key of `LAYOUTS`, or "+hands", "+face" after `body25` or `openpose18`."""
+    """The layout of that name: a value of `LAYOUTS`, or `body25` or `openpose18` with "+face", "+hands" after it.
+
+    Parents are put before their children, else the order of the file is kept.
+    """
     base, *more = name.split("+")
-    rows, aliases = _body(base)
-    wrists = ("LWrist", "RWrist") if base in ("body25", "openpose18") else ("left_wrist", "right_wrist")
-    if "face" in more:
-        rows = [*rows, *_points("face", 70, "Nose")]
-    if "hands" in more:
-        rows = [*rows, *_hand("left_hand", wrists[0]), *_hand("right_hand", wrists[1])]
-    return tree_of_rows(name, rows, aliases)
-
-
-def tree_of_rows(name: str, rows: Sequence[Row], aliases: Mapping[str, str]) -> Layout:
-    """A layout from rows in the order of the file: parents are put before their children, else the order is kept."""
+    rows = [*_ROWS[base]]
+    rows += _points("face", 70, "Nose") if "face" in more else ()
+    rows += _hands("LWrist", "RWrist") if "hands" in more else ()
     number = {joint: index for index, (joint, _, _) in enumerate(rows)}
     order: list[int] = []
     waiting = list(range(len(rows)))
@@ -164,104 +150,25 @@ def tree_of_rows(name: str, rows: Sequence[Row], aliases: Mapping[str, str]) -> 
     for at, index in enumerate(order):
         _, parent, spot = rows[index]
         if spot:
-            x, y, _ = place(spot)
-            where[at] = torch.tensor([x, y, 0.0])
+            where[at, :2] = torch.tensor(place(spot)[:2])
         elif parent:
             where[at] = where[order.index(number[parent])]
     parents = tuple(order.index(number[rows[index][1]]) if rows[index][1] else -1 for index in order)
     offsets = where - where[[max(parent, 0) for parent in parents]]
+    aliases = {spot: joint for joint, _, spot in rows if spot in (*CANON17, "l_toe", "r_toe")}
     joints = tuple(rows[index][0] for index in order)
-    return Layout(name, Skeleton(name, joints, parents, offsets, aliases=dict(aliases)), tuple(order))
+    return Layout(name, Skeleton(name, joints, parents, offsets, aliases=aliases), tuple(order))
 
 
-def _body(base: str) -> tuple[list[Row], dict[str, str]]:
-    if base in ("body25", "openpose18"):
-        rows, aliases = _openpose()
-        if base == "openpose18":
-            rows = _rows_of(rows, _COCO18)
-            aliases = {canon: name for canon, name in aliases.items() if name in _COCO18}
-        return rows, aliases
-    if base == "mediapipe33":
-        names = {joint for joint, _, _ in _MEDIAPIPE}
-        toes = {f"{side[0]}_toe": f"{side}_foot_index" for side in ("left", "right")}
-        return list(_MEDIAPIPE), {**{a: b for a, b in _limb_aliases().items() if b in names}, **toes}
-    rows = _coco()
-    aliases = _limb_aliases()
-    if base == "coco17":
-        return rows, aliases
-    aliases |= {f"{side[0]}_toe": f"{side}_big_toe" for side in ("left", "right")}
-    if base.startswith("halpe"):
-        # With a neck and a hip there is a better tree than one from the nose.
-        new_parents = {"nose": "neck"} | {f"{s}_shoulder": "neck" for s in ("left", "right")}
-        new_parents |= {f"{s}_hip": "hip" for s in ("left", "right")}
-        rows = [(joint, new_parents.get(joint, parent), spot) for joint, parent, spot in rows]
-        rows += list(_HALPE_MORE)
-        aliases |= {"pelvis": "hip", "neck": "neck"}
-    else:
-        rows += list(_WHOLE_BODY_FEET)
-    if base in ("halpe136", "wholebody133"):
-        rows += _points("face", 68, "nose")
-        rows += [*_hand("left_hand", "left_wrist"), *_hand("right_hand", "right_wrist")]
-    return rows, aliases
+BODY25_FILE_ORDER: tuple[int, ...] = layout("body25").order
+"""For every joint of `body25`, its number in OpenPose's files: `keypoints[..., BODY25_FILE_ORDER, :]`."""
 
 
-def _openpose() -> tuple[list[Row], dict[str, str]]:
-    body = body25()
-    rows: list[Row] = [("", "", "")] * len(body)
-    for joint, number in enumerate(BODY25_FILE_ORDER):
-        parent = body.parents[joint]
-        rows[number] = (body.joints[joint], body.joints[parent] if parent >= 0 else "", _spot(body.joints[joint]))
-    return rows, dict(body.aliases)
+def coco17() -> Skeleton:
+    """COCO's 17 keypoints in their order; no pelvis, spine or neck, so only the limbs have canonical names."""
+    return layout("coco17").skeleton
 
 
-def _rows_of(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
-    """Some of OpenPose's joints, hung on the neck where their parent is not among them."""
-    kept: list[Row] = []
-    for name in names:
-        joint, parent, spot = next(row for row in rows if row[0] == name)
-        kept.append((joint, "" if name == "Neck" else parent if parent in names else "Neck", spot))
-    return kept
-
-
-def _coco() -> list[Row]:
-    body = coco17()
-    return [
-        (joint, body.joints[parent] if parent >= 0 else "", _spot(joint))
-        for joint, parent in zip(body.joints, body.parents, strict=True)
-    ]
-
-
-def _spot(joint: str) -> str:
-    """The landmark of `catalog.body` that a joint of OpenPose or COCO stands at."""
-    if joint in ("MidHip", "Neck", "Nose", "nose"):
-        return {"MidHip": "pelvis"}.get(joint, joint.lower())
-    if "_" in joint:
-        side, part = joint.split("_", 1)
-    else:
-        side, part = joint[0], joint[1:]
-    plain = {"BigToe": "toe", "SmallToe": "small_toe"}.get(part, part.lower())
-    spot = f"{side[0].lower()}_{plain}"
-    return spot if f"l_{plain}" in PLACES else ""
-
-
-def _limb_aliases() -> dict[str, str]:
-    return {f"{side[0]}_{part}": f"{side}_{part}" for side in ("left", "right") for part in _LIMBS}
-
-
-def _hand(stem: str, wrist: str) -> list[Row]:
-    parents = [wrist, *(f"{stem}_{parent}" for parent in _HAND[1:])]
-    return [(f"{stem}_{index}", parent, "") for index, parent in enumerate(parents)]
-
-
-def _points(stem: str, count: int, parent: str) -> list[Row]:
-    return [(f"{stem}_{index}", parent, "") for index in range(count)]
-
-
-LAYOUTS: dict[int, str] = {
-    17: "coco17",
-    26: "halpe26",
-    33: "mediapipe33",
-    133: "wholebody133",
-    136: "halpe136",
-}
-"""Name of the layout by the number of keypoints of a person, for formats that hold one list of them."""
+def body25() -> Skeleton:
+    """OpenPose's BODY-25 as a tree from the middle of the hips; `BODY25_FILE_ORDER` gives the numbers in its files."""
+    return layout("body25").skeleton

@@ -1,7 +1,7 @@
 """Joint names and trees of the SMPL family: `smpl24`, `smplh52`, `smplx55`.
 
 Names and parents are facts of the file formats. The rest offsets are NOT those of the licensed body models: they are a
-T-pose body of average proportions (`catalog.body`). Who needs the true offsets reads them from their own copy.
+T-pose body of average proportions (`skeletons.body`). Who needs the true offsets reads them from their own copy.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor
 from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons.body import Place, place, skeleton_of_places
 
-# Name, parent, landmark of `catalog.body`.
+# Name, parent, landmark of `skeletons.body`.
 _BODY22: tuple[tuple[str, int, str], ...] = (
     ("pelvis", -1, "pelvis"),
     ("left_hip", 0, "l_hip"),
@@ -38,16 +38,6 @@ _BODY22: tuple[tuple[str, int, str], ...] = (
     ("left_wrist", 18, "l_wrist"),
     ("right_wrist", 19, "r_wrist"),
 )
-_ALIASES: dict[str, str] = {
-    "pelvis": "pelvis",
-    "spine": "spine1",
-    "chest": "spine3",
-    "neck": "neck",
-    "head": "head",
-    **{f"{s[0]}_{part}": f"{s}_{part}" for s in ("left", "right") for part in ("hip", "knee", "ankle")},
-    **{f"{s[0]}_{part}": f"{s}_{part}" for s in ("left", "right") for part in ("shoulder", "elbow", "wrist")},
-    **{f"{s[0]}_toe": f"{s}_foot" for s in ("left", "right")},
-}
 
 # From the wrist: first knuckle's position on the left side (towards +x, y up, z forward), length of each finger bone.
 _FINGERS: dict[str, tuple[Place, float]] = {
@@ -61,30 +51,26 @@ _FINGERS: dict[str, tuple[Place, float]] = {
 
 def smpl22() -> Skeleton:
     """SMPL's body without hands: the joints of HumanML3D, and those that video lifters give."""
-    return skeleton_of_places("smpl22", list(_BODY22), _ALIASES)
+    return skeleton_of_places("smpl22", _BODY22)
 
 
 def smpl24() -> Skeleton:
     """SMPL's 24 joints: the body and one joint for each hand."""
     hands = [("left_hand", 20, "l_hand"), ("right_hand", 21, "r_hand")]
-    ends = {"l_hand_end": "left_hand", "r_hand_end": "right_hand"}
-    return skeleton_of_places("smpl24", [*_BODY22, *hands], _ALIASES | ends)
+    return skeleton_of_places("smpl24", [*_BODY22, *hands])
 
 
 def smplh52() -> Skeleton:
     """SMPL-H's 52 joints: the body and fifteen for each hand."""
     rows = [*_BODY22, *_hand("left", 20, 22), *_hand("right", 21, 37)]
-    return skeleton_of_places("smplh52", rows, _ALIASES | _FINGER_ENDS)
+    return skeleton_of_places("smplh52", rows)
 
 
 def smplx55() -> Skeleton:
     """SMPL-X's 55 joints: the body, the jaw, both eyes and fifteen for each hand."""
     face = [("jaw", 15, "jaw"), ("left_eye_smplhf", 15, "l_eye"), ("right_eye_smplhf", 15, "r_eye")]
     rows = [*_BODY22, *face, *_hand("left", 20, 25), *_hand("right", 21, 40)]
-    return skeleton_of_places("smplx55", rows, _ALIASES | _FINGER_ENDS)
-
-
-_FINGER_ENDS = {"l_hand_end": "left_middle3", "r_hand_end": "right_middle3"}
+    return skeleton_of_places("smplx55", rows)
 
 
 _REST_PELVIS = {"smpl22": -0.22, "smpl24": -0.22, "smplh52": -0.23, "smplx55": -0.35}
