@@ -74,6 +74,13 @@ def warn_of_file(file: Path, text: str) -> None:
     warnings.warn(f"{file.name}: {text}", KinemaWarning, stacklevel=4)
 
 
+def damaged(
+    where: str, expected: str, got: str, cure: str = "Copy or export the file again.", *, line: int | None = None
+) -> FormatError:
+    """The error about a place in a file; `line` counts from 1."""
+    return FormatError(where=f"{where}, line {line}" if line else where, expected=expected, got=got, cure=cure)
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """The error for a name that is not in a table: it lists the table and suggests the nearest entries."""
     names = sorted(set(known))

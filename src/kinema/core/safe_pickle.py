@@ -24,8 +24,8 @@ from typing import Any, ClassVar, cast
 import numpy as np
 import torch
 
-from kinema.core.errors import FormatError
-from kinema.core.safe_zip import open_archive, read_header, refused, refusing_damage, room_for
+from kinema.core.errors import FormatError, damaged
+from kinema.core.safe_zip import open_archive, read_header, refusing_damage, room_for
 
 _DTYPE = re.compile(r"\?|[biufcSUO]\d*")
 _MAGIC = 0x1950A86A20F9469CFC6C  # in front of what PyTorch saved before 1.6
@@ -57,14 +57,14 @@ def read_object_npz(path: Path, key: str) -> object:
     where = f"{path}, {key}"
     with open_archive(path) as archive:
         if key not in archive.keys:
-            raise refused(str(path), f"an array called {key}", ", ".join(archive.keys) or "an empty archive")
+            raise damaged(str(path), f"an array called {key}", ", ".join(archive.keys) or "an empty archive")
         file = io.BytesIO(archive.member(f"{key}.npy"))
         _, _, kind = read_header(file)
         if not kind.hasobject:
-            raise refused(where, "an array that holds one object", f"an array of {kind}")
+            raise damaged(where, "an array that holds one object", f"an array of {kind}")
     found = _read(file.read(), where)
     if not isinstance(found, np.ndarray) or found.shape != () or found.dtype != object:
-        raise refused(where, "one object", type(found).__name__)
+        raise damaged(where, "one object", type(found).__name__)
     return cast("object", found[()])
 
 
@@ -84,10 +84,10 @@ def read_torch(path: Path) -> object:
     with open_archive(path, "a zip file as PyTorch has saved them since 1.6") as archive:
         inside = [name for name in archive.names if name == "data.pkl" or name.endswith("/data.pkl")]
         if len(inside) != 1:
-            raise refused(where, "one data.pkl in the archive", f"{len(inside)}")
+            raise damaged(where, "one data.pkl in the archive", f"{len(inside)}")
         folder = inside[0].removesuffix("data.pkl")
         if f"{folder}byteorder" in archive.names and archive.member(f"{folder}byteorder").strip() != b"little":
-            raise refused(where, "numbers of little-endian order", "another order")
+            raise damaged(where, "numbers of little-endian order", "another order")
         with refusing_damage(where, "a whole pickle of tensors, arrays and containers"):
             storages: dict[str, _Storage] = {}
             found = _Reader(io.BytesIO(archive.member(inside[0])), where, storages).load()
@@ -109,7 +109,7 @@ def read_any(path: Path) -> object:
         with refusing_damage(where, "a compressed pickle"):
             data = opener().decompress(data, room_for(path) + 1)
         if len(data) > room_for(path):
-            raise refused(where, "contents of a usual size", f"more than {room_for(path)} bytes")
+            raise damaged(where, "contents of a usual size", f"more than {room_for(path)} bytes")
     return _read(data, where)
 
 
@@ -126,11 +126,11 @@ def _pickles_in_a_row(data: bytes, where: str) -> object:
     file, storages = io.BytesIO(data), dict[str, _Storage]()
     mark, version, _, found, keys = (_Reader(file, where, storages).load() for _ in range(5))
     if mark != _MAGIC or version != 1001 or sorted(keys) != sorted(storages):
-        raise refused(where, "a file as PyTorch saved them before 1.6", "another")
+        raise damaged(where, "a file as PyTorch saved them before 1.6", "another")
     for key in keys:
         storage = storages[key]
         if int.from_bytes(file.read(8), "little") != storage.count:
-            raise refused(where, f"{storage.count} numbers in storage {key}", "another count")
+            raise damaged(where, f"{storage.count} numbers in storage {key}", "another count")
         storage.fill(file.read(storage.count * storage.dtype.itemsize))
     return found
 
@@ -402,14 +402,14 @@ class _Reader(_Unpickler):
         Raises FormatError outside PyTorch's files.
         """
         if self._storages is None:
-            raise refused(self._where, "a pickle that is whole in itself", "a reference to data elsewhere")
+            raise damaged(self._where, "a pickle that is whole in itself", "a reference to data elsewhere")
         tag, kind, key, _, count = pid[:5]
         known = isinstance(kind, StorageKind) and isinstance(key, str) and isinstance(count, int) and count >= 0
         if tag != "storage" or not known or any(part is not None for part in pid[5:]):
-            raise refused(self._where, "a reference to a tensor's numbers", repr(pid)[:80])
+            raise damaged(self._where, "a reference to a tensor's numbers", repr(pid)[:80])
         storage = self._storages.setdefault(key, _Storage(kind.dtype, count))
         if (storage.dtype, storage.count) != (kind.dtype, count):
-            raise refused(self._where, "one kind and count for a tensor's numbers", repr(pid)[:80])
+            raise damaged(self._where, "one kind and count for a tensor's numbers", repr(pid)[:80])
         return storage
 
     def _build(self) -> None:

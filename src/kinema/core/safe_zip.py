@@ -17,12 +17,11 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kinema.core.errors import FormatError, KinemaError
+from kinema.core.errors import KinemaError, damaged
 
 ROOM = 256 << 20  # bytes that any file may unpack to
 RATIO = 100  # bytes for each byte on disk; recordings of motion shrink to a half or a fifth
 _PIECE = 1 << 20
-_CURE = "The file is damaged or of another kind: copy or export it again."
 
 
 def room_for(path: Path) -> int:
@@ -66,15 +65,15 @@ class Archive:
         self._room -= size
         if self._room < 0:
             got = f"'{name}' with {size} bytes"
-            raise refused(self._where, f"contents of at most {RATIO} times the file's size", got)
+            raise damaged(self._where, f"contents of at most {RATIO} times the file's size", got)
 
     @contextlib.contextmanager
     def _open(self, name: str) -> Generator[tuple[IO[bytes], int]]:
         if name not in self.names:
-            raise refused(self._where, f"an array called {name}", ", ".join(self.keys) or "an empty archive")
+            raise damaged(self._where, f"an array called {name}", ", ".join(self.keys) or "an empty archive")
         entry = self._file.getinfo(name)
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise refused(f"{self._where}, {name}", "a member that is stored or deflated", "another compression")
+            raise damaged(f"{self._where}, {name}", "a member that is stored or deflated", "another compression")
         with self._file.open(entry) as file:
             yield file, entry.file_size
 
@@ -99,7 +98,7 @@ def refusing_damage(where: str, expected: str, got: str = "{}") -> Generator[Non
     # Any error there is, from BadZipFile and IndexError to MemoryError and a SyntaxError in an array's header.
     except Exception as error:
         reason = str(error).split("\n")[0].rstrip(".") or type(error).__name__
-        raise refused(where, expected, got.format(reason)) from error
+        raise damaged(where, expected, got.format(reason)) from error
 
 
 def read_npz(path: Path, keys: Iterable[str] | None = None) -> dict[str, NDArray[Any]]:
@@ -131,9 +130,9 @@ def _read_array(file: IO[bytes], size: int, where: str) -> NDArray[Any]:
     size -= file.tell()
     if kind.hasobject:
         got = "a pickled object, which is refused because it could run code"
-        raise refused(where, "plain arrays", got, "Save it without objects.")
+        raise damaged(where, "plain arrays", got, "Save it without objects.")
     if min(shape, default=0) < 0 or math.prod(shape) * kind.itemsize != size:
-        raise refused(where, "as many numbers as the array's shape says", f"{size} bytes for {kind} of shape {shape}")
+        raise damaged(where, "as many numbers as the array's shape says", f"{size} bytes for {kind} of shape {shape}")
     buffer = np.empty(size, dtype=np.uint8)
     for start in range(0, size, _PIECE):
         piece = file.read(_PIECE)
@@ -147,9 +146,4 @@ def _read_array(file: IO[bytes], size: int, where: str) -> NDArray[Any]:
 def _check_text(flat: NDArray[Any], where: str) -> None:
     codes = flat.astype(flat.dtype.newbyteorder("=")).view(np.uint32)
     if ((codes > 0x10FFFF) | ((codes >= 0xD800) & (codes < 0xE000))).any():
-        raise refused(where, "text", "characters that there are not")
-
-
-def refused(where: str, expected: str, got: str, cure: str = _CURE) -> FormatError:
-    """The error about a file that is damaged or of another kind."""
-    return FormatError(where=where, expected=expected, got=got, cure=cure)
+        raise damaged(where, "text", "characters that there are not")

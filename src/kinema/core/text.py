@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from kinema.core.errors import FormatError
+from kinema.core.errors import damaged
 
 _BOMS = {"utf-8-sig": codecs.BOM_UTF8, "utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}
 DEEPEST = 100  # objects within objects; no format of ours has ten
@@ -100,9 +100,9 @@ def parse_json(data: bytes, where: str) -> Any:
         if "\\ud" in text or "\\uD" in text:  # half of a pair, which can be neither shown nor written
             json.dumps(page, ensure_ascii=False).encode()
     except RecursionError as error:
-        raise _wrong(where, "JSON", "brackets within brackets without end") from error
+        raise damaged(where, "JSON", "brackets within brackets without end") from error
     except ValueError as error:
-        raise _wrong(where, "JSON", str(error)) from error
+        raise damaged(where, "JSON", str(error)) from error
     _check_depth(page, where)
     return page
 
@@ -119,13 +119,12 @@ def read_table(path: Path, required: Sequence[str], columns: str) -> Iterator[tu
             names = list(reader.fieldnames or ())
             if not set(required) <= set(names):
                 got = ", ".join(names) or "an empty file"
-                raise _wrong(f"{path}:1", f"the columns {columns}", got, "Write them as the first line.")
+                raise damaged(f"{path}:1", f"the columns {columns}", got, "Write them as the first line.")
             for row in reader:
                 cells = cast("dict[str | None, str | None]", row)
                 yield reader.line_num, {name: (cells.get(name) or "").strip() for name in names}
     except csv.Error as error:
-        cure = "Save the table as CSV."
-        raise _wrong(f"{path}", "a table of text", str(error), cure) from error
+        raise damaged(f"{path}", "a table of text", str(error), "Save the table as CSV.") from error
 
 
 def _whole(digits: str) -> int:
@@ -144,13 +143,12 @@ def _check_depth(page: Any, where: str) -> None:
         if not inner:
             return
         level = inner
-    raise _wrong(where, f"JSON of at most {DEEPEST} levels", "more")
+    raise damaged(where, f"JSON of at most {DEEPEST} levels", "more")
 
 
-def _wrong(where: str, expected: str, got: str, cure: str = "") -> FormatError:
-    return FormatError(
-        where=where,
-        expected=expected,
-        got=got,
-        cure=cure or "The file is cut short or of another kind: write it again.",
-    )
+def number(word: str | bytes) -> float | None:
+    """The number that a word says; None where it says none."""
+    try:
+        return float(word)
+    except ValueError:
+        return None

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from kinema.core.errors import FormatError, MissingDataError, warn_of_file
+from kinema.core.errors import MissingDataError, damaged, warn_of_file
 from kinema.core.text import decode
 from kinema.geometry.rotations import euler_to_rotmat
-from kinema.io.conventions import UNITS, infer_unit
+from kinema.io.conventions import UNITS, infer_unit, no_rate
 from kinema.motion.motion import Motion
 from kinema.motion.orientation import body_height
 from kinema.motion.skeleton import Skeleton
@@ -46,8 +46,7 @@ def load(path: Path | str, *, fps: float | None = None, unit: float | None = Non
     skeleton_file = _skeleton_of(path)
     bones, parents, length, degrees = _read_asf(skeleton_file)
     if fps is None:
-        cure = "Say it: --source-fps 120 (the CMU archive has 120; fps=120)."
-        raise _wrong(path.name, None, "a frame rate, which this format does not hold", "none", cure)
+        raise no_rate(path.name, "this format", "--source-fps 120 (the CMU archive has 120; fps=120)")
     frames = _read_amc(path, bones)
     names, count = list(bones), len(frames)
     scale = 1.0 if degrees else 180 / math.pi
@@ -156,13 +155,13 @@ def _read_asf(path: Path) -> tuple[dict[str, _Bone], list[int], float, bool]:
             elif section == ":hierarchy" and words[0] not in ("begin", "end"):
                 above |= dict.fromkeys(words[1:], words[0])
         except (ValueError, IndexError, KeyError) as error:
-            raise _wrong(path.name, number, "a line of an Acclaim skeleton", line.strip()[:40]) from error
+            raise damaged(path.name, "a line of an Acclaim skeleton", line.strip()[:40], line=number) from error
     for one in bones.values():
         whole = len(one.axes) == 3 and np.isfinite([*one.offset, *one.axes]).all()
         if sorted(one.order) != ["X", "Y", "Z"] or not whole:
-            raise _wrong(path.name, None, "axes XYZ in some order, and finite numbers", one.order)
+            raise damaged(path.name, "axes XYZ in some order, and finite numbers", one.order)
         if len({*one.numbers}) < len(one.numbers) or not {*one.numbers} <= {"tx", "ty", "tz", "rx", "ry", "rz", "l"}:
-            raise _wrong(path.name, None, "each of tx ty tz rx ry rz l at most once", " ".join(one.numbers)[:40])
+            raise damaged(path.name, "each of tx ty tz rx ry rz l at most once", " ".join(one.numbers)[:40])
     order, waiting = ["root"], ["root"]
     while waiting:
         parent = waiting.pop(0)
@@ -170,7 +169,7 @@ def _read_asf(path: Path) -> tuple[dict[str, _Bone], list[int], float, bool]:
         order += below
         waiting += below
     if len(order) < 2:
-        raise _wrong(path.name, None, "a :hierarchy of bones", "none")
+        raise damaged(path.name, "a :hierarchy of bones", "none")
     place = {one: index for index, one in enumerate(order)}
     return {one: bones[one] for one in order}, [-1, *(place[above[one]] for one in order[1:])], length, degrees
 
@@ -188,17 +187,13 @@ def _read_amc(path: Path, bones: dict[str, _Bone]) -> list[dict[str, tuple[float
         try:
             values = tuple(float(word) for word in words[1:])
         except ValueError as error:
-            raise _wrong(path.name, number, "numbers", line.strip()[:40]) from error
+            raise damaged(path.name, "numbers", line.strip()[:40], line=number) from error
         known = bones.get(words[0])
         fits = known is None or len(values) == len(known.numbers)
         if not frames or not fits or not all(map(math.isfinite, values)):
             expected = f"{len(known.numbers)} numbers of {words[0]}" if known and frames else "the number of a frame"
-            raise _wrong(path.name, number, expected, line.strip()[:40])
+            raise damaged(path.name, expected, line.strip()[:40], line=number)
         frames[-1][words[0]] = values
     if not frames:
-        raise _wrong(path.name, None, "at least one frame", "none")
+        raise damaged(path.name, "at least one frame", "none")
     return frames
-
-
-def _wrong(where: str, line: int | None, expected: str, got: str, cure: str = "Copy the file again.") -> FormatError:
-    return FormatError(where=f"{where}, line {line}" if line else where, expected=expected, got=got, cure=cure)

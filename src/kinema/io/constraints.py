@@ -18,7 +18,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, cast
 
-from kinema.core.errors import FormatError, UsageError, unknown_name
+from kinema.core.errors import UsageError, damaged, unknown_name
 from kinema.core.text import decode, read_json
 from kinema.io.formats import load
 from kinema.motion.constraints.kinds import KINDS, Constraint, Pin, Plant, Pose, RootPath
@@ -69,7 +69,7 @@ def parse_path(text: str, unit: float = 1.0) -> RootPath:
             got=f"'{text}'",
             cure='Write --path "0:0,0 60:1.5,0.2".',
         )
-    headings = tuple(row[3] * 3.141592653589793 / 180 for row in rows) if len(rows[0]) == 4 else None
+    headings = tuple(math.radians(row[3]) for row in rows) if len(rows[0]) == 4 else None
     return RootPath(tuple(int(row[0]) for row in rows), tuple((unit * row[1], unit * row[2]) for row in rows), headings)
 
 
@@ -99,12 +99,8 @@ def constraints_of(
     Raises FormatError, naming the entry of `where`, for one that cannot be read, and what `open_clip` raises.
     """
     if not isinstance(data, list):
-        raise FormatError(
-            where=where,
-            expected="a list of constraints",
-            got=type(data).__name__,
-            cure='Write [{"kind": "pin", "joint": "r_wrist", "frames": [40], "positions": [[0.3, 1.2, 0.5]]}].',
-        )
+        cure = 'Write [{"kind": "pin", "joint": "r_wrist", "frames": [40], "positions": [[0.3, 1.2, 0.5]]}].'
+        raise damaged(where, "a list of constraints", type(data).__name__, cure)
     return tuple(
         _from_json(entry, f"{where}, constraint {place}", open_clip, unit)
         for place, entry in enumerate(cast("list[Any]", data))
@@ -114,12 +110,9 @@ def constraints_of(
 def _from_json(entry: Any, where: str, open_clip: Callable[[str], Clip], unit: float) -> Constraint:
     kind = entry.get("kind") if isinstance(entry, Mapping) else None
     if not isinstance(entry, Mapping) or not isinstance(kind, str) or kind not in KINDS:
-        raise FormatError(
-            where=where,
-            expected=f'an object with a "kind" among {", ".join(KINDS)}',
-            got=repr(cast("Any", entry))[:80],
-            cure='Write, for example, {"kind": "plant", "foot": "left", "start": 10, "end": 30}.',
-        )
+        cure = 'Write, for example, {"kind": "plant", "foot": "left", "start": 10, "end": 30}.'
+        expected = f'an object with a "kind" among {", ".join(KINDS)}'
+        raise damaged(where, expected, repr(cast("Any", entry))[:80], cure)
     given: dict[str, Any] = {
         str(key): value for key, value in cast("Mapping[Any, Any]", entry).items() if key != "kind"
     }
@@ -135,7 +128,7 @@ def _from_json(entry: Any, where: str, open_clip: Callable[[str], Clip], unit: f
         name for name, field in known.items() if name not in given and field.default is MISSING and name != "pose"
     ]
     if lacking:
-        raise FormatError(where=where, expected=f"the key {lacking[0]}", got="none", cure=f'Add "{lacking[0]}": ... .')
+        raise damaged(where, f"the key {lacking[0]}", "none", f'Add "{lacking[0]}": ... .')
     for key, value in given.items():
         if value is None and known[key].default is None:
             continue
@@ -144,9 +137,7 @@ def _from_json(entry: Any, where: str, open_clip: Callable[[str], Clip], unit: f
         if not _fits(value, _VALUES[key]) or (width and any(len(row) != width for row in rows)):
             many = ("", "a list of ", "a list of lists of ")[_VALUES[key].count("*")]
             wanted = f"{many}{f'{width} ' if width else ''}{_WORDS[_VALUES[key].lstrip('*')]}"
-            raise FormatError(
-                where=where, expected=f'{wanted} for "{key}"', got=str(value)[:80], cure="See docs/constraints.md."
-            )
+            raise damaged(where, f'{wanted} for "{key}"', str(value)[:80], "See docs/constraints.md.")
     if made is Pose:
         joints = None if given.get("joints") is None else tuple(given["joints"])
         name, source = str(given["file"]), int(given["source_frame"])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
-from kinema.core.errors import KinemaWarning, UsageError, warn_of_file
+from kinema.core.errors import FormatError, KinemaWarning, UsageError, damaged, unknown_name, warn_of_file
 from kinema.motion.motion import Clip, Motion
 from kinema.motion.orientation import AXES, Up, find_up, rests_along, with_up
 
@@ -19,6 +20,32 @@ STANDING = (1.1, 2.3)  # metres: from a child to somebody tall who holds up a ha
 MILLISECONDS = 4.0
 """A frame time from here on counts milliseconds: nobody records a frame every four seconds."""
 _USUAL_RATES = (24, 25, 30, 48, 50, 60, 72, 90, 100, 120, 144, 150, 180, 200, 240, 250, 300, 360, 480, 500, 1000)
+
+
+def check_one(clip: Clip) -> None:
+    """Raises UsageError for a clip with batch axes, where a file holds one clip."""
+    if clip.batch_shape:
+        got = f"a batch of shape {tuple(clip.batch_shape)}"
+        raise UsageError(expected="one clip", got=got, cure="Save one at a time: clip.one(0).")
+
+
+def no_rate(where: str, what: str, option: str = "--source-fps 30 (fps=30)") -> FormatError:
+    """The error about a file of `what`, which does not say its frame rate."""
+    return damaged(where, f"a frame rate, which {what} does not hold", "none", f"Say it: {option}.")
+
+
+def one_person(file: Path, people: Sequence[str], person: str | None, length: Callable[[str], int]) -> str:
+    """One of the people in a file: the one who is asked for, else who is there longest, and a KinemaWarning says so.
+
+    Raises UsageError for a person who is not there.
+    """
+    if person is not None and person not in people:
+        raise unknown_name("person", person, people)
+    if person is None and len(people) > 1:
+        person = max(people, key=length)
+        names = ", ".join(people)
+        warn_of_file(file, f"{len(people)} people ({names}); {person}, who is there longest, is taken: --person NAME")
+    return people[0] if person is None else person
 
 
 def infer_unit(size: float) -> tuple[float, bool]:

@@ -30,10 +30,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinema.core.atomic import write_text
-from kinema.core.errors import FormatError, UsageError
-from kinema.core.text import decode
+from kinema.core.errors import FormatError, damaged
+from kinema.core.text import decode, number
 from kinema.geometry.kinematics import global_rotations
 from kinema.geometry.rotations import quat_xyzw_to_rotmat, rotmat_to_quat_xyzw
+from kinema.io.conventions import check_one
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.skeleton import Skeleton
 
@@ -46,9 +47,7 @@ _CURE = "Write that row as the others are, or export the file again."
 
 def save(clip: Clip, path: Path | str) -> None:
     """Write a clip as kinema CSV, atomically. Raises UsageError for a clip with batch axes."""
-    if clip.batch_shape:
-        got = f"a batch of shape {tuple(clip.batch_shape)}"
-        raise UsageError(expected="one clip", got=got, cure="Save one at a time: clip.one(0).")
+    check_one(clip)
     places = clip.points().positions
     columns = [*_POSITION[: places.shape[-1]]]
     numbers = [places.double().numpy()]
@@ -149,7 +148,7 @@ class _Table:
 
     def error(self, row: int, expected: str, got: str, cure: str = _CURE) -> FormatError:
         """The error about one row."""
-        return FormatError(where=f"{self.name}, line {self.lines[row]}", expected=expected, got=got, cure=cure)
+        return damaged(self.name, expected, got, cure, line=self.lines[row])
 
     def text(self, column: str) -> list[str]:
         """One column."""
@@ -162,7 +161,7 @@ class _Table:
         try:
             values = np.array([float(word) if word else math.nan for word in words])
         except ValueError:
-            values = np.array([math.inf if word and not _is_number(word) else 0.0 for word in words])
+            values = np.array([math.inf if word and number(word) is None else 0.0 for word in words])
         if (wrong := np.flatnonzero(np.abs(values) > _LARGEST)).size:
             raise self.error(int(wrong[0]), f"a number in column {column}", f"'{words[wrong[0]][:40]}'")
         return values
@@ -171,12 +170,12 @@ class _Table:
         """Frames per second: what a comment says, else what the times say."""
         cure = "Say the frame rate: --source-fps 30 (fps=30)."
         if (rate := self.comments.get("fps")) is not None:
-            if _is_number(rate) and 0 < float(rate) < math.inf:
+            if 0 < (number(rate) or 0.0) < math.inf:
                 return float(rate)
-            raise FormatError(where=self.name, expected="a frame rate above 0", got=f"'{rate}'", cure=cure)
+            raise damaged(self.name, "a frame rate above 0", f"'{rate}'", cure)
         times = self.numbers("time")[::joints]
         if len(times) < 2 or not times[-1] > times[0]:
-            raise FormatError(where=self.name, expected="times that rise", got="times that give no rate", cure=cure)
+            raise damaged(self.name, "times that rise", "times that give no rate", cure)
         rate = float((len(times) - 1) / (times[-1] - times[0]))
         return float(round(rate)) if abs(rate - round(rate)) < 1e-3 * rate else rate
 
@@ -196,24 +195,22 @@ class _Table:
 def _read(path: Path) -> _Table:
     text = decode(path.read_bytes())[0].splitlines()
     comments = dict(line[1:].split(":", 1) for line in text if line.startswith("#") and ":" in line)
-    kept = [(number, line) for number, line in enumerate(text, start=1) if line.strip() and not line.startswith("#")]
+    kept = [(at, line) for at, line in enumerate(text, start=1) if line.strip() and not line.startswith("#")]
     try:
         rows = list(csv.reader((line for _, line in kept), strict=True))
     except csv.Error as error:
-        raise FormatError(where=path.name, expected="comma-separated values", got=str(error), cure=_CURE) from error
-    lines = [number for number, _ in kept]
+        raise damaged(path.name, "comma-separated values", str(error), _CURE) from error
+    lines = [at for at, _ in kept]
     head = [word.strip().lower() for word in rows[0]] if rows else []
     table = _Table(
         path.name, {key.strip(): value.strip() for key, value in comments.items()}, head, rows[1:], lines[1:]
     )
     needed = [*_KEYS, *_POSITION[:2], *(_ROTATION if "qx" in head else ())]
     if missing := [name for name in needed if name not in head]:
-        expected = f"columns {', '.join(needed)}"
-        got = f"none called {', '.join(missing)}"
-        where, cure = f"{path.name}, line {lines[0] if lines else 1}", "Name the columns so, or NAME_x, NAME_y, NAME_z."
-        raise FormatError(where=where, expected=expected, got=got, cure=cure)
+        got, cure = f"none called {', '.join(missing)}", "Name the columns so, or NAME_x, NAME_y, NAME_z."
+        raise damaged(path.name, f"columns {', '.join(needed)}", got, cure, line=lines[0] if lines else 1)
     if not table.rows:
-        raise FormatError(where=path.name, expected="at least one frame", got="none", cure=_CURE)
+        raise damaged(path.name, "at least one frame", "none", _CURE)
     for row, words in enumerate(table.rows):
         if len(words) != len(head):
             raise table.error(row, f"{len(head)} values", str(len(words)))
@@ -260,11 +257,3 @@ def _offsets(
     away = (above.mT @ away[..., None])[..., 0]
     away[:, 0] = 0
     return away
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True

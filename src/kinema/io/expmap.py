@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kinema.core.atomic import write_text
-from kinema.core.errors import FormatError, UsageError
-from kinema.core.text import plain
+from kinema.core.errors import UsageError, damaged
+from kinema.core.text import number, plain
 from kinema.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat
-from kinema.io.conventions import UNITS
+from kinema.io.conventions import UNITS, check_one, no_rate
 from kinema.motion.motion import Motion
 from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons import skeleton as catalogue_skeleton
@@ -77,12 +77,7 @@ def load(
     name, usual = _BENCHMARKS.get(columns(path), _BENCHMARKS[117])
     skeleton = skeleton or catalogue_skeleton(name)
     if fps is None:
-        raise FormatError(
-            where=path.name,
-            expected="a frame rate, which this format does not hold",
-            got="none",
-            cure="Say it: --source-fps 120 for CMU benchmark files, 50 for Human3.6M (fps=120).",
-        )
+        raise no_rate(path.name, "this format", "--source-fps 120 for CMU benchmark files, 50 for Human3.6M (fps=120)")
     rows = _read(path, 3 + 3 * len(skeleton), skeleton.name)
     unit = usual if unit is None else unit
     return rows_to_motion(torch.from_numpy(rows), skeleton, fps, unit, identity=f"file/{path.stem}")
@@ -93,9 +88,7 @@ def save(motion: Motion, path: Path | str, unit: float | None = None) -> None:
 
     Raises UsageError for a batch or for animated bones.
     """
-    if motion.batch_shape:
-        got = f"a batch of shape {tuple(motion.batch_shape)}"
-        raise UsageError(expected="one clip", got=got, cure="Save one at a time: clip.one(0).")
+    check_one(motion)
     if unit is None:
         unit = next((unit for name, unit in _BENCHMARKS.values() if name == motion.skeleton.name), 1.0)
     save_rows(motion_to_rows(motion, unit), path)
@@ -129,22 +122,13 @@ def _explain(rows: list[bytes], width: int, name: str, skeleton: str) -> NoRetur
     for line, row in enumerate(rows, start=1):
         words = row.decode(errors="replace").split()
         if words and len(words) != width:
-            raise FormatError(
-                where=f"{name}, line {line}",
-                expected=f"{width} columns (3 + 3 for each joint of {skeleton})",
-                got=str(len(words)),
-                cure="Choose the skeleton that the file was written for, or repair the row.",
+            cure = "Choose the skeleton that the file was written for, or repair the row."
+            raise damaged(
+                name, f"{width} columns (3 + 3 for each joint of {skeleton})", str(len(words)), cure, line=line
             )
         for word in words:
-            try:
-                fine = math.isfinite(float(word))
-            except ValueError:
-                fine = False
-            if not fine:
+            value = number(word)
+            if value is None or not math.isfinite(value):
                 cure = "Repair the row, or cut the clip before it."
-                raise FormatError(
-                    where=f"{name}, line {line}", expected="finite numbers", got=f"'{word[:40]}'", cure=cure
-                )
-    raise FormatError(
-        where=name, expected="at least one row of numbers", got="an empty file", cure="Copy or export it again."
-    )
+                raise damaged(name, "finite numbers", f"'{word[:40]}'", cure, line=line)
+    raise damaged(name, "at least one row of numbers", "an empty file")

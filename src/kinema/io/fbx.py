@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from kinema.core.atomic import atomic_path
-from kinema.core.errors import FormatError, KinemaError, UsageError
+from kinema.core.errors import KinemaError, UsageError, damaged
 from kinema.io.gltf import glb
 from kinema.io.gltf import load as gltf
 from kinema.motion.motion import Motion
@@ -70,8 +70,7 @@ def load(
         run_in_blender(program, _SCRIPT, job, folder, seconds=SECONDS)
         found = json.loads(report.read_text()) if report.is_file() else {}
         if not made.is_file() or not found.get("bones"):
-            cure = "Export the armature with its animation."
-            raise FormatError(where=path.name, expected="an FBX with an armature", got="none", cure=cure)
+            raise damaged(path.name, "an FBX with an armature", "none", "Export the armature with its animation.")
         clip = gltf.load(made, fps=fps or found.get("fps"), unit=unit)
     return replace(clip, layout=None, identity=f"file/{path.stem}")
 

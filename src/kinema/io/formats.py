@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Literal
 
 from kinema.core.atomic import was_read
-from kinema.core.errors import FormatError, KinemaError, UsageError, unknown_name
-from kinema.core.text import plain
+from kinema.core.errors import FormatError, KinemaError, UsageError, damaged, unknown_name
+from kinema.core.text import number, plain
 from kinema.io.conventions import UpAxis, upright
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.names import Rest
@@ -221,12 +221,9 @@ def load_clip(
     was_read(path)
     row = _row(format or sniff(path))
     if row.load is None:
-        raise FormatError(
-            where=path.name,
-            expected=f"a format that can be read ({', '.join(name for name, other in FORMATS.items() if other.load)})",
-            got=f"{format or sniff(path)}, which is only written",
-            cure="Keep the motion as BVH or NPZ as well.",
-        )
+        read = ", ".join(name for name, other in FORMATS.items() if other.load)
+        got = f"{format or sniff(path)}, which is only written"
+        raise damaged(path.name, f"a format that can be read ({read})", got, "Keep the motion as BVH or NPZ as well.")
     if person is not None and not row.people:
         got, cure = f"{path.name}, which holds one", "Leave out --person."
         raise UsageError(expected="a file with several people (keypoints, SMPL parameters)", got=got, cure=cure)
@@ -427,7 +424,7 @@ def sniff(path: Path | str) -> str:
     if words.lstrip()[:9].upper() == b"HIERARCHY":
         return "bvh"
     if path.suffix.lower() == ".glb":
-        raise FormatError(where=path.name, expected="a GLB", got="something else", cure="Give its true format.")
+        raise damaged(path.name, "a GLB", "something else", "Give its true format.")
     if path.suffix.lower() == ".csv":
         from kinema.io import csv as table
         from kinema.io.points import is_wide
@@ -441,21 +438,13 @@ def sniff(path: Path | str) -> str:
 def _is_number(head: bytes) -> bool:
     """Whether a text begins with a number, as benchmark rows do."""
     words = head.replace(b",", b" ").split(maxsplit=1)
-    try:
-        float(words[0] if words else b"")
-    except ValueError:
-        return False
-    return True
+    return bool(words) and number(words[0]) is not None
 
 
 def _sniff_zip(path: Path) -> str:
     if path.suffix.lower() not in (*FORMATS["npz"].suffixes, *FORMATS["smpl"].suffixes, ".zip", ""):
-        raise FormatError(
-            where=path.name,
-            expected=f"a {path.suffix.lower().removeprefix('.').upper()} file",
-            got="a zip archive",
-            cure="Unpack it and give the file inside (an NPZ is a zip too: then rename it to .npz).",
-        )
+        cure = "Unpack it and give the file inside (an NPZ is a zip too: then rename it to .npz)."
+        raise damaged(path.name, f"a {path.suffix[1:].upper()} file", "a zip archive", cure)
     from kinema.core.safe_zip import open_archive
 
     with open_archive(path, "an NPZ archive" if path.suffix.lower() == ".npz" else "a zip archive") as archive:
@@ -465,7 +454,7 @@ def _sniff_zip(path: Path) -> str:
             from kinema.io.smpl_params import is_params
 
             return "amass" if is_params(archive.keys) and "posed_joints" not in archive.keys else "npz"
-    raise FormatError(where=path.name, expected="a motion file", got="a zip archive", cure="Unpack it first.")
+    raise damaged(path.name, "a motion file", "a zip archive", "Unpack it first.")
 
 
 # What is not read, by how it begins or by its suffix: what it is, and what to do.

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kinema.core.atomic import atomic_path
-from kinema.core.errors import FormatError, warn_of_file
+from kinema.core.errors import FormatError, damaged, warn_of_file
 from kinema.core.safe_zip import read_npz
 from kinema.io.conventions import UpAxis, upright
 from kinema.motion.feet.contacts import contact_joints, foot_contacts
@@ -158,7 +158,7 @@ class _File:
 
     def error(self, key: str, expected: str, got: str, cure: str) -> FormatError:
         """The error about one key."""
-        return FormatError(where=f"{self.name}, key '{key}'", expected=expected, got=got, cure=cure)
+        return damaged(f"{self.name}, key '{key}'", expected, got, cure)
 
     def need(self, key: str, cure: str) -> NDArray[Any]:
         """The array under a key that must be there."""

@@ -22,11 +22,11 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from kinema.core.errors import FormatError, require, warn_of_file
+from kinema.core.errors import damaged, require, warn_of_file
 from kinema.core.safe_zip import read_npy, read_npz
-from kinema.core.text import decode
+from kinema.core.text import decode, number
 from kinema.geometry.rotations import axis_angle_to_rotmat
-from kinema.io.conventions import UNITS, metres_or
+from kinema.io.conventions import UNITS, metres_or, no_rate
 from kinema.motion import skeletons as catalogue
 from kinema.motion.motion import Points
 from kinema.motion.names import CANON17, CANON17_PARENTS, canon_by_name
@@ -77,7 +77,7 @@ def load_array(
     if array.ndim < 3 or array.shape[-1] not in (2, 3) or array.dtype.kind not in "fiu" or not array.size:
         got = f"{array.dtype} of shape {array.shape}"
         expected = "positions of shape (frame, joint, 3), a batch of them, or HumanML3D features (frame, 263)"
-        raise _wrong(path, expected, got, "Save the positions of the joints so: numpy.save(path, positions).")
+        raise damaged(path.name, expected, got, "Save the positions of the joints so: numpy.save(path, positions).")
     joints = array.shape[-2]
     if skeleton is None and joints == _BODY_LANDMARKS:
         skeleton = layout("mediapipe33").skeleton
@@ -85,12 +85,12 @@ def load_array(
         hint = _BODIES.get(joints, "canon17").split(" ")[0]
         named = f" ({_BODIES[joints]} has {joints})" if joints in _BODIES else ""
         cure = f"Say which body it is: --source-skeleton {hint} (skeleton=skeleton('{hint}')){named}."
-        raise _wrong(path, f"a skeleton for {joints} joints, which an array does not say", "none", cure)
+        raise damaged(path.name, f"a skeleton for {joints} joints, which an array does not say", "none", cure)
     if len(skeleton) > joints and max(skeleton.parents[:joints]) < joints:
         skeleton = _first_joints(skeleton, joints)
     if len(skeleton) != joints:
         cure = f"Say --source-skeleton {_BODIES.get(joints, 'canon17').split(' ')[0]}."
-        raise _wrong(path, f"{len(skeleton)} joints ({skeleton.name})", f"{joints}", cure)
+        raise damaged(path.name, f"{len(skeleton)} joints ({skeleton.name})", f"{joints}", cure)
     return _points(path, skeleton, array, _rate(path, fps), unit)
 
 
@@ -103,11 +103,13 @@ def load_trc(path: Path | str, *, fps: float | None = None, unit: float | None =
     lines = decode(path.read_bytes())[0].splitlines()
     head = dict(zip(*(line.split("\t") for line in lines[1:3]), strict=False)) if len(lines) > 5 else {}
     if not lines or not lines[0].startswith("PathFileType") or "NumMarkers" not in head:
-        raise _wrong(path, "a TRC file: PathFileType, DataRate ... NumMarkers, names, coordinates", "another text")
+        raise damaged(
+            path.name, "a TRC file: PathFileType, DataRate ... NumMarkers, names, coordinates", "another text"
+        )
     names = [name.strip() for name in lines[3].split("\t")[2:] if name.strip()]
     width = 2 + 3 * len(names)
     rows: list[list[float]] = []
-    for number, line in enumerate(lines[5:], start=6):
+    for row, line in enumerate(lines[5:], start=6):
         words = [word.strip() for word in line.rstrip("\r\n").split("\t")]
         if not any(words):
             continue
@@ -115,8 +117,8 @@ def load_trc(path: Path | str, *, fps: float | None = None, unit: float | None =
         try:
             rows.append([float(word) if word else np.nan for word in words])
         except ValueError as error:
-            raise _wrong(path, "numbers", str(error)[:60], line=number) from error
-    rate = fps or _number(head.get("DataRate", ""))
+            raise damaged(path.name, "numbers", str(error)[:60], line=row) from error
+    rate = fps or number(head.get("DataRate", ""))
     scale = unit or UNITS.get(head.get("Units", "").strip().lower(), 0.0) or None
     return _named(path, names, np.array(rows).reshape(len(rows), width)[:, 2:], _rate(path, rate), scale)
 
@@ -140,16 +142,18 @@ def load_wide(path: Path | str, *, fps: float | None = None, unit: float | None 
     names = [name for name in names if {f"{name}_y".lower(), f"{name}_z".lower()} <= set(place)]
     columns = [place[f"{name}_{axis}".lower()] for name in names for axis in "xyz"]
     rows: list[list[float]] = []
-    for number, cells in enumerate(table[1:], start=2):
+    for row, cells in enumerate(table[1:], start=2):
         try:
             rows.append([float(cells[column]) if cells[column].strip() else np.nan for column in columns])
         except (ValueError, IndexError) as error:
-            raise _wrong(path, "a number in every column of a point", str(error)[:60], line=number) from error
+            raise damaged(path.name, "a number in every column of a point", str(error)[:60], line=row) from error
     if not names or not rows:
-        raise _wrong(path, "columns NAME_x, NAME_y and NAME_z, and rows of numbers", ", ".join(head)[:60] or "nothing")
+        raise damaged(
+            path.name, "columns NAME_x, NAME_y and NAME_z, and rows of numbers", ", ".join(head)[:60] or "nothing"
+        )
     clock = next((place[name] for name in ("timestamp", "time", "time_s") if name in place), None)
     if fps is None and clock is not None and len(table) > 2:
-        span = _number(table[-1][clock]) - _number(table[1][clock])
+        span = (number(table[-1][clock]) or 0.0) - (number(table[1][clock]) or 0.0)
         fps = round((len(rows) - 1) / span, 3) if 0.1 < span < 1e6 else None
     short = [name.removeprefix("body_") for name in names]
     return _named(path, short, np.array(rows), _rate(path, fps), unit)
@@ -181,10 +185,10 @@ def _c3d_arrays(path: Path) -> dict[str, NDArray[Any]]:
         try:
             done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_C3D_SECONDS)
         except subprocess.TimeoutExpired as error:
-            raise _wrong(path, "a C3D file that can be read", f"no result in {_C3D_SECONDS} s") from error
+            raise damaged(path.name, "a C3D file that can be read", f"no result in {_C3D_SECONDS} s") from error
         if done.returncode or not out.is_file():
             lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-            raise _wrong(path, "a whole C3D file", lines[-1][:60] if lines else "a damaged one")
+            raise damaged(path.name, "a whole C3D file", lines[-1][:60] if lines else "a damaged one")
         return read_npz(out)
 
 
@@ -221,7 +225,7 @@ def tree_of(
 
 def _named(path: Path, labels: Sequence[str], rows: NDArray[Any], fps: float, unit: float | None) -> Points:
     if not labels or not len(rows) or len(labels) > _MOST:
-        raise _wrong(path, f"at least one frame of 1 to {_MOST} points", f"{len(rows)} frames of {len(labels)}")
+        raise damaged(path.name, f"at least one frame of 1 to {_MOST} points", f"{len(rows)} frames of {len(labels)}")
     names, seen = list[str](), dict[str, int]()
     for label in labels:  # twice the same name gets a number
         seen[label] = seen.get(label, 0) + 1
@@ -238,7 +242,7 @@ def _points(path: Path, skeleton: Skeleton, array: NDArray[Any], fps: float, uni
     positions = torch.from_numpy(np.array(array, dtype=np.float32, order="C"))
     known = positions.isfinite().all(-1)
     if not bool(known.any()):
-        raise _wrong(path, "at least one finite position", "none")
+        raise damaged(path.name, "at least one finite position", "none")
     if positions.shape[-1] == 3:
         clip = Points(skeleton, positions, fps)
         if unit is None:
@@ -254,18 +258,18 @@ def _humanml(path: Path, rows: NDArray[Any], fps: float | None, skeleton: Skelet
     name, usual = _HUMANML[rows.shape[1]]
     if skeleton is None and not name:
         cure = "KIT's 21 joints are in no catalogue: save the recovered positions (frame, 21, 3) as NPZ."
-        raise _wrong(path, "HumanML3D features of 263 columns", f"{rows.shape[1]}", cure)
+        raise damaged(path.name, "HumanML3D features of 263 columns", f"{rows.shape[1]}", cure)
     if fps is None:
         warn_of_file(path, f"HumanML3D's {usual:g} frames per second are taken, --source-fps overrides it")
     body = skeleton or catalogue.skeleton(name)
     values = torch.from_numpy(rows.astype(np.float64))
     joints = (rows.shape[1] - 11) // 12 + 1
     if len(body) != joints and not (len(body) > joints and max(body.parents[:joints]) < joints):
-        raise _wrong(path, f"a skeleton of {joints} joints", f"{body.name}", "Say --source-skeleton smpl22.")
+        raise damaged(path.name, f"a skeleton of {joints} joints", f"{body.name}", "Say --source-skeleton smpl22.")
     body = body if len(body) == joints else _first_joints(body, joints)
     if not bool(values.isfinite().all()) or abs(float(values[:, 3].mean())) < 0.2:
         cure = "Multiply by the data set's Std.npy and add its Mean.npy first."
-        raise _wrong(path, "features in metres", "features that look standardised", cure)
+        raise damaged(path.name, "features in metres", "features that look standardised", cure)
     # The file's quaternion (cos a, 0, sin a, 0) turns by 2a, and its inverse leads back to the room.
     zero = torch.zeros(1, dtype=torch.float64)
     back = axis_angle_to_rotmat("Y", -2 * torch.cat((zero, values[:-1, 0])).cumsum(0))
@@ -288,17 +292,5 @@ def _first_joints(skeleton: Skeleton, count: int) -> Skeleton:
 
 def _rate(path: Path, fps: float | None) -> float:
     if fps is None or not fps > 0:
-        raise _wrong(path, "a frame rate, which the file does not say", "none", "Say it: --source-fps 30 (fps=30).")
+        raise no_rate(path.name, "the file")
     return fps
-
-
-def _number(word: str) -> float:
-    try:
-        return float(word)
-    except ValueError:
-        return 0.0
-
-
-def _wrong(path: Path, expected: str, got: str, cure: str = "", *, line: int | None = None) -> FormatError:
-    where = path.name if line is None else f"{path.name}, line {line}"
-    return FormatError(where=where, expected=expected, got=got, cure=cure or "Export the file again.")

@@ -20,7 +20,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kinema.core.errors import FormatError, MissingDataError
+from kinema.core.errors import FormatError, MissingDataError, damaged
 from kinema.core.safe_pickle import read_pickle
 from kinema.core.safe_zip import read_npz
 from kinema.motion import skeletons as catalog
@@ -73,7 +73,7 @@ def load(path: Path | str) -> SmplBody:
     path = Path(path)
     if not path.is_file():
         raise MissingDataError(expected="a body model of the SMPL family", got=f"no file at {path}", cure=_ORIGIN)
-    found = _read_npz(path) if path.suffix.lower() == ".npz" else _read_pickle(path)
+    found = dict(read_npz(path, _KEYS)) if path.suffix.lower() == ".npz" else _read_pickle(path)
     for key in _KEYS:
         if key not in found:
             raise _wrong(path, key, "it", f"only {', '.join(sorted(found)) or 'nothing'}")
@@ -129,10 +129,6 @@ def _body(path: Path, joints: int, found: Mapping[str, Any]) -> str:
     raise _wrong(path, "kintree_table", expected, f"another of {len(parents)} joints, {joints} of them regressed")
 
 
-def _read_npz(path: Path) -> dict[str, Any]:
-    return dict(read_npz(path, _KEYS))
-
-
 def _read_pickle(path: Path) -> dict[str, Any]:
     found = read_pickle(path)
     if not isinstance(found, dict):
@@ -152,4 +148,4 @@ def _numbers(path: Path, key: str, found: Mapping[str, Any]) -> NDArray[np.float
 
 def _wrong(path: Path, key: str | None, expected: str, got: str) -> FormatError:
     where = path.name if key is None else f"{path.name}, key '{key}'"
-    return FormatError(where=where, expected=expected, got=got, cure=_CURE)
+    return damaged(where, expected, got, _CURE)

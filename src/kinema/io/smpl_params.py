@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kinema.core.atomic import atomic_path
-from kinema.core.errors import FormatError, UsageError, unknown_name, warn_of_file
+from kinema.core.errors import FormatError, damaged, warn_of_file
 from kinema.core.safe_pickle import read_any
 from kinema.core.safe_zip import open_archive
 from kinema.geometry.rotations import nearest_rotation, rotmat_to_rotvec, rotvec_to_rotmat
-from kinema.io.conventions import upright
+from kinema.io.conventions import check_one, no_rate, one_person, upright
 from kinema.motion import skeletons as catalogue
 from kinema.motion.interpolation import interpolate
 from kinema.motion.motion import Motion
@@ -64,14 +64,8 @@ def load(path: Path | str, *, fps: float | None = None, person: str | None = Non
     if not people:
         keys = ", ".join(map(str, whole))[:80] if isinstance(whole, dict) else type(whole).__name__
         raise _wrong(path, "poses of the SMPL family (poses, or global_orient and body_pose)", keys or "nothing")
-    if person is not None and person not in people:
-        raise unknown_name("person", person, people)
-    if person is None and len(people) > 1:
-        person = max(people, key=lambda one: len(_poses(path, people[one])))
-        warn_of_file(
-            path, f"{len(people)} people ({', '.join(people)}); {person}, who is there longest, is taken: --person NAME"
-        )
-    record = people[person if person is not None else next(iter(people))]
+    person = one_person(path, tuple(people), person, lambda one: len(_poses(path, people[one])))
+    record = people[person]
     clip = _motion(path, record, fps)
     usual = "z" if path.suffix.lower() == ".npz" and set(_RATES[:2]) & set(record) else None
     return cast("Motion", upright(clip, up, path.name, unsaid="the file does not say what is up", usual=usual))
@@ -87,9 +81,7 @@ def save(motion: Motion, path: Path | str) -> None:
 
     Raises UsageError for a batch.
     """
-    if motion.batch_shape:
-        got = f"a batch of shape {tuple(motion.batch_shape)}"
-        raise UsageError(expected="one clip", got=got, cure="Save one at a time: clip.one(0).")
+    check_one(motion)
     body = catalogue.skeleton("smplh52")
     own = len(motion.skeleton) <= len(body) and motion.skeleton.joints[:22] == body.joints[:22]
     if not own or motion.offsets is not None:
@@ -260,14 +252,9 @@ def _rate(path: Path, record: Record, fps: float | None) -> float:
                 path, f"the file says no rate; {usual:g} frames per second are taken, --source-fps overrides it"
             )
             return usual
-    raise FormatError(
-        where=path.name,
-        expected="the frame rate of the SMPL parameters",
-        got="none in the file",
-        cure="Say that of the video: --source-fps 30 (fps=30).",
-    )
+    raise no_rate(path.name, "the file")
 
 
 def _wrong(path: Path, expected: str, got: str) -> FormatError:
     cure = "Export SMPL parameters again: poses (frame, 72, 156 or 165), trans (frame, 3) and the rate."
-    return FormatError(where=path.name, expected=expected, got=got, cure=cure)
+    return damaged(path.name, expected, got, cure)

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinema.core.errors import FormatError, UsageError, warn_of_file
+from kinema.core.errors import UsageError, damaged, warn_of_file
 from kinema.core.progress import pieces
 from kinema.geometry.rotations import euler_to_rotmat, quat_xyzw_to_rotmat
 from kinema.io.bvh.parser import BvhText, parse_bvh
@@ -80,12 +80,8 @@ def _rate(text: BvhText, fps: float | None, name: str) -> float:
     if fps is not None:
         return fps
     if not (rate := frame_rate(text.frame_time)):
-        raise FormatError(
-            where=f"{name}, line {text.frame_time_line}",
-            expected="a positive frame time in seconds",
-            got=f"'{text.frame_time}'",
-            cure="Say the rate: fps=30, --source-fps 30.",
-        )
+        got, cure = f"'{text.frame_time}'", "Say the rate: fps=30, --source-fps 30."
+        raise damaged(name, "a positive frame time in seconds", got, cure, line=text.frame_time_line)
     if float(text.frame_time) >= MILLISECONDS:
         text.notes.append(
             f"'Frame Time: {text.frame_time}' is taken as milliseconds, {rate:g} frames per second; --source-fps "

@@ -17,8 +17,8 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from kinema.core.errors import FormatError
-from kinema.core.text import decode, guess_encoding
+from kinema.core.errors import damaged
+from kinema.core.text import decode, guess_encoding, number
 
 CHANNEL_NAMES: dict[str, str] = {
     f"{axis}{kind}".lower(): f"{axis}{kind}" for kind in ("position", "rotation") for axis in "XYZ"
@@ -135,11 +135,11 @@ class _Hierarchy:
             bvh.notes.append(f"line {self._line()}: a second joint is called '{called}'; it was given a number")
         if len(bvh.joints) == MOST_JOINTS:
             self.fail(f"at most {MOST_JOINTS} joints", "more", "Split the file: kinema holds one body per clip.")
-        unique, number = called, self.last_number.get(called, 1)
+        unique, count = called, self.last_number.get(called, 1)
         while unique in self.place:
-            number += 1
-            unique = f"{called}{number}"
-        self.last_number[called] = number
+            count += 1
+            unique = f"{called}{count}"
+        self.last_number[called] = count
         self.place[unique] = len(bvh.joints)
         if (word := self._take()) != "{":
             self.fail(f"an opening brace after '{called}'", f"'{word}'", "A brace is missing.")
@@ -191,7 +191,7 @@ class _Hierarchy:
 
     def _number(self) -> float:
         word = self._take()
-        value = _float(word)
+        value = number(word)
         if value is None or not np.isfinite(value):
             self.fail("three finite numbers after OFFSET", f"'{word}'", "Write three numbers, such as OFFSET 0 10 0.")
         return value
@@ -286,16 +286,16 @@ def _explain(rows: list[bytes], width: int, declared: int, first_line: int, name
             continue
         where = f"{name}, line {line}, frame {frame}"
         for word in words:
-            value = _float(word)
+            value = number(word)
             if value is None or not math.isfinite(value):
                 cure = "Repair the row, or cut the clip before it."
                 if _RUN_TOGETHER.search(word.encode()):
                     cure = "Put a blank before the minus sign."
-                raise FormatError(where=where, expected="finite numbers", got=f"'{word[:40]}'", cure=cure)
+                raise damaged(where, "finite numbers", f"'{word[:40]}'", cure)
         if len(words) != width:
             last = not any(later.strip() for later in rows[line - first_line + 1 :])
             cure = "The file is cut short: copy or export it again." if last else "Repair the row, or export it again."
-            raise FormatError(where=where, expected=f"{width} numbers", got=str(len(words)), cure=cure)
+            raise damaged(where, f"{width} numbers", str(len(words)), cure)
         frame += 1
     got = "zero frames" if declared == 0 else f"none ('Frames:' says {declared})"
     _fail(name, first_line, "at least one frame of numbers", got, "The file is cut short: copy or export it again.")
@@ -303,13 +303,6 @@ def _explain(rows: list[bytes], width: int, declared: int, first_line: int, name
 
 def _is_count(word: str) -> bool:
     return word.isdecimal() and len(word) < 19
-
-
-def _float(word: str) -> float | None:
-    try:
-        return float(word)
-    except ValueError:
-        return None
 
 
 def _glimpse(data: bytes) -> str:
@@ -320,5 +313,4 @@ def _glimpse(data: bytes) -> str:
 
 
 def _fail(name: str, line: int, expected: str, got: str, cure: str) -> NoReturn:
-    where = f"{name}, line {line}" if line else name
-    raise FormatError(where=where, expected=expected, got=got, cure=cure)
+    raise damaged(name, expected, got, cure, line=line)

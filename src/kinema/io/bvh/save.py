@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kinema.core.atomic import atomic_path
-from kinema.core.errors import KinemaError, UsageError
+from kinema.core.errors import KinemaError
 from kinema.core.progress import pieces
 from kinema.core.text import encode
 from kinema.geometry.kinematics import joint_positions
 from kinema.geometry.rotations import euler_to_rotmat, rotmat_to_euler, rotmat_to_quat_xyzw
 from kinema.io.bvh.parser import parse_bvh
-from kinema.io.conventions import frame_rate
+from kinema.io.conventions import check_one, frame_rate
 from kinema.motion.interpolation.curves import continuous
 from kinema.motion.motion import FileLayout, Motion
 from kinema.motion.names import is_end_point
@@ -45,12 +45,7 @@ def save_bvh(motion: Motion, path: Path | str) -> None:
     360 degrees. What is written is read back before the file is kept. Raises UsageError for a clip with batch axes,
     KinemaError where a joint would not be where the motion has it (to 1e-4 of the body's height).
     """
-    if motion.batch_shape:
-        raise UsageError(
-            expected="one clip",
-            got=f"a batch of shape {tuple(motion.batch_shape)}",
-            cure="Save one at a time: clip.one(0).",
-        )
+    check_one(motion)
     layout = motion.layout if motion.layout and motion.layout.channels else None
     layout = layout if layout and layout.joints == motion.skeleton.joints else None
     if layout is not None and layout.up != "y":

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from kinema.core.atomic import atomic_path
 from kinema.core.constants import VERSION
-from kinema.core.errors import UsageError
 from kinema.core.progress import pieces
 from kinema.geometry.rotations import rotmat_to_quat_xyzw
+from kinema.io.conventions import check_one
 from kinema.io.gltf.load import save_into
 from kinema.motion.interpolation.curves import continuous
 from kinema.motion.motion import Motion
@@ -58,9 +58,7 @@ def save(motion: Motion, path: Path | str) -> None:
     The frame rate is in `animations[0].extras.fps`; programs that play at a rate of their own (Blender: 24) need to be
     told. Raises UsageError for a clip with batch axes.
     """
-    if motion.batch_shape:
-        got = f"a batch of shape {tuple(motion.batch_shape)}"
-        raise UsageError(expected="one clip", got=got, cure="Save one at a time: clip.one(0).")
+    check_one(motion)
     if motion.layout is not None and motion.layout.source and motion.layout.joints == motion.skeleton.joints:
         save_into(motion, Path(path))
         return

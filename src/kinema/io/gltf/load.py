@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kinema.core.atomic import write_bytes
-from kinema.core.errors import FormatError, UsageError, unknown_name, warn_of_file
+from kinema.core.errors import FormatError, UsageError, damaged, unknown_name, warn_of_file
 from kinema.core.text import parse_json
 from kinema.geometry.rotations import nearest_rotation, quat_xyzw_to_rotmat, rotmat_to_quat_xyzw
 from kinema.io.conventions import metres_or
@@ -94,7 +94,7 @@ def load(
     except (FormatError, UsageError):
         raise
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
-        raise _wrong(path, "a whole glTF file", str(error)[:60] or type(error).__name__) from error
+        raise damaged(path.name, "a whole glTF file", str(error)[:60] or type(error).__name__) from error
     if unit is None:
         unit = metres_or(path, body_height(clip))
     layout = FileLayout(clip.skeleton.joints, (), unit, "", source=str(path.resolve()))
@@ -118,7 +118,7 @@ def save_into(motion: Motion, path: Path) -> None:
     try:
         _put(motion, file)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
-        raise _wrong(source, "a whole glTF file", str(error)[:60] or type(error).__name__) from error
+        raise damaged(source.name, "a whole glTF file", str(error)[:60] or type(error).__name__) from error
     _write(file, path)
 
 
@@ -214,7 +214,7 @@ def _read(path: Path) -> _File:
         else:
             page = parse_json(data, path.name)
         if not isinstance(page, dict) or not isinstance(page.get("asset"), dict):
-            raise _wrong(path, "a glTF file with an asset", "another JSON")
+            raise damaged(path.name, "a glTF file with an asset", "another JSON")
         page = cast("Json", page)
         for key in ("nodes", "skins", "animations", "accessors", "bufferViews", "buffers"):
             if not isinstance(page.get(key, []), list):
@@ -225,7 +225,7 @@ def _read(path: Path) -> _File:
         if len(page.get("nodes", ())) > _MOST_NODES:
             raise ValueError(f"more than {_MOST_NODES} nodes")
     except (StopIteration, KeyError, TypeError, ValueError, AttributeError, struct.error) as error:
-        raise _wrong(path, "a whole glTF file", str(error)[:60] or "a part that is missing") from error
+        raise damaged(path.name, "a whole glTF file", str(error)[:60] or "a part that is missing") from error
     return _File(path, page, buffers)
 
 
@@ -240,8 +240,8 @@ def _buffer(path: Path, entry: Json, binary: bytes | None) -> bytes:
         return base64.b64decode(uri.partition(",")[2], validate=True)
     beside = path.parent / uri
     if "/" in uri or "\\" in uri or uri in (".", "..") or not beside.is_file():
-        raise _wrong(
-            path, "its buffer in the same folder", f"'{uri[:40]}'", "Put the .bin file beside it, or export GLB."
+        raise damaged(
+            path.name, "its buffer in the same folder", f"'{uri[:40]}'", "Put the .bin file beside it, or export GLB."
         )
     return beside.read_bytes()
 
@@ -258,12 +258,14 @@ def _rig(file: _File) -> _Rig:
         wanted = {int(target["node"]) for target in targets if target.get("path") in ("rotation", "translation")}
     wanted |= set(bones.values())
     if not wanted:
-        raise _wrong(file.path, "a skin, or an animation of nodes", "neither", "Export the armature with the mesh.")
+        raise damaged(
+            file.path.name, "a skin, or an animation of nodes", "neither", "Export the armature with the mesh."
+        )
     lines = {node: _line(node, up) for node in wanted}
     shared = set.intersection(*(set(line) for line in lines.values()))
     top = next((node for node in next(iter(lines.values())) if node in shared), None)
     if top is None:
-        raise _wrong(file.path, "one body", "joints of several trees", "Export one armature per file.")
+        raise damaged(file.path.name, "one body", "joints of several trees", "Export one armature per file.")
     kept = {node for line in lines.values() for node in line[: line.index(top) + 1]}
     order = sorted(kept)
     if any(node != top and up[node] > node for node in kept):  # not a parent before its children
@@ -516,7 +518,3 @@ def _write(file: _File, path: Path) -> None:
     text += b" " * (-len(text) % 4)
     head = struct.pack("<4sII", b"glTF", 2, 28 + len(text) + len(whole)) + struct.pack("<I4s", len(text), b"JSON")
     write_bytes(path, head + text + struct.pack("<I4s", len(whole), b"BIN\0") + bytes(whole))
-
-
-def _wrong(path: Path, expected: str, got: str, cure: str = "Export it again.") -> FormatError:
-    return FormatError(where=path.name, expected=expected, got=got, cure=cure)

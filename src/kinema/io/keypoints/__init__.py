@@ -19,8 +19,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinema.core.errors import FormatError, KinemaWarning, UsageError, unknown_name
+from kinema.core.errors import KinemaWarning, UsageError, damaged, unknown_name
 from kinema.core.text import plain
+from kinema.io.conventions import no_rate
 from kinema.io.keypoints import coco as keypoints_results
 from kinema.io.keypoints import mmpose as keypoints_instances
 from kinema.io.keypoints import openpose as keypoints_openpose
@@ -31,7 +32,6 @@ from kinema.io.keypoints.tracks import (
     Sighting,
     between,
     box_area,
-    damaged,
     frame_number,
     read_pages,
     relabel,
@@ -96,22 +96,15 @@ def read(path: Path | str, *, fps: float | None, size: tuple[float, float] | Non
     """
     path = Path(path)
     if fps is None:
-        raise FormatError(
-            where=path.name, expected="a frame rate, which keypoint files do not hold", got="none",
-            cure="Say it: --source-fps 30 (fps=30).",
-        )  # fmt: skip
+        raise no_rate(path.name, "a keypoint file")
     recording = _recording(path, size)
     tracks: dict[str, list[Sighting | None]] = {}
     for index, people in enumerate(recording.frames):
         for person in people:
             tracks.setdefault(str(person.track), [None] * len(recording.frames))[index] = person
     if not tracks:
-        raise damaged(
-            path.name,
-            "at least one person in one frame",
-            "none",
-            "Run the detector with a lower threshold, so that it finds somebody.",
-        )
+        cure = "Run the detector with a lower threshold, so that it finds somebody."
+        raise damaged(path.name, "at least one person in one frame", "none", cure)
     observed = [person.values[:, 2] for people in recording.frames for person in people]
     top = max(float(sure.max()) for sure in observed)
     scale = 2.0 if 1 < top <= 2 and all((sure % 1 == 0).all() for sure in observed) else max(1.0, top)

@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+from kinema.core.errors import damaged
 from kinema.io.keypoints.tracks import (
     Recording,
     Sighting,
-    damaged,
     field,
     follow,
     in_order,

@@ -16,10 +16,10 @@ from typing import Any, cast
 import numpy as np
 from jaxtyping import Float
 
+from kinema.core.errors import damaged
 from kinema.io.keypoints.tracks import (
     Recording,
     Sighting,
-    damaged,
     field,
     follow,
     in_order,

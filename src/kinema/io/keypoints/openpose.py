@@ -11,8 +11,9 @@ import numpy as np
 from jaxtyping import Float
 
 from kinema.core.atomic import write_text
+from kinema.core.errors import damaged
 from kinema.core.text import read_json
-from kinema.io.keypoints.tracks import Recording, Sighting, damaged, field, follow, in_order, numbers
+from kinema.io.keypoints.tracks import Recording, Sighting, field, follow, in_order, numbers
 from kinema.motion.skeletons.keypoints import Layout, layout
 
 BODY = "pose_keypoints_2d"

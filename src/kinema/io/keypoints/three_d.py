@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from kinema.core.errors import FormatError, unknown_name, warn_of_file
+from kinema.core.errors import damaged
 from kinema.core.text import plain
-from kinema.io.keypoints.tracks import damaged, field, listed, numbers, read_pages, whole
+from kinema.io.conventions import no_rate, one_person
+from kinema.io.keypoints.tracks import field, listed, numbers, read_pages, whole
 from kinema.motion.motion import Points
 from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons import skeleton
@@ -41,12 +42,7 @@ def load(path: Path | str, *, fps: float | None = None, person: str | None = Non
     """One person's points in metres; frames without that person are unseen. Raises FormatError naming the frame."""
     path = Path(path)
     if fps is None:
-        raise FormatError(
-            where=path.name,
-            expected="a frame rate, which keypoint files do not hold",
-            got="none",
-            cure="Say it: --source-fps 30 (fps=30).",
-        )
+        raise no_rate(path.name, "a keypoint file")
     page = read_pages(path)
     frames = cast("dict[str, Any]", page).get("instance_info", page) if isinstance(page, dict) else page
     frames = cast("dict[str, Any]", frames).get("frames", frames) if isinstance(frames, dict) else frames
@@ -60,14 +56,7 @@ def load(path: Path | str, *, fps: float | None = None, person: str | None = Non
             seen.setdefault(who, {})[whole(named, where)] = values
     if not seen:
         raise damaged(path.name, "at least one person in one frame", "none", "Lower the detector's threshold.")
-    if person is not None and person not in seen:
-        raise unknown_name("person", person, seen)
-    who = person or max(seen, key=lambda one: len(seen[one]))
-    if person is None and len(seen) > 1:
-        warn_of_file(
-            path, f"{len(seen)} people ({', '.join(seen)}); {who}, who is there longest, is taken: --person NAME"
-        )
-    rows = seen[who]
+    rows = seen[one_person(path, tuple(seen), person, lambda who: len(seen[who]))]
     first = min(min(one) for one in seen.values())
     count = max(max(one) for one in seen.values()) - first + 1
     body = _body(path, len(next(iter(rows.values()))))

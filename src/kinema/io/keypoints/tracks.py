@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float
 
 from kinema.core.atomic import write_text
-from kinema.core.errors import FormatError
+from kinema.core.errors import FormatError, damaged
 from kinema.core.text import parse_json, plain
 from kinema.motion.skeletons.keypoints import Layout
 
@@ -67,11 +67,6 @@ def write_pages(page: Json, path: Path) -> None:
     """Write JSON, or, where the name says so, a line for each entry of a list."""
     lines = path.suffix.lower() in LINES and isinstance(page, list)
     write_text(path, "".join(f"{json.dumps(one)}\n" for one in cast("list[Json]", page)) if lines else json.dumps(page))
-
-
-def damaged(where: str, expected: str, got: str, cure: str = "Write the file again.") -> FormatError:
-    """The error about a place in a keypoint file."""
-    return FormatError(where=where, expected=expected, got=got, cure=cure)
 
 
 def numbers(value: Json, where: str, *, multiple: int) -> Float[np.ndarray, "point part"]:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import cast
 
 from kinema.core.atomic import write_text
-from kinema.core.errors import FormatError, KinemaWarning, UsageError, unknown_name
+from kinema.core.errors import KinemaWarning, UsageError, damaged, unknown_name
 from kinema.core.text import decode
 from kinema.motion.anatomy import SURE, mirror_of
 from kinema.motion.motion import AnyClip
@@ -146,29 +146,19 @@ def read_joint_map(path: Path | str) -> JointMap:
     try:
         table = tomllib.loads(decode(path.read_bytes())[0])
     except tomllib.TOMLDecodeError as error:
-        raise FormatError(
-            where=path.name, expected="TOML", got=f"something else ({error})", cure="See docs/retarget.md."
-        ) from error
+        raise damaged(path.name, "TOML", f"something else ({error})", "See docs/retarget.md.") from error
     rows = table.get("joints")
     if not isinstance(rows, dict) or set(table) != {"joints"} or not rows:
-        raise FormatError(
-            where=path.name,
-            expected='one table [joints] with lines such as l_hip = "thigh_l"',
-            got=f"{', '.join(table) or 'nothing'}",
-            cure="See docs/retarget.md.",
-        )
+        expected = 'one table [joints] with lines such as l_hip = "thigh_l"'
+        raise damaged(path.name, expected, ", ".join(table) or "nothing", "See docs/retarget.md.")
     return JointMap(path.name, {part: _names(path, part, row) for part, row in cast("dict[str, object]", rows).items()})
 
 
 def _names(path: Path, part: str, row: object) -> tuple[str, ...]:
     names = cast("list[object]", row if isinstance(row, list) else [row])
     if not all(isinstance(name, str) for name in names):
-        raise FormatError(
-            where=f"{path.name}, {part}",
-            expected="a joint's name in quotes, or a list of them",
-            got=repr(row),
-            cure=f'Write {part} = "NAME OF THE JOINT".',
-        )
+        cure = f'Write {part} = "NAME OF THE JOINT".'
+        raise damaged(f"{path.name}, {part}", "a joint's name in quotes, or a list of them", repr(row), cure)
     return tuple(name for name in cast("list[str]", names) if name)
 
 
