@@ -121,6 +121,12 @@ def test_a_time_that_cannot_be_is_refused(walk: Motion, seconds: float) -> None:
         open_pipeline("zero-velocity").forecast(walk, seconds=seconds)
 
 
+@pytest.mark.parametrize(("fps", "seconds", "frames"), [(29.97, 1.0, 30), (23.976, 2.0, 48), (59.94, 0.5, 30)])
+def test_a_round_time_has_all_its_frames_at_the_rates_of_video(walk: Motion, fps: float, seconds: float, frames: int):
+    answer = open_pipeline("simlpe-cmu").forecast(replace(walk, fps=fps), seconds=seconds)
+    assert answer.samples.frames == frames
+
+
 def test_several_clips_at_once_are_counted(walk: Motion) -> None:
     three = replace(walk, rotations=walk.rotations.expand(3, -1, -1, -1, -1), root=walk.root.expand(3, -1, -1))
     with pytest.raises(UsageError, match="expected one clip; got a batch of 3"):

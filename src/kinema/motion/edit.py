@@ -20,6 +20,7 @@ from kinema.motion.skeletons.h36m import H36M32_T_POSE, h36m32
 
 _PIECE = 4096  # frames that are interpolated together
 _RATE_TOLERANCE = 5e-5  # frame times in files are rounded: 0.008333 s is 120 Hz
+_STANDS = 1e-3  # metres, or radians: a joint that changes less stands still
 # Inversion first: where bones point opposite ways along a local axis, the limb is inverted rather than reflected.
 _SIGNS = ((-1.0, -1.0, -1.0), (-1.0, 1.0, 1.0), (1.0, -1.0, 1.0), (1.0, 1.0, -1.0))
 
@@ -147,6 +148,98 @@ def face_forward(clip: AnyClip) -> AnyClip:
     pelvis = clip.skeleton.index("pelvis") if has_joint(clip.skeleton, "pelvis") else 0
     start = clip[:1].points().positions[..., 0, pelvis, :]
     return shift(clip, start * start.new_tensor([-1.0, 0.0, -1.0]))
+
+
+def carrier(motion: Motion) -> int:
+    """The joint that carries the body through the room: the root, or the joint below a root that never moves.
+
+    Game engines, Blender and MotionBuilder put such a root (reference, armature) above the hips, which then move
+    in its frame. It is the first joint on the way from the root to the pelvis that changes its position.
+    """
+    if motion.offsets is None or not has_joint(motion.skeleton, "pelvis"):
+        return 0
+    for joint in reversed(motion.skeleton.ancestors(motion.skeleton.index("pelvis"))):
+        places = motion.offsets[..., joint, :] if joint else motion.root
+        if not _stands(places, -2):
+            return joint
+        if not _stands(motion.rotations[..., joint, :, :], -3):
+            return 0
+    return 0
+
+
+def part_of(motion: Motion, joint: int) -> Motion:
+    """A joint and all that it carries as a clip of its own, where it was in the world; the root gives the clip back."""
+    if joint == 0:
+        return motion
+    skeleton, order = motion.skeleton.part(joint)
+    above = motion.skeleton.parents[joint]
+    rotations = motion.rotations[..., order, :, :].clone()
+    rotations[..., 0, :, :] = _turned_by(motion, above) @ rotations[..., 0, :, :]
+    offsets = None if motion.offsets is None else motion.offsets[..., order, :].clone()
+    if offsets is not None:
+        offsets[..., 0, :] = 0
+    root = motion.positions_of([joint])[..., 0, :]
+    return replace(motion, skeleton=skeleton, rotations=rotations, root=root, offsets=offsets, layout=None)
+
+
+def with_part(motion: Motion, part: Motion, joint: int) -> Motion:
+    """The clip with the joint and all that it carries as in `part`, in the world; other joints stay as they are.
+
+    `motion` has the frames of `part`, or one. What has not changed comes back bit for bit.
+    """
+    if joint == 0:
+        return part
+    skeleton, order = motion.skeleton, sorted(motion.skeleton.below(joint))
+    batch, frames = part.batch_shape, part.frames
+    whole = motion.map(lambda values, axis: values.expand(*batch, frames, *values.shape[axis:][1:]).clone())
+    before, above = part_of(whole, joint), skeleton.parents[joint]
+    turn, place = _turned_by(whole, above), whole.positions_of([above])[..., 0, :]
+    rotations = part.rotations.clone()
+    rotations[..., 0, :, :] = turn.mT @ rotations[..., 0, :, :]
+    bones = part.skeleton.offsets if part.offsets is None else part.offsets
+    offsets = bones.expand(*batch, frames, -1, -1).clone()
+    offsets[..., 0, :] = (turn.mT @ (part.root - place)[..., None])[..., 0]
+    same = (part.rotations[..., 0, :, :] == before.rotations[..., 0, :, :]).all(-1).all(-1)
+    rotations[..., 0, :, :] = torch.where(
+        same[..., None, None], whole.rotations[..., joint, :, :], rotations[..., 0, :, :]
+    )
+    own = skeleton.offsets.expand(*batch, frames, -1, -1).clone() if whole.offsets is None else whole.offsets
+    same = (part.root == before.root).all(-1, keepdim=True)
+    offsets[..., 0, :] = torch.where(same, own[..., joint, :], offsets[..., 0, :])
+    whole.rotations[..., order, :, :] = rotations
+    own[..., order, :] = offsets
+    return replace(whole, offsets=own, fps=part.fps)
+
+
+def keep_root(motion: Motion, like: Motion) -> Motion:
+    """The same movement of the body with the root where `like` ends, if the root of that clip never moves.
+
+    The joint that carries the body there (`carrier`) carries it here too. Both have one skeleton.
+    """
+    joint = carrier(like)
+    if joint == 0:
+        return motion
+    part, last, above = part_of(motion, joint), like[-1:], like.skeleton.ancestors(joint)[1:]
+    rotations, root = motion.rotations.clone(), last.root.expand(*motion.batch_shape, motion.frames, 3)
+    rotations[..., above, :, :] = last.rotations[..., above, :, :]
+    offsets = motion.skeleton.offsets if motion.offsets is None else motion.offsets
+    offsets = offsets.expand(*motion.batch_shape, motion.frames, -1, -1).clone()
+    if last.offsets is not None:
+        offsets[..., above, :] = last.offsets[..., above, :]
+    return with_part(replace(motion, rotations=rotations, root=root, offsets=offsets), part, joint)
+
+
+def _stands(values: Tensor, axis: int) -> bool:
+    """Whether nothing changes along the frame axis: less than a millimetre, or a thousandth of a radian."""
+    return float((values - values.narrow(axis, 0, 1)).abs().amax()) < _STANDS
+
+
+def _turned_by(motion: Motion, joint: int) -> Float[Tensor, "*batch frame 3 3"]:
+    """The rotation of a joint in the world."""
+    turn = motion.rotations[..., 0, :, :]
+    for below in reversed(motion.skeleton.ancestors(joint)[:-1]):
+        turn = turn @ motion.rotations[..., below, :, :]
+    return turn
 
 
 def trim(clip: AnyClip, start: float = 0.0, end: float | None = None) -> AnyClip:

@@ -123,6 +123,18 @@ class Skeleton:
         offsets = spots - spots[[max(parent, 0) for parent in parents]]
         return Skeleton(self.name, joints, tuple(parents), offsets, mirror, self.aliases), order
 
+    def part(self, joint: int) -> tuple[Skeleton, list[int]]:
+        """A joint and all that it carries as a skeleton, and the index here of each of its joints."""
+        order = sorted(self.below(joint))
+        place = {here: there for there, here in enumerate(order)}
+        joints = tuple(self.joints[here] for here in order)
+        parents = (-1, *(place[self.parents[here]] for here in order[1:]))
+        mirror = tuple(place.get(self.mirror[here], place[here]) for here in order)
+        aliases = {part: own for part, own in self.aliases.items() if own in joints}
+        offsets = self.offsets[order].clone()
+        offsets[0] = 0
+        return Skeleton(self.name, joints, parents, offsets, mirror, aliases), order
+
     @cached_property
     def hangs_on_pelvis(self) -> bool:
         """Whether no limb hangs on its end and no trunk on its head, as where the root is a head, a hand or a foot."""

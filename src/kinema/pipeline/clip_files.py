@@ -8,17 +8,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from kinema.core.constants import Keys
 from kinema.core.errors import KinemaWarning, UsageError
 from kinema.io import keypoints
 from kinema.io.formats import can_write, save
-from kinema.motion.edit import facing, resample, rotate, shift
+from kinema.motion.edit import facing, keep_root, resample, rotate, shift
 from kinema.motion.motion import Clip, Motion, Points, concatenate
 from kinema.motion.retargeting import as_motion, pair_joints, retarget
 from kinema.motion.retargeting.joint_map import named_by
+from kinema.motion.skeleton import has_joint
 from kinema.pipeline.completion.complete import Completed
 from kinema.pipeline.requests import FileOptions
 
@@ -106,9 +107,14 @@ def pair(before: Motion, after: Motion, *, align: bool) -> tuple[Motion, Motion]
     if align:
         angle = facing(before[-1:])[0] - facing(after[:1])[0]
         after = rotate(after, angle)
-        by = (before.root[-1] - after.root[0]) * torch.tensor([1.0, 0.0, 1.0])
-        after = shift(after, by)
+        by = (_body(before[-1:])[0] - _body(after[:1])[0]) * torch.tensor([1.0, 0.0, 1.0])
+        after = keep_root(shift(after, by), before)
     return before, after
+
+
+def _body(clip: Motion) -> Float[Tensor, "frame 3"]:
+    """Where the pelvis is: the root of some files never moves."""
+    return clip.positions_of([clip.skeleton.index("pelvis") if has_joint(clip.skeleton, "pelvis") else 0])[:, 0]
 
 
 def transition(before: Motion, after: Motion, frames: int | None) -> tuple[Motion, int]:
@@ -121,10 +127,10 @@ def transition(before: Motion, after: Motion, frames: int | None) -> tuple[Motio
         far = (before[-1:].points().positions - after[:1].points().positions).norm(dim=-1).amax()
         frames = max(1, round(min(max(float(far) / 1.5, 0.15), 1.0) * before.fps))
     ends = before[-min(before.frames, 4) :], after[: min(after.frames, 4)]
-    speeds = [clip.root.diff(dim=0).mean(0) for clip in ends]
+    speeds = [_body(clip).diff(dim=0).mean(0) for clip in ends]
     speeds = [torch.nan_to_num(speed) for speed in speeds]
     travel = sum(speeds, torch.zeros(3)) / 2 * (frames + 1) * torch.tensor([1.0, 0.0, 1.0])
-    return shift(after, travel), frames
+    return keep_root(shift(after, travel), before), frames
 
 
 def _tell(note: str) -> None:

@@ -12,7 +12,7 @@ from typing import cast
 
 from kinema.core.errors import UsageError, unknown_name
 from kinema.motion.constraints.solver import ConstraintResidual
-from kinema.motion.edit import facing, resample, rotate
+from kinema.motion.edit import facing, keep_root, resample, rotate
 from kinema.motion.motion import Motion, concatenate
 from kinema.motion.names import PARTS
 from kinema.motion.retargeting import retarget
@@ -108,15 +108,17 @@ def forecast(
             got=f"{seconds:g} s",
             cure=f"Say --seconds {1 / clip.fps:g}; or, where the file has its rate wrong, --source-fps {rate:g}.",
         )
-    frames = max(1, math.ceil(seconds * rate - 1e-6))
+    wanted = max(1, round(seconds * clip.fps))
+    # At 29.97 per second the 30th frame is a thousandth after the second.
+    frames = max(1, math.ceil((max(seconds, wanted / clip.fps) if request.seconds else seconds) * rate - 1e-6))
     own = adapter.recent(clip)
     known = ForecastConstraints(request.hold, end).known(adapter, own, frames) if constrained else None
     representation = adapter.representation or own_representation(own, "rotations")
     past = cast("Motion", representation.read(own))
     features = adapter.continued(representation, past, frames, samples, seed, known)
     future = representation.place(features, own, past)
-    future = _at_rate(own, future, clip.fps, max(1, round(seconds * clip.fps)))
-    future = replace(future, layout=clip.layout, action=clip.action, identity=clip.identity)
+    future = _at_rate(own, future, clip.fps, wanted)
+    future = replace(keep_root(future, clip), layout=clip.layout, action=clip.action, identity=clip.identity)
     return Answer(clip, future, tuple(_notes(adapter, clip, own, frames, rate, samples, fades=known is None)))
 
 

@@ -215,3 +215,13 @@ def test_spread_is_one_at_its_knots_and_zero_far_away(knots: list[int], reach: i
     near = {frame for knot in knots for frame in range(knot - reach + 1, knot + reach)}.union(*joined)
     far = [frame for frame in range(200) if frame not in near]
     assert not share[far].any()
+
+
+@pytest.mark.parametrize("knots", [[1, 120], [1, 60, 119], [10, 12, 100], [0, 60, 120]])
+def test_no_frame_takes_much_more_than_a_knot_however_uneven_they_are(knots: list[int]) -> None:
+    # A path from the first frame of a forecast on: the last observed frame, which is fixed, is one frame before it.
+    fixed = [frame for frame in (0,) if frame not in knots]
+    share = spread(121, knots, 60, fixed, lasting=True)
+    assert float(share.abs().max()) < 1.5
+    assert torch.equal(share[knots], torch.eye(len(knots), dtype=share.dtype))
+    assert not share[fixed].any()

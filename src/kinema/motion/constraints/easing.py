@@ -7,8 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from scipy.interpolate import make_interp_spline
+from numpy.typing import NDArray
+from scipy.interpolate import BPoly, make_interp_spline
 from torch import Tensor
+
+_MOST = 1.5  # of a knot's change: with evenly spread knots no frame takes more than 1.2, with uneven ones 100 and more
 
 
 def spread(
@@ -39,11 +42,25 @@ def spread(
         values = np.stack([np.eye(len(knots) + 1)[column, :-1] for _, column in rows])
         inside = np.arange(max(0, times[0]), min(frames - 1, times[-1]) + 1)
         still = [(order, np.zeros(len(knots))) for order in (1, 2)]  # no speed, no acceleration at the ends
-        spline = None if len(times) == 1 else make_interp_spline(times, values, k=5, bc_type=(still, still))
-        out[inside] = values[0] if spline is None else spline(inside)
+        if len(times) == 1:
+            out[inside] = values[0]
+            continue
+        shares = make_interp_spline(times, values, k=5, bc_type=(still, still))(inside)
+        out[inside] = shares if np.abs(shares).max() < _MOST else _calm(times, values)(inside)
     out[np.abs(out) < 1e-12] = 0.0
     out[list(knots)] = np.eye(len(knots))  # exact, whatever the spline rounds
     return torch.from_numpy(out)
+
+
+def _calm(times: Sequence[int], values: NDArray[np.float64]) -> BPoly:
+    """Quintic pieces that swing out little however uneven the knots are: a spline goes on as steeply as a short gap.
+
+    The speed at a knot is the mean one between its neighbours, the acceleration 0.
+    """
+    at, moves = np.array(times, float), np.zeros((len(values), 3, values.shape[1]))
+    moves[:, 0] = values
+    moves[1:-1, 1] = (values[2:] - values[:-2]) / (at[2:] - at[:-2])[:, None]
+    return BPoly.from_derivatives(at, moves)
 
 
 def _runs(knots: Sequence[int], reach: int, fixed: Sequence[int]) -> list[list[int]]:

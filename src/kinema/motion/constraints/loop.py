@@ -14,7 +14,7 @@ from torch import Tensor
 
 from kinema.core.errors import UsageError
 from kinema.geometry.rotations import axis_angle_to_rotmat, rotmat_to_rotvec, rotvec_to_rotmat
-from kinema.motion.edit import facing
+from kinema.motion.edit import carrier, facing, part_of, with_part
 from kinema.motion.motion import Motion
 
 _FADE = 0.5  # seconds in which the difference fades
@@ -33,7 +33,7 @@ def best_cycle(motion: Motion, *, shortest: float = 0.5) -> tuple[int, int]:
             got=f"{motion.frames} frames, batch shape {tuple(motion.batch_shape)}",
             cure="Loop a longer clip, or a shorter cycle: --seconds 0.3.",
         )
-    poses = without_travel(motion).points().positions
+    poses = without_travel(part_of(motion, carrier(motion))).points().positions
     speed = torch.cat((poses[1:] - poses[:-1], poses[-1:] - poses[-2:-1])) * motion.fps * 0.1
     code = torch.cat((poses, speed), -1).flatten(1)
     code = code[:: max(1, motion.frames // 600)]
@@ -59,8 +59,13 @@ def looped(motion: Motion, *, in_place: bool = False) -> Motion:
 
     Pose, height and velocity agree at the seam; place on the floor and heading go on from cycle to cycle, unless
     `in_place`, which takes the travel out evenly. Only the first half second (at most half the clip) changes, but for
-    travel that is taken out. One clip or a batch.
+    travel that is taken out. A root that never moves stays (`edit.carrier`). One clip or a batch.
     """
+    joint = carrier(motion)
+    return with_part(motion, _looped(part_of(motion, joint), in_place=in_place), joint)
+
+
+def _looped(motion: Motion, *, in_place: bool) -> Motion:
     count = min(motion.frames // 2, max(3, round(_FADE * motion.fps)))
     turn = facing(motion[-1:])[..., 0] - facing(motion[:1])[..., 0]
     turned = axis_angle_to_rotmat("Y", turn)
@@ -78,7 +83,12 @@ def looped(motion: Motion, *, in_place: bool = False) -> Motion:
     step = (before[..., 1, :] - before[..., 0, :]) - (motion.root[..., 1, :] - motion.root[..., 0, :])
     root[..., :count, :] += step[..., None, :] * kink[:, None]
     root[..., :count, 1] += height[..., None] * fades
-    whole = replace(motion, rotations=rotations, root=root)
+    offsets = None if motion.offsets is None else motion.offsets.clone()
+    if offsets is not None:
+        step = offsets[..., -1, :, :] - offsets[..., -2, :, :] - (offsets[..., 1, :, :] - offsets[..., 0, :, :])
+        apart = (offsets[..., -1, :, :] - offsets[..., 0, :, :])[..., None, :, :] * fades[:, None, None]
+        offsets[..., :count, :, :] += apart + step[..., None, :, :] * kink[:, None, None]
+    whole = replace(motion, rotations=rotations, root=root, offsets=offsets)
     return _in_place(whole, turn) if in_place else whole
 
 

@@ -30,7 +30,7 @@ from kinema.motion.constraints.easing import away_from, minimum_jerk, smooth_abo
 from kinema.motion.constraints.kinds import Constraint, Ground, Loop, Pin, Plant, Pose, RootPath, check
 from kinema.motion.constraints.limbs import bring, chain_of, middle_of
 from kinema.motion.constraints.loop import looped, without_travel
-from kinema.motion.edit import facing, rotate
+from kinema.motion.edit import carrier, facing, part_of, rotate, with_part
 from kinema.motion.motion import Motion
 from kinema.motion.retargeting import retarget
 from kinema.motion.skeleton import Skeleton, has_joint
@@ -92,6 +92,9 @@ def meet(motion: Motion, constraints: Sequence[Constraint], *, fixed: Bool[Tenso
     check(constraints, motion.skeleton, motion.frames)
     if not constraints:
         return Met(motion, ())
+    if (joint := carrier(motion)) and (own := _of_part(constraints, motion.skeleton, joint)):
+        inner = meet(part_of(motion, joint), own, fixed=fixed)
+        return Met(with_part(motion, inner.motion, joint), inner.residuals)
     held = torch.zeros(motion.frames, dtype=torch.bool) if fixed is None else fixed.bool()
     work = _Work(motion, held.nonzero()[:, 0].tolist())
     for each in constraints:
@@ -108,6 +111,21 @@ def meet(motion: Motion, constraints: Sequence[Constraint], *, fixed: Bool[Tenso
     if loop is not None:
         done = looped(done, in_place=loop.in_place)
     return Met(done, tuple(residual_of(each, motion, done) for each in constraints))
+
+
+def _of_part(constraints: Sequence[Constraint], skeleton: Skeleton, joint: int) -> list[Constraint]:
+    """The constraints for a joint and all that it carries; none where one of them is about another joint."""
+    inside, own = skeleton.below(joint), list[Constraint]()
+    for each in constraints:
+        if isinstance(each, Pin | Plant) and skeleton.index(each.joint) not in inside:
+            return []
+        if isinstance(each, Pose):
+            if each.joints is not None and not inside.issuperset(each.indices(skeleton)):
+                return []
+            if skeleton.same_tree(each.pose.skeleton):
+                each = replace(each, pose=part_of(each.pose[:1], joint))
+        own.append(each)
+    return own
 
 
 class _Work:

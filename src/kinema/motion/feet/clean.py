@@ -21,6 +21,7 @@ from kinema.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat, shorte
 from kinema.motion.constraints.easing import away_from, minimum_jerk, smooth_above, smoothed
 from kinema.motion.constraints.kinds import Ground
 from kinema.motion.constraints.solver import meet
+from kinema.motion.edit import carrier, part_of, with_part
 from kinema.motion.feet.contacts import LOW, contact_joints, contact_points, foot_contacts, heights, support
 from kinema.motion.motion import Clip, Motion, stack
 from kinema.motion.skeleton import has_joint
@@ -67,6 +68,9 @@ def clean_feet(
     if motion.batch_shape:
         each = [motion.map(lambda values, _, at=at: values[at]) for at in range(motion.batch_shape[0])]
         return stack([clean_feet(one, floor=floor, contacts=contacts, fixed=fixed) for one in each])
+    if joint := carrier(motion):
+        part = clean_feet(part_of(motion, joint), floor=floor, contacts=contacts, fixed=fixed)
+        return with_part(motion, part, joint)
     if floor is None:
         floor = floor_of(motion)
     fixed = torch.zeros(motion.frames, dtype=torch.bool) if fixed is None else fixed

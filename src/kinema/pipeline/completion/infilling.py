@@ -16,7 +16,7 @@ from torch import Tensor
 
 from kinema.geometry.kinematics import global_to_local
 from kinema.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat
-from kinema.motion.edit import shift
+from kinema.motion.edit import carrier, part_of, shift, with_part
 from kinema.motion.interpolation import Interpolator
 from kinema.motion.interpolation.curves import curve as read
 from kinema.motion.motion import Clip, Motion, Points
@@ -69,7 +69,10 @@ def infill(
     adapter = noisy
     view = ModelView.of(adapter, evidence, wanted)
     every = torch.ones(curve.frames, dtype=torch.bool)
-    drawn, still = Interpolator(curve, every, wanted), curve[:1]
+    drawn = Interpolator(curve, every, wanted)
+    alike = curve.skeleton.same_tree(view.representation.skeleton)
+    joint = 0 if alike or isinstance(curve, Points) else carrier(curve)
+    still = part_of(curve[:1], joint) if isinstance(curve, Motion) else curve[:1]
     copies = curve.expand(samples, *curve.batch_shape)
     out = copies.map(lambda values, _: values.clone())
     for part in view.parts(wanted, every if cells is None else cells.any(1)):
@@ -80,7 +83,9 @@ def infill(
         if isinstance(piece, Points):
             moved = _moved(piece, cast("Points", before), cast("Points", after), view.representation, way)
         else:
-            moved = _turned(piece, still, before, after, view.representation, way, path=path)
+            own = part_of(piece, joint)
+            moved = _turned(own, still, before, after, view.representation, way, path=path)
+            moved = with_part(piece, moved, joint)
             if not path and not any(_NO_PATH in note for note in notes):
                 notes.append(f"{adapter.name} {_NO_PATH}: the root follows the curve")
         _put(out, moved, part.times, cells)
@@ -108,6 +113,8 @@ def _put(out: Clip, moved: Clip, times: slice, cells: Bool[Tensor, "time joint"]
             (out.rotations[..., times, :, :, :], moved.rotations, (None, None)),
             (out.root[..., times, None, :], moved.root[..., None, :], (None,)),
         ]
+        if out.offsets is not None and moved.offsets is not None:
+            pairs.append((out.offsets[..., times, :, :], moved.offsets, (None,)))
     for here, new, axes in pairs:
         if cells is None:
             here.copy_(new)
