@@ -1,17 +1,20 @@
-"""What the README shows works as it stands there."""
+"""What the README shows works as it stands there, and what the cards of shipped models say agrees with their files."""
 
+import json
 import re
 import shlex
 from pathlib import Path
 
 import pytest
 
+import kinema as kn
 from command import run
 from kinema.apps.cli import app
 from kinema.data.samples import sample
 from kinema.io.formats import load, save
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
+WEIGHTS = Path(kn.__file__).parent / "weights"
 
 
 def test_the_python_block_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,3 +56,14 @@ def test_the_links_lead_somewhere() -> None:
         for link in re.findall(r"\]\(([^)#]+)", page.read_text()):
             if "://" not in link:
                 assert (page.parent / link).exists(), f"{page.name} links to {link}, which is not there"
+
+
+@pytest.mark.parametrize(
+    "folder", sorted(path.parent for path in WEIGHTS.glob("*/config.json")), ids=lambda path: path.name
+)
+def test_the_card_and_the_facts_of_a_shipped_model_give_the_same_licence(folder: Path) -> None:
+    _, front, text = (folder / "README.md").read_text().split("---\n", 2)
+    first = text.split("\n\n")[1]
+    assert "license: apache-2.0\n" in front
+    assert "Apache-2.0" in first
+    assert json.loads((folder / "config.json").read_text())["licence"].startswith("Apache-2.0")
