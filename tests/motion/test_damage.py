@@ -34,6 +34,12 @@ def test_a_spike_is_found_on_its_joint_and_frames() -> None:
     assert damage.counts() == {"missing": 0, "spike": 3, "jump": 0, "frozen": 0}
 
 
+def test_a_root_that_leaps_away_and_comes_back_is_a_spike() -> None:
+    walk = clip()
+    walk.root[40:43, 1] += 0.4
+    assert find_damage(walk).kinds["spike"].nonzero().tolist() == [[40, 0], [41, 0], [42, 0]]
+
+
 def test_a_jump_gives_up_the_frames_on_both_sides() -> None:
     walk = clip()
     walk.root[60:] += torch.tensor([0.5, 0, 0])

@@ -10,9 +10,11 @@ import torch
 import kinema as kn
 from kinema.motion.constraints.loop import best_cycle, looped
 from kinema.motion.constraints.solver import meet
+from kinema.motion.damage import find_damage
 from kinema.motion.edit import carrier, keep_root, part_of, resample, rotate, shift, with_part
 from kinema.motion.feet.clean import clean_feet
 from kinema.motion.motion import Motion
+from kinema.motion.retargeting import retarget
 from kinema.motion.skeleton import Skeleton
 from kinema.pipeline.clip_files import pair, transition
 from kinema.pipeline.pipeline import open as open_pipeline
@@ -116,6 +118,20 @@ def test_a_gap_that_a_model_fills_leaves_the_root(walk: Motion) -> None:
     assert isinstance(plain.motion, Motion)
     assert isinstance(rigged.motion, Motion)
     assert away(rigged.motion, plain.motion) < 1e-3
+
+
+def test_damage_to_the_path_is_found(walk: Motion) -> None:
+    root = walk.root.clone()
+    root[20:22, 1] += 0.4
+    root[40:, 0] += 0.6
+    broken = replace(walk, root=root)
+    assert torch.equal(find_damage(under_a_root(broken)).joints[:, 1], find_damage(broken).joints[:, 0])
+    assert find_damage(broken).joints[:, 0].nonzero()[:, 0].tolist() == [20, 21, 39, 40]
+
+
+def test_a_retargeted_motion_leaves_the_root(walk: Motion, recwarn: pytest.WarningsRecorder) -> None:
+    assert away(retarget(walk, under_a_root(walk)), walk) < 1e-3  # bones of float32, by way of a neutral pose
+    assert not recwarn
 
 
 def test_an_animated_bone_has_no_step_at_the_seam(walk: Motion) -> None:

@@ -87,6 +87,13 @@ def _apart(clip: Clip, first: Tensor, second: Tensor) -> Tensor:
     return angle_between(first, second) if isinstance(clip, Motion) else (first - second).norm(dim=-1)
 
 
+def _ways(clip: Motion, some: slice | list[int], others: slice | list[int]) -> Float[Tensor, "step joint"]:
+    """How far the root, and joints whose bones move, go between frames, as the angle that is as implausible."""
+    places = torch.zeros_like(clip.rotations[..., 0]) if clip.offsets is None else clip.offsets.clone()
+    places[:, 0] = clip.root
+    return (places[some] - places[others]).norm(dim=-1).nan_to_num(0.0) * (_FASTEST_TURN / _FASTEST_STEP)
+
+
 def _steps(clip: Clip, values: Tensor, missing: Tensor) -> tuple[Tensor, Tensor]:
     """How far each joint goes from frame to frame [frame - 1, joint], and how far is plausible, by joint.
 
@@ -101,11 +108,9 @@ def _steps(clip: Clip, values: Tensor, missing: Tensor) -> tuple[Tensor, Tensor]
         ends = steps.gather(0, (after - 1).clamp(0, len(steps) - 1))  # the step that ends the gap
         steps = torch.where(inside, ends / (after - last), 0.0)
     if isinstance(clip, Motion):
-        path = (clip.root[1:] - clip.root[:-1]).norm(dim=-1).nan_to_num(0.0)
         floors = torch.full_like(steps[0], _FASTEST_TURN / clip.fps)
-        # The root rotates and moves: the less plausible of the two, as an angle.
-        steps[:, 0] = torch.maximum(steps[:, 0], path * (_FASTEST_TURN / _FASTEST_STEP))
-        return steps, floors
+        # The root rotates and moves, as do joints whose bones move: the less plausible of the two, as an angle.
+        return torch.maximum(steps, _ways(clip, slice(1, None), slice(-1))), floors
     size = (values.amax(1) - values.amin(1)).norm(dim=-1).median()
     metres = size / 1.7 if values.shape[-1] == 2 else torch.ones(())
     return steps, (_FASTEST_STEP * metres / clip.fps).expand(steps.shape[1]).clamp(min=1e-9)
@@ -148,9 +153,11 @@ def _spikes_and_jumps(
 
 def _returns(clip: Clip, values: Tensor, out: int, back: int, joint: int) -> bool:
     """Whether the way from before step `out` to after step `back` is much shorter than the step out."""
-    pair = values[[out, out + 1, back + 1], joint]
-    away, left = _apart(clip, pair[0], pair[1]), _apart(clip, pair[0], pair[2])
-    return bool(left < 0.5 * away)
+    before, frames = [out, out], [out + 1, back + 1]
+    way = _apart(clip, values[before, joint], values[frames, joint])
+    if isinstance(clip, Motion):
+        way = torch.maximum(way, _ways(clip, before, frames)[:, joint])
+    return bool(way[1] < 0.5 * way[0])
 
 
 def _frozen(steps: Tensor, floors: Tensor, fps: float) -> Bool[Tensor, " frame"]:

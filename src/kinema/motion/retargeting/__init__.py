@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Literal
 
 from kinema.core.errors import KinemaWarning
-from kinema.motion.edit import rest_pose
+from kinema.motion.edit import carrier, keep_root, rest_pose
 from kinema.motion.motion import Clip, Motion
 from kinema.motion.retargeting.bone_directions import by_directions
 from kinema.motion.retargeting.inverse_kinematics import fit_rotations
@@ -36,9 +36,10 @@ def retarget(clip: Clip, body: Motion | Skeleton, *, by: Method = "rotations") -
     """The same motion on another skeleton, matched by joint names; any leading batch axes.
 
     `body` is the target skeleton, or a clip on it: its frames then give the neutral pose where its rest pose does not
-    stand (bones along local axes), and its file layout is kept. Frames and rate are those of `clip`. Positions
-    become rotations first, by inverse kinematics. The root trajectory is scaled about the world's origin by the ratio
-    of the leg lengths. A clip on the same skeleton comes back as it is. `pair_joints` gives which joint follows which.
+    stand (bones along local axes), its file layout is kept, and a root that never moves in it stays. Frames and rate
+    are those of `clip`. Positions become rotations first, by inverse kinematics. The root trajectory is scaled about
+    the world's origin by the ratio of the leg lengths. A clip on the same skeleton comes back as it is. `pair_joints`
+    gives which joint follows which.
     Where the root is a hand or a foot, directions are used, and a KinemaWarning says so; another one says where
     bones of `body` that move become stiff. Raises UsageError where too few joints match.
     """
@@ -58,7 +59,11 @@ def retarget(clip: Clip, body: Motion | Skeleton, *, by: Method = "rotations") -
     if not isinstance(body, Motion):
         return moved
     if moved is not motion and moved.offsets is None and body.offsets is not None:
-        most = float((body.offsets.amax(-3) - body.offsets.amin(-3))[..., 1:, :].max())
+        if by == "rotations" and not body.batch_shape:
+            moved = keep_root(moved, body)
+        ways = (body.offsets.amax(-3) - body.offsets.amin(-3)).clone()
+        ways[..., [0, carrier(body)], :] = 0
+        most = float(ways.max())
         if most > _STIFF:
             note = f"bones of {target.name} move by up to {100 * most:.1f} cm in its file; they are stiff in the result"
             warnings.warn(note, KinemaWarning, stacklevel=2)

@@ -28,6 +28,7 @@ from kinema.motion.skeleton import Skeleton, has_joint
 
 _TOES = ("l_toe", "r_toe")
 _HIPS, _SHOULDERS = ("l_hip", "r_hip"), ("l_shoulder", "r_shoulder")
+_NAMED = 6  # joints that a sentence names: fingers alone are thirty
 _FEWEST = 6  # joints that must match: the pelvis and, say, two legs
 
 
@@ -69,7 +70,8 @@ class Pairing:
             (self.lost, "joints of the source that nothing follows"),
         ):
             if names:
-                lines.append(f"{fate}: {', '.join(names)}")
+                more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+                lines.append(f"{fate}: {', '.join(names[:_NAMED])}{more}")
         return lines
 
     def require_limbs(self) -> None:
