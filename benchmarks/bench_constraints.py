@@ -10,7 +10,7 @@ import time
 
 import torch
 
-from kinema.data.synthetic.perform import perform
+from kinema.data.synthetic import perform
 from kinema.motion.constraints.kinds import Constraint, Ground, Loop, Pin, Plant, RootPath
 from kinema.motion.constraints.solver import meet
 from kinema.motion.edit import resample

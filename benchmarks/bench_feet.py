@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 import kinema as kn
-from kinema.data.synthetic.perform import perform
+from kinema.data.synthetic import perform
 from kinema.motion.feet.clean import clean_feet, clean_retargeted, fastest_knee, lowest_of
 from kinema.motion.feet.contacts import contact_points, slide
 from kinema.motion.motion import Motion

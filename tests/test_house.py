@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,19 @@ def test_a_public_class_has_a_name_of_its_own() -> None:
                 found.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
     assert len(found) > 200
     assert not {name: paths for name, paths in found.items() if len(paths) > 1}
+
+
+def test_an_error_about_a_missing_package_names_an_extra_that_there_is() -> None:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        extras = tomllib.load(file)["project"]["optional-dependencies"]
+    named = [
+        node.args[1].value
+        for path, tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) == "require"
+        and path.parent.name not in ("training", "recipes")
+        if len(node.args) == 3 and isinstance(node.args[1], ast.Constant) and isinstance(node.args[2], ast.Constant)
+    ]
+    assert len(named) > 5
+    assert set(named) <= set(extras)

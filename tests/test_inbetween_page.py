@@ -9,7 +9,7 @@ import pytest
 from command import run
 from kinema.data.synthetic import perform
 from kinema.io.formats import load, save
-from kinema.pipeline.completion.method_choice import Gap, choose
+from kinema.pipeline.completion.gap_plan import Gap, choose
 
 PAGE = (Path(__file__).parents[1] / "docs" / "inbetween.md").read_text()
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from kinema.apps.demo import between, met, words
+from kinema.apps.demo import between, words
+from kinema.apps.demo import between as met
 from kinema.apps.demo.part import Cast, DemoScores
 from kinema.data.synthetic import perform
 from kinema.motion.damage import find_damage

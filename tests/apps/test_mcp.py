@@ -22,9 +22,8 @@ pytest.importorskip("mcp.server", reason="mcp is not installed")
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
 
-from kinema.apps.mcp.folder import SharedFolder
 from kinema.apps.mcp.server import server_of
-from kinema.apps.mcp.tools import Tools
+from kinema.apps.mcp.tools import SharedFolder, Tools
 
 Call = Callable[..., dict[str, Any]]
 

@@ -32,9 +32,8 @@ pytest.importorskip("fastapi", reason="the server part of motionmcp-sdk is not i
 from motionmcp.backbone import Limits  # noqa: E402 - after the check
 from motionmcp.schemas import GenerateRequest  # noqa: E402
 
-from kinema.apps.serve.backbone import Line, VerbBackbone  # noqa: E402
 from kinema.apps.serve.question import action_in  # noqa: E402
-from kinema.apps.serve.server import application, run  # noqa: E402
+from kinema.apps.serve.server import Line, VerbBackbone, application, run  # noqa: E402  # noqa: E402
 
 WALK = perform("walk", seconds=2.0, fps=30.0, seed=1)
 BODY = WALK.skeleton

@@ -47,8 +47,8 @@ from kinema.core.errors import KinemaError, UsageError
 from kinema.core.safe_pickle import read_object_npz, read_pickle, read_torch
 from kinema.core.text import read_json
 from kinema.data.sources import babel, h36m_camera
-from kinema.data.sources.amass_files import read_header, read_take
-from kinema.data.sources.amass_joints import AmassJoints
+from kinema.data.sources.amass import read_header, read_take
+from kinema.data.sources.arrays import h5_array, open_h5
 from kinema.data.sources.cmu import _Pack
 from kinema.data.sources.folder import read_segments
 from kinema.data.sources.packs import LabelledPack, RotationPack
@@ -360,7 +360,8 @@ def _h5(folder: Path) -> list[Path]:
 
 def _read_h5(path: Path) -> None:
     if path.name == "joints.h5":
-        list(AmassJoints(str(path), fps=60).recordings("train"))
+        with open_h5(path) as file:
+            h5_array(file["CMU/a"], "joints", path)
         return
     h36m_camera.H36MCamera(str(path.parent))._observed(path.parent / "Walking.h5", 1)
 

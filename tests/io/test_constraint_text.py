@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kinema.core.errors import FormatError, KinemaError, UsageError
-from kinema.data.synthetic.perform import perform
+from kinema.data.synthetic import perform
 from kinema.io.constraints import parse_path, parse_pin, parse_pose, read_constraints
 from kinema.io.formats import save
 from kinema.motion.constraints.kinds import Ground, Loop, Pin, Plant, Pose, RootPath

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from kinema.core.errors import FormatError, MissingDataError
+from kinema.core.errors import FormatError, KinemaWarning, MissingDataError
 from kinema.io import smpl
+from kinema.io.formats import load, save
 from kinema.motion import skeletons as catalog
+from kinema.motion.skeletons.smpl import rest_pelvis
 from little_amass import model_arrays, write_model
 
 
@@ -81,3 +83,30 @@ def test_a_pickle_of_arrays_is_read_and_one_of_code_refused(tmp_path: Path) -> N
     path.write_bytes(pickle.dumps({**arrays, "f": Path}))
     with pytest.raises(FormatError, match="pathlib"):
         smpl.load(path)
+
+
+def test_shape_gender_and_path_come_back_and_another_models_betas_do_not(tmp_path: Path) -> None:
+    poses, betas = np.zeros((4, 165)), np.arange(16.0)
+    poses[:, 0] = np.pi / 2  # stands, z up
+    amass = {"trans": np.full((4, 3), 2.0), "betas": betas, "gender": "female", "mocap_framerate": 60.0}
+    np.savez(tmp_path / "h.npz", poses=poses[:, :156], **amass)
+    np.savez(tmp_path / "x.npz", poses=poses, **amass)
+    save(load(tmp_path / "h.npz"), tmp_path / "own.npz")  # by way of kinema's own layout
+    save(load(tmp_path / "own.npz"), tmp_path / "back.npz", format="amass")
+    back = np.load(tmp_path / "back.npz")
+    assert back["gender"] == "female"
+    assert (back["betas"] == betas).all()
+    assert np.abs(back["trans"] - 2.0).max() < 1e-6
+    with pytest.warns(KinemaWarning, match="no betas of SMPL-H"):
+        save(load(tmp_path / "x.npz"), tmp_path / "back.npz", format="amass")
+    assert not np.load(tmp_path / "back.npz")["betas"].any()
+    assert np.load(tmp_path / "back.npz")["gender"] == "female"
+
+
+def test_the_path_of_aist_is_divided_by_its_scaling(tmp_path: Path) -> None:
+    poses, path = np.zeros((3, 72)), np.tile([90.0, 180.0, 0.0], (3, 1))
+    record = {"smpl_poses": poses, "smpl_trans": path, "smpl_scaling": np.array([90.0])}
+    (tmp_path / "aist.pkl").write_bytes(pickle.dumps(record))
+    clip = load(tmp_path / "aist.pkl", up="y")
+    moved = clip.root - rest_pelvis(clip.skeleton)
+    assert torch.allclose(moved, torch.tensor([1.0, 2.0, 0.0]).expand(3, 3), atol=1e-6)

@@ -11,6 +11,7 @@ import torch
 from kinema.core.errors import UsageError
 from kinema.core.query import Batch, Query, even_time
 from kinema.data.tasks import Generate
+from kinema.models.action_gan.earlier_stages import PoseGAN, PretrainedWalk, movement_gap
 from kinema.models.action_gan.latent_walk import (
     ACTION_SCALE,
     FlatReader,
@@ -20,8 +21,6 @@ from kinema.models.action_gan.latent_walk import (
     trailing_mean,
 )
 from kinema.models.action_gan.model import ActionGAN
-from kinema.models.action_gan.pose_gan import PoseGAN
-from kinema.models.action_gan.walk_pretraining import PretrainedWalk, movement_gap
 from kinema.models.base import FeatureShape, Model
 from kinema.nn.adversarial import gradient_penalty, real_gradient
 from kinema.recipes import RECIPES, Optim, Phase, Stage, recipe

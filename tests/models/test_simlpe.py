@@ -11,7 +11,7 @@ from kinema.geometry.curves import dct_matrix
 from kinema.models.base import FeatureShape
 from kinema.models.simlpe.model import LinearMixing, SiMLPe, joint_distance
 from kinema.recipes import recipe
-from kinema.training.optim import Optim
+from kinema.training.stage import Optim
 
 
 def parameters(model: nn.Module) -> int:

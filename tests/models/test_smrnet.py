@@ -13,9 +13,8 @@ from kinema.core.query import Batch, Query, even_time
 from kinema.geometry.curves import dct_matrix
 from kinema.geometry.rotations import axis_angle_to_rotmat
 from kinema.models.base import FeatureShape
-from kinema.models.smrnet.inpainting import KnownWindows
 from kinema.models.smrnet.model import SMRNet
-from kinema.models.smrnet.windows import Coefficients, padded
+from kinema.models.smrnet.windows import Coefficients, KnownWindows, padded
 from kinema.motion.edit import rest_pose
 from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons.body import canon17

@@ -31,6 +31,12 @@ def test_frames_duration_and_slices(clip):
             _ = clip[bad]
 
 
+def test_a_clip_is_shown_in_one_line(clip):
+    assert repr(clip) == "<Motion 'set/one': 6 frames at 20 per second, 24 joints of kinema24>"
+    assert "batch (2,)" in repr(stack([clip, clip]).points())
+    assert repr(clip.skeleton).startswith("<Skeleton 'kinema24': pelvis, ")
+
+
 def test_points_are_forward_kinematics(clip):
     points = clip.points()
     torch.testing.assert_close(points.positions[:, 0], clip.root)

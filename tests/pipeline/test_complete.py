@@ -23,10 +23,10 @@ from kinema.pipeline.adapter import Adapter
 from kinema.pipeline.completion import evidence as evidence_module
 from kinema.pipeline.completion.complete import complete
 from kinema.pipeline.completion.evidence import Evidence
+from kinema.pipeline.completion.gap_plan import Gap, GapRange, choose
 from kinema.pipeline.completion.infilling import infill
-from kinema.pipeline.completion.method_choice import Gap, GapRange, choose
 from kinema.pipeline.pipeline import Pipeline
-from kinema.protocols.inbetweening.detector import project
+from kinema.protocols.inbetweening.upsampling import project
 from kinema.representations.base import Representation
 from kinema.representations.picture import PictureKeypointsConfig
 from kinema.representations.positions import RootPositionsConfig

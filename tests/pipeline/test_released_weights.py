@@ -19,7 +19,7 @@ from kinema.models.base import FeatureShape, Model
 from kinema.models.render_in_between.released import RenderInBetweenReleased
 from kinema.models.simlpe.model import SiMLPe
 from kinema.models.smrnet.model import SMRNet
-from kinema.pipeline.checkpoints.released import Imported, import_released
+from kinema.pipeline.checkpoints.given import Imported, import_released
 from kinema.recipes import Recipe, recipe
 from kinema.representations.picture import skeleton19
 from kinema.training.checkpoint import RunFolder

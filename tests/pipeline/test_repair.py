@@ -15,8 +15,8 @@ from kinema.models.base import Model, repeat_samples
 from kinema.motion.interpolation import even_times
 from kinema.motion.motion import Motion
 from kinema.pipeline.adapter import Adapter
+from kinema.pipeline.completion.complete import repair
 from kinema.pipeline.completion.evidence import Evidence, OutlierScorer, outlier_scores
-from kinema.pipeline.completion.repair import repair
 from kinema.pipeline.pipeline import Pipeline
 from kinema.representations.rotations import RootedRotationsConfig
 

@@ -3,7 +3,7 @@
 import torch
 from toys import model, same
 
-from kinema.training.ema import Average
+from kinema.training.loop import Average
 
 
 def test_the_formula() -> None:

@@ -18,8 +18,8 @@ from kinema.core.errors import CheckpointError, TrainingError, UsageError
 from kinema.core.query import Batch
 from kinema.training.checkpoint import RunFolder
 from kinema.training.loop import fit
-from kinema.training.optim import Optim, Phase
 from kinema.training.precision import native_bfloat16
+from kinema.training.stage import Optim, Phase
 
 
 class StopsAt(Listener):

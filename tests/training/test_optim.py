@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from kinema.core.errors import UsageError
-from kinema.training.optim import Optim, Phase
+from kinema.training.stage import Optim, Phase
 
 
 def test_constant_with_warm_up() -> None:

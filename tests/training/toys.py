@@ -20,8 +20,7 @@ from kinema.motion.skeleton import Skeleton
 from kinema.representations.positions import RootPositions, RootPositionsConfig
 from kinema.training.checkpoint import RunFolder, skeleton_to_json
 from kinema.training.loop import Job
-from kinema.training.optim import Optim
-from kinema.training.stage import Stage
+from kinema.training.stage import Optim, Stage
 
 SKELETON = Skeleton("toy", ("hip", "knee"), (-1, 0), torch.tensor([[0.0, 0, 0], [0, -0.4, 0]]))
 

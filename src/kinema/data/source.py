@@ -119,6 +119,15 @@ def data_folder(root: str | None, *, what: str, origin: str) -> Path:
     return folder
 
 
+def data_file(root: str | None, *places: str, what: str, origin: str) -> Path:
+    """The first of `places` that exists in the folder of the data (see `data_folder`). Raises MissingDataError."""
+    folder = data_folder(root, what=what, origin=origin)
+    for place in places:
+        if (folder / place).exists():
+            return folder / place
+    raise missing_data(what, f"no {places[0]} in {folder}", origin)
+
+
 def missing_data(what: str, got: str, origin: str) -> MissingDataError:
     """The error for missing data: what was expected, what was found, where to get it."""
     cure = f"{origin} Put it into a folder and name that folder with --data, or in {DATA_VARIABLE}."

@@ -28,7 +28,7 @@ from kinema.data.source import Source, Split
 from kinema.geometry.rotations import rotvec_to_rotmat
 from kinema.motion.edit import resample
 from kinema.motion.motion import Clip, Motion
-from kinema.representations.base import DEVIATION_FLOOR, Representation, Statistics
+from kinema.representations.base import Representation, Statistics
 
 Balance = Literal["windows", "clips", "subjects", "actions", "sqrt-actions"]
 Deviation = Literal["frames", "clips"]
@@ -129,7 +129,7 @@ class WindowSet:
         if deviation == "frames":
             return whole
         own = torch.stack([features[clip.start : clip.stop].std(0, correction=0) for clip in self.clips]).mean(0)
-        return Statistics(whole.mean, torch.where(own < DEVIATION_FLOOR, torch.ones_like(own), own))
+        return Statistics.with_deviation(whole.mean, own)
 
     def windows(
         self, frames: int, stride: int = 1, balance: Balance = "windows", *, shortest: int | None = None

@@ -10,6 +10,7 @@
 | `confidence` | ..., frame, joint | 0 unseen (the position is NaN or of no meaning) to 1; only where points have it |
 | `joint_names`, `parents`, `rest_offsets`, `skeleton` | joint ... | |
 | `offsets` | ..., frame, joint, 3 | only where bones are animated |
+| `betas`, `gender` | shape | only where the clip came from a file of the SMPL family that says them |
 | `action`, `identity`, `format_version` | | |
 
 Leading axes (...) are a batch. Always written in metres, y up.
@@ -32,7 +33,7 @@ from kinema.core.errors import FormatError, damaged, warn_of_file
 from kinema.core.safe_zip import read_npz
 from kinema.io.conventions import UpAxis, upright
 from kinema.motion.feet.contacts import contact_joints, foot_contacts
-from kinema.motion.motion import Clip, Motion, Points
+from kinema.motion.motion import Clip, FileLayout, Motion, Points
 from kinema.motion.orientation import AXES
 from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons import skeleton
@@ -70,6 +71,8 @@ def save(clip: Clip, path: Path | str) -> None:
         arrays["root_positions"] = clip.root.numpy()
         if clip.offsets is not None:
             arrays["offsets"] = clip.offsets.numpy()
+        if clip.layout is not None and (clip.layout.betas or clip.layout.gender):
+            arrays |= {"betas": np.array(clip.layout.betas), "gender": np.array(clip.layout.gender)}
     with atomic_path(path) as beside, beside.open("wb") as file:
         np.savez_compressed(file, **arrays)
 
@@ -108,7 +111,15 @@ def load(
         got = f"{tuple(root.shape)} beside {tuple(rotations.shape)}"
         raise file.error("root_positions", "as many frames as local_rot_mats", got, "Save the clip again.")
     offsets = file.clip("offsets", (len(body), 3)) * scale if "offsets" in file.arrays else None
-    return upright(Motion(body, rotations, root, rate, action, identity, offsets), axis, path.name, unsaid=_UNSAID)
+    layout = None
+    if "betas" in file.arrays and "gender" in file.arrays:
+        betas = file.arrays["betas"]
+        if betas.dtype.kind not in "fiu" or betas.ndim != 1 or not np.isfinite(betas).all():
+            got = f"{betas.dtype} of shape {betas.shape}"
+            raise file.error("betas", "a row of finite numbers", got, "Save the clip again.")
+        layout = FileLayout(body.joints, (), 1.0, "", betas=tuple(betas.tolist()), gender=file.text("gender") or "")
+    clip = Motion(body, rotations, root, rate, action, identity, offsets, layout)
+    return upright(clip, axis, path.name, unsaid=_UNSAID)
 
 
 def _foreign_tree(file: _File, path: Path) -> dict[str, NDArray[Any]]:

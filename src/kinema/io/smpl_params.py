@@ -4,11 +4,12 @@ Read are NPZ files (AMASS: `poses` or its parts, `trans`, either key of the rate
 (WHAM, 4D-Humans, 3DPW, AIST++), plain or as joblib compresses them; nothing of them is run. Poses are rotation vectors
 or matrices, translations metres. No body model is needed: bones are those of the catalogue's average body, and the
 pelvis rests below the origin of the parameters as it does in the average bodies of the family. Written is AMASS's
-layout: SMPL-H, z up.
+layout: SMPL-H, z up, with the shape (`betas`, `gender`) of the file that the clip came from.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,7 +29,7 @@ from kinema.geometry.rotations import nearest_rotation, rotmat_to_rotvec, rotvec
 from kinema.io.conventions import check_one, no_rate, one_person, upright
 from kinema.motion import skeletons as catalogue
 from kinema.motion.interpolation import interpolate
-from kinema.motion.motion import Motion
+from kinema.motion.motion import FileLayout, Motion
 from kinema.motion.orientation import from_up
 from kinema.motion.retargeting import retarget
 from kinema.motion.skeletons.smpl import rest_pelvis
@@ -42,6 +43,8 @@ _HANDS = (("pose_jaw", "pose_eye"), ("pose_hand",))
 _TRANSLATIONS = ("trans_world", "trans", "transl", "smpl_trans", "translation", "pred_trans")
 _RATES = ("mocap_framerate", "mocap_frame_rate", "mocap_fps", "frame_rate", "framerate", "fps")
 _IDS = ("frame_ids", "frame_id")
+_SHAPES = ("betas", "gender", "genders", "smpl_scaling")
+_GENDERS = {"m": "male", "f": "female", "n": "neutral"}
 _USUAL = {"smpl_params_global": 30.0, "smpl_params_incam": 30.0, "poses_60Hz": 30.0, "smpl_poses": 60.0}
 _MOST = 1_000_000  # frames
 
@@ -79,11 +82,13 @@ def people_in(path: Path) -> tuple[str, ...]:
 def save(motion: Motion, path: Path | str) -> None:
     """Write a clip in AMASS's layout (SMPL-H, 52 joints, z up), atomically; another body is retargeted first.
 
-    Raises UsageError for a batch.
+    Shape and gender are those of the file that the clip came from; betas are zeros where it has none, or, with a
+    warning, where they are of another model (SMPL-X). Raises UsageError for a batch.
     """
     check_one(motion)
     body = catalogue.skeleton("smplh52")
     own = len(motion.skeleton) <= len(body) and motion.skeleton.joints[:22] == body.joints[:22]
+    betas, gender = _shape(motion, Path(path))
     if not own or motion.offsets is not None:
         motion = retarget(motion, body)
     rotations = torch.eye(3).repeat(motion.frames, len(body), 1, 1)
@@ -96,10 +101,21 @@ def save(motion: Motion, path: Path | str) -> None:
             file,
             poses=rotmat_to_rotvec(up.rotations.double()).flatten(1).numpy(),
             trans=trans,
-            betas=np.zeros(16),
-            gender=np.array("neutral"),
+            betas=betas,
+            gender=np.array(gender),
             mocap_framerate=np.float64(motion.fps),
         )
+
+
+def _shape(motion: Motion, path: Path) -> tuple[NDArray[np.float64], str]:
+    """The betas and the gender that are written: SMPL and SMPL-H have one space of shapes, SMPL-X another."""
+    layout = motion.layout
+    gender = layout.gender if layout is not None and layout.gender else "neutral"
+    betas = np.array(layout.betas if layout is not None else ())
+    if betas.any() and len(motion.skeleton) not in (24, 52):
+        warn_of_file(path, f"betas of {motion.skeleton.name} are no betas of SMPL-H: zeros are written")
+        betas = np.zeros(16)
+    return (betas if len(betas) else np.zeros(16)), gender
 
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
@@ -107,8 +123,9 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     found: dict[str, NDArray[Any]] = {}
     with open_archive(path, "an NPZ archive of arrays") as archive:
         for key in archive.keys:
-            if is_params([key]) or key in (*_BODIES, *_ROOTS, *_TRANSLATIONS, *_RATES, *sum(_HANDS, ())):
-                found[key] = archive.array(key)
+            if is_params([key]) or key in (*_BODIES, *_ROOTS, *_TRANSLATIONS, *_RATES, *_SHAPES, *sum(_HANDS, ())):
+                with contextlib.suppress(*([FormatError] if key in _SHAPES else [])):  # a gender that is a pickle
+                    found[key] = archive.array(key)
     return found
 
 
@@ -181,10 +198,23 @@ def _motion(path: Path, record: Record, fps: float | None) -> Motion:
         trans = np.zeros((len(poses), 3))
     if trans.shape != (len(poses), 3):
         raise _wrong(path, f"a translation of shape ({len(poses)}, 3)", f"one of shape {trans.shape}")
+    scaling = _first(path, record, ("smpl_scaling",))  # AIST++: file units in a metre
+    if scaling is not None and scaling.size == 1 and scaling.item() > 0:
+        trans = trans / scaling.item()
     root = torch.from_numpy(trans).float() + rest_pelvis(body)
-    clip = Motion(body, poses, root, _rate(path, record, fps), identity=f"file/{path.stem}")
+    betas = _first(path, record, ("betas",))
+    betas = () if betas is None or not betas.size else betas.reshape(-1, betas.shape[-1] if betas.ndim else 1).mean(0)
+    layout = FileLayout(body.joints, (), 1.0, "", betas=tuple(map(float, betas)), gender=_gender(record))
+    clip = Motion(body, poses, root, _rate(path, record, fps), identity=f"file/{path.stem}", layout=layout)
     ids = _first(path, record, _IDS)
     return clip if ids is None else _without_gaps(path, clip, ids.reshape(-1))
+
+
+def _gender(record: Record) -> str:
+    value = record.get("gender", record.get("genders", ""))
+    value = np.asarray(value).reshape(-1).tolist()[:1]
+    text = value[0].decode("ascii", "replace") if value and isinstance(value[0], bytes) else str(*value)
+    return _GENDERS.get(text.lower()[:1], "")
 
 
 def _without_gaps(path: Path, clip: Motion, ids: NDArray[Any]) -> Motion:

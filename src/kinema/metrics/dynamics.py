@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
+import numpy as np
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -63,8 +63,9 @@ def mean_jerk(positions: Float[Tensor, "*batch frame joint dim"], fps: float) ->
 
 def wasserstein(first: Float[Tensor, "..."], second: Float[Tensor, "..."]) -> float:
     """The Wasserstein-1 distance between the distributions of two sets of numbers: mean distance of their quantiles."""
-    at = torch.linspace(0, 1, _QUANTILES, dtype=torch.float64)
-    return float((_quantiles(first, at) - _quantiles(second, at)).abs().mean())
+    shares = np.linspace(0, 1, _QUANTILES)
+    one, other = (np.quantile(numbers.double().numpy(force=True), shares) for numbers in (first, second))
+    return float(np.abs(one - other).mean())
 
 
 def ground_speed(feet: Float[Tensor, "*batch frame foot 3"], fps: float) -> Float[Tensor, "*batch step foot"]:
@@ -72,23 +73,9 @@ def ground_speed(feet: Float[Tensor, "*batch frame foot 3"], fps: float) -> Floa
     return feet[..., [0, 2]].diff(dim=-3).norm(dim=-1) * fps
 
 
-def slides(
-    height: Float[Tensor, "*b part"],
-    moving: Float[Tensor, "*b part"],
-    *,
-    low: tuple[float, float] = FOOT_HEIGHTS,
-    fast: float = SKATE_SPEED,
-) -> Bool[Tensor, "*b"]:
-    """True if a foot slides: ankle and toe lower than `low` metres above the floor, and both faster than `fast`.
+def slides(height: Float[Tensor, "*b part"], moving: Float[Tensor, "*b part"]) -> Bool[Tensor, "*b"]:
+    """True if a foot slides: ankle and toe lower than `FOOT_HEIGHTS`, and both faster than `SKATE_SPEED`.
 
     `part` is ankle, toe; `height` in metres above the floor, `moving` their `ground_speed`.
     """
-    return ((height < height.new_tensor(low)) & (moving > fast)).all(-1)
-
-
-def _quantiles(values: Tensor, at: Float[Tensor, " share"]) -> Float[Tensor, " share"]:
-    ranked = values.double().flatten().sort().values
-    place = at * (len(ranked) - 1)
-    below = place.long().clamp(max=len(ranked) - 1)
-    above = (below + 1).clamp(max=len(ranked) - 1)
-    return torch.lerp(ranked[below], ranked[above], place - below)
+    return ((height < height.new_tensor(FOOT_HEIGHTS)) & (moving > SKATE_SPEED)).all(-1)

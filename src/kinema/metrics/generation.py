@@ -6,7 +6,6 @@ Each score is taken over the whole set, independent of batches.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,12 +28,10 @@ def mean_average_precision(scores: Float[Tensor, "clip class"], labels: Float[Te
 
     Clips of equal score are taken together, so their order does not matter. Raises UsageError without labels.
     """
-    there = (labels > 0).any(0)
-    if not bool(there.any()):
+    classes = (labels > 0).any(0).nonzero()[:, 0].tolist()
+    if not classes:
         raise UsageError(expected="at least one labelled clip", got="none", cure="Set the action of each clip.")
-    return sum(_average_precision(scores[:, c], labels[:, c] > 0) for c in there.nonzero()[:, 0].tolist()) / int(
-        there.sum()
-    )
+    return sum(_average_precision(scores[:, c], labels[:, c] > 0) for c in classes) / len(classes)
 
 
 def diversity(features: Float[Tensor, "clip feat"], generator: torch.Generator, *, pairs: int = 200) -> float:
@@ -52,21 +49,15 @@ def multimodality(
     features: Float[Tensor, "clip feat"],
     labels: Float[Tensor, "clip class"],
     generator: torch.Generator,
-    *,
-    pairs: int = 20,
 ) -> float:
-    """Mean over all classes with at least two clips of the mean distance of random pairs within the class.
+    """Mean over all classes with at least two clips of the mean distance of twenty random pairs within the class.
 
     Every class has the same weight. Raises UsageError if no class has two clips.
     """
-    found: list[float] = []
-    for column in labels.T:
-        own = features[column > 0]
-        if len(own) >= 2:
-            found.append(diversity(own, generator, pairs=pairs))
-    if not found:
+    classes = [own for column in labels.T if len(own := features[column > 0]) >= 2]
+    if not classes:
         raise UsageError(expected="a class with two clips or more", got="none", cure="Generate more samples per class.")
-    return sum(found) / len(found)
+    return sum(diversity(own, generator, pairs=20) for own in classes) / len(classes)
 
 
 @dataclass(frozen=True)
@@ -93,11 +84,7 @@ class LegacyMmd:
         return "; ".join(parts)
 
 
-def mmd_legacy(
-    real: Float[Tensor, "clip frame feat"],
-    generated: Float[Tensor, "other frame feat"],
-    bandwidths: Sequence[float] = LEGACY_BANDWIDTHS,
-) -> LegacyMmd:
+def mmd_legacy(real: Float[Tensor, "clip frame feat"], generated: Float[Tensor, "other frame feat"]) -> LegacyMmd:
     """MMD_a and MMD_s of one class as SA-GCN and ActionGAN's tables have them, for equally many clips of each.
 
     With k(a, b) = exp(-|a - b|^2 / s), MMD(s) = sqrt(sum over i != j of [k(x_i, x_j) + k(g_i, g_j) - 2 k(x_i, g_j)] /
@@ -111,7 +98,7 @@ def mmd_legacy(
             got=f"{tuple(real.shape)} and {tuple(generated.shape)}",
             cure="Draw the same number of both.",
         )
-    scales = torch.tensor(tuple(bandwidths), dtype=torch.float64)
+    scales = torch.tensor(LEGACY_BANDWIDTHS, dtype=torch.float64)
     frames = _legacy_squared(real.transpose(0, 1), generated.transpose(0, 1), scales)
     whole = _legacy_squared(real.flatten(1)[None], generated.flatten(1)[None], scales)
     average, lost_average = _largest(frames.sqrt().mean(1), scales)

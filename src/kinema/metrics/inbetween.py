@@ -24,15 +24,15 @@ _FEET = (("l_ankle", "l_toe"), ("r_ankle", "r_toe"))
 
 
 def l2q(
-    predicted: Float[Tensor, "*window frame joint 4"], truth: Float[Tensor, "*window frame joint 4"]
+    predicted: Float[Tensor, "*window frame joint 4"], ground_truth: Float[Tensor, "*window frame joint 4"]
 ) -> Float[Tensor, "*window frame"]:
     """Distance of global quaternions, taken as one vector over all joints. Signs count: see `toward`, `unbroken`."""
-    return (predicted - truth).flatten(-2).norm(dim=-1)
+    return (predicted - ground_truth).flatten(-2).norm(dim=-1)
 
 
 def l2p(
     predicted: Float[Tensor, "*window frame joint 3"],
-    truth: Float[Tensor, "*window frame joint 3"],
+    ground_truth: Float[Tensor, "*window frame joint 3"],
     mean: Float[Tensor, "joint 3"],
     std: Float[Tensor, "joint 3"],
 ) -> Float[Tensor, "*window frame"]:
@@ -40,10 +40,10 @@ def l2p(
 
     `mean` cancels in the difference; the benchmark's definition has it.
     """
-    return ((predicted - mean) / std - (truth - mean) / std).flatten(-2).norm(dim=-1)
+    return ((predicted - mean) / std - (ground_truth - mean) / std).flatten(-2).norm(dim=-1)
 
 
-def npss(predicted: Float[Tensor, "window frame feat"], truth: Float[Tensor, "window frame feat"]) -> float:
+def npss(predicted: Float[Tensor, "window frame feat"], ground_truth: Float[Tensor, "window frame feat"]) -> float:
     """Normalised power spectrum similarity: the earth mover's distance of spectra, weighted by the power of the ground
     truth.
 
@@ -53,7 +53,7 @@ def npss(predicted: Float[Tensor, "window frame feat"], truth: Float[Tensor, "wi
     """
     shares: list[Tensor] = []
     power = torch.empty(0)
-    for values in (predicted, truth):
+    for values in (predicted, ground_truth):
         spectrum = torch.fft.fft(values.double(), dim=1).real.square()
         power = spectrum.sum(1)
         shares.append((spectrum / torch.where(power > 0, power, 1.0)[:, None]).cumsum(1))
@@ -116,10 +116,10 @@ def global_quats(local: Float[Tensor, "*batch joint 4"], parents: Sequence[int])
 
 
 def acceleration_error(
-    predicted: Float[Tensor, "*batch frame joint dim"], truth: Float[Tensor, "*batch frame joint dim"]
+    predicted: Float[Tensor, "*batch frame joint dim"], ground_truth: Float[Tensor, "*batch frame joint dim"]
 ) -> Float[Tensor, "*batch"]:
     """Mean distance of second differences, in units per frame squared (the "Accel" of DeciWatch and SmoothNet)."""
-    return (predicted.diff(n=2, dim=-3) - truth.diff(n=2, dim=-3)).norm(dim=-1).mean((-1, -2))
+    return (predicted.diff(n=2, dim=-3) - ground_truth.diff(n=2, dim=-3)).norm(dim=-1).mean((-1, -2))
 
 
 @dataclass(frozen=True)
@@ -132,23 +132,23 @@ class AlignedErrors:
 
 
 def aligned_errors(
-    predicted: Float[Tensor, "clip frame joint dim"], truth: Float[Tensor, "clip frame joint dim"], root: int
+    predicted: Float[Tensor, "clip frame joint dim"], ground_truth: Float[Tensor, "clip frame joint dim"], root: int
 ) -> AlignedErrors:
     """Errors by coordinate after each sequence is moved so that its own first-frame root is the origin.
 
     Units are those of the input; the released evaluator prints a hundred times the numbers, as percentages.
     """
-    own, true = (each - each[:, :1, root : root + 1] for each in (predicted, truth))
+    own, true = (each - each[:, :1, root : root + 1] for each in (predicted, ground_truth))
     error = (own - true).abs()
     return AlignedErrors(float(error.square().mean()), float(error.mean()), float(error.flatten(1).amax(1).mean()))
 
 
 def pck(
-    predicted: Float[Tensor, "*batch frame joint 2"], truth: Float[Tensor, "*batch frame joint 2"], share: float
+    predicted: Float[Tensor, "*batch frame joint 2"], ground_truth: Float[Tensor, "*batch frame joint 2"], share: float
 ) -> Float[Tensor, "*batch frame"]:
     """Share of joints within `share` of the longer side of the true pose's box."""
-    side = (truth.amax(-2) - truth.amin(-2)).amax(-1)
-    return ((predicted - truth).norm(dim=-1) <= share * side[..., None]).to(truth.dtype).mean(-1)
+    side = (ground_truth.amax(-2) - ground_truth.amin(-2)).amax(-1)
+    return ((predicted - ground_truth).norm(dim=-1) <= share * side[..., None]).to(ground_truth.dtype).mean(-1)
 
 
 def foot_height(points: Points) -> Float[Tensor, "*batch"]:

@@ -15,22 +15,22 @@ from torch import Tensor
 
 
 def joint_distances(
-    predicted: Float[Tensor, "*batch frame joint dim"], truth: Float[Tensor, "*#batch frame joint dim"]
+    predicted: Float[Tensor, "*batch frame joint dim"], ground_truth: Float[Tensor, "*#batch frame joint dim"]
 ) -> Float[Tensor, "*batch frame joint"]:
     """Euclidean distance of every joint in every frame: d_tj = ||p_tj - q_tj||, in double precision."""
-    return (predicted.double() - truth.double()).norm(dim=-1)
+    return (predicted.double() - ground_truth.double()).norm(dim=-1)
 
 
 def mpjpe(
     predicted: Float[Tensor, "*batch frame joint dim"],
-    truth: Float[Tensor, "*#batch frame joint dim"],
+    ground_truth: Float[Tensor, "*#batch frame joint dim"],
     joints: Sequence[int] | None = None,
 ) -> Float[Tensor, "*batch frame"]:
     """Mean per-joint position error of every frame: e_t = 1/J sum_j ||p_tj - q_tj||.
 
     `joints` selects joints (default: all). The error is that *at* frame t, not the mean up to it.
     """
-    distances = joint_distances(predicted, truth)
+    distances = joint_distances(predicted, ground_truth)
     return (distances if joints is None else distances[..., list(joints)]).mean(-1)
 
 
@@ -57,16 +57,14 @@ def euler_error(
     predicted: Float[Tensor, "window frame joint 3"],
     whole: Float[Tensor, "window all joint 3"],
     joints: Sequence[int] | None = None,
-    *,
-    floor: float = 1e-4,
 ) -> Float[Tensor, "window frame"]:
     """L2 distance of `benchmark_euler` angles: e_t = ||m * (whole_t - predicted_t)|| over joints and angles.
 
     `whole` is the ground truth of the window, observed frames first; its last frames are predicted, and m keeps angles
-    whose standard deviation over the window is above `floor`. Joint 0, the root, is not scored; `joints` selects others
+    whose standard deviation over the window is above 1e-4. Joint 0, the root, is not scored; `joints` selects others
     (default: all). Radians. The error of a benchmark is its mean over windows.
     """
     scored = [joint for joint in (range(whole.shape[-2]) if joints is None else joints) if joint != 0]
-    truth, answer = whole[..., scored, :].flatten(-2), predicted[..., scored, :].flatten(-2)
-    moving = truth.std(-2, correction=0, keepdim=True) > floor
-    return ((truth[..., -answer.shape[-2] :, :] - answer) * moving).norm(dim=-1)
+    ground_truth, answer = whole[..., scored, :].flatten(-2), predicted[..., scored, :].flatten(-2)
+    moving = ground_truth.std(-2, correction=0, keepdim=True) > 1e-4
+    return ((ground_truth[..., -answer.shape[-2] :, :] - answer) * moving).norm(dim=-1)

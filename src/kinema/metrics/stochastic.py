@@ -9,7 +9,6 @@ and jitter SkeletonDiffusion's (CVPR 2025). Legend: feat is 3 joints; a mode is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -51,16 +50,16 @@ def _pair_sum(points: Float[Tensor, "*b sample feat"]) -> Float[Tensor, " *b"]:
 
 
 def best_of(
-    samples: Float[Tensor, "sample window frame feat"], truth: Float[Tensor, "window frame feat"]
+    samples: Float[Tensor, "sample window frame feat"], ground_truth: Float[Tensor, "window frame feat"]
 ) -> tuple[Float[Tensor, " window"], Float[Tensor, " window"]]:
     """ADE and FDE: the least mean distance over frames, and the least distance at the last frame, over the samples.
 
     The best sample may differ between the two.
     """
-    mean = samples.new_full((truth.shape[0],), torch.inf)
+    mean = samples.new_full((ground_truth.shape[0],), torch.inf)
     last = mean.clone()
-    for some in samples.split(_rows(truth.numel())):
-        distance = torch.linalg.vector_norm(some - truth, dim=-1)
+    for some in samples.split(_rows(ground_truth.numel())):
+        distance = torch.linalg.vector_norm(some - ground_truth, dim=-1)
         mean = torch.minimum(mean, distance.mean(-1).amin(0))
         last = torch.minimum(last, distance[..., -1].amin(0))
     return mean, last
@@ -148,19 +147,6 @@ def motion_distance(
     return float((each * windows / windows.sum()).sum())
 
 
-@dataclass(frozen=True, eq=False)
-class LimbErrors:
-    """Changes of limb length per window, relative to the true length: mean, and mean of squares.
-
-    `stretch` is |length - true length|; `jitter` is |length - length one frame before|.
-    """
-
-    stretch: Float[Tensor, " window"]
-    stretch_squared: Float[Tensor, " window"]
-    jitter: Float[Tensor, " window"]
-    jitter_squared: Float[Tensor, " window"]
-
-
 def limb_lengths(positions: Float[Tensor, "*b joint 3"], limbs: Sequence[tuple[int, int]]) -> Float[Tensor, "*b limb"]:
     """Distance between the two joints of each limb, metres."""
     start, end = ([limb[side] for limb in limbs] for side in (0, 1))
@@ -171,14 +157,18 @@ def limb_errors(
     positions: Float[Tensor, "sample window frame joint 3"],
     limbs: Sequence[tuple[int, int]],
     true: Float[Tensor, "window limb"],
-) -> LimbErrors:
-    """Stretch and jitter of every limb over all samples and frames; `true` are the limbs' lengths in metres."""
-    parts = limb_lengths(positions, limbs) / true[:, None]
-    stretch, jitter = (parts - 1).abs(), parts.diff(dim=2).abs()
+) -> dict[str, Float[Tensor, " window"]]:
+    """Changes of limb length over all limbs, samples and frames, relative to the true lengths `true` (metres).
+
+    "stretch" is the mean of |length - true length|, "jitter" of |length - length one frame before|; "stretch_squared"
+    and "jitter_squared" are the means of their squares.
+    """
+    lengths = limb_lengths(positions, limbs) / true[:, None]
+    stretch, jitter = (lengths - 1).abs(), lengths.diff(dim=2).abs()
     if not jitter.numel():  # a future of one frame does not jitter
         jitter = torch.zeros_like(stretch)
-    means = [part.mean((0, 2, 3)) for part in (stretch, stretch**2, jitter, jitter**2)]
-    return LimbErrors(*means)
+    parts = {"stretch": stretch, "stretch_squared": stretch**2, "jitter": jitter, "jitter_squared": jitter**2}
+    return {name: part.mean((0, 2, 3)) for name, part in parts.items()}
 
 
 def _rows(numbers: int) -> int:

@@ -80,6 +80,8 @@ class Model(nn.Module, ABC):
     takes_noise: ClassVar[bool] = True
     former_names: ClassVar[Mapping[str, str]] = {}
     """Former name -> name of parts and phases that were renamed; old checkpoints are read by it."""
+    released_names: ClassVar[Callable[[Mapping[str, Tensor]], tuple[dict[str, Tensor], list[str]]] | None] = None
+    """`from_released`, where a checkpoint of the original code is known."""
     graphs: tuple[str, ...] = ()
     """The graphs that `kinema export` writes, the main one first (`kinema.apps.onnx.parts`)."""
     phases: tuple[str, ...] = ("model",)
@@ -114,6 +116,8 @@ class Model(nn.Module, ABC):
         model whose features have other signs or another order here converts them too. Raises UsageError where no
         checkpoint of the original code is known.
         """
+        if (released := type(self).released_names) is not None:
+            return released(state)
         raise UsageError(
             expected="a recipe of SMRNet, siMLPe, Render-In-Between or PoseGPT as released",
             got=f"one of {type(self).__name__}, and {len(state)} tensors",

@@ -25,14 +25,15 @@ _Some = TypeVar("_Some", bound="_Arrays")
 
 @dataclass(frozen=True)
 class FileLayout:
-    """What a BVH holds beyond the motion itself.
+    """What a file holds beyond the motion itself.
 
     `channels[j]` are the joint's channel names in the file's order, empty for an end site; `unit` is the length of one
     file unit in metres (0.01 for centimetres); `frame_time` is the text of the `Frame Time:` line as it stood there;
     `root_offset` the OFFSET of the root, in file units, which a root with position channels does not use; `encoding`
     is that of the names (`kinema.core.text`). `up` is the axis of the file that became y when it was read, and
     `rest_turned` says whether its rest pose was turned with it; a file is written in its own axes again. `source` is
-    the path of a glTF file, whose mesh a new animation keeps; it has no channels.
+    the path of a glTF file, whose mesh a new animation keeps; it has no channels. `betas` and `gender` are the shape
+    of a body of the SMPL family, as its file has them.
     """
 
     joints: tuple[str, ...]
@@ -44,6 +45,8 @@ class FileLayout:
     up: str = "y"
     rest_turned: bool = False
     source: str = ""
+    betas: tuple[float, ...] = ()
+    gender: str = ""
 
 
 class _Arrays:
@@ -53,6 +56,7 @@ class _Arrays:
     """Name of each array -> its frame axis, counted from the end; the first one is never None."""
     skeleton: Skeleton
     fps: float
+    identity: str
 
     @property
     def frames(self) -> int:
@@ -90,12 +94,18 @@ class _Arrays:
         """The clip with these leading axes, without a copy; its own batch shape must broadcast to them."""
         return self.map(lambda values, axis: values.expand(*batch, *values.shape[axis:]))
 
+    def __repr__(self) -> str:
+        batch = f", batch {tuple(self.batch_shape)}" if self.batch_shape else ""
+        name = f" {self.identity!r}" if self.identity else ""
+        body = f"{len(self.skeleton)} joints of {self.skeleton.name}"
+        return f"<{type(self).__name__}{name}: {self.frames} frames at {self.fps:g} per second, {body}{batch}>"
+
     @property
     def _shape(self) -> torch.Size:
         return getattr(self, next(iter(self.FRAME_AXES))).shape
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Motion(_Arrays):
     """Local joint rotations and the root trajectory.
 
@@ -140,7 +150,7 @@ class Motion(_Arrays):
         return positions[..., [part[joint] for joint in joints], :]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Points(_Arrays):
     """Joint positions in metres (`dim` 3), or in the unit of a picture (`dim` 2).
 

@@ -52,6 +52,9 @@ class Skeleton:
     def __len__(self) -> int:
         return len(self.joints)
 
+    def __repr__(self) -> str:
+        return f"<Skeleton {self.name!r}: {', '.join(self.joints)}>"
+
     def __eq__(self, other: object) -> bool:
         """Same joints, same tree, same rest pose (to a tenth of a millimetre); the name does not matter."""
         return (

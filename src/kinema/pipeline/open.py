@@ -62,7 +62,11 @@ def model_folder(name: str | Path) -> Path | None:
             got="a folder without them",
             cure="Name a folder that `kinema train` wrote, or a model of `kinema models`.",
         )
-    raise unknown_name("model, method or run folder", str(name), (*METHODS, *BASELINES, *shipped_models()))
+    error = unknown_name("model, method or run folder", str(name), (*METHODS, *BASELINES, *shipped_models()))
+    if len(folder.parts) > 1:
+        cure = "Name a folder that `kinema train` wrote, or a model of `kinema models`."
+        raise UsageError(expected=error.expected, got=f"no folder at {folder}", cure=cure)
+    raise error
 
 
 def model_identity(name: str | Path) -> str:

@@ -25,8 +25,7 @@ from kinema.motion.constraints.kinds import Constraint
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.pipeline.adapter import Adapter, Card
 from kinema.pipeline.clip_files import joined, pair
-from kinema.pipeline.completion.complete import Completed, complete
-from kinema.pipeline.completion.repair import repair
+from kinema.pipeline.completion.complete import Completed, complete, repair
 from kinema.pipeline.constraints import (
     at_frames,
     clip_on_feet,
@@ -114,6 +113,18 @@ class Pipeline(ProtocolMethods):
         """The length of the clips that the model was trained to generate, seconds; 0 if unknown."""
         stage = self.card.stage
         return (stage.task.frames if stage else self.trained().trained) / self.trained().trained_representation().fps
+
+    @property
+    def has_temperature(self) -> bool:
+        """Whether the model uses a temperature."""
+        return self.adapter is not None and self.adapter.model.has_temperature
+
+    def at_temperature(self, temperature: float) -> Pipeline:
+        """The same pipeline at another temperature, with the same weights; itself where it has none."""
+        if self.adapter is None or temperature == 1 or not self.has_temperature:
+            return self
+        model = self.adapter.model.at_temperature(temperature)
+        return replace(self, adapter=replace(self.adapter, model=model))
 
     def forecast(
         self,

@@ -20,7 +20,7 @@ from kinema.data.source import Source, Split
 from kinema.data.windows import WindowSet
 from kinema.models.base import Model
 from kinema.pipeline.checkpoints.checkpoint import constants_of, facts_of, feature_shape, portable, take_statistics
-from kinema.pipeline.checkpoints.initial import GivenWeights
+from kinema.pipeline.checkpoints.given import GivenWeights
 from kinema.recipes import Recipe, Stage
 from kinema.recipes.codec import differences, from_json, to_json
 from kinema.representations.base import Representation

@@ -26,6 +26,11 @@ Kind = Literal["rotations", "positions", "picture"]
 """The kind of a completed clip: joint rotations, positions in space, keypoints in a picture."""
 
 
+def root_of(data: Data) -> str | None:
+    """The folder of the data as the field `root` of a source."""
+    return None if data is None else str(data)
+
+
 @runtime_checkable
 class Evaluated(Protocol):
     """A model or a method that a protocol scores. Clips have batch shape (window,) unless stated otherwise.

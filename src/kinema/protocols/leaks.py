@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,10 @@ def archive(identity: str) -> str:
     return identity.removeprefix("?").split("/", 1)[0].lower()
 
 
-def find_leak(trained_on: Iterable[str], tests: Mapping[str, str], apart: Iterable[str] = ()) -> Leak:
-    """Compare what a model was trained on with the test recordings of a protocol (action -> identity).
+def find_leak(
+    trained_on: Iterable[str], tests: Mapping[str, str] | Iterable[tuple[str, str]], apart: Iterable[str] = ()
+) -> Leak:
+    """Compare what a model was trained on with the test recordings of a protocol (action -> identity, or pairs).
 
     `apart` are unidentified recordings that are known to differ from the test ones: the training files of the same
     release. They still match a test of the same name.
@@ -68,7 +70,7 @@ def find_leak(trained_on: Iterable[str], tests: Mapping[str, str], apart: Iterab
     trained, elsewhere = sorted(set(trained_on)), set(apart)
     sure: list[Meeting] = []
     possible: list[Meeting] = []
-    for action, test in tests.items():
+    for action, test in cast("Iterable[tuple[str, str]]", tests.items() if isinstance(tests, Mapping) else tests):
         if test in trained:
             sure.append(Meeting(action, test, (test,)))
             continue

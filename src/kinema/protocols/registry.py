@@ -6,14 +6,12 @@ from kinema.core.errors import unknown_name
 from kinema.protocols.base import Protocol
 from kinema.protocols.forecasting.cmu import CMU_LEGACY, CMU_PHYSICAL
 from kinema.protocols.forecasting.h36m import H36M_LEGACY
-from kinema.protocols.generation.actions import ACTION_GENERATION, ACTION_GENERATION_BANDAI2
-from kinema.protocols.generation.mmd import MMD_LEGACY
+from kinema.protocols.generation.actions import ACTION_GENERATION, ACTION_GENERATION_BANDAI2, MMD_LEGACY
 from kinema.protocols.generation.tokens import TOKENS
-from kinema.protocols.inbetweening.lafan1 import LAFAN1
-from kinema.protocols.inbetweening.open_inbetween import OPEN_INBETWEEN
+from kinema.protocols.inbetweening.gaps import LAFAN1, OPEN_INBETWEEN
 from kinema.protocols.inbetweening.render_in_between import RIB
 from kinema.protocols.inbetweening.upsampling import UPSAMPLE_GRID
-from kinema.protocols.stochastic.benchmarks import (
+from kinema.protocols.stochastic.protocol import (
     AMASS_STOCHASTIC,
     H36M_STOCHASTIC,
     HUMANEVA_STOCHASTIC,

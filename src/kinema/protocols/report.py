@@ -70,10 +70,10 @@ def number(value: float | None, places: int) -> str:
     return "-" if value is None else f"{value:.{places}f}"
 
 
-def markdown(report: Report, *, full: bool = True) -> str:
-    """The report as a Markdown document."""
+def markdown(report: Report) -> str:
+    """The whole report as a Markdown document."""
     lines = [f"# {report.model} under {report.protocol}", "", f"**{report.leak.message}**", ""]
-    for table in report.tables(full=full):
+    for table in report.tables(full=True):
         lines += [f"## {table.title}", "", _bar(table.header), _bar(("---", *("---:",) * (len(table.header) - 1)))]
         lines += [_bar(row) for section in table.sections for row in section]
         lines.append("")
@@ -81,15 +81,14 @@ def markdown(report: Report, *, full: bool = True) -> str:
     return "\n".join(lines)
 
 
-def rich_tables(report: Report, *, full: bool = False) -> list[RichTable]:
-    """The report's tables for a terminal; the caller prints the leak and the notes."""
+def rich_tables(report: Report) -> list[RichTable]:
+    """The report's short tables for a terminal; the caller prints the leak and the notes."""
     drawn: list[RichTable] = []
-    for table in report.tables(full=full):
+    for table in report.short:
         rich = RichTable(title=table.title, title_justify="left", header_style="bold")
-        for place, name in enumerate(table.header):
-            rich.add_column(
-                name.replace(" (", "\n("), justify="right" if place else "left", min_width=0 if place else 18
-            )
+        rich.add_column(table.header[0], min_width=18)
+        for name in table.header[1:]:
+            rich.add_column(name.replace(" (", "\n("), justify="right")
         for section in table.sections:
             for row in section:
                 # A bracketed mark is text, not markup of rich.

@@ -302,6 +302,12 @@ def cell_report(
     )
 
 
+def by_metric(scores: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """The scores of methods (method -> metric) as `CellScores`."""
+    metrics = dict.fromkeys(metric for of in scores.values() for metric in of)
+    return {metric: {name: of[metric] for name, of in scores.items() if metric in of} for metric in metrics}
+
+
 def merged(parts: Sequence[tuple[int, CellScores]]) -> tuple[int, dict[str, dict[str, float]]]:
     """The mean of scores over parts, weighted by their number of windows."""
     windows = sum(count for count, _ in parts)

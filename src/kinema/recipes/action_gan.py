@@ -8,9 +8,8 @@ from kinema.data.sources.composed import open_actions
 from kinema.data.sources.h36m_camera import H36MCamera
 from kinema.data.sources.packs import LabelledPack
 from kinema.data.tasks import Generate
+from kinema.models.action_gan.earlier_stages import PoseGAN, PretrainedWalk
 from kinema.models.action_gan.model import ActionGAN
-from kinema.models.action_gan.pose_gan import PoseGAN
-from kinema.models.action_gan.walk_pretraining import PretrainedWalk
 from kinema.motion.names import CANON17
 from kinema.recipes.recipe import Optim, Phase, Recipe, Stage
 from kinema.representations.heading import HeadingRotationsConfig

@@ -19,9 +19,8 @@ from kinema.data.sources.pose_folder import PoseFolder
 from kinema.data.sources.position_archives import H36MPositions, HumanEvaPositions
 from kinema.data.synthetic import Synthetic
 from kinema.data.tasks import Forecast, Generate
+from kinema.models.action_gan.earlier_stages import PoseGAN, PretrainedWalk
 from kinema.models.action_gan.model import ActionGAN
-from kinema.models.action_gan.pose_gan import PoseGAN
-from kinema.models.action_gan.walk_pretraining import PretrainedWalk
 from kinema.models.classifier import Classifier
 from kinema.models.conv_seq2seq.model import ConvSeq2Seq
 from kinema.models.posegpt.model import PoseGPT

@@ -17,8 +17,7 @@ from kinema.data.windows import Deviation
 from kinema.motion.skeleton import Skeleton
 from kinema.recipes import codec
 from kinema.representations.base import Representation
-from kinema.training.optim import Optim, Phase, require
-from kinema.training.stage import Stage
+from kinema.training.stage import Optim, Phase, Stage, require
 
 Part = TypeVar("Part")
 _TINY_STEPS = 30

@@ -43,10 +43,14 @@ class Statistics:
         return cls(torch.zeros(width), torch.ones(width))
 
     @classmethod
-    def of(cls, features: Float[Tensor, "frame feat"], *, floor: float = DEVIATION_FLOOR) -> Statistics:
-        """Measured; a feature that varies less than `floor` keeps its scale."""
-        std = features.std(0)
-        return cls(features.mean(0), torch.where(std < floor, torch.ones_like(std), std))
+    def of(cls, features: Float[Tensor, "frame feat"]) -> Statistics:
+        """Measured; a feature that varies less than `DEVIATION_FLOOR` keeps its scale."""
+        return cls.with_deviation(features.mean(0), features.std(0))
+
+    @classmethod
+    def with_deviation(cls, mean: Float[Tensor, " feat"], std: Float[Tensor, " feat"]) -> Statistics:
+        """These; a deviation below `DEVIATION_FLOOR` becomes 1."""
+        return cls(mean, torch.where(std < DEVIATION_FLOOR, torch.ones_like(std), std))
 
 
 @runtime_checkable

@@ -18,7 +18,7 @@ from kinema.motion.motion import Points
 from kinema.pipeline.pipeline import open as open_pipeline
 from kinema.pipeline.train import Means, train
 from kinema.protocols import registry as protocols
-from kinema.protocols.stochastic.benchmarks import OPEN_STOCHASTIC
+from kinema.protocols.stochastic.protocol import OPEN_STOCHASTIC
 from kinema.recipes import recipe
 from small_bvh import SMALL_BVH
 

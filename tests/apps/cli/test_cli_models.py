@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from command import run
-from kinema.apps.cli.doctor import slow_parts
+from kinema.apps.cli.first_steps import slow_parts
 from kinema.data.synthetic import Synthetic
 from kinema.io.formats import load, load_clip
 from kinema.motion.motion import Motion
@@ -31,6 +31,9 @@ def test_models_are_listed_with_their_licence(capsys: Captured) -> None:
     assert "CMU" in rows["simlpe-cmu"]["licence"]
     assert "cmu38" in rows["simlpe-cmu"]["answers"]
     assert rows["zero-velocity"]["parameters"] == 0
+    assert rows["smrnet"]["verbs"] == "forecast, inbetween, upsample, repair"
+    assert run("models") == 0
+    assert set(rows) <= set(capsys.readouterr().out.split())  # no name is cut off
 
 
 def test_a_models_card_is_printed(capsys: Captured) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from command import run
 from kinema.core.errors import KinemaWarning
-from kinema.data.synthetic.perform import perform
+from kinema.data.synthetic import perform
 from kinema.io.formats import load, save
 from kinema.motion.motion import Motion
 

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from kinema.apps.studio.answers import Question, answer, grid_of
-from kinema.apps.studio.desk import Desk, Upload
-from kinema.apps.studio.marks import AnswerFrames, History, Marks, are_constraints, read_marks
+from kinema.apps.studio.desk import AnswerFrames, Desk, Question, Upload, answer, grid_of
+from kinema.apps.studio.marks import History, Marks, are_constraints, read_marks
 from kinema.core.errors import KinemaError, UsageError
 from kinema.data.synthetic import perform
 from kinema.io.constraints import read_constraints

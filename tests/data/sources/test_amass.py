@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from kinema.core.errors import FormatError, MissingDataError, UsageError
-from kinema.data.sources.amass import TEST, TRAIN, VAL, Amass
-from kinema.data.sources.amass_files import TO_Y_UP, identity, key, read_header, read_take
+from kinema.data.sources.amass import TEST, TO_Y_UP, TRAIN, VAL, Amass, identity, key, read_header, read_take
 from kinema.io import smpl
 from kinema.io.formats import load
 from little_amass import write_model, write_take

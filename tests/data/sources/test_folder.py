@@ -212,3 +212,12 @@ def test_amass_files_are_a_folder_too(tmp_path: Path) -> None:
     assert Folder(str(tmp_path)).skeleton.name == "smplh52"
     assert isinstance(user_folder(str(tmp_path)), Folder)
     assert user_folder(str(tmp_path / "nothing")) is None
+
+
+def test_what_readers_say_of_many_files_is_said_once(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        write_take(tmp_path / "takes" / f"{name}.npz")
+    source = Folder(str(tmp_path / "takes"))
+    with pytest.warns(KinemaWarning, match="the first such file alone") as caught:
+        assert len(every(source)) == 3
+    assert len(caught) == 1

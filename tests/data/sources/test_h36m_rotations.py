@@ -108,7 +108,7 @@ def test_a_file_that_is_missing(broken: Callable[..., H36MExpmap]) -> None:
 
 
 def test_no_tree_at_all(tmp_path: Path) -> None:
-    with pytest.raises(MissingDataError, match="no folder S1"):
+    with pytest.raises(MissingDataError, match="no S1 in"):
         next(H36MExpmap(str(tmp_path)).clips("test"))
 
 

@@ -21,7 +21,7 @@ from kinema.models.posegpt.model import PoseGPT
 from kinema.models.posegpt.tokenizer import PoseTokens, Stack
 from kinema.nn.transformer import Block, Double, Halve, attend, sinusoid
 from kinema.recipes import recipe
-from kinema.training.optim import Optim
+from kinema.training.stage import Optim
 
 SHAPE = FeatureShape(9, 1, classes=3, fps=30.0)
 

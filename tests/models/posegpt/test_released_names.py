@@ -18,7 +18,7 @@ from kinema.models.posegpt.model import PoseGPT
 from kinema.models.posegpt.released_weights import from_released
 from kinema.models.posegpt.tokenizer import PoseTokens
 from kinema.nn.transformer import sinusoid
-from kinema.pipeline.checkpoints.released import import_released
+from kinema.pipeline.checkpoints.given import import_released
 from kinema.recipes import Recipe, recipe
 from kinema.training.checkpoint import RunFolder
 

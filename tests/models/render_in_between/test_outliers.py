@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 
 from kinema.core.query import Query, even_time
-from kinema.models.render_in_between.observations import Observed
-from kinema.models.render_in_between.outliers import Judging
+from kinema.models.render_in_between.outliers import Judging, Observed
 
 SOURCE = torch.tensor([0, 0, 1, 1])
 FRAMES = 40

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kinema.core.errors import UsageError
-from kinema.data.synthetic.perform import perform
+from kinema.data.synthetic import perform
 from kinema.motion.constraints.easing import spread
 from kinema.motion.constraints.kinds import Constraint, Ground, Loop, Pin, Plant, Pose, RootPath
 from kinema.motion.constraints.solver import meet

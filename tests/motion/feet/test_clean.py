@@ -46,7 +46,7 @@ def pose(clip: Motion) -> torch.Tensor:
 
 def performed(action: str, fps: float, monkeypatch: pytest.MonkeyPatch) -> tuple[Motion, torch.Tensor]:
     """A performed motion, and when its left and right foot are planted."""
-    stage = importlib.import_module("kinema.data.synthetic.perform")
+    stage = importlib.import_module("kinema.data.synthetic")
     tracks: list[tuple[np.ndarray, FootTrack]] = []
 
     def kept(*plan: Any) -> FootTrack:

@@ -22,8 +22,8 @@ from kinema.protocols.forecasting.cmu import (
     CmuProtocol,
     all_starts,
     eight_starts,
-    every_second_row,
 )  # fmt: skip
+from kinema.protocols.forecasting.protocol import every_second_row
 from kinema.protocols.interface import PartialMethod, Space
 from kinema.protocols.registry import PROTOCOLS
 from kinema.protocols.report import Report

@@ -14,10 +14,9 @@ from kinema.core.errors import CheckpointError, UsageError
 from kinema.data.source import Source
 from kinema.data.synthetic import Synthetic
 from kinema.motion.motion import Clip, Motion
-from kinema.pipeline.action_classifier import ClassifierTrainer
+from kinema.pipeline.evaluate import ClassifierTrainer
 from kinema.protocols.base import Options
-from kinema.protocols.generation.actions import ACTION_GENERATION, ACTION_GENERATION_BANDAI2
-from kinema.protocols.generation.mmd import MMD_LEGACY
+from kinema.protocols.generation.actions import ACTION_GENERATION, ACTION_GENERATION_BANDAI2, MMD_LEGACY
 from kinema.protocols.generation.scores import Effort
 from kinema.protocols.generation.windows import aligned, labelled_windows, scored_joints
 from kinema.protocols.interface import Evaluator, PartialMethod

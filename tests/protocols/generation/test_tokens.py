@@ -15,8 +15,8 @@ from kinema.data.synthetic import Synthetic
 from kinema.models.baselines import ZeroVelocity
 from kinema.motion.motion import Clip
 from kinema.motion.skeletons import skeleton
-from kinema.pipeline.action_classifier import ClassifierTrainer
 from kinema.pipeline.adapter import Card
+from kinema.pipeline.evaluate import ClassifierTrainer
 from kinema.pipeline.pipeline import Pipeline, open_generator
 from kinema.pipeline.train import train
 from kinema.protocols.base import Options

@@ -16,7 +16,7 @@ from kinema.data.synthetic import perform
 from kinema.pipeline.evaluate import evaluate
 from kinema.protocols.inbetweening.answer_file import is_answer_file, load_answer, write_answers
 from kinema.protocols.inbetweening.classical import CLASSICAL
-from kinema.protocols.inbetweening.grid import GridWindows
+from kinema.protocols.inbetweening.protocol import GridWindows
 from kinema.protocols.inbetweening.render_in_between import RIB, keypoints, question
 from kinema.protocols.tables import cell_name
 

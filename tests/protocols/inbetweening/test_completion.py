@@ -18,14 +18,22 @@ from kinema.io.formats import save
 from kinema.motion import skeletons as catalog
 from kinema.motion.edit import facing, rotate, shift
 from kinema.motion.motion import Motion, Points
-from kinema.pipeline.completion.method_choice import Gap, GapRange, released
+from kinema.pipeline.completion.gap_plan import Gap, GapRange, released
 from kinema.protocols.inbetweening.classical import CLASSICAL, Classical
-from kinema.protocols.inbetweening.detector import noisy_motion, noisy_points, project
-from kinema.protocols.inbetweening.gaps import GapScores, PositionStatistics, blanked, known_frames, starts, windows
-from kinema.protocols.inbetweening.lafan1 import LAFAN1, heading
-from kinema.protocols.inbetweening.open_inbetween import OPEN_INBETWEEN
+from kinema.protocols.inbetweening.gaps import (
+    LAFAN1,
+    OPEN_INBETWEEN,
+    PositionStatistics,
+    gap_scores,
+    heading,
+    known_frames,
+    recordings,
+    starts,
+    windows,
+)
+from kinema.protocols.inbetweening.protocol import blanked
 from kinema.protocols.inbetweening.release import offered, release_table, write_release
-from kinema.protocols.inbetweening.upsampling import UpsampleGrid, windows_of
+from kinema.protocols.inbetweening.upsampling import UpsampleGrid, noisy_motion, noisy_points, project, windows_of
 from kinema.protocols.report import markdown, rich_tables
 from kinema.protocols.tables import cell_name
 
@@ -128,15 +136,10 @@ def test_gap_scores_by_hand() -> None:
     batch = one_batch()
     joints = range(len(batch.skeleton))
     mean, std = torch.zeros(len(joints), 3), torch.full((len(joints), 3), 0.5)
-    scores = GapScores(15, joints, PositionStatistics(mean, std))
-    scores.add(Knowing("truth", truth=batch), batch)
-    found = scores.means()
-    assert scores.windows == 2
+    found = gap_scores(Knowing("truth", truth=batch), [batch], 15, joints, PositionStatistics(mean, std))
     for metric in ("l2q", "l2q_strict", "npss", "npss_strict", "l2p", "mpjpe_mm"):
         assert found[metric] == pytest.approx(0.0, abs=1e-4), metric
-    scores = GapScores(15, joints, PositionStatistics(mean, std))
-    scores.add(Knowing("aside", truth=batch, by=0.1), batch)
-    found = scores.means()
+    found = gap_scores(Knowing("aside", truth=batch, by=0.1), [batch], 15, joints, PositionStatistics(mean, std))
     assert found["mpjpe_mm"] == pytest.approx(100.0, rel=1e-4)
     assert found["l2p"] == pytest.approx(0.2 * len(joints) ** 0.5, rel=1e-4)
     assert found["l2q"] == pytest.approx(0.0, abs=1e-4)
@@ -176,7 +179,7 @@ def test_open_inbetween_on_a_small_pack(tmp_path: Path) -> None:
     assert near["mpjpe_mm"]["cubic"] < near["mpjpe_mm"]["linear"]
     assert set(report["columns"]) == {"hold", "linear", "cubic", "pchip", "squad", "savgol"}
     assert json.loads(json.dumps(report.to_json()))["cells"][0]["where"] == {"set": "hdm05", "gap": "5"}
-    assert "savgol" in markdown(report, full=True)
+    assert "savgol" in markdown(report)
     assert len(rich_tables(report)) == 2
     assert report.to_json() == protocol.evaluate(CLASSICAL["savgol"], tmp_path).to_json()
     with pytest.raises(MissingDataError):
@@ -443,8 +446,6 @@ def test_lafan1_golden_baselines() -> None:
 )
 def test_reference_floors_of_the_packs(shared_data: Path, pack_name: str, gap: int, slerp: float, hold: float) -> None:
     """Millimetres that were measured on the packs by other code: gap after gap, one key on each side."""
-    from kinema.protocols.inbetweening.open_inbetween import recordings
-
     found: dict[str, list[torch.Tensor]] = {"linear": [], "hold": []}
     known = torch.zeros(gap + 2, dtype=torch.bool)
     known[[0, -1]] = True

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kinema.core.errors import MissingDataError
-from kinema.protocols.stochastic.benchmarks import AMASS_STOCHASTIC, amass_takes
+from kinema.protocols.stochastic.protocol import AMASS_STOCHASTIC, amass_takes
 from little_amass import write_model, write_take
 
 

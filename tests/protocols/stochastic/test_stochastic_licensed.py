@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from kinema.core.errors import FormatError, MissingDataError, UsageError
-from kinema.metrics.distribution import Moments, frechet_distance
-from kinema.metrics.features import ClassifierFeatures
+from kinema.metrics.distribution import ClassifierFeatures, Moments, frechet_distance
 from kinema.motion.skeletons.h36m import H36M32_TO_17
 from kinema.pipeline.evaluate import evaluate
 from kinema.protocols.registry import PROTOCOLS

@@ -14,16 +14,20 @@ import torch
 from kinema.apps.cli import main
 from kinema.core.errors import FormatError, KinemaError, UsageError
 from kinema.data.source import Split
-from kinema.metrics.features import DctFeatures
+from kinema.metrics.distribution import DctFeatures
 from kinema.motion.motion import Points
 from kinema.motion.skeletons import skeleton
 from kinema.pipeline.evaluate import evaluate
 from kinema.pipeline.pipeline import open as open_pipeline
 from kinema.protocols.interface import PartialMethod
 from kinema.protocols.stochastic import scores as stochastic_scores
-from kinema.protocols.stochastic.benchmarks import AMASS_STOCHASTIC, H36M_STOCHASTIC, HUMANEVA_STOCHASTIC
 from kinema.protocols.stochastic.nearest_neighbour import NearestFutures
-from kinema.protocols.stochastic.protocol import StochasticProtocol
+from kinema.protocols.stochastic.protocol import (
+    AMASS_STOCHASTIC,
+    H36M_STOCHASTIC,
+    HUMANEVA_STOCHASTIC,
+    StochasticProtocol,
+)
 from kinema.protocols.stochastic.scores import METRICS, means, means_by_group, score
 from kinema.protocols.stochastic.windows import FutureWindows
 

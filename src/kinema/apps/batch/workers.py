@@ -180,7 +180,7 @@ class OnRay:
 
     def run(self, work: Work, pieces: Iterable[Piece]) -> Iterator[Outcome]:
         """See `Engine`. Raises UsageError if Ray is not installed or there is no cluster."""
-        ray = require("ray", "which distributes work over machines", "ray")
+        ray = require("ray", "ray", "which distributes work over machines")
         ours = not ray.is_initialized()
         if ours:
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

@@ -45,7 +45,7 @@ app = App(
 )
 
 for _name, _target, _help in (
-    ("demo", "demo:demo", "Run the shipped models, on a recording too; write a page, a GIF, a BVH and a GLB."),
+    ("demo", "first_steps:demo", "Run the shipped models, on a recording too; write a page, a GIF, a BVH and a GLB."),
     ("forecast", "forecast:forecast", "Forecast what comes next."),
     ("upsample", "complete:upsample", "Add frames between those of a clip: slow motion, a higher frame rate."),
     ("inbetween", "complete:inbetween", "Fill the gap between two clips, or between the key frames of one."),
@@ -57,9 +57,9 @@ for _name, _target, _help in (
     ("convert", "files:convert", "Convert between BVH, NPZ, CSV, GLB, FBX and exponential-map text."),
     ("retarget", "files:retarget_file", "Retarget a motion to another body."),
     ("view", "view:view", "View a motion: as a page that opens from disk, or in a live viewer."),
-    ("studio", "view:studio", "Open a live page: load a motion, run a model, compare, save."),
-    ("serve", "serve.command:serve", "Serve the verbs over HTTP, for Blender and other tools."),
-    ("mcp", "mcp.command:mcp", "Offer the verbs as tools to an agent, on the files of a folder."),
+    ("studio", "servers:studio", "Open a live page: load a motion, run a model, compare, save."),
+    ("serve", "servers:serve", "Serve the verbs over HTTP, for Blender and other tools."),
+    ("mcp", "servers:mcp", "Offer the verbs as tools to an agent, on the files of a folder."),
     ("render", "view:render", "Draw a motion as PNG, GIF or MP4."),
     ("train", "train:train", "Train a recipe."),
     ("eval", "eval:evaluate", "Score a model by a protocol, next to the published results."),
@@ -67,10 +67,9 @@ for _name, _target, _help in (
     ("recipes", "models:recipes", "List the recipes."),
     ("models", "models:app", "List the models; push, pull and import them."),
     ("export", "models:export", "Export a model as ONNX, for programs without torch."),
-    ("doctor", "doctor:doctor", "Check the installation."),
+    ("doctor", "first_steps:doctor", "Check the installation."),
 ):
-    _room = "" if _target.startswith(("serve.", "mcp.")) else "cli."
-    app.command(f"kinema.apps.{_room}{_target}", name=_name, help=_help)
+    app.command(f"kinema.apps.cli.{_target}", name=_name, help=_help)
 
 
 def main(arguments: list[str] | None = None) -> None:

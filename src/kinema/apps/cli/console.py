@@ -5,6 +5,7 @@ The line is shown before anything slow is imported and erased before anything el
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,6 +32,11 @@ def note(text: str) -> None:
 def say_address(address: str) -> None:
     """Print where a server is, on standard error."""
     print(f"{address}  (Ctrl-C ends it)", file=sys.stderr, flush=True)
+
+
+def has_display() -> bool:
+    """Whether this machine has a display for a web browser."""
+    return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 @contextmanager

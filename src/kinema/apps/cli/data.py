@@ -146,8 +146,7 @@ def amass_joints(
 
 
 def _check_amass(root: Path | None, *, json_: bool) -> None:
-    from kinema.data.sources.amass import Amass
-    from kinema.data.sources.amass_files import read_take
+    from kinema.data.sources.amass import Amass, read_take
 
     damaged, whole = list[tuple[str, str]](), 0
     source = Amass(None if root is None else str(root), skip_bad=True)

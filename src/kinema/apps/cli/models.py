@@ -23,6 +23,8 @@ app = App(name="models", help="List the models; push, pull and import them.")
 def models(name: str | None = None, which: str | None = None, *, json_: Json = False) -> None:
     """List the shipped models and the baselines; with a NAME (or show NAME), print that model's card and actions.
 
+    Licences and numbers of parameters are in the cards and in the JSON.
+
     Parameters
     ----------
     name
@@ -32,6 +34,7 @@ def models(name: str | None = None, which: str | None = None, *, json_: Json = F
     """
     from kinema.models.baselines import BASELINES
     from kinema.pipeline.open import load_adapter, model_card, shipped_models
+    from kinema.pipeline.pipeline import open as open_pipeline
 
     name = which if name == "show" else name
     if name is not None:
@@ -41,13 +44,16 @@ def models(name: str | None = None, which: str | None = None, *, json_: Json = F
         return
     rows = [_row(shipped) for shipped in shipped_models()]
     baseline = {"answers": "any skeleton, any rate", "parameters": 0, "licence": "", "default of": ""}
-    rows += [{"model": name, **baseline} for name in BASELINES]
+    rows += [{"model": name, "verbs": ", ".join(open_pipeline(name).verbs), **baseline} for name in BASELINES]
     if json_:
         print(json.dumps(rows, indent=1))
         return
-    table = Table(*rows[0], box=None)
+    table = Table(box=None)
+    columns = ("model", "verbs", "answers", "default of")
+    for column in columns:
+        table.add_column(column, no_wrap=column == "model")
     for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
+        table.add_row(*(str(row[column]) for column in columns))
     Console().print(table)
 
 
@@ -129,7 +135,7 @@ def import_(
         A skeleton of the catalogue instead of the recipe's own.
     """
     from kinema.apps.cli.train import read_recipe
-    from kinema.pipeline.checkpoints.released import import_released
+    from kinema.pipeline.checkpoints.given import import_released
 
     chosen = read_recipe(recipe, data, tiny=False)
     made = import_released(chosen, files, out, stage=stage, mean=mean, std=std, skeleton=skeleton)
@@ -157,7 +163,9 @@ def recipes(name: str | None = None, *, json_: Json = False) -> None:
     if json_:
         print(json.dumps(rows, indent=1))
         return
-    table = Table("recipe", "what", box=None)
+    table = Table(box=None)
+    table.add_column("recipe", no_wrap=True)
+    table.add_column("what")
     for key, what in rows.items():
         table.add_row(key, what)
     Console().print(table)
@@ -192,18 +200,21 @@ def export(model: str, out: Path, *, part: str | None = None, check: bool = True
 
 def _row(name: str) -> dict[str, str | int]:
     from kinema.pipeline.defaults import DEFAULTS
-    from kinema.pipeline.open import load_adapter
+    from kinema.pipeline.pipeline import open as open_pipeline
 
-    adapter = load_adapter(name)
+    pipeline = open_pipeline(name)
+    adapter = pipeline.adapter
+    assert adapter is not None
     representation = adapter.representation
     answers = "" if representation is None else f"{representation.space} of {representation.skeleton.name}"
     answers += "" if representation is None else f" at {representation.fps:g} fps"
     parameters = sum(weight.numel() for weight in adapter.model.parameters())
-    verbs = ", ".join(verb for verb, chosen in DEFAULTS.items() if chosen.model == name)
+    chosen_for = ", ".join(verb for verb, chosen in DEFAULTS.items() if chosen.model == name)
     return {
         "model": name,
+        "verbs": ", ".join(pipeline.verbs),
         "answers": answers,
         "parameters": parameters,
         "licence": adapter.card.licence,
-        "default of": verbs,
+        "default of": chosen_for,
     }

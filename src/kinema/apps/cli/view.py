@@ -1,10 +1,7 @@
-"""`kinema view`, `kinema render` and `kinema studio`: view a motion, draw it, or work on it on a live page."""
+"""`kinema view` and `kinema render`: view a motion, or draw it."""
 
 from __future__ import annotations
 
-import os
-import sys
-import warnings
 import webbrowser
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from kinema.apps.cli.console import note, say_address
+from kinema.apps.cli.console import has_display, say_address
 from kinema.apps.cli.options import Inline
 from kinema.core.errors import UsageError
 from kinema.pipeline.requests import SourceOptions
@@ -163,63 +160,6 @@ def render(
     print(target)
 
 
-def studio(
-    file: Path | None = None,
-    /,
-    *,
-    model: Annotated[list[str] | None, Parameter(name=["--model", "-m"], negative="")] = None,
-    host: str = "127.0.0.1",
-    port: int = 8080,
-    max_mb: float = 64.0,
-    fps: float | None = None,
-    open_: Annotated[bool, Parameter(name="--open")] = True,
-) -> None:
-    """Open a live page: load a motion, run a model, compare, save.
-
-    Parameters
-    ----------
-    file
-        The motion to start with; the page opens others.
-    model
-        A run folder to offer besides the shipped models. Can be repeated.
-    host
-        The address to listen at; the default is this machine only. With another one, whoever has the printed address,
-        which holds a random token, can use the page from elsewhere, and it is not encrypted.
-    port
-        The port; if it is taken, the next free one.
-    max_mb
-        The largest file that the page opens, in megabytes.
-    fps
-        Frames per second of FILE, if it has none.
-    open_
-        Open the page in the web browser.
-    """
-    from kinema.apps.local_access import is_local
-    from kinema.apps.studio.desk import MEGABYTE, Desk
-    from kinema.apps.studio.server import serve
-
-    if not 0 < max_mb <= 4096:
-        raise UsageError(expected="a limit above 0, up to 4096 megabytes", got=f"{max_mb:g}", cure="Type --max-mb 64.")
-    desk = Desk(tuple(model or ()), round(max_mb * MEGABYTE))
-    for name in desk.models:
-        desk.open(str(name))  # a folder without a model fails here, not on the page
-    first = None if file is None else desk.open_file(file, fps=fps)
-    if not is_local(host):
-        note(
-            f"listening at {host}: whoever reaches this machine and has the address below can open files on the page, "
-            "run models and fetch results; it is not encrypted"
-        )
-
-    def ready(address: str) -> None:
-        say_address(address)
-        if open_ and has_display():
-            webbrowser.open(address)
-
-    # A page can be closed between two pictures.
-    warnings.filterwarnings("ignore", message="Queued a .* on a closed connection")
-    serve(desk, first=first, host=host, port=port, ready=ready)
-
-
 def _panel(clip: Clip) -> Panel:
     from kinema.viz.layers import Panel, layers_of_clip
 
@@ -254,8 +194,3 @@ def _answer_panel(file: Path, clip: str | None, view: str) -> Panel:
         Layer("straight lines", found.lines, "baseline"),
     )
     return Panel("", side_by_side(layers, view), caption=f"{found.name}: {found.model}, ground truth, straight lines")
-
-
-def has_display() -> bool:
-    """Whether this machine has a display for a web browser."""
-    return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

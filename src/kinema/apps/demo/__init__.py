@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kinema.apps.demo.ahead import BASELINE, ONE_BEST, many_futures, one_best
-from kinema.apps.demo.between import in_between, repaired
-from kinema.apps.demo.met import constrained
+from kinema.apps.demo.between import constrained, in_between, repaired
 from kinema.apps.demo.part import Cast, DemoPart, DemoScores
 from kinema.apps.demo.words import generated
 from kinema.core.atomic import atomic_path, write_text

@@ -15,8 +15,7 @@ from mcp.server.mcpserver import Image
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import Field
 
-from kinema.apps.mcp.folder import SharedFolder
-from kinema.apps.mcp.tools import Facts, Tools
+from kinema.apps.mcp.tools import Facts, SharedFolder, Tools
 from kinema.core.constants import VERSION
 from kinema.core.errors import KinemaError
 

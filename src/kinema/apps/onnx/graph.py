@@ -86,7 +86,7 @@ def export(model: str | Path, out: Path | str, part: str | None = None, *, check
             cure="Choose a shipped model (`kinema models` lists them), or a run folder.",
         )
     for package in ("onnx", "onnxscript") + (("onnxruntime",) if check else ()):
-        require(package, "which exporting needs", "export")
+        require(package, "export", "which exporting needs")
     loaded = load_model(folder)
     parts = parts_of(loaded)
     if part is not None and part not in parts:
@@ -194,7 +194,7 @@ def check_graph(part: PortedNetwork, file: Path) -> float:
 
 def open_session(file: Path, threads: int = 1) -> Any:
     """The graph, ready to run in onnxruntime on the CPU."""
-    runtime = require("onnxruntime", "which runs ONNX files", "export")
+    runtime = require("onnxruntime", "export", "which runs ONNX files")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3

@@ -32,7 +32,7 @@ def open(file: Path | str, *, threads: int = 1) -> Graph:  # noqa: A001  kn.onnx
             got=f"no file at {file}",
             cure="Write one: kinema export render-in-between render-in-between.onnx.",
         )
-    runtime: Any = require("onnxruntime", "which runs ONNX files", "onnx")
+    runtime: Any = require("onnxruntime", "onnx", "which runs ONNX files")
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = threads, 3
     try:

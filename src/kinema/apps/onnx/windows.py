@@ -18,9 +18,8 @@ from kinema.models.render_in_between.model import RenderInBetween
 from kinema.models.render_in_between.question import KEYS, LONGEST, RATE, REACH, RUNS, GapQuestion, Poses, kind_of
 from kinema.models.simlpe.model import SiMLPe
 from kinema.models.smrnet.diffusion import alpha_bars, data_of, levels
-from kinema.models.smrnet.inpainting import KnownWindows
 from kinema.models.smrnet.model import SMRNet
-from kinema.models.smrnet.windows import Window
+from kinema.models.smrnet.windows import KnownWindows, Window
 from kinema.representations.base import Representation
 
 

@@ -180,7 +180,7 @@ def _made(question: MotionQuestion, notes: Notes) -> Motion:
     pipeline = opened(name)
     if "generate" not in pipeline.verbs:  # the method of a dial that a prompt made a generation
         pipeline = opened(DEFAULTS["generate"].model)
-    pipeline = _tempered(pipeline, question.temperature)
+    pipeline = pipeline.at_temperature(question.temperature)
     pieces = [_with_action(piece, question, pipeline.actions, notes) for piece in question.pieces]
     made = [_clips(pipeline, piece, question, notes) for piece in pieces]
     curves = opened(AUTO)
@@ -224,13 +224,6 @@ def _with_action(piece: Span, question: MotionQuestion, actions: tuple[str, ...]
     action = before[-1] if before else along
     notes.add("action", f"no action is named for {piece.frames} frames: {action}", action=action)
     return replace(piece, action=action)
-
-
-def _tempered(pipeline: Pipeline, temperature: float) -> Pipeline:
-    adapter = pipeline.adapter
-    if adapter is None or temperature == 1 or not adapter.model.has_temperature:
-        return pipeline
-    return replace(pipeline, adapter=replace(adapter, model=adapter.model.at_temperature(temperature)))
 
 
 def _stood(question: MotionQuestion, motion: Motion) -> Motion:

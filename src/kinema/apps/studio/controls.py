@@ -9,8 +9,7 @@ from typing import Any, cast
 
 import viser
 
-from kinema.apps.studio.answers import Question, tempers
-from kinema.apps.studio.desk import Desk, Upload
+from kinema.apps.studio.desk import Desk, Question, Upload
 from kinema.apps.studio.guard import check_value
 from kinema.core.constants import Verb
 from kinema.pipeline.requests import (
@@ -118,7 +117,7 @@ class Asking:
     def _model_changed(self) -> None:
         model = self.desk.open(self.model.value)
         used = set(_USED[self.wanted])
-        if not tempers(model):
+        if not model.has_temperature:
             used.discard("temperature")
         if model.deterministic:
             used -= {"samples", "seed"}

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import viser
 
-from kinema.apps.studio.desk import Upload
-from kinema.apps.studio.marks import MOST, AnswerFrames, Entry, History, Marks, checked_point
+from kinema.apps.studio.desk import AnswerFrames, Upload
+from kinema.apps.studio.marks import MOST, Entry, History, Marks, checked_point
 from kinema.apps.studio.stage import ClientScene
 from kinema.core.errors import KinemaError, UsageError
 from kinema.motion.motion import Points

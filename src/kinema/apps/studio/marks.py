@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from kinema.apps.studio.desk import Upload, plain_name
+from kinema.apps.studio.desk import AnswerFrames, Upload, plain_name
 from kinema.core.errors import UsageError
 from kinema.core.text import parse_json
 from kinema.io.constraints import constraints_of
@@ -20,30 +20,6 @@ Entry = dict[str, Any]
 MOST = 200  # constraints, and points of a path, that a page draws
 FARTHEST = 1000.0  # metres from the origin
 LONGEST = 10_000_000  # frames
-
-
-class AnswerFrames(NamedTuple):
-    """When the frames of an answer are shown: frame 0 at `start` seconds of the page's clock, `fps` a second."""
-
-    start: float
-    fps: float
-    frames: int
-
-    def frame(self, time: float) -> int:
-        """The frame of the answer at a time. Raises UsageError for a time outside the answer."""
-        frame = round((time - self.start) * self.fps)
-        if not 0 <= frame <= self.frames:
-            end = self.start + (self.frames - 1) / self.fps
-            raise UsageError(
-                expected=f"a time in the answer, {self.start:.2f} to {end:.2f} s",
-                got=f"{time:.2f} s",
-                cure="Move Time into the answer.",
-            )
-        return min(frame, self.frames - 1)
-
-    def time(self, frame: int) -> float:
-        """When a frame of the answer is shown, seconds."""
-        return self.start + frame / self.fps
 
 
 class Handle(NamedTuple):

@@ -9,12 +9,11 @@ from typing import Any, TypeVar, cast
 
 import viser
 
-from kinema.apps.studio.answers import Question, Reply, compared, grid_of
 from kinema.apps.studio.controls import Asking, Playing, Taking, Viewing, words
-from kinema.apps.studio.desk import Desk, Upload
+from kinema.apps.studio.desk import AnswerFrames, Desk, Question, Reply, Upload, compared, grid_of
 from kinema.apps.studio.guard import check_updates, page_words
 from kinema.apps.studio.marking import Marking, Spot
-from kinema.apps.studio.marks import AnswerFrames, Marks, are_constraints, read_marks
+from kinema.apps.studio.marks import Marks, are_constraints, read_marks
 from kinema.apps.studio.stage import Arrangement, ClientScene
 from kinema.core.errors import KinemaError, UsageError
 from kinema.pipeline.requests import InbetweenRequest

@@ -16,18 +16,8 @@ from typing import Any, Literal, cast
 
 from kinema.core.errors import FormatError, UsageError
 from kinema.core.text import read_json
-from kinema.data.source import (
-    LABELS,
-    SPLITS,
-    Source,
-    Split,
-    check_split,
-    data_folder,
-    derived,
-    missing_data,
-)
-from kinema.data.sources.amass import Amass, BodyModel
-from kinema.data.sources.amass_files import Header, key, plain
+from kinema.data.source import LABELS, SPLITS, Source, Split, check_split, data_file, derived, missing_data
+from kinema.data.sources.amass import Amass, BodyModel, Header, key, plain
 from kinema.motion.motion import Motion
 from kinema.motion.skeleton import Skeleton
 
@@ -138,11 +128,8 @@ class Babel(Source):
     @cached_property
     def folder(self) -> Path:
         """The folder that holds the json files."""
-        root = data_folder(self.root, what=WHAT, origin=ORIGIN)
-        for folder in (root, root / "babel", root / "babel_v1.0_release"):
-            if (folder / "train.json").is_file():
-                return folder
-        raise missing_data(WHAT, f"no train.json in {root}", ORIGIN)
+        places = ("train.json", "babel/train.json", "babel_v1.0_release/train.json")
+        return data_file(self.root, *places, what=WHAT, origin=ORIGIN).parent
 
     def _make_plan(self, split: Split) -> SplitPlan:
         path = self.folder / f"{split}.json"
@@ -165,11 +152,11 @@ class Babel(Source):
     def _stretches(
         self, sequence: Sequence, total: int, split: Split, skipped: list[tuple[str, str]]
     ) -> Iterator[tuple[int, int, tuple[str, ...]]]:
-        if split == "test" or not sequence.labels:
-            if split == "test":
-                yield 0, total, self._kept(sequence.labels)
-            else:
-                skipped.append((sequence.name, "no labels"))
+        if split == "test":
+            yield 0, total, self._kept(sequence.labels)
+            return
+        if not sequence.labels:
+            skipped.append((sequence.name, "no labels"))
             return
         skipped += [(sequence.name, "a label without categories") for one in sequence.labels if not one.categories]
         if not self.trimmed or not sequence.by_frame:

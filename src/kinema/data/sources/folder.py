@@ -16,7 +16,7 @@ from kinema.core.errors import FormatError, KinemaError, KinemaWarning, Skeleton
 from kinema.core.text import read_table
 from kinema.data.source import LABELS, Source, Split, check_split, data_folder, derived, missing_data
 from kinema.io import formats as files
-from kinema.motion.motion import Motion, Points
+from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.retargeting import as_motion
 from kinema.motion.skeleton import Skeleton
 
@@ -117,7 +117,8 @@ class Folder(Source):
             error = SkeletonError(
                 expected=f"one skeleton in all files (that of {self._relative(self._paths[0])})",
                 got=f"{relative} with {difference}",
-                cure="Keep one folder per skeleton, or convert the file (kinema convert IN OUT --to SKELETON).",
+                cure=f"Put it on that skeleton (kinema retarget {path} {self._paths[0]} -o OUT), or keep one folder "
+                "per skeleton.",
             )
             self._report(error)
             return None
@@ -129,7 +130,7 @@ class Folder(Source):
         if path in self._kept:
             return self._kept[path]
         try:
-            clip = files.load_clip(path)
+            clip = self._told(path)
             motion = _one_motion(clip if isinstance(clip, Motion) else self._fitted(clip, path), self._relative(path))
         except KinemaError as error:
             self._report(error)
@@ -138,6 +139,24 @@ class Folder(Source):
         if slow and sum(other.frames for other in self._kept.values()) + motion.frames <= _KEPT:
             self._kept[path] = motion
         return motion
+
+    def _told(self, path: Path) -> Clip:
+        """The clip in a file. What its reader says is passed on unless it has been said of another file."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", KinemaWarning)
+            clip = files.load_clip(path)
+        for warning in caught:
+            text = str(warning.message)
+            if not issubclass(warning.category, KinemaWarning) or (what := text.removeprefix(path.name)) == text:
+                warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+            elif what not in self._said:
+                self._said.add(what)
+                warnings.warn(f"{text} (said of the first such file alone)", KinemaWarning, stacklevel=2)
+        return clip
+
+    @cached_property
+    def _said(self) -> set[str]:
+        return set()  # what readers said, without the name of the file
 
     def _fitted(self, points: Points, path: Path) -> Motion:
         """The rotations of points: on the first file's skeleton, with bones as long as those of this file."""

@@ -20,7 +20,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from kinema.core.errors import FormatError, MissingDataError
-from kinema.data.source import Source, Split, check_split, data_folder, derived, missing_data
+from kinema.data.source import Source, Split, check_split, data_file, derived, missing_data
 from kinema.data.sources.arrays import h5_array, open_h5
 from kinema.motion import skeletons as catalog
 from kinema.motion.motion import Points
@@ -89,8 +89,8 @@ class H36MCamera(Source):
     def clips(self, split: Split) -> Iterator[Points]:
         """The takes of a split's subjects: by subject, then action, then take."""
         check_split(split)
-        chosen = {"train": [s for s in TRAIN if s != self.validation], "test": list(TEST), "val": []}
-        chosen["val"] = [self.validation] if self.validation in TRAIN else []
+        held_out = (self.validation,) if self.validation in TRAIN else ()
+        chosen = {"train": [one for one in TRAIN if one not in held_out], "val": held_out, "test": TEST}
         for subject in chosen[split]:
             for action in ACTIONS:
                 for path in self._takes(subject, action):
@@ -106,11 +106,7 @@ class H36MCamera(Source):
     @cached_property
     def folder(self) -> Path:
         """The folder that holds cameras.h5. Raises MissingDataError where there is none."""
-        root = data_folder(self.root, what=_WHAT, origin=_ORIGIN)
-        for folder in (root, root / "h36m"):
-            if (folder / "cameras.h5").is_file():
-                return folder
-        raise missing_data(_WHAT, f"no cameras.h5 in {root}", _ORIGIN)
+        return data_file(self.root, "cameras.h5", "h36m/cameras.h5", what=_WHAT, origin=_ORIGIN).parent
 
     @cached_property
     def _mean_depth(self) -> float:

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from kinema.core.errors import FormatError, MissingDataError, UsageError, unknown_name
-from kinema.data.source import Inventory, Source, Split, check_split, data_folder, derived, missing_data
+from kinema.data.source import Inventory, Source, Split, check_split, data_file, derived, missing_data
 from kinema.io.expmap import load
 from kinema.motion import skeletons as catalog
 from kinema.motion.motion import Motion
@@ -122,8 +122,5 @@ class H36MExpmap(Source):
     @cached_property
     def folder(self) -> Path:
         """The folder that holds S1, S5 ... Raises MissingDataError where there is none."""
-        root = data_folder(self.root, what=WHAT, origin=ORIGIN)
-        for folder in (root, root / "h36m", root / "dataset"):
-            if any((folder / f"S{subject}").is_dir() for subject in SUBJECTS):
-                return folder
-        raise missing_data(WHAT, f"no folder S1, S5 ... in {root}", ORIGIN)
+        places = [f"{folder}S{subject}" for folder in ("", "h36m/", "dataset/") for subject in SUBJECTS]
+        return data_file(self.root, *places, what=WHAT, origin=ORIGIN).parent

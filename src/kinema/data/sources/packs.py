@@ -22,7 +22,7 @@ import numpy.typing as npt
 import torch
 
 from kinema.core.errors import FormatError, UsageError, unknown_name
-from kinema.data.source import LABELS, SPLITS, Source, Split, check_split, data_folder, derived, missing_data
+from kinema.data.source import LABELS, SPLITS, Source, Split, check_split, data_file, derived
 from kinema.data.sources.arrays import Kind, read_archive
 from kinema.geometry.rotations import rotvec_to_rotmat
 from kinema.motion.motion import Motion
@@ -109,7 +109,7 @@ class RotationPack(Source):
         """The pack's labels, in its own order."""
         return self.contents
 
-    @derived
+    @cached_property
     def contents(self) -> tuple[str, ...]:
         """What is done, as the pack labels it."""
         return tuple(str(label) for label in self._arrays["labels"])
@@ -176,12 +176,7 @@ class RotationPack(Source):
     def path(self) -> Path:
         """Where the pack's file lies. Raises MissingDataError where it does not."""
         what = f"the rotation pack {self.pack}.npz (its layout: the docstring of kinema.data.sources.packs)"
-        origin = PACKS[self.pack].origin
-        folder = data_folder(self.root, what=what, origin=origin)
-        path = folder / f"{self.pack}.npz"
-        if not path.is_file():
-            raise missing_data(what, f"no such file in {folder}", origin)
-        return path
+        return data_file(self.root, f"{self.pack}.npz", what=what, origin=PACKS[self.pack].origin)
 
     @cached_property
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:

@@ -21,8 +21,8 @@ from torch import Tensor
 
 from kinema.core.errors import FormatError, UsageError
 from kinema.core.safe_pickle import read_pickle, read_torch
-from kinema.data.source import LABELS, Source, Split, check_split, data_folder, derived, missing_data
-from kinema.data.sources.amass_files import WIDTHS
+from kinema.data.source import LABELS, SPLITS, Source, Split, check_split, data_folder, derived, missing_data
+from kinema.data.sources.amass import WIDTHS
 from kinema.data.sources.babel import CLASS_FILE, LICENCE, class_list
 from kinema.geometry.rotations import rotvec_to_rotmat
 from kinema.io.smpl import BODIES
@@ -113,8 +113,7 @@ class PoseFolder(Source):
     @cached_property
     def _pairs(self) -> tuple[tuple[Split, Path], ...]:
         pairs: list[tuple[Split, Path]] = []
-        splits: tuple[Split, ...] = ("train", "val", "test")
-        for split in splits:
+        for split in SPLITS:
             found = sorted(path for name in (POSES, ARRAY) for path in self._folder.glob(f"{split}*/**/{name}"))
             found += [self._folder / name for name in (POSES, ARRAY) if split == "train"]
             found = [path for path in found if path.is_file()]
@@ -122,8 +121,7 @@ class PoseFolder(Source):
                 got = " and ".join(str(path.relative_to(self._folder)) for path in found[:2])
                 expected = f"one {POSES} or {ARRAY} of {split} below {self._folder}"
                 raise UsageError(expected=expected, got=got, cure="Give one of their folders as root.")
-            for path in found:
-                pairs.append((split, path))
+            pairs.extend((split, path) for path in found)
         if not pairs:
             raise missing_data(_WHAT, f"no {POSES} or {ARRAY} below {self._folder}", _ORIGIN)
         return tuple(pairs)

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from kinema.core.errors import FormatError, UsageError, unknown_name
 from kinema.core.safe_pickle import read_object_npz
-from kinema.data.source import Inventory, Source, Split, check_split, data_folder, derived, missing_data
+from kinema.data.source import Inventory, Source, Split, check_split, data_file, derived
 from kinema.motion import skeletons as catalog
 from kinema.motion.motion import Points
 from kinema.motion.skeleton import Skeleton
@@ -43,11 +43,7 @@ class PositionArchive:
 
     def path(self, root: str | None) -> Path:
         """The file in `root` or in a folder `data` of it. Raises MissingDataError where it is not there."""
-        folder = data_folder(root, what=self.what, origin=self.origin)
-        for path in (folder / self.file, folder / "data" / self.file):
-            if path.is_file():
-                return path
-        raise missing_data(self.what, f"no {self.file} in {folder}", self.origin)
+        return data_file(root, self.file, f"data/{self.file}", what=self.what, origin=self.origin)
 
     def read(self, path: Path) -> Takes:
         """Subjects and takes in the order of their names, which differs between copies of the file.

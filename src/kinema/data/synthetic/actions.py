@@ -287,30 +287,23 @@ def _kick_keys(start: float, length: float, high: float) -> list[Key]:
     ]
 
 
-def hermite(t: Array, first: tuple[float, ...], last: tuple[float, ...]) -> Array:
-    """The quintic between two states (time, value, velocity, acceleration); held outside."""
-    span = last[0] - first[0]
-    u = np.clip((t - first[0]) / span, 0.0, 1.0)
-    p0, v0, a0 = first[1], first[2] * span, first[3] * span**2
-    p1, v1, a1 = last[1], last[2] * span, last[3] * span**2
-    c3 = 10 * (p1 - p0) - 6 * v0 - 4 * v1 - 1.5 * a0 + 0.5 * a1
-    c4 = -15 * (p1 - p0) + 8 * v0 + 7 * v1 + 1.5 * a0 - a1
-    c5 = 6 * (p1 - p0) - 3 * (v0 + v1) - 0.5 * (a0 - a1)
-    return p0 + u * (v0 + u * (a0 / 2 + u * (c3 + u * (c4 + u * c5))))
+def quintic(t: Array, *states: tuple[float, float, float, float]) -> Array:
+    """The curve of the fifth degree from each state (time, value, velocity, acceleration) to the next; held outside."""
+    from scipy.interpolate import BPoly
+
+    times = [state[0] for state in states]
+    curve = BPoly.from_derivatives(times, [state[1:] for state in states])
+    return np.asarray(curve(np.clip(t, times[0], times[-1])))
 
 
 def _leap(t: Array, off: float, fly: float, crouch: float, push: float, absorb: float, tip: float) -> Array:
     """The pelvis over one jump (metres above rest): down, push, free fall from `off` for `fly` seconds, absorb, up."""
     rest, speed = REST["up"], GRAVITY * fly / 2
-    low = off - push
-    out = hermite(t, (low - 0.42, rest, 0, 0), (low, -crouch, 0, 6.0))
-    out = np.where(t > low, hermite(t, (low, -crouch, 0, 6.0), (off, tip, speed, -GRAVITY)), out)
-    since = t - off
-    out = np.where(since > 0, tip + speed * since - 0.5 * GRAVITY * since**2, out)
-    land, deep = off + fly, off + fly + absorb
-    down = -0.62 * crouch
-    out = np.where(t > land, hermite(t, (land, tip, -speed, -GRAVITY), (deep, down, 0, 3.0)), out)
-    return np.where(t > deep, hermite(t, (deep, down, 0, 3.0), (deep + 0.5, rest, 0, 0)), out)
+    low, land, deep = off - push, off + fly, off + fly + absorb
+    return quintic(
+        t, (low - 0.42, rest, 0, 0), (low, -crouch, 0, 6.0), (off, tip, speed, -GRAVITY), (land, tip, -speed, -GRAVITY),
+        (deep, -0.62 * crouch, 0, 3.0), (deep + 0.5, rest, 0, 0),
+    )  # fmt: skip
 
 
 def jump(window: ActionSpan) -> Moves:
@@ -339,7 +332,7 @@ def jump(window: ActionSpan) -> Moves:
         height = np.full_like(t, REST["up"])
         for off, fly, crouch in leaps:
             now = (t > off - 0.27 - 0.42) & (t < off + fly + 0.9)
-            height = np.where(now, _leap(t, off, fly, crouch, 0.27, 0.2, 0.075) / 1.0, height)
+            height = np.where(now, _leap(t, off, fly, crouch, 0.27, 0.2, 0.075), height)
         flying = height - REST["up"]
         return out.put(up=REST["up"] + np.where(flying > 0, flying / style.size, flying))
 
@@ -403,17 +396,13 @@ def hop(window: ActionSpan) -> Moves:
 
 def _hop_height(t: Array, offs: list[float], fly: float, stand: float) -> Array:
     tip, up, rest = 0.055, GRAVITY * fly / 2, REST["up"]
-    out = hermite(t, (offs[0] - 0.5, rest, 0, 0), (offs[0] - 0.2, -0.08, 0, 5.0))
-    out = np.where(t > offs[0] - 0.2, hermite(t, (offs[0] - 0.2, -0.08, 0, 5.0), (offs[0], tip, up, -GRAVITY)), out)
-    period = fly + stand
-    since = np.clip(t - offs[0], 0, None) % period
+    first, land = offs[0], offs[-1] + fly
+    since = np.clip(t - first, 0, None) % (fly + stand)
     free = tip + up * since - 0.5 * GRAVITY * since**2
     spring = tip - up * stand / math.pi * np.sin(math.pi * np.clip((since - fly) / stand, 0, 1))
-    out = np.where(t > offs[0], np.where(since < fly, free, spring), out)
-    land = offs[-1] + fly
-    deep = (land + 0.16, -0.1, 0.0, 3.0)
-    out = np.where(t > land, hermite(t, (land, tip, -up, -GRAVITY), deep), out)
-    return np.where(t > deep[0], hermite(t, deep, (deep[0] + 0.4, rest, 0, 0)), out)
+    rise = quintic(t, (first - 0.5, rest, 0, 0), (first - 0.2, -0.08, 0, 5.0), (first, tip, up, -GRAVITY))
+    settle = quintic(t, (land, tip, -up, -GRAVITY), (land + 0.16, -0.1, 0, 3.0), (land + 0.56, rest, 0, 0))
+    return np.where(t > land, settle, np.where(t > first, np.where(since < fly, free, spring), rise))
 
 
 MOVES: dict[str, Callable[[ActionSpan], Moves]] = {

@@ -25,6 +25,7 @@ from torch.nn import functional
 
 from kinema.core.errors import UsageError
 from kinema.core.query import Batch, Query
+from kinema.models.action_gan.earlier_stages import NoiseEncoder, decode, encode, last_walk, pose_decoder, walked
 from kinema.models.action_gan.latent_walk import (
     FlatReader,
     LatentWalk,
@@ -33,7 +34,6 @@ from kinema.models.action_gan.latent_walk import (
     Walk,
     action_by_frame,
 )
-from kinema.models.action_gan.walk_pretraining import NoiseEncoder, decode, encode, last_walk, pose_decoder, walked
 from kinema.models.base import FeatureShape, Model, Samples
 from kinema.nn.adversarial import fixed, passes_for_real, real_gradient, real_or_fake
 

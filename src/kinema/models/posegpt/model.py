@@ -38,6 +38,7 @@ class PoseGPT(Model):
 
     deterministic = False
     has_temperature = True
+    released_names = staticmethod(from_released)
 
     @dataclass(frozen=True)
     class Config:
@@ -127,10 +128,6 @@ class PoseGPT(Model):
         """All but the tokeniser's."""
         del phase
         return [value for name, value in self.named_parameters() if not name.startswith("tokeniser.")]
-
-    def from_released(self, state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-        """The tensors of the released prior, and of its tokeniser where that is given too."""
-        return from_released(state)
 
     def run(self, x: Float[Tensor, "R M D"], memories: list[Memory] | None = None) -> Float[Tensor, "R M D"]:
         """The blocks."""

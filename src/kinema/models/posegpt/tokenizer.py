@@ -11,7 +11,6 @@ Legend: B batch, T frame, N token, F feature, D width.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -101,6 +100,7 @@ class PoseTokens(Model):
     """The tokeniser, an autoencoder. `encode` gives codes, `decode` features."""
 
     graphs = ("encode", "decode")
+    released_names = staticmethod(from_released)
 
     @dataclass(frozen=True)
     class Config:
@@ -185,10 +185,6 @@ class PoseTokens(Model):
         self.straight = Straight(self.factor, shape.width, code, causal=causal) if config.straight else None
         learnt = config.law in ("laplacian", "gaussian") or config.points_law in ("laplacian", "gaussian")
         self.scales = nn.Parameter(torch.zeros(len(_TERMS)), requires_grad=learnt)
-
-    def from_released(self, state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-        """The tensors of the released tokeniser."""
-        return from_released(state)
 
     @property
     def books(self) -> int:

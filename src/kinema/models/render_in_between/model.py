@@ -20,8 +20,7 @@ from torch import Tensor, nn
 
 from kinema.core.query import Batch, Query
 from kinema.models.base import FeatureShape, Model, repeat_samples
-from kinema.models.render_in_between.observations import LEADING, OTHERS, REACHES, Lines, Observed
-from kinema.models.render_in_between.outliers import Judging
+from kinema.models.render_in_between.outliers import LEADING, OTHERS, REACHES, Judging, Lines, Observed
 from kinema.models.render_in_between.transformer import TimedStack
 from kinema.models.render_in_between.whitening import Colouring, Whitening
 

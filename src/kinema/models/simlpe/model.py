@@ -132,6 +132,7 @@ class SiMLPe(Model):
     """The network. A pass answers `predicted` frames from the last `observed`."""
 
     graphs = ("forecast",)
+    released_names = staticmethod(from_released)
 
     @dataclass(frozen=True)
     class Config:
@@ -196,10 +197,6 @@ class SiMLPe(Model):
         tokens = self.leave(self.blocks(self.enter(tokens)))
         with torch.autocast(x.device.type, enabled=False):
             return (over_time(self.to_frames, tokens.to(x)) + x[-1]).transpose(0, 1)
-
-    def from_released(self, state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-        """See the function of this name."""
-        return from_released(state)
 
     def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """Mean joint distance plus mean distance of frame-to-frame differences (paper, equations 6 to 8)."""

@@ -12,7 +12,6 @@ network tensors are n x S x W x D: see `kinema.models.smrnet.denoiser`.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -36,9 +35,18 @@ from kinema.models.smrnet.diffusion import (
     noised,
     target,
 )
-from kinema.models.smrnet.inpainting import Completion, WindowFiller, taken, whole_prefix, window_index
 from kinema.models.smrnet.released_weights import from_released
-from kinema.models.smrnet.windows import Coefficients, Padding, Terms, Window
+from kinema.models.smrnet.windows import (
+    Coefficients,
+    Completion,
+    Padding,
+    Terms,
+    Window,
+    WindowFiller,
+    taken,
+    whole_prefix,
+    window_index,
+)
 
 _MEMORY = 2**30  # bytes that activations may take, about
 
@@ -49,6 +57,7 @@ class SMRNet(Model):
     deterministic = False
     completes = True
     graphs = ("denoiser", "frames")
+    released_names = staticmethod(from_released)
 
     @dataclass(frozen=True)
     class Config:
@@ -143,10 +152,6 @@ class SMRNet(Model):
             reading_dropout=config.reading_dropout,
         )
         self._alpha_bar = alpha_bars(config.schedule, config.noise_steps)
-
-    def from_released(self, state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-        """See `kinema.models.smrnet.released_weights`."""
-        return from_released(state)
 
     def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """The loss (`Config.loss`) at one level per window, never level 0."""

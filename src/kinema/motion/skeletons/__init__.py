@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kinema.core.errors import unknown_name
+from kinema.core.errors import UsageError, unknown_name
 from kinema.motion.skeleton import Skeleton
 from kinema.motion.skeletons.body import canon17, kinema24
 from kinema.motion.skeletons.capture_sets import bandai21, humaneva15, lafan22
@@ -46,5 +46,9 @@ def skeleton(name: str) -> Skeleton:
     """The skeleton of that name. Raises UsageError, with the names there are, where there is none."""
     name = _SHORT.get(name, name)
     if name not in SKELETONS:
-        raise unknown_name("skeleton", name, SKELETONS)
+        error = unknown_name("skeleton", name, SKELETONS)
+        if "." in name:
+            cure = f"For the skeleton of a file type kinema retarget IN {name} -o OUT."
+            raise UsageError(expected=error.expected, got=error.got, cure=cure)
+        raise error
     return SKELETONS[name]()

@@ -154,7 +154,7 @@ def _repository(source: str) -> tuple[str, str | None]:
 
 
 def _hub() -> Any:
-    return require("huggingface_hub", "which connects to the hub", "hub")
+    return require("huggingface_hub", "hub", "which connects to the hub")
 
 
 def _copy(folder: Path, out: Path, loaded: Adapter) -> None:

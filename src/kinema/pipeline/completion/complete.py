@@ -1,7 +1,8 @@
-"""`complete`: fill a clip from its known frames, and report the method of each gap.
+"""`complete`: fill a clip from its known frames, and report how. `repair`: find damaged frames first.
 
-It serves three verbs: upsample (all frames are known, more are needed), inbetween (key poses are known), and repair
-(damaged frames are unknown).
+`complete` serves three verbs: upsample (all frames are known, more are needed), inbetween (key poses are known), and
+repair (damaged frames are unknown). A model with outlier scores (Render-In-Between) finds damage too: outliers are
+dropped with exact keys, and get a lower confidence with soft keys.
 """
 
 from __future__ import annotations
@@ -13,22 +14,30 @@ from dataclasses import dataclass, field, replace
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn import functional
 
 from kinema.core.constants import Keys
 from kinema.core.errors import UsageError, unknown_name
 from kinema.motion.constraints.solver import ConstraintResidual
-from kinema.motion.damage import finite_joints
+from kinema.motion.damage import find_damage, finite_joints
 from kinema.motion.edit import frame_step
-from kinema.motion.interpolation import CurveTable, Interpolator, even_times, soften
+from kinema.motion.interpolation import CURVES, CurveTable, Interpolator, even_times, soften
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.retargeting.bone_directions import is_human
 from kinema.pipeline.adapter import Adapter
-from kinema.pipeline.completion.evidence import UNKNOWN_CONFIDENCE, Evidence
-from kinema.pipeline.completion.gap_plan import BEYOND, Plan, plan_gaps
+from kinema.pipeline.completion.evidence import (
+    UNKNOWN_CONFIDENCE,
+    Evidence,
+    OutlierScorer,
+    for_evidence,
+    outlier_scores,
+)
+from kinema.pipeline.completion.gap_plan import BEYOND, Gap, Plan, choose, plan_gaps, released
 from kinema.pipeline.completion.infilling import infill
-from kinema.pipeline.completion.method_choice import Gap, choose, is_curve, released
 from kinema.pipeline.completion.report import CompletionReport, report_on
 from kinema.pipeline.open import METHODS, load_adapter, shipped_models
+
+_NAMED = 6  # joints that the note on outliers names
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,11 +212,11 @@ def _follow(
     beyond = int((plan.choice == BEYOND).any(1).sum())
     if beyond:
         notes.append(f"{beyond} frames are before the first or after the last known frame: they repeat the nearest one")
-    drawn = [name for name in plan.methods if is_curve(name)]
+    drawn = [name for name in plan.methods if name in CURVES]
     under = drawn[0] if drawn else under_model(evidence)
-    table = CurveTable([name if is_curve(name) else under for name in plan.methods], plan.choice)
+    table = CurveTable([name if name in CURVES else under for name in plan.methods], plan.choice)
     answer = curves.at(wanted, method=table, fps=rate)
-    models = [name for name in plan.methods if not is_curve(name)]
+    models = [name for name in plan.methods if name not in CURVES]
     for name in models:
         run = method if isinstance(method, Adapter) else load_adapter(name)
         cells = plan.choice == plan.methods.index(name) if evidence.exact else None
@@ -228,3 +237,59 @@ def _relabelled(answer: Clip, clip: Clip, rate: float) -> Clip:
     if isinstance(answer, Points) or answer.layout is None or rate == clip.fps:
         return answer
     return replace(answer, layout=replace(answer.layout, frame_time=f"{1 / rate:.9g}"))
+
+
+def repair(
+    clip: Clip,
+    *,
+    bad: Bool[Tensor, " frame"] | None = None,
+    strength: float = 1.0,
+    keys: Keys = "exact",
+    method: str | Adapter = "auto",
+    seed: int = 0,
+) -> tuple[Completed, dict[str, int]]:
+    """The repaired clip, and the number of frames of each kind of damage.
+
+    With `bad` frames nothing else is searched for. `strength` 2 finds steps half as unusual. Raises the errors of
+    `complete`.
+    """
+    if bad is not None:
+        return complete(clip, known=~bad, keys=keys, method=method, seed=seed, strength=strength), {}
+    damage = find_damage(clip, strength=strength)
+    found, gone = damage.counts(), damage.joints
+    method = method if isinstance(method, Adapter) or method in METHODS else load_adapter(method)
+    confidence, notes = None, list[str]()
+    observed = ~gone & finite_joints(clip)
+    evidence = Evidence(clip, observed, even_times(clip.frames, clip.fps), confidence_of(clip))
+    scorer = for_evidence(method, evidence) if isinstance(method, Adapter) else None
+    if scorer is not None and isinstance(scorer.model, OutlierScorer):
+        wrong = outlier_scores(scorer, evidence)
+        # Scores that are high in most frames of a joint carry no information: drop only what stands out.
+        outliers = (wrong > 0.5**strength) & (wrong > 2 * wrong.median(0).values) & observed
+        found["outlier"] = int(outliers.any(1).sum())
+        notes = outlier_notes(outliers, clip, scorer.name)
+        if keys == "soft":
+            confidence = confidence_of(clip) * (1 - wrong)
+        else:
+            gone = gone | (outliers & (observed & ~outliers).any(0))  # keep joints that have no other frames
+    done = complete(clip, known=~gone, keys=keys, confidence=confidence, method=method, seed=seed, strength=strength)
+    done = replace(done, report=replace(done.report, notes=(*done.report.notes, *notes)))
+    return done, {kind: count for kind, count in found.items() if count}
+
+
+def outlier_notes(outliers: Bool[Tensor, "frame joint"], clip: Clip, model: str) -> list[str]:
+    """One line with the outliers, joints with the most frames first; none without outliers."""
+    counts = outliers.sum(0)
+    order = [joint for joint in counts.argsort(descending=True, stable=True).tolist() if counts[joint]]
+    if not order:
+        return []
+    named = [f"{clip.skeleton.joints[joint]} ({_frames(outliers[:, joint])})" for joint in order[:_NAMED]]
+    rest = f" and {len(order) - _NAMED} more joints" if len(order) > _NAMED else ""
+    return [f"{model} finds outliers, by frames: {', '.join(named)}{rest}"]
+
+
+def _frames(which: Bool[Tensor, " frame"]) -> str:
+    """As 3, 12-20."""
+    edges = functional.pad(which.int(), (1, 1)).diff()
+    runs = zip((edges == 1).nonzero()[:, 0].tolist(), (edges == -1).nonzero()[:, 0].tolist(), strict=True)
+    return ", ".join(f"{first}" if last == first + 1 else f"{first}-{last - 1}" for first, last in runs)

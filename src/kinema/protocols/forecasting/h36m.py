@@ -14,7 +14,7 @@ skeleton, of which four never move and six coincide with others.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,23 +22,13 @@ from kinema.core.errors import KinemaError
 from kinema.data.source import missing_data
 from kinema.data.sources.h36m_rotations import ACTIONS, CLIPS, ORIGIN, TEST_SUBJECT, WHAT, H36MExpmap
 from kinema.motion.motion import Motion
-from kinema.protocols.base import NO_OPTIONS, Options
-from kinema.protocols.forecasting.protocol import ForecastingProtocol, ForecastWindows, cut, every_second_row, rows_at
-from kinema.protocols.interface import Data, Evaluated
-from kinema.protocols.leaks import Leak, find_leak
-from kinema.protocols.published import H36M_PUBLISHED, LABELS_MS
-from kinema.protocols.report import Report
-from kinema.protocols.tables import Horizons, Published, Row, horizon_report
+from kinema.protocols.forecasting.protocol import PREDICTED, SEED, ForecastingProtocol, every_second_row
+from kinema.protocols.interface import Data, root_of
+from kinema.protocols.published import H36M_PUBLISHED
 
-RATE = 25.0
-HORIZON_FRAMES = (2, 4, 8, 10, 14, 25)  # counted from 1: 80, 160, 320, 400, 560, 1000 ms
-PREDICTED = 25
-OBSERVED = {"8": 50, "256": 50, "all": 10}
+OBSERVED = {"8": 50, "256": 50, "all": 10}  # frames
 DRAWN = {"8": 4, "256": 128}  # windows of each clip
-SEED = 1234567890
 _FIRST, _RESERVED = 16, 150  # first and last frames without a start of a window
-
-Clips = tuple[Motion, Motion]
 
 
 def drawn_starts(lengths: tuple[int, int], count: int) -> tuple[list[int], list[int]]:
@@ -57,43 +47,14 @@ def drawn_starts(lengths: tuple[int, int], count: int) -> tuple[list[int], list[
 
 @dataclass(frozen=True)
 class H36MProtocol(ForecastingProtocol):
-    """The benchmark as it is published."""
+    """The benchmark as it is published, at 25 frames per second."""
 
-    name: str
-    what: str
-    published: tuple[Published, ...] = ()
-    notes: tuple[str, ...] = ()
+    actions = ACTIONS
+    observed = OBSERVED
 
-    def evaluate(
-        self, pipeline: Evaluated, data: Data = None, *, beside: Sequence[Evaluated] = (), options: Options = NO_OPTIONS
-    ) -> Report:
-        """See `Protocol`. Actions with a missing clip are left out, and named in the report."""
-        pipelines = [pipeline, *(other for other in beside if other.name != pipeline.name)]
-        errors: dict[str, dict[str, dict[str, dict[str, Row]]]] = {one.name: {} for one in pipelines}
-        tests: dict[str, tuple[str, ...]] = {}
-        for action, clips in self.tests(data):
-            tests[action] = tuple(clip.identity for clip in clips)
-            for windows in OBSERVED:
-                for one in pipelines:
-                    rows = rows_at(HORIZON_FRAMES, one, self.windows_of(clips, windows), unit_mm=1000.0)
-                    for metric, row in rows.items():
-                        errors[one.name].setdefault(windows, {}).setdefault(metric, {})[action] = row
-        missing = tuple(action for action in ACTIONS if action not in tests)
-        return horizon_report(
-            self.name,
-            pipeline.name,
-            Horizons(LABELS_MS, LABELS_MS),
-            errors,
-            {"mean": tuple(tests)},
-            missing_actions=missing,
-            published=self.published,
-            leak=_leak(pipeline, tests),
-            notes=(*_data_notes(tuple(tests), missing), *self.notes),
-        )
-
-    def tests(self, data: Data) -> Iterator[tuple[str, Clips]]:
-        """Action and its two clips at the protocol's rate, if both exist."""
-        source = H36MExpmap(root=None if data is None else str(data))
+    def tests(self, data: Data) -> Iterator[tuple[str, tuple[Motion, Motion]]]:
+        """See `ForecastingProtocol`; actions of which both clips exist."""
+        source = H36MExpmap(root=root_of(data))
         folder = source.folder / f"S{TEST_SUBJECT}"
         whole = [action for action in ACTIONS if all((folder / f"{action}_{k}.txt").is_file() for k in CLIPS)]
         if not whole:
@@ -102,49 +63,30 @@ class H36MProtocol(ForecastingProtocol):
             first, second = (every_second_row(source.motion(TEST_SUBJECT, action, k)) for k in CLIPS)
             yield action, (first, second)
 
-    def cuts(self, data: Data, windows: str) -> Iterator[tuple[str, ForecastWindows]]:
+    def starts(self, clips: Sequence[Motion], windows: str) -> Sequence[Sequence[int]]:
         """See `ForecastingProtocol`."""
-        return ((action, some) for action, clips in self.tests(data) for some in self.windows_of(clips, windows))
-
-    def windows_of(self, clips: Clips, windows: str) -> Iterator[ForecastWindows]:
-        """The windows of an action, a chunk at a time. Raises KinemaError if a clip is too short."""
-        observed = OBSERVED[windows]
         if windows == "all":
-            starts = [list(range(clip.frames - observed - PREDICTED + 1)) for clip in clips]
-        else:
-            for clip in clips:
-                if clip.frames <= _FIRST + _RESERVED:
-                    raise KinemaError(
-                        expected=f"a test file of more than {2 * (_FIRST + _RESERVED)} rows",
-                        got=f"{2 * clip.frames} in {clip.identity}",
-                        cure="Copy this file again from the data set; it is cut short.",
-                    )
-            starts = drawn_starts((clips[0].frames, clips[1].frames), DRAWN[windows])
-        for clip, own in zip(clips, starts, strict=True):
-            yield from cut(clip, own, observed, PREDICTED)
+            return [range(clip.frames - self.observed[windows] - PREDICTED + 1) for clip in clips]
+        for clip in clips:
+            if clip.frames <= _FIRST + _RESERVED:
+                raise KinemaError(
+                    expected=f"a test file of more than {2 * (_FIRST + _RESERVED)} rows",
+                    got=f"{2 * clip.frames} in {clip.identity}",
+                    cure="Copy this file again from the data set; it is cut short.",
+                )
+        return drawn_starts((clips[0].frames, clips[1].frames), DRAWN[windows])
 
-
-def _leak(pipeline: Evaluated, tests: dict[str, tuple[str, ...]]) -> Leak:
-    leaks = [
-        find_leak(pipeline.trained_on, {action: clips[place] for action, clips in tests.items()})
-        for place in range(len(CLIPS))
-    ]
-    return replace(
-        leaks[0],
-        sure=tuple(meeting for leak in leaks for meeting in leak.sure),
-        possible=tuple(meeting for leak in leaks for meeting in leak.possible),
-    )
-
-
-def _data_notes(tests: tuple[str, ...], missing: tuple[str, ...]) -> tuple[str, ...]:
-    over = f"'mean' is the unweighted mean over {len(tests)} actions: {', '.join(tests)}."
-    if not missing:
-        return (over,)
-    return (
-        over,
-        f"Files of {len(missing)} of the {len(ACTIONS)} actions are missing ({', '.join(missing)}): this mean is not "
-        "the published one.",
-    )
+    def context(
+        self, tests: Sequence[str], missing: Sequence[str], data: Data
+    ) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+        """See `ForecastingProtocol`."""
+        notes = [f"'mean' is the unweighted mean over {len(tests)} actions: {', '.join(tests)}."]
+        if missing:
+            notes.append(
+                f"Files of {len(missing)} of the {len(ACTIONS)} actions are missing ({', '.join(missing)}): this mean "
+                "is not the published one."
+            )
+        return {"mean": tuple(tests)}, tuple(notes)
 
 
 H36M_LEGACY = H36MProtocol(

@@ -53,11 +53,13 @@ class Sample:
     observed: int
 
 
-def collect(protocol: ForecastingProtocol, pipeline: Evaluated, data: Data, windows: str = "8") -> Arrays:
-    """The arrays of a sample file. Raises the errors of the protocol's `evaluate`."""
+def collect(protocol: ForecastingProtocol, pipeline: Evaluated, data: Data) -> Arrays:
+    """The arrays of a sample file, of eight windows per action. Raises the errors of the protocol's `evaluate`."""
+    windows = "8"
     parts: dict[str, list[Any]] = {}
     last: ForecastWindows | None = None
-    for action, some in protocol.cuts(data, windows):
+    cuts = ((action, some) for action, clips in protocol.tests(data) for some in protocol.windows_of(clips, windows))
+    for action, some in cuts:
         rotated, points = answered(pipeline, some)
         assert points is not None, f"{pipeline.name} forecasts neither rotations nor positions"
         found = {

@@ -22,7 +22,7 @@ from kinema.metrics.generation import (
 )
 from kinema.motion.feet.contacts import slide
 from kinema.motion.names import CANON17
-from kinema.protocols.generation.windows import LabelledWindows, windows_of_clip
+from kinema.protocols.generation.windows import LabelledWindows, generated
 from kinema.protocols.interface import Evaluated, Evaluator, EvaluatorTrainer
 
 METRICS: dict[str, str] = {
@@ -73,7 +73,6 @@ def score(made: EvaluatedClips, real: EvaluatedClips, contents: tuple[str, ...],
     columns = [made.windows.classes.index(name) for name in contents]
     labels, logits = made.windows.labels[:, columns], made.logits[:, columns]
     moved = dynamics(made.windows.positions, real.windows.positions, real.windows.fps)
-    average, sequence = legacy(made.windows, real.windows, columns, generator)
     return {
         "accuracy": accuracy(logits, labels),
         "map": mean_average_precision(made.logits, made.windows.labels),
@@ -88,20 +87,8 @@ def score(made: EvaluatedClips, real: EvaluatedClips, contents: tuple[str, ...],
         "jerk": moved.jerk,
         "steps": moved.steps,
         "skate": _skate(made.windows),
-        "mmd_a": average,
-        "mmd_s": sequence,
+        **mean_of_classes(legacy_by_class(made.windows, real.windows, columns, generator)),
     }
-
-
-def legacy(
-    made: LabelledWindows, real: LabelledWindows, columns: list[int], generator: torch.Generator
-) -> tuple[float | None, float | None]:
-    """MMD_a and MMD_s: the mean over classes with two clips in both sets; None without such a class."""
-    found = legacy_by_class(made, real, columns, generator)
-    if not found:
-        return None, None
-    average, sequence, _ = zip(*found.values(), strict=True)
-    return sum(average) / len(found), sum(sequence) / len(found)
 
 
 def legacy_by_class(
@@ -117,6 +104,14 @@ def legacy_by_class(
             value = mmd_legacy(drawn[0], drawn[1])
             found[made.classes[column]] = (value.average, value.sequence, value.warning)
     return found
+
+
+def mean_of_classes(found: Mapping[str, tuple[float, float, str]]) -> dict[str, float | None]:
+    """The means of MMD_a and MMD_s over classes with two clips in both sets; None without such a class."""
+    if not found:
+        return {"mmd_a": None, "mmd_s": None}
+    average, sequence, _ = zip(*found.values(), strict=True)
+    return {"mmd_a": statistics.fmean(average), "mmd_s": statistics.fmean(sequence)}
 
 
 def _within_class(made: EvaluatedClips, real: EvaluatedClips, columns: list[int]) -> float | None:
@@ -189,12 +184,11 @@ class GenerationTable:
             features.diff(dim=1), train.labels, steps=effort.evaluator_steps, keep=True
         )
         self.real = evaluated(test, self.of_poses, self.of_steps)
-        self.notes: list[str] = []
         self.by_action: dict[str, Mapping[str, float | None]] = {}
 
     def rows(self) -> dict[str, RowScores]:
         """Name -> scores: the model first, then real motion, then the baselines."""
-        made = self._generated()
+        made = [generated(self.pipeline, self.test, self._labels(seed), seed) for seed in self._seeds()]
         found = {self.pipeline.name: self._row(made)}
         self._count_actions(made)
         if halves := self._halves():
@@ -216,18 +210,6 @@ class GenerationTable:
 
     def _seeds(self) -> range:
         return range(self.effort.repetitions)
-
-    def _generated(self) -> list[LabelledWindows]:
-        frames = self.test.positions.shape[1]
-        order = [self.pipeline.actions.index(name) for name in self.test.classes]
-        made: list[LabelledWindows] = []
-        for seed in self._seeds():
-            labels = self._labels(seed)
-            weights = torch.zeros(len(labels), len(self.pipeline.actions))
-            weights[:, order] = labels
-            clips = self.pipeline.make(weights, frames, seed)
-            made.append(self.test.with_(windows_of_clip(clips, frames), labels))
-        return made
 
     def _labels(self, seed: int) -> Float[Tensor, "clip class"]:
         """Labels of the clips of a repetition, drawn from the test split."""
@@ -282,11 +264,11 @@ class GenerationTable:
         clips = torch.cat([some.windows.positions for some in of_clips])
         columns = [self.test.classes.index(name) for name in self.contents]
         best = logits[:, columns].argmax(1)
-        for place, name in enumerate(self.contents):
-            own, real = labels[:, columns[place]] > 0, self.test.labels[:, columns[place]] > 0
+        for index, (name, column) in enumerate(zip(self.contents, columns, strict=True)):
+            own, real = labels[:, column] > 0, self.test.labels[:, column] > 0
             if bool(own.any()) and bool(real.any()):
                 pace = [float(some.double().diff(dim=1).norm(dim=-1).mean()) for some in
                         (clips[own], self.test.positions[real])]  # fmt: skip
                 self.by_action[name] = {
-                    "accuracy": float((best[own] == place).double().mean()), "speed": pace[0] / pace[1]
+                    "accuracy": float((best[own] == index).double().mean()), "speed": pace[0] / pace[1]
                 }  # fmt: skip

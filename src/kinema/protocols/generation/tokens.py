@@ -16,7 +16,7 @@ from torch import Tensor
 from kinema.core.errors import UsageError
 from kinema.data.source import Source
 from kinema.protocols.base import NO_OPTIONS, Options, Protocol
-from kinema.protocols.generation.actions import SECONDS
+from kinema.protocols.generation.windows import SECONDS
 from kinema.protocols.interface import Data, Evaluated
 from kinema.protocols.leaks import find_leak
 from kinema.protocols.report import Report
@@ -62,7 +62,7 @@ class Tokens(Protocol):
         source = pipeline.source(data)
         frames = max(8, round(SECONDS * pipeline.fps))
         windows, identities = _windows(source, pipeline, frames)
-        scores = {**_rebuilt(pipeline, windows), **self._ahead(pipeline, windows[: self.most], pipeline.fps)}
+        scores = {**_rebuilt(pipeline, windows), **_ahead(pipeline, windows[: self.most], self.seed)}
         return score_report(
             self.name,
             pipeline.name,
@@ -88,20 +88,21 @@ class Tokens(Protocol):
             ),
         )
 
-    def _ahead(self, pipeline: Evaluated, windows: Float[Tensor, "window frame feat"], fps: float) -> dict[str, float]:
-        past, ahead = round(_PAST * fps), max(1, round(AHEAD * fps))
-        ground_truth = pipeline.joint_positions(windows[:, : past + ahead])
-        single: list[Tensor] = []
-        mean: list[Tensor] = []
-        for place, some in enumerate(windows.split(_CHUNK)):
-            found = pipeline.joint_positions(pipeline.continued(some[:, :past], ahead, _SAMPLES, self.seed + place))
-            single.append(found[0, :, -1])
-            mean.append(found[:, :, -1].mean(0))
-        return {
-            "forecast": _distance(torch.cat(single), ground_truth[:, -1]),
-            "forecast_mean": _distance(torch.cat(mean), ground_truth[:, -1]),
-            "zero_velocity": _distance(ground_truth[:, past - 1], ground_truth[:, -1]),
-        }
+
+def _ahead(pipeline: Evaluated, windows: Float[Tensor, "window frame feat"], seed: int) -> dict[str, float]:
+    past, ahead = round(_PAST * pipeline.fps), max(1, round(AHEAD * pipeline.fps))
+    ground_truth = pipeline.joint_positions(windows[:, : past + ahead])
+    single: list[Tensor] = []
+    mean: list[Tensor] = []
+    for chunk, some in enumerate(windows.split(_CHUNK)):
+        found = pipeline.joint_positions(pipeline.continued(some[:, :past], ahead, _SAMPLES, seed + chunk))
+        single.append(found[0, :, -1])
+        mean.append(found[:, :, -1].mean(0))
+    return {
+        "forecast": _distance(torch.cat(single), ground_truth[:, -1]),
+        "forecast_mean": _distance(torch.cat(mean), ground_truth[:, -1]),
+        "zero_velocity": _distance(ground_truth[:, past - 1], ground_truth[:, -1]),
+    }
 
 
 def _windows(source: Source, pipeline: Evaluated, frames: int) -> tuple[Float[Tensor, "window frame feat"], set[str]]:

@@ -14,10 +14,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from kinema.core.errors import UsageError
-from kinema.data.source import labels_of
+from kinema.data.source import Source, labels_of
 from kinema.motion.motion import Clip, Points
 from kinema.motion.names import CANON17
 from kinema.motion.skeleton import Skeleton, has_joint
+from kinema.protocols.interface import Evaluated
+
+SECONDS = 64 / 30  # of a clip
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +104,27 @@ def aligned(
     cos, sin, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
     rotation = torch.stack((cos, zero, sin, zero, one, zero, -sin, zero, cos), -1).unflatten(-1, (3, 3))
     return moved @ rotation.transpose(-1, -2)[:, None]
+
+
+def generated(
+    pipeline: Evaluated, like: LabelledWindows, labels: Float[Tensor, "clip class"], seed: int
+) -> LabelledWindows:
+    """Clips that a pipeline generates: of the length of the clips of `like`, with `labels` among its classes."""
+    weights = torch.zeros(len(labels), len(pipeline.actions))
+    weights[:, [pipeline.actions.index(name) for name in like.classes]] = labels
+    frames = like.positions.shape[1]
+    return like.with_(windows_of_clip(pipeline.make(weights, frames, seed), frames), labels)
+
+
+def split_windows(
+    pipeline: Evaluated, source: Source, classes: Sequence[str]
+) -> tuple[LabelledWindows, LabelledWindows]:
+    """Windows of `SECONDS` of the training and of the test split."""
+    frames = max(8, round(SECONDS * pipeline.fps))
+    train, test = (
+        labelled_windows(source.clips(split), pipeline.as_represented, classes, frames) for split in ("train", "test")
+    )
+    return train, test
 
 
 def labelled_windows(

@@ -54,9 +54,10 @@ def write_answers(path: Path, protocol: str, model: str) -> Generator[Keep]:
     with atomic_path(path) as beside, h5py.File(beside, "w") as file:
         file.attrs.update({"protocol": protocol, "model": model, "format_version": 1})
 
-        def keep(cell: str, truth: Clip, answers: Mapping[str, Clip]) -> None:
+        def keep(cell: str, ground_truth: Clip, answers: Mapping[str, Clip]) -> None:
             if model in answers:
-                _write(file.create_group(f"{cell}/{truth.identity}"), truth, answers[model], answers["linear"])
+                group = file.create_group(f"{cell}/{ground_truth.identity}")
+                _write(group, ground_truth, answers[model], answers["linear"])
 
         yield keep
 
@@ -79,17 +80,17 @@ def load_answer(path: Path, clip: str | None = None) -> Answered:
         name = clip or names[0]
         if name not in names:
             raise unknown_name("clip", name, names)
-        truth, answer, lines = (_read(file[name], part, path) for part in PARTS)
-        return Answered(name, str(file.attrs["model"]), truth, answer, lines)
+        ground_truth, answer, lines = (_read(file[name], part, path) for part in PARTS)
+        return Answered(name, str(file.attrs["model"]), ground_truth, answer, lines)
 
 
-def _write(group: Any, truth: Clip, answer: Clip, lines: Clip) -> None:
-    for part, clip in zip(PARTS, (truth, answer, lines), strict=True):
+def _write(group: Any, ground_truth: Clip, answer: Clip, lines: Clip) -> None:
+    for part, clip in zip(PARTS, (ground_truth, answer, lines), strict=True):
         array = clip.points().positions[0].permute(1, 2, 0).float().numpy()
         group.create_dataset(part, data=array, compression="gzip", shuffle=True)
-    body = truth.skeleton
+    body = ground_truth.skeleton
     facts = {"skeleton": body.name, "joint_names": list(body.joints), "parents": body.parents}
-    group.attrs.update({"fps": truth.fps, **facts, "rest_offsets": body.offsets.numpy()})
+    group.attrs.update({"fps": ground_truth.fps, **facts, "rest_offsets": body.offsets.numpy()})
 
 
 def _read(group: Any, part: str, path: Path) -> Points:

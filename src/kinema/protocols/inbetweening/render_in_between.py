@@ -18,8 +18,8 @@ from kinema.data.sources.packs import RotationPack
 from kinema.metrics.inbetween import aligned_errors
 from kinema.motion.edit import resample
 from kinema.motion.motion import Clip, Motion, Points
-from kinema.protocols.inbetweening.grid import Grid, GridWindows
-from kinema.protocols.interface import Data, Kind
+from kinema.protocols.inbetweening.protocol import Grid, GridWindows
+from kinema.protocols.interface import Data, Kind, root_of
 from kinema.representations.picture import PictureKeypoints
 
 FRAMES, FPS = 321, 60.0
@@ -47,7 +47,7 @@ class Rib(Grid):
 
     def questions(self, data: Data) -> Iterator[GridWindows]:
         """See `Grid`: a clip at a time."""
-        sources = [RotationPack(pack, None if data is None else str(data)) for pack in self.sets]
+        sources = [RotationPack(pack, root_of(data)) for pack in self.sets]
         for seen_from, (yaw, tilt) in VIEWS.items():
             views = [Viewed(source, views=1, yaw=yaw, tilt=tilt, zoom=(1.0, 1.0)) for source in sources]
             clips = [keypoints(clip) for view in views for clip in view.clips("test")]

@@ -110,17 +110,13 @@ def _errors(
         for place, window in enumerate(some.tolist())
     ]
     to_modes = torch.stack(modes)
-    limbs = limb_errors(positions, windows.limbs, windows.limb_lengths[some])
     return {
         "APD": apd(poses),
         "ADE": mean,
         "FDE": last,
         "MMADE": to_modes[:, 0],
         "MMFDE": to_modes[:, 1],
-        "stretch": limbs.stretch,
-        "stretch_squared": limbs.stretch_squared,
-        "jitter": limbs.jitter,
-        "jitter_squared": limbs.jitter_squared,
+        **limb_errors(positions, windows.limbs, windows.limb_lengths[some]),
         # Without the root, which does not move here.
         "steps": joint_steps(positions[..., 1:, :]).mean(0),
     }

@@ -11,8 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from kinema.core.errors import FormatError, KinemaError
-from kinema.metrics.distribution import Moments
-from kinema.metrics.features import DctFeatures
+from kinema.metrics.distribution import DctFeatures, Moments
 from kinema.metrics.stochastic import apd_of_modes, joint_steps, limb_lengths, modes_of
 from kinema.motion.motion import Points
 from kinema.motion.skeleton import Skeleton
@@ -41,7 +40,7 @@ class FutureWindows:
 
     @classmethod
     def cut(
-        cls, takes: Iterable[Points], *, observed: int, predicted: int, stride: int, threshold: float
+        cls, takes: Iterable[Points], observed: int, predicted: int, stride: int, threshold: float
     ) -> FutureWindows:
         """Windows that begin at frames 0, stride, 2 stride ... of every recording and end before its last frame.
 
