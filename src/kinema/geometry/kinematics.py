@@ -121,3 +121,10 @@ def global_to_local(rotations: Float[Tensor, "*b joint 3 3"], parents: Sequence[
     above = rotations[..., [max(parent, 0) for parent in parents], :, :].transpose(-1, -2)
     local = above @ rotations
     return torch.cat((rotations[..., :1, :, :], local[..., 1:, :, :]), -3)
+
+
+def rotate_root(
+    rotations: Float[Tensor, "*b joint 3 3"], by: Float[Tensor, "*#b 3 3"]
+) -> Float[Tensor, "*b joint 3 3"]:
+    """Local rotations of the body rotated as a whole, in the world's axes."""
+    return torch.cat(((by @ rotations[..., 0, :, :])[..., None, :, :], rotations[..., 1:, :, :]), -3)

@@ -207,18 +207,10 @@ def _up_and_height(clip: Points) -> tuple[str, float]:
     else:
         along = (positions.amax(1) - positions.amin(1)).median(0).values
     axis = int(along.abs().argmax())
-    torso = [joint for joint in range(len(body)) if not _is_arm(body, joint)]
+    elbows = [body.index(name) for name in ("l_elbow", "r_elbow") if name in body.aliases]
+    torso = sorted(set(range(len(body))).difference(*map(body.below, elbows)))
     extent = positions[:, torso, axis].amax(1) - positions[:, torso, axis].amin(1)
     return ("" if along[axis] >= 0 else "-") + "xyz"[axis], float(extent.median())
-
-
-def _is_arm(body: Skeleton, joint: int) -> bool:
-    arms = {body.index(name) for name in ("l_elbow", "r_elbow") if name in body.aliases}
-    while joint > 0:
-        if joint in arms:
-            return True
-        joint = body.parents[joint]
-    return False
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,15 @@ def on_four_legs(tops: Float[Tensor, "pair 3"], tips: Float[Tensor, "pair 3"]) -
     return float(legs @ arms) > 0.8 and abs(float(trunk @ legs)) < 0.5
 
 
+def neighbours(parents: Sequence[int]) -> list[list[int]]:
+    """For every joint those that a bone joins it to."""
+    near: list[list[int]] = [[] for _ in parents]
+    for joint, parent in list(enumerate(parents))[1:]:
+        near[joint].append(parent)
+        near[parent].append(joint)
+    return near
+
+
 def way(parents: Sequence[int], one: int, other: int) -> list[int]:
     """The joints from one to the other along the bones, both included."""
     lines = [[one], [other]]
@@ -107,12 +116,7 @@ class _Tree:
     @cached_property
     def near(self) -> list[list[int]]:
         """Neighbours of every joint."""
-        near: list[list[int]] = [[] for _ in self.joints]
-        for joint, parent in enumerate(self.parents):
-            if parent >= 0:
-                near[joint].append(parent)
-                near[parent].append(joint)
-        return near
+        return neighbours(self.parents)
 
     def tip(self, joint: int) -> bool:
         """Whether a joint is marked as the end of a limb."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from kinema.core.budget import check_answer
 from kinema.core.errors import UsageError
 from kinema.core.progress import pieces
+from kinema.geometry.kinematics import rotate_root
 from kinema.geometry.rotations import axis_angle_to_rotmat, identity_rotmat, rotvec_to_rotmat, slerp
 from kinema.motion.motion import AnyClip, Clip, Motion, Points
 from kinema.motion.skeleton import Skeleton, has_joint
@@ -130,8 +131,7 @@ def rotate(clip: AnyClip, angle: Float[Tensor, "*batch"]) -> AnyClip:
     matrix = axis_angle_to_rotmat("Y", angle)
     if isinstance(clip, Points):
         return replace(clip, positions=clip.positions @ matrix.transpose(-1, -2)[..., None, :, :])
-    rotations = clip.rotations.clone()
-    rotations[..., 0, :, :] = matrix[..., None, :, :] @ rotations[..., 0, :, :]
+    rotations = rotate_root(clip.rotations, matrix[..., None, :, :])
     return replace(clip, rotations=rotations, root=clip.root @ matrix.transpose(-1, -2))
 
 

@@ -130,10 +130,14 @@ class Motion(_Arrays):
         frames, joints = self.rotations.shape[-4], self.rotations.shape[-3]
         _check(self.skeleton, joints, frames, self.root.shape[-2], self.fps)
 
+    @property
+    def bones(self) -> Float[Tensor, "*#b joint 3"]:
+        """Where each joint is in its parent's frame, metres: the animated offsets, else those of the rest pose."""
+        return (self.skeleton.offsets if self.offsets is None else self.offsets).to(self.root)
+
     def points(self) -> Points:
         """Joint positions, by forward kinematics."""
-        offsets = self.skeleton.offsets if self.offsets is None else self.offsets
-        positions = joint_positions(self.rotations, self.root, offsets.to(self.root), self.skeleton.parents)
+        positions = joint_positions(self.rotations, self.root, self.bones, self.skeleton.parents)
         return Points(self.skeleton, positions, self.fps, self.action, self.identity)
 
     def global_rotations(self) -> Float[Tensor, "*batch frame joint 3 3"]:
@@ -145,8 +149,7 @@ class Motion(_Arrays):
         order = sorted({0}.union(*(self.skeleton.ancestors(joint) for joint in joints)))
         part = {joint: place for place, joint in enumerate(order)}
         parents = [-1, *(part[self.skeleton.parents[joint]] for joint in order[1:])]
-        offsets = (self.skeleton.offsets if self.offsets is None else self.offsets)[..., order, :].to(self.root)
-        positions = joint_positions(self.rotations[..., order, :, :], self.root, offsets, parents)
+        positions = joint_positions(self.rotations[..., order, :, :], self.root, self.bones[..., order, :], parents)
         return positions[..., [part[joint] for joint in joints], :]
 
 

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kinema.geometry.kinematics import rotate_root
 from kinema.motion.motion import AnyClip, Clip, Points
 from kinema.motion.names import CANON17
 from kinema.motion.skeleton import Skeleton, has_joint
@@ -143,14 +144,12 @@ def _turned(clip: AnyClip, turn: Tensor, axis: str) -> AnyClip:
     if isinstance(clip, Points):
         return replace(clip, positions=clip.positions @ turn.T.to(clip.positions))
     skeleton, by = clip.skeleton, turn.to(clip.rotations)
-    rotations = clip.rotations.clone()
     root = clip.root @ by.T
     if not axis or not rests_along(skeleton, axis):  # the joints' own axes stay: only the root turns
-        rotations[..., 0, :, :] = by @ rotations[..., 0, :, :]
-        return replace(clip, rotations=rotations, root=root)
+        return replace(clip, rotations=rotate_root(clip.rotations, by), root=root)
     offsets = None if clip.offsets is None else clip.offsets @ by.T
     body = replace(skeleton, offsets=skeleton.offsets @ turn.T)
-    return replace(clip, skeleton=body, rotations=by @ rotations @ by.T, root=root, offsets=offsets)
+    return replace(clip, skeleton=body, rotations=by @ clip.rotations @ by.T, root=root, offsets=offsets)
 
 
 def _frames(clip: Clip) -> Float[Tensor, "frame joint dim"]:

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinema.core.errors import SkeletonError, UsageError, unknown_name
-from kinema.motion.anatomy import SURE, Anatomy, find_parts, mirror_of
+from kinema.motion.anatomy import SURE, Anatomy, find_parts, mirror_of, neighbours
 from kinema.motion.names import mirror_by_name
 
 
@@ -111,10 +111,7 @@ class Skeleton:
 
     def hung_on(self, joint: int) -> tuple[Skeleton, list[int]]:
         """The same rest pose as a tree from another root, and the index here of each of its joints."""
-        near: list[list[int]] = [[] for _ in self.joints]
-        for child, parent in list(enumerate(self.parents))[1:]:
-            near[child].append(parent)
-            near[parent].append(child)
+        near = neighbours(self.parents)
         order, parents = [joint], [-1]
         for place, here in enumerate(order):
             onward = [other for other in near[here] if place == 0 or other != order[parents[place]]]

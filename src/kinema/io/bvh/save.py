@@ -87,8 +87,8 @@ class _Check:
         found = joint_positions(rotations, root, torch.from_numpy(offsets), text.parents) * self._unit
         own, there = zip(*self._joints, strict=True)
         clip = self._motion[span]
-        bones = clip.skeleton.offsets if clip.offsets is None else clip.offsets
-        positions = joint_positions(clip.rotations.double(), clip.root.double(), bones.double(), clip.skeleton.parents)
+        own_bones, parents = clip.bones.double(), clip.skeleton.parents
+        positions = joint_positions(clip.rotations.double(), clip.root.double(), own_bones, parents)
         away = (found[:, list(there)] - positions[:, list(own)]).norm(dim=-1)
         if away.shape[0] != span.stop - span.start or not bool((away < _TOLERANCE * self._size).all()):
             frame, joint = divmod(int(away.nan_to_num(math.inf).argmax()), len(own))

@@ -7,9 +7,6 @@ wants.
 
 from __future__ import annotations
 
-import json
-import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,15 +21,13 @@ from kinema.core.constants import VERSION
 from kinema.core.progress import pieces
 from kinema.geometry.rotations import rotmat_to_quat_xyzw
 from kinema.io.conventions import check_one
-from kinema.io.gltf.load import save_into
+from kinema.io.gltf.load import Curves, Numbers, glb_parts, save_into
 from kinema.motion.interpolation.curves import continuous
 from kinema.motion.motion import Motion
 from kinema.motion.names import side_and_stem
 from kinema.motion.skeleton import Skeleton, has_joint
 
 _PIECE = 4096  # frames turned into quaternions together
-_KINDS = {np.dtype(np.float32): 5126, np.dtype(np.uint16): 5123, np.dtype(np.uint32): 5125}
-_TYPES = {1: "SCALAR", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
 SIDES = ("", "l", "r")
 """The middle, the body's left, its right: each is a part of its own, so that it can have its own colour."""
 
@@ -64,45 +59,13 @@ def save(motion: Motion, path: Path | str) -> None:
         return
     document, arrays = _document(motion)
     with atomic_path(path) as beside, beside.open("wb") as file:
-        for part in _packed(document, arrays):
+        for part in glb_parts(document, [array.data.cast("B") for array in arrays]):
             file.write(part)
 
 
-class _Buffer:
-    """Collects arrays as accessors of one binary buffer."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self.arrays: list[NDArray[Any]] = []
-        self.views: list[dict[str, Any]] = []
-        self.accessors: list[dict[str, Any]] = []
-
-    def add(self, array: NDArray[Any], *, target: int | None = None, bounds: bool = False) -> int:
-        """The index of the accessor that holds `array` (element, component)."""
-        array = array[:, None] if array.ndim == 1 else array
-        whole = np.uint16 if array.dtype.kind in "iu" and array.max() < 2**16 - 1 else np.uint32
-        array = np.ascontiguousarray(array, dtype=whole if array.dtype.kind in "iu" else np.float32)
-        self.size += -self.size % 4
-        view: dict[str, Any] = {"buffer": 0, "byteOffset": self.size, "byteLength": array.nbytes}
-        if target is not None:
-            view["target"] = target
-        accessor: dict[str, Any] = {
-            "bufferView": len(self.views),
-            "componentType": _KINDS[array.dtype],
-            "count": len(array),
-            "type": _TYPES[array.shape[1]],
-        }
-        if bounds:
-            accessor |= {"min": array.min(0).tolist(), "max": array.max(0).tolist()}
-        self.size += array.nbytes
-        self.arrays.append(array)
-        self.views.append(view)
-        self.accessors.append(accessor)
-        return len(self.accessors) - 1
-
-
 def _document(motion: Motion) -> tuple[dict[str, Any], list[NDArray[Any]]]:
-    skeleton, buffer = motion.skeleton, _Buffer()
+    skeleton, document = motion.skeleton, dict[str, Any]()
+    buffer = Numbers(document, 0)
     rest = _rest_places(skeleton)
     parts = body_parts(motion, rest)
     joints = list(range(len(skeleton)))
@@ -116,7 +79,7 @@ def _document(motion: Motion) -> tuple[dict[str, Any], list[NDArray[Any]]]:
     nodes.append({"name": f"{skeleton.name} body", "mesh": 0, "skin": 0})
     inverse = np.tile(np.eye(4, dtype=np.float32), (len(skeleton), 1, 1))
     inverse[:, 3, :3] = -rest  # column-major: the last row holds the translation
-    document: dict[str, Any] = {
+    document |= {
         "asset": {"version": "2.0", "generator": f"kinema {VERSION}", "extras": {"fps": motion.fps}},
         "scene": 0,
         "scenes": [{"nodes": [0, len(skeleton)]}],
@@ -126,7 +89,6 @@ def _document(motion: Motion) -> tuple[dict[str, Any], list[NDArray[Any]]]:
         "skins": [{"joints": joints, "skeleton": 0, "inverseBindMatrices": buffer.add(inverse.reshape(-1, 16))}],
         "animations": [_animation(motion, buffer)],
     }
-    document |= {"bufferViews": buffer.views, "accessors": buffer.accessors}
     document["buffers"] = [{"byteLength": buffer.size}]
     return document, buffer.arrays
 
@@ -152,23 +114,14 @@ def _rest_places(skeleton: Skeleton) -> Float[np.ndarray, "joint 3"]:
     return rest.numpy()
 
 
-def _animation(motion: Motion, buffer: _Buffer) -> dict[str, Any]:
-    times = buffer.add(np.arange(motion.frames) / motion.fps, bounds=True)
-    quats = _quaternions(motion)
-    samplers: list[dict[str, Any]] = []
-    channels: list[dict[str, Any]] = []
-
-    def channel(joint: int, path: str, values: NDArray[Any]) -> None:
-        channels.append({"sampler": len(samplers), "target": {"node": joint, "path": path}})
-        samplers.append({"input": times, "output": buffer.add(values), "interpolation": "LINEAR"})
-
-    channel(0, "translation", motion.root.numpy())
+def _animation(motion: Motion, buffer: Numbers) -> dict[str, Any]:
+    curves, quats = Curves(buffer, motion), _quaternions(motion)
+    curves.add(0, "translation", motion.root.numpy())
     for joint in range(len(motion.skeleton)):
-        channel(joint, "rotation", quats[joint])
+        curves.add(joint, "rotation", quats[joint])
         if joint and motion.offsets is not None:
-            channel(joint, "translation", motion.offsets[:, joint].numpy())
-    name = motion.action or motion.identity or "motion"
-    return {"name": name, "samplers": samplers, "channels": channels, "extras": {"fps": motion.fps}}
+            curves.add(joint, "translation", motion.offsets[:, joint].numpy())
+    return curves.animation(motion.action or motion.identity or "motion")
 
 
 def _quaternions(motion: Motion) -> Float[np.ndarray, "joint frame 4"]:
@@ -184,7 +137,7 @@ def _quaternions(motion: Motion) -> Float[np.ndarray, "joint frame 4"]:
     return found
 
 
-def _primitive(material: int, part: MeshPart, buffer: _Buffer) -> dict[str, Any]:
+def _primitive(material: int, part: MeshPart, buffer: Numbers) -> dict[str, Any]:
     none = np.zeros_like(part.owners)
     attributes = {
         "POSITION": buffer.add(part.places, target=34962, bounds=True),
@@ -194,20 +147,6 @@ def _primitive(material: int, part: MeshPart, buffer: _Buffer) -> dict[str, Any]
     }
     faces = buffer.add(part.faces.reshape(-1), target=34963)
     return {"attributes": attributes, "indices": faces, "material": material}
-
-
-def _packed(document: dict[str, Any], arrays: list[NDArray[Any]]) -> Iterator[bytes | memoryview]:
-    """Header, JSON chunk padded with spaces, binary chunk padded with zeros."""
-    text = json.dumps(document, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 4)
-    sizes = [array.nbytes + -array.nbytes % 4 for array in arrays]
-    yield struct.pack("<4sII", b"glTF", 2, 12 + 8 + len(text) + 8 + sum(sizes))
-    yield struct.pack("<I4s", len(text), b"JSON")
-    yield text
-    yield struct.pack("<I4s", sum(sizes), b"BIN\0")
-    for array, size in zip(arrays, sizes, strict=True):
-        yield array.data.cast("B")
-        yield b"\0" * (size - array.nbytes)
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ other units shows by its size, one with another axis up by its motion.
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -25,9 +26,10 @@ from torch import Tensor
 from kinema.core.atomic import write_bytes
 from kinema.core.errors import FormatError, UsageError, damaged, unknown_name, warn_of_file
 from kinema.core.text import parse_json
+from kinema.geometry.curves import hermite
 from kinema.geometry.rotations import nearest_rotation, quat_xyzw_to_rotmat, rotmat_to_quat_xyzw
 from kinema.io.conventions import metres_or
-from kinema.motion.interpolation.curves import continuous
+from kinema.motion.interpolation.curves import continuous, curve, interval, rotation_curve
 from kinema.motion.motion import FileLayout, Motion
 from kinema.motion.names import CANON17
 from kinema.motion.orientation import body_height, from_up
@@ -158,45 +160,85 @@ def _animate(
     bones: Float[Tensor, "joint 3"],
 ) -> None:
     """Add the animation, and its numbers as one more buffer."""
-    page, chunks = file.page, list[bytes]()
-
-    def add(array: NDArray[Any], kind: str, *, bounds: bool = False) -> int:
-        data = np.ascontiguousarray(array, dtype="<f4")
-        views, accessors = page.setdefault("bufferViews", []), page.setdefault("accessors", [])
-        place = sum(map(len, chunks))
-        views.append({"buffer": len(file.buffers), "byteOffset": place, "byteLength": data.nbytes})
-        entry: Json = {"bufferView": len(views) - 1, "componentType": 5126, "count": len(data), "type": kind}
-        if bounds:
-            entry |= {"min": [float(data.min())], "max": [float(data.max())]}
-        accessors.append(entry)
-        chunks.append(data.tobytes())
-        return len(accessors) - 1
-
-    clock = add(np.arange(motion.frames) / motion.fps, "SCALAR", bounds=True)
-    samplers, channels = list[Json](), list[Json]()
-
-    def channel(node: int, path: str, output: int) -> None:
-        channels.append({"sampler": len(samplers), "target": {"node": node, "path": path}})
-        samplers.append({"input": clock, "output": output, "interpolation": "LINEAR"})
-
+    page, numbers = file.page, Numbers(file.page, len(file.buffers))
+    curves = Curves(numbers, motion)
     quats = continuous(rotmat_to_quat_xyzw(local)).numpy()
     offsets = motion.offsets
     if offsets is None and bool((motion.skeleton.offsets - bones).abs().max() > _STILL):
         offsets = motion.skeleton.offsets.expand(motion.frames, -1, -1)
     for joint, node in enumerate(rig.nodes):
         _as_parts(page["nodes"][node])
-        channel(node, "rotation", add(quats[:, joint], "VEC4"))
+        curves.add(node, "rotation", quats[:, joint])
         if joint == 0:
-            channel(node, "translation", add(root, "VEC3"))
+            curves.add(node, "translation", root)
         elif offsets is not None and motion.layout is not None:
             parent = rig.parents[joint]
             scale = _scale(world[parent]) * motion.layout.unit
             own = (turns[parent].T @ offsets[:, joint].double()[..., None])[..., 0].numpy() / scale
-            channel(node, "translation", add(own, "VEC3"))
-    name = motion.action or "kinema"
-    ours = {"name": name, "samplers": samplers, "channels": channels, "extras": {"fps": motion.fps}}
-    page["animations"] = [ours, *page.get("animations", ())]
-    file.buffers.append(b"".join(chunks))
+            curves.add(node, "translation", own)
+    page["animations"] = [curves.animation(motion.action or "kinema"), *page.get("animations", ())]
+    file.buffers.append(b"".join(padded(array.data.cast("B")) for array in numbers.arrays))
+
+
+class Numbers:
+    """Collects arrays as accessors of one buffer of a page, each beginning at a multiple of four bytes."""
+
+    def __init__(self, page: Json, buffer: int) -> None:
+        self._buffer = buffer
+        self._views, self._accessors = page.setdefault("bufferViews", []), page.setdefault("accessors", [])
+        self.size = 0
+        self.arrays: list[NDArray[Any]] = []
+
+    def add(self, array: NDArray[Any], *, target: int | None = None, bounds: bool = False) -> int:
+        """The index of the accessor that holds `array` (element, component)."""
+        array = array[:, None] if array.ndim == 1 else array
+        whole = "<u2" if array.dtype.kind in "iu" and array.max() < 2**16 - 1 else "<u4"
+        array = np.ascontiguousarray(array, dtype=whole if array.dtype.kind in "iu" else "<f4")
+        view: Json = {"buffer": self._buffer, "byteOffset": self.size, "byteLength": array.nbytes}
+        self._views.append(view if target is None else {**view, "target": target})
+        kind = next(code for code, name in _KINDS.items() if np.dtype(name) == array.dtype)
+        shape = next(name for name, size in _SIZES.items() if size == array.shape[1])
+        accessor: Json = {"bufferView": len(self._views) - 1, "componentType": kind, "count": len(array), "type": shape}
+        self._accessors.append(accessor)
+        if bounds:
+            accessor |= {"min": array.min(0).tolist(), "max": array.max(0).tolist()}
+        self.size += array.nbytes + -array.nbytes % 4
+        self.arrays.append(array)
+        return len(self._accessors) - 1
+
+
+class Curves:
+    """The channels of an animation, one key for every frame of a motion."""
+
+    def __init__(self, numbers: Numbers, motion: Motion) -> None:
+        self._numbers, self._fps = numbers, motion.fps
+        self._clock = numbers.add(np.arange(motion.frames) / motion.fps, bounds=True)
+        self._samplers, self._channels = list[Json](), list[Json]()
+
+    def add(self, node: int, path: str, values: NDArray[Any]) -> None:
+        """A channel: `path` is rotation or translation."""
+        self._channels.append({"sampler": len(self._samplers), "target": {"node": node, "path": path}})
+        output = self._numbers.add(values)
+        self._samplers.append({"input": self._clock, "output": output, "interpolation": "LINEAR"})
+
+    def animation(self, name: str) -> Json:
+        """The entry of the page's animations."""
+        return {"name": name, "samplers": self._samplers, "channels": self._channels, "extras": {"fps": self._fps}}
+
+
+def padded(data: bytes | memoryview) -> bytes:
+    """The bytes with zeros up to a multiple of four."""
+    return bytes(data) + b"\0" * (-len(data) % 4)
+
+
+def glb_parts(page: Json, buffers: Sequence[bytes | memoryview]) -> Iterator[bytes]:
+    """A GLB in parts: header, JSON chunk padded with spaces, and the buffers one after the other as binary chunk."""
+    text = json.dumps(page, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 4)
+    size = sum(len(one) + -len(one) % 4 for one in buffers)
+    yield struct.pack("<4sII", b"glTF", 2, 28 + len(text) + size) + struct.pack("<I4s", len(text), b"JSON") + text
+    yield struct.pack("<I4s", size, b"BIN\0")
+    yield from map(padded, buffers)
 
 
 def _read(path: Path) -> _File:
@@ -448,12 +490,12 @@ def _rate(file: _File, animation: Json, keys: NDArray[np.float64]) -> float:
 
 
 def _read_curve(
-    curve: tuple[Any, ...] | None, at: NDArray[np.float64], rest: NDArray[np.float64]
+    channel: tuple[Any, ...] | None, at: NDArray[np.float64], rest: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """The values of a channel at these times; the node's own where it has none."""
-    if curve is None:
+    if channel is None:
         return np.tile(rest, (len(at), 1))
-    keys, values, how = curve
+    keys, values, how = channel
     if how == "CUBICSPLINE":
         values = values.reshape(len(keys), 3, -1)
     if (
@@ -463,35 +505,20 @@ def _read_curve(
         or (np.diff(keys) < 0).any()
     ):
         raise ValueError("an animation whose values do not fit its keys")
-    right = (
-        np.clip(np.searchsorted(keys, at, side="right"), 1, max(len(keys) - 1, 1))
-        if len(keys) > 1
-        else np.zeros(len(at), int)
-    )
-    left = np.maximum(right - 1, 0)
-    span = np.maximum(keys[right] - keys[left], 1e-12)
-    part = np.clip((at - keys[left]) / span, 0, 1)[:, None]
-    if how == "STEP":
-        return values[np.where(at >= keys[right], right, left)]
-    if how == "CUBICSPLINE":
-        p, q = part, span[:, None]
-        before, after = values[left], values[right]
-        return (
-            (2 * p**3 - 3 * p**2 + 1) * before[:, 1] + q * (p**3 - 2 * p**2 + p) * before[:, 2]
-            + (3 * p**2 - 2 * p**3) * after[:, 1] + q * (p**3 - p**2) * after[:, 0]
-        )  # fmt: skip
+    last = np.append(np.diff(keys) > 0, True)  # of keys at one time
+    keys, values = keys[last], values[last]
+    times, clock = torch.from_numpy(keys), torch.from_numpy(at)
+    if how == "CUBICSPLINE" and len(keys) > 1:
+        index, share = interval(times, clock)
+        left, span = index.numpy(), np.diff(keys)[index.numpy(), None]
+        ends = values[left, 1], values[left + 1, 1], span * values[left, 2], span * values[left + 1, 0]
+        start, end, leaving, arriving = (torch.from_numpy(each) for each in ends)
+        return hermite(start, end, leaving, arriving, share[:, None]).numpy()
+    given = torch.from_numpy(values[:, 1] if how == "CUBICSPLINE" else values)
+    method = "hold" if how == "STEP" else "linear"
     if len(rest) == 4:
-        return _slerp(values[left], values[right], part)
-    return values[left] * (1 - part) + values[right] * part
-
-
-def _slerp(a: NDArray[np.float64], b: NDArray[np.float64], part: NDArray[np.float64]) -> NDArray[np.float64]:
-    dot = (a * b).sum(-1, keepdims=True)
-    b, angle = np.where(dot < 0, -b, b), np.arccos(np.clip(np.abs(dot), 0, 1))
-    sine = np.sin(angle)
-    near = sine < 1e-6
-    safe = np.where(near, 1, sine)
-    return np.where(near, a * (1 - part) + b * part, (np.sin((1 - part) * angle) * a + np.sin(part * angle) * b) / safe)
+        return rotation_curve(torch.nn.functional.normalize(given, dim=-1), times, clock, method).numpy()
+    return curve(given, times, clock, method).numpy()
 
 
 def _write(file: _File, path: Path) -> None:
@@ -504,17 +531,9 @@ def _write(file: _File, path: Path) -> None:
         ]
         write_bytes(path, json.dumps(page).encode())
         return
-    starts, whole = list[int](), bytearray()
-    for one in file.buffers:
-        whole += b"\0" * (-len(whole) % 4)
-        starts.append(len(whole))
-        whole += one
-    whole += b"\0" * (-len(whole) % 4)
+    starts = [0, *itertools.accumulate(len(padded(one)) for one in file.buffers)]
     for view in page["bufferViews"]:
         view["byteOffset"] = int(view.get("byteOffset", 0)) + starts[view["buffer"]]
         view["buffer"] = 0
-    page["buffers"] = [{"byteLength": len(whole)}]
-    text = json.dumps(page, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 4)
-    head = struct.pack("<4sII", b"glTF", 2, 28 + len(text) + len(whole)) + struct.pack("<I4s", len(text), b"JSON")
-    write_bytes(path, head + text + struct.pack("<I4s", len(whole), b"BIN\0") + bytes(whole))
+    page["buffers"] = [{"byteLength": starts[-1]}]
+    write_bytes(path, b"".join(glb_parts(page, file.buffers)))

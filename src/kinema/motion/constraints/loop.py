@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinema.core.errors import UsageError
+from kinema.geometry.kinematics import rotate_root
 from kinema.geometry.rotations import axis_angle_to_rotmat, rotmat_to_rotvec, rotvec_to_rotmat
 from kinema.motion.edit import carrier, facing, part_of, with_part
 from kinema.motion.motion import Motion
@@ -36,8 +37,8 @@ def best_cycle(motion: Motion, *, shortest: float = 0.5) -> tuple[int, int]:
     poses = without_travel(part_of(motion, carrier(motion))).points().positions
     speed = torch.cat((poses[1:] - poses[:-1], poses[-1:] - poses[-2:-1])) * motion.fps * 0.1
     code = torch.cat((poses, speed), -1).flatten(1)
-    code = code[:: max(1, motion.frames // 600)]
     step = max(1, motion.frames // 600)
+    code = code[::step]
     apart = torch.cdist(code, code) / len(motion.skeleton) ** 0.5
     gap = torch.arange(len(code))[None] - torch.arange(len(code))[:, None]
     apart = torch.where(gap * step >= least, apart, torch.inf)
@@ -49,9 +50,8 @@ def best_cycle(motion: Motion, *, shortest: float = 0.5) -> tuple[int, int]:
 def without_travel(motion: Motion) -> Motion:
     """Every pose at the origin of the floor, facing +z."""
     back = axis_angle_to_rotmat("Y", -facing(motion))
-    rotations = motion.rotations.clone()
-    rotations[..., 0, :, :] = back @ rotations[..., 0, :, :]
-    return replace(motion, rotations=rotations, root=motion.root * motion.root.new_tensor([0.0, 1.0, 0.0]))
+    root = motion.root * motion.root.new_tensor([0.0, 1.0, 0.0])
+    return replace(motion, rotations=rotate_root(motion.rotations, back), root=root)
 
 
 def looped(motion: Motion, *, in_place: bool = False) -> Motion:
@@ -68,8 +68,9 @@ def looped(motion: Motion, *, in_place: bool = False) -> Motion:
 def _looped(motion: Motion, *, in_place: bool) -> Motion:
     count = min(motion.frames // 2, max(3, round(_FADE * motion.fps)))
     turn = facing(motion[-1:])[..., 0] - facing(motion[:1])[..., 0]
-    turned = axis_angle_to_rotmat("Y", turn)
-    goal, before = _heading_taken(motion[-2:], turned)
+    back = axis_angle_to_rotmat("Y", turn).mT[..., None, :, :]
+    end = motion[-2:]  # seen with the heading of the first frame
+    goal, before = rotate_root(end.rotations, back), (back @ end.root[..., None])[..., 0]
     here = motion.rotations[..., 0, :, :, :]
     ahead = motion.rotations[..., 1, :, :, :]
     gap = rotmat_to_rotvec(goal[..., 1, :, :, :] @ here.mT)
@@ -92,14 +93,6 @@ def _looped(motion: Motion, *, in_place: bool) -> Motion:
     return _in_place(whole, turn) if in_place else whole
 
 
-def _heading_taken(end: Motion, turned: Float[Tensor, "*batch 3 3"]) -> tuple[Tensor, Tensor]:
-    """Rotations and root of the last two frames, seen with the heading of the first frame."""
-    back = turned.mT[..., None, :, :]
-    rotations = end.rotations.clone()
-    rotations[..., 0, :, :] = back @ end.rotations[..., 0, :, :]
-    return rotations, (back @ end.root[..., None])[..., 0]
-
-
 def _decay(count: int) -> tuple[Float[Tensor, " frame"], Float[Tensor, " frame"]]:
     """Quintic curves over `count` frames that end in 0 without velocity: from value 1, and from velocity 1 a frame."""
     t = torch.arange(count) / count
@@ -112,8 +105,7 @@ def _in_place(motion: Motion, turn: Float[Tensor, "*batch"]) -> Motion:
     """The clip without the travel of a cycle, taken out evenly over its frames."""
     share = torch.linspace(0, 1, motion.frames)
     back = axis_angle_to_rotmat("Y", -turn[..., None] * share)
-    rotations = motion.rotations.clone()
-    rotations[..., 0, :, :] = back @ motion.rotations[..., 0, :, :]
+    rotations = rotate_root(motion.rotations, back)
     start = motion.root[..., :1, :]
     root = start + (back @ (motion.root - start)[..., None])[..., 0]
     travel = root[..., -1:, :] - root[..., :1, :]

@@ -97,12 +97,10 @@ def meet(motion: Motion, constraints: Sequence[Constraint], *, fixed: Bool[Tenso
         return Met(with_part(motion, inner.motion, joint), inner.residuals)
     held = torch.zeros(motion.frames, dtype=torch.bool) if fixed is None else fixed.bool()
     work = _Work(motion, held.nonzero()[:, 0].tolist())
-    for each in constraints:
-        if isinstance(each, Pose):
-            work.pose(each)
-    for each in constraints:
-        if isinstance(each, RootPath):
-            work.root_path(each)
+    for pose in (each for each in constraints if isinstance(each, Pose)):
+        work.pose(pose)
+    for path in (each for each in constraints if isinstance(each, RootPath)):
+        work.root_path(path)
     ground = next((each for each in constraints if isinstance(each, Ground)), None)
     pins = [work.goal_of(each, ground) for each in constraints if isinstance(each, Pin | Plant)]
     work.meet_pins(pins, ground)
@@ -135,8 +133,7 @@ class _Work:
         self.plain, self.fixed, self.skeleton = plain, fixed, plain.skeleton
         self.rotations = nearest_rotation(plain.rotations.double())
         self.root = plain.root.double().clone()
-        offsets = plain.skeleton.offsets if plain.offsets is None else plain.offsets
-        self.offsets = offsets.double()
+        self.offsets = plain.bones.double()
         self.touched = torch.zeros(plain.frames, dtype=torch.bool)
         self.slack: dict[int, float] = {}  # by goal: how far the hips may still follow it, metres
         positions = plain.points().positions
@@ -240,9 +237,8 @@ class _Work:
         here = positions[..., frames, joint, :]
         place = here.mean(-2, keepdim=True) if each.position is None else here.new_tensor(each.position)
         if ground is not None and each.position is None:
-            sole = (positions[..., frames, :, :][..., sorted(self.skeleton.below(joint)), :] - here[..., None, :]).mean(
-                -3
-            )
+            foot = positions[..., frames, :, :][..., sorted(self.skeleton.below(joint)), :]
+            sole = (foot - here[..., None, :]).mean(-3)
             place = place.clone()
             floor = (ground_height(ground, place + sole) - (place + sole)[..., 1]).amax(-1, keepdim=True)
             place[..., 1] += floor.clamp(min=0)
@@ -286,7 +282,7 @@ class _Work:
         here = world[0][..., joint, :]
         goals = goal.positions.expand(*here[..., goal.frames, :].shape)
         change = goals - here[..., goal.frames, :]
-        chain = chain_of(self.skeleton, joint, trunk=trunk and not goal.leg(self.skeleton))
+        chain = chain_of(self.skeleton, joint, trunk=trunk and not _in_leg(self.skeleton, goal.joint))
         if not chain:
             self.root += self.spread(goal.frames, change, goal.constraint)
             return True
@@ -296,12 +292,12 @@ class _Work:
         nearer = torch.where(far > TOLERANCE, reached, goals)
         change = self.spread(goal.frames, nearer - here[..., goal.frames, :], goal.constraint)
         size = change.norm(dim=-1)
-        active = (size.flatten(0, -2).amax(0) if size.ndim > 1 else size).gt(0).nonzero()[:, 0].tolist()
+        active = _over_batch(size).gt(0).nonzero()[:, 0].tolist()
         if active:
             solved, _ = self._bring(world, chain, joint, active, (here + change)[..., active, :])
             for place, at in enumerate(chain):
                 self.rotations[..., active, at, :, :] = solved[..., place, :, :]
-            if goal.leg(self.skeleton):  # a sole stays as flat as it was
+            if _in_leg(self.skeleton, goal.joint):  # a sole stays as flat as it was
                 above = self.world()[1][..., active, self.skeleton.parents[joint], :, :]
                 self.rotations[..., active, joint, :, :] = above.mT @ world[1][..., active, joint, :, :]
         return float(far.amax()) <= TOLERANCE
@@ -325,11 +321,7 @@ class _Work:
         """Where a straight limb folds to: feet backwards, hands forwards."""
         angle = facing(self.plain).double()
         ahead = torch.stack((angle.sin(), torch.zeros_like(angle), angle.cos()), -1)
-        leg = any(
-            has_joint(self.skeleton, f"{side}_hip") and joint in self.skeleton.below(self.skeleton.index(f"{side}_hip"))
-            for side in "lr"
-        )
-        return -ahead if leg else ahead
+        return -ahead if _in_leg(self.skeleton, joint) else ahead
 
     def _follow(self, goal: _Goal, goals: list[_Goal]) -> None:
         """Moves the hips towards a goal that the limb does not reach. Free feet stay, as far as their legs reach."""
@@ -342,7 +334,7 @@ class _Work:
         self.slack[id(goal)] = most - min(most, float(far.amax()))
         change = self.spread(goal.frames, miss * (most / far.clamp(min=most)), goal.constraint)
         self.root += change
-        moved = (change.flatten(0, -3) if change.ndim > 2 else change[None]).norm(dim=-1).amax(0).gt(0)
+        moved = _over_batch(change.norm(dim=-1)).gt(0)
         frames = moved.nonzero()[:, 0].tolist()
         for side in "lr":
             if not has_joint(self.skeleton, f"{side}_ankle", f"{side}_hip"):
@@ -383,7 +375,7 @@ class _Work:
                 if goal.joint in below:
                     under[..., torch.tensor(goal.frames)[:, None], torch.tensor(below)] = 0
             lift = self._lift(under[..., below].amax(-1))
-            frames = (lift.flatten(0, -2).amax(0) if lift.ndim > 1 else lift).gt(0).nonzero()[:, 0].tolist()
+            frames = _over_batch(lift).gt(0).nonzero()[:, 0].tolist()
             left[..., below] = 0
             if frames:
                 goal = positions[..., frames, ankle, :].clone()
@@ -392,7 +384,7 @@ class _Work:
         rest = self._lift(left.amax(-1))
         if float(rest.amax()) > TOLERANCE:
             self.root[..., 1] += rest
-            self.touched |= (rest.flatten(0, -2).amax(0) if rest.ndim > 1 else rest) > 0
+            self.touched |= _over_batch(rest) > 0
 
     def _lift(self, under: Float[Tensor, "*batch frame"]) -> Float[Tensor, "*batch frame"]:
         """How far to lift what is `under` the ground: a smooth curve, nowhere below it, and 0 at fixed frames."""
@@ -412,10 +404,10 @@ class _Goal:
     positions: Float[Tensor, "*batch frame 3"]
     rotations: Float[Tensor, "*batch frame 3 3"] | None
 
-    def leg(self, skeleton: Skeleton) -> bool:
-        """Whether the joint is part of a leg."""
-        hips = [skeleton.index(f"{side}_hip") for side in "lr" if has_joint(skeleton, f"{side}_hip")]
-        return any(self.joint in skeleton.below(hip) for hip in hips)
+
+def _in_leg(skeleton: Skeleton, joint: int) -> bool:
+    hips = [skeleton.index(f"{side}_hip") for side in "lr" if has_joint(skeleton, f"{side}_hip")]
+    return any(joint in skeleton.below(hip) for hip in hips)
 
 
 def ground_height(ground: Ground, positions: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b"]:
@@ -455,12 +447,13 @@ def residual_of(each: Constraint, before: Motion, after: Motion) -> ConstraintRe
     here, there = before.points().positions, after.points().positions
     moved = (there - here).norm(dim=-1)
     joints, residual = _left(each, before, after, there)
-    changed = (moved.amax(-1) > 1e-6).flatten(0, -2).any(0) if moved.ndim > 2 else moved.amax(-1) > 1e-6
+    changed = _over_batch(moved.amax(-1)) > 1e-6
     ratio = 1.0
     if int(changed.sum()) > 4:
         first, last = int(changed.nonzero()[0]), int(changed.nonzero()[-1])
         span = slice(max(0, first - 3), min(after.frames, last + 4))
-        old, new = (float(_jerk(part[..., span, joints, :], after.fps)) for part in (here, there))
+        jerks = (part[..., span, joints, :].diff(n=3, dim=-3).norm(dim=-1) for part in (here, there))
+        old, new = (float(jerk.mean()) * after.fps**3 for jerk in jerks)
         ratio = new / max(old, 1e-6)
     return ConstraintResidual(str(each), residual, float(moved.amax()), ratio)
 
@@ -506,8 +499,9 @@ def _velocity(path: Float[Tensor, "*batch frame 2"], window: int) -> Float[Tenso
     return smoothed(torch.cat((step[..., :1, :], step), -2), window)
 
 
-def _jerk(positions: Float[Tensor, "*batch frame joint 3"], fps: float) -> Float[Tensor, ""]:
-    return positions.diff(n=3, dim=-3).norm(dim=-1).mean() * fps**3
+def _over_batch(values: Float[Tensor, "*batch frame"]) -> Float[Tensor, " frame"]:
+    """The largest value of the batch in each frame."""
+    return values.reshape(-1, values.shape[-1]).amax(0)
 
 
 def _wrapped(angle: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from itertools import pairwise
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from kinema.core.errors import UsageError
 from kinema.geometry.kinematics import forward_kinematics
@@ -90,7 +91,7 @@ def fastest_knee(motion: Motion) -> float:
     for side in "lr":
         names = [f"{side}_{part}" for part in ("hip", "knee", "ankle")]
         hip, knee, ankle = places[:, motion.skeleton.indices(names)].unbind(1)
-        thigh, shin = (torch.nn.functional.normalize(bone, dim=-1) for bone in (knee - hip, ankle - knee))
+        thigh, shin = (normalize(bone, dim=-1) for bone in (knee - hip, ankle - knee))
         angle = torch.atan2(torch.linalg.cross(thigh, shin, dim=-1).norm(dim=-1), (thigh * shin).sum(-1))
         fastest = max(fastest, float(angle.diff().abs().amax()) * motion.fps)
     return fastest
@@ -187,7 +188,8 @@ def lock_feet(
     """
     legs = _legs(motion)
     down = settled_contacts(motion, contacts, settled)
-    places, global_rotations = _world(motion)
+    parents = motion.skeleton.parents
+    places, global_rotations = forward_kinematics(motion.rotations, motion.root, motion.bones, parents)
     fixed = torch.zeros(motion.frames, dtype=torch.bool) if fixed is None else fixed
     feet = (_foot(places, down[:, 2 * i : 2 * i + 2], leg, fixed) for i, leg in enumerate(legs))
     moves, twists = zip(*feet, strict=True)
@@ -200,7 +202,7 @@ def lock_feet(
     drop = free * _drop(places, legs, moves, frames)
     up = motion.root.new_tensor([0.0, 1.0, 0.0])
     rotations = motion.rotations.clone()
-    lowered = _Body(places - drop[:, None, None] * up, global_rotations, motion.skeleton.parents)
+    lowered = _Body(places - drop[:, None, None] * up, global_rotations, parents)
     across = places[:, legs[0].hip] - places[:, legs[1].hip]
     for leg, move, twist in zip(legs, moves, twists, strict=True):
         _bend(rotations, lowered, leg, across, places[:, leg.heel] + move, twist)
@@ -219,11 +221,6 @@ def _legs(motion: Motion) -> tuple[_Leg, _Leg]:
         )
     hips, knees = (motion.skeleton.indices((f"l_{part}", f"r_{part}")) for part in ("hip", "knee"))
     return _Leg(hips[0], knees[0], feet[0], feet[1]), _Leg(hips[1], knees[1], feet[2], feet[3])
-
-
-def _world(motion: Motion) -> tuple[Float[Tensor, "frame joint 3"], Float[Tensor, "frame joint 3 3"]]:
-    offsets = motion.skeleton.offsets if motion.offsets is None else motion.offsets
-    return forward_kinematics(motion.rotations, motion.root, offsets.to(motion.root), motion.skeleton.parents)
 
 
 def _evened(mask: Bool[Tensor, " frame"], least: int) -> Bool[Tensor, " frame"]:
@@ -274,8 +271,8 @@ def _foot(
             both = on_heel & torch.nn.functional.max_pool1d(on_toe.float()[None], 3, 1, 1)[0].bool()
         sole = there - here
         anchor = here[_anchors(on_heel, held)].mean(0)
-        flat = torch.nn.functional.normalize(sole[both].mean(0), dim=-1) * sole[both].norm(dim=-1).mean()
-        arc = rotmat_to_rotvec(shortest_arc(_unit(sole[both]), _unit(flat).expand_as(sole[both])))
+        flat = normalize(sole[both].mean(0), dim=-1) * sole[both].norm(dim=-1).mean()
+        arc = rotmat_to_rotvec(shortest_arc(sole[both], flat))
         # The rotation of frames in which both are down fades into those in which one is.
         turned = torch.zeros_like(sole)
         turned[both] = arc
@@ -333,13 +330,13 @@ def _bend(rotations: Tensor, body: _Body, leg: _Leg, across: Tensor, goal: Tenso
     thigh, shin = (knee - hip).norm(dim=-1), (heel - knee).norm(dim=-1)
     way = goal - hip
     far = torch.minimum(way.norm(dim=-1), (thigh + shin) * (1 - 1e-6)).clamp(min=1e-4)
-    along = _unit(way)
+    along = normalize(way, dim=-1)
     aside = _pole(knee - hip, heel - hip, across, along)
     cosine = ((thigh.square() + far.square() - shin.square()) / (2 * thigh * far)).clamp(-1, 1)
     sine = (1 - cosine.square()).clamp(min=0).sqrt()
     bent = hip + thigh[:, None] * (cosine[:, None] * along + sine[:, None] * aside)
-    upper = shortest_arc(_unit(knee - hip), _unit(bent - hip))
-    lower = shortest_arc(_unit(heel - knee), _unit(hip + far[:, None] * along - bent))
+    upper = shortest_arc(knee - hip, bent - hip)
+    lower = shortest_arc(heel - knee, hip + far[:, None] * along - bent)
     world = torch.eye(3).to(global_rotations).expand(len(places), 3, 3)
     for joint, own, above in ((leg.hip, upper, world), (leg.knee, lower, upper), (leg.heel, twist, lower)):
         parent = body.parents[joint]
@@ -349,18 +346,14 @@ def _bend(rotations: Tensor, body: _Body, leg: _Leg, across: Tensor, goal: Tenso
 
 def _pole(knee: Tensor, heel: Tensor, across: Tensor, along: Tensor) -> Float[Tensor, "frame 3"]:
     """Where the knee points to: where it did, and forwards where the leg is straight or was bent back a little."""
-    line = _unit(heel)
+    line = normalize(heel, dim=-1)
     out = knee - (knee * line).sum(-1, keepdim=True) * line
-    ahead = _unit(torch.linalg.cross(across, -along, dim=-1))
+    ahead = normalize(torch.linalg.cross(across, -along, dim=-1), dim=-1)
     straight = torch.exp(-out.square().sum(-1, keepdim=True) / _STRAIGHT**2)
     back = (out * ahead).sum(-1, keepdim=True).clamp(max=0)
     pole = out + straight * (_STRAIGHT - 2 * back) * ahead
-    return _unit(pole - (pole * along).sum(-1, keepdim=True) * along)
+    return normalize(pole - (pole * along).sum(-1, keepdim=True) * along, dim=-1)
 
 
 def _length(places: Tensor, start: int, end: int) -> Tensor:
     return (places[:, end] - places[:, start]).norm(dim=-1)
-
-
-def _unit(vector: Tensor) -> Tensor:
-    return torch.nn.functional.normalize(vector, dim=-1)

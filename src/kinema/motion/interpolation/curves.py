@@ -103,7 +103,8 @@ def _curve(quats: Tensor, keys: Tensor, at: Tensor, method: str) -> Tensor:
     steps = keys[1:] - keys[:-1]
     wide = steps.reshape(-1, *[1] * (quats.ndim - 2))
     # The angular velocity between two keys; as it is its own axis, it is the same in the frames of both.
-    rates = _rotvec(_product(_conjugate(quats[:, :-1]), quats[:, 1:])) / wide
+    back = torch.cat((-quats[:3, :-1], quats[3:, :-1]))
+    rates = quat_xyzw_to_rotvec(_product(back, quats[:, 1:]).movedim(0, -1)).movedim(-1, 0) / wide
     slopes = (limited if method == "pchip" else parabolic)(rates.transpose(0, 1), steps).transpose(0, 1)
     leaving = _product(quats[:, :-1], _quat(slopes[:, :-1] * (wide / 3)))
     arriving = _product(quats[:, 1:], _quat(slopes[:, 1:] * (-wide / 3)))
@@ -133,15 +134,6 @@ def _product(left: Tensor, right: Tensor) -> Tensor:
         d * z + c * w + a * y - b * x,
         d * w - a * x - b * y - c * z,
     ))  # fmt: skip
-
-
-def _conjugate(quat: Tensor) -> Tensor:
-    """The inverse of a unit quaternion."""
-    return torch.cat((-quat[:3], quat[3:]))
-
-
-def _rotvec(quat: Tensor) -> Tensor:
-    return quat_xyzw_to_rotvec(quat.movedim(0, -1)).movedim(-1, 0)
 
 
 def _quat(rotvec: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from kinema.core.errors import UsageError
+from kinema.geometry.kinematics import rotate_root
 from kinema.motion.anatomy import LIMBS, on_four_legs
 from kinema.motion.edit import root_free, t_pose
 from kinema.motion.feet.root_trajectory import root_trajectory, steady_heading
@@ -113,8 +114,8 @@ def retarget_pose(pose: Clip, onto: Motion, *, turned: bool = False, read: Motio
     shown = read[-1:] if turned else root_free(read[-1:])
     now, then = _fitted_to(shown.points(), pose.points(), last)
     if not turned:
-        then = _turned(steady_heading(read.rotations[..., 0, :, :], onto.fps, then.shape[-4]), then)
-        now = _turned(read.rotations[..., -1:, 0, :, :], now)
+        then = rotate_root(then, steady_heading(read.rotations[..., 0, :, :], onto.fps, then.shape[-4]))
+        now = rotate_root(now, read.rotations[..., -1:, 0, :, :])
     # The change of a round trip (bodies differ) is removed: the last observed pose is met exactly.
     rotations = then @ (now.transpose(-1, -2) @ last.rotations)
     offsets = None if last.offsets is None else last.offsets.expand(*rotations.shape[:-2], 3)
@@ -159,8 +160,3 @@ def _check_rate(pose: Clip, onto: Motion) -> None:
             got=f"{pose.fps:g}",
             cure="Resample one of them first.",
         )
-
-
-def _turned(root: Tensor, rotations: Tensor) -> Tensor:
-    """Rotations with the root's rotated by `root`."""
-    return torch.cat(((root @ rotations[..., 0, :, :])[..., None, :, :], rotations[..., 1:, :, :]), -3)

@@ -89,7 +89,7 @@ def _straightened(skeleton: Skeleton, fps: float) -> Motion:
             places = pose.points().positions[0]
             level = (places[toe] - places[ankle]) * torch.tensor([1.0, 0.0, 1.0])
             if float(level.norm()) > 0.02:
-                pose = _turned_in_world(pose, ankle, shortest_arc(_unit(level), torch.tensor(_AHEAD)))
+                pose = _turned_in_world(pose, ankle, shortest_arc(level, torch.tensor(_AHEAD)))
     return pose
 
 
@@ -97,7 +97,7 @@ def _pointed(pose: Motion, joint: int, end: int, way: Tensor) -> Motion:
     """The pose with one joint rotated so that the bone to `end` points along `way`."""
     places = pose.points().positions[0]
     bone = places[end] - places[joint]
-    return pose if float(bone.norm()) < 1e-3 else _turned_in_world(pose, joint, shortest_arc(_unit(bone), way))
+    return pose if float(bone.norm()) < 1e-3 else _turned_in_world(pose, joint, shortest_arc(bone, way))
 
 
 def _turned_in_world(pose: Motion, joint: int, by: Tensor) -> Motion:
@@ -146,10 +146,6 @@ def _standing(contacts: Tensor, name: str) -> Tensor:
 def _is_rest(body: Motion) -> bool:
     eye = torch.eye(3).to(body.rotations)
     return bool((body.rotations[..., 1:, :, :] - eye).abs().max() < 1e-4) if len(body.skeleton) > 1 else True
-
-
-def _unit(vector: Tensor) -> Tensor:
-    return torch.nn.functional.normalize(vector, dim=-1)
 
 
 _SIDEWAYS = 0.94  # cosine of 20 degrees: arms this near to the horizontal make a T
