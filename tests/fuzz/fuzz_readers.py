@@ -396,7 +396,7 @@ for _module in (
     "csv",
     "expmap",
     "gltf.load",
-    "keypoints.three_d",
+    "keypoints.mmpose",
     "npz",
     "points",
     "smpl_params",

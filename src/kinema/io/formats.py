@@ -178,7 +178,7 @@ FORMATS: dict[str, Format] = {
         (".json", ".jsonl", ".ndjson"), _load_keypoints, _save_keypoints, people=True, what="keypoints of a picture"
     ),
     "keypoints-3d": Format(
-        (".json", ".jsonl", ".ndjson"), _load("keypoints.three_d", "fps", "person"), None, people=True, what="keypoints"
+        (".json", ".jsonl", ".ndjson"), _load("keypoints.mmpose", "fps", "person"), None, people=True, what="keypoints"
     ),
 }
 """Every format by name."""
@@ -209,31 +209,32 @@ def load_clip(
     name or the number (from 1) of one in a glTF file. A pipe, and "-" for standard input, are read to their end first.
     Raises UsageError where there is no such file, FormatError where it is not whole.
     """
-    path = Path(path)
+    path, options = Path(path), LoadOptions(fps, unit, skeleton, up, person, picture, animation)
     if is_stream(path):
         with copied(path) as whole:
-            return load_clip(
-                whole, format=format, fps=fps, unit=unit, skeleton=skeleton, up=up, person=person, picture=picture,
-                animation=animation,
-            )  # fmt: skip
+            return _load_file(whole, format, options)
     if not path.is_file() and not _is_keypoints(path):
         raise _no_file(path)
+    return _load_file(path, format, options)
+
+
+def _load_file(path: Path, format: str | None, options: LoadOptions) -> Clip:  # noqa: A002
     was_read(path)
     row = _row(format or sniff(path))
     if row.load is None:
         read = ", ".join(name for name, other in FORMATS.items() if other.load)
         got = f"{format or sniff(path)}, which is only written"
         raise damaged(path.name, f"a format that can be read ({read})", got, "Keep the motion as BVH or NPZ as well.")
-    if person is not None and not row.people:
+    if options.person is not None and not row.people:
         got, cure = f"{path.name}, which holds one", "Leave out --person."
         raise UsageError(expected="a file with several people (keypoints, SMPL parameters)", got=got, cure=cure)
-    if animation is not None and row is not FORMATS["glb"]:
+    if options.animation is not None and row is not FORMATS["glb"]:
         got, cure = f"{path.name}, which holds one motion", "Leave out --animation."
         raise UsageError(expected="a glTF file, which may have several animations", got=got, cure=cure)
     try:
-        clip = row.load(path, LoadOptions(fps, unit, skeleton, up, person, picture, animation))
+        clip = row.load(path, options)
         looked = row.up == "motion" or (row.up == "limbs" and has_joint(clip.skeleton, "l_hip", "l_ankle", "head"))
-        return clip if row.up == "reader" else upright(clip, up or (None if looked else "y"), path.name)
+        return clip if row.up == "reader" else upright(clip, options.up or (None if looked else "y"), path.name)
     except PermissionError as error:
         raise KinemaError(
             expected=f"a file that may be read: {path}", got="permission denied", cure="Change its permissions."

@@ -25,7 +25,7 @@ from kinema.io.conventions import no_rate
 from kinema.io.keypoints import coco as keypoints_results
 from kinema.io.keypoints import mmpose as keypoints_instances
 from kinema.io.keypoints import openpose as keypoints_openpose
-from kinema.io.keypoints.three_d import is_three_d
+from kinema.io.keypoints.mmpose import is_three_d
 from kinema.io.keypoints.tracks import (
     LINES,
     Recording,

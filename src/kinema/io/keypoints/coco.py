@@ -20,11 +20,10 @@ from kinema.io.keypoints.tracks import (
     in_order,
     listed,
     numbers,
+    track_id,
     write_pages,
 )
 from kinema.motion.skeletons.keypoints import LAYOUTS, layout
-
-_TRACKS = ("idx", "track_id")
 
 
 def read(path: Path, page: Any) -> Recording:
@@ -32,7 +31,8 @@ def read(path: Path, page: Any) -> Recording:
     head: dict[str, Any] = {}
     if isinstance(page, dict):
         head = cast("dict[str, Any]", page)
-        page = _of_data_set(head, path.name)
+        listed(field(head, "images", path.name), f"{path.name}, field 'images'")
+        page = listed(field(head, "annotations", path.name), f"{path.name}, field 'annotations'")
     rows = cast("list[Any]", page)
     wheres = [f"{path.name}, record {index}" for index in range(len(rows))]
     labels = [_label(field(row, "image_id", where), where) for row, where in zip(rows, wheres, strict=True)]
@@ -44,9 +44,11 @@ def read(path: Path, page: Any) -> Recording:
         values = numbers(field(row, "keypoints", where.split(", field")[0]), where, multiple=3)
         count = count or len(values)
         if len(values) != count or count not in LAYOUTS:
-            raise damaged(where, f"{count if count in LAYOUTS else _counts()} keypoints", f"{len(values)}")
+            raise damaged(
+                where, f"{count if count in LAYOUTS else ', '.join(map(str, LAYOUTS))} keypoints", f"{len(values)}"
+            )
         rest = {key: value for key, value in row.items() if key not in ("keypoints", "image_id")}
-        frames[place].append(Sighting(values, rest, _track(rest)))
+        frames[place].append(Sighting(values, rest, track_id(rest, "idx", "track_id")))
     form = "coco" if head or isinstance(names[0], int) else "alphapose"
     frames = follow(frames, path.name)
     return Recording(form, layout(LAYOUTS[count]), frames, names, [{} for _ in names], head)
@@ -97,11 +99,6 @@ def write(recording: Recording, path: Path) -> None:
     write_pages({**recording.head, "images": new, "annotations": rows}, path)
 
 
-def _of_data_set(head: Mapping[str, Any], name: str) -> list[Any]:
-    listed(field(head, "images", name), f"{name}, field 'images'")
-    return listed(field(head, "annotations", name), f"{name}, field 'annotations'")
-
-
 def _by_images(head: Mapping[str, Any], labels: Sequence[str | int], name: str) -> tuple[list[int], list[str | int]]:
     """Frames of a data set are its images in the order of their numbers, one after the other."""
     ids = sorted({_label(field(image, "id", f"{name}, images"), name) for image in head["images"]}, key=str)
@@ -119,17 +116,3 @@ def _label(value: Any, where: str) -> str | int:
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         raise damaged(f"{where}, field 'image_id'", "a name or a number", repr(value))
     return value
-
-
-def _track(record: Mapping[str, Any]) -> str | None:
-    for key in _TRACKS:
-        if key in record:
-            found = record[key]
-            while isinstance(found, list):
-                found = cast("list[Any]", found)[0] if found else None
-            return None if found is None else f"{found:g}" if isinstance(found, float) else str(found)
-    return None
-
-
-def _counts() -> str:
-    return ", ".join(map(str, LAYOUTS))

@@ -4,19 +4,26 @@ A list of {frame_id, instances}, or the same under `instance_info` beside `meta_
 have no file format of their own, in the form in which its results are usually dumped: a list of frames (or the same
 under `frames`), each with `pose_landmarks` (or `poseLandmarks`, `landmarks`) of one person or of several, in shares of
 the picture's width and height.
+
+In three dimensions (`load`): MediaPipe's world landmarks, 33 places in metres about the hips, y down, and MMPose's
+lifted poses, the 17 joints of Human3.6M. They are read only: what is made of them is written as .npz, .csv or .bvh.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import torch
 from jaxtyping import Float
 
 from kinema.core.errors import damaged
+from kinema.core.text import plain
+from kinema.io.conventions import no_rate, one_person
 from kinema.io.keypoints.tracks import (
     Recording,
     Sighting,
@@ -25,12 +32,21 @@ from kinema.io.keypoints.tracks import (
     in_order,
     listed,
     numbers,
+    read_pages,
+    track_id,
     whole,
     write_pages,
 )
+from kinema.motion.motion import Points
+from kinema.motion.skeleton import Skeleton
+from kinema.motion.skeletons import skeleton
 from kinema.motion.skeletons.keypoints import LAYOUTS, layout
 
 LANDMARKS = ("pose_landmarks", "poseLandmarks", "landmarks")
+_WORLD = ("pose_world_landmarks", "poseWorldLandmarks", "world_landmarks")
+_THREE = re.compile(rb'"keypoints"\s*:\s*\[\s*\[\s*[-\d.eE+]+\s*,\s*[-\d.eE+]+\s*,\s*[-\d.eE+]+\s*\]')
+_LOOKED_AT = 1 << 16
+_MOST = 1_000_000  # frames
 _NUMBERS = ("frame", "frame_id", "index")
 _PICTURE = "_one_picture"  # in `Recording.head`: the file is a list of instances
 _SIZE_KEY = "_picture"  # in `Recording.head`: width and height that landmarks were multiplied with
@@ -58,9 +74,7 @@ def read_mmpose(path: Path, page: Any) -> Recording:
                 expected = f"{count if count in LAYOUTS else ', '.join(map(str, LAYOUTS))} keypoints, a score for each"
                 raise damaged(f"{where}, field 'keypoints'", expected, f"{len(spots)} and {len(scores)} scores")
             rest = {k: value for k, value in person.items() if k not in ("keypoints", key)}
-            track = rest.get("track_id")
-            sighting = Sighting(np.hstack((spots, scores)), rest, None if track is None else str(track))
-            frames[place].append(sighting)
+            frames[place].append(Sighting(np.hstack((spots, scores)), rest, track_id(rest, "track_id")))
         records[place] = {key: value for key, value in one.items() if key not in ("instances", "frame_id")}
     shape = layout(LAYOUTS[count or 17])
     return Recording("mmpose", shape, follow(frames, path.name), names, records, head)
@@ -162,3 +176,75 @@ def _values(person: Any, where: str, size: tuple[float, float]) -> Float[np.ndar
         raise damaged(where, "33 landmarks", f"{len(person)}")
     rows = [[field(mark, "x", where), field(mark, "y", where), mark.get("visibility", 1.0)] for mark in person]
     return numbers(rows, where, multiple=3) * np.array([*size, 1.0])
+
+
+def is_three_d(path: Path) -> bool:
+    """Whether a JSON file holds keypoints in space and none in a picture."""
+    with path.open("rb") as file:
+        head = plain(file.read(_LOOKED_AT))
+    world, flat = (any(f'"{key}"'.encode() in head for key in keys) for keys in (_WORLD, LANDMARKS))
+    return (world and not flat) or _THREE.search(head) is not None
+
+
+def load(path: Path | str, *, fps: float | None = None, person: str | None = None) -> Points:
+    """One person's points in metres; frames without that person are unseen. Raises FormatError naming the frame."""
+    path = Path(path)
+    if fps is None:
+        raise no_rate(path.name, "a keypoint file")
+    page = read_pages(path)
+    frames = cast("dict[str, Any]", page).get("instance_info", page) if isinstance(page, dict) else page
+    frames = cast("dict[str, Any]", frames).get("frames", frames) if isinstance(frames, dict) else frames
+    seen: dict[str, dict[int, Float[np.ndarray, "joint 4"]]] = {}
+    for index, frame in enumerate(listed(frames, path.name)):
+        where = f"{path.name}, frame {index}"
+        if not isinstance(frame, dict):
+            raise damaged(where, "a JSON object", type(frame).__name__)
+        number = _number(frame, index, path.name)
+        for who, values in _people(frame, where).items():
+            seen.setdefault(who, {})[number] = values
+    if not seen:
+        raise damaged(path.name, "at least one person in one frame", "none", "Lower the detector's threshold.")
+    rows = seen[one_person(path, tuple(seen), person, lambda who: len(seen[who]))]
+    first = min(min(one) for one in seen.values())
+    count = max(max(one) for one in seen.values()) - first + 1
+    body = _body(path, len(next(iter(rows.values()))))
+    if count > _MOST or any(len(values) != len(body) for values in rows.values()):
+        raise damaged(path.name, f"{len(body)} points in every frame, and frames that follow each other", "others")
+    values = np.full((count, len(body), 4), np.nan)
+    for number, own in rows.items():
+        values[number - first] = own
+    confidence = torch.from_numpy(values[..., 3]).nan_to_num(0.0).clamp(0, 1).float()
+    positions = torch.from_numpy(values[..., :3]).float()
+    positions = torch.where(confidence[..., None] > 0, positions, torch.nan)
+    return Points(body, positions, fps, identity=f"file/{path.stem}", confidence=confidence)
+
+
+def _people(frame: Any, where: str) -> dict[str, Float[np.ndarray, "joint 4"]]:
+    """Position and confidence of everybody in a frame, by track id or place."""
+    key = next((key for key in _WORLD if isinstance(frame, dict) and key in frame), None)
+    if key is not None:
+        return {str(place): _landmarks(one, where) for place, one in enumerate(_several(frame[key], where))}
+    found: dict[str, Float[np.ndarray, "joint 4"]] = {}
+    for place, one in enumerate(listed(field(frame, "instances", where), where)):
+        values = numbers(field(one, "keypoints", where), where, multiple=3)
+        scores = numbers(one["keypoint_scores"], where, multiple=1) if "keypoint_scores" in one else None
+        if scores is not None and len(scores) != len(values):
+            raise damaged(where, f"{len(values)} scores", f"{len(scores)}")
+        sure = np.ones((len(values), 1)) if scores is None else scores
+        found[str(one.get("track_id", place))] = np.hstack((values, sure))
+    return found
+
+
+def _landmarks(person: Any, where: str) -> Float[np.ndarray, "joint 4"]:
+    rows = [
+        [*(field(mark, axis, where) for axis in "xyz"), mark.get("visibility", 1.0)] for mark in listed(person, where)
+    ]
+    return numbers(rows, where, multiple=4)
+
+
+def _body(path: Path, joints: int) -> Skeleton:
+    if joints == 33:
+        return layout("mediapipe33").skeleton
+    if joints == 17:
+        return skeleton("h36m17")
+    raise damaged(path.name, "33 landmarks (MediaPipe) or 17 joints (Human3.6M)", f"{joints}")

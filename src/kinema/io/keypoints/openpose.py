@@ -13,7 +13,7 @@ from jaxtyping import Float
 from kinema.core.atomic import write_text
 from kinema.core.errors import damaged
 from kinema.core.text import read_json
-from kinema.io.keypoints.tracks import Recording, Sighting, field, follow, in_order, numbers
+from kinema.io.keypoints.tracks import Recording, Sighting, field, follow, in_order, listed, numbers, track_id
 from kinema.motion.skeletons.keypoints import Layout, layout
 
 BODY = "pose_keypoints_2d"
@@ -33,15 +33,14 @@ def read(folder: Path) -> Recording:
         raise damaged(str(folder), "one JSON file per frame", "none", "Name the folder that --write_json wrote.")
     pages = [parse(path) for path in files]
     places, labels = in_order([path.name for path in files], str(folder))
-    people = [[_of_person(p, f"{path.name}, person {i}") for i, p in enumerate(_people(page, path.name))]
-              for path, page in zip(files, pages, strict=True)]  # fmt: skip
+    people = [_people(page, path.name) for path, page in zip(files, pages, strict=True)]
     shape = _layout([parts for several in people for parts, _ in several], folder)
     frames: list[list[Sighting]] = [[] for _ in labels]
     records: list[Mapping[str, Any]] = [{"version": 1.3} for _ in labels]
     for place, page, several, path in zip(places, pages, people, files, strict=True):
         if frames[place]:
             raise damaged(path.name, "one file for each frame number", "two with the same number", "Rename one.")
-        frames[place] = [Sighting(_join(parts, shape, path.name), record, _track(record)) for parts, record in several]
+        frames[place] = [Sighting(_join(parts, shape), record, _track(record)) for parts, record in several]
         records[place] = {key: value for key, value in page.items() if key != "people"}
     frames = [[*people] for people in follow(frames, str(folder))]
     return Recording("openpose", shape, frames, labels, records, {})
@@ -63,11 +62,9 @@ def parse(path: Path) -> dict[str, Any]:
     return page  # pyright: ignore[reportUnknownVariableType]
 
 
-def _people(page: dict[str, Any], name: str) -> Sequence[Any]:
-    people = field(page, "people", name)
-    if not isinstance(people, list):
-        raise damaged(f"{name}, field 'people'", "a list", type(people).__name__)
-    return people  # pyright: ignore[reportUnknownVariableType]
+def _people(page: Any, name: str) -> list[tuple[dict[str, Float[np.ndarray, "point 3"]], dict[str, Any]]]:
+    rows = listed(field(page, "people", name), f"{name}, field 'people'")
+    return [_of_person(row, f"{name}, person {index}") for index, row in enumerate(rows)]
 
 
 def _of_person(person: Any, where: str) -> tuple[dict[str, Float[np.ndarray, "point 3"]], dict[str, Any]]:
@@ -106,7 +103,7 @@ def _keys(shape: Layout) -> dict[str, int]:
     return keys
 
 
-def _join(parts: Mapping[str, Float[np.ndarray, "_ 3"]], shape: Layout, name: str) -> Float[np.ndarray, "point 3"]:
+def _join(parts: Mapping[str, Float[np.ndarray, "_ 3"]], shape: Layout) -> Float[np.ndarray, "point 3"]:
     # Who has no hands in one frame has unseen hands there.
     return np.concatenate([parts.get(key, np.zeros((count, 3))) for key, count in _keys(shape).items()])
 
@@ -117,7 +114,5 @@ def _split(values: Float[np.ndarray, "point 3"], keys: Mapping[str, int]) -> dic
 
 
 def _track(record: Mapping[str, Any]) -> str | None:
-    given = record.get("person_id")
-    if isinstance(given, list):
-        given = given[0] if given else None  # pyright: ignore[reportUnknownVariableType]
-    return None if given is None or given == -1 else str(given)  # pyright: ignore[reportUnknownArgumentType]
+    given = track_id(record, "person_id")
+    return None if given == "-1" else given

@@ -103,6 +103,14 @@ def listed(value: Json, where: str) -> list[Json]:
     return cast("list[Json]", value)
 
 
+def track_id(record: Mapping[str, Json], *keys: str) -> str | None:
+    """The track id under the first of these keys that a record has, or in a list there; None where it has none."""
+    found: Json = next((record[key] for key in keys if key in record), None)
+    while isinstance(found, list):
+        found = cast("list[Json]", found)[0] if found else None
+    return None if found is None else f"{found:g}" if isinstance(found, float) else str(found)
+
+
 def whole(value: Json, where: str) -> int:
     """A value that must be a whole number, or the text of one. Raises FormatError naming `where`."""
     try:

@@ -10,8 +10,7 @@ from collections.abc import Callable
 
 from kinema.core.errors import UsageError, unknown_name
 from kinema.motion.skeleton import Skeleton
-from kinema.motion.skeletons.body import canon17, kinema24
-from kinema.motion.skeletons.capture_sets import bandai21, humaneva15, lafan22
+from kinema.motion.skeletons.body import bandai21, canon17, humaneva15, kinema24, lafan22
 from kinema.motion.skeletons.cmu import cmu38
 from kinema.motion.skeletons.h36m import h36m17, h36m32
 from kinema.motion.skeletons.keypoints import body25, coco17
