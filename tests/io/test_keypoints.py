@@ -182,6 +182,12 @@ def test_two_people_are_never_mixed(tmp_path: Path) -> None:
     assert found.person(other).positions[:, 0, 0].tolist() == [100 + frame for frame in range(8)]
     with pytest.raises(UsageError, match="track id"):
         found.person("nobody")
+    keypoints.write(found.people, tmp_path / "b.json", found)
+    assert json.loads((tmp_path / "b.json").read_text()) == rows  # everybody at the place of the file
+    moved = replace(found.people["1"], positions=found.people["1"].positions + 0.1)
+    keypoints.write({"1": moved}, tmp_path / "c.json", found)
+    numbers = [number for row in json.loads((tmp_path / "c.json").read_text()) for number in row["keypoints"]]
+    assert max(len(str(number)) for number in numbers) < 9  # no 400.1000061035156
 
 
 def test_track_ids_of_the_file_are_kept_and_may_not_repeat(tmp_path: Path) -> None:

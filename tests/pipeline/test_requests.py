@@ -6,10 +6,13 @@ import inspect
 import json
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import get_args
 
+import jaxtyping
+import numpy as np
 import pytest
+import torch
 
 import kinema as kn
 from command import run
@@ -111,3 +114,38 @@ def test_command_line_python_and_studio_take_the_same_model(capsys: pytest.Captu
     listed = {row["model"]: row["default of"] for row in json.loads(capsys.readouterr().out)}
     assert "forecast" in listed[forecasts]
     assert "futures" in listed[futures]
+
+
+def test_arrays_of_any_kind_are_taken_and_answered_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as a user runs it: shapes are checked in tests
+    walk, last = kn.sample("walk")[:30], kn.open("zero-velocity")
+    plain = last.forecast(walk, seconds=0.1, seed=np.int64(3)).samples
+    for kind in (np.float64, np.float32):
+        given = replace(walk, rotations=walk.rotations.numpy().astype(kind), root=walk.root.numpy().astype(kind))  # pyright: ignore[reportArgumentType]
+        assert torch.equal(last.forecast(given, seconds=0.1).samples.rotations, plain.rotations)
+    slow = kn.open("linear").upsample(replace(walk, rotations=walk.rotations.double().requires_grad_()), rate=2)
+    assert slow.motion.rotations.dtype == torch.float32
+    mask = torch.zeros(30, dtype=torch.bool)
+    mask[[0, 7, 29]] = True
+    answers = [kn.open("linear").inbetween(walk, keys=keys).motion for keys in ([0, 7, 29], mask, mask.nonzero()[:, 0])]
+    assert all(torch.equal(answer.rotations, answers[0].rotations) for answer in answers)
+
+
+def test_arrays_of_another_meaning_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    walk, last = kn.sample("walk")[:30], kn.open("zero-velocity")
+    rotations = walk.rotations
+    with pytest.raises(UsageError, match=r"got shapes \(30, 26, 4\)"):
+        replace(walk, rotations=torch.zeros(30, 26, 4))
+    with pytest.raises(UsageError, match="another matrix for hip"):
+        last.forecast(replace(walk, rotations=torch.zeros_like(rotations)))
+    lost = rotations.clone()
+    lost[-1, 3] = torch.nan
+    with pytest.raises(UsageError, match=r"in 1 of 30 frames, first in 29\. Fill them first"):
+        last.forecast(replace(walk, rotations=lost))
+    assert kn.open("auto").repair(replace(walk, rotations=lost)).motion.rotations.isfinite().all()
+    with pytest.raises(UsageError, match=r"Write \[5:6\]"):
+        walk[5]  # pyright: ignore[reportArgumentType]
+    for wrong in ({"samples": 2.0}, {"seconds": "1"}, {"seed": 2**70}, {"seed": 0.5}):
+        with pytest.raises(UsageError, match=r"[Gg]ive numbers|whole number"):
+            ForecastRequest(**wrong)  # pyright: ignore[reportArgumentType]

@@ -90,6 +90,15 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     return UsageError(expected=f"{article} {kind} among {', '.join(names)}", got=f"'{name}'", cure=cure)
 
 
+def no_rotation(joint: str) -> UsageError:
+    """The error for a matrix of a joint that is no rotation."""
+    return UsageError(
+        expected="rotation matrices: orthogonal, with determinant 1",
+        got=f"another matrix for {joint}",
+        cure="Make matrices with kinema.geometry.rotations, which has one function for each kind of rotation.",
+    )
+
+
 def require(package: str, extra: str, purpose: str) -> Any:
     """An optional package, imported. Raises UsageError where it is missing, naming the extra of kinema that has it."""
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from kinema.core.errors import UsageError
@@ -17,6 +17,7 @@ from kinema.core.errors import UsageError
 EULER_ORDERS: tuple[str, ...] = ("XYZ", "XZY", "YXZ", "YZX", "ZXY", "ZYX", "XYX", "XZX", "YXY", "YZY", "ZXZ", "ZYZ")
 _CYCLIC = {"XYZ", "YZX", "ZXY"}
 _NEAR_HALF_TURN = 2.8  # radians
+_BENT = 0.02  # how far R transposed R may be from 1: rotations that were rounded to two decimals
 _LOCKED = 1e-7  # radians from gimbal lock at which the third Euler angle is 0
 _AMBIGUOUS = 1e-6  # below it, two rotations are nearly as near, and the closed form loses digits
 _NEWTON_STEPS = 40  # enough for a double root, which halves the error with each step
@@ -247,6 +248,13 @@ def _normal(vector: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 3"]:
     """A unit vector at a right angle to one of length 1 or 0."""
     other = torch.where(vector[..., :1].abs() < 0.9, vector.new_tensor([1.0, 0, 0]), vector.new_tensor([0, 1.0, 0]))
     return torch.nn.functional.normalize(torch.linalg.cross(vector, other) + 1e-9 * other, dim=-1)  # of 0: any
+
+
+def is_rotation(rotmat: Float[Tensor, "*b 3 3"]) -> Bool[Tensor, "*b"]:
+    """Whether each matrix is a rotation, as far as one that was rounded to two decimals is."""
+    turned = rotmat.double()
+    bent = (turned.mT @ turned - torch.eye(3, dtype=torch.float64)).abs().amax((-2, -1))
+    return (bent <= _BENT) & (torch.linalg.det(turned) > 0)
 
 
 def nearest_rotation(rotmat: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 3 3"]:

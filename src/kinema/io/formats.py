@@ -317,7 +317,7 @@ def save(
     path = Path(path)
     row = _row(format or _by_suffix(path))
     assert row.save is not None
-    row.save(clip, path, SaveOptions(rest, blender))
+    row.save(clip.map(lambda values, axis: values.detach()), path, SaveOptions(rest, blender))
 
 
 def files_in(folder: Path, given: LoadOptions | None = None, *, pictures: bool = True) -> Iterator[tuple[Path, str]]:

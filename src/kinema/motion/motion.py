@@ -81,8 +81,11 @@ class _Arrays:
         """Some of the frames: a slice without a step (a rate is changed with `edit.resample`), or frame numbers.
 
         Frame numbers of shape [window, frame] give as many windows, as the last batch axis. Raises UsageError for a
-        slice with a step, or without a frame.
+        slice with a step, or without a frame, and for a number.
         """
+        if isinstance(frames, int):
+            cure = f"Write [{frames}:{frames + 1}] for one frame, or clip.one({frames}) for one clip of a batch."
+            raise UsageError(expected="a slice of frames, or a tensor of their numbers", got=f"[{frames}]", cure=cure)
         chosen = _plain_slice(frames, self.frames) if isinstance(frames, slice) else frames
         return self.map(lambda values, axis: values[(..., chosen, *[slice(None)] * (-axis - 1))])
 
@@ -93,6 +96,12 @@ class _Arrays:
     def expand(self: _Some, *batch: int) -> _Some:
         """The clip with these leading axes, without a copy; its own batch shape must broadcast to them."""
         return self.map(lambda values, axis: values.expand(*batch, *values.shape[axis:]))
+
+    def _as_tensors(self) -> None:
+        """Arrays of numpy become tensors that share their memory."""
+        for name in self.FRAME_AXES:
+            if (values := getattr(self, name)) is not None and not isinstance(values, Tensor):
+                object.__setattr__(self, name, torch.as_tensor(values))
 
     def __repr__(self) -> str:
         batch = f", batch {tuple(self.batch_shape)}" if self.batch_shape else ""
@@ -127,8 +136,15 @@ class Motion(_Arrays):
     layout: FileLayout | None = None
 
     def __post_init__(self) -> None:
-        frames, joints = self.rotations.shape[-4], self.rotations.shape[-3]
-        _check(self.skeleton, joints, frames, self.root.shape[-2], self.fps)
+        self._as_tensors()
+        rotations, root = self.rotations.shape, self.root.shape
+        if rotations[-2:] != (3, 3) or len(rotations) < 4 or root[-1:] != (3,) or len(root) != len(rotations) - 2:
+            raise UsageError(
+                expected="rotation matrices (..., frame, joint, 3, 3) and a root (..., frame, 3)",
+                got=f"shapes {tuple(rotations)} and {tuple(root)}",
+                cure="Make matrices with kinema.geometry.rotations, which has one function for each kind of rotation.",
+            )
+        _check(self.skeleton, rotations[-3], rotations[-4], root[-2], self.fps)
 
     @property
     def bones(self) -> Float[Tensor, "*#b joint 3"]:
@@ -172,6 +188,13 @@ class Points(_Arrays):
     confidence: Float[Tensor, "*batch frame joint"] | None = None
 
     def __post_init__(self) -> None:
+        self._as_tensors()
+        if self.positions.ndim < 3:
+            raise UsageError(
+                expected="positions of shape (..., frame, joint, 3)",
+                got=f"shape {tuple(self.positions.shape)}",
+                cure="Give rows of one frame as positions.reshape(frames, joints, 3).",
+            )
         frames, joints = self.positions.shape[-3], self.positions.shape[-2]
         _check(self.skeleton, joints, frames, frames, self.fps)
         if self.confidence is not None and self.confidence.shape != self.positions.shape[:-1]:

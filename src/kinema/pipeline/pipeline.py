@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import overload
+from typing import cast, overload
 
 import torch
 from jaxtyping import Bool
@@ -18,7 +18,8 @@ from torch import Tensor
 
 from kinema.core.budget import check_answer
 from kinema.core.constants import VERBS, Keys, Verb
-from kinema.core.errors import KinemaWarning, UsageError
+from kinema.core.errors import KinemaWarning, UsageError, no_rotation
+from kinema.geometry.rotations import is_rotation
 from kinema.models.base import Model
 from kinema.models.baselines import BASELINES
 from kinema.motion.constraints.kinds import Constraint
@@ -54,6 +55,7 @@ from kinema.pipeline.requests import (
 )
 from kinema.representations.base import Representation
 
+_LOOKED_AT = 500  # frames in which matrices are looked at
 _FILL: tuple[Verb, ...] = ("inbetween", "upsample", "repair")
 
 
@@ -270,9 +272,12 @@ class Pipeline(ProtocolMethods):
         answer. Raises UsageError if the request or a constraint does not fit the clip or this pipeline, and for an
         answer above the budget (`kinema.core.budget`).
         """
+        if hasattr(request, "seed"):
+            request = replace(request, seed=int(request.seed))  # of numpy as well
         if self.name == AUTO and (model := default_model(request, end=other is not None)) != AUTO:
             return _default(model).ask(request, clip, other, constraints=constraints)  # pyright: ignore[reportCallIssue, reportArgumentType, reportUnknownVariableType] - any request
         self._answers(request.verb, clip, other)
+        clip, other = _plain(clip), cast("Motion | None", _plain(other))
         self._check_size(request, clip, other)
         if isinstance(request, GenerateRequest):
             length = self.trained_seconds if request.seconds is None else request.seconds
@@ -298,6 +303,7 @@ class Pipeline(ProtocolMethods):
         assert isinstance(clip, Motion)
         if isinstance(request, ForecastRequest):
             answer = forecast(self.trained(), clip, request, other)
+            _check_finite(answer.samples, clip)
             if request.feet == "clean":
                 warn_of_feet(clip)
             if self._cleans(request, other):
@@ -431,9 +437,44 @@ def _constrained(
     return done
 
 
+def _plain(clip: Clip | None) -> Clip | None:
+    """The clip in float32, without gradients. Raises UsageError where a matrix of it is no rotation."""
+    if clip is None:
+        return None
+    clip = clip.map(lambda values, axis: values.detach().float())
+    if isinstance(clip, Motion):
+        looked = clip.rotations.flatten(0, -5) if clip.batch_shape else clip.rotations
+        looked = looked[:: max(1, len(looked) // _LOOKED_AT)]  # what is no rotation is so in every frame, or in many
+        known = looked.isfinite().all(-1).all(-1)
+        if bool((wrong := known & ~is_rotation(looked)).any()):
+            raise no_rotation(clip.skeleton.joints[int(wrong.nonzero()[0, -1])])
+    return clip
+
+
+def _check_finite(answer: Motion, clip: Motion) -> None:
+    """Raises UsageError where an answer is not finite, naming the frames of the clip that are not."""
+    if bool(answer.rotations.isfinite().all()) and bool(answer.root.isfinite().all()):
+        return
+    lost = ~clip.rotations.isfinite().all(-1).all(-1).all(-1) | ~clip.root.isfinite().all(-1)
+    raise UsageError(
+        expected="finite numbers in the observed frames",
+        got=f"NaN or infinity in {int(lost.sum())} of {clip.frames} frames, first in {int(lost.nonzero()[0, -1])}"
+        if bool(lost.any())
+        else "numbers too large to compute with",
+        cure='Fill them first, in Python: clip = kn.open("auto").repair(clip).motion.',
+    )
+
+
 def _named(clip: Clip, frames: Iterable[int]) -> Bool[Tensor, " frame"]:
     """A mask of these frames. Raises UsageError for none, or for one outside the clip."""
-    numbers = list(frames)
+    numbers = torch.as_tensor([*frames]).flatten().tolist()
+    if len(numbers) == clip.frames and all(isinstance(number, bool) for number in numbers):
+        numbers = [number for number, chosen in enumerate(numbers) if chosen]  # a mask
+    elif any(number != int(number) for number in numbers):
+        raise UsageError(
+            expected="whole numbers of frames", got=str(numbers)[:80], cure="Round them: keys=[0, 10, 20]."
+        )
+    numbers = [int(number) for number in numbers]
     if not numbers or not all(0 <= number < clip.frames for number in numbers):
         raise UsageError(
             expected=f"frames of the clip, 0 to {clip.frames - 1}, at least one",

@@ -11,8 +11,9 @@ import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
 from cyclopts import Parameter, Token
 
@@ -212,6 +213,7 @@ class ForecastRequest:
     Default: clean, but for --hold and --end."""
 
     def __post_init__(self) -> None:
+        _check_seed(self.seed)
         _check_length(self.seconds, self.samples)
         _check_feet(self.feet)
 
@@ -245,6 +247,7 @@ class InbetweenRequest:
     """Clean the feet: those that stand do not slide, and none goes under the floor. Known frames stay."""
 
     def __post_init__(self) -> None:
+        _check_seed(self.seed)
         _check_keys(self.key_mode)
         _check_length(None, self.samples)
         if (self.frames is not None and self.frames < 1) or self.context < 0:
@@ -304,6 +307,7 @@ class UpsampleRequest:
     --key-mode is soft."""
 
     def __post_init__(self) -> None:
+        _check_seed(self.seed)
         _check_keys(self.key_mode)
         if (self.rate is None) == (self.fps is None):
             raise UsageError(
@@ -342,6 +346,7 @@ class RepairRequest:
     """Clean the feet: those that stand do not slide, and none goes under the floor. Good frames change, too."""
 
     def __post_init__(self) -> None:
+        _check_seed(self.seed)
         _check_keys(self.key_mode)
         if not 0 < self.strength < math.inf:
             raise UsageError(expected="a strength above 0", got=f"{self.strength:g}", cure="Use --strength 1.")
@@ -369,6 +374,7 @@ class GenerateRequest:
     Default: clean."""
 
     def __post_init__(self) -> None:
+        _check_seed(self.seed)
         _check_length(self.seconds, self.samples)
         _check_feet(self.feet)
         if self.action is not None and self.schedule is not None:
@@ -408,7 +414,17 @@ def _check_feet(feet: str | None) -> None:
         raise UsageError(expected="feet: clean or keep", got=f"'{feet}'", cure='Use --feet keep, or feet="keep".')
 
 
+def _check_seed(seed: int) -> None:
+    if not isinstance(cast("object", seed), Integral) or not -(2**63) <= seed < 2**63:
+        cure = "Use seed=0, or another whole number of less than 19 digits."
+        raise UsageError(expected="a seed, a whole number of 64 bits", got=f"{seed!r}", cure=cure)
+
+
 def _check_length(seconds: float | None, samples: int) -> None:
+    numbers = isinstance(cast("object", samples), Integral) and isinstance(cast("object", seconds), Real | None)
+    if not numbers:
+        got, cure = f"samples={samples!r}, seconds={seconds!r}", "Give numbers: samples=10, seconds=1.5."
+        raise UsageError(expected="a whole number of samples, and seconds as a number", got=got, cure=cure)
     if samples < 1 or (seconds is not None and not 0 < seconds < math.inf):
         raise UsageError(
             expected="at least one sample and a positive time",

@@ -16,7 +16,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from kinema.core.errors import UsageError
+from kinema.core.errors import UsageError, no_rotation
+from kinema.geometry.rotations import is_rotation
 from kinema.motion.edit import rest_pose
 from kinema.motion.interpolation import interpolate
 from kinema.motion.motion import Motion
@@ -29,7 +30,6 @@ _SAME_TIME = 1e-6  # seconds
 _CHECKED_AFTER = 12  # frames, after which their rate is compared with `fps`
 _WRONG = 1.5  # largest ratio of the two rates
 _HIGHEST = 1000.0  # frames per second
-_BENT = 0.02  # how far R transposed R may be from 1: rotations that were rounded to two decimals
 
 
 class Forecaster:
@@ -295,16 +295,9 @@ def _known(frame: Motion) -> Tensor:
 
 def _check_rotations(frame: Motion, known: Tensor) -> None:
     """Raises UsageError where a known joint has a matrix that is no rotation."""
-    turned = frame.rotations[0][known].double()
-    bent = (turned.mT @ turned - torch.eye(3, dtype=torch.float64)).abs().amax((-2, -1))
-    wrong = (bent > _BENT) | (torch.linalg.det(turned) < 0)
+    wrong = ~is_rotation(frame.rotations[0][known])
     if bool(wrong.any()):
-        joint = frame.skeleton.joints[int(known.nonzero()[wrong][0])]
-        raise UsageError(
-            expected="rotation matrices: orthogonal, with determinant 1",
-            got=f"another matrix for {joint}",
-            cure="Make matrices with kinema.geometry.rotations, which has one function for each kind of rotation.",
-        )
+        raise no_rotation(frame.skeleton.joints[int(known.nonzero()[wrong][0])])
 
 
 def _not_finite(skeleton: Skeleton, known: Tensor) -> UsageError:

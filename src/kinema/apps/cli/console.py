@@ -26,7 +26,7 @@ stderr = Console(stderr=True, highlight=False)
 
 def note(text: str) -> None:
     """Print one line that the user should know, on standard error."""
-    stderr.print(f"note: {text}", style="yellow", markup=False)
+    stderr.print(f"note: {text}", style="yellow", markup=False, soft_wrap=not stderr.is_terminal)
 
 
 def say_address(address: str) -> None:

@@ -85,6 +85,7 @@ def train(
     from kinema.data.sources.folder import Folder
     from kinema.pipeline.train import Means
     from kinema.pipeline.train import train as train_recipe
+    from kinema.training.checkpoint import CONFIG
     from kinema.training.log import on_terminal
 
     leads = int(os.environ.get("RANK", "0")) == 0
@@ -107,8 +108,13 @@ def train(
         folder = train_recipe(chosen, out, resume=resume, init_from=init_from, means=means)
     except KeyboardInterrupt:
         if leads:
-            how = "--resume" if init_from is None else "--resume in place of --init-from"
-            print(f"kinema: interrupted. To resume, type the same command with {how}.", file=sys.stderr)
+            how = "with --resume" if init_from is None else "with --resume in place of --init-from"
+            how = (
+                f"To resume, type the same command {how}"
+                if (out / CONFIG).is_file() or resume
+                else ("Nothing was saved yet: to start anew, type the same command again")
+            )
+            print(f"kinema: interrupted. {how}.", file=sys.stderr)
         return 130
     if leads:
         print(folder)

@@ -143,6 +143,9 @@ def write(
         for index, sighting in enumerate(_sightings(points, track, like, places)):
             if sighting is not None:
                 frames[index].append(sighting)
+    for place, several in zip(places, frames, strict=True):  # people stand in each frame as they do in the file
+        listed = [one.track for one in source.frames[min(int(place + 1e-9), len(source.frames) - 1)]]
+        several.sort(key=lambda one, listed=listed: listed.index(one.track) if one.track in listed else len(listed))
     _writer(source.format)(
         replace(source, frames=frames, labels=_labels(source, places), records=_records(source, places)), Path(path)
     )
@@ -228,7 +231,8 @@ def _sightings(points: Points, track: str, like: Keypoints, places: list[float])
         values = np.zeros((len(sure), 3))
         spots = points.positions[index].double().nan_to_num(0.0)
         order = list(like.recording.layout.order)
-        values[order] = torch.cat((spots, sure[:, None] * like.scale), -1).numpy()
+        exact = torch.cat((spots, sure[:, None] * like.scale), -1).numpy()
+        values[order] = exact.astype(np.float32).astype(str).astype(np.float64)  # 0.9 and not 0.8999999761581421
         _keep(values, own.get(round(place)) if abs(place - round(place)) < 1e-9 else None, like.scale)
         out.append(Sighting(values, record, track))
     return out

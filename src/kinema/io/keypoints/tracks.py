@@ -69,6 +69,9 @@ def write_pages(page: Json, path: Path) -> None:
     write_text(path, "".join(f"{json.dumps(one)}\n" for one in cast("list[Json]", page)) if lines else json.dumps(page))
 
 
+_AGAIN = "Write the file with the detector again, in one of the layouts of docs/files.md."
+
+
 def numbers(value: Json, where: str, *, multiple: int) -> Float[np.ndarray, "point part"]:
     """A JSON list of finite numbers as rows of `multiple`. Raises FormatError naming `where`."""
     if not isinstance(value, list):
@@ -80,7 +83,9 @@ def numbers(value: Json, where: str, *, multiple: int) -> Float[np.ndarray, "poi
     if array.ndim == 2 and array.shape[1] == multiple:
         array = array.reshape(-1)
     if array.ndim != 1 or array.size % multiple:
-        raise damaged(where, f"{multiple} numbers for each keypoint", f"numbers of shape {array.shape}")
+        cure = "Write x, y and a confidence for each keypoint: 1 where the detector gives none."
+        got = f"numbers of shape {array.shape}"
+        raise damaged(where, f"{multiple} numbers for each keypoint", got, cure if multiple == 3 else _AGAIN)
     if not np.isfinite(array).all():
         raise damaged(where, "finite numbers", "NaN or infinity", "Leave unseen keypoints at confidence 0.")
     return array.reshape(-1, multiple)
@@ -92,7 +97,9 @@ def field(record: Json, key: str, where: str) -> Json:
         raise damaged(where, "a JSON object", type(record).__name__)
     record = cast("dict[str, Json]", record)
     if key not in record:
-        raise damaged(f"{where}, field '{key}'", f"the field '{key}'", ", ".join(sorted(record)) or "no fields")
+        cure = "Write a list of ones where the detector gives no confidences." if key == "keypoint_scores" else _AGAIN
+        there = ", ".join(sorted(record)) or "no fields"
+        raise damaged(f"{where}, field '{key}'", f"the field '{key}'", there, cure)
     return record[key]
 
 
