@@ -84,9 +84,17 @@ def _encode(value: Any, hint: Any) -> Any:
             got=repr(value),
             cure="Make the field a frozen dataclass, a tuple, a number or a text.",
         )
-    fields = {name: _encode(getattr(value, name), kind) for name, kind in field_types(type(value)).items()}
-    declared = type(value) in _alternatives(hint) and type(value) not in KINDS.values()
-    return fields if declared else {KIND: _kind_of(type(value)), **fields}
+    made = type(value)
+    fields = {name: _encode(getattr(value, name), kind) for name, kind in field_types(made).items()}
+    if made in KINDS.values():
+        return {KIND: next(name for name, known in KINDS.items() if known is made), **fields}
+    if made in _alternatives(hint):
+        return fields
+    raise UsageError(
+        expected="a class that recipes may name",
+        got=made.__qualname__,
+        cure=f'Call kinema.recipes.kinds.register("{made.__qualname__.removesuffix(".Config")}", ...) with it.',
+    )
 
 
 def _decode(data: Any, hint: Any, where: str) -> Any:
@@ -97,7 +105,7 @@ def _decode(data: Any, hint: Any, where: str) -> Any:
         if data in allowed:
             return data
         raise _wrong(where, f"one of {', '.join(map(str, allowed))}", data)
-    if hint is type(None) or hint is None:
+    if hint is type(None):
         if data is None:
             return None
         raise _wrong(where, "none", data)
@@ -117,16 +125,12 @@ def _decode_plain(data: Any, hint: type, where: str) -> Any:
 
 
 def _decode_union(data: Any, hints: tuple[Any, ...], where: str) -> Any:
-    if data is None and type(None) in hints:
-        return None
     fitting = [hint for hint in hints if hint is not type(None) and _shape(hint) == _shape(data)]
-    if len(fitting) == 1:
-        return _decode(data, fitting[0], where)
+    if data is not None and len(fitting) == 1:
+        return _decode(data, fitting[0], where)  # so that its error is the one to read
     for hint in hints:
-        try:
+        with contextlib.suppress(UsageError):
             return _decode(data, hint, where)
-        except UsageError:
-            continue
     raise _wrong(where, " or ".join(_name(hint) for hint in hints), data)
 
 
@@ -193,17 +197,6 @@ def _item_hint(hint: Any, place: int) -> Any:
     # Of `Optim | tuple[Phase, ...]` the alternative that is a tuple.
     parts = next(typing.get_args(each) for each in _alternatives(hint) if typing.get_origin(each) is tuple)
     return parts[0] if parts[-1] is Ellipsis else parts[place]
-
-
-def _kind_of(made: type) -> str:
-    for name, known in KINDS.items():
-        if known is made:
-            return name
-    raise UsageError(
-        expected="a class that recipes may name",
-        got=made.__qualname__,
-        cure=f'Call kinema.recipes.kinds.register("{made.__qualname__.removesuffix(".Config")}", ...) with it.',
-    )
 
 
 def _shape(thing: Any) -> str:

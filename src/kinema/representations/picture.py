@@ -47,15 +47,9 @@ class ViewedPositions(JointPositions):
         return relative[..., self._chosen, :].flatten(-2)
 
     def decode(self, features: Float[Tensor, "*batch frame feat"]) -> Points:
-        """2-D points of all joints; one that is not chosen is put where its parent is."""
-        chosen = features.unflatten(-1, (-1, 2))
-        positions: list[Tensor] = []
-        for joint, parent in enumerate(self.skeleton.parents):
-            if joint in self._chosen:
-                positions.append(chosen[..., self._chosen.index(joint), :])
-            else:
-                positions.append(positions[parent] if parent >= 0 else torch.zeros_like(chosen[..., 0, :]))
-        return Points(self.skeleton, torch.stack(positions, -2), self.fps)
+        """2-D points of all joints; one that is not chosen is put where its parent is, the root at the origin."""
+        chosen = torch.nn.functional.pad(features.unflatten(-1, (-1, 2)), (0, 0, 0, 1))  # the origin is token -1
+        return Points(self.skeleton, chosen[..., self.chosen_ancestors, :], self.fps)
 
 
 @dataclass(frozen=True)

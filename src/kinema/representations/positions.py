@@ -28,6 +28,15 @@ class JointPositions(ChosenJoints):
         super().__init__(skeleton, fps, joints)
         self._swap = skeleton.mirrored_indices(self._chosen)
 
+    @property
+    def chosen_ancestors(self) -> list[int]:
+        """For each joint the token of the nearest chosen joint from it to the root; -1 where there is none."""
+        token = {joint: token for token, joint in enumerate(self._chosen)}
+        found: list[int] = []
+        for joint, parent in enumerate(self.skeleton.parents):
+            found.append(token.get(joint, found[parent] if parent >= 0 else -1))
+        return found
+
     def mirror(self, features: Float[Tensor, "*batch frame feat"]) -> Float[Tensor, "*batch frame feat"]:
         """Left and right joints exchanged, x negated."""
         chosen = features.unflatten(-1, (-1, self.dims))[..., self._swap, :]
@@ -138,10 +147,7 @@ class WorldPositions(JointPositions):
 
     def decode(self, features: Float[Tensor, "*batch frame feat"]) -> Points:
         """Positions of all joints; one that is not chosen is put where its nearest chosen ancestor is."""
-        token = {joint: token for token, joint in enumerate(self._chosen)}
-        source: list[int] = []
-        for joint, parent in enumerate(self.skeleton.parents):
-            source.append(token.get(joint, source[parent] if parent >= 0 else 0))
+        source = [max(token, 0) for token in self.chosen_ancestors]
         return Points(self.skeleton, features.unflatten(-1, (-1, 3))[..., source, :], self.fps)
 
     def anchor(

@@ -36,10 +36,6 @@ class Offer:
     to: float
     gain: float
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain data."""
-        return asdict(self)
-
 
 def offered(report: Mapping[str, Any]) -> tuple[Offer, ...]:
     """The cells of a stored report in which its model beats the best classical column in every deciding metric.
@@ -61,9 +57,8 @@ def offered(report: Mapping[str, Any]) -> tuple[Offer, ...]:
 
 def release_table(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The contents of `release.json` beside a model's weights: the cells for `auto`, from its reports."""
-    names = ("space", "sides", "noisy", "over", "to")
-    offers = [offer.to_json() for report in reports for offer in offered(report)]
-    return {"cells": [{name: offer[name] for name in names} for offer in offers]}
+    cells = [asdict(offer) for report in reports for offer in offered(report)]
+    return {"cells": [{name: value for name, value in cell.items() if name != "gain"} for cell in cells]}
 
 
 def write_release(folder: Path, reports: Sequence[Path]) -> dict[str, Any]:
