@@ -73,6 +73,7 @@ def score(made: EvaluatedClips, real: EvaluatedClips, contents: tuple[str, ...],
     columns = [made.windows.classes.index(name) for name in contents]
     labels, logits = made.windows.labels[:, columns], made.logits[:, columns]
     moved = dynamics(made.windows.positions, real.windows.positions, real.windows.fps)
+    legacy = mean_of_classes(legacy_by_class(made.windows, real.windows, columns, generator))  # draws first
     return {
         "accuracy": accuracy(logits, labels),
         "map": mean_average_precision(made.logits, made.windows.labels),
@@ -87,7 +88,7 @@ def score(made: EvaluatedClips, real: EvaluatedClips, contents: tuple[str, ...],
         "jerk": moved.jerk,
         "steps": moved.steps,
         "skate": _skate(made.windows),
-        **mean_of_classes(legacy_by_class(made.windows, real.windows, columns, generator)),
+        **legacy,
     }
 
 
