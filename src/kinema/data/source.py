@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
-from kinema.core.errors import MissingDataError, UsageError
+from kinema.core.errors import FormatError, MissingDataError, UsageError
 from kinema.motion.motion import Clip
 from kinema.motion.skeleton import Skeleton
 
@@ -85,6 +85,22 @@ class Inventory:
     whole: tuple[str, ...]
     missing: tuple[str, ...]
     damaged: tuple[tuple[str, str], ...]
+
+
+def take_inventory(
+    folder: Path, reads: Iterable[tuple[str, Callable[[], object]]], missing: Iterable[str] = ()
+) -> Inventory:
+    """What is whole, missing or damaged, by reading everything: pairs of a name and the function that reads it."""
+    whole, absent, damaged = list[str](), list(missing), list[tuple[str, str]]()
+    for name, read in reads:
+        try:
+            read()
+            whole.append(name)
+        except MissingDataError:
+            absent.append(name)
+        except FormatError as error:
+            damaged.append((name, str(error)))
+    return Inventory(folder, tuple(whole), tuple(absent), tuple(damaged))
 
 
 def mirrored_classes(actions: Sequence[str]) -> list[int]:

@@ -5,8 +5,6 @@ These measures detect frozen motion, which distances between poses and features 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -18,22 +16,14 @@ SKATE_SPEED = 0.10  # metres per second (StableMotion, 2025)
 _QUANTILES = 2001
 
 
-@dataclass(frozen=True)
-class Dynamics:
-    """Generated against real: `speed` and `jerk` as ratios (1 is right), `steps` in metres per second (0 is right).
-
-    `steps` is the Wasserstein distance between the two distributions of joint speeds.
-    """
-
-    speed: float
-    jerk: float
-    steps: float
-
-
 def dynamics(
     generated: Float[Tensor, "clip frame joint dim"], real: Float[Tensor, "other rframe joint dim"], fps: float
-) -> Dynamics:
-    """Compare two sets of clips of joint positions (metres). Raises UsageError for clips of fewer than four frames."""
+) -> dict[str, float]:
+    """Compare two sets of clips of joint positions (metres). Raises UsageError for clips of fewer than four frames.
+
+    "speed" and "jerk" are ratios of generated to real (1 is right); "steps" is the Wasserstein distance between the two
+    distributions of joint speeds, metres per second (0 is right).
+    """
     frames = min(generated.shape[1], real.shape[1])
     if frames < 4:
         raise UsageError(
@@ -41,7 +31,8 @@ def dynamics(
         )
     speeds = [speed(clips, fps) for clips in (generated, real)]
     jerks = [float(mean_jerk(clips.double(), fps).mean()) for clips in (generated, real)]
-    return Dynamics(float(speeds[0].mean() / speeds[1].mean()), jerks[0] / jerks[1], wasserstein(speeds[0], speeds[1]))
+    pace = float(speeds[0].mean() / speeds[1].mean())
+    return {"speed": pace, "jerk": jerks[0] / jerks[1], "steps": wasserstein(speeds[0], speeds[1])}
 
 
 def speed(clips: Float[Tensor, "clip frame joint dim"], fps: float) -> Float[Tensor, "clip step joint"]:

@@ -7,7 +7,6 @@ form of that code: the real part of the spectrum squared, not its magnitude.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
@@ -122,25 +121,18 @@ def acceleration_error(
     return (predicted.diff(n=2, dim=-3) - ground_truth.diff(n=2, dim=-3)).norm(dim=-1).mean((-1, -2))
 
 
-@dataclass(frozen=True)
-class AlignedErrors:
-    """Render-In-Between's three numbers: mean square, mean absolute value, and the mean over clips of the largest."""
-
-    mse: float
-    mae: float
-    largest: float
-
-
 def aligned_errors(
     predicted: Float[Tensor, "clip frame joint dim"], ground_truth: Float[Tensor, "clip frame joint dim"], root: int
-) -> AlignedErrors:
+) -> dict[str, float]:
     """Errors by coordinate after each sequence is moved so that its own first-frame root is the origin.
 
-    Units are those of the input; the released evaluator prints a hundred times the numbers, as percentages.
+    "mse" is the mean square, "mae" the mean absolute value, "max" the mean over clips of the largest: the three numbers
+    of Render-In-Between. Units are those of the input; its evaluator prints a hundred times the numbers, as percentages.
     """
     own, true = (each - each[:, :1, root : root + 1] for each in (predicted, ground_truth))
     error = (own - true).abs()
-    return AlignedErrors(float(error.square().mean()), float(error.mean()), float(error.flatten(1).amax(1).mean()))
+    found = {"mse": error.square(), "mae": error, "max": error.flatten(1).amax(1)}
+    return {metric: float(values.mean()) for metric, values in found.items()}
 
 
 def pck(

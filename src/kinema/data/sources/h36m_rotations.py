@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import product
 from pathlib import Path
 
-from kinema.core.errors import FormatError, MissingDataError, UsageError, unknown_name
-from kinema.data.source import Inventory, Source, Split, check_split, data_file, derived, missing_data
+from kinema.core.errors import FormatError, UsageError, unknown_name
+from kinema.data.source import Inventory, Source, Split, check_split, data_file, derived, missing_data, take_inventory
 from kinema.io.expmap import load
 from kinema.motion import skeletons as catalog
 from kinema.motion.motion import Motion
@@ -73,10 +74,7 @@ class H36MExpmap(Source):
     def clips(self, split: Split) -> Iterator[Motion]:
         """The motions of a split's subjects at 50 Hz: by subject, then action, then clip."""
         check_split(split)
-        for subject in self.subjects(split):
-            for action in self.actions:
-                for clip in CLIPS:
-                    yield self.motion(subject, action, clip)
+        return (self.motion(*file) for file in product(self.subjects(split), self.actions, CLIPS))
 
     def subjects(self, split: Split) -> tuple[int, ...]:
         """The subjects of a split."""
@@ -102,19 +100,10 @@ class H36MExpmap(Source):
 
     def inventory(self) -> Inventory:
         """Every file that should be there, read to its end. Raises MissingDataError where there is no tree at all."""
-        whole, missing, damaged = list[str](), list[str](), list[tuple[str, str]]()
-        for subject in SUBJECTS:
-            for action in self.actions:
-                for clip in CLIPS:
-                    name = f"S{subject}/{action}_{clip}.txt"
-                    try:
-                        self.motion(subject, action, clip)
-                        whole.append(name)
-                    except MissingDataError:
-                        missing.append(name)
-                    except FormatError as error:
-                        damaged.append((name, str(error)))
-        return Inventory(self.folder, tuple(whole), tuple(missing), tuple(damaged))
+        files = product(SUBJECTS, self.actions, CLIPS)
+        return take_inventory(
+            self.folder, ((f"S{file[0]}/{file[1]}_{file[2]}.txt", partial(self.motion, *file)) for file in files)
+        )
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("S*/*.txt"))

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -21,7 +22,7 @@ from torch import Tensor
 
 from kinema.core.errors import FormatError, UsageError, unknown_name
 from kinema.core.safe_pickle import read_object_npz
-from kinema.data.source import Inventory, Source, Split, check_split, data_file, derived
+from kinema.data.source import Inventory, Source, Split, check_split, data_file, derived, take_inventory
 from kinema.motion import skeletons as catalog
 from kinema.motion.motion import Points
 from kinema.motion.skeleton import Skeleton
@@ -128,15 +129,12 @@ class _Archived(Source):
         """Every take that is there, looked through, and what is missing. Raises MissingDataError without the file."""
         path = self.archive.path(self.root)
         found = self.archive.read(path)
-        whole, damaged = list[str](), list[tuple[str, str]]()
-        for subject in self.train + self.test:
-            for take, array in found.get(subject, {}).items():
-                try:
-                    self._points(array, subject, take, path)
-                    whole.append(f"{subject}/{take}")
-                except FormatError as error:
-                    damaged.append((f"{subject}/{take}", str(error)))
-        return Inventory(path, tuple(whole), tuple(self._missing(found)), tuple(damaged))
+        reads = (
+            (f"{subject}/{take}", partial(self._points, array, subject, take, path))
+            for subject in self.train + self.test
+            for take, array in found.get(subject, {}).items()
+        )
+        return take_inventory(path, reads, self._missing(found))
 
     def _missing(self, found: Takes) -> list[str]:
         """Subjects without any take: how many chunks there should be depends on how the markers were read."""

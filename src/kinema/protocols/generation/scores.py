@@ -72,7 +72,6 @@ def score(made: EvaluatedClips, real: EvaluatedClips, contents: tuple[str, ...],
     generator = torch.Generator().manual_seed(seed)
     columns = [made.windows.classes.index(name) for name in contents]
     labels, logits = made.windows.labels[:, columns], made.logits[:, columns]
-    moved = dynamics(made.windows.positions, real.windows.positions, real.windows.fps)
     legacy = mean_of_classes(legacy_by_class(made.windows, real.windows, columns, generator))  # draws first
     return {
         "accuracy": accuracy(logits, labels),
@@ -84,9 +83,7 @@ def score(made: EvaluatedClips, real: EvaluatedClips, contents: tuple[str, ...],
         # One clip in each class has no spread.
         "multimodality": multimodality(made.poses, labels, generator) if bool((labels.sum(0) >= 2).any()) else None,
         "fid_motion": frechet_distance(Moments.of(made.steps), Moments.of(real.steps)),
-        "speed": moved.speed,
-        "jerk": moved.jerk,
-        "steps": moved.steps,
+        **dynamics(made.windows.positions, real.windows.positions, real.windows.fps),
         "skate": _skate(made.windows),
         **legacy,
     }

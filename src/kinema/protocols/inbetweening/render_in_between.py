@@ -58,8 +58,7 @@ class Rib(Grid):
     def errors(self, question: GridWindows, answer: Clip) -> dict[str, float]:
         """See `Grid`."""
         own, true = (clip.points().positions.double() for clip in (answer, question.ground_truth))
-        found = aligned_errors(own, true, 0)
-        return {"mse": found.mse, "mae": found.mae, "max": found.largest}
+        return aligned_errors(own, true, 0)
 
 
 def keypoints(clip: Motion) -> Points:
