@@ -23,7 +23,25 @@ _AROUND = 14  # frames: the most that are known on either side of a single gap
 
 
 @dataclass(frozen=True)
-class Keys(Task):
+class _EveryNth(Task):
+    """As a plain question every `rate`-th frame of a window is known exactly."""
+
+    frames_in_window: int = 64
+    rate: int = 8
+
+    @property
+    def frames(self) -> int:
+        """Length of a training window."""
+        return self.frames_in_window
+
+    def query(self, window: Float[Tensor, "batch frame feat"], representation: Representation) -> Query:
+        """Every `rate`-th frame, known exactly."""
+        known = torch.arange(window.shape[1]) % self.rate == 0
+        return known_frames(window, known.expand(window.shape[:2]), representation)
+
+
+@dataclass(frozen=True)
+class Keys(_EveryNth):
     """What is known of windows of `frames_in_window` frames.
 
     In training each window draws a pattern with the chances `mix` ("even": every r-th frame, r from `rates`, small ones
@@ -36,8 +54,6 @@ class Keys(Task):
     Raises UsageError for values that cannot be.
     """
 
-    frames_in_window: int = 64
-    rate: int = 8
     rates: tuple[int, int] = (2, 32)
     longest_gap: int = 45
     mix: tuple[float, float, float, float, float] = (0.35, 0.25, 0.15, 0.15, 0.1)
@@ -54,16 +70,6 @@ class Keys(Task):
                 got=f"{self}",
                 cure="Change these values in the recipe: `kinema recipes NAME` prints it.",
             )
-
-    @property
-    def frames(self) -> int:
-        """Length of a training window."""
-        return self.frames_in_window
-
-    def query(self, window: Float[Tensor, "batch frame feat"], representation: Representation) -> Query:
-        """Every `rate`-th frame, known exactly."""
-        known = torch.arange(window.shape[1]) % self.rate == 0
-        return known_frames(window, known.expand(window.shape[:2]), representation)
 
     def draw(
         self,
@@ -139,7 +145,7 @@ class Keys(Task):
 
 
 @dataclass(frozen=True)
-class ReleasedKeys(Task):
+class ReleasedKeys(_EveryNth):
     """Render-In-Between's own question: every `rate`-th frame of a window, corrupted in training, trust 0.5.
 
     Clips of at least `shortest` frames that are shorter than the window are padded: of n frames the first that end with
@@ -147,19 +153,12 @@ class ReleasedKeys(Task):
     """
 
     frames_in_window: int = 321
-    rate: int = 8
     shortest: int = 1
     corruption: ReleasedCorruption = field(default_factory=ReleasedCorruption)
 
-    @property
-    def frames(self) -> int:
-        """Length of a training window."""
-        return self.frames_in_window
-
     def query(self, window: Float[Tensor, "batch frame feat"], representation: Representation) -> Query:
         """Every `rate`-th frame, as it is; nobody says how sure it is."""
-        known = torch.arange(window.shape[1]) % self.rate == 0
-        query = known_frames(window, known.expand(window.shape[:2]), representation)
+        query = super().query(window, representation)
         return replace(query, confidence=0.5 * query.confidence)
 
     def draw(

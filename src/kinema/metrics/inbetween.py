@@ -127,7 +127,7 @@ def aligned_errors(
     """Errors by coordinate after each sequence is moved so that its own first-frame root is the origin.
 
     "mse" is the mean square, "mae" the mean absolute value, "max" the mean over clips of the largest: the three numbers
-    of Render-In-Between. Units are those of the input; its evaluator prints a hundred times the numbers, as percentages.
+    of Render-In-Between. Units are those of the input; its evaluator prints percentages, a hundred times the numbers.
     """
     own, true = (each - each[:, :1, root : root + 1] for each in (predicted, ground_truth))
     error = (own - true).abs()

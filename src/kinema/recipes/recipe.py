@@ -164,7 +164,11 @@ def _replaced(whole: Part, way: list[str], text: str, path: str) -> Part:
         items = cast("tuple[Any, ...]", whole)
         place = _place(items, head, so_far)
         if not rest:
-            raise _whole_value(path)
+            raise UsageError(
+                expected="the path of a single value",
+                got=path,
+                cure=f"Write the path of a key below it: {path}.KEY=VALUE.",
+            )
         changed = (*items[:place], _replaced(items[place], rest, text, path), *items[place + 1 :])
         return cast("Part", changed)
     if not dataclasses.is_dataclass(whole) or isinstance(whole, type):
@@ -191,12 +195,6 @@ def _place(items: tuple[Any, ...], head: str, so_far: str) -> int:
     if head.isdecimal() and int(head) < len(items):
         return int(head)
     raise unknown_name(f"part of {so_far}", head, {*names, *map(str, range(len(items)))})
-
-
-def _whole_value(path: str) -> UsageError:
-    return UsageError(
-        expected="the path of a single value", got=path, cure=f"Write the path of a key below it: {path}.KEY=VALUE."
-    )
 
 
 __all__ = ["Optim", "Phase", "Recipe", "RepresentationConfig", "Stage"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -12,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from kinema.core.atomic import write_text
-from kinema.core.errors import FormatError, UsageError
+from kinema.core.errors import FormatError, require
 from kinema.core.text import parse_json
 
 
@@ -83,12 +82,9 @@ class TensorBoard(Reporter):
     """Scalars for TensorBoard, in the run folder. Raises UsageError where TensorBoard is not installed."""
 
     def __init__(self, folder: Path) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise UsageError(
-                expected="TensorBoard to be installed", got=str(error), cure="pip install 'kinema[train]'"
-            ) from error
+        require("tensorboard", "train", "which draws the curves")
+        from torch.utils.tensorboard import SummaryWriter
+
         self._writer = SummaryWriter(str(folder / "tensorboard"))
 
     def record(self, step: int, entry: Mapping[str, Any]) -> None:
@@ -99,11 +95,6 @@ class TensorBoard(Reporter):
     def close(self) -> None:
         """Write what is left."""
         self._writer.close()
-
-
-def on_terminal() -> bool:
-    """Whether standard error is a terminal."""
-    return sys.stderr.isatty()
 
 
 def _lines(file: Path) -> Iterator[tuple[str, float]]:

@@ -44,9 +44,9 @@ def test_segments_survive_null_and_exchanged_times(root: Path) -> None:
     assert [(clip.frames, clip.action) for clip in clips] == [(31, "walk"), (46, "walk & kick"), (61, "walk & turn")]
     assert all(clip.fps == 30 for clip in clips)
     assert clips[0].identity == "amass/kit/3/kick"
-    assert source.plan("train").report() == {
-        "kept": 3, "a label without categories": 1, "shorter than 16 frames": 1, "no recording in AMASS": 1,
-    }  # fmt: skip
+    assert sorted(why for _, why in source.plan("train").skipped) == [
+        "a label without categories", "no recording in AMASS", "shorter than 16 frames",
+    ]  # fmt: skip
 
 
 def test_a_segment_is_its_stretch_of_the_recording(root: Path) -> None:
@@ -83,7 +83,7 @@ def test_classes_by_frequency_or_by_the_published_list(root: Path) -> None:
     source = Babel(str(root))
     assert source.actions == ("turn", "kick")
     assert [clip.action for clip in source.clips("train")] == ["kick", "turn"]
-    assert source.plan("train").report()["none of the 60 categories"] == 2
+    assert [why for _, why in source.plan("train").skipped].count("none of the 60 categories") == 2
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,6 @@ def train(
     from kinema.pipeline.train import Means
     from kinema.pipeline.train import train as train_recipe
     from kinema.training.checkpoint import CONFIG
-    from kinema.training.log import on_terminal
 
     leads = int(os.environ.get("RANK", "0")) == 0
     if threads is not None:
@@ -102,7 +101,7 @@ def train(
         chosen = chosen.with_value(path, text)
     if leads and isinstance(chosen.source, Folder):
         print(f"kinema: the source is your motion files below {data or chosen.source.root}.", file=sys.stderr)
-    show = on_terminal() if progress is None else progress
+    show = sys.stderr.isatty() if progress is None else progress
     means = Means(device, cache, workers, compile_, show, tensorboard)
     try:
         folder = train_recipe(chosen, out, resume=resume, init_from=init_from, means=means)

@@ -44,13 +44,6 @@ class SplitPlan:
     cuts: tuple[Cut, ...]
     skipped: tuple[tuple[str, str], ...]
 
-    def report(self) -> dict[str, int]:
-        """Reason -> how often something was left out for it; "kept" is the number of windows."""
-        counts = {"kept": len(self.cuts)}
-        for _, why in self.skipped:
-            counts[why] = counts.get(why, 0) + 1
-        return counts
-
 
 @dataclass(frozen=True)
 class Babel(Source):

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from kinema.core.errors import UsageError
 from kinema.data.source import Source, labels_of
+from kinema.geometry.rotations import axis_angle_to_rotmat
 from kinema.motion.motion import Clip, Points
 from kinema.motion.names import CANON17
 from kinema.motion.skeleton import Skeleton, has_joint
@@ -101,9 +102,7 @@ def aligned(
         return moved
     across = positions[:, 0, CANON17.index("l_hip")] - positions[:, 0, CANON17.index("r_hip")]
     angle = torch.atan2(across[:, 2], across[:, 0])  # the left of a body that faces +z is +x
-    cos, sin, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
-    rotation = torch.stack((cos, zero, sin, zero, one, zero, -sin, zero, cos), -1).unflatten(-1, (3, 3))
-    return moved @ rotation.transpose(-1, -2)[:, None]
+    return moved @ axis_angle_to_rotmat("Y", angle).transpose(-1, -2)[:, None]
 
 
 def generated(
