@@ -41,38 +41,47 @@ class Evaluated(Protocol):
     @property
     def name(self) -> str:
         """Its name in reports."""
+        ...
 
     @property
     def verbs(self) -> Sequence[Verb]:
         """The verbs that it supports."""
+        ...
 
     @property
     def trained_on(self) -> frozenset[str]:
         """Identities of its training recordings; empty for an untrained method."""
+        ...
 
     @property
     def spaces(self) -> frozenset[Space]:
         """The spaces of its forecasts."""
+        ...
 
     @property
     def kinds(self) -> frozenset[Kind]:
         """The kinds of clips that it completes."""
+        ...
 
     @property
     def deterministic(self) -> bool:
         """True if all samples are equal; a protocol then draws one."""
+        ...
 
     @property
     def actions(self) -> tuple[str, ...]:
         """The labels that it was trained with, in its order."""
+        ...
 
     @property
     def fps(self) -> float:
         """The rate of generated motion, frames per second; 0 if it does not generate."""
+        ...
 
     @property
     def code_count(self) -> tuple[int, int]:
         """The number of code books, and of codes in each; (0, 0) without codes."""
+        ...
 
     def forecast_windows(self, past: Motion, frames: int, space: Space) -> Clip:
         """The `frames` after `past` (at the protocol's rate and on its skeleton), in the frame of the root.
@@ -80,12 +89,14 @@ class Evaluated(Protocol):
         The root is at the origin without rotation; a `Motion` for "rotations", `Points` for "positions". A model that
         reads fewer frames uses the end of `past`. Raises UsageError for a space that it does not support.
         """
+        ...
 
     def sample(self, past: Points, frames: int, samples: int, seed: int) -> Points:
         """`samples` futures of `past`, batch shape (sample, window): positions relative to the root, the world's axes.
 
         The same seed gives the same futures. Raises UsageError for another skeleton or rate than the model's.
         """
+        ...
 
     def complete(
         self,
@@ -98,31 +109,39 @@ class Evaluated(Protocol):
         `confidence` of the known values is in (0, 1] (None: exact); with it, known frames may change. Positions are
         metres with y up, or pixels with y down.
         """
+        ...
 
     def make(self, labels: Float[Tensor, "clip class"], frames: int, seed: int) -> Clip:
         """One clip for every row of label weights, batch shape (clip,). The same seed gives the same clips."""
+        ...
 
     def source(self, data: Data) -> Source:
         """Its training recordings, with their other splits, in the folder `data`."""
+        ...
 
     def as_represented(self, clip: Clip) -> Clip:
         """A recording encoded and decoded by the representation: the model's skeleton and rate."""
+        ...
 
     def cut(self, clip: Clip, frames: int) -> Float[Tensor, "window frame feat"]:
         """Standardised features of consecutive windows of a recording."""
+        ...
 
     def joint_positions(self, features: Float[Tensor, "*batch frame feat"]) -> Float[Tensor, "*batch frame joint 3"]:
         """Joint positions, metres, of standardised features."""
+        ...
 
     def coded(
         self, features: Float[Tensor, "window frame feat"]
     ) -> tuple[Int[Tensor, "window token book"], Float[Tensor, "window frame feat"]]:
         """Codes of standardised features, and the features decoded from them."""
+        ...
 
     def continued(
         self, past: Float[Tensor, "window past feat"], frames: int, samples: int, seed: int
     ) -> Float[Tensor, "sample window frame feat"]:
         """Standardised features of the past and the `frames` after it, without a label."""
+        ...
 
 
 def _refuses(does: str) -> Callable[..., Any]:
@@ -169,11 +188,13 @@ class Evaluator(Protocol):
     @property
     def digest(self) -> str:
         """A hash of its weights: two reports with the same one can be compared."""
+        ...
 
     def look(
         self, clips: Float[Tensor, "clip frame feat"]
     ) -> tuple[Float[Tensor, "clip dim"], Float[Tensor, "clip class"]]:
         """Features and logits of clips."""
+        ...
 
 
 @runtime_checkable
@@ -184,3 +205,4 @@ class EvaluatorTrainer(Protocol):
         self, clips: Float[Tensor, "clip frame feat"], labels: Float[Tensor, "clip class"], *, steps: int, keep: bool
     ) -> Evaluator:
         """An evaluator trained on these clips; with `keep` it may be cached."""
+        ...

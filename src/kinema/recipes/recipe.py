@@ -31,13 +31,16 @@ class RepresentationConfig(Protocol):
     @property
     def fps(self) -> float:
         """Frames per second of the features."""
+        ...
 
     @property
     def standardise(self) -> bool:
         """Whether features are given the training set's mean 0 and deviation 1."""
+        ...
 
     def build(self, skeleton: Skeleton) -> Representation:
         """The representation on a skeleton, without statistics."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -59,9 +59,11 @@ class Anchor(Protocol):
 
     def into(self, features: Float[Tensor, "*s batch frame feat"]) -> Float[Tensor, "*s batch frame feat"]:
         """Features (own units) relative to the anchor."""
+        ...
 
     def back(self, features: Float[Tensor, "*s batch frame feat"]) -> Float[Tensor, "*s batch frame feat"]:
         """The inverse of `into`."""
+        ...
 
 
 class Representation(ABC):

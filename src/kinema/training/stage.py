@@ -109,9 +109,11 @@ class ModelConfig(Protocol):
 
     def build(self, shape: FeatureShape) -> Model:
         """The model for features of this shape, with fresh weights."""
+        ...
 
     def tiny(self) -> Self:
         """The same architecture, small enough to be trained in seconds."""
+        ...
 
 
 @runtime_checkable
@@ -123,6 +125,7 @@ class DependentConfig(Protocol):
 
         It holds those that it needs as submodules, so that its weights are complete.
         """
+        ...
 
 
 @dataclass(frozen=True)

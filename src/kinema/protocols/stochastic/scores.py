@@ -64,6 +64,7 @@ class Features(Protocol):
 
     def of(self, futures: Float[Tensor, "window frame feat"]) -> Float[Tensor, "window dim"]:
         """The features of futures."""
+        ...
 
 
 @torch.inference_mode()
