@@ -163,9 +163,9 @@ def resample_features(
 def _some(
     window: Float[Tensor, "batch frame feat"], which: Bool[Tensor, " batch"], change: Callable[[Tensor], Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """Places of the chosen windows, and these windows changed."""
-    places = which.nonzero().squeeze(1)
-    return places, change(window.index_select(0, places))
+    """Indices of the chosen windows, and these windows changed."""
+    chosen = which.nonzero().squeeze(1)
+    return chosen, change(window.index_select(0, chosen))
 
 
 def _rotated(window: Float[Tensor, "batch frame feat"], rotation: Float[Tensor, "batch 3 3"]) -> Tensor:

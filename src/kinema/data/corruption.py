@@ -90,7 +90,7 @@ class Corruption:
     ) -> tuple[Float[Tensor, "known F"], Float[Tensor, "known J"]]:
         generator, disturbed = draw.generator, representation.disturbed
         source, tokens = torch.tensor(representation.source_of_feature), representation.tokens
-        grain = torch.where(torch.tensor(representation.places), self.place, 1.0)
+        grain = torch.where(torch.tensor(representation.is_length), self.place, 1.0)
         own = torch.randn(int(source.max()) + 1, generator=generator)
         deviation = self.noise * 4 ** -draw.uniform() * torch.exp(0.4 * own)
         correlated = _correlated((int(frames[-1]) + 1, len(source)), 0.4 + 0.5 * draw.uniform(), generator)[frames]
@@ -175,7 +175,7 @@ class ReleasedCorruption:
                 cure="Use the corruption that knows every layout: `Corruption`, of the task Keys.",
             )
         keys = known.any(1).nonzero()[:, 0]
-        places = window[keys].unflatten(-1, (19, 2)).clone()
+        positions = window[keys].unflatten(-1, (19, 2)).clone()
 
         def some(pool: Sequence[int], count: int) -> Tensor:
             return torch.tensor(pool)[torch.randperm(len(pool), generator=generator)[:count]]
@@ -183,23 +183,23 @@ class ReleasedCorruption:
         rows = range(len(keys))
         at = (some(rows, self.noise_keys)[:, None], some(_LIMBS, 5))
         added = self.strength * torch.rand(*torch.broadcast_shapes(at[0].shape, at[1].shape), 2, generator=generator)
-        places[at] += added * added.new_tensor([1.0, -1.0])  # y points down in the released pictures
+        positions[at] += added * added.new_tensor([1.0, -1.0])  # y points down in the released pictures
         at = (some(rows, self.drop_keys)[:, None], some((_NOSE, *_LIMBS), 3))
-        places[at] = -places[at[0], 18]  # joints are relative to the middle of the hips
+        positions[at] = -positions[at[0], 18]  # joints are relative to the middle of the hips
         flipped, legs = some(rows, self.flip_keys)[:, None], torch.tensor((*_RIGHT_LEG, *_LEFT_LEG))
-        places[flipped, legs] = places[flipped, torch.tensor((*_LEFT_LEG, *_RIGHT_LEG))]
+        positions[flipped, legs] = positions[flipped, torch.tensor((*_LEFT_LEG, *_RIGHT_LEG))]
         observed = torch.zeros_like(window)
-        observed[keys] = places.flatten(-2)
+        observed[keys] = positions.flatten(-2)
         return observed, 0.5 * known.float()
 
 
 def swapped_features(owner: Int64[Tensor, " F"], partners: tuple[int, ...]) -> Int64[Tensor, " F"]:
     """For each feature its counterpart on the body's other side (itself where there is none)."""
-    places = [(owner == token).nonzero()[:, 0] for token in range(len(partners))]
+    features = [(owner == token).nonzero()[:, 0] for token in range(len(partners))]
     swapped = torch.arange(len(owner))
     for token, other in enumerate(partners):
-        if len(places[token]) == len(places[other]):
-            swapped[places[token]] = places[other]
+        if len(features[token]) == len(features[other]):
+            swapped[features[token]] = features[other]
     return swapped
 
 

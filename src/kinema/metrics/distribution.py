@@ -143,7 +143,7 @@ def _slow(futures: Float[Tensor, "window frame feat"]) -> Float[Tensor, "window 
 
 @dataclass(frozen=True, eq=False)
 class ClassifierFeatures:
-    """The thirty features of futures: joint places relative to the root, metres, y up."""
+    """The thirty features of futures: joint positions relative to the root, metres, y up."""
 
     recurrent: nn.GRU
     leave: nn.Linear
@@ -179,7 +179,7 @@ class ClassifierFeatures:
         return torch.cat([self._some(some) for some in futures.split(_FUTURES_AT_ONCE)])
 
     def _some(self, futures: Tensor) -> Tensor:
-        # The classifier learnt on the axes of the archive, z up: kinema has turned it by a quarter about x.
+        # The classifier learnt on the axes of the archive, z up: kinema has rotated it by 90 degrees about x.
         x, y, z = futures.float().unflatten(-1, (-1, 3)).unbind(-1)
         states, _ = self.recurrent(torch.stack((x, -z, y), -1).flatten(-2))
         return torch.tanh(self.leave(states[:, -1]))

@@ -108,10 +108,10 @@ def toward(
 
 def global_quats(local: Float[Tensor, "*batch joint 4"], parents: Sequence[int]) -> Float[Tensor, "*batch joint 4"]:
     """Global quaternions as products down the tree, which keeps the signs of the local ones."""
-    turned = [local[..., 0, :]]
+    rotated = [local[..., 0, :]]
     for joint, parent in enumerate(parents[1:], start=1):
-        turned.append(quat_product(turned[parent], local[..., joint, :]))
-    return torch.stack(turned, -2)
+        rotated.append(quat_product(rotated[parent], local[..., joint, :]))
+    return torch.stack(rotated, -2)
 
 
 def acceleration_error(

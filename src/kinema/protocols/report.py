@@ -65,9 +65,9 @@ def plain(data: Any) -> Any:
     return data
 
 
-def number(value: float | None, places: int) -> str:
+def number(value: float | None, decimals: int) -> str:
     """A number with that many decimals; a dash for None."""
-    return "-" if value is None else f"{value:.{places}f}"
+    return "-" if value is None else f"{value:.{decimals}f}"
 
 
 def markdown(report: Report) -> str:

@@ -40,21 +40,21 @@ def score_report(
     published: Sequence[PublishedScores] = (),
     setting: Mapping[str, Any] | None = None,
     shown: Sequence[str] = (),
-    places: Mapping[str, int] | None = None,
+    decimals: Mapping[str, int] | None = None,
     notes: tuple[str, ...] = (),
     leak: Leak = NO_LEAK,
 ) -> Report:
     """The report of `scores`: method (`model` is one) -> way of counting -> metric.
 
-    `metrics` describes each metric; tables show those in `shown` (default: all) with three decimals, or `places`. The
+    `metrics` describes each metric; tables show those in `shown` (default: all) with three decimals, or `decimals`. The
     first way of counting is the one to quote, and that of the published rows and `by_action`. `setting` holds the
     number of windows, samples, seed ...
     """
     own, others = scores[model], {name: ways for name, ways in scores.items() if name != model}
-    actions, columns, decimals = by_action or {}, tuple(shown or metrics), places or {}
+    actions, columns, digits = by_action or {}, tuple(shown or metrics), decimals or {}
 
     def cells(name: str, row: Scores, recalled: Sequence[str] = ()) -> tuple[str, ...]:
-        values = [(metric, number(row.get(metric), decimals.get(metric, 3))) for metric in columns]
+        values = [(metric, number(row.get(metric), digits.get(metric, 3))) for metric in columns]
         return (name, *(f"{text} (recalled)" if metric in recalled else text for metric, text in values))
 
     tables: list[Table] = []
@@ -82,7 +82,7 @@ Rows = Mapping[str, Row]  # per action
 Errors = Mapping[str, Mapping[str, Rows]]
 
 _ERROR_TITLES = {"euler_rad": "Euler angle error, radians", "mpjpe_mm": "MPJPE, mm"}
-_ERROR_PLACES = {"euler_rad": 3, "mpjpe_mm": 2}
+_ERROR_DECIMALS = {"euler_rad": 3, "mpjpe_mm": 2}
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ def with_means(rows: Rows, means: Mapping[str, Sequence[str]]) -> Rows:
 
 
 def _error_cells(name: str, row: Row, metric: str) -> tuple[str, ...]:
-    return (name, *(number(value, _ERROR_PLACES.get(metric, 3)) for value in row))
+    return (name, *(number(value, _ERROR_DECIMALS.get(metric, 3)) for value in row))
 
 
 CellScores = Mapping[str, Mapping[str, float]]  # metric -> method -> value

@@ -189,7 +189,7 @@ class Representation(ABC):
         return features * self.statistics.std.to(features) + self.statistics.mean.to(features)
 
     @property
-    def places(self) -> tuple[bool, ...]:
+    def is_length(self) -> tuple[bool, ...]:
         """Which features are lengths (True) and which are rotations (False)."""
         return (self.space != "rotations",) * self.width
 
@@ -197,10 +197,10 @@ class Representation(ABC):
     def source_of_feature(self) -> tuple[int, ...]:
         """For each feature the unit that is corrupted as a whole: its token, or, for the position of a token that also
         has a rotation, a number after the tokens."""
-        owner, places = self.token_of_feature, self.places
-        both = sorted(set(compress(owner, places)) & set(compress(owner, (not place for place in places))))
+        owner, lengths = self.token_of_feature, self.is_length
+        both = sorted(set(compress(owner, lengths)) & set(compress(owner, (not length for length in lengths))))
         extra = {token: self.tokens + count for count, token in enumerate(both)}
-        return tuple(extra.get(token, token) if place else token for token, place in zip(owner, places, strict=True))
+        return tuple(extra.get(token, token) if length else token for token, length in zip(owner, lengths, strict=True))
 
     @property
     def limbs(self) -> tuple[tuple[int, ...], ...]:

@@ -83,13 +83,13 @@ _TREE19 = (-1, 0, 1, 1, 3, 4, 1, 6, 7, 0, 9, 10, 0, 12, 13, 14, 11, 8, 5)
 
 def skeleton19() -> Skeleton:
     """The nineteen joints as a tree from the middle of the hips; offsets are positions in a picture (z 0)."""
-    places = torch.zeros(19, 3)
+    positions = torch.zeros(19, 3)
     for joint, name in enumerate(_NAMES19[1:], start=1):
         side = {"l": 1.0, "r": -1.0}.get(name.split("_")[0], 0.0)
         down = -0.4 if name.endswith(("knee", "ankle", "toe")) else 0.0
         across = 0.25 if name.endswith(("elbow", "wrist", "hand")) else 0.15
-        places[joint] = torch.tensor([side * across, down or (0.0 if side else 0.25), 0.0])
-    return Skeleton("keypoints19", _NAMES19, _TREE19, places, aliases={"pelvis": "hips"})
+        positions[joint] = torch.tensor([side * across, down or (0.0 if side else 0.25), 0.0])
+    return Skeleton("keypoints19", _NAMES19, _TREE19, positions, aliases={"pelvis": "hips"})
 
 
 class PictureKeypoints(JointPositions):
@@ -195,11 +195,11 @@ class PictureKeypoints(JointPositions):
         """The median position of the known hips, and the median length from hips to neck; None without `own_scale`."""
         if not self.own_scale:
             return None
-        places = observed.unflatten(-1, (19, 2))
+        positions = observed.unflatten(-1, (19, 2))
         rooted, necked = confidence[..., 18] > 0, (confidence[..., 1] > 0)
-        hole = torch.full_like(places[..., 0, :], torch.nan)
-        origin = torch.where(rooted[..., None], places[..., 18, :], hole).nanmedian(1).values.nan_to_num()
-        length = torch.where(necked, places[..., 1, :].norm(dim=-1), hole[..., 0]).nanmedian(1).values
+        hole = torch.full_like(positions[..., 0, :], torch.nan)
+        origin = torch.where(rooted[..., None], positions[..., 18, :], hole).nanmedian(1).values.nan_to_num()
+        length = torch.where(necked, positions[..., 1, :].norm(dim=-1), hole[..., 0]).nanmedian(1).values
         length = torch.where(length > 1e-4, length, 0.5)  # also where nothing is known
         return PictureAnchor(origin, 0.5 / length)
 

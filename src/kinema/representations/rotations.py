@@ -149,7 +149,7 @@ class RootedRotations(Representation):
         return BodyTree(parents, self.partners, turns[self._chosen], arms - middle, hips, across)
 
     @property
-    def places(self) -> tuple[bool, ...]:
+    def is_length(self) -> tuple[bool, ...]:
         """The root's path."""
         return tuple(feature < 3 for feature in range(self.width))
 

@@ -240,10 +240,10 @@ def class_list(folder: Path, count: int) -> tuple[str, ...]:
     """The first `count` categories by frequency; see `Babel`. Ties stand in alphabetical order."""
     path = folder / CLASS_FILE
     if path.is_file():
-        places = read_json(path)
-        if not isinstance(places, dict) or not all(isinstance(place, int) for place in places.values()):
-            raise _wrong(path, "", "a dict of category: place", "another")
-        ranked = sorted(cast("dict[str, int]", places), key=cast("dict[str, int]", places).__getitem__)
+        ranks = read_json(path)
+        if not isinstance(ranks, dict) or not all(isinstance(rank, int) for rank in ranks.values()):
+            raise _wrong(path, "", "a dict of category: rank", "another")
+        ranked = sorted(cast("dict[str, int]", ranks), key=cast("dict[str, int]", ranks).__getitem__)
         return tuple(name.replace(LABELS, " and ") for name in ranked[:count])
     found = Counter[str]()
     for split in ("train", "val"):

@@ -79,7 +79,7 @@ class ActionGeneration(Protocol):
             by_action=table.by_action,
             published=self.published,
             setting=self._setting(source, train, test, table),
-            places=dict.fromkeys(_SHORT, 2),
+            decimals=dict.fromkeys(_SHORT, 2),
             leak=find_leak(pipeline.trained_on, {one: one for one in sorted(test.identities)}),
             notes=_notes(test),
         )

@@ -78,7 +78,7 @@ class Tokens(Protocol):
                 "codes": codes,
                 "seed": self.seed,
             },
-            places={"mpjpe": 1, "mpjpe_still": 1, "forecast": 1, "forecast_mean": 1, "zero_velocity": 1},
+            decimals={"mpjpe": 1, "mpjpe_still": 1, "forecast": 1, "forecast_mean": 1, "zero_velocity": 1},
             leak=find_leak(pipeline.trained_on, {one: one for one in sorted(identities)}),
             notes=(
                 "The root trajectory is part of all errors but 'about the root'.",

@@ -28,7 +28,7 @@ from kinema.protocols.published import AMASS_FUTURES, H36M_FUTURES, HUMANEVA_FUT
 from kinema.protocols.report import Report
 from kinema.protocols.stochastic.nearest_neighbour import NAME as NEAREST
 from kinema.protocols.stochastic.nearest_neighbour import NearestFutures
-from kinema.protocols.stochastic.scores import CLASSIFIED, METRICS, PLACES, means, means_by_group, score
+from kinema.protocols.stochastic.scores import CLASSIFIED, DECIMALS, METRICS, means, means_by_group, score
 from kinema.protocols.stochastic.windows import FutureWindows
 from kinema.protocols.tables import PublishedScores, score_report
 
@@ -106,7 +106,7 @@ def _report(
         published=protocol.published,
         setting=_setting(protocol, windows),
         shown=[metric for metric in metrics if not metric.endswith("_rmse")],
-        places=PLACES,
+        decimals=DECIMALS,
         leak=_leak(protocol, own, windows, data) if own.trained_on else Leak(),
         notes=notes,
     )

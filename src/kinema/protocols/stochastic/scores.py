@@ -39,7 +39,7 @@ METRICS: dict[str, str] = {
     "jitter_rmse": "limb jitter, RMSE, %",
 }
 CLASSIFIED = {"FID": "Frechet distance of a classifier's features, from a state of zeros"}
-PLACES = {"FID-DCT": 2, "stretch": 2, "stretch_rmse": 2, "jitter": 2, "jitter_rmse": 2}
+DECIMALS = {"FID-DCT": 2, "stretch": 2, "stretch_rmse": 2, "jitter": 2, "jitter_rmse": 2}
 CHUNK_BYTES = 96 * 2**20
 """Bytes of samples that are scored together."""
 _CHUNK_WINDOWS = 256
