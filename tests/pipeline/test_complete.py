@@ -99,7 +99,7 @@ def test_a_report_says_what_was_done_and_why() -> None:
     known[:] = False
     known[5] = known[9] = True
     report = complete(WALK[:60], known=known).report
-    assert report.segments[0].method == "linear"
+    assert report.segments[0].method == "render-in-between"
     assert "repeat the nearest" in report.notes[0]
 
 
