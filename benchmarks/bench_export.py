@@ -15,7 +15,8 @@ from pathlib import Path
 
 import torch
 
-from kinema.apps.onnx.graph import difference, open_session, parts_of, write_graph
+from kinema.apps.onnx.graph import difference, parts_of, write_graph
+from kinema.apps.onnx.runtime import session_of
 from kinema.pipeline.checkpoints.checkpoint import load_model
 from kinema.pipeline.open import model_folder
 
@@ -30,7 +31,7 @@ def measured(model: str, folder: Path) -> list[tuple[str, float, float, float]]:
     for part in parts_of(load_model(place)).values():
         file = folder / f"{part.name}.onnx"
         write_graph(part, file, "{}")
-        session = open_session(file, threads=1)
+        session = session_of(file, threads=1)
         example = part.example(SIZES, torch.Generator().manual_seed(0))
         given = {name: value.numpy() for name, value in example.items()}
         times: dict[str, list[float]] = {"torch": [], "onnx": []}

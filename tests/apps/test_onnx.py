@@ -99,7 +99,7 @@ def test_a_graph_says_what_the_model_says(folder: Path, name: str, which: str) -
     assert tuple(parts_of(tiny(name))) == PARTS[name]
     part, file = written(folder, name, which)
     assert graph.check_graph(part, file) <= 1e-4
-    session = graph.open_session(file)
+    session = graph.session_of(file)
     assert [port.name for port in session.get_inputs()] == [port.name for port in part.inputs]
     assert [port.name for port in session.get_outputs()] == [port.name for port in part.outputs]
 
@@ -109,7 +109,7 @@ def test_the_walk_around_the_denoiser_is_the_models_own(folder: Path) -> None:
     model, representation = loaded.model, loaded.representation
     assert isinstance(model, SMRNet)
     config = model.config
-    denoiser, frames = (graph.open_session(written(folder, "smrnet", which)[1]) for which in ("denoiser", "frames"))
+    denoiser, frames = (graph.session_of(written(folder, "smrnet", which)[1]) for which in ("denoiser", "frames"))
     past = 0.3 * torch.randn(2, config.observed, representation.width, generator=torch.Generator().manual_seed(1))
     window = torch.cat((representation.standardise(past), torch.zeros(2, config.predicted, representation.width)), 1)
     query = known_frames(window, (torch.arange(config.frames) < config.observed).expand(2, -1), representation)
@@ -133,7 +133,7 @@ def test_tokens_are_the_models_own_one_after_the_other(folder: Path, which: str)
     model = tiny("posegpt").model
     assert isinstance(model, PoseGPT)
     part, file = written(folder, "posegpt", which)
-    session, count = graph.open_session(file), 5
+    session, count = graph.session_of(file), 5
     chance = torch.rand(2, count, model.books, generator=torch.Generator().manual_seed(3))
     names = {port.name for port in part.inputs}
     given: dict[str, Any] = {"action": np.eye(model.inputs.classes, dtype=np.float32)[[0, 1]]}
@@ -163,7 +163,7 @@ def test_a_shipped_model_from_the_command_line(tmp_path: Path, capsys: pytest.Ca
     assert run("export", "simlpe-cmu", out) == 0
     assert "from the model" in capsys.readouterr().out
     page = json.loads(out.with_suffix(".json").read_text())
-    session = graph.open_session(out)
+    session = graph.session_of(out)
     assert json.loads(session.get_modelmeta().custom_metadata_map["kinema"])["inputs"] == page["inputs"]
     assert page["fps"] == 60
     assert page["inputs"][0]["axes"] == ["batch", 10, 75]
@@ -228,7 +228,7 @@ def test_what_cannot_be_exported_says_why(tmp_path: Path, capsys: pytest.Capture
 
 def test_a_graph_that_differs_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graph, "write_graph", lambda part, file, page: file.write_bytes(b"onnx"))
-    monkeypatch.setattr(graph, "open_session", lambda file: None)
+    monkeypatch.setattr(graph, "session_of", lambda file: None)
     monkeypatch.setattr(graph, "_ASKED", ())
     assert export("simlpe-cmu", tmp_path / "fine.onnx").difference == 0.0
 
@@ -237,7 +237,7 @@ def test_a_graph_that_differs_is_not_written(tmp_path: Path, monkeypatch: pytest
             return [np.zeros((len(given["past"]), 25, 75), dtype=np.float32)]
 
     monkeypatch.setattr(graph, "_ASKED", ({"batch": 2},))
-    monkeypatch.setattr(graph, "open_session", lambda file: Liar())
+    monkeypatch.setattr(graph, "session_of", lambda file: Liar())
     with pytest.raises(CheckFailedError, match="a difference of"):
         export("simlpe-cmu", tmp_path / "wrong.onnx")
     assert not (tmp_path / "wrong.onnx").exists()

@@ -13,7 +13,7 @@ from kinema.core.errors import UsageError
 from kinema.data.synthetic import perform
 from kinema.motion.motion import Motion
 from kinema.motion.skeletons import skeleton
-from kinema.pipeline.streaming import Forecaster, Ring
+from kinema.pipeline.streaming import Forecaster
 
 FPS = 30
 HARDENED = perform("walk", seconds=1.0, fps=30.0, seed=0)
@@ -45,8 +45,8 @@ def test_it_is_the_batch_forecast_of_the_same_frames(walk: Motion, model: str) -
     torch.testing.assert_close(futures.root, batch.root, rtol=0, atol=0)
 
 
-def test_the_past_is_forgotten_where_a_ring_turns_over(walk: Motion) -> None:
-    """After more frames than the ring holds, as after none."""
+def test_the_past_is_forgotten_beyond_what_is_kept(walk: Motion) -> None:
+    """After more frames than are kept, as after none."""
     forecaster = Forecaster.open("constant-velocity", walk.skeleton, FPS, seconds=0.1)
     for place in range(3 * walk.frames):
         at = place % walk.frames
@@ -172,17 +172,6 @@ def test_offsets_that_move_are_kept(walk: Motion) -> None:
         forecaster.push(walk[10:11])
 
 
-def test_a_ring_gives_its_newest_frames(walk: Motion) -> None:
-    ring = Ring(4)
-    known = torch.ones(len(walk.skeleton), dtype=torch.bool)
-    for place in range(23):
-        ring.add(walk[place : place + 1], known, float(place))
-        rows, _, times = ring.last(walk.skeleton, FPS)
-        first = max(0, place - 3)
-        assert times.tolist() == [float(each) for each in range(first, place + 1)]
-        assert torch.equal(rows.root, walk.root[first : place + 1])
-
-
 @pytest.mark.parametrize("factor", [0.0, 5.0, -1.0])
 def test_a_matrix_that_is_no_rotation_is_refused(factor: float) -> None:
     stream = Forecaster("zero-velocity", HARDENED.skeleton, 30.0)
@@ -216,4 +205,4 @@ def test_threads_that_share_a_forecaster_lose_no_frame() -> None:
     for thread in threads:
         thread.join()
     assert not failed
-    assert stream._ring.now == pytest.approx(299 / 30)  # pyright: ignore[reportPrivateUsage]
+    assert stream._past[-1].time == pytest.approx(299 / 30)  # pyright: ignore[reportPrivateUsage]

@@ -177,3 +177,9 @@ def _frozen(steps: Tensor, floors: Tensor, fps: float) -> Bool[Tensor, " frame"]
                 out[start + 1 : place + 1] = bool((steps[[start - 1, place]] > moving).any())
             start = None
     return out
+
+
+def runs(mask: Bool[Tensor, " frame"]) -> list[tuple[int, int]]:
+    """(start, stop) of every run of True."""
+    edges = torch.nn.functional.pad(mask.int(), (1, 1)).diff().nonzero()[:, 0].tolist()
+    return list(zip(edges[::2], edges[1::2], strict=True))

@@ -41,24 +41,27 @@ def constrained_forecast(answer: Answer, constraints: Sequence[Constraint]) -> A
         )
     future = answer.samples
     check(constraints, future.skeleton, future.frames)
-    past = answer.observed[-min(answer.observed.frames, round(_SEEN * future.fps) + 1) :]
-    whole = concatenate(past.expand(*future.batch_shape), future)
-    fixed = torch.arange(whole.frames) < past.frames
-    met = meet(whole, [_later(each, past.frames) for each in constraints], fixed=fixed)
-    residuals = _named(constraints, met.residuals)
-    return replace(answer, samples=met.motion[past.frames :], residuals=residuals)
+    whole, fixed, seen = _with_past(answer)
+    met = meet(whole, [_later(each, seen) for each in constraints], fixed=fixed)
+    pairs = zip(constraints, met.residuals, strict=True)
+    residuals = tuple(replace(residual, constraint=str(each)) for each, residual in pairs)
+    return replace(answer, samples=met.motion[seen:], residuals=residuals)
 
 
 def forecast_on_feet(answer: Answer) -> Answer:
     """The forecast with feet that neither slide nor go lower than the observed ones; the observed frames stay."""
-    past, future = answer.observed, answer.samples
-    if cannot_clean(past):
+    if cannot_clean(answer.observed):
         return answer
-    recent = past[-min(past.frames, round(_SEEN * future.fps) + 1) :]
-    whole = concatenate(recent.expand(*future.batch_shape), future)
-    fixed = torch.arange(whole.frames) < recent.frames
-    whole = clean_feet(whole, floor=lowest_of(past), fixed=fixed)
-    return replace(answer, samples=whole[recent.frames :])
+    whole, fixed, seen = _with_past(answer)
+    return replace(answer, samples=clean_feet(whole, floor=lowest_of(answer.observed), fixed=fixed)[seen:])
+
+
+def _with_past(answer: Answer) -> tuple[Motion, Bool[Tensor, " frame"], int]:
+    """The forecast after the end of what was observed, the mask of the observed frames, and their number."""
+    past, future = answer.observed, answer.samples
+    past = past[-min(past.frames, round(_SEEN * future.fps) + 1) :]
+    whole = concatenate(past.expand(*future.batch_shape), future)
+    return whole, torch.arange(whole.frames) < past.frames, past.frames
 
 
 def completion_on_feet(done: Completed, known: Bool[Tensor, " frame"] | None) -> Completed:
@@ -142,10 +145,3 @@ def _later(each: Constraint, by: int) -> Constraint:
         return replace(each, frame=each.frame + by)
     assert isinstance(each, Ground | Loop)
     return each
-
-
-def _named(
-    constraints: Sequence[Constraint], residuals: Sequence[ConstraintResidual]
-) -> tuple[ConstraintResidual, ...]:
-    pairs = zip(constraints, residuals, strict=True)
-    return tuple(replace(residual, constraint=str(each)) for each, residual in pairs)

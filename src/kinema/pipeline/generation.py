@@ -14,7 +14,7 @@ from kinema.motion.motion import Clip
 from kinema.pipeline.adapter import Adapter
 from kinema.pipeline.requests import Schedule
 
-_CHUNK = 64  # clips at a time
+CHUNK = 64  # clips at a time
 
 
 def generate(
@@ -32,17 +32,8 @@ def generate(
         row = rows.mean(0)
     every = None if rows is None else rows[None]
     parts = [
-        adapter.made(row[None], every, frames, count, seed * 100_003 + place)[:, 0]
-        for place, count in enumerate(_shares(samples))
-    ]
-    return adapter.trained_representation().decode(torch.cat(parts))
-
-
-def make(adapter: Adapter, labels: Float[Tensor, "clip class"], frames: int, seed: int) -> Clip:
-    """One clip for every row of label weights, batch shape (clip,), on the model's own skeleton."""
-    parts = [
-        adapter.made(some, None, frames, 1, seed * 100_003 + place)[0]
-        for place, some in enumerate(labels.split(_CHUNK))
+        adapter.made(row[None], every, frames, min(CHUNK, samples - begin), seed * 100_003 + begin // CHUNK)[:, 0]
+        for begin in range(0, samples, CHUNK)
     ]
     return adapter.trained_representation().decode(torch.cat(parts))
 
@@ -113,7 +104,3 @@ def scheduled(adapter: Adapter, schedule: Schedule, frames: int) -> Float[Tensor
     for labels, start in schedule:
         rows[round(start * fps) :] = label_weights(adapter, labels)
     return rows
-
-
-def _shares(samples: int) -> list[int]:
-    return [min(_CHUNK, samples - begin) for begin in range(0, samples, _CHUNK)]

@@ -18,7 +18,7 @@ from kinema.pipeline.adapter import Adapter
 from kinema.pipeline.completion.complete import softened, under_model
 from kinema.pipeline.completion.evidence import Evidence
 from kinema.pipeline.completion.infilling import infill
-from kinema.pipeline.generation import make
+from kinema.pipeline.generation import CHUNK
 from kinema.protocols.inbetweening.classical import CLASSICAL
 from kinema.protocols.interface import Data, Kind, Space
 
@@ -107,7 +107,12 @@ class ProtocolMethods:
 
     def make(self, labels: Float[Tensor, "clip class"], frames: int, seed: int) -> Clip:
         """One clip for every row of label weights, batch shape (clip,), on the model's own skeleton."""
-        return make(self.trained(), labels, frames, seed)
+        adapter = self.trained()
+        parts = [
+            adapter.made(some, None, frames, 1, seed * 100_003 + place)[0]
+            for place, some in enumerate(labels.split(CHUNK))
+        ]
+        return adapter.trained_representation().decode(torch.cat(parts))
 
     def as_represented(self, clip: Clip) -> Clip:
         """A recording encoded and decoded by the representation: the model's skeleton and rate."""

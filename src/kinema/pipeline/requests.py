@@ -150,21 +150,18 @@ class FileOptions(SourceOptions):
     """A joint map (TOML) for skeletons with unknown joint names (docs/retarget.md)."""
 
 
-_Many = Parameter(negative="", show_default=False)
-
-
 @dataclass(frozen=True)
 class ConstraintOptions:
     """Constraints that the answer meets exactly (docs/constraints.md). Frames count from 0 in the answer."""
 
-    pin: Annotated[tuple[str, ...], _Many] = ()
+    pin: Annotated[tuple[str, ...], _Flag] = ()
     """Put a joint at a position in metres: r_wrist@40=0.3,1.2,0.5, or r_wrist@40-60=... to hold it. Repeatable."""
-    pose: Annotated[tuple[str, ...], _Many] = ()
+    pose: Annotated[tuple[str, ...], _Flag] = ()
     """Take the pose of a frame of another file: 60=other.bvh:0; of some joints or body parts alone:
     60=other.bvh:0:left_arm,right_arm. Repeatable."""
     path: str | None = None
     """Where the root is on the floor, frame:x,z: "0:0,0 60:1.5,0.2", or a CSV file of frame,x,z[,heading]."""
-    plant: Annotated[tuple[str, ...], _Many] = ()
+    plant: Annotated[tuple[str, ...], _Flag] = ()
     """Keep a foot still: left@10-30. Repeatable."""
     ground: float | None = None
     """The height of the floor, which no joint goes through."""

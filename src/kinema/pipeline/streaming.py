@@ -1,19 +1,21 @@
 """`Forecaster`: the forecast of a stream, computed again for every new frame.
 
-A ring buffer keeps the last frames with their times. `futures` resamples them to even times that end at the newest
+The last frames are kept with their times. `futures` resamples them to even times that end at the newest
 frame and calls `Pipeline.forecast`, so the result equals the batch forecast of the same frames.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
+import statistics
 import threading
-from dataclasses import replace
+from collections import deque
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from torch import Tensor
 
 from kinema.core.errors import UsageError, no_rotation
@@ -90,7 +92,8 @@ class Forecaster:
         self.missing: Missing = missing
         self.longest_gap = max(longest_gap, 1.5 / fps)
         self._own, self._whole = pipeline.trained().look_back(self.fps)
-        self._ring = Ring(2 * self._whole + 2)
+        self._past: deque[_Frame] = deque(maxlen=2 * self._whole + 2)
+        self._last_seen = torch.full((len(skeleton),), -torch.inf, dtype=torch.float64)  # of each joint, seconds
         self._pauses: list[float] = []  # seconds; those after which frame upon frame cleared the past
         self._lock = threading.RLock()
         # Raises errors now and not with the first frame; it also warms the model up.
@@ -104,15 +107,24 @@ class Forecaster:
     @property
     def ready(self) -> bool:
         """True if the past is long enough (and every joint was observed recently)."""
-        if len(self._ring) < 2 or self._ring.span() < self.needed - _SAME_TIME:
+        if len(self._past) < 2 or self._span < self.needed - _SAME_TIME:
             return False
-        return self.missing == "refuse" or bool((self._ring.last_seen() >= self._ring.now - self.longest_gap).all())
+        return self.missing == "refuse" or bool((self._last_seen >= self._past[-1].time - self.longest_gap).all())
+
+    @property
+    def _span(self) -> float:
+        """Seconds from the oldest frame to the newest."""
+        return self._past[-1].time - self._past[0].time
 
     def reset(self) -> None:
         """Clear the past, for another body or take."""
         with self._lock:
-            self._ring.clear()
+            self._forget()
             self._pauses.clear()
+
+    def _forget(self) -> None:
+        self._past.clear()
+        self._last_seen.fill_(-torch.inf)
 
     def push(self, frame: Motion, *, time: float | None = None) -> Motion | None:
         """`observe`, then `futures`."""
@@ -133,13 +145,15 @@ class Forecaster:
                 raise _not_finite(self.skeleton, known)
             _check_rotations(frame, known)
             at = self._time(time)
-            pause = at - self._ring.now if len(self._ring) else 0.0
+            pause = at - self._past[-1].time if self._past else 0.0
             if pause > self.longest_gap:
-                self._ring.clear()
+                self._forget()
                 self._pauses.append(pause)
             elif pause:
                 self._pauses.clear()
-            self._ring.add(frame, known, at)
+            values = (frame.rotations, frame.root, *(() if frame.offsets is None else (frame.offsets,)))
+            self._past.append(_Frame(tuple(each.clone() for each in values), known, at))
+            self._last_seen[known] = at
             self._check_rate()
 
     @torch.inference_mode()
@@ -159,10 +173,13 @@ class Forecaster:
 
         Raises UsageError before the first frame.
         """
-        if not len(self._ring):
+        if not self._past:
             raise UsageError(expected="at least one frame", got="none yet", cure="Call push(frame) first.")
-        frames = min(self._whole, 1 + math.floor(self._ring.span() * self.fps + 1e-3))
-        rows, known, times = self._ring.last(self.skeleton, self.fps)
+        frames = min(self._whole, 1 + math.floor(self._span * self.fps + 1e-3))
+        rotations, root, *offsets = (torch.cat(each) for each in zip(*(one.values for one in self._past), strict=True))
+        rows = Motion(self.skeleton, rotations, root, self.fps, offsets=offsets[0] if offsets else None)
+        known = torch.stack([one.known for one in self._past])
+        times = torch.tensor([one.time for one in self._past], dtype=torch.float64)
         wanted = times[-1] + torch.arange(1 - frames, 1, dtype=torch.float64) / self.fps
         recent = times[-frames:]
         if len(recent) == frames and bool(((recent - wanted).abs() < _SAME_TIME).all()) and bool(known[-frames:].all()):
@@ -177,7 +194,7 @@ class Forecaster:
                 f"({len(frame.skeleton)} joints)",
                 cure="Push clip[t : t + 1] on the forecaster's skeleton, or open a new Forecaster for this one.",
             )
-        if len(self._ring) and self._ring.moving != (frame.offsets is not None):
+        if self._past and (len(self._past[-1].values) == 3) != (frame.offsets is not None):
             raise UsageError(
                 expected="frames that all have moving offsets, or none of them",
                 got="both kinds",
@@ -185,13 +202,12 @@ class Forecaster:
             )
 
     def _time(self, time: float | None) -> float:
+        now = self._past[-1].time if self._past else None
         if time is None:
-            return self._ring.now + 1 / self.fps if len(self._ring) else 0.0
-        if not math.isfinite(time) or (len(self._ring) and time <= self._ring.now):
+            return 0.0 if now is None else now + 1 / self.fps
+        if not math.isfinite(time) or (now is not None and time <= now):
             raise UsageError(
-                expected=f"a time after {self._ring.now:.6f} s, that of the frame before"
-                if len(self._ring)
-                else "a finite time",
+                expected="a finite time" if now is None else f"a time after {now:.6f} s, that of the frame before",
                 got=f"{time:.6f} s",
                 cure="Push frames in the order of their times; call reset() before a new take.",
             )
@@ -200,8 +216,8 @@ class Forecaster:
     def _check_rate(self) -> None:
         if len(self._pauses) == _CHECKED_AFTER - 1:
             step = sorted(self._pauses)[len(self._pauses) // 2]
-        elif len(self._ring) == _CHECKED_AFTER:
-            step = self._ring.usual_step()
+        elif len(self._past) == _CHECKED_AFTER:
+            step = statistics.median_low(later.time - one.time for one, later in itertools.pairwise(self._past))
         else:
             return
         if not 1 / _WRONG < step * self.fps < _WRONG:
@@ -213,77 +229,12 @@ class Forecaster:
             )
 
 
-class Ring:
-    """Keeps at least the last `capacity` frames, contiguous in memory.
+class _Frame(NamedTuple):
+    """A stored frame: rotations, root and moving offsets, its known joints, and its time in seconds."""
 
-    Arrays have twice that length; when they are full, the last `capacity` rows move to the front.
-    """
-
-    def __init__(self, capacity: int) -> None:
-        self.capacity = capacity
-        self._rows: list[Tensor] = []  # rotations, root, and moving offsets
-        self._known = torch.zeros(0)
-        self._times = torch.zeros(2 * capacity, dtype=torch.float64)
-        self._observed = torch.zeros(0)
-        self._end = 0
-        self._begin = 0
-
-    def __len__(self) -> int:
-        return self._end - self._begin
-
-    @property
-    def now(self) -> float:
-        """The time of the newest frame, seconds; 0 for an empty ring."""
-        return float(self._times[self._end - 1]) if len(self) else 0.0
-
-    @property
-    def moving(self) -> bool:
-        """True if frames have moving offsets."""
-        return len(self._rows) == 3
-
-    def span(self) -> float:
-        """Seconds from the oldest frame to the newest."""
-        return self.now - float(self._times[self._begin]) if len(self) else 0.0
-
-    def usual_step(self) -> float:
-        """The median of the seconds between two frames."""
-        return float(self._times[self._begin : self._end].diff().median())
-
-    def last_seen(self) -> Float[Tensor, " joint"]:
-        """The time of the last known value of each joint, seconds; minus infinity if there is none."""
-        return self._observed
-
-    def clear(self) -> None:
-        """Remove all frames."""
-        self._begin = self._end = 0
-        self._rows = []
-
-    def add(self, frame: Motion, known: Bool[Tensor, " joint"], time: float) -> None:
-        """Append a frame with a later time than the last."""
-        values = [frame.rotations, frame.root, *([] if frame.offsets is None else [frame.offsets])]
-        if not self._rows:
-            self._rows = [torch.zeros((2 * self.capacity, *each.shape[1:]), dtype=each.dtype) for each in values]
-            self._known = torch.zeros(2 * self.capacity, len(known), dtype=torch.bool)
-            self._observed = torch.full((len(known),), -torch.inf, dtype=torch.float64)
-        if self._end == 2 * self.capacity:
-            for each in (*self._rows, self._known, self._times):
-                each[: self.capacity] = each[self.capacity :].clone()
-            self._begin, self._end = 0, self.capacity
-        for rows, each in zip(self._rows, values, strict=True):
-            rows[self._end] = each[0]
-        self._known[self._end], self._times[self._end] = known, time
-        self._observed = torch.where(known, self._observed.new_tensor(time), self._observed)
-        self._end += 1
-        self._begin = max(self._begin, self._end - self.capacity)
-
-    def last(
-        self, skeleton: Skeleton, fps: float
-    ) -> tuple[Motion, Bool[Tensor, "frame joint"], Float[Tensor, " frame"]]:
-        """All frames (views), their known joints, and their times in seconds."""
-        here = slice(self._begin, self._end)
-        rotations, root, *offsets = (rows[here] for rows in self._rows)
-        motion = Motion(skeleton, rotations, root, fps)
-        return replace(motion, offsets=offsets[0]) if offsets else motion, self._known[here], self._times[here]
+    values: tuple[Tensor, ...]
+    known: Bool[Tensor, " joint"]
+    time: float
 
 
 def _known(frame: Motion) -> Tensor:

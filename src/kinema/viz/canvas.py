@@ -7,6 +7,7 @@ import math
 import numpy as np
 from jaxtyping import Float
 from PIL import Image, ImageDraw, ImageFilter
+from scipy.spatial import ConvexHull
 
 from kinema.viz.camera import Camera
 from kinema.viz.figure import Chain, Figure
@@ -153,8 +154,8 @@ class Canvas:
         corners = spots[list(figure.trunk.joints)]
         if np.isfinite(corners).all():
             around = (figure.trunk.radius + grow) * corners[:, 2, None, None] * _CIRCLE
-            hull = _hull((corners[:, None, :2] + around).reshape(-1, 2))
-            draw.polygon([(x, y) for x, y in hull], fill=colour)
+            places = (corners[:, None, :2] + around).reshape(-1, 2)
+            draw.polygon([(x, y) for x, y in places[ConvexHull(places).vertices].tolist()], fill=colour)
 
     def _head(
         self,
@@ -168,23 +169,6 @@ class Canvas:
             x, y = float(spot[0]), float(spot[1])
             radius = (figure.head.radius + grow) * float(spot[2])
             draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
-
-
-def _hull(places: Float[np.ndarray, "place 2"]) -> list[tuple[float, float]]:
-    """The convex hull of places in a plane (Andrew's monotone chain)."""
-    ordered = sorted((float(x), float(y)) for x, y in places)
-    hull: list[tuple[float, float]] = []
-    for line in (ordered, ordered[::-1]):
-        base = len(hull)
-        for x, y in line:
-            while len(hull) - base >= 2:
-                (a, b), (c, d) = hull[-2], hull[-1]
-                if (c - a) * (y - b) - (d - b) * (x - a) > 0:
-                    break
-                hull.pop()
-            hull.append((x, y))
-        hull.pop()
-    return hull
 
 
 def _drawable(spots: Spots, camera: Camera) -> bool:

@@ -173,7 +173,8 @@ def _stature(skeleton: Skeleton, lengths: Radii) -> float:
 
 
 def _radii(skeleton: Skeleton, sides: Sequence[Side]) -> Radii:
-    known = {own: _RADIUS[canon.split("_")[-1]] for canon, own in skeleton.aliases.items() if _is_part(canon)}
+    parts = {own: canon.split("_")[-1] for canon, own in skeleton.aliases.items()}
+    known = {own: _RADIUS[part] for own, part in parts.items() if part in _RADIUS}
     radii: list[float] = []
     for joint, name in enumerate(skeleton.joints):
         parent = skeleton.parents[joint]
@@ -181,10 +182,6 @@ def _radii(skeleton: Skeleton, sides: Sequence[Side]) -> Radii:
         # A joint that has no name of its own is a little thinner than the one before it; a spine keeps its width.
         radii.append(known.get(name, before if sides[joint] == "spine" else max(0.72 * before, 0.005)))
     return np.asarray(radii)
-
-
-def _is_part(canon: str) -> bool:
-    return canon.split("_")[-1] in _RADIUS
 
 
 def _head_joint(skeleton: Skeleton) -> int | None:

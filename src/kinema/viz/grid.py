@@ -20,7 +20,7 @@ from kinema.viz.canvas import Canvas
 from kinema.viz.layers import Layer, Panel
 from kinema.viz.page import page
 from kinema.viz.raster import font_of, forecast_panel
-from kinema.viz.style import Palette, Theme, rgb
+from kinema.viz.style import Palette, Theme, mix, rgb
 from kinema.viz.style import theme as theme_of
 
 SUFFIXES = (".png", ".gif", ".html")
@@ -124,10 +124,7 @@ def _paler(palette: Palette, colours: Theme, share: float) -> Palette:
     """Earlier moments nearer to the paper."""
 
     def towards(colour: str) -> str:
-        mixed = (
-            round(p + (0.25 + 0.75 * share) * (c - p)) for p, c in zip(rgb(colours.panel), rgb(colour), strict=True)
-        )
-        return "#" + "".join(f"{part:02x}" for part in mixed)
+        return "#{:02x}{:02x}{:02x}".format(*mix(colours.panel, colour, 0.25 + 0.75 * share))
 
     return replace(palette, left=towards(palette.left), right=towards(palette.right), spine=towards(palette.spine))
 

@@ -17,7 +17,7 @@ from kinema.metrics.dynamics import mean_jerk
 from kinema.motion.constraints.kinds import Constraint, Loop, Pin, Plant, RootPath
 from kinema.motion.constraints.loop import best_cycle
 from kinema.motion.constraints.solver import Met, meet
-from kinema.motion.damage import find_damage
+from kinema.motion.damage import find_damage, runs
 from kinema.motion.edit import shift
 from kinema.motion.motion import Clip, Motion, Points, concatenate
 from kinema.pipeline.adapter import Adapter
@@ -206,14 +206,8 @@ def _single(title: str, clip: Clip, truth: Motion, bad: Bool[Tensor, " frame"] |
         Layer("ground truth", truth.points(), "truth"),
         Layer("as captured" if before else "repaired", clip.points(), "baseline" if before else "forecast"),
     )
-    known = () if bad is None else _runs(~bad)
+    known = () if bad is None else [(start / FPS, stop / FPS) for start, stop in runs(~bad)]
     return Panel(title, layers, caption, known=known, words=("good", "damaged" if before else "filled"))
-
-
-def _runs(mask: Bool[Tensor, " frame"]) -> list[tuple[float, float]]:
-    """Start and end, in seconds, of the runs where the mask is set."""
-    edges = torch.diff(mask.int(), prepend=mask.new_zeros(1).int(), append=mask.new_zeros(1).int())
-    return [(int(a) / FPS, int(b) / FPS) for a, b in zip((edges == 1).nonzero(), (edges == -1).nonzero(), strict=True)]
 
 
 def constrained() -> DemoPart:
@@ -225,7 +219,8 @@ def constrained() -> DemoPart:
     aside = torch.tensor([-float((end - start)[1]), float((end - start)[0])])
     turn = [tuple(point.tolist()) for point in (start, half + 0.12 * aside, end + 0.45 * aside)]
     path = [RootPath((0, middle, last), tuple((x, z) for x, z in turn))]
-    cycle = walk[slice(*_cycle(walk))]
+    start, stop = best_cycle(walk, shortest=0.8)
+    cycle = walk[start : stop + 1]
     shown = {
         "reach": (walk, meet(walk, pins)),
         "path": (walk, meet(walk, path)),
@@ -254,11 +249,6 @@ def _reach(walk: Motion, frame: int) -> Sequence[Constraint]:
     x, _, z = walk.points().positions[frame, walk.skeleton.index("r_wrist")].tolist()
     high = float(walk.points().positions[frame, walk.skeleton.index("head"), 1]) + 0.15
     return [Pin("r_wrist", (frame,), ((x, high, z),)), Plant("left", frame - 6, frame + 6)]
-
-
-def _cycle(walk: Motion) -> tuple[int, int]:
-    first, last = best_cycle(walk, shortest=0.8)
-    return first, last + 1
 
 
 def _panel(name: str, plain: Motion, met: Met) -> Panel:

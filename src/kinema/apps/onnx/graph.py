@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from kinema.apps.onnx.ports import Port, PortedNetwork, factor_of
+from kinema.apps.onnx.runtime import session_of
 from kinema.apps.onnx.tokens import cached_part, decode_part, encode_part, step_part
 from kinema.apps.onnx.windows import denoiser_part, forecast_part, frames_part, gap_part, inbetween_part
 from kinema.core.atomic import atomic_path, write_text
@@ -174,7 +175,7 @@ def write_graph(part: PortedNetwork, file: Path, page: str) -> None:
 
 def check_graph(part: PortedNetwork, file: Path) -> float:
     """The largest difference between graph and network on inputs of two sizes. Raises CheckFailedError above 1e-4."""
-    session = open_session(file)
+    session = session_of(file)
     worst = 0.0
     for seed, sizes in enumerate(_ASKED):
         example = part.example(sizes, torch.Generator().manual_seed(seed + 1))
@@ -190,15 +191,6 @@ def check_graph(part: PortedNetwork, file: Path) -> float:
             cure="Update it (pip install -U onnxruntime), or write the file without the check: --no-check.",
         )
     return worst
-
-
-def open_session(file: Path, threads: int = 1) -> Any:
-    """The graph, ready to run in onnxruntime on the CPU."""
-    runtime = require("onnxruntime", "export", "which runs ONNX files")
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    return runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
 
 
 def difference(wanted: Tensor, found: np.ndarray[Any, Any]) -> float:

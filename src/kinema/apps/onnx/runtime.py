@@ -32,11 +32,9 @@ def open(file: Path | str, *, threads: int = 1) -> Graph:  # noqa: A001  kn.onnx
             got=f"no file at {file}",
             cure="Write one: kinema export render-in-between render-in-between.onnx.",
         )
-    runtime: Any = require("onnxruntime", "onnx", "which runs ONNX files")
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = threads, 3
+    require("onnxruntime", "onnx", "which runs ONNX files")
     try:
-        session = runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        session = session_of(file, threads)
         page = json.loads(session.get_modelmeta().custom_metadata_map["kinema"])
     except Exception as error:  # onnxruntime raises types of its own
         raise UsageError(
@@ -45,6 +43,14 @@ def open(file: Path | str, *, threads: int = 1) -> Graph:  # noqa: A001  kn.onnx
             cure="Write one: kinema export render-in-between render-in-between.onnx.",
         ) from error
     return Graph(page, session)
+
+
+def session_of(file: Path, threads: int = 1) -> Any:
+    """The graph in a file, ready to run in onnxruntime on the CPU. Raises UsageError without that, and its errors."""
+    runtime = require("onnxruntime", "onnx", "which runs ONNX files")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = threads, 3
+    return runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
 
 
 @dataclass(frozen=True, eq=False)

@@ -119,40 +119,15 @@ class DetrLayer(nn.Module):
         return x + kept(self.narrow(hidden))
 
 
-class DetrEncoder(nn.Module):
-    """Layers and a final norm, over tokens of which `shown` may be looked at."""
+class DetrStack(nn.Module):
+    """Layers and a final norm; `crossed` layers also look at a memory. No causal mask."""
 
     def __init__(
-        self, layers: int, dim: int, heads: int, hidden: int, dropout: float, attention_dropout: float
+        self, layers: int, dim: int, heads: int, hidden: int, dropout: float, attention_dropout: float, *, crossed: bool
     ) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
-            DetrLayer(dim, heads, hidden, dropout, attention_dropout, crossed=False) for _ in range(layers)
-        )
-        self.norm = nn.LayerNorm(dim)
-
-    def forward(
-        self, x: Float[Tensor, "B T dim"], waves: Float[Tensor, "B T dim"], shown: Bool[Tensor, "B T"], own: SelfMask
-    ) -> Float[Tensor, "B T dim"]:
-        """`own` says what a token may see of itself: see `RenderInBetweenReleased.Config.self_mask`."""
-        mask = _additive(shown)
-        if own != "none":
-            eye = torch.eye(x.shape[1], device=x.device, dtype=torch.bool)
-            mask = mask + torch.where(eye, 1.0 if own == "bias" else -math.inf, 0.0)
-        for layer in self.layers:
-            x = layer(x, waves, mask)
-        return self.norm(x)
-
-
-class DetrDecoder(nn.Module):
-    """Layers and a final norm: all valid frames look at each other and at a memory. No causal mask."""
-
-    def __init__(
-        self, layers: int, dim: int, heads: int, hidden: int, dropout: float, attention_dropout: float
-    ) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(
-            DetrLayer(dim, heads, hidden, dropout, attention_dropout, crossed=True) for _ in range(layers)
+            DetrLayer(dim, heads, hidden, dropout, attention_dropout, crossed=crossed) for _ in range(layers)
         )
         self.norm = nn.LayerNorm(dim)
 
@@ -160,14 +135,21 @@ class DetrDecoder(nn.Module):
         self,
         x: Float[Tensor, "B T dim"],
         waves: Float[Tensor, "B T dim"],
-        valid: Bool[Tensor, "B T"],
-        memory: Float[Tensor, "B S dim"],
-        places: Float[Tensor, "B S dim"],
-        shown: Bool[Tensor, "B S"],
+        shown: Bool[Tensor, "B T"],
+        memory: tuple[Tensor, Tensor, Bool[Tensor, "B S"]] | None = None,
+        own: SelfMask = "none",
     ) -> Float[Tensor, "B T dim"]:
-        """Every frame's answer."""
+        """Every token's answer; `shown` may be looked at. `memory` is its tokens, their waves and which are shown.
+
+        `own` says what a token may see of itself: see `RenderInBetweenReleased.Config.self_mask`.
+        """
+        mask = _additive(shown)
+        if own != "none":
+            eye = torch.eye(x.shape[1], device=x.device, dtype=torch.bool)
+            mask = mask + torch.where(eye, 1.0 if own == "bias" else -math.inf, 0.0)
+        source = None if memory is None else (*memory[:2], _additive(memory[2]))
         for layer in self.layers:
-            x = layer(x, waves, _additive(valid), (memory, places, _additive(shown)))
+            x = layer(x, waves, mask, source)
         return self.norm(x)
 
 

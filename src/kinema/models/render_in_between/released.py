@@ -33,7 +33,7 @@ from torch import Tensor, nn
 
 from kinema.core.query import Batch, Query
 from kinema.models.base import FeatureShape, Model, repeat_samples
-from kinema.models.render_in_between.detr import DetrDecoder, DetrEncoder, PatchCritic, SelfMask, time_waves
+from kinema.models.render_in_between.detr import DetrStack, PatchCritic, SelfMask, time_waves
 from kinema.models.render_in_between.keyframes import Keyframes
 
 _ATTENTION = {
@@ -139,8 +139,8 @@ class RenderInBetweenReleased(Model):
         self.enter = nn.Linear(shape.width, config.dim)
         self.leave = nn.Linear(config.dim, shape.width)
         size = (config.layers, config.dim, config.heads, config.hidden, config.dropout, config.attention_dropout)
-        self.encoder = DetrEncoder(*size)
-        self.decoder = DetrDecoder(*size)
+        self.encoder = DetrStack(*size, crossed=False)
+        self.decoder = DetrStack(*size, crossed=True)
         for parameter in self.parameters():
             if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)
@@ -163,7 +163,7 @@ class RenderInBetweenReleased(Model):
         owner = torch.zeros(observed.shape[-1], dtype=torch.long, device=observed.device)
         centre = Keyframes(known[..., None], query.time, owner).linear(keys)
         memory_waves = waves.gather(1, at[..., None].expand(-1, -1, waves.shape[-1]))
-        hidden = self.decoder(self.enter(centre), waves, query.valid, memory, memory_waves, shown)
+        hidden = self.decoder(self.enter(centre), waves, query.valid, (memory, memory_waves, shown))
         answer = self.leave(hidden)
         return keys, answer + centre if self.config.residual == "lerp" else answer
 
@@ -207,7 +207,7 @@ class RenderInBetweenReleased(Model):
         chosen = observed.gather(1, at[..., None].expand(-1, -1, observed.shape[-1]))
         near = waves.gather(1, at[..., None].expand(-1, -1, waves.shape[-1]))
         shown = known.gather(1, at)
-        return self.encoder(self.enter(chosen), near, shown, self.config.self_mask), at, shown
+        return self.encoder(self.enter(chosen), near, shown, own=self.config.self_mask), at, shown
 
     def _waves(self, query: Query, *, padded: bool) -> Float[Tensor, "B T D"]:
         time = query.time - query.time[:, :1]

@@ -22,6 +22,7 @@ from kinema.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat, shorte
 from kinema.motion.constraints.easing import away_from, minimum_jerk, smooth_above, smoothed
 from kinema.motion.constraints.kinds import Ground
 from kinema.motion.constraints.solver import meet
+from kinema.motion.damage import runs
 from kinema.motion.edit import carrier, part_of, with_part
 from kinema.motion.feet.contacts import LOW, contact_joints, contact_points, foot_contacts, heights, support
 from kinema.motion.motion import Clip, Motion, stack
@@ -227,16 +228,10 @@ def _evened(mask: Bool[Tensor, " frame"], least: int) -> Bool[Tensor, " frame"]:
     """The mask without gaps, then without runs, shorter than `least` frames; what touches an end is kept."""
     mask = mask.clone()
     for value in (False, True):
-        for start, stop in _runs(mask == value):
+        for start, stop in runs(mask == value):
             if stop - start < least and start > 0 and stop < len(mask):
                 mask[start:stop] = not value
     return mask
-
-
-def _runs(mask: Bool[Tensor, " frame"]) -> list[tuple[int, int]]:
-    """(start, stop) of every run of True."""
-    edges = torch.nn.functional.pad(mask.int(), (1, 1)).diff().nonzero()[:, 0].tolist()
-    return list(zip(edges[::2], edges[1::2], strict=True))
 
 
 def _settled(
@@ -245,7 +240,7 @@ def _settled(
     """Contacts of one part of a foot, without the frames in which it comes down or lifts off, and without slides."""
     down = _evened(down, least)
     kept = torch.zeros_like(down)
-    for start, stop in _runs(down):
+    for start, stop in runs(down):
         here = place[start:stop]
         near = ((here - here.median(0).values).norm(dim=-1) < settled).nonzero()[:, 0]
         if 2 * len(near) > stop - start:  # else it slides on purpose
@@ -259,7 +254,7 @@ def _foot(
     """How far the ankle is moved and the foot rotated (rotation vector), in the frames of contact; else 0."""
     heel, toe = places[:, leg.heel], places[:, leg.toe]
     move, twist = torch.zeros_like(heel), torch.zeros_like(heel)
-    for start, stop in _runs(down.any(-1)):
+    for start, stop in runs(down.any(-1)):
         on_heel, on_toe = down[start:stop, 0], down[start:stop, 1]
         here, there, held = heel[start:stop], toe[start:stop], fixed[start:stop]
         if leg.heel == leg.toe or not bool(on_toe.any()) or not bool(on_heel.any()):
@@ -291,7 +286,7 @@ def _anchors(mask: Bool[Tensor, " frame"], held: Bool[Tensor, " frame"]) -> Bool
 def _faded(values: Float[Tensor, "frame 3"], mask: Bool[Tensor, " frame"], frames: int) -> Float[Tensor, "frame 3"]:
     """The values where the mask is; outside it the nearest ones on both sides, fading within so many frames."""
     out = values * mask[:, None]
-    for start, stop in _runs(~mask):
+    for start, stop in runs(~mask):
         reach = min(frames, stop - start) + 1
         step = torch.arange(1, stop - start + 1).to(values)
         if start > 0:

@@ -14,12 +14,11 @@ from dataclasses import dataclass, field, replace
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn import functional
 
 from kinema.core.constants import Keys
 from kinema.core.errors import UsageError, unknown_name
 from kinema.motion.constraints.solver import ConstraintResidual
-from kinema.motion.damage import find_damage, finite_joints
+from kinema.motion.damage import find_damage, finite_joints, runs
 from kinema.motion.edit import frame_step
 from kinema.motion.interpolation import CURVES, CurveTable, Interpolator, even_times, soften
 from kinema.motion.motion import Clip, Motion, Points
@@ -290,6 +289,4 @@ def outlier_notes(outliers: Bool[Tensor, "frame joint"], clip: Clip, model: str)
 
 def _frames(which: Bool[Tensor, " frame"]) -> str:
     """As 3, 12-20."""
-    edges = functional.pad(which.int(), (1, 1)).diff()
-    runs = zip((edges == 1).nonzero()[:, 0].tolist(), (edges == -1).nonzero()[:, 0].tolist(), strict=True)
-    return ", ".join(f"{first}" if last == first + 1 else f"{first}-{last - 1}" for first, last in runs)
+    return ", ".join(f"{start}" if stop == start + 1 else f"{start}-{stop - 1}" for start, stop in runs(which))

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from kinema.core.query import Query
+from kinema.motion.damage import runs
 from kinema.motion.interpolation import Interpolator, even_times
 from kinema.motion.motion import Clip, Motion
 from kinema.pipeline.adapter import Adapter
@@ -92,13 +93,9 @@ class ModelView:
 
     def parts(self, wanted: Float[Tensor, " time"], needed: Bool[Tensor, " time"]) -> list[WindowGroup]:
         """The windows for the needed times; windows without any of these are left out."""
-        edges = torch.nn.functional.pad(needed.int(), (1, 1)).diff().nonzero()[:, 0]
-        runs: list[list[int]] = []
-        for start, stop in edges.reshape(-1, 2).tolist():
-            cuts = range(start, stop, _PART)
-            runs += [[first, min(first + _PART, stop)] for first in cuts]
+        cut = [[first, min(first + _PART, stop)] for start, stop in runs(needed) for first in range(start, stop, _PART)]
         joined: list[list[int]] = []
-        for run in runs:  # runs in one window belong together
+        for run in cut:  # runs in one window belong together
             last = joined[-1] if joined and run[1] - joined[-1][0] <= _PART else None
             if last and self._windows(wanted, last)[-1] >= self._windows(wanted, run)[0]:
                 last[1] = run[1]
