@@ -83,12 +83,11 @@ class Model(nn.Module, ABC):
     released_names: ClassVar[Callable[[Mapping[str, Tensor]], tuple[dict[str, Tensor], list[str]]] | None] = None
     """`from_released`, where a checkpoint of the original code is known."""
     graphs: tuple[str, ...] = ()
-    """The graphs that `kinema export` writes, the main one first (`kinema.apps.onnx.parts`)."""
+    """The graphs that `kinema export` writes, the main one first (`kinema.apps.onnx.graph`)."""
     phases: tuple[str, ...] = ("model",)
 
     def phase_parameters(self, phase: str) -> Iterable[nn.Parameter]:
         """The parameters that a phase optimises; by default all of them."""
-        del phase
         return self.parameters()
 
     def measure(self, batches: Iterator[Batch]) -> None:
@@ -97,7 +96,6 @@ class Model(nn.Module, ABC):
 
     def at_temperature(self, temperature: float) -> Model:
         """The same model with the same weights, sampling at another temperature; itself where it has none."""
-        del temperature
         return self
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:

@@ -74,7 +74,6 @@ class Baseline(Model):
 
     def predict(self, query: Query, samples: int, generator: torch.Generator) -> Samples:
         """The same answer for every sample. Padding is unchanged."""
-        del generator
         known = _Known.of(query)
         given = known.known | ~query.valid[..., None]
         answer = torch.where(given[..., None], known.values, self._fill(known))
@@ -82,7 +81,6 @@ class Baseline(Model):
 
     def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """Mean squared error over the frames that are not padding."""
-        del phase
         answer = self.predict(batch.query, 1, torch.Generator())[0]
         weight = batch.query.valid[..., None].to(answer)
         error = (weight * (answer - batch.target) ** 2).sum()

@@ -57,7 +57,6 @@ class GruBody(nn.Module):
 
     def forward(self, x: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None) -> Float[Tensor, "B D"]:
         """Features of clips; `valid` is not used: all frames are read."""
-        del valid
         states, _ = self.gru(functional.gelu(self.enter(x.transpose(1, 2))).transpose(1, 2))
         return torch.tanh(self.leave(torch.cat((states.mean(1), states.amax(1)), -1)))
 
@@ -129,7 +128,6 @@ class Classifier(Model):
 
     def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """The cross-entropy of the labels given the whole window, and the share of clips recognised."""
-        del phase
         labels = batch.query.action
         logits = self(batch.target, batch.query.valid)
         entropy = functional.binary_cross_entropy_with_logits(logits, (labels > 0).to(logits), reduction="none")
@@ -138,5 +136,4 @@ class Classifier(Model):
 
     def predict(self, query: Query, samples: int, generator: torch.Generator) -> Samples:
         """The observed values: a classifier predicts no motion."""
-        del generator
         return repeat_samples(query.observed, samples)

@@ -11,15 +11,18 @@ from scipy.spatial import ConvexHull
 
 from kinema.viz.camera import Camera
 from kinema.viz.figure import Chain, Figure
-from kinema.viz.style import Palette, Theme, mix, rgb
+from kinema.viz.style import Colour, Palette, Theme, mix, rgb
 
 Spots = Float[np.ndarray, "joint 4"]
 Pose = Float[np.ndarray, "joint 3"]
+Spot = Float[np.ndarray, "4"]
+Ink = Colour | int  # of a picture, or of a mask
 _RIM = 0.0065  # of the body's height: the rim of paper between limbs that cross
 _TURN = np.linspace(0, 2 * np.pi, 24, endpoint=False)
 _CIRCLE = np.stack((np.cos(_TURN), np.sin(_TURN)), -1)
 _GROUND_REACH = 1.35  # in picture heights around the target
 _GROUND_RINGS = 9
+_SHADE = 0.30  # opacity of the shadow of what touches the ground
 
 
 class Canvas:
@@ -62,7 +65,7 @@ class Canvas:
                 if min(start[3], end[3]) > camera.near:
                     self._draw.line((*start[:2], *end[:2]), colour, width)
 
-    def shadow(self, camera: Camera, pose: Pose, figure: Figure, floor: float, *, strength: float = 0.30) -> None:
+    def shadow(self, camera: Camera, pose: Pose, figure: Figure, floor: float) -> None:
         """The soft shadow of a body under a light from straight above; what is high casts less."""
         fallen = pose.copy()
         fallen[:, 1] = floor
@@ -77,7 +80,7 @@ class Canvas:
         for bone in order:
             if not np.isfinite(spots[[bone.parent, bone.joint]]).all():
                 continue
-            ink = strength * math.exp(-2.6 * max(float(height[[bone.parent, bone.joint]].mean()), 0.0))
+            ink = _SHADE * math.exp(-2.6 * max(float(height[[bone.parent, bone.joint]].mean()), 0.0))
             radius = 1.7 * bone.radius_parent * spots[bone.joint, 2] / coarse
             ends = [tuple(float(value) / coarse for value in spots[joint, :2]) for joint in (bone.parent, bone.joint)]
             draw.line([*ends[0], *ends[1]], round(255 * ink), max(1, round(2 * radius)))
@@ -123,52 +126,36 @@ class Canvas:
             self._head(draw, figure, head - np.array([box[0], box[1], 0.0, 0.0]), 0.0, ink)
         self.image.paste(rgb(palette.spine), box, mask)
 
-    def _head_spot(self, camera: Camera, pose: Pose, figure: Figure) -> Float[np.ndarray, "4"] | None:
+    def _head_spot(self, camera: Camera, pose: Pose, figure: Figure) -> Spot | None:
         if figure.head is None:
             return None
         spot = self.spots(camera, figure.head.centre(pose)[None])[0]
         return spot if np.isfinite(spot).all() else None
 
     def _limb(
-        self,
-        draw: ImageDraw.ImageDraw,
-        chain: Chain,
-        spots: Spots,
-        grow: float,
-        colour: tuple[int, int, int] | int,
-        *,
-        thin: float = 1.0,
+        self, draw: ImageDraw.ImageDraw, chain: Chain, spots: Spots, grow: float, ink: Ink, *, thin: float = 1.0
     ) -> None:
         for bone in chain.bones:
             start, end = spots[bone.parent], spots[bone.joint]
             if np.isfinite(start).all() and np.isfinite(end).all():
                 first = (bone.radius_parent * thin + grow) * start[2]
                 second = (bone.radius_joint * thin + grow) * end[2]
-                _capsule(draw, start, end, float(first), float(second), colour)
+                _capsule(draw, start, end, float(first), float(second), ink)
 
-    def _trunk(
-        self, draw: ImageDraw.ImageDraw, figure: Figure, spots: Spots, grow: float, colour: tuple[int, int, int] | int
-    ) -> None:
+    def _trunk(self, draw: ImageDraw.ImageDraw, figure: Figure, spots: Spots, grow: float, ink: Ink) -> None:
         if figure.trunk is None:
             return
         corners = spots[list(figure.trunk.joints)]
         if np.isfinite(corners).all():
             around = (figure.trunk.radius + grow) * corners[:, 2, None, None] * _CIRCLE
             places = (corners[:, None, :2] + around).reshape(-1, 2)
-            draw.polygon([(x, y) for x, y in places[ConvexHull(places).vertices].tolist()], fill=colour)
+            draw.polygon([(x, y) for x, y in places[ConvexHull(places).vertices].tolist()], fill=ink)
 
-    def _head(
-        self,
-        draw: ImageDraw.ImageDraw,
-        figure: Figure,
-        spot: Float[np.ndarray, "4"] | None,
-        grow: float,
-        colour: tuple[int, int, int] | int,
-    ) -> None:
+    def _head(self, draw: ImageDraw.ImageDraw, figure: Figure, spot: Spot | None, grow: float, ink: Ink) -> None:
         if figure.head is not None and spot is not None:
             x, y = float(spot[0]), float(spot[1])
             radius = (figure.head.radius + grow) * float(spot[2])
-            draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
+            draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=ink)
 
 
 def _drawable(spots: Spots, camera: Camera) -> bool:
@@ -188,14 +175,7 @@ def _back_to_front(figure: Figure, spots: Spots) -> list[Chain]:
     return sorted(figure.chains, key=depth, reverse=True)
 
 
-def _capsule(
-    draw: ImageDraw.ImageDraw,
-    start: Float[np.ndarray, "4"],
-    end: Float[np.ndarray, "4"],
-    first: float,
-    second: float,
-    colour: tuple[int, int, int] | int,
-) -> None:
+def _capsule(draw: ImageDraw.ImageDraw, start: Spot, end: Spot, first: float, second: float, ink: Ink) -> None:
     """Two discs and the quadrilateral between them."""
     x, y, u, v = float(start[0]), float(start[1]), float(end[0]), float(end[1])
     length = math.hypot(u - x, v - y)
@@ -208,7 +188,7 @@ def _capsule(
                 (u - across * second, v - down * second),
                 (x - across * first, y - down * first),
             ],
-            fill=colour,
+            fill=ink,
         )
-    draw.ellipse((x - first, y - first, x + first, y + first), fill=colour)
-    draw.ellipse((u - second, v - second, u + second, v + second), fill=colour)
+    draw.ellipse((x - first, y - first, x + first, y + first), fill=ink)
+    draw.ellipse((u - second, v - second, u + second, v + second), fill=ink)

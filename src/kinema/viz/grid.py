@@ -20,8 +20,7 @@ from kinema.viz.canvas import Canvas
 from kinema.viz.layers import Layer, Panel
 from kinema.viz.page import page
 from kinema.viz.raster import font_of, forecast_panel
-from kinema.viz.style import Palette, Theme, mix, rgb
-from kinema.viz.style import theme as theme_of
+from kinema.viz.style import LIGHT, Palette, Theme, mix, rgb
 
 SUFFIXES = (".png", ".gif", ".html")
 _MOMENTS = 4  # poses in a cell of a still picture
@@ -40,7 +39,7 @@ class GridRow:
     samples: Points
 
 
-def write_grid(rows: Sequence[GridRow], path: Path, *, title: str, theme: str = "light") -> None:
+def write_grid(rows: Sequence[GridRow], path: Path, *, title: str) -> None:
     """Write the grid, atomically. Raises UsageError for another suffix than .png, .gif or .html, or for no rows."""
     check_grid(path)
     if not rows:
@@ -48,14 +47,13 @@ def write_grid(rows: Sequence[GridRow], path: Path, *, title: str, theme: str = 
     if path.suffix == ".html":
         page([_panel(row) for row in rows], path, title=title, lead="Each panel is one window; the samples are pale.")
         return
-    colours = theme_of(theme)
     if path.suffix == ".png":
         with atomic_path(path) as beside:
-            picture(rows, None, colours).save(beside, "PNG", optimize=True)
+            picture(rows, None, LIGHT).save(beside, "PNG", optimize=True)
         return
     ahead = rows[0].truth.frames / rows[0].truth.fps
     times = np.arange(-rows[0].observed.frames / rows[0].observed.fps, ahead, 1 / _FPS)
-    pictures = [picture(rows, float(time), colours) for time in times]
+    pictures = [picture(rows, float(time), LIGHT) for time in times]
     palette = pictures[-1].quantize(64, dither=Image.Dither.NONE)
     small = [one.quantize(palette=palette, dither=Image.Dither.NONE) for one in pictures]
     with atomic_path(path) as beside:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from statistics import fmean
 
 import torch
 from jaxtyping import Bool, Float
@@ -51,12 +52,12 @@ def in_between(cast: Cast, seed: int) -> DemoPart:
             for name, clip in clips.items()}  # fmt: skip
     rows = {
         who: {
-            "error, cm": _mean([100 * _error(done[name][who], clip, ~known) for name, clip in clips.items()]),
-            "jerk, m/s³": _mean([_jerk(done[name][who]) for name in clips]),
+            "error, cm": fmean([100 * _error(done[name][who], clip, ~known) for name, clip in clips.items()]),
+            "jerk, m/s³": fmean([_jerk(done[name][who]) for name in clips]),
         }
         for who in methods
     }
-    rows["(ground truth)"] = {"error, cm": 0.0, "jerk, m/s³": _mean([_jerk(clip) for clip in clips.values()])}
+    rows["(ground truth)"] = {"error, cm": 0.0, "jerk, m/s³": fmean([_jerk(clip) for clip in clips.values()])}
     gap = f"{_KEY_EVERY / FPS:g} s"
     about = f"Error of the frames between keys {gap} apart, on {len(clips)} clips. hold is the trivial baseline."
     scores = DemoScores(rows, about, 1)
@@ -171,15 +172,11 @@ def _both(
 ) -> dict[str, float]:
     every = torch.ones(_FRAMES, dtype=torch.bool)
     return {
-        "error, cm": _mean(
+        "error, cm": fmean(
             [100 * _error(clip, truth[name], where[name] if where else every) for name, clip in done.items()]
         ),
-        "jerk, m/s³": _mean([_jerk(clip) for clip in done.values()]),
+        "jerk, m/s³": fmean([_jerk(clip) for clip in done.values()]),
     }
-
-
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values)
 
 
 def _keyed(title: str, clip: Motion, answer: Clip, known: Bool[Tensor, " frame"]) -> Panel:

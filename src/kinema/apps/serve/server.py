@@ -204,11 +204,9 @@ def application(line: Line, limits: Limits, models: tuple[str, ...] = ()) -> Fas
     app = build_app(backbones(line, limits, models), title="kinema")
 
     async def broken(request: Request, error: Exception) -> JSONResponse:
-        del request
         return _envelope(500, "internal_error", f"{type(error).__name__}: {error}"[:300])
 
     async def refused(request: Request, error: Exception) -> JSONResponse:
-        del request
         found = cast("HTTPException", error)
         return _envelope(found.status_code, "schema_validation", str(found.detail))
 

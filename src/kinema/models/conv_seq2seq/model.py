@@ -232,7 +232,6 @@ class ConvSeq2Seq(Model):
 
     def predict(self, query: Query, samples: int, generator: torch.Generator) -> Samples:
         """One answer, repeated; beyond `predicted` frames the answer is fed back to both encoders."""
-        del generator  # deterministic
         needed = query.observed.shape[1] - int(prefix_length(query).min()) if len(query) else 0
         frames = min(max(needed, 1), self.config.predicted)
 

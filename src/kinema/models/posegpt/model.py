@@ -126,7 +126,6 @@ class PoseGPT(Model):
 
     def phase_parameters(self, phase: str) -> Iterable[nn.Parameter]:
         """All but the tokeniser's."""
-        del phase
         return [value for name, value in self.named_parameters() if not name.startswith("tokeniser.")]
 
     def run(self, x: Float[Tensor, "R M D"], memories: list[Memory] | None = None) -> Float[Tensor, "R M D"]:

@@ -274,7 +274,6 @@ class PoseTokens(Model):
 
     def predict(self, query: Query, samples: int, generator: torch.Generator) -> Samples:
         """Observed frames unchanged; the rest decoded from the tokens of the observed values: it predicts nothing."""
-        del generator
         known = query.observed_frames()
         answer = self.decode(self.encode(query.observed, query.valid))[:, : query.observed.shape[1]]
         return repeat_samples(torch.where(known[..., None], query.observed, answer), samples)

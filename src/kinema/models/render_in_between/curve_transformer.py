@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -31,6 +32,9 @@ from kinema.geometry.rotations import (
 )
 from kinema.models.render_in_between.question import GapQuestion, Poses, read_table
 from kinema.models.render_in_between.whitening import Colouring, Whitening
+
+if TYPE_CHECKING:
+    from kinema.models.render_in_between.gap_transformer import GapTransformer
 
 NODES = 16
 _SINES = 4
@@ -163,19 +167,9 @@ class CurveBlock(nn.Module):
 class CurveTransformer(nn.Module):
     """The curve's tables and the network. `correct` answers a question."""
 
-    def __init__(
-        self,
-        body: NeutralBody,
-        lengths: Sequence[int],
-        *,
-        dim: int,
-        heads: int,
-        layers: int,
-        dropout: float,
-        terms: int,
-    ) -> None:
+    def __init__(self, config: GapTransformer.Config, body: NeutralBody) -> None:
         super().__init__()
-        self.body, self.lengths = body, tuple(lengths)
+        self.body, self.lengths, dim, heads = body, config.lengths, config.dim, config.heads
         tokens, joints, rows = body.tokens, body.joints, len(self.lengths)
         self.width = 6 * tokens + 3
         inputs = 4 * self.width + 6 * joints
@@ -187,11 +181,11 @@ class CurveTransformer(nn.Module):
             ("share", torch.ones(rows, 9)),  # of the network's answer in the answer; the rest is the cubic's
         ):
             self.register_buffer(name, buffer)
-        self.known, self.colour = Whitening(inputs, terms), Colouring(self.width, self.width)
+        self.known, self.colour = Whitening(inputs, config.terms), Colouring(self.width, self.width)
         self.enter = nn.Linear(self.known.kept, dim)
         self.time = nn.Linear(_TIMES, dim)
         self.pair = nn.Sequential(nn.Linear(_PAIRS, 32), nn.GELU(), nn.Linear(32, heads))
-        self.blocks = nn.ModuleList(CurveBlock(dim, heads, dropout) for _ in range(layers))
+        self.blocks = nn.ModuleList(CurveBlock(dim, heads, config.dropout) for _ in range(config.layers))
         self.norm, self.leave = nn.LayerNorm(dim), nn.Linear(dim, self.width)
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)
@@ -292,9 +286,13 @@ class CurveTransformer(nn.Module):
     def _sizes(self, question: GapQuestion, count: int) -> Float[Tensor, " n"]:
         row = self._row(self.size, question)
         place = (torch.arange(count).to(row) + 1) * ((NODES + 1) / (count + 1)) - 1
-        place = place.clamp(0, NODES - 1)
-        low = place.floor().long().clamp(max=NODES - 2)
-        return row[low] * (1 - (place - low)) + row[low + 1] * (place - low)
+        return between(row, place.clamp(0, NODES - 1))
+
+
+def between(values: Float[Tensor, " n"], place: Float[Tensor, " m"]) -> Float[Tensor, " m"]:
+    """Values at places between 0 and n - 1, by straight lines."""
+    low = place.floor().long().clamp(max=len(values) - 2)
+    return values[low] * (1 - (place - low)) + values[low + 1] * (place - low)
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,6 +33,7 @@ from kinema.models.render_in_between.curve_transformer import (
     CurveTransformer,
     GapGrid,
     NeutralBody,
+    between,
     columns,
     cubic_tangents,
     turned_about,
@@ -110,15 +111,7 @@ class GapTransformer(Model):
             )
         self.config, self.shape = config, shape
         self.body = NeutralBody(shape.body())
-        self.network = CurveTransformer(
-            self.body,
-            config.lengths,
-            dim=config.dim,
-            heads=config.heads,
-            layers=config.layers,
-            dropout=config.dropout,
-            terms=config.terms,
-        )
+        self.network = CurveTransformer(config, self.body)
         rest = shape.rest() if shape.rest else torch.zeros(shape.width)
         self.register_buffer("rest", rest, persistent=False)
         self.register_buffer("owner", torch.tensor(shape.owners()), persistent=False)
@@ -130,7 +123,6 @@ class GapTransformer(Model):
         self, query: Query, samples: int, generator: torch.Generator
     ) -> Float[Tensor, "sample batch frame feat"]:
         """The whole window. The generator is not used: the answer is one."""
-        del generator
         return repeat_samples(self._answer(query).to(query.observed.dtype), samples)
 
     def _answer(self, query: Query) -> Float[Tensor, "B T F"]:
@@ -167,7 +159,6 @@ class GapTransformer(Model):
 
     def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """Errors of positions, rotations and velocities over the curve's own. Gaps of one layout are asked together."""
-        del phase
         query, config = batch.query, self.config
         device = query.observed.device.type
         with torch.autocast(device, enabled=False):
@@ -453,8 +444,7 @@ def _stretched(sizes: Float[Tensor, " frame"]) -> Float[Tensor, " node"]:
     """Sizes at the frames of a gap, read at sixteen nodes; zero at the keys."""
     padded = functional.pad(sizes, (1, 1))
     place = (torch.arange(NODES) + 1) / (NODES + 1) * (len(padded) - 1)
-    low = place.floor().long()
-    return (padded[low] * (1 - (place - low)) + padded[low + 1] * (place - low)).clamp(min=1e-4)
+    return between(padded, place).clamp(min=1e-4)
 
 
 def _fill(table: Tensor, rows: list[tuple[int, int]], possible: Mapping[tuple[int, int], object]) -> None:

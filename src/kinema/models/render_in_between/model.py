@@ -130,7 +130,6 @@ class RenderInBetween(Model):
         self, query: Query, samples: int, generator: torch.Generator
     ) -> Float[Tensor, "sample batch frame feat"]:
         """The whole window. The generator is not used: the answer is one."""
-        del generator
         answer = self(query)
         # There and back again rounds: what is exactly known is copied.
         exact = (query.confidence >= 1) & query.valid[..., None]
@@ -152,7 +151,6 @@ class RenderInBetween(Model):
         Every valid frame counts, keys included; a window counts the more, the better a curve fits it: half as much
         where that is off by `easy`. Velocities are per frame at the representation's rate.
         """
-        del phase
         query, config = batch.query, self.config
         observed = self._prepare(query)
         frame, (answer, looks) = observed.frame, self._answer(observed, query.valid)

@@ -174,14 +174,12 @@ class RenderInBetweenReleased(Model):
 
         The generator is not used: the answer is one.
         """
-        del generator
         answer = self(query, padded=False)[1]
         exact = (query.confidence >= 1).all(-1, keepdim=True) & query.valid[..., None]
         return repeat_samples(torch.where(exact, query.observed, answer.to(query.observed.dtype)), samples)
 
     def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
         """weight * (key_weight * L1(cleaned keys) + L1(answer)), each over its own frames."""
-        del phase
         return self._reconstruction(batch)[0]
 
     def _reconstruction(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:

@@ -210,7 +210,6 @@ class SiMLPe(Model):
 
     def predict(self, query: Query, samples: int, generator: torch.Generator) -> Samples:
         """One answer, repeated; frames beyond one pass are rolled out."""
-        del generator  # deterministic
         return repeat_samples(roll_out(self, query, self.config.observed), samples)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float, Int
@@ -16,6 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kinema.geometry.curves import dct_matrix
+
+if TYPE_CHECKING:
+    from kinema.models.smrnet.model import SMRNet
 
 _SMALL = 0.01
 
@@ -197,45 +201,30 @@ class Reading(nn.Module):
 class Denoiser(nn.Module):
     """Stacked residual layers over the tokens of a noisy window.
 
-    `places` gives the noisy tokens a learnt position. With `reading`, the width of a `Reading` of `observed` frames,
-    the observation is also added to the stream, beside being the keys and values of cross attention.
+    With `config.reading` the observation is also added to the stream, beside being the keys and values of cross
+    attention.
     """
 
-    def __init__(
-        self,
-        tokens: int,
-        features: int,
-        width: int,
-        *,
-        layers: int,
-        heads: int,
-        dropout: float,
-        attention_dropout: float,
-        places: bool,
-        awake: bool,
-        observed: int,
-        reading: int = 0,
-        reading_dropout: float = 0.0,
-    ) -> None:
+    def __init__(self, config: SMRNet.Config, features: int) -> None:
         super().__init__()
-        self.width = width
+        self.width = width = config.width
+        tokens, part = config.coefficients, (config.heads, config.dropout, config.attention_dropout)
         self.enter = nn.Linear(features, width)
-        self.places = nn.Parameter(torch.zeros(tokens, width)) if places else None
+        self.places = nn.Parameter(torch.zeros(tokens, width)) if config.places else None
         self.time = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
-        self.observe = Observation(tokens, features, width, heads, dropout, attention_dropout)
-        self.layers = nn.ModuleList(
-            ResidualLayer(tokens, width, heads, dropout, attention_dropout) for _ in range(layers)
-        )
+        self.observe = Observation(tokens, features, width, *part)
+        self.layers = nn.ModuleList(ResidualLayer(tokens, width, *part) for _ in range(config.layers))
         self.leave = nn.Linear(width, features)
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)
         # The last layer's backcast is not used. It stays for the published count of parameters, and is not trained.
         self._layers()[-1].back.requires_grad_(False)
-        if awake:
-            for part in self.modules():
-                if isinstance(part, TwinGraph):
-                    part.start_awake()
-        self.reading = Reading(observed, features, tokens, width, reading, reading_dropout) if reading else None
+        if config.start == "awake":
+            for module in self.modules():
+                if isinstance(module, TwinGraph):
+                    module.start_awake()
+        reader = (config.observed, features, tokens, width, config.reading, config.reading_dropout)
+        self.reading = Reading(*reader) if config.reading else None
 
     def embed(
         self, observation: Float[Tensor, "W n F"], past: Float[Tensor, "W N F"], known: Float[Tensor, " W"]

@@ -137,20 +137,7 @@ class SMRNet(Model):
         self.config = config
         self._tokens, self._frame = shape.tokens, shape.frame
         self.coefficients = Coefficients(config.frames, config.coefficients, shape.width, whiten=config.whiten)
-        self.denoiser = Denoiser(
-            config.coefficients,
-            shape.width,
-            config.width,
-            layers=config.layers,
-            heads=config.heads,
-            dropout=config.dropout,
-            attention_dropout=config.attention_dropout,
-            places=config.places,
-            awake=config.start == "awake",
-            observed=config.observed,
-            reading=config.reading,
-            reading_dropout=config.reading_dropout,
-        )
+        self.denoiser = Denoiser(config, shape.width)
         self._alpha_bar = alpha_bars(config.schedule, config.noise_steps)
 
     def loss(self, batch: Batch, phase: str) -> dict[str, Tensor]:
