@@ -96,7 +96,8 @@ def atomic_path(target: Path | str) -> Generator[Path]:
             return
         with beside.open("rb") as written:
             os.fsync(written.fileno())
-        beside.chmod(0o666 & ~_umask() if before is None else stat.S_IMODE(before.st_mode))
+        os.umask(mask := os.umask(0))  # the mask is only told when it is set
+        beside.chmod(0o666 & ~mask if before is None else stat.S_IMODE(before.st_mode))
         if before is not None and hasattr(os, "chown"):
             with contextlib.suppress(PermissionError):
                 os.chown(beside, before.st_uid, before.st_gid)
@@ -130,12 +131,6 @@ def write_bytes(target: Path | str, data: bytes) -> None:
     """Write bytes atomically."""
     with atomic_path(target) as beside:
         beside.write_bytes(data)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def cannot_write(target: Path, error: OSError) -> KinemaError:

@@ -20,7 +20,7 @@ from kinema.motion.feet.contacts import contact_points, foot_contacts, slide
 from kinema.motion.motion import Clip, Motion, Points
 from kinema.motion.names import CANON17, is_end_point
 from kinema.motion.orientation import find_up
-from kinema.motion.skeleton import Skeleton
+from kinema.motion.skeleton import Skeleton, has_joint
 
 _FLIP = 1.0  # radians in one frame: no body turns a joint so fast, but a bad solver or an Euler flip does
 _BELOW = 0.05  # metres under the ground that are worth a word
@@ -329,7 +329,7 @@ def _knees(clip: Clip) -> list[str]:
     """Knees that bend the wrong way for much of the clip: left and right exchanged, or a solver that flipped them."""
     body, positions = clip.skeleton, clip.points().positions
     wrong: list[str] = []
-    if not {f"{s}_{part}" for s in "lr" for part in ("hip", "knee", "ankle")} <= set(body.aliases):
+    if not has_joint(body, *(f"{s}_{part}" for s in "lr" for part in ("hip", "knee", "ankle"))):
         return []
     across = positions[:, body.index("l_hip")] - positions[:, body.index("r_hip")]
     for side in ("l", "r"):

@@ -84,6 +84,7 @@ _SIDE_END = re.compile(r"(?:[-_. ]([lrLR])(?=_end\d*$|\d)|(?<=[a-z])([LR])(?=$|[
 # A number, or a random tail of letters and digits ("x8f2"), that differs from joint to joint.
 _TAIL = re.compile(r"(?<=.)[-_. ]+(\d+|(?=[a-zA-Z]*\d)[a-zA-Z0-9]{4,})$")
 _LONGEST_NAME = 128  # characters that are looked at
+_LONGEST_SHARED = 64  # letters: a shared prefix is no longer, and a name of a damaged file may have many thousands
 _OF_MOST = 0.8  # share of the joints that must have a prefix, a suffix or a number for it to say nothing
 
 
@@ -177,9 +178,6 @@ def _split(bare: str) -> tuple[str, str]:
 def _plain(name: str) -> str:
     """Small letters and digits alone; "spine_03" is "spine3"."""
     return re.sub(r"(?<!\d)0+(?=\d)", "", re.sub(r"[\W_]", "", name.lower())).removeprefix("joint")
-
-
-_LONGEST_SHARED = 64  # letters: a shared prefix is no longer, and a name of a damaged file may have many thousands
 
 
 def _unshared(names: list[str]) -> list[str]:

@@ -20,6 +20,7 @@ from kinema.motion.names import CANON17
 from kinema.motion.skeleton import Skeleton, has_joint
 
 AXES = ("x", "y", "z", "-x", "-y", "-z")
+_ARMS = ("l_shoulder", "r_shoulder", "l_wrist", "r_wrist")
 _LOOKED_AT = 256  # frames, spread over the clip
 _ALONG = 0.8  # cosine: a part of the body points along an axis
 _MOST = 0.7  # share of the frames that must agree
@@ -241,11 +242,8 @@ def _without_far_branches(skeleton: Skeleton) -> list[int]:
     if not len(lengths):
         return [0]
     limit = 4 * float(torch.quantile(lengths, 0.9))
-    kept = {0}
+    kept = [0]
     for joint in range(1, len(skeleton)):
         if skeleton.parents[joint] in kept and float(skeleton.bone_lengths[joint]) <= limit:
-            kept.add(joint)
-    return sorted(kept)
-
-
-_ARMS = ("l_shoulder", "r_shoulder", "l_wrist", "r_wrist")
+            kept.append(joint)
+    return kept

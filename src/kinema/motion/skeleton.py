@@ -71,12 +71,11 @@ class Skeleton:
         return self.joints == other.joints and self.parents == other.parents
 
     def index(self, name: str) -> int:
-        """The index of the joint of that name or alias. Raises UsageError naming the joints there are."""
-        if name in self._index:
-            return self._index[name]
-        if name in self.aliases:
-            return self._index[self.aliases[name]]
-        raise unknown_name("joint", name, self.joints)
+        """The index of the joint of that name or alias. Raises UsageError naming the joints and aliases there are."""
+        own = name if name in self._index else self.aliases.get(name)
+        if own is None:
+            raise unknown_name("joint", name, [*self.joints, *self.aliases])
+        return self._index[own]
 
     def canonical(self, part: str) -> int:
         """`index`, the alias first: another scheme's own "spine" or "neck" may be another joint."""

@@ -118,10 +118,12 @@ def _kept(motion: Motion, layout: FileLayout) -> _Plan:
     ends = {
         joint
         for joint, parent in enumerate(skeleton.parents)
-        if parent >= 0 and not channels[joint] and not skeleton.children[joint] and _named_after_parent(skeleton, joint)
+        if parent >= 0
+        and not (channels[joint] or skeleton.children[joint])
+        and re.fullmatch(re.escape(skeleton.joints[parent]) + r"_end\d*", skeleton.joints[joint])
     }
     same_rate = math.isclose(frame_rate(layout.frame_time), motion.fps, rel_tol=1e-6)
-    time = layout.frame_time if same_rate else _frame_time(motion.fps)
+    time = layout.frame_time if same_rate else f"{1 / motion.fps:.9g}"
     plan = _Plan(channels, ends, set(), layout.unit, time, layout.root_offset, layout.encoding)
     for joint in set(range(len(skeleton))) - ends:
         if not _covers_position(motion, plan, joint):
@@ -137,28 +139,12 @@ def _usual(motion: Motion) -> _Plan:
     leaves = {joint for joint in range(1, len(skeleton)) if not skeleton.children[joint]}
     ends = {joint for joint in leaves if is_end_point(skeleton.joints[joint])}
     channels: list[tuple[str, ...]] = [() if joint in ends else _ROTATION for joint in range(len(skeleton))]
-    plan = _Plan(channels, ends, leaves - ends, 0.01, _frame_time(motion.fps), (0.0, 0.0, 0.0))
+    plan = _Plan(channels, ends, leaves - ends, 0.01, f"{1 / motion.fps:.9g}", (0.0, 0.0, 0.0))
     for joint in range(len(skeleton)):
         if joint == 0 or not _covers_position(motion, plan, joint):
             channels[joint] = (*_POSITION, *channels[joint])
             plan.end_sites.discard(joint)
     return plan
-
-
-def _named_after_parent(skeleton: Skeleton, joint: int) -> bool:
-    parent = skeleton.joints[skeleton.parents[joint]]
-    return re.fullmatch(re.escape(parent) + r"_end\d*", skeleton.joints[joint]) is not None
-
-
-def _frame_time(fps: float) -> str:
-    return f"{1 / fps:.9g}"
-
-
-def _positions(motion: Motion, joint: int) -> Float[np.ndarray, "frame 3"] | None:
-    """Where the joint stands in its parent's frame, in metres; None where that never changes."""
-    if joint == 0:
-        return motion.root.double().numpy()
-    return None if motion.offsets is None else motion.offsets[:, joint].double().numpy()
 
 
 def _rest(motion: Motion, plan: _Plan, joint: int) -> Float[np.ndarray, " 3"]:
@@ -170,11 +156,11 @@ def _rest(motion: Motion, plan: _Plan, joint: int) -> Float[np.ndarray, " 3"]:
 
 def _covers_position(motion: Motion, plan: _Plan, joint: int) -> bool:
     """Whether the axes without a position channel stand still at the OFFSET."""
-    positions = _positions(motion, joint)
+    positions = motion.root if joint == 0 else None if motion.offsets is None else motion.offsets[:, joint]
     still = [axis for axis, name in enumerate(_POSITION) if name not in plan.channels[joint]]
     if positions is None or not still:
         return True
-    away = np.abs(positions - _rest(motion, plan, joint) * plan.unit)[:, still]
+    away = np.abs(positions.double().numpy() - _rest(motion, plan, joint) * plan.unit)[:, still]
     return bool(away.max() < _SAME_PLACE)
 
 

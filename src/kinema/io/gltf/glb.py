@@ -162,26 +162,21 @@ class MeshPart:
 
 def body_parts(motion: Motion, rest: Float[np.ndarray, "joint 3"]) -> list[MeshPart]:
     """The body of a clip around joints that stand at `rest` (metres); sides without bones are left out."""
-    bones = _held(motion)
-    radii = _radii(motion.skeleton)
-    stretched = _wander(motion) > _STRETCH
+    skeleton, radii, wander = motion.skeleton, _radii(motion.skeleton), _wander(motion)
+    # A body without a bone worth showing is a ball at its root.
+    bones = [(parent, joint) for parent, joint in skeleton.bones if wander[joint] <= _FAR] or [(0, 0)]
+    sides = [side_and_stem(name)[0] for name in skeleton.joints]
     parts: list[MeshPart] = []
     for side in SIDES:
         capsules: list[MeshPart] = []
         for parent, joint in bones:
-            if _side(motion.skeleton, parent) == side:
+            if (sides[parent] if skeleton.mirror[parent] != parent else "") == side:
                 ends = radii[parent], _TAPER * radii[joint]
-                owners = parent, joint if stretched[joint] else parent
+                owners = parent, joint if wander[joint] > _STRETCH else parent
                 capsules.append(_capsule(side, rest[parent], rest[joint], ends, owners))
         if capsules:
             parts.append(_joined(side, capsules))
     return parts
-
-
-def _held(motion: Motion) -> list[tuple[int, int]]:
-    """The bones worth showing; a body without any is a ball at its root."""
-    far = _wander(motion) > _FAR
-    return [(parent, joint) for parent, joint in motion.skeleton.bones if not far[joint]] or [(0, 0)]
 
 
 def _wander(motion: Motion) -> Float[np.ndarray, " joint"]:
@@ -189,10 +184,6 @@ def _wander(motion: Motion) -> Float[np.ndarray, " joint"]:
     if motion.offsets is None:
         return np.zeros(len(motion.skeleton))
     return (motion.offsets - motion.skeleton.offsets).abs().amax((0, 2)).numpy()
-
-
-def _side(skeleton: Skeleton, joint: int) -> str:
-    return side_and_stem(skeleton.joints[joint])[0] if skeleton.mirror[joint] != joint else ""
 
 
 def _radii(skeleton: Skeleton) -> list[float]:

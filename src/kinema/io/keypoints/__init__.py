@@ -39,6 +39,14 @@ from kinema.io.keypoints.tracks import (
 from kinema.motion.motion import Points
 
 _LOOKED_AT = 4096
+_WRITERS: dict[str, Callable[[Recording, Path], None]] = {
+    "openpose": keypoints_openpose.write,
+    "alphapose": keypoints_results.write,
+    "coco": keypoints_results.write,
+    "poseflow": keypoints_results.write_poseflow,
+    "mmpose": keypoints_instances.write_mmpose,
+    "mediapipe": keypoints_instances.write_mediapipe,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,18 +81,13 @@ class Keypoints:
 def is_keypoints(path: Path | str) -> bool:
     """Whether there are keypoints of a picture at a path: a folder with frames in JSON, or a JSON file."""
     path = Path(path)
-    if path.is_dir():
-        return _is_openpose(path)
+    if path.is_dir():  # frames of OpenPose: by their names, or by what the first ones hold
+        for one in sorted(path.glob("*.json"))[:3]:
+            with one.open("rb") as file:
+                if one.name.endswith("_keypoints.json") or b'"people"' in plain(file.read(_LOOKED_AT)):
+                    return True
+        return False
     return path.suffix.lower() in (".json", *LINES) and path.is_file() and not is_three_d(path)
-
-
-def _is_openpose(folder: Path) -> bool:
-    """Whether the JSON files of a folder are frames of OpenPose: by their names, or by what the first ones hold."""
-    for path in sorted(folder.glob("*.json"))[:3]:
-        with path.open("rb") as file:
-            if path.name.endswith("_keypoints.json") or b'"people"' in plain(file.read(_LOOKED_AT)):
-                return True
-    return False
 
 
 def read(path: Path | str, *, fps: float | None, size: tuple[float, float] | None = None) -> Keypoints:
@@ -146,9 +149,9 @@ def write(
     for place, several in zip(places, frames, strict=True):  # people stand in each frame as they do in the file
         listed = [one.track for one in source.frames[min(int(place + 1e-9), len(source.frames) - 1)]]
         several.sort(key=lambda one, listed=listed: listed.index(one.track) if one.track in listed else len(listed))
-    _writer(source.format)(
-        replace(source, frames=frames, labels=_labels(source, places), records=_records(source, places)), Path(path)
-    )
+    last = len(source.records) - 1
+    records = [source.records[min(max(round(place), 0), last)] for place in places]
+    _WRITERS[source.format](replace(source, frames=frames, labels=_labels(source, places), records=records), Path(path))
 
 
 def _recording(path: Path, size: tuple[float, float] | None) -> Recording:
@@ -255,19 +258,3 @@ def _labels(source: Recording, places: list[float]) -> list[str | int]:
     first = source.labels[0]
     number = frame_number(first) or 0
     return [relabel(first, number + index) for index in range(len(places))]
-
-
-def _records(source: Recording, places: list[float]) -> list[Mapping[str, Any]]:
-    last = len(source.records) - 1
-    return [source.records[min(max(round(place), 0), last)] for place in places]
-
-
-def _writer(form: str) -> Callable[[Recording, Path], None]:
-    return {
-        "openpose": keypoints_openpose.write,
-        "alphapose": keypoints_results.write,
-        "coco": keypoints_results.write,
-        "poseflow": keypoints_results.write_poseflow,
-        "mmpose": keypoints_instances.write_mmpose,
-        "mediapipe": keypoints_instances.write_mediapipe,
-    }[form]

@@ -44,8 +44,7 @@ class Pin:
 
     def check(self, skeleton: Skeleton, frames: int) -> None:
         """Raises UsageError where the joint is unknown or a frame or a number cannot be."""
-        if self.joint not in skeleton.joints and self.joint not in skeleton.aliases:
-            raise unknown_name("joint", self.joint, [*skeleton.joints, *skeleton.aliases])
+        skeleton.index(self.joint)
         _check_frames(self, self.frames, frames)
         _check_numbers(self, self.positions, len(self.frames), 3, "--pin r_wrist@40=0.3,1.2,0.5")
         if self.rotations is not None:
@@ -128,8 +127,7 @@ class Plant:
         """Raises UsageError where the foot is unknown or the frames cannot be."""
         if self.foot not in ("left", "right"):
             raise unknown_name("foot", self.foot, ("left", "right"))
-        if self.joint not in skeleton.aliases and self.joint not in skeleton.joints:
-            raise unknown_name("joint", self.joint, [*skeleton.joints, *skeleton.aliases])
+        skeleton.index(self.joint)
         _check_frames(self, (self.start, self.end) if self.end > self.start else (self.start,), frames)
         if self.end < self.start:
             raise UsageError(expected=f"{self} to end after it starts", got=f"{self.end}", cure="Exchange the two.")

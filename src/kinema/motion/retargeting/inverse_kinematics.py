@@ -115,7 +115,8 @@ def fit_rotations(points: Points, skeleton: Skeleton, *, reference: Motion | Non
     _check(points, skeleton, match, reference)
     places = points.positions.unbind(-2)
     where = {joint: (places[of[0]] + places[of[-1]]) / 2 for joint, of in match.sources.items()}
-    home = _home(skeleton, reference).to(points.positions)
+    home = identity_rotmat((1, len(skeleton))) if reference is None else reference.rotations[..., -1:, :, :, :]
+    home = home.to(points.positions)
     same_tree = points.skeleton.same_tree(skeleton)
     offsets, lengths = skeleton.offsets.to(home), skeleton.bone_lengths.tolist()
     targets: dict[int, list[_Target]] = {}
@@ -262,12 +263,6 @@ def _root(rotations: Tensor, skeleton: Skeleton, points: Points, match: Match) -
     placed = joint_positions(rotations, origin, skeleton.offsets.to(origin), skeleton.parents)
     middle = len(match.sources[top]) == 2  # the source has no pelvis, but it has hips
     return wanted - placed[..., skeleton.indices(_MIDDLES["pelvis"]) if middle else [top], :].mean(-2)
-
-
-def _home(skeleton: Skeleton, reference: Motion | None) -> Tensor:
-    if reference is None:
-        return identity_rotmat((1, len(skeleton)))
-    return reference.rotations[..., -1:, :, :, :]
 
 
 def _check(points: Points, skeleton: Skeleton, match: Match, reference: Motion | None) -> None:
