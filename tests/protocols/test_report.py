@@ -9,7 +9,7 @@ from rich.console import Console
 
 from kinema.core.errors import UsageError
 from kinema.protocols.leaks import Leak, Meeting
-from kinema.protocols.report import Report, markdown, rich_tables
+from kinema.protocols.report import Report, Table, markdown, rich_tables
 from kinema.protocols.tables import Horizons, Published, horizon_report, mean_over, with_means
 
 MEANS = {"mean": ("run", "jump"), "mean_trained": ("run",)}
@@ -81,11 +81,24 @@ def test_markdown_and_terminal_say_the_same(report: Report) -> None:
     assert "| Old [recalled] | 6.00 | - |" in text
     assert "- a note" in text
     console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    for table in rich_tables(report):
+    for table in rich_tables(report, 120):
         console.print(table)
     drawn = console.export_text()
     assert "Old [recalled]" in drawn
     assert "35.00" in drawn
+
+
+@pytest.mark.parametrize("width", [60, 120])
+def test_no_number_of_a_wide_table_is_cut(width: int) -> None:
+    header = ("protocol", *(f"metric {number}" for number in range(14)))
+    values = tuple(f"{number}.{number:04}" for number in range(14))
+    table = Table("wide", header, ((("a method with a name of many words", *values),),))
+    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    for part in rich_tables(Report("protocol", "model", {}, short=[table]), width):
+        console.print(part)
+    drawn = console.export_text()
+    assert all(value in drawn for value in values)
+    assert "…" not in drawn
 
 
 def test_a_mean_needs_every_action_and_skips_horizons_that_one_lacks() -> None:

@@ -7,7 +7,7 @@ archive.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -33,10 +33,10 @@ class Leak:
         """One line; it begins in capitals if the scores may be too good."""
         lines: list[str] = []
         if self.sure:
-            met = "; ".join(f"{m.action} ({m.test})" for m in self.sure)
+            met = _some([_named(m) for m in self.sure])
             lines.append(f"LEAK: this model was trained on test recordings of this protocol: {met}.")
         if self.possible:
-            may = "; ".join(f"{m.action} ({m.test}) among {len(m.trained)} recordings" for m in self.possible)
+            may = _some([f"{_named(m)} among {len(m.trained)} recordings" for m in self.possible])
             lines.append(
                 f"POSSIBLE LEAK: recordings that are not identified may be the same in training and in test: {may}."
             )
@@ -52,6 +52,16 @@ class Leak:
 
 
 NO_LEAK = Leak()
+
+
+def _named(meeting: Meeting) -> str:
+    return meeting.test if meeting.action == meeting.test else f"{meeting.action} ({meeting.test})"
+
+
+def _some(found: Sequence[str], most: int = 8) -> str:
+    """The first of a list; `to_json` has all of them."""
+    more = f"; and {len(found) - most} more (--json names all)" if len(found) > most else ""
+    return "; ".join(found[:most]) + more
 
 
 def archive(identity: str) -> str:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,21 +81,41 @@ def markdown(report: Report) -> str:
     return "\n".join(lines)
 
 
-def rich_tables(report: Report) -> list[RichTable]:
-    """The report's short tables for a terminal; the caller prints the leak and the notes."""
-    drawn: list[RichTable] = []
-    for table in report.short:
-        rich = RichTable(title=table.title, title_justify="left", header_style="bold")
-        rich.add_column(table.header[0], min_width=18)
-        for name in table.header[1:]:
-            rich.add_column(name.replace(" (", "\n("), justify="right")
-        for section in table.sections:
-            for row in section:
-                # A bracketed mark is text, not markup of rich.
-                rich.add_row(row[0].replace("[", r"\["), *row[1:])
-            rich.add_section()
-        drawn.append(rich)
-    return drawn
+def rich_tables(report: Report, width: int) -> list[RichTable]:
+    """The report's short tables for `width` characters, one wider than that in several parts; the caller prints the
+    leak and the notes."""
+    return [drawn for table in report.short for drawn in _parts(table, width)]
+
+
+def _parts(table: Table, width: int) -> Iterator[RichTable]:
+    rows = [row for section in table.sections for row in section]
+    names = [name.replace(" (", "\n(") for name in table.header]
+    # A column is as wide as its longest line, and has a border and two spaces.
+    wide = [
+        3 + max(len(line) for text in (name, *(row[place] for row in rows)) for line in text.split("\n"))
+        for place, name in enumerate(names)
+    ]
+    first = 1 + min(max(wide[0], 21), max(width // 3, 21))
+    taken: list[int] = []
+    for place in range(1, len(names)):
+        if taken and first + sum(wide[one] for one in (*taken, place)) > width:
+            yield _drawn(table, names, taken)
+            taken = []
+        taken.append(place)
+    yield _drawn(table, names, taken)
+
+
+def _drawn(table: Table, names: Sequence[str], columns: Sequence[int]) -> RichTable:
+    rich = RichTable(title=table.title, title_justify="left", header_style="bold")
+    rich.add_column(names[0], min_width=18)
+    for place in columns:
+        rich.add_column(names[place], justify="right", no_wrap=True)
+    for section in table.sections:
+        for row in section:
+            # A bracketed mark is text, not markup of rich.
+            rich.add_row(row[0].replace("[", r"\["), *(row[place] for place in columns))
+        rich.add_section()
+    return rich
 
 
 def _bar(cells: Sequence[str]) -> str:

@@ -180,7 +180,7 @@ def test_open_inbetween_on_a_small_pack(tmp_path: Path) -> None:
     assert set(report["columns"]) == {"hold", "linear", "cubic", "pchip", "squad", "savgol"}
     assert json.loads(json.dumps(report.to_json()))["cells"][0]["where"] == {"set": "hdm05", "gap": "5"}
     assert "savgol" in markdown(report)
-    assert len(rich_tables(report)) == 2
+    assert len(rich_tables(report, 120)) == 2
     assert report.to_json() == protocol.evaluate(CLASSICAL["savgol"], tmp_path).to_json()
     with pytest.raises(MissingDataError):
         OPEN_INBETWEEN.evaluate(CLASSICAL["hold"], tmp_path)

@@ -67,9 +67,8 @@ def evaluate(
 def _show(report: Report, terminal: bool, *, to_error: bool) -> None:
     from kinema.protocols.report import rich_tables
 
-    # Without a terminal there is no width to fit, and a table must not be cut.
     console = Console(stderr=to_error, width=None if terminal else 120, highlight=False)
-    for table in rich_tables(report):
+    for table in rich_tables(report, console.width):
         console.print(table)
         console.print()
     for note in report.notes:
