@@ -12,10 +12,9 @@ from kinema.core.errors import UsageError, unknown_name
 from kinema.data.source import SPLITS, Source, Split, check_split, derived
 from kinema.data.synthetic.actions import MOVES
 from kinema.data.synthetic.body import Body, Placement, pose, to_local
-from kinema.data.synthetic.channels import Channels
+from kinema.data.synthetic.channels import ActionSpan, Channels, Moves, Style
 from kinema.data.synthetic.curves import Array, smoothed, wander
 from kinema.data.synthetic.gait import GAITS, Gait
-from kinema.data.synthetic.moves import ActionSpan, Moves, Style
 from kinema.data.synthetic.plan import Act, MovementPlan, earliest, lead, make_plan, weights
 from kinema.data.synthetic.steps import foot_track
 from kinema.motion.motion import Motion

@@ -7,9 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kinema.data.synthetic.channels import REST, Channels, Key
+from kinema.data.synthetic.channels import REST, ActionSpan, Channels, Key, Moves, both, keyed
 from kinema.data.synthetic.curves import Array, ease, wander
-from kinema.data.synthetic.moves import ActionSpan, Moves, both, keyed
 from kinema.data.synthetic.steps import GRAVITY, Footstep, Stance, Swing
 
 

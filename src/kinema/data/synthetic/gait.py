@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kinema.data.synthetic.channels import Channels
+from kinema.data.synthetic.channels import Channels, Style
 from kinema.data.synthetic.curves import Array, wander
-from kinema.data.synthetic.moves import Style
 from kinema.data.synthetic.steps import GRAVITY, Stance, Swing
 
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from kinema.data.synthetic.channels import Moves, Style
 from kinema.data.synthetic.curves import Array, ease, through, wander
 from kinema.data.synthetic.gait import Gait
-from kinema.data.synthetic.moves import Moves, Style
 from kinema.data.synthetic.steps import Footstep, Path, Stance, Swing
 
 PLAN_RATE = 120.0  # of the path and the phase (hertz)
