@@ -108,6 +108,10 @@ def another_skeleton(config: dict[str, Any]) -> None:
         (rewritten(another_skeleton), "of another skeleton"),
         (rewritten(lambda config: config["skeleton"]["parents"].reverse()), "parents"),
         (rewritten(lambda config: config["skeleton"].pop("offsets")), "offsets"),
+        (
+            rewritten(lambda config: config["recipe"]["source"].update(kind="Hops")),
+            "'Hops', which is no kind of recipe.source of kinema. Import the package",
+        ),
         (rewritten(lambda config: config["recipe"].update(sed=1)), "Did you mean seed"),
         (rewritten(lambda config: config["recipe"]["stages"][0]["model"].update(layers=9)), "blocks.8"),
         (rewritten(lambda config: config["recipe"]["stages"][0]["model"].update(kind="os.system")), "os.system"),

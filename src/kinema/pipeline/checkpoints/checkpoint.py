@@ -20,7 +20,7 @@ from torch.nn.modules.module import (
     register_module_parameter_registration_hook,
 )
 
-from kinema.core.errors import CheckpointError, KinemaError
+from kinema.core.errors import CheckpointError, KinemaError, UsageError
 from kinema.data.tasks import Forecast
 from kinema.models.base import FeatureShape, Frame, Model
 from kinema.motion.edit import rest_pose
@@ -127,6 +127,12 @@ def load_model(folder: Path, name: str | None = None) -> Adapter:
     except (KinemaError, LookupError, ArithmeticError, AttributeError, TypeError, ValueError, RuntimeError) as error:
         if isinstance(error, CheckpointError):
             raise
+        if isinstance(error, UsageError) and error.expected.startswith("a kind of "):
+            raise CheckpointError(
+                expected=f"a model in {folder} whose parts are known",
+                got=f"{error.got}, which is no {error.expected.removeprefix('a ').partition(' among ')[0]} of kinema",
+                cure="Import the package that registers it first, as the end of docs/extend.md shows.",
+            ) from error
         raise CheckpointError(
             expected=f"a model in {folder} whose recipe, skeleton and weights fit together",
             got=" ".join(str(error).split()),
