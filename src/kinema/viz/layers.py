@@ -35,6 +35,11 @@ class Layer:
         """When the last frame has been shown, seconds."""
         return self.start + self.points.frames / self.points.fps
 
+    @property
+    def last(self) -> float:
+        """The time of the last frame, seconds."""
+        return self.start + (self.points.frames - 1) / self.points.fps
+
     @cached_property
     def bodies(self) -> Float[np.ndarray, "body frame joint 3"]:
         """Positions in metres, 3-D, with exactly one batch axis."""

@@ -177,15 +177,17 @@ def _opacity(layer: Layer, time: float, *, forecast: bool) -> float:
 
 def _times(panel: Panel, count: int, start: float | None, stop: float | None) -> list[float]:
     first, last = span_of(panel, start, stop)
+    # The last pose stands at its own time; it is shown for a frame more.
+    last = max(first, min(last - 1e-3, max(layer.last for layer in panel.layers)))
     if count < 1:
         raise UsageError(expected="at least one pose", got=f"{count}", cure="Type --frames 8.")
     if panel.boundary is None or not first < panel.boundary < last or count < 3:
-        return np.linspace(first, last - 1e-3, count).tolist() if count > 1 else [(first + last) / 2]
+        return np.linspace(first, last, count).tolist() if count > 1 else [(first + last) / 2]
     # With a boundary, the last known pose stands exactly at it.
     now = panel.boundary - 2e-3
     before = min(max(round((count - 1) * (now - first) / (last - first)), 1), count - 2)
     known = np.linspace(first, now, before + 1)
-    return [*known.tolist(), *np.linspace(now, last - 1e-3, count - before)[1:].tolist()]
+    return [*known.tolist(), *np.linspace(now, last, count - before)[1:].tolist()]
 
 
 def _target(panel: Panel, time: float, camera: Camera) -> np.ndarray:
