@@ -577,6 +577,32 @@ def test_info_says_what_a_person_can_act_on() -> None:
     assert any("2 frames are missing" in note for note in people.warnings)
 
 
+def test_of_two_characters_that_one_is_read_which_the_animation_moves(tmp_path: Path) -> None:
+    page, data = page_of(CASES / "character.glb"), (CASES / "character.glb").read_bytes()
+    count = len(page["nodes"])
+    for node in page["nodes"][:count]:  # the same character again, with joints of other names
+        below = {"children": [child + count for child in node["children"]]} if "children" in node else {}
+        page["nodes"].append({**node, **below, "name": f"B:{node['name']}"})
+    (skin,), (animation,) = page["skins"], page["animations"]
+    page["skins"].append({**skin, "joints": [joint + count for joint in skin["joints"]]})
+    channels = [
+        {**one, "target": {**one["target"], "node": one["target"]["node"] + count}} for one in animation["channels"]
+    ]
+    page["animations"].append({**animation, "name": "second", "channels": channels})
+    text = json.dumps(page).encode()
+    text += b" " * (-len(text) % 4)
+    rest = data[20 + int.from_bytes(data[12:16], "little") :]
+    head = [b"glTF", (2).to_bytes(4, "little"), (20 + len(text) + len(rest)).to_bytes(4, "little")]
+    (tmp_path / "both.glb").write_bytes(b"".join([*head, len(text).to_bytes(4, "little"), b"JSON", text, rest]))
+    alone, second = read("character.glb"), load_clip(tmp_path / "both.glb", animation="2")
+    assert isinstance(second, Motion)
+    assert second.skeleton.joints == tuple(f"B:{name}" for name in alone.skeleton.joints)
+    torch.testing.assert_close(second.points().positions, alone.points().positions)
+    save(second, tmp_path / "out.glb")
+    with pytest.warns(KinemaWarning, match="3 animations"):
+        assert load(tmp_path / "out.glb").skeleton.joints == second.skeleton.joints
+
+
 def test_one_of_several_animations_is_chosen_by_name_or_number(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

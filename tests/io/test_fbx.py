@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import sys
 from pathlib import Path
 
 import pytest
 
+from command import run
 from kinema.core.errors import KinemaError, UsageError
 from kinema.data.synthetic import perform
 from kinema.io import fbx
@@ -74,6 +76,30 @@ def test_a_blender_that_fails_leaves_nothing(tmp_path: Path, does: str, says: st
         fbx.save(walk(), out / "walk.fbx", blender=program(tmp_path / "blender", does), seconds=1.0)
     assert caught.value.cure
     assert not list(out.iterdir())
+
+
+def test_an_fbx_is_read_through_the_blender_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("KINEMA_BLENDER", raising=False)
+    files.save(walk(), tmp_path / "walk.glb")
+    fake = program(
+        tmp_path / "fake",
+        f"""{sys.executable} - "$last" <<'END'
+import json, pathlib, shutil, sys
+job = json.loads(pathlib.Path(sys.argv[1]).read_text())
+shutil.copy({str(tmp_path / "walk.glb")!r}, job["target"])
+pathlib.Path(job["report"]).write_text(json.dumps({{"frames": 6, "bones": 24, "fps": 30}}))
+END""",
+    )
+    (tmp_path / "in.fbx").write_bytes(b"Kaydara FBX Binary  ")
+    assert run("convert", tmp_path / "in.fbx", tmp_path / "out.npz", "--blender", fake) == 0
+    assert files.load(tmp_path / "out.npz").frames == walk().frames
+    assert "KINEMA_BLENDER" not in os.environ
+    capsys.readouterr()
+    monkeypatch.setenv("KINEMA_BLENDER", str(fake))
+    assert run("convert", tmp_path / "in.fbx", tmp_path / "out.npz", "--animation", "7") == 2
+    assert "an animation among" in capsys.readouterr().err
 
 
 def test_other_frames_than_were_given_are_refused(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -56,9 +57,14 @@ def save(motion: Motion, path: Path | str, *, blender: Path | str | None = None,
 
 
 def load(
-    path: Path | str, *, fps: float | None = None, unit: float | None = None, blender: Path | str | None = None
+    path: Path | str,
+    *,
+    fps: float | None = None,
+    unit: float | None = None,
+    animation: str | None = None,
+    blender: Path | str | None = None,
 ) -> Motion:
-    """The motion in an FBX, through Blender: the armature with most bones and its animation.
+    """The motion in an FBX, through Blender: of several animations that of this name or number, else the first.
 
     Raises KinemaError where there is no Blender or it fails, FormatError where there is no armature.
     """
@@ -71,7 +77,8 @@ def load(
         found = json.loads(report.read_text()) if report.is_file() else {}
         if not made.is_file() or not found.get("bones"):
             raise damaged(path.name, "an FBX with an armature", "none", "Export the armature with its animation.")
-        clip = gltf.load(made, fps=fps or found.get("fps"), unit=unit)
+        made = made.rename(folder / path.name)  # for what is said about it
+        clip = gltf.load(made, fps=fps or found.get("fps"), unit=unit, animation=animation)
     return replace(clip, layout=None, identity=f"file/{path.stem}")
 
 
@@ -95,6 +102,21 @@ def find_blender(given: Path | str | None = None) -> Path:
         cure=f"Install Blender and name its program in {VARIABLE} (convert: --blender PATH), or use .glb or .bvh, "
         "which need none.",
     )
+
+
+@contextmanager
+def named_blender(program: str | None) -> Generator[None]:
+    """While the block runs this is the program that KINEMA_BLENDER names, for processes that it starts, too."""
+    before = os.environ.get(VARIABLE)
+    if program is not None:
+        os.environ[VARIABLE] = program
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ[VARIABLE] = before
+        elif program is not None:
+            del os.environ[VARIABLE]
 
 
 def run_in_blender(program: Path, script: Path, job: Mapping[str, Any], folder: Path, *, seconds: float) -> None:

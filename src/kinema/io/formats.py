@@ -168,7 +168,7 @@ FORMATS: dict[str, Format] = {
     ),
     "fbx": Format(
         (".fbx",),
-        _load("fbx", "fps", "unit"),
+        _load("fbx", "fps", "unit", "animation"),
         _save("fbx", "blender", rotations=True, rest=True),
         up="y",
         what="FBX: a character, through Blender",
@@ -228,9 +228,9 @@ def _load_file(path: Path, format: str | None, options: LoadOptions) -> Clip:  #
     if options.person is not None and not row.people:
         got, cure = f"{path.name}, which holds one", "Leave out --person."
         raise UsageError(expected="a file with several people (keypoints, SMPL parameters)", got=got, cure=cure)
-    if options.animation is not None and row is not FORMATS["glb"]:
+    if options.animation is not None and row not in (FORMATS["glb"], FORMATS["fbx"]):
         got, cure = f"{path.name}, which holds one motion", "Leave out --animation."
-        raise UsageError(expected="a glTF file, which may have several animations", got=got, cure=cure)
+        raise UsageError(expected="a glTF or FBX file, which may have several animations", got=got, cure=cure)
     try:
         clip = row.load(path, options)
         looked = row.up == "motion" or (row.up == "limbs" and has_joint(clip.skeleton, "l_hip", "l_ankle", "head"))

@@ -125,7 +125,7 @@ class SourceOptions:
     """Pixels of the picture, for MediaPipe's landmarks, which are shares of it."""
 
     animation: str | None = None
-    """Of a glTF file with several animations: the name or the number of one, counted from 1. Default: the first."""
+    """Of a glTF or FBX file with several animations: the name or number of one, counted from 1. Default: the first."""
 
     def arguments(self) -> dict[str, Any]:
         """The keyword arguments of `kinema.io.formats.load_clip`. Raises UsageError for an unknown skeleton."""
@@ -317,10 +317,11 @@ class UpsampleRequest:
         """The new rate of a clip of `here` frames per second. Raises UsageError if it is lower."""
         wanted = self.rate if self.rate is not None else (self.fps or 0.0) / here
         if not (math.isfinite(wanted) and wanted >= 1 - 1e-4):
+            fewer = wanted * here if 0 < wanted < 1 else here / 2
             raise UsageError(
                 expected=f"a rate of 1 or more, or at least {here:g} frames per second",
                 got=f"--rate {self.rate:g}" if self.rate is not None else f"--fps {self.fps:g}",
-                cure="To drop frames run `kinema convert IN OUT --fps 15`, or kn.resample(clip, 15) in Python.",
+                cure=f"To drop frames: --fps {fewer:g} of `kinema convert IN OUT`, or kn.resample(clip, {fewer:g}).",
             )
         return self.fps if self.fps is not None else here * wanted
 

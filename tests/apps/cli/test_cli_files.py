@@ -145,7 +145,7 @@ def test_misuse_of_rest_and_blender(
     for target, more, code, says in (
         ("out.bvh", ("--rest", "tpose"), 2, "at least four joints"),
         ("out.bvh", ("--rest", "apose"), 2, "rest"),
-        ("out.glb", ("--blender",), 2, "Only FBX is written through Blender"),
+        ("out.glb", ("--blender",), 2, "Only FBX goes through Blender"),
         ("out.fbx", (), 1, "Install Blender and name its program in KINEMA_BLENDER (convert: --blender PATH)"),
         ("out.fbx", ("--blender",), 1, "none on the search path"),
         ("out.fbx", ("--blender", tmp_path / "blender"), 2, "nothing that can be run at"),

@@ -97,7 +97,8 @@ def convert(
     rest
         The rest pose of BVH, GLB and FBX: tpose, source (the source's own), or auto (a T-pose, except BVH to BVH).
     blender
-        Write FBX with Blender, or with the one at this path. Default: $KINEMA_BLENDER, or blender on the search path.
+        Read and write FBX with Blender, or with the one at this path. Default: $KINEMA_BLENDER, or blender on the
+        search path.
     """
     from kinema.apps.batch.converting import Converting
 
@@ -105,20 +106,22 @@ def convert(
     if target is None:
         raise UsageError(expected="a file to write", got="none", cure=f"Type kinema convert {source} out.npz.")
     through = str(blender) if isinstance(blender, Path) else None
-    if blender and ".fbx" not in (target.suffix.lower(), suffix_of(format_)):
+    if blender and ".fbx" not in (source.suffix.lower(), target.suffix.lower(), suffix_of(format_)):
         raise UsageError(
-            expected="an .fbx as the target",
-            got=f"{target.name} and --blender",
-            cure="Only FBX is written through Blender: leave out --blender.",
+            expected="an .fbx as the source or the target",
+            got=f"{source.name}, {target.name} and --blender",
+            cure="Only FBX goes through Blender: leave out --blender.",
         )
+    from kinema.io.fbx import named_blender
     from kinema.io.formats import FORMATS, written_as
 
     named = format_ if format_ in FORMATS else None
     work = Converting(fps, to, files or FileOptions(), rest, through, allow_unmatched, named)
-    if is_folder(source):
-        return run_many(work, source, target, many, suffix_of(format_) or written_as, files=work.files)
-    clip, pairing = work.done(source)
-    work.write(clip, target)
+    with named_blender(through):
+        if is_folder(source):
+            return run_many(work, source, target, many, suffix_of(format_) or written_as, files=work.files)
+        clip, pairing = work.done(source)
+        work.write(clip, target)
     for line in () if pairing is None else pairing.lines():
         note(line)
     joints = f"{len(clip.skeleton)} joints"

@@ -86,9 +86,10 @@ def forecast(
     if file is None:
         file = Path(what)
         if (not file.exists() and str(file) != "-") or (file / "config.json").is_file():
+            missing = bool(file.suffix) and not file.exists()
             raise UsageError(
                 expected="a motion FILE, or a model and then a FILE",
-                got=f"'{what}' alone, which is not a motion file",
+                got=f"'{what}', which is not there" if missing else f"'{what}' alone, which is not a motion file",
                 cure="Name the file: kinema forecast walk.bvh, or kinema forecast simlpe-cmu walk.bvh.",
             )
     elif model != AUTO:

@@ -91,8 +91,8 @@ def load(
     path = Path(path)
     file = _read(path)
     try:
-        rig = _rig(file)
-        clip = _motion(file, rig, fps, animation)
+        chosen = _chosen(file, animation)
+        clip = _motion(file, _rig(file, _skin(file, chosen)), fps, chosen)
     except (FormatError, UsageError):
         raise
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
@@ -130,9 +130,11 @@ def _put(motion: Motion, file: _File) -> None:
     assert layout is not None
     if layout.up != "y":
         motion = from_up(motion, layout.up, rest=layout.rest_turned)
-    rig, source = _rig(file), file.path
-    if tuple(rig.names) != motion.skeleton.joints:
-        got = f"{len(rig.names)} other joints"
+    source = file.path
+    rigs = [_rig(file, skin) for skin in file.page.get("skins") or (None,)]
+    rig = next((rig for rig in rigs if tuple(rig.names) == motion.skeleton.joints), None)
+    if rig is None:
+        got = f"{max(len(rig.names) for rig in rigs)} other joints"
         raise UsageError(
             expected=f"the joints of {source.name}", got=got, cure="Retarget the motion to that file again."
         )
@@ -288,13 +290,20 @@ def _buffer(path: Path, entry: Json, binary: bytes | None) -> bytes:
     return beside.read_bytes()
 
 
-def _rig(file: _File) -> _Rig:
+def _skin(file: _File, chosen: Json | None) -> Json | None:
+    """The largest skin that the animation moves: a file may hold several characters."""
+    channels = chosen["channels"] if chosen else ()
+    targets = {channel["target"].get("node") for channel in channels}
+    skins = file.page.get("skins", ())
+    return max(skins, key=lambda skin: (not targets.isdisjoint(skin["joints"]), len(skin["joints"])), default=None)
+
+
+def _rig(file: _File, skin: Json | None) -> _Rig:
     page, nodes = file.page, file.page.get("nodes", [])
     up = {int(child): index for index, node in enumerate(nodes) for child in node.get("children", ())}
     bones = _humanoid(page)
-    skins = page.get("skins", ())
-    if skins:
-        wanted = {int(joint) for joint in max(skins, key=lambda skin: len(skin["joints"]))["joints"]}
+    if skin is not None:
+        wanted = {int(joint) for joint in skin["joints"]}
     else:
         targets = (channel["target"] for one in page.get("animations", ())[:1] for channel in one["channels"])
         wanted = {int(target["node"]) for target in targets if target.get("path") in ("rotation", "translation")}
@@ -421,8 +430,14 @@ def _bind(file: _File, rig: _Rig) -> Motion:
     return with_rest(one, one)
 
 
-def _chosen(path: Path, animations: Sequence[Json], wanted: str | None) -> Json:
-    """One of the animations, by its name or its number from 1; the first where none is wanted."""
+def _chosen(file: _File, wanted: str | None) -> Json | None:
+    """One of the animations, by its name or its number from 1; the first where none is wanted; none of none."""
+    path, animations = file.path, file.page.get("animations", ())
+    if not animations:
+        if wanted is not None:
+            raise unknown_name("animation", wanted, ())
+        warn_of_file(path, "no animation; the bind pose is one frame")
+        return None
     names = [str(one.get("name") or f"animation {place}") for place, one in enumerate(animations, start=1)]
     if wanted is None:
         if len(animations) > 1:
@@ -436,15 +451,10 @@ def _chosen(path: Path, animations: Sequence[Json], wanted: str | None) -> Json:
     raise unknown_name("animation", wanted, names)
 
 
-def _motion(file: _File, rig: _Rig, fps: float | None, wanted: str | None) -> Motion:
-    animations = file.page.get("animations", ())
+def _motion(file: _File, rig: _Rig, fps: float | None, chosen: Json | None) -> Motion:
     bind = _bind(file, rig)
-    if not animations and wanted is not None:
-        raise unknown_name("animation", wanted, ())
-    if not animations:
-        warn_of_file(file.path, "no animation; the bind pose is one frame")
+    if chosen is None:
         return replace(bind, fps=fps or 30.0)
-    chosen = _chosen(file.path, animations, wanted)
     curves: dict[tuple[int, str], tuple[Any, ...]] = {}
     for channel in chosen["channels"]:
         target, sampler = channel["target"], chosen["samplers"][channel["sampler"]]
