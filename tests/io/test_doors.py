@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from command import run
-from kinema.core.errors import FormatError, KinemaError, KinemaWarning
+from kinema.core.errors import FormatError, KinemaError, KinemaWarning, UsageError
 from kinema.core.text import decode, encode, guess_encoding
 from kinema.data.sources.folder import read_segments
 from kinema.data.synthetic import perform
@@ -687,3 +687,9 @@ def test_frames_of_openpose_in_a_folder_of_motions_are_named_for_what_they_are(t
     (tmp_path / "walk.bvh").write_text("damaged: its own error says so")
     found = {path.name: why for path, why in files_in(tmp_path)}
     assert found == {"a_000_keypoints.json": "a frame of OpenPose: give its folder", "walk.bvh": ""}
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".pkl", ".trc", ".c3d", ".amc"])
+def test_a_format_that_is_only_read_is_refused_in_one_line(tmp_path: Path, suffix: str) -> None:
+    with pytest.raises(UsageError, match=r"such files are only read\. Name it walk\.npz"):
+        save(perform("walk", seconds=0.2, fps=30.0, seed=0), tmp_path / f"walk{suffix}")

@@ -316,7 +316,13 @@ def save(
     """
     path = Path(path)
     row = _row(format or _by_suffix(path))
-    assert row.save is not None
+    if row.save is None:
+        written = sorted({suffix for other in FORMATS.values() if other.save for suffix in other.suffixes})
+        raise UsageError(
+            expected=f"a file that is written ({', '.join(written)})",
+            got=f"{path.name}: such files are only read",
+            cure=f"Name it {path.stem}.npz.",
+        )
     row.save(clip.map(lambda values, axis: values.detach()), path, SaveOptions(rest, blender))
 
 
