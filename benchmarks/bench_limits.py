@@ -36,7 +36,7 @@ from kinema.models.base import FeatureShape, Model
 from kinema.models.conv_seq2seq.model import ConvSeq2Seq
 from kinema.models.posegpt.model import PoseGPT
 from kinema.models.render_in_between.released import RenderInBetweenReleased
-from kinema.models.smrnet.model import SMRNet, _Asked
+from kinema.models.smrnet.model import SMRNet, _Network
 from kinema.nn.transformer import attend
 from kinema.pipeline.streaming import Forecaster
 
@@ -80,7 +80,7 @@ def smrnet_step() -> Case:
     net = bench_smrnet.awake(SMRNet.Config())
     known = torch.ones(1, dtype=torch.bool)
     with torch.inference_mode():
-        ask = _Asked(net)(net.terms.of(torch.randn(1, 25, 48), known.float()), known)
+        ask = _Network(net)(net.terms.of(torch.randn(1, 25, 48), known.float()), known)
     x = torch.randn(50, 1, 20, 48)
     return Case(torch.inference_mode()(lambda: ask(x, 500)), rest="norms, GELU, sums")
 

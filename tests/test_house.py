@@ -1,6 +1,7 @@
 """House rules that a machine can keep."""
 
 import ast
+import importlib
 import re
 import tomllib
 from pathlib import Path
@@ -82,3 +83,17 @@ def test_an_error_about_a_missing_package_names_an_extra_that_there_is() -> None
     ]
     assert len(named) > 5
     assert set(named) <= set(extras)
+
+
+def test_what_benchmarks_and_examples_import_from_kinema_is_there() -> None:
+    for path in (
+        *(ROOT / "benchmarks").rglob("*.py"),
+        *(ROOT / "examples").rglob("*.py"),
+        *(ROOT / "docs").glob("*.py"),
+    ):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kinema"):
+                there = importlib.import_module(node.module or "")
+                for name in node.names:
+                    if not hasattr(there, name.name):
+                        importlib.import_module(f"{node.module}.{name.name}")
