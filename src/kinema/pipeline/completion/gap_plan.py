@@ -72,7 +72,10 @@ def choose(gap: Gap, cells: tuple[GapRange, ...] = ()) -> tuple[str, str]:
     """The method for a gap, and the reason."""
     for cell in cells:
         if cell.holds(gap):
-            return cell.model, f"{cell.model} beats every curve on gaps of {cell.over:g} to {cell.to:g} s like this one"
+            return (
+                cell.model,
+                f"{cell.model} beats every curve on gaps of {cell.over:.2g} to {cell.to:.2g} s like this one",
+            )
     if gap.noisy:
         return "linear", "keys are noisy: straight lines between smoothed keys, as a spline follows noise"
     if gap.lone:
