@@ -577,16 +577,6 @@ def test_info_says_what_a_person_can_act_on() -> None:
     assert any("2 frames are missing" in note for note in people.warnings)
 
 
-def test_an_animal_on_its_floor_is_not_told_to_stand_up(tmp_path: Path) -> None:
-    offsets = torch.tensor([[0, 0, 0], [0, 0, 0.9], [0, 0.2, 0.3], [0.1, -0.6, 0], [-0.1, -0.6, 0], [0.1, -0.6, 0]])
-    dog = Skeleton("dog", ("Hips", "Back", "Muzzle", "PawA", "PawB", "PawC"), (-1, 0, 1, 0, 0, 1), offsets)
-    root = torch.tensor([0, 0.6, 0]) + torch.linspace(0, 2, 30)[:, None] * torch.tensor([0, 0, 1.0])
-    save(Motion(dog, torch.eye(3).expand(30, 6, 3, 3), root, 30.0), tmp_path / "dog.npz")
-    about = summarise(tmp_path / "dog.npz")
-    assert about.up == "y"
-    assert not any("--up" in warning for warning in about.warnings)
-
-
 def test_of_two_characters_that_one_is_read_which_the_animation_moves(tmp_path: Path) -> None:
     page, data = page_of(CASES / "character.glb"), (CASES / "character.glb").read_bytes()
     count = len(page["nodes"])

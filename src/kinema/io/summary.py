@@ -204,8 +204,6 @@ def _up_and_height(clip: Points) -> tuple[str, float]:
     if {"head", "l_ankle", "r_ankle"} <= set(body.aliases):
         ankles = positions[:, body.indices(["l_ankle", "r_ankle"])].mean(1)
         along = (positions[:, body.index("head")] - ankles).mean(0)
-    elif (found := find_up(clip)).clear and found.axis == "y":  # an animal on its floor is longer than it is high
-        along = torch.tensor([0.0, 1.0, 0.0])
     else:
         along = (positions.amax(1) - positions.amin(1)).median(0).values
     axis = int(along.abs().argmax())
