@@ -46,11 +46,11 @@ def test_a_run_of_ones_own_takes_the_place_of_a_shipped_model(tmp_path: Path, mo
 
 def test_in_between_panels_mark_their_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kinema.apps.demo.part.shipped_models", lambda: ())
-    monkeypatch.setattr(between, "ACTIONS", ("kick", "squat"))
-    part = between.in_between(Cast(), 0)
+    monkeypatch.setattr(between, "RECORDED", ("walk", "punch"))
+    part = between.in_between(Cast())
     assert "no trained weights" in part.section.notes[0].text
     for panel in part.section.panels:
-        assert len(panel.known) == len(panel.layers[0].bodies) == 7
+        assert len(panel.known) == len(panel.layers[0].bodies) == 4
         for body, (start, end) in zip(panel.layers[0].bodies, panel.known, strict=True):
             answer = panel.layers[2].at((start + end) / 2 if start else 0.0)
             assert abs(answer[0] - body[0]).max() < 2e-2  # it goes through the key that is marked

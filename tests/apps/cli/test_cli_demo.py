@@ -50,7 +50,7 @@ def test_the_model_beats_holding_still(left: Path) -> None:
 def test_every_part_says_who_made_it(left: Path) -> None:
     parts = json.loads((left / "report.json").read_text())["parts"]
     forecasts = ["Forecast: many futures", "Forecast: most likely future"]
-    assert list(parts) == [*forecasts, "In-between", "Repair", "Constraints", "Generate"]
+    assert list(parts) == ["In-between", *forecasts, "Repair", "Constraints", "Generate"]
     text = (left / "index.html").read_text()
     for title, part in parts.items():
         assert part["made_by"], title

@@ -61,9 +61,9 @@ def demo(
     say("forecasting the most likely future")
     best, main, panel = one_best(cast, seed)
     say("sampling many futures")
-    parts = [many_futures(cast, seed), best]
+    futures = many_futures(cast, seed)
     say("filling gaps, repairing damage")
-    parts += [in_between(cast, seed), repaired(cast, seed)]
+    parts = [in_between(cast), futures, best, repaired(cast, seed)]
     say("meeting constraints")
     parts.append(constrained())
     say("generating motion from actions")
@@ -86,8 +86,8 @@ def _write(folder: Path, parts: Sequence[DemoPart], main: Answer, panel: Panel) 
     text = sections_text(
         [part.section for part in parts],
         title="kinema: forecast, fill, repair and generate human motion",
-        lead="Five systems ran on this machine just now. The recorded walk is from the CMU archive; no model was "
-        "trained on it. The other motion is procedural. Every table has a trivial baseline for comparison.",
+        lead="Five systems ran on this machine just now. Recorded clips are from the CMU archive; no model was "
+        "trained on them. The other motion is procedural. Every table has a trivial baseline for comparison.",
         links=[Link(name, note) for name, note in _NOTES.items()],
     )
     write_text(folder / "index.html", text)
@@ -100,7 +100,7 @@ def _report(
     report = {
         "kinema": VERSION,
         "seed": seed,
-        "data": "a recorded walk (CMU 12_01, not in any training) and procedural motion, made by this run",
+        "data": "recorded clips (CMU, not in any training) and procedural motion, made by this run",
         "parts": {
             title: {
                 "made_by": notes[title],

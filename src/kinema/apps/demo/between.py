@@ -12,14 +12,14 @@ from torch import Tensor
 
 from kinema.apps.demo.part import SHOWN, Cast, DemoPart, DemoScores, canonical, missing
 from kinema.data.samples import sample
-from kinema.data.synthetic import perform, sequence
+from kinema.data.synthetic import perform
 from kinema.geometry.rotations import rotvec_to_rotmat
 from kinema.metrics.dynamics import mean_jerk
 from kinema.motion.constraints.kinds import Constraint, Loop, Pin, Plant, RootPath
 from kinema.motion.constraints.loop import best_cycle
 from kinema.motion.constraints.solver import Met, meet
 from kinema.motion.damage import find_damage, runs
-from kinema.motion.edit import shift
+from kinema.motion.edit import resample, shift
 from kinema.motion.motion import Clip, Motion, Points, concatenate
 from kinema.pipeline.adapter import Adapter
 from kinema.pipeline.completion.complete import complete
@@ -29,19 +29,18 @@ from kinema.viz.page import Note, Section
 
 MODEL = "render-in-between"
 FPS = 30.0
-ACTIONS = ("walk", "run", "jump", "kick", "squat", "bow")
+RECORDED = ("dance", "jump", "punch", "walk", "drink")
 _FRAMES = 1 + round(SHOWN * FPS)
-_KEY_EVERY = 12  # frames
+_KEY_EVERY = 24  # frames
 _EVIDENCE_EVERY = 4  # frames between two poses of a slow, noisy detector
 _JITTER = (0.07, 0.015)  # radians of every joint, metres of the root
 _TICK = 0.5 / FPS
 
 
-def in_between(cast: Cast, seed: int) -> DemoPart:
-    """Movement between known key poses; the keys are shown all the time."""
+def in_between(cast: Cast) -> DemoPart:
+    """Recorded movement between known key poses; the keys are shown all the time."""
     model = _model(cast)
-    clips = {name: perform(name, seconds=SHOWN + 1.0, fps=FPS, seed=seed)[:_FRAMES] for name in ACTIONS}
-    clips["walk, then turn"] = sequence([("walk", 2.0), ("turn", 2.0)], fps=FPS, seed=seed)[30 : 30 + _FRAMES]
+    clips = {f"{name}, recorded": resample(sample(name), FPS)[:_FRAMES] for name in RECORDED}
     known = torch.zeros(_FRAMES, dtype=torch.bool)
     known[::_KEY_EVERY] = True
     methods: dict[str, str | Adapter] = {"auto": "auto", "linear": "linear", "hold": "hold"}
@@ -59,9 +58,9 @@ def in_between(cast: Cast, seed: int) -> DemoPart:
     }
     rows["(ground truth)"] = {"error, cm": 0.0, "jerk, m/s³": fmean([_jerk(clip) for clip in clips.values()])}
     gap = f"{_KEY_EVERY / FPS:g} s"
-    about = f"Error of the frames between keys {gap} apart, on {len(clips)} clips. hold is the trivial baseline."
+    about = f"Error of the frames between keys {gap} apart, on {len(clips)} recordings. hold is the trivial baseline."
     scores = DemoScores(rows, about, 1)
-    shown = [_keyed(name, clips[name], done[name][best], known) for name in ("walk, then turn", "kick", "squat")]
+    shown = [_keyed(name, clip, done[name][best], known) for name, clip in list(clips.items())[:3]]
     lead = f"Grey: a key pose every {gap}. Green: the frames that the method fills in."
     return DemoPart(
         Section("In-between", shown, lead, (_by(model, "The gaps are filled"),), scores.table(), "large"), scores
