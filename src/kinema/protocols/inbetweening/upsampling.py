@@ -1,4 +1,4 @@
-"""`upsample-grid`: every 2nd, 4th, 8th or 16th frame is given, clean or with a detector's noise.
+"""`upsample-grid`: every 2nd, 4th, 8th, 16th, 32nd or 48th frame is given, clean or with a detector's noise.
 
 Windows of 97 frames at 30 Hz from the test splits of CMU and HDM05, one after the other, in three forms: the 17
 canonical joints in a picture of 1,000 x 1,000 pixels (`picture`, in pixels), the same in space (`positions`, in
@@ -33,8 +33,8 @@ from kinema.protocols.inbetweening.protocol import Grid, GridWindows
 from kinema.protocols.interface import Data, Kind
 
 KINDS: tuple[Kind, ...] = ("picture", "positions", "rotations")
-WINDOW = 97  # six steps of 16, and the frame that ends them
-RATES = (2, 4, 8, 16)
+WINDOW = 97  # two steps of 48, and the frame that ends them
+RATES = (2, 4, 8, 16, 32, 48)
 NOISES = ("clean", "detector")
 PCK_SHARES = (0.05, 0.1, 0.2)
 _UNITS: dict[Kind, float] = {"picture": 1.0, "positions": 1000.0, "rotations": 1000.0}
@@ -48,7 +48,7 @@ class UpsampleGrid(Grid):
     """The protocol; `seed` picks noise and cameras."""
 
     name: str = "upsample-grid"
-    what: str = "Upsampling by 2 to 16, clean and noisy keys, 2-D, 3-D and rotations, beside curves and filters"
+    what: str = "Upsampling by 2 to 48, clean and noisy keys, 2-D, 3-D and rotations, beside curves and filters"
     rates: tuple[int, ...] = RATES
     seed: int = 0
 
