@@ -89,7 +89,7 @@ def test_a_report_says_what_was_done_and_why() -> None:
     assert (segment.first, segment.last, segment.gaps) == (10, 39, 1)
     assert segment.gap == pytest.approx(31 / 30)
     assert segment.method == "render-in-between"
-    assert "beats every curve on gaps of 0.533333 to 1.03333 s" in segment.why
+    assert "beats every curve on gaps of 0.53 to 1 s" in segment.why
     assert segment.bone_drift is not None
     assert segment.bone_drift < 1e-4
     known[40:57] = False

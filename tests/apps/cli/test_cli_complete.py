@@ -86,7 +86,7 @@ def test_two_poses_in_thirty_frames_out(walk: Path, tmp_path: Path, capsys: Capt
     captured = capsys.readouterr()
     report = json.loads(captured.out)
     assert "--align" in " ".join(captured.err.split())
-    assert (report["frames"], report["kept"], report["segments"][0]["method"]) == (32, 2, "linear")
+    assert (report["frames"], report["kept"], report["segments"][0]["method"]) == (32, 2, "render-in-between")
     first, last, made = load(walk), load(other), load(out)
     torch.testing.assert_close(made.rotations[0], first.rotations[-1], atol=1e-5, rtol=0)
     torch.testing.assert_close(made.rotations[-1], last.rotations[0], atol=1e-5, rtol=0)
