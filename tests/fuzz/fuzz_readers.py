@@ -583,7 +583,7 @@ def _studio_values(folder: Path) -> list[Path]:
 
 @functools.cache
 def _asking() -> Asking:
-    model = SimpleNamespace(deterministic=False, actions=("walk", "run"), adapter=None)
+    model = SimpleNamespace(deterministic=False, actions=("walk", "run"), adapter=None, has_temperature=True)
     desk = SimpleNamespace(verbs=lambda: VERBS, menu=lambda _: ("auto", "linear"), open=lambda _: model)
     return Asking(cast("Any", _Page()), cast("Any", desk), lambda call: call)
 
