@@ -361,7 +361,7 @@ def _h5(folder: Path) -> list[Path]:
 def _read_h5(path: Path) -> None:
     if path.name == "joints.h5":
         with open_h5(path) as file:
-            h5_array(file["CMU/a"], "joints", path)
+            h5_array(file["CMU/a.npz"], "joints", path)
         return
     h36m_camera.H36MCamera(str(path.parent))._observed(path.parent / "Walking.h5", 1)
 
