@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from fuzz_mutate import bomb
 
 from kinema.apps.batch import jobs
@@ -414,6 +415,12 @@ def test_an_npz_without_names_whose_arrays_do_not_fit(tmp_path: Path, value: Any
     arrays |= {key: np.tile(np.eye(3), (2, 3, 1, 1)) for key in ("global_rot_mats", "local_rot_mats")}
     for key in ("posed_joints", "global_rot_mats", "local_rot_mats"):
         refused(lambda key=key: load_clip(npz(tmp_path / "a.npz", **(arrays | {key: value}))))
+
+
+def test_contacts_at_a_rate_beyond_all_numbers() -> None:
+    from kinema.motion.feet.contacts import velocities
+
+    assert velocities(torch.zeros(3, 4, 3), 1e300).shape == (3, 4, 3)
 
 
 def test_a_killed_run_leaves_no_temporary_tensors(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def velocities(feet: Float[Tensor, "*batch frame part 3"], fps: float) -> Float[
     """Metres per second around each frame, over a fifteenth of a second; 0 for one frame."""
     count = feet.shape[-3]
     frames = torch.arange(count)
-    span = max(1, round(_MOVES * fps))
+    span = max(1, round(min(_MOVES * fps, count)))  # a damaged file may give any rate
     first, last = (frames - (span + 1) // 2).clamp(min=0), (frames + span // 2).clamp(max=count - 1)
     last = torch.maximum(last, first + 1).clamp(max=count - 1)
     seconds = (last - first).clamp(min=1) / fps
