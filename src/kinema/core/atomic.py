@@ -96,7 +96,7 @@ def atomic_path(target: Path | str) -> Generator[Path]:
             return
         with beside.open("rb") as written:
             os.fsync(written.fileno())
-        os.umask(mask := os.umask(0))  # the mask is only told when it is set
+        os.umask(mask := os.umask(0))  # the mask can only be read by setting it
         beside.chmod(0o666 & ~mask if before is None else stat.S_IMODE(before.st_mode))
         if before is not None and hasattr(os, "chown"):
             with contextlib.suppress(PermissionError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,12 @@ class KinemaWarning(UserWarning):
 def warn_of_file(file: Path, text: str) -> None:
     """A KinemaWarning about a file: what a reader took for granted, and the option that overrides it."""
     warnings.warn(f"{file.name}: {text}", KinemaWarning, stacklevel=4)
+
+
+def some(words: Sequence[str], most: int, *, between: str = ", ", what: str = "") -> str:
+    """The first words of a list, and how many more there are ("a, b and 3 more" `what`)."""
+    more = f" and {len(words) - most} more{what}" if len(words) > most else ""
+    return between.join(words[:most]) + more
 
 
 def damaged(

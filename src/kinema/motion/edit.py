@@ -174,7 +174,7 @@ def part_of(motion: Motion, joint: int) -> Motion:
     skeleton, order = motion.skeleton.part(joint)
     above = motion.skeleton.parents[joint]
     rotations = motion.rotations[..., order, :, :].clone()
-    rotations[..., 0, :, :] = _turned_by(motion, above) @ rotations[..., 0, :, :]
+    rotations[..., 0, :, :] = motion.global_rotations()[..., above, :, :] @ rotations[..., 0, :, :]
     offsets = None if motion.offsets is None else motion.offsets[..., order, :].clone()
     if offsets is not None:
         offsets[..., 0, :] = 0
@@ -193,7 +193,7 @@ def with_part(motion: Motion, part: Motion, joint: int) -> Motion:
     batch, frames = part.batch_shape, part.frames
     whole = motion.map(lambda values, axis: values.expand(*batch, frames, *values.shape[axis:][1:]).clone())
     before, above = part_of(whole, joint), skeleton.parents[joint]
-    turn, place = _turned_by(whole, above), whole.positions_of([above])[..., 0, :]
+    turn, place = whole.global_rotations()[..., above, :, :], whole.positions_of([above])[..., 0, :]
     rotations = part.rotations.clone()
     rotations[..., 0, :, :] = turn.mT @ rotations[..., 0, :, :]
     bones = part.skeleton.offsets if part.offsets is None else part.offsets
@@ -232,14 +232,6 @@ def keep_root(motion: Motion, like: Motion) -> Motion:
 def _stands(values: Tensor, axis: int) -> bool:
     """Whether nothing changes along the frame axis: less than a millimetre, or a thousandth of a radian."""
     return float((values - values.narrow(axis, 0, 1)).abs().amax()) < _STANDS
-
-
-def _turned_by(motion: Motion, joint: int) -> Float[Tensor, "*batch frame 3 3"]:
-    """The rotation of a joint in the world."""
-    turn = motion.rotations[..., 0, :, :]
-    for below in reversed(motion.skeleton.ancestors(joint)[:-1]):
-        turn = turn @ motion.rotations[..., below, :, :]
-    return turn
 
 
 def trim(clip: AnyClip, start: float = 0.0, end: float | None = None) -> AnyClip:

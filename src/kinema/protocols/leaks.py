@@ -7,9 +7,13 @@ archive.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
+
+from kinema.core.errors import some
+
+_MOST, _REST = 8, " (--json names all)"  # recordings that the message names
 
 
 @dataclass(frozen=True)
@@ -33,10 +37,11 @@ class Leak:
         """One line; it begins in capitals if the scores may be too good."""
         lines: list[str] = []
         if self.sure:
-            met = _some([_named(m) for m in self.sure])
+            met = some([_named(m) for m in self.sure], _MOST, between="; ", what=_REST)
             lines.append(f"LEAK: this model was trained on test recordings of this protocol: {met}.")
         if self.possible:
-            may = _some([f"{_named(m)} among {len(m.trained)} recordings" for m in self.possible])
+            found = [f"{_named(m)} among {len(m.trained)} recordings" for m in self.possible]
+            may = some(found, _MOST, between="; ", what=_REST)
             lines.append(
                 f"POSSIBLE LEAK: recordings that are not identified may be the same in training and in test: {may}."
             )
@@ -56,12 +61,6 @@ NO_LEAK = Leak()
 
 def _named(meeting: Meeting) -> str:
     return meeting.test if meeting.action == meeting.test else f"{meeting.action} ({meeting.test})"
-
-
-def _some(found: Sequence[str], most: int = 8) -> str:
-    """The first of a list; `to_json` has all of them."""
-    more = f"; and {len(found) - most} more (--json names all)" if len(found) > most else ""
-    return "; ".join(found[:most]) + more
 
 
 def archive(identity: str) -> str:

@@ -108,11 +108,9 @@ def train(
     except KeyboardInterrupt:
         if leads:
             how = "with --resume" if init_from is None else "with --resume in place of --init-from"
-            how = (
-                f"To resume, type the same command {how}"
-                if (out / CONFIG).is_file() or resume
-                else ("Nothing was saved yet: to start anew, type the same command again")
-            )
+            saved = resume or (out / CONFIG).is_file()
+            anew = "Nothing was saved yet: to start anew, type the same command again"
+            how = f"To resume, type the same command {how}" if saved else anew
             print(f"kinema: interrupted. {how}.", file=sys.stderr)
         return 130
     if leads:

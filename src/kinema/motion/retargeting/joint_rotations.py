@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinema.core.errors import CheckFailedError, UsageError
+from kinema.core.errors import CheckFailedError, UsageError, some
 from kinema.geometry.kinematics import global_to_local
 from kinema.geometry.rotations import slerp
 from kinema.motion.anatomy import meeting, way
@@ -70,8 +70,7 @@ class Pairing:
             (self.lost, "joints of the source that nothing follows"),
         ):
             if names:
-                more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-                lines.append(f"{fate}: {', '.join(names[:_NAMED])}{more}")
+                lines.append(f"{fate}: {some(names, _NAMED)}")
         return lines
 
     def require_limbs(self) -> None:

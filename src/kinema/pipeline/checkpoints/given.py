@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kinema.core.errors import CheckpointError, FormatError, KinemaWarning, MissingDataError, UsageError
+from kinema.core.errors import CheckpointError, FormatError, KinemaWarning, MissingDataError, UsageError, some
 from kinema.core.safe_pickle import read_torch
 from kinema.models.base import Model
 from kinema.motion.skeletons import skeleton as catalogued
@@ -121,8 +121,7 @@ def misfits(found: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str:
         if name in found and found[name].shape != value.shape
     ]
     wrong += [f"unexpected {name}" for name in found if name not in own]
-    more = f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
-    return f"{'; '.join(wrong[:_NAMED])}{more}"
+    return some(wrong, _NAMED, between="; ")
 
 
 @dataclass(frozen=True)

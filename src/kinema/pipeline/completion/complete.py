@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from kinema.core.constants import Keys
-from kinema.core.errors import UsageError, unknown_name
+from kinema.core.errors import UsageError, some, unknown_name
 from kinema.motion.constraints.solver import ConstraintResidual
 from kinema.motion.damage import find_damage, finite_joints, runs
 from kinema.motion.edit import frame_step
@@ -282,9 +282,8 @@ def outlier_notes(outliers: Bool[Tensor, "frame joint"], clip: Clip, model: str)
     order = [joint for joint in counts.argsort(descending=True, stable=True).tolist() if counts[joint]]
     if not order:
         return []
-    named = [f"{clip.skeleton.joints[joint]} ({_frames(outliers[:, joint])})" for joint in order[:_NAMED]]
-    rest = f" and {len(order) - _NAMED} more joints" if len(order) > _NAMED else ""
-    return [f"{model} finds outliers, by frames: {', '.join(named)}{rest}"]
+    named = [f"{clip.skeleton.joints[joint]} ({_frames(outliers[:, joint])})" for joint in order]
+    return [f"{model} finds outliers, by frames: {some(named, _NAMED, what=' joints')}"]
 
 
 def _frames(which: Bool[Tensor, " frame"]) -> str:
