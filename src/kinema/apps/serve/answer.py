@@ -111,8 +111,8 @@ def _between(question: MotionQuestion, notes: Notes) -> Motion:
         methods = sorted({segment.method for segment in done.report.segments})
         notes.add("method", f"the frames between the keys are by {', '.join(methods) or 'no method: all are keys'}")
         motion = as_motion(done.motion)
-        still = torch.where(keys.never[:, None, None], keys.rotations, motion.rotations)
-        motion = replace(motion, rotations=still)
+        rotations = torch.where(keys.never[:, None, None], keys.rotations, motion.rotations)
+        motion = replace(motion, rotations=rotations)
         return motion if motion.batch_shape else motion.expand(1)
 
     answer = filled(clip, known, question.seed, question.samples)
